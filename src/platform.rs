@@ -1,0 +1,83 @@
+//! The boundary between the server and the machine under it: what the server asks of Xen.
+//!
+//! One implementation lives in the image, one in the tests, one in the unix-socket example. The server
+//! never waits and never prints except through `log`; blocking, timers and the console are the caller's.
+
+use core::ops::Deref;
+
+use crate::abi::{DomId, Port, RingPage};
+
+/// Why the hypervisor refused something. Guests see it as EINVAL, the table's entry for errors that
+/// xenstore has no name for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refused;
+
+/// Nanoseconds of a monotonic clock whose zero is arbitrary.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Instant(pub u64);
+
+impl Instant {
+    /// The moment `seconds` later; saturates.
+    pub const fn after_seconds(self, seconds: u64) -> Instant {
+        Instant(self.0.saturating_add(seconds.saturating_mul(1_000_000_000)))
+    }
+}
+
+/// What woke the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// A peer notified this local port, or bound it just now.
+    Ring(Port),
+    /// Some domain was created, shut down, died or vanished (VIRQ_DOM_EXC).
+    DomainStates,
+}
+
+/// Event channels (event_channel.h).
+pub trait EventChannels {
+    /// Binds to the port `remote` that `domid` keeps unbound for us. The new local port starts pending.
+    fn bind_interdomain(&mut self, domid: DomId, remote: Port) -> Result<Port, Refused>;
+    /// The next thing that happened, once: its pending mark is cleared before it is returned.
+    fn take_pending(&mut self) -> Option<Event>;
+    fn notify(&mut self, local: Port);
+    fn close(&mut self, local: Port);
+}
+
+/// Access to other domains' ring pages.
+pub trait RingMapper {
+    /// Unmaps when dropped.
+    type Ring: Deref<Target = RingPage>;
+    /// Maps the page that `domid` granted under [`crate::abi::GrantRef::XENSTORE`].
+    fn map(&mut self, domid: DomId) -> Result<Self::Ring, Refused>;
+}
+
+/// What the hypervisor says of one domain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DomainState {
+    /// It has shut down (any reason) but not died.
+    pub shutdown: bool,
+    /// Only its remains are left: the ring page must be unmapped.
+    pub dead: bool,
+    /// Differs between any two domains that had the same domid; constant for the life of a domain.
+    pub unique_id: u64,
+}
+
+/// Domain information (domctl.h).
+pub trait DomainInfo {
+    /// A domain whose state has changed since it was last reported, if the hypervisor keeps such a list:
+    /// `Some((domid, None))` has vanished. `None` once the list is empty, always `None` where there is no
+    /// list; the server then asks about each domain it knows.
+    fn next_changed(&mut self) -> Option<(DomId, Option<DomainState>)>;
+    /// The present state, `None` if there is no such domain.
+    fn state(&mut self, domid: DomId) -> Option<DomainState>;
+}
+
+/// Time.
+pub trait Clock {
+    /// Monotonic. The server reads it once per poll.
+    fn now(&mut self) -> Instant;
+}
+
+/// All that the server needs.
+pub trait Platform: EventChannels + RingMapper + DomainInfo + Clock {}
+
+impl<T: EventChannels + RingMapper + DomainInfo + Clock> Platform for T {}
