@@ -1,0 +1,61 @@
+# One boot of Xen in QEMU, from a work folder that holds its files, with a limit on its time.
+# shellcheck shell=bash
+
+# TCG's model of a processor Xen can use: SVM with nested paging is what PVH guests need. Left out, each
+# because of what breaks with it: SMAP/SMEP (dom0 crashes in Xen's bounce frame), MONITOR (Xen's idle
+# faults), RDTSCP (a Linux PVH guest dies on an intercepted RDTSCP).
+TCG_CPU=EPYC,+svm,+npt,-smap,-smep,-monitor,-rdtscp
+
+XEN_ARGS="console=com1 com1=115200,8n1 cpuidle=0 dom0_mem=768M,max:768M dom0_max_vcpus=1 guest_loglvl=all"
+DOM0_ARGS="console=hvc0 earlyprintk=xen quiet"
+
+# Fills QEMU with the command line. The first serial port is Xen's and dom0's console, the second the
+# job's own channel.
+qemu_command() {
+    local accel=tcg cpu=$TCG_CPU
+    case ${ACCEL:-tcg} in
+        tcg) if ((ICOUNT)); then accel=tcg,thread=single; fi ;;
+        kvm) accel=kvm cpu=host ;;
+        *) die "ACCEL=$ACCEL is not known here; allowed: tcg, kvm" ;;
+    esac
+    QEMU=(qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp "$CPUS" -m "$RAM"
+        -nodefaults -no-user-config -display none -no-reboot
+        -kernel xen -append "$XEN_ARGS" -initrd "vmlinux $DOM0_ARGS,dom0.cpio"
+        -serial file:console.log)
+    # One guest nanosecond is one instruction: figures repeat whatever else the machine does.
+    if ((ICOUNT)); then QEMU+=(-icount "shift=0,sleep=off"); fi
+    if ((INTERACTIVE)); then
+        # Ctrl-C and the like belong to the shell inside.
+        QEMU+=(-chardev "stdio,id=job,signal=off" -serial chardev:job)
+    else
+        QEMU+=(-serial stdio)
+    fi
+}
+
+# Boots, passes the job's lines on to stdout, sets STATUS to the job's exit status, or to "" when dom0
+# ended without one.
+boot() {
+    local line pid
+    STATUS=
+    qemu_command
+    if ((INTERACTIVE)); then
+        "${QEMU[@]}" && STATUS=0
+        return
+    fi
+    mkfifo channel
+    # pdeathsig: even if this script is killed outright, no QEMU stays behind.
+    setpriv --pdeathsig TERM timeout -k 5 "$LIMIT" "${QEMU[@]}" </dev/null >channel 2>qemu.log &
+    pid=$!
+    # shellcheck disable=SC2064  # this very process
+    trap "kill $pid 2>/dev/null; exit 130" INT TERM
+    while IFS= read -r line; do
+        line=${line%$'\r'}
+        case $line in
+            'nested: ended '*) STATUS=${line##* } ;;
+            *) printf '%s\n' "$line" ;;
+        esac
+    done <channel
+    ENDED_BY=0
+    wait "$pid" || ENDED_BY=$?
+    trap - INT TERM
+}

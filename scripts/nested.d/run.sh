@@ -1,0 +1,88 @@
+# One run: checks what was asked, fills a work folder, boots it, and says how it ended.
+# shellcheck shell=bash
+
+# check_request JOB...: every mistake an operator can make, before anything is fetched.
+check_request() {
+    local file
+    case $SERVER in
+        stubdom | daemon | oxenstored | none) ;;
+        *) die "no server '$SERVER'; allowed: stubdom, daemon, oxenstored, none" ;;
+    esac
+    [[ " $XEN_VERSIONS " == *" $XEN "* ]] || die "XEN=$XEN is not known here; allowed: ${XEN_VERSIONS// /, }"
+    if [[ ${ACCEL:-tcg} == kvm && ! -w /dev/kvm ]]; then die "ACCEL=kvm: /dev/kvm cannot be used here"; fi
+    if ((FETCH_ONLY)); then return 0; fi
+    if ((INTERACTIVE)); then
+        (($# == 0)) || die "--shell takes no job"
+    else
+        (($# > 0)) || die "no job given; see --help"
+        [[ -f $1 ]] || die "no such job: $1"
+    fi
+    if [[ $SERVER == stubdom && ! -f $IMAGE ]]; then
+        die "no image at $IMAGE: build it with scripts/build-image, or choose --server daemon"
+    fi
+    for file in "${ADD[@]}"; do
+        [[ -f ${file%%:*} ]] || die "no such file: ${file%%:*}"
+    done
+}
+
+# fill_work JOB...: the boot's files. Archives of one kernel are simply joined; later ones add to earlier.
+fill_work() {
+    local overlay=$WORK/overlay item path
+    mkdir -p "$overlay/nested"
+    cp "$here"/dom0/* "$overlay/nested/"
+    mv "$overlay/nested/init" "$overlay/init"
+    printf 'XEN=%s SERVER=%s INTERACTIVE=%s STUBDOM_MEMORY=%s\n' "$XEN" "$SERVER" "$INTERACTIVE" "$MEMORY" \
+        >"$overlay/nested/settings"
+    : >"$overlay/nested/stub-args"
+    if ((${#STUB_ARGS[@]})); then printf '%s\n' "${STUB_ARGS[@]}" >"$overlay/nested/stub-args"; fi
+    if (($#)); then cp "$1" "$overlay/nested/job"; fi
+    if [[ $SERVER == stubdom ]]; then cp "$IMAGE" "$overlay/nested/image"; fi
+    for item in "${ADD[@]}"; do
+        path=nested/$(basename "${item%%:*}")
+        if [[ $item == *:* ]]; then path=${item#*:}; fi
+        mkdir -p "$overlay/$(dirname "$path")"
+        cp "${item%%:*}" "$overlay/$path"
+    done
+    if ((GUESTS)); then
+        archive "$here/guest" | cat "$STOCK/guest.cpio" - >"$overlay/nested/guest-initrd"
+        cp "$STOCK/vmlinux" "$overlay/nested/guest-kernel"
+    fi
+    archive "$overlay" | cat "$STOCK/dom0.cpio" - >"$WORK/dom0.cpio"
+    rm -r "$overlay"
+    ln -s "$STOCK/xen" "$STOCK/vmlinux" "$WORK/"
+}
+
+run_nested() {
+    check_request "$@"
+    need qemu-system-x86_64=qemu-system-x86
+    prepare_stock "$here"
+    BUSYBOX=$STOCK/busybox
+    if ((FETCH_ONLY)); then exit 0; fi
+
+    WORK=$(mktemp -d)
+    trap 'rm -rf "$WORK"' EXIT
+    fill_work "$@"
+    cd "$WORK"
+    boot
+    if [[ $LOG ]]; then cp console.log "$LOG"; fi
+    report
+}
+
+report() {
+    if [[ $STATUS =~ ^[0-9]+$ ]]; then
+        if ((STATUS)); then say "the job ended with status $STATUS${LOG:+; console: $LOG}"; fi
+        exit "$STATUS"
+    fi
+    {
+        echo "---- the console's last lines"
+        tail -n 40 console.log
+        cat qemu.log
+        echo "----"
+    } >&2
+    if ((ENDED_BY == 124)); then
+        say "no end after $LIMIT s (--limit); stopped"
+        exit 124
+    fi
+    say "dom0 ended without a status"
+    exit 125
+}
