@@ -2,7 +2,14 @@
 //!
 //! Each item names the public header it comes from; sizes and offsets are asserted at compile time.
 
+pub mod console;
+pub mod cpuid;
+pub mod domctl;
+pub mod grant_table;
+pub mod hvm;
+pub mod memory;
 mod ring;
+pub mod shared_info;
 
 pub use ring::{RING_SIZE, RingError, RingPage, ServerFeatures};
 

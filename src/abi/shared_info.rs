@@ -1,0 +1,74 @@
+//! The page that Xen shares with every domain, `struct shared_info` (xen.h), 64-bit layout.
+//!
+//! Xen writes it from other processors at any time, so every field is atomic.
+
+use core::mem::{offset_of, size_of};
+use core::sync::atomic::{AtomicI8, AtomicU8, AtomicU32, AtomicU64};
+
+/// vCPUs that have their information in the page, `XEN_LEGACY_MAX_VCPUS`.
+const LEGACY_VCPUS: usize = 32;
+
+/// Words of the 2-level event-channel bitmaps.
+pub const EVENT_WORDS: usize = 64;
+
+/// `struct vcpu_time_info` (xen.h): the relation of TSC and system time.
+#[repr(C)]
+pub struct TimeInfo {
+    /// Odd while Xen changes the rest.
+    pub version: AtomicU32,
+    pad: u32,
+    /// TSC at `system_time`; may be "negative".
+    pub tsc_timestamp: AtomicU64,
+    /// Nanoseconds since Xen booted.
+    pub system_time: AtomicU64,
+    /// Nanoseconds per shifted tick, as a fraction of 2^32.
+    pub tsc_to_system_mul: AtomicU32,
+    /// Left shift of ticks, right if negative.
+    pub tsc_shift: AtomicI8,
+    pub flags: AtomicU8,
+    pad1: [u8; 2],
+}
+
+const _: () = assert!(size_of::<TimeInfo>() == 32);
+const _: () = assert!(offset_of!(TimeInfo, tsc_timestamp) == 8);
+const _: () = assert!(offset_of!(TimeInfo, system_time) == 16);
+const _: () = assert!(offset_of!(TimeInfo, tsc_to_system_mul) == 24);
+const _: () = assert!(offset_of!(TimeInfo, tsc_shift) == 28);
+const _: () = assert!(offset_of!(TimeInfo, flags) == 29);
+
+/// `struct vcpu_info` (xen.h).
+#[repr(C)]
+pub struct VcpuInfo {
+    /// Non-zero: Xen wants to deliver an upcall.
+    pub evtchn_upcall_pending: AtomicU8,
+    /// Without meaning for HVM and PVH.
+    pub evtchn_upcall_mask: AtomicU8,
+    pad: [u8; 6],
+    /// Which words of the bitmaps to look at.
+    pub evtchn_pending_sel: AtomicU64,
+    arch: [u64; 2],
+    pub time: TimeInfo,
+}
+
+const _: () = assert!(size_of::<VcpuInfo>() == 64);
+const _: () = assert!(offset_of!(VcpuInfo, evtchn_upcall_pending) == 0);
+const _: () = assert!(offset_of!(VcpuInfo, evtchn_pending_sel) == 8);
+const _: () = assert!(offset_of!(VcpuInfo, time) == 32);
+
+/// `struct shared_info` (xen.h) up to the architecture's part, which PVH guests do not use.
+#[repr(C)]
+pub struct SharedInfo {
+    pub vcpu_info: [VcpuInfo; LEGACY_VCPUS],
+    pub evtchn_pending: [AtomicU64; EVENT_WORDS],
+    pub evtchn_mask: [AtomicU64; EVENT_WORDS],
+    /// Odd while Xen changes the three words that follow.
+    pub wc_version: AtomicU32,
+    pub wc_sec: AtomicU32,
+    pub wc_nsec: AtomicU32,
+    pub wc_sec_hi: AtomicU32,
+}
+
+const _: () = assert!(size_of::<SharedInfo>() == 3088);
+const _: () = assert!(offset_of!(SharedInfo, evtchn_pending) == 2048);
+const _: () = assert!(offset_of!(SharedInfo, evtchn_mask) == 2560);
+const _: () = assert!(offset_of!(SharedInfo, wc_version) == 3072);
