@@ -1,0 +1,487 @@
+//! The image's command line: upstream xenstored's options as far as they mean something in a domain of
+//! its own, and `loglevel=`.
+//!
+//! A bad option is reported and skipped, its default stays: dom0 hangs without a store, so the store
+//! starts with what it understood. Nothing is allocated and no input panics.
+
+use core::fmt;
+
+use log::LevelFilter;
+
+use crate::abi::{DomId, Port};
+use crate::config::{Quotas, Settings};
+
+/// Longest path that the protocol can carry, `XENSTORE_ABS_PATH_MAX` less its leading part (io/xs_wire.h).
+const PATH_MAX_LIMIT: u32 = 2048;
+
+/// What the command line says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    pub settings: Settings,
+    /// The port that dom0 keeps for us. Only init-xenstore-domain gives it.
+    pub event: Option<Port>,
+    pub log_level: LevelFilter,
+    /// The domain with all rights, whose ring is the first to be served.
+    pub priv_domid: DomId,
+    /// The domain that the store runs in, if somebody says so.
+    pub master_domid: Option<DomId>,
+}
+
+impl Options {
+    pub const DEFAULT: Options = Options {
+        settings: Settings::DEFAULT,
+        event: None,
+        log_level: LevelFilter::Info,
+        priv_domid: DomId(0),
+        master_domid: None,
+    };
+}
+
+/// Why a word of the command line was not followed. Displays as one line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Problem<'a> {
+    /// No such option.
+    Unknown { word: &'a [u8] },
+    /// The option wants a value and the line ends.
+    NoValue { option: &'static str, allowed: &'static str },
+    /// The option takes no value.
+    ValueNotWanted { option: &'static str, value: &'a [u8] },
+    /// The value is not one of those allowed.
+    BadValue { option: &'static str, value: &'a [u8], allowed: &'static str },
+    /// An option of xenstored that a domain of its own has no use for.
+    NoEffect { option: &'static str },
+}
+
+impl fmt::Display for Problem<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Problem::Unknown { word } => {
+                write!(f, "unknown option \"{}\", ignored; known are", word.escape_ascii())?;
+                for option in OPTIONS.iter().filter(|option| !matches!(option.action, Action::NoEffect(_))) {
+                    write!(f, " --{}", option.long)?;
+                }
+                f.write_str(" loglevel=")
+            }
+            Problem::NoValue { option, allowed } => {
+                write!(f, "option {option} has no value, ignored; allowed is {allowed}")
+            }
+            Problem::ValueNotWanted { option, value } => {
+                write!(f, "option {option} takes no value, \"{}\" ignored", value.escape_ascii())
+            }
+            Problem::BadValue { option, value, allowed } => {
+                write!(f, "option {option}: \"{}\" ignored; allowed is {allowed}", value.escape_ascii())
+            }
+            Problem::NoEffect { option } => write!(f, "option {option} has no effect in a xenstore domain"),
+        }
+    }
+}
+
+/// What an option does with its value. `Err` says what is allowed.
+enum Action {
+    Flag(fn(&mut Options)),
+    Value(fn(&mut Options, &[u8]) -> Result<(), &'static str>, &'static str),
+    /// Known upstream; takes a value or not.
+    NoEffect(Takes),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    Nothing,
+    Value,
+    /// Only with `=`.
+    Perhaps,
+}
+
+struct Definition {
+    long: &'static str,
+    short: Option<u8>,
+    action: Action,
+}
+
+const NUMBER: &str = "a number from 0 to 4294967295";
+const DOMID: &str = "a domid from 0 to 32751";
+const PORT: &str = "a port from 1 to 131071";
+const QUOTA: &str = "NAME=NUMBER with NAME one of nodes, watches, outstanding, memory, transactions, \
+                     transaction-nodes, node-permissions, path-max, node-size";
+const SOFT_QUOTA: &str = "memory=NUMBER";
+const TIMEOUT: &str = "watch-event=SECONDS";
+const LOG_LEVEL: &str = "error, warn, info, debug or trace";
+
+const fn define(long: &'static str, short: u8, action: Action) -> Definition {
+    Definition { long, short: if short == 0 { None } else { Some(short) }, action }
+}
+
+const OPTIONS: &[Definition] = &[
+    define("event", 0, Action::Value(event, PORT)),
+    define("quota", b'Q', Action::Value(quota, QUOTA)),
+    define("quota-soft", b'q', Action::Value(soft_quota, SOFT_QUOTA)),
+    define("entry-nb", b'E', Action::Value(|options, value| set(&mut quotas(options).nodes, value), NUMBER)),
+    define(
+        "entry-size",
+        b'S',
+        Action::Value(|options, value| set(&mut quotas(options).node_size, value), NUMBER),
+    ),
+    define(
+        "watch-nb",
+        b'W',
+        Action::Value(|options, value| set(&mut quotas(options).watches, value), NUMBER),
+    ),
+    define(
+        "transaction",
+        b't',
+        Action::Value(|options, value| set(&mut quotas(options).transactions, value), NUMBER),
+    ),
+    define(
+        "perm-nb",
+        b'A',
+        Action::Value(|options, value| set(&mut quotas(options).node_permissions, value), NUMBER),
+    ),
+    define("path-max", b'M', Action::Value(path_max, NUMBER)),
+    define("timeout", b'w', Action::Value(timeout, TIMEOUT)),
+    define("keep-orphans", b'K', Action::Flag(|options| options.settings.keep_orphans = true)),
+    define("master-domid", 0, Action::Value(master_domid, DOMID)),
+    define("priv-domid", 0, Action::Value(priv_domid, DOMID)),
+    define("trace-file", b'T', Action::NoEffect(Takes::Value)),
+    define("trace-control", 0, Action::NoEffect(Takes::Value)),
+    define("pid-file", b'F', Action::NoEffect(Takes::Value)),
+    define("no-fork", b'N', Action::NoEffect(Takes::Nothing)),
+    define("live-update", b'U', Action::NoEffect(Takes::Nothing)),
+    define("no-domain-init", b'D', Action::NoEffect(Takes::Nothing)),
+    define("output-pid", b'P', Action::NoEffect(Takes::Nothing)),
+    define("no-recovery", b'R', Action::NoEffect(Takes::Nothing)),
+    define("internal-db", b'I', Action::NoEffect(Takes::Perhaps)),
+    define("verbose", b'V', Action::NoEffect(Takes::Nothing)),
+    define("help", b'H', Action::NoEffect(Takes::Nothing)),
+];
+
+/// Reads a command line. `report` is told of each word that is not followed, in order.
+pub fn parse<'a>(line: &'a [u8], mut report: impl FnMut(Problem<'a>)) -> Options {
+    let mut options = Options::DEFAULT;
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    while let Some(word) = words.next() {
+        if let Some(level) = word.strip_prefix(b"loglevel=") {
+            match log_level(level) {
+                Some(level) => options.log_level = level,
+                None => report(Problem::BadValue { option: "loglevel", value: level, allowed: LOG_LEVEL }),
+            }
+            continue;
+        }
+        match find(word) {
+            Some((definition, value)) => {
+                if let Err(problem) = apply(&mut options, definition, value, &mut words) {
+                    report(problem);
+                }
+            }
+            None => report(Problem::Unknown { word }),
+        }
+    }
+    options
+}
+
+/// The option that a word names, with the value that is part of the word: `--opt`, `--opt=value`, `-o`,
+/// `-ovalue`.
+fn find(word: &[u8]) -> Option<(&'static Definition, Option<&[u8]>)> {
+    if let Some(long) = word.strip_prefix(b"--") {
+        let (name, value) = match split_once(long) {
+            Some((name, value)) => (name, Some(value)),
+            None => (long, None),
+        };
+        return OPTIONS.iter().find(|option| option.long.as_bytes() == name).map(|option| (option, value));
+    }
+    let (&short, value) = word.strip_prefix(b"-")?.split_first()?;
+    let option = OPTIONS.iter().find(|option| option.short == Some(short))?;
+    Some((option, if value.is_empty() { None } else { Some(value) }))
+}
+
+fn apply<'a>(
+    options: &mut Options,
+    definition: &Definition,
+    attached: Option<&'a [u8]>,
+    words: &mut impl Iterator<Item = &'a [u8]>,
+) -> Result<(), Problem<'a>> {
+    let option = definition.long;
+    let refuse_value = |attached: Option<&'a [u8]>| match attached {
+        Some(value) => Err(Problem::ValueNotWanted { option, value }),
+        None => Ok(()),
+    };
+    match definition.action {
+        Action::Flag(set) => {
+            set(options);
+            refuse_value(attached)
+        }
+        Action::Value(set, allowed) => {
+            let value = attached.or_else(|| words.next()).ok_or(Problem::NoValue { option, allowed })?;
+            set(options, value).map_err(|allowed| Problem::BadValue { option, value, allowed })
+        }
+        Action::NoEffect(takes) => {
+            if takes == Takes::Value && attached.is_none() {
+                words.next();
+            }
+            Err(Problem::NoEffect { option })
+        }
+    }
+}
+
+fn quotas(options: &mut Options) -> &mut Quotas {
+    &mut options.settings.quotas
+}
+
+fn split_once(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().position(|&byte| byte == b'=')?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// A decimal number without sign.
+fn number(text: &[u8]) -> Option<u32> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0u32, |number, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    })
+}
+
+fn set(target: &mut u32, value: &[u8]) -> Result<(), &'static str> {
+    *target = number(value).ok_or(NUMBER)?;
+    Ok(())
+}
+
+fn quota(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
+    let (name, value) = split_once(value).ok_or(QUOTA)?;
+    let number = number(value).ok_or(QUOTA)?;
+    let quotas = quotas(options);
+    let quota = match name {
+        b"nodes" => &mut quotas.nodes,
+        b"watches" => &mut quotas.watches,
+        b"outstanding" => &mut quotas.outstanding,
+        b"memory" => &mut quotas.memory,
+        b"transactions" => &mut quotas.transactions,
+        b"transaction-nodes" => &mut quotas.transaction_nodes,
+        // The second name of each pair is what some releases document.
+        b"node-permissions" | b"permissions" => &mut quotas.node_permissions,
+        b"path-max" | b"path-length" => return set_path_max(quotas, number),
+        b"node-size" => &mut quotas.node_size,
+        _ => return Err(QUOTA),
+    };
+    *quota = number;
+    Ok(())
+}
+
+fn soft_quota(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
+    match split_once(value) {
+        Some((b"memory", value)) => {
+            quotas(options).soft_memory = number(value).ok_or(SOFT_QUOTA)?;
+            Ok(())
+        }
+        _ => Err(SOFT_QUOTA),
+    }
+}
+
+fn path_max(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
+    set_path_max(quotas(options), number(value).ok_or(NUMBER)?)
+}
+
+/// Larger values mean the largest, as upstream.
+fn set_path_max(quotas: &mut Quotas, value: u32) -> Result<(), &'static str> {
+    quotas.path_max = value.min(PATH_MAX_LIMIT);
+    Ok(())
+}
+
+fn timeout(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
+    match split_once(value) {
+        Some((b"watch-event", seconds)) => {
+            options.settings.watch_event_timeout = number(seconds).ok_or(TIMEOUT)?;
+            Ok(())
+        }
+        _ => Err(TIMEOUT),
+    }
+}
+
+fn domid(value: &[u8]) -> Result<DomId, &'static str> {
+    let number = number(value).and_then(|number| u16::try_from(number).ok()).ok_or(DOMID)?;
+    if DomId(number) < DomId::FIRST_RESERVED { Ok(DomId(number)) } else { Err(DOMID) }
+}
+
+fn priv_domid(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
+    options.priv_domid = domid(value)?;
+    Ok(())
+}
+
+fn master_domid(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
+    options.master_domid = Some(domid(value)?);
+    Ok(())
+}
+
+fn event(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
+    let port = number(value).filter(|port| (1..1 << 17).contains(port)).ok_or(PORT)?;
+    options.event = Some(Port(port));
+    Ok(())
+}
+
+fn log_level(text: &[u8]) -> Option<LevelFilter> {
+    match text {
+        b"error" => Some(LevelFilter::Error),
+        b"warn" => Some(LevelFilter::Warn),
+        b"info" => Some(LevelFilter::Info),
+        b"debug" => Some(LevelFilter::Debug),
+        b"trace" => Some(LevelFilter::Trace),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn run(line: &str) -> (Options, Vec<String>) {
+        let mut problems = Vec::new();
+        let options = parse(line.as_bytes(), |problem| problems.push(problem.to_string()));
+        (options, problems)
+    }
+
+    fn with(change: impl Fn(&mut Options)) -> Options {
+        let mut options = Options::DEFAULT;
+        change(&mut options);
+        options
+    }
+
+    #[test]
+    fn every_form_of_every_option_sets_what_it_names() {
+        type Change = fn(&mut Options);
+        let rows: &[(&str, Change)] = &[
+            ("", |_| {}),
+            ("  \t \n", |_| {}),
+            ("--event 27", |o| o.event = Some(Port(27))),
+            ("--event=27", |o| o.event = Some(Port(27))),
+            ("--event 1 --event 2", |o| o.event = Some(Port(2))),
+            ("--event 131071", |o| o.event = Some(Port(131_071))),
+            ("loglevel=error", |o| o.log_level = LevelFilter::Error),
+            ("loglevel=warn", |o| o.log_level = LevelFilter::Warn),
+            ("loglevel=info", |o| o.log_level = LevelFilter::Info),
+            ("loglevel=debug", |o| o.log_level = LevelFilter::Debug),
+            ("loglevel=trace", |o| o.log_level = LevelFilter::Trace),
+            ("--quota nodes=1", |o| o.settings.quotas.nodes = 1),
+            ("--quota=nodes=1", |o| o.settings.quotas.nodes = 1),
+            ("-Q nodes=1", |o| o.settings.quotas.nodes = 1),
+            ("-Qnodes=1", |o| o.settings.quotas.nodes = 1),
+            ("-Q watches=2", |o| o.settings.quotas.watches = 2),
+            ("-Q outstanding=3", |o| o.settings.quotas.outstanding = 3),
+            ("-Q memory=4294967295", |o| o.settings.quotas.memory = u32::MAX),
+            ("-Q transactions=5", |o| o.settings.quotas.transactions = 5),
+            ("-Q transaction-nodes=6", |o| o.settings.quotas.transaction_nodes = 6),
+            ("-Q node-permissions=7", |o| o.settings.quotas.node_permissions = 7),
+            ("-Q permissions=7", |o| o.settings.quotas.node_permissions = 7),
+            ("-Q path-max=8", |o| o.settings.quotas.path_max = 8),
+            ("-Q path-length=9000", |o| o.settings.quotas.path_max = 2048),
+            ("-Q node-size=0", |o| o.settings.quotas.node_size = 0),
+            ("--quota-soft memory=9", |o| o.settings.quotas.soft_memory = 9),
+            ("-q memory=9", |o| o.settings.quotas.soft_memory = 9),
+            ("--entry-nb 10", |o| o.settings.quotas.nodes = 10),
+            ("-E10", |o| o.settings.quotas.nodes = 10),
+            ("--entry-size=11", |o| o.settings.quotas.node_size = 11),
+            ("-S 11", |o| o.settings.quotas.node_size = 11),
+            ("--watch-nb 12", |o| o.settings.quotas.watches = 12),
+            ("-W 12", |o| o.settings.quotas.watches = 12),
+            ("--transaction 13", |o| o.settings.quotas.transactions = 13),
+            ("-t 13", |o| o.settings.quotas.transactions = 13),
+            ("--perm-nb 14", |o| o.settings.quotas.node_permissions = 14),
+            ("-A 14", |o| o.settings.quotas.node_permissions = 14),
+            ("--path-max 15", |o| o.settings.quotas.path_max = 15),
+            ("-M 4096", |o| o.settings.quotas.path_max = 2048),
+            ("--timeout watch-event=16", |o| o.settings.watch_event_timeout = 16),
+            ("-w watch-event=0", |o| o.settings.watch_event_timeout = 0),
+            ("--keep-orphans", |o| o.settings.keep_orphans = true),
+            ("-K", |o| o.settings.keep_orphans = true),
+            ("--priv-domid 0", |o| o.priv_domid = DomId(0)),
+            ("--priv-domid=32751", |o| o.priv_domid = DomId(32_751)),
+            ("--master-domid 3", |o| o.master_domid = Some(DomId(3))),
+            ("--event 5 -K loglevel=debug -E 7", |o| {
+                o.event = Some(Port(5));
+                o.settings.keep_orphans = true;
+                o.log_level = LevelFilter::Debug;
+                o.settings.quotas.nodes = 7;
+            }),
+        ];
+        for (line, change) in rows {
+            let (options, problems) = run(line);
+            assert_eq!(options, with(change), "{line:?}");
+            assert!(problems.is_empty(), "{line:?}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_word_is_named_once_and_the_rest_still_counts() {
+        let rows = [
+            ("--event", "option event has no value, ignored; allowed is a port from 1 to 131071"),
+            ("--event 0", "option event: \"0\" ignored; allowed is a port from 1 to 131071"),
+            ("--event x", "option event: \"x\" ignored; allowed is a port from 1 to 131071"),
+            ("--event=", "option event: \"\" ignored; allowed is a port from 1 to 131071"),
+            ("--event 131072", "option event: \"131072\" ignored; allowed is a port from 1 to 131071"),
+            ("-E -1", "option entry-nb: \"-1\" ignored; allowed is a number from 0 to 4294967295"),
+            (
+                "-E 4294967296",
+                "option entry-nb: \"4294967296\" ignored; allowed is a number from 0 to 4294967295",
+            ),
+            ("-q nodes=1", "option quota-soft: \"nodes=1\" ignored; allowed is memory=NUMBER"),
+            ("-w 5", "option timeout: \"5\" ignored; allowed is watch-event=SECONDS"),
+            (
+                "--priv-domid 32752",
+                "option priv-domid: \"32752\" ignored; allowed is a domid from 0 to 32751",
+            ),
+            ("--keep-orphans=yes -K", "option keep-orphans takes no value, \"yes\" ignored"),
+            (
+                "loglevel=loud",
+                "option loglevel: \"loud\" ignored; allowed is error, warn, info, debug or trace",
+            ),
+            ("--no-fork", "option no-fork has no effect in a xenstore domain"),
+            ("-N", "option no-fork has no effect in a xenstore domain"),
+            ("--pid-file /run/pid", "option pid-file has no effect in a xenstore domain"),
+            ("--trace-file=/tmp/x", "option trace-file has no effect in a xenstore domain"),
+            ("-T /tmp/x", "option trace-file has no effect in a xenstore domain"),
+            ("-I", "option internal-db has no effect in a xenstore domain"),
+        ];
+        for (line, expected) in rows {
+            let (options, problems) = run(line);
+            assert_eq!(problems, [expected], "{line:?}");
+            assert_eq!(options.event, None, "{line:?}");
+            let with_more = std::format!("loglevel=debug --watch-nb 3 {line}");
+            let (options, problems) = run(&with_more);
+            assert_eq!(problems, [expected], "{line:?}");
+            assert_eq!(options.settings.quotas.watches, 3);
+        }
+        for line in ["--quota nodes", "--quota =1", "--quota size=1", "--quota nodes=", "--quota nodes=1x"] {
+            let (options, problems) = run(line);
+            assert_eq!(options, Options::DEFAULT);
+            assert_eq!(problems.len(), 1);
+            assert!(problems[0].starts_with("option quota: ") && problems[0].contains("node-permissions"));
+        }
+    }
+
+    #[test]
+    fn an_unknown_word_is_escaped_and_answered_with_what_is_known() {
+        for word in ["--frobnicate", "-x", "-", "--", "nonsense", "--event2=1", "loglevel"] {
+            let (options, problems) = run(word);
+            assert_eq!(options, Options::DEFAULT);
+            assert_eq!(problems.len(), 1, "{word:?}");
+            assert!(problems[0].starts_with(&std::format!("unknown option \"{word}\"")), "{problems:?}");
+            assert!(problems[0].contains("--event") && !problems[0].contains("--pid-file"));
+        }
+        let mut problems = Vec::new();
+        parse(b"\xff\x1b[2J --event 4", |problem| problems.push(problem.to_string()));
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].contains("\\xff\\x1b[2J"));
+    }
+
+    #[test]
+    fn a_value_that_looks_like_an_option_is_still_the_value() {
+        let (options, problems) = run("--event --keep-orphans");
+        assert_eq!(options, Options::DEFAULT);
+        assert_eq!(problems.len(), 1);
+    }
+}
