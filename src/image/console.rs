@@ -1,0 +1,174 @@
+//! Where text goes: the console ring that dom0's console daemon reads, and port 0xE9 for the hypervisor's
+//! own log.
+//!
+//! Nothing here ever waits: the console daemon depends on this very domain. A line for which the ring has
+//! no room is dropped and counted. Port 0xE9 costs a VM exit per byte, so it gets only what is said at
+//! boot and what is said last.
+
+use core::fmt;
+use core::sync::atomic::Ordering;
+
+use xen_sys::XEN_HVM_DEBUGCONS_IOPORT;
+use xenstore::abi::Port;
+use xenstore::abi::console::{CONSOLE_OUT_SIZE, ConsolePage};
+
+use super::{cpu, events};
+
+/// Longest line, without its end.
+const LINE: usize = 240;
+
+/// COM1, for those who try the image without Xen.
+const SERIAL: u16 = 0x3f8;
+
+static CONSOLE: spin::Mutex<Console> =
+    spin::Mutex::new(Console { ring: None, on_xen: false, on_serial: false, booting: true });
+
+struct Console {
+    ring: Option<Ring>,
+    on_xen: bool,
+    on_serial: bool,
+    booting: bool,
+}
+
+struct Ring {
+    page: &'static ConsolePage,
+    port: Port,
+    /// Our own copy: the daemon must not be able to move it.
+    out_prod: u32,
+    lost: u32,
+}
+
+/// Xen runs us: hypercalls are possible.
+pub fn on_xen() {
+    CONSOLE.lock().on_xen = true;
+}
+
+/// Whether hypercalls are possible.
+pub fn runs_on_xen() -> bool {
+    // A holder of the lock that never comes back stopped while printing, and only on Xen is the ring used.
+    CONSOLE.try_lock().is_none_or(|console| console.on_xen)
+}
+
+/// Nothing else is there to print to.
+pub fn add_serial() {
+    CONSOLE.lock().on_serial = true;
+}
+
+/// Adds the console ring; `port` is our end of its event channel.
+pub fn add_ring(page: &'static ConsolePage, port: Port) {
+    let out_prod = page.out_prod.load(Ordering::Relaxed);
+    CONSOLE.lock().ring = Some(Ring { page, port, out_prod, lost: 0 });
+}
+
+/// Ends the time in which every line also goes to port 0xE9.
+pub fn booted() {
+    CONSOLE.lock().booting = false;
+}
+
+/// Prints one line.
+pub fn line(text: fmt::Arguments<'_>) {
+    let line = Line::new(text);
+    let mut console = CONSOLE.lock();
+    if console.booting {
+        write_debug_port(&line);
+    }
+    console.print(&line);
+}
+
+/// Prints one of the last lines. Works in whatever state the rest is.
+pub fn fatal_line(text: fmt::Arguments<'_>) {
+    let line = Line::new(text);
+    write_debug_port(&line);
+    if let Some(mut console) = CONSOLE.try_lock() {
+        console.print(&line);
+    }
+}
+
+impl Console {
+    fn print(&mut self, line: &Line) {
+        if self.on_serial {
+            write_serial(line);
+        }
+        if let Some(ring) = &mut self.ring {
+            ring.print(line);
+        }
+    }
+}
+
+impl Ring {
+    fn print(&mut self, line: &Line) {
+        if self.lost > 0 && self.put(&Line::new(format_args!("({} lines lost)", self.lost))) {
+            self.lost = 0;
+        }
+        if self.lost > 0 || !self.put(line) {
+            self.lost = self.lost.saturating_add(1);
+        }
+    }
+
+    /// All of the line or nothing.
+    fn put(&mut self, line: &Line) -> bool {
+        let used = self.out_prod.wrapping_sub(self.page.out_cons.load(Ordering::Acquire));
+        let room = CONSOLE_OUT_SIZE.saturating_sub(used) as usize;
+        if line.bytes().count() > room {
+            return false;
+        }
+        for byte in line.bytes() {
+            self.page.output[(self.out_prod % CONSOLE_OUT_SIZE) as usize].store(byte, Ordering::Relaxed);
+            self.out_prod = self.out_prod.wrapping_add(1);
+        }
+        self.page.out_prod.store(self.out_prod, Ordering::Release);
+        // A daemon that is not there yet finds the text when it comes.
+        let _ = events::send(self.port);
+        true
+    }
+}
+
+fn write_debug_port(line: &Line) {
+    for byte in line.bytes() {
+        // SAFETY: a byte-wide output port of Xen and QEMU that prints; without them nothing listens.
+        unsafe { cpu::out(XEN_HVM_DEBUGCONS_IOPORT as u16, byte) };
+    }
+}
+
+fn write_serial(line: &Line) {
+    const STATUS: u16 = SERIAL + 5;
+    const CAN_SEND: u8 = 1 << 5;
+    for byte in line.bytes() {
+        for _ in 0..100_000 {
+            // SAFETY: the status register of COM1; a missing port reads as all ones.
+            if unsafe { cpu::inp(STATUS) } & CAN_SEND != 0 {
+                break;
+            }
+        }
+        // SAFETY: the data register of COM1, which sends the byte.
+        unsafe { cpu::out(SERIAL, byte) };
+    }
+}
+
+/// One line in printable ASCII: guests have a say in what is logged.
+struct Line {
+    text: heapless::Vec<u8, LINE>,
+}
+
+impl Line {
+    fn new(text: fmt::Arguments<'_>) -> Line {
+        let mut line = Line { text: heapless::Vec::new() };
+        // Fails when the line is full; what fits is kept.
+        let _ = fmt::write(&mut line, text);
+        line
+    }
+
+    fn bytes(&self) -> impl Iterator<Item = u8> {
+        self.text.iter().copied().chain([b'\n'])
+    }
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for &byte in text.as_bytes() {
+            let printable = if matches!(byte, b' '..=b'~') { byte } else { b'?' };
+            self.text.push(printable).map_err(|_| fmt::Error)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! Processor exceptions: each one is a bug here, so it is described in full and ends the domain.
+
+use super::{console, cpu, fatal};
+
+/// What boot/vectors.s pushes, lowest address first, and above it what the processor pushed.
+#[repr(C)]
+pub struct Frame {
+    r15: u64,
+    r14: u64,
+    r13: u64,
+    r12: u64,
+    r11: u64,
+    r10: u64,
+    r9: u64,
+    r8: u64,
+    rdi: u64,
+    rsi: u64,
+    rbp: u64,
+    rbx: u64,
+    rdx: u64,
+    rcx: u64,
+    rax: u64,
+    vector: u64,
+    error_code: u64,
+    rip: u64,
+    cs: u64,
+    rflags: u64,
+    rsp: u64,
+    ss: u64,
+}
+
+/// Names by vector.
+const NAMES: [&str; 32] = [
+    "divide error",
+    "debug exception",
+    "non-maskable interrupt",
+    "breakpoint",
+    "overflow",
+    "bound range exceeded",
+    "invalid opcode",
+    "device not available",
+    "double fault",
+    "coprocessor segment overrun",
+    "invalid task state",
+    "segment not present",
+    "stack segment fault",
+    "general protection fault",
+    "page fault",
+    "reserved exception 15",
+    "x87 floating-point error",
+    "alignment check",
+    "machine check",
+    "SIMD floating-point error",
+    "virtualisation exception",
+    "control protection exception",
+    "reserved exception 22",
+    "reserved exception 23",
+    "reserved exception 24",
+    "reserved exception 25",
+    "reserved exception 26",
+    "reserved exception 27",
+    "hypervisor injection exception",
+    "VMM communication exception",
+    "security exception",
+    "reserved exception 31",
+];
+
+/// Called by boot/vectors.s on the exception's own stack.
+pub extern "C" fn exception(frame: &Frame) -> ! {
+    fatal::stop_after(fatal::Reason::Crash, || describe(frame))
+}
+
+fn describe(frame: &Frame) {
+    let name = NAMES.get(frame.vector as usize).copied().unwrap_or("unknown exception");
+    let address = cpu::fault_address();
+    console::fatal_line(format_args!(
+        "{name} at {:#x}, error code {:#x}, cr2 {address:#x}",
+        frame.rip, frame.error_code
+    ));
+    let rows = [
+        [("rip", frame.rip), ("rsp", frame.rsp), ("rfl", frame.rflags)],
+        [(" cs", frame.cs), (" ss", frame.ss), ("rax", frame.rax)],
+        [("rbx", frame.rbx), ("rcx", frame.rcx), ("rdx", frame.rdx)],
+        [("rsi", frame.rsi), ("rdi", frame.rdi), ("rbp", frame.rbp)],
+        [(" r8", frame.r8), (" r9", frame.r9), ("r10", frame.r10)],
+        [("r11", frame.r11), ("r12", frame.r12), ("r13", frame.r13)],
+        [("r14", frame.r14), ("r15", frame.r15), ("cr2", address)],
+    ];
+    for [a, b, c] in rows {
+        console::fatal_line(format_args!("{} {:016x}  {} {:016x}  {} {:016x}", a.0, a.1, b.0, b.1, c.0, c.1));
+    }
+}

@@ -1,0 +1,121 @@
+//! Ring pages of other domains, mapped by grant (xen-guest-abi.md section 5).
+//!
+//! Each domid has its own guest frame in a hole of the address space, so mapping needs neither memory nor
+//! a search. The frames are dense: Xen pays one table page for every 2 MiB in which something is mapped.
+
+use core::ops::Deref;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use xen_sys::__HYPERVISOR_grant_table_op;
+use xenstore::abi::grant_table::{
+    GNTMAP_HOST_MAP, GNTST_OKAY, GNTTABOP_MAP_GRANT_REF, GNTTABOP_UNMAP_GRANT_REF, MapGrantRef, UnmapGrantRef,
+};
+use xenstore::abi::{DomId, GrantRef, RingPage};
+use xenstore::platform::Refused;
+
+use super::hypercall;
+
+/// First guest frame of the hole, at 3.5 GiB: above any RAM that is used, below the special pages.
+pub const HOLE_FRAME: u64 = 0xe_0000;
+/// Where the shared page lies: beside the first ring pages, so that all share one of Xen's tables.
+pub const SHARED_INFO_FRAME: u64 = HOLE_FRAME;
+/// Frame of domain 0's ring; the others follow by domid.
+const RING_FRAME: u64 = HOLE_FRAME + 1;
+const DOMIDS: u64 = DomId::FIRST_RESERVED.0 as u64;
+/// One past the last frame of the hole that is used.
+pub const HOLE_END_FRAME: u64 = RING_FRAME + DOMIDS;
+
+const _: () = assert!(HOLE_END_FRAME <= 0xf_c000, "the hole must end below the firmware's area");
+
+/// Frames that hold a grant. Xen crashes a domain that maps over one, so this says more than the server's
+/// own books: a frame that could not be unmapped stays taken.
+static TAKEN: [AtomicU64; (DOMIDS as usize).div_ceil(64)] = [const { AtomicU64::new(0) }; _];
+
+fn mark(domid: DomId) -> (&'static AtomicU64, u64) {
+    (&TAKEN[usize::from(domid.0 / 64)], 1 << (domid.0 % 64))
+}
+
+/// One domain's ring page. Unmapped when dropped, unless it is our own.
+pub struct Ring {
+    page: *const RingPage,
+    grant: Option<(DomId, u32)>,
+}
+
+impl Ring {
+    /// Maps what `domid` granted under [`GrantRef::XENSTORE`].
+    pub fn map(domid: DomId) -> Result<Ring, Refused> {
+        if domid >= DomId::FIRST_RESERVED {
+            return Err(Refused);
+        }
+        let (word, bit) = mark(domid);
+        if word.load(Ordering::Relaxed) & bit != 0 {
+            log::error!("domain {domid}: its ring page is mapped already");
+            return Err(Refused);
+        }
+        let address = (RING_FRAME + u64::from(domid.0)) << 12;
+        let mut op = MapGrantRef {
+            host_addr: address,
+            flags: GNTMAP_HOST_MAP,
+            grant: GrantRef::XENSTORE,
+            dom: domid,
+            status: 0,
+            handle: 0,
+            dev_bus_addr: 0,
+        };
+        let argument = (&raw mut op) as u64;
+        // SAFETY: one structure of GNTTABOP_map_grant_ref; the address is a hole of the guest's address
+        // space, since only this function fills it and `TAKEN` says that it is empty.
+        let result =
+            unsafe { hypercall::call(__HYPERVISOR_grant_table_op, [GNTTABOP_MAP_GRANT_REF, argument, 1]) };
+        match result {
+            Ok(_) if op.status == GNTST_OKAY => {
+                word.fetch_or(bit, Ordering::Relaxed);
+                Ok(Ring { page: address as *const RingPage, grant: Some((domid, op.handle)) })
+            }
+            Ok(_) => {
+                log::warn!("domain {domid}: its ring page cannot be mapped, grant status {}", op.status);
+                Err(Refused)
+            }
+            Err(error) => {
+                log::error!("domain {domid}: its ring page cannot be mapped: {error}");
+                Err(Refused)
+            }
+        }
+    }
+
+    /// Our own page, which is ordinary memory.
+    ///
+    /// # Safety
+    /// `page` must be mapped for ever.
+    pub unsafe fn own(page: *const RingPage) -> Ring {
+        Ring { page, grant: None }
+    }
+}
+
+impl Deref for Ring {
+    type Target = RingPage;
+
+    fn deref(&self) -> &RingPage {
+        // SAFETY: the page is mapped as long as `self` lives and page aligned; others may write to it at
+        // any time, which is what its atomic fields are for.
+        unsafe { &*self.page }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        let Some((domid, handle)) = self.grant else { return };
+        let mut op = UnmapGrantRef { host_addr: self.page as u64, dev_bus_addr: 0, handle, status: 0 };
+        let argument = (&raw mut op) as u64;
+        // SAFETY: one structure of GNTTABOP_unmap_grant_ref, with the handle that `map` was given; no
+        // reference into the page outlives `self`.
+        let result =
+            unsafe { hypercall::call(__HYPERVISOR_grant_table_op, [GNTTABOP_UNMAP_GRANT_REF, argument, 1]) };
+        if result.is_ok() && op.status == GNTST_OKAY {
+            let (word, bit) = mark(domid);
+            word.fetch_and(!bit, Ordering::Relaxed);
+        } else {
+            log::error!("domain {domid}: its ring page cannot be unmapped, grant status {}", op.status);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Waiting for events, and the timer that ends a wait (architecture.md section 8).
+
+use xenstore::platform::Instant;
+
+use super::xen;
+
+unsafe extern "C" {
+    /// `sti; hlt; cli` of boot/vectors.s.
+    safe fn wait_for_upcall();
+}
+
+/// The one timer: what Xen has been told.
+#[derive(Default)]
+pub struct Alarm {
+    armed: Option<Instant>,
+}
+
+impl Alarm {
+    /// Makes sure of a wake-up at `deadline` or before. An earlier one that is set already stays: it wakes
+    /// once for nothing, which is cheaper than setting the timer each time.
+    pub fn set(&mut self, deadline: Instant) {
+        if self.armed.is_none_or(|armed| deadline < armed) {
+            match xen::set_timer(deadline.0) {
+                Ok(()) => self.armed = Some(deadline),
+                Err(error) => log::error!("the timer cannot be set: {error}"),
+            }
+        }
+    }
+
+    /// It has fired.
+    pub fn fired(&mut self) {
+        self.armed = None;
+    }
+}
+
+/// Sleeps until Xen has an event. An event that arrived since the last look ends the sleep at once:
+/// interrupts are off until the processor sleeps.
+pub fn sleep() {
+    wait_for_upcall();
+}

@@ -1,0 +1,108 @@
+//! How much RAM there is, the heap made of it, and the page that Xen shares with us.
+
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use linked_list_allocator::LockedHeap;
+use xen_sys::__HYPERVISOR_memory_op;
+use xenstore::abi::DomId;
+use xenstore::abi::memory::{
+    AddToPhysmap, E820Entry, MemoryMap, XENMAPSPACE_SHARED_INFO, XENMEM_ADD_TO_PHYSMAP,
+    XENMEM_CURRENT_RESERVATION, XENMEM_MEMORY_MAP,
+};
+use xenstore::abi::shared_info::SharedInfo;
+
+use super::grants::SHARED_INFO_FRAME;
+use super::hypercall::{self, Errno};
+use super::paging::RAM_LIMIT;
+
+const PAGE: u64 = 4096;
+
+/// Pages that count as ours but are not RAM: console, xenstore and six that Xen keeps.
+const SPECIAL_PAGES: u64 = 8;
+
+#[global_allocator]
+static HEAP: LockedHeap = LockedHeap::empty();
+
+static SHARED_INFO_MAPPED: AtomicBool = AtomicBool::new(false);
+
+/// The end of RAM in bytes. It begins at 0 and has no gaps.
+///
+/// The memory map's RAM entry tells what may be populated some day, or nonsense (Xen 4.17 with
+/// `--maxmem`); only the number of pages that we have is reliable. The map's other entries are needed to
+/// tell RAM from the special pages and the firmware's tables.
+pub fn ram_end() -> Result<u64, Errno> {
+    let mut domid = DomId::SELF;
+    // SAFETY: XENMEM_current_reservation takes a domid.
+    let pages =
+        unsafe { hypercall::call_with(__HYPERVISOR_memory_op, XENMEM_CURRENT_RESERVATION, &mut domid) }?;
+    let ram = pages.saturating_sub(other_pages().max(SPECIAL_PAGES));
+    Ok((ram * PAGE).min(RAM_LIMIT))
+}
+
+/// Pages that the memory map calls anything but RAM.
+fn other_pages() -> u64 {
+    let mut entries = [E820Entry::EMPTY; 32];
+    let mut map = MemoryMap { nr_entries: entries.len() as u32, pad: 0, buffer: entries.as_mut_ptr() as u64 };
+    // SAFETY: XENMEM_memory_map takes this structure; the buffer has room for as many entries as it says.
+    let result = unsafe { hypercall::call_with(__HYPERVISOR_memory_op, XENMEM_MEMORY_MAP, &mut map) };
+    let known = if result.is_ok() { map.nr_entries as usize } else { 0 };
+    entries
+        .iter()
+        .take(known)
+        .filter(|entry| entry.kind != E820Entry::RAM)
+        .map(|entry| entry.size / PAGE)
+        .sum()
+}
+
+/// Whether the last page before `end` is RAM: a hole swallows what is written to it.
+pub fn is_ram_before(end: u64) -> bool {
+    const PATTERN: u64 = 0x5aa5_9669_c33c_0ff0;
+    let last = (end - 8) as *mut u64;
+    // SAFETY: called before the heap exists; nothing else lies at the end of RAM, and what does not exist
+    // there may be written without effect.
+    unsafe {
+        last.write_volatile(PATTERN);
+        last.read_volatile() == PATTERN
+    }
+}
+
+/// Gives the heap its memory, once.
+///
+/// # Safety
+/// The range must be mapped and used by nobody else.
+pub unsafe fn init_heap(range: Range<u64>) {
+    // SAFETY: passed on to the caller.
+    unsafe { HEAP.lock().init(range.start as *mut u8, (range.end - range.start) as usize) };
+}
+
+/// Bytes of the heap that are in use and free.
+pub fn heap_usage() -> (usize, usize) {
+    let heap = HEAP.lock();
+    (heap.used(), heap.free())
+}
+
+/// Has Xen put the shared page at its place in the hole.
+pub fn map_shared_info() -> Result<&'static SharedInfo, Errno> {
+    let mut op = AddToPhysmap {
+        domid: DomId::SELF,
+        size: 0,
+        space: XENMAPSPACE_SHARED_INFO,
+        idx: 0,
+        gpfn: SHARED_INFO_FRAME,
+    };
+    // SAFETY: XENMEM_add_to_physmap takes this structure; the frame is a hole, so no RAM is lost.
+    unsafe { hypercall::call_with(__HYPERVISOR_memory_op, XENMEM_ADD_TO_PHYSMAP, &mut op) }?;
+    SHARED_INFO_MAPPED.store(true, Ordering::Relaxed);
+    shared_info().ok_or(Errno(0))
+}
+
+/// The shared page, once it is there.
+pub fn shared_info() -> Option<&'static SharedInfo> {
+    if !SHARED_INFO_MAPPED.load(Ordering::Relaxed) {
+        return None;
+    }
+    // SAFETY: mapped by `map_shared_info` and never moved; Xen writes to it, which is what its atomic
+    // fields are for.
+    Some(unsafe { &*((SHARED_INFO_FRAME << 12) as *const SharedInfo) })
+}

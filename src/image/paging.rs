@@ -1,0 +1,111 @@
+//! The final page tables (architecture.md section 7).
+//!
+//! Everything is mapped at its physical address, in 2 MiB pages, but for the first 2 MiB: there lies the
+//! image, whose parts get 4 KiB pages with the rights they need. The RAM below the image appears once more
+//! instead, right above the end of RAM, so that the heap is one piece. Page 0 and the page under each
+//! stack are not mapped, and nothing that holds data can be executed.
+
+use core::arch::asm;
+use core::ops::Range;
+
+use super::boot_cell::BootCell;
+use super::cpu::{self, EFER_NXE, MSR_EFER};
+use super::entry::{LARGE, PRESENT, WRITABLE, symbol};
+use super::grants::{HOLE_END_FRAME, HOLE_FRAME};
+
+const PAGE: u64 = 4096;
+const LARGE_PAGE: u64 = 2 << 20;
+const TABLE: usize = 512;
+const NO_EXECUTE: u64 = 1 << 63;
+
+/// Highest end of RAM, in bytes, that the map has room for: the hole with the ring pages comes next.
+pub const RAM_LIMIT: u64 = (HOLE_FRAME << 12) - 2 * LARGE_PAGE;
+
+/// Tables that follow one another.
+#[repr(C, align(4096))]
+struct Tables<const N: usize>([[u64; TABLE]; N]);
+
+/// The first 2 MiB.
+static IMAGE_TABLE: BootCell<Tables<1>> = BootCell::new(Tables([[0; TABLE]]));
+/// The end of RAM and what appears above it.
+static EDGE_TABLES: BootCell<Tables<2>> = BootCell::new(Tables([[0; TABLE]; 2]));
+
+unsafe extern "C" {
+    /// The 4 GiB of directories of boot/entry.s.
+    static mut page_directories: [u64; 4 * TABLE];
+    static page_map: [u64; TABLE];
+}
+
+/// Replaces the map of boot/entry.s. `ram_end` is in bytes, page aligned, above 2 MiB and not above
+/// [`RAM_LIMIT`]; `special` are further frames to be mapped. Returns what is free of RAM as one range of
+/// addresses.
+pub fn protect(ram_end: u64, special: &[u64]) -> Range<u64> {
+    let low_start = PAGE;
+    let low_end = symbol::start();
+    let free = symbol::end()..ram_end + (low_end - low_start);
+
+    let no_execute = if cpu::can_forbid_execution() { NO_EXECUTE } else { 0 };
+    let data = PRESENT | WRITABLE | no_execute;
+    let edge_start = ram_end / LARGE_PAGE * LARGE_PAGE;
+    let edge_page = |address: u64| {
+        if address < ram_end {
+            address | data
+        } else if address < free.end {
+            (address - ram_end + low_start) | data
+        } else {
+            0
+        }
+    };
+    let window = HOLE_FRAME << 12..HOLE_END_FRAME << 12;
+    let is_special =
+        |address: u64| special.iter().any(|frame| (frame << 12) / LARGE_PAGE * LARGE_PAGE == address);
+
+    // SAFETY: this runs once, on the one vCPU. The code, data and stacks in use keep their addresses in
+    // the new tables; whatever loses its mapping is not referred to from here on.
+    unsafe {
+        if no_execute != 0 {
+            cpu::write_msr(MSR_EFER, cpu::read_msr(MSR_EFER) | EFER_NXE);
+        }
+        let image = &mut (*IMAGE_TABLE.get()).0;
+        for (address, entry) in (0..).step_by(PAGE as usize).zip(image.as_flattened_mut()) {
+            *entry = image_page(address, data, no_execute);
+        }
+        let edge = &mut (*EDGE_TABLES.get()).0;
+        for (address, entry) in (edge_start..).step_by(PAGE as usize).zip(edge.as_flattened_mut()) {
+            *entry = edge_page(address);
+        }
+        let directories = &raw mut page_directories;
+        for (address, entry) in (0..).step_by(LARGE_PAGE as usize).zip((*directories).iter_mut()) {
+            *entry = if address == 0 {
+                IMAGE_TABLE.get() as u64 | PRESENT | WRITABLE
+            } else if address == edge_start || address == edge_start + LARGE_PAGE {
+                let half = usize::from(address != edge_start);
+                (&raw const edge[half]) as u64 | PRESENT | WRITABLE
+            } else if address < ram_end || window.contains(&address) || is_special(address) {
+                address | data | LARGE
+            } else {
+                0
+            };
+        }
+        asm!("mov cr3, {}", in(reg) &raw const page_map, options(nostack, preserves_flags));
+    }
+    free
+}
+
+/// The entry for a page of the first 2 MiB.
+fn image_page(address: u64, data: u64, no_execute: u64) -> u64 {
+    let guards = [
+        symbol::guard_of_double_fault_stack(),
+        symbol::guard_of_fault_stack(),
+        symbol::guard_of_main_stack(),
+    ];
+    if address < symbol::start() || guards.contains(&address) {
+        0
+    } else if address < symbol::end_of_text() {
+        address | PRESENT
+    } else if address < symbol::end_of_rodata() {
+        address | PRESENT | no_execute
+    } else {
+        address | data
+    }
+}

@@ -1,0 +1,72 @@
+//! Which hypervisor runs us, who we are to it, and what it says about our pages and ports.
+
+use xen_sys::{
+    __HYPERVISOR_hvm_op, __HYPERVISOR_sched_op, __HYPERVISOR_set_timer_op, SCHEDOP_shutdown, sched_shutdown,
+};
+use xenstore::abi::DomId;
+use xenstore::abi::cpuid::{
+    FIRST_LEAF, HVM_DOMID_PRESENT, LEAF_END, LEAF_HVM, LEAF_STEP, LEAF_VERSION, SIGNATURE,
+};
+use xenstore::abi::hvm::{HVMOP_GET_PARAM, HVMOP_SET_PARAM, HvmParam, HvmParamOp};
+
+use super::cpu;
+use super::hypercall::{self, Errno};
+
+/// What CPUID tells of the hypervisor.
+#[derive(Clone, Copy)]
+pub struct Xen {
+    pub major: u32,
+    pub minor: u32,
+    /// Our own identifier. Xen 4.17 and later always tell it.
+    pub domid: Option<DomId>,
+}
+
+/// `None` if the hypervisor is not Xen, or there is none.
+pub fn detect() -> Option<Xen> {
+    const HYPERVISOR_PRESENT: u32 = 1 << 31;
+    if cpu::cpuid(1).ecx & HYPERVISOR_PRESENT == 0 {
+        return None;
+    }
+    let base = (FIRST_LEAF..LEAF_END).step_by(LEAF_STEP as usize).find(|&leaf| {
+        let answer = cpu::cpuid(leaf);
+        [answer.ebx, answer.ecx, answer.edx] == SIGNATURE
+    })?;
+    hypercall::choose_instruction();
+    let version = cpu::cpuid(base + LEAF_VERSION).eax;
+    let hvm = cpu::cpuid(base + LEAF_HVM);
+    let domid = (hvm.eax & HVM_DOMID_PRESENT != 0).then_some(DomId(hvm.ecx as u16));
+    Some(Xen { major: version >> 16, minor: version & 0xffff, domid })
+}
+
+/// Reads a parameter of our own domain.
+pub fn param(param: HvmParam) -> Result<u64, Errno> {
+    let mut op = HvmParamOp { domid: DomId::SELF, pad: 0, index: param as u32, value: 0 };
+    // SAFETY: HVMOP_get_param takes this structure and points nowhere else.
+    unsafe { hypercall::call_with(__HYPERVISOR_hvm_op, HVMOP_GET_PARAM, &mut op) }?;
+    Ok(op.value)
+}
+
+/// Routes event upcalls to an IDT vector. It cannot be switched off again.
+///
+/// # Safety
+/// The vector's IDT gate must be ready, and we must be in 64-bit mode: Xen derives the shared page's
+/// layout from it.
+pub unsafe fn deliver_upcalls(vector: u8) -> Result<(), Errno> {
+    let value = xenstore::abi::hvm::callback_vector(vector);
+    let mut op = HvmParamOp { domid: DomId::SELF, pad: 0, index: HvmParam::CallbackIrq as u32, value };
+    // SAFETY: HVMOP_set_param takes this structure and points nowhere else; the vector is the caller's.
+    unsafe { hypercall::call_with(__HYPERVISOR_hvm_op, HVMOP_SET_PARAM, &mut op) }.map(drop)
+}
+
+/// Raises VIRQ_TIMER at a system time in nanoseconds; at once if it is past. One at a time.
+pub fn set_timer(system_time: u64) -> Result<(), Errno> {
+    // SAFETY: set_timer_op takes a number and no address.
+    unsafe { hypercall::call(__HYPERVISOR_set_timer_op, [system_time, 0, 0]) }.map(drop)
+}
+
+/// Ends the domain with a `SHUTDOWN_*` reason. Returns only if Xen refuses.
+pub fn shutdown(reason: u32) {
+    let mut op = sched_shutdown { reason };
+    // SAFETY: SCHEDOP_shutdown takes this structure and points nowhere else.
+    let _ = unsafe { hypercall::call_with(__HYPERVISOR_sched_op, SCHEDOP_shutdown.into(), &mut op) };
+}
