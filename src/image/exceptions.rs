@@ -1,6 +1,6 @@
 //! Processor exceptions: each one is a bug here, so it is described in full and ends the domain.
 
-use super::{console, cpu, fatal};
+use super::{console, cpu, fatal, paging};
 
 /// What boot/vectors.s pushes, lowest address first, and above it what the processor pushed.
 #[repr(C)]
@@ -28,6 +28,8 @@ pub struct Frame {
     rsp: u64,
     ss: u64,
 }
+
+const PAGE_FAULT: u64 = 14;
 
 /// Names by vector.
 const NAMES: [&str; 32] = [
@@ -73,8 +75,9 @@ pub extern "C" fn exception(frame: &Frame) -> ! {
 fn describe(frame: &Frame) {
     let name = NAMES.get(frame.vector as usize).copied().unwrap_or("unknown exception");
     let address = cpu::fault_address();
+    let hint = if frame.vector == PAGE_FAULT { paging::unmapped_place(address) } else { "" };
     console::fatal_line(format_args!(
-        "{name} at {:#x}, error code {:#x}, cr2 {address:#x}",
+        "{name} at {:#x}, error code {:#x}, cr2 {address:#x}{hint}",
         frame.rip, frame.error_code
     ));
     let rows = [

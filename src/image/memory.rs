@@ -28,31 +28,36 @@ static SHARED_INFO_MAPPED: AtomicBool = AtomicBool::new(false);
 
 /// The end of RAM in bytes. It begins at 0 and has no gaps.
 ///
-/// The memory map's RAM entry tells what may be populated some day, or nonsense (Xen 4.17 with
-/// `--maxmem`); only the number of pages that we have is reliable. The map's other entries are needed to
-/// tell RAM from the special pages and the firmware's tables.
+/// Only the number of pages that we have is reliable. The memory map's RAM entry tells what may be
+/// populated some day, or nonsense (Xen 4.17 and 4.18 with `--maxmem`), so it can only lower the figure;
+/// its other entries tell which of our pages are not RAM.
 pub fn ram_end() -> Result<u64, Errno> {
+    const SENSIBLE: u64 = 1 << 20;
     let mut domid = DomId::SELF;
     // SAFETY: XENMEM_current_reservation takes a domid.
     let pages =
         unsafe { hypercall::call_with(__HYPERVISOR_memory_op, XENMEM_CURRENT_RESERVATION, &mut domid) }?;
-    let ram = pages.saturating_sub(other_pages().max(SPECIAL_PAGES));
-    Ok((ram * PAGE).min(RAM_LIMIT))
+    let mut end = RAM_LIMIT;
+    let mut other_pages = 0;
+    let mut entries = [E820Entry::EMPTY; 32];
+    for &E820Entry { addr, size, kind } in memory_map(&mut entries) {
+        match kind {
+            E820Entry::RAM if addr == 0 && size >= SENSIBLE => end = end.min(size),
+            E820Entry::RAM => {}
+            _ => other_pages += size / PAGE,
+        }
+    }
+    let populated = pages.saturating_sub(other_pages.max(SPECIAL_PAGES)) * PAGE;
+    Ok(end.min(populated) / PAGE * PAGE)
 }
 
-/// Pages that the memory map calls anything but RAM.
-fn other_pages() -> u64 {
-    let mut entries = [E820Entry::EMPTY; 32];
+/// The memory map, as far as there is room; empty if Xen does not tell it.
+fn memory_map(entries: &mut [E820Entry]) -> &[E820Entry] {
     let mut map = MemoryMap { nr_entries: entries.len() as u32, pad: 0, buffer: entries.as_mut_ptr() as u64 };
     // SAFETY: XENMEM_memory_map takes this structure; the buffer has room for as many entries as it says.
     let result = unsafe { hypercall::call_with(__HYPERVISOR_memory_op, XENMEM_MEMORY_MAP, &mut map) };
-    let known = if result.is_ok() { map.nr_entries as usize } else { 0 };
-    entries
-        .iter()
-        .take(known)
-        .filter(|entry| entry.kind != E820Entry::RAM)
-        .map(|entry| entry.size / PAGE)
-        .sum()
+    let known = if result.is_ok() { (map.nr_entries as usize).min(entries.len()) } else { 0 };
+    &entries[..known]
 }
 
 /// Whether the last page before `end` is RAM: a hole swallows what is written to it.

@@ -94,12 +94,7 @@ pub fn protect(ram_end: u64, special: &[u64]) -> Range<u64> {
 
 /// The entry for a page of the first 2 MiB.
 fn image_page(address: u64, data: u64, no_execute: u64) -> u64 {
-    let guards = [
-        symbol::guard_of_double_fault_stack(),
-        symbol::guard_of_fault_stack(),
-        symbol::guard_of_main_stack(),
-    ];
-    if address < symbol::start() || guards.contains(&address) {
+    if address < symbol::start() || guards().contains(&address) {
         0
     } else if address < symbol::end_of_text() {
         address | PRESENT
@@ -107,5 +102,21 @@ fn image_page(address: u64, data: u64, no_execute: u64) -> u64 {
         address | PRESENT | no_execute
     } else {
         address | data
+    }
+}
+
+/// The pages under the stacks.
+fn guards() -> [u64; 3] {
+    [symbol::guard_of_double_fault_stack(), symbol::guard_of_fault_stack(), symbol::guard_of_main_stack()]
+}
+
+/// What is wrong with touching `address`, where that can be told; to be appended to a sentence.
+pub fn unmapped_place(address: u64) -> &'static str {
+    if address < PAGE {
+        " (null pointer)"
+    } else if guards().contains(&(address / PAGE * PAGE)) {
+        " (stack overflow)"
+    } else {
+        ""
     }
 }
