@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 DOM0_PROGRAMS="init-xenstore-domain xen-init-dom0 xenstored oxenstored xenstore-control xenconsoled xenconsole
-    xl test-xenstore lsevtchn xenctx"
+    xl libxl-save-helper test-xenstore lsevtchn xenctx"
 DOM0_MODULES="xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs"
 GUEST_MODULES="xen-privcmd xen-evtchn xenfs"
 CLIENTS="xenstore-chmod xenstore-exists xenstore-list xenstore-ls xenstore-read xenstore-rm xenstore-watch

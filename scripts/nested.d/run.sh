@@ -31,8 +31,8 @@ fill_work() {
     mkdir -p "$overlay/nested"
     cp "$here"/dom0/* "$overlay/nested/"
     mv "$overlay/nested/init" "$overlay/init"
-    printf 'XEN=%s SERVER=%s INTERACTIVE=%s STUBDOM_MEMORY=%s\n' "$XEN" "$SERVER" "$INTERACTIVE" "$MEMORY" \
-        >"$overlay/nested/settings"
+    printf '%s\n' "XEN=$XEN" "SERVER=$SERVER" "START=$START" "INTERACTIVE=$INTERACTIVE" \
+        "STUBDOM_MEMORY=$MEMORY" >"$overlay/nested/settings"
     : >"$overlay/nested/stub-args"
     if ((${#STUB_ARGS[@]})); then printf '%s\n' "${STUB_ARGS[@]}" >"$overlay/nested/stub-args"; fi
     if (($#)); then cp "$1" "$overlay/nested/job"; fi
