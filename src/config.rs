@@ -57,3 +57,74 @@ impl Settings {
     pub const DEFAULT: Settings =
         Settings { quotas: Quotas::DEFAULT, watch_event_timeout: 20, keep_orphans: false };
 }
+
+/// Slots of each kind, for the whole store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Capacities {
+    pub domains: usize,
+    pub nodes: usize,
+    /// Pieces of 60 bytes for names, values, tokens and messages that do not fit their slot.
+    pub chunks: usize,
+    /// Distinct permission lists.
+    pub acls: usize,
+    pub watches: usize,
+    pub transactions: usize,
+    /// Nodes that open transactions have touched.
+    pub tx_nodes: usize,
+    /// Replies and events that wait for their ring.
+    pub messages: usize,
+    /// Records of the trace ring.
+    pub trace: usize,
+}
+
+impl Capacities {
+    /// Slots of one kind that a request may change before it is decided.
+    pub const JOURNAL: usize = 64;
+    /// Chunks that a request may free before it is decided: two values of full length.
+    pub const CHUNK_JOURNAL: usize = 160;
+    /// Transaction nodes that a request may change before it is decided: a path of as many components.
+    pub const TX_JOURNAL: usize = 512;
+
+    /// Least memory that makes sense: dom0 and a few guests.
+    pub const MIN_MEMORY: usize = 2 << 20;
+
+    /// The largest capacities that fit `bytes` of memory; `None` below [`Self::MIN_MEMORY`].
+    pub fn for_memory(bytes: usize) -> Option<Capacities> {
+        if bytes < Self::MIN_MEMORY {
+            return None;
+        }
+        // Sizes go in step, so the largest number of nodes whose store fits is found by halving.
+        let (mut fits, mut too_many) = (0, bytes / 128);
+        while too_many - fits > 1 {
+            let middle = fits + (too_many - fits) / 2;
+            if Self::for_nodes(middle).memory() <= bytes {
+                fits = middle;
+            } else {
+                too_many = middle;
+            }
+        }
+        Some(Self::for_nodes(fits))
+    }
+
+    /// Capacities in the proportions of a host full of ordinary guests: some 60 nodes, 5 watches and 30
+    /// permission lists at most for each.
+    pub fn for_nodes(nodes: usize) -> Capacities {
+        let domains = (nodes / 24).clamp(16, crate::domain::DOMIDS);
+        Capacities {
+            domains,
+            nodes,
+            chunks: nodes,
+            acls: nodes / 6,
+            watches: nodes / 4,
+            transactions: nodes / 24,
+            tx_nodes: nodes / 4,
+            messages: nodes / 4,
+            trace: nodes / 8,
+        }
+    }
+
+    /// Bytes of memory that a server with these capacities takes.
+    pub fn memory(&self) -> usize {
+        crate::server::memory(self)
+    }
+}

@@ -1,9 +1,47 @@
 //! A xenstore server as a library: protocol, store and connections, without any knowledge of how it is run.
+//!
+//! Layers, each using only what stands above it:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`config`], [`abi`], [`platform`] | limits; what guests and Xen share with us; what we ask of Xen |
+//! | [`wire`], [`path`], [`perms`], [`hash`] | messages, paths and permissions as bytes and values |
+//! | [`ring`] | one ring page, both directions |
+//! | [`store`] | arenas, undo journal, permission lists, the tree |
+//! | [`domain`], [`watch`], [`transaction`] | who is there, who listens, what is in the making |
+//! | [`view`] | the rules about nodes, in and out of transactions |
+//! | [`connection`], [`outbox`] | one domain's I/O, and what waits for it |
+//! | [`server`] | loop, operation table, handlers, events, replies |
+//! | [`trace`] | the flight recorder |
+//!
+//! A request's way: `poll` takes the pending events and lists the connections that are ready; `input` looks
+//! into a ring and copies one whole message out; `operations` checks type, privilege and transaction and
+//! calls the handler; `view` checks path rights and quotas and changes the store in one attempt that
+//! happens completely or not at all; `events` queues the watch events, `output` writes the reply; only then
+//! is the request consumed, and one notification goes out for the whole burst.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+#[macro_use]
+extern crate std;
 
 pub mod abi;
+pub mod cmdline;
 pub mod config;
+pub mod connection;
+pub mod domain;
+pub mod hash;
+pub mod outbox;
+pub mod path;
+pub mod perms;
 pub mod platform;
+pub mod ring;
+pub mod server;
+pub mod store;
+pub mod trace;
+pub mod transaction;
+pub mod view;
+pub mod watch;
+pub mod wire;

@@ -1,0 +1,164 @@
+//! What the server knows of each domain: which life of its number, what it holds, what it may hold.
+//!
+//! A record exists for every introduced domain, and for every living domain that owns a node or is named
+//! in a permission list. Its I/O is the connection's business.
+
+use alloc::boxed::Box;
+use alloc::vec;
+
+use crate::abi::{DomId, ServerFeatures};
+use crate::config::Quotas;
+use crate::perms::{Entry, Life};
+use crate::store::{Arena, Full, Id, Node, Slot};
+use crate::transaction::Transaction;
+use crate::watch::Watch;
+
+pub type DomainId = Id<Domain>;
+
+/// First and last of a list that is linked through its members.
+pub struct Ends<T> {
+    pub first: Option<Id<T>>,
+    pub last: Option<Id<T>>,
+}
+
+impl<T> Ends<T> {
+    pub const EMPTY: Self = Ends { first: None, last: None };
+}
+
+impl<T> Clone for Ends<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Ends<T> {}
+
+/// What a domain holds, in the units of its [`Quotas`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Usage {
+    pub nodes: u32,
+    pub watches: u32,
+    pub transactions: u32,
+    /// Bytes of the store's memory: nodes, watches, transactions, queued messages.
+    pub memory: u32,
+    /// Requests taken but not fully answered.
+    pub outstanding: u32,
+}
+
+#[derive(Clone, Copy)]
+pub struct Domain {
+    pub domid: DomId,
+    pub life: Life,
+    /// From the hypervisor; tells two domains of one number apart.
+    pub unique_id: u64,
+    pub introduced: bool,
+    /// Its shutdown has been announced, RESUME not seen since.
+    pub shutdown: bool,
+    /// Whose rights it has beside its own, by SET_TARGET.
+    pub target: Life,
+    pub features: ServerFeatures,
+    pub quotas: Quotas,
+    pub usage: Usage,
+    /// Nodes it owns, oldest first.
+    pub owned: Ends<Node>,
+    pub watches: Ends<Watch>,
+    pub transactions: Ends<Transaction>,
+    /// The identifier given to its latest transaction.
+    pub last_tx: u32,
+    /// What the commit being decided would add to `usage.nodes`; 0 at all other times.
+    pub node_delta: i32,
+}
+
+impl Slot for Domain {
+    const EMPTY: Domain = Domain {
+        domid: DomId::INVALID,
+        life: Life::NONE,
+        unique_id: 0,
+        introduced: false,
+        shutdown: false,
+        target: Life::NONE,
+        features: ServerFeatures::all(),
+        quotas: Quotas::DEFAULT,
+        usage: Usage { nodes: 0, watches: 0, transactions: 0, memory: 0, outstanding: 0 },
+        owned: Ends::EMPTY,
+        watches: Ends::EMPTY,
+        transactions: Ends::EMPTY,
+        last_tx: 0,
+        node_delta: 0,
+    };
+}
+
+/// Domids that real domains have.
+pub const DOMIDS: usize = DomId::FIRST_RESERVED.0 as usize;
+
+pub struct Domains {
+    pub arena: Arena<Domain>,
+    by_domid: Box<[Option<DomainId>]>,
+    last_life: u32,
+    /// The toolstack's domain, which no check stops.
+    privileged: Option<DomainId>,
+}
+
+impl Domains {
+    pub fn new(capacity: usize, journal: usize) -> Self {
+        Domains {
+            arena: Arena::new(capacity, journal),
+            by_domid: vec![None; DOMIDS].into_boxed_slice(),
+            last_life: 0,
+            privileged: None,
+        }
+    }
+
+    pub const fn bytes(capacity: usize, journal: usize) -> usize {
+        Arena::<Domain>::bytes(capacity, journal) + DOMIDS * 4
+    }
+
+    pub fn privileged(&self) -> Option<DomainId> {
+        self.privileged
+    }
+
+    pub fn set_privileged(&mut self, id: DomainId) {
+        self.privileged = Some(id);
+    }
+
+    pub fn find(&self, domid: DomId) -> Option<DomainId> {
+        self.by_domid.get(usize::from(domid.0)).copied().flatten()
+    }
+
+    /// The record of the domain that owns what `owner` is the first entry of.
+    pub fn owner(&self, owner: Entry) -> Option<DomainId> {
+        self.find(owner.domid).filter(|id| self.get(*id).life == owner.life)
+    }
+
+    pub fn get(&self, id: DomainId) -> &Domain {
+        self.arena.get(id)
+    }
+
+    pub fn update(&mut self, id: DomainId) -> &mut Domain {
+        self.arena.update(id)
+    }
+
+    /// Begins a life of `domid`, which must have no record.
+    pub fn admit(&mut self, domid: DomId, unique_id: u64, quotas: Quotas) -> Result<DomainId, Full> {
+        let place = self.by_domid.get_mut(usize::from(domid.0)).ok_or(Full)?;
+        let life = Life(self.last_life + 1);
+        let id = self.arena.alloc(Domain { domid, life, unique_id, quotas, ..Domain::EMPTY })?;
+        self.last_life = life.0;
+        *place = Some(id);
+        Ok(id)
+    }
+
+    /// Ends a life. Whatever it held must be gone.
+    pub fn dismiss(&mut self, id: DomainId) {
+        let domid = self.get(id).domid;
+        if let Some(place) = self.by_domid.get_mut(usize::from(domid.0)) {
+            *place = None;
+        }
+        let freed = self.arena.free(id);
+        debug_assert!(freed.is_ok(), "lives end outside requests");
+    }
+
+    /// Records, by domid.
+    pub fn iter(&self) -> impl Iterator<Item = (DomainId, &Domain)> {
+        self.by_domid.iter().flatten().map(|id| (*id, self.get(*id)))
+    }
+}

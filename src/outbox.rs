@@ -1,0 +1,201 @@
+//! Messages that did not fit their ring yet: replies and watch events, in order, per connection.
+//!
+//! A message waits as a blob, charged to the domain it is for. What a guest's request left waiting
+//! anywhere counts as one outstanding request of that guest until all of it is delivered or dropped.
+//! xenstore.txt, quota `outstanding`.
+
+use crate::config::Capacities;
+use crate::domain::{DomainId, Ends};
+use crate::perms::Life;
+use crate::platform::Instant;
+use crate::store::{Arena, Blob, Chained, Claim, Id, Slot, Store, Table};
+
+pub type MessageId = Id<Message>;
+pub type CauseId = Id<Cause>;
+
+/// A request of which something still waits.
+#[derive(Clone, Copy)]
+pub struct Cause {
+    domain: DomainId,
+    life: Life,
+    /// Messages that wait because of it.
+    waiting: u32,
+}
+
+impl Slot for Cause {
+    const EMPTY: Cause = Cause { domain: DomainId::FIRST, life: Life::NONE, waiting: 0 };
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Reply,
+    /// Dropped if its delivery has not begun at `deadline`.
+    Event {
+        deadline: Option<Instant>,
+    },
+}
+
+#[derive(Clone, Copy)]
+pub struct Message {
+    /// Of an event: receiver, path and token; equal events wait once. Else 0.
+    hash: u64,
+    chain: Option<MessageId>,
+    next: Option<MessageId>,
+    pub bytes: Blob,
+    /// Bytes that are in the ring already.
+    pub written: u32,
+    pub kind: Kind,
+    cause: Option<CauseId>,
+}
+
+impl Message {
+    /// Bytes of memory that a waiting message of `len` bytes takes.
+    const fn memory(len: usize) -> u32 {
+        size_of::<Message>() as u32 + 12 + Blob::memory(len)
+    }
+}
+
+impl Slot for Message {
+    const EMPTY: Message = Message {
+        hash: 0,
+        chain: None,
+        next: None,
+        bytes: Blob::EMPTY,
+        written: 0,
+        kind: Kind::Reply,
+        cause: None,
+    };
+}
+
+impl Chained for Message {
+    fn hash(&self) -> u64 {
+        self.hash
+    }
+    fn chain(&self) -> Option<Id<Self>> {
+        self.chain
+    }
+    fn set_chain(&mut self, next: Option<Id<Self>>) {
+        self.chain = next;
+    }
+}
+
+/// One connection's messages, oldest first.
+pub type Queue = Ends<Message>;
+
+pub struct Outbox {
+    pub messages: Table<Message>,
+    pub causes: Arena<Cause>,
+    /// The cause that messages queued now have, once there is one.
+    current: Option<CauseId>,
+}
+
+impl Outbox {
+    pub fn new(capacities: &Capacities) -> Self {
+        Outbox {
+            messages: Table::new(capacities.messages, 0),
+            causes: Arena::new(capacities.messages, 0),
+            current: None,
+        }
+    }
+
+    /// Forgets the request at hand: what is queued from now on is nobody's doing.
+    pub fn end_request(&mut self) {
+        self.current = None;
+    }
+
+    /// Whether an event with this hash and these bytes waits already.
+    pub fn has(&self, store: &Store, hash: u64, parts: &[&[u8]]) -> bool {
+        let same = |message: &Message| {
+            let mut bytes = store.blobs.pieces(message.bytes).flatten();
+            let equal = parts.iter().flat_map(|part| part.iter()).all(|byte| bytes.next() == Some(byte));
+            equal && bytes.next().is_none()
+        };
+        self.messages.find(hash, same).is_some()
+    }
+
+    /// Queues a message made of `parts` for `to`, on account of a request of `by` if that is a guest.
+    /// False if there is no room for it.
+    pub fn push(
+        &mut self,
+        store: &mut Store,
+        queue: &mut Queue,
+        to: DomainId,
+        by: Option<DomainId>,
+        claim: Claim,
+        message: (Kind, u64, &[&[u8]]),
+    ) -> bool {
+        let (kind, hash, parts) = message;
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        if self.messages.arena().available_to(claim) == 0
+            || (store.blobs.arena().available_to(claim) as usize) < len.div_ceil(crate::store::CHUNK)
+        {
+            return false;
+        }
+        let Ok(bytes) = store.blobs.store(parts) else { return false };
+        let cause = by.and_then(|by| self.cause(store, by));
+        let queued =
+            self.messages.insert(Message { hash, chain: None, next: None, bytes, written: 0, kind, cause });
+        let Ok(id) = queued else { return false };
+        match queue.last.replace(id) {
+            Some(last) => self.messages.update(last).next = Some(id),
+            None => queue.first = Some(id),
+        }
+        store.domains.update(to).usage.memory += Message::memory(len);
+        true
+    }
+
+    fn cause(&mut self, store: &mut Store, by: DomainId) -> Option<CauseId> {
+        let id = match self.current {
+            Some(id) => id,
+            None => {
+                let domain = store.domains.update(by);
+                let id = self.causes.alloc(Cause { domain: by, life: domain.life, waiting: 0 }).ok()?;
+                domain.usage.outstanding += 1;
+                self.current = Some(id);
+                id
+            }
+        };
+        self.causes.update(id).waiting += 1;
+        Some(id)
+    }
+
+    /// Takes the oldest message off its queue: delivered or dropped. Returns the domain that has one
+    /// outstanding request less by this.
+    pub fn pop(&mut self, store: &mut Store, queue: &mut Queue, to: DomainId) -> Option<DomainId> {
+        let id = queue.first?;
+        let message = *self.messages.get(id);
+        queue.first = message.next;
+        if queue.first.is_none() {
+            queue.last = None;
+        }
+        store.domains.update(to).usage.memory -= Message::memory(message.bytes.len());
+        let freed = store.blobs.free(message.bytes);
+        debug_assert!(freed.is_ok(), "queues change outside attempts");
+        self.messages.remove(id);
+        let cause_id = message.cause?;
+        let cause = self.causes.update(cause_id);
+        cause.waiting -= 1;
+        if cause.waiting > 0 {
+            return None;
+        }
+        let Cause { domain, life, .. } = *cause;
+        if self.current == Some(cause_id) {
+            self.current = None;
+        }
+        let freed = self.causes.free(cause_id);
+        debug_assert!(freed.is_ok(), "causes change outside attempts");
+        let record = store.domains.update(domain);
+        if record.life != life {
+            return None;
+        }
+        record.usage.outstanding -= 1;
+        Some(domain)
+    }
+
+    /// Bytes of memory that a queue takes.
+    pub fn memory(&self, queue: &Queue) -> u32 {
+        core::iter::successors(queue.first, |id| self.messages.get(*id).next)
+            .map(|id| Message::memory(self.messages.get(id).bytes.len()))
+            .sum()
+    }
+}

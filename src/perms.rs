@@ -1,0 +1,168 @@
+//! Permissions: entries, their spelling on the wire, and what a list grants to whom.
+//!
+//! An entry names a *life* of a domain, not only its number: when the domain is gone its entries match
+//! nobody any more, and a later domain of the same number is another life. xenstore.txt, "Permissions".
+
+use bitflags::bitflags;
+
+use crate::abi::DomId;
+use crate::wire::XsError;
+
+bitflags! {
+    /// What an entry grants, and what a request needs.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Access: u8 {
+        const READ = 1;
+        const WRITE = 2;
+        /// Never written in an entry: follows from being named first, or from privilege.
+        const OWNER = 4;
+    }
+}
+
+/// One period in which a domid meant the same domain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Life(pub u32);
+
+impl Life {
+    /// Of a domain that did not exist when it was named: matches nobody, ever.
+    pub const NONE: Life = Life(0);
+    /// Of `DOMID_ANY`: matches everybody.
+    pub const ANY: Life = Life(u32::MAX);
+}
+
+/// One permission entry. The first of a node names its owner and what all others may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    pub access: Access,
+    pub domid: DomId,
+    pub life: Life,
+}
+
+impl Entry {
+    /// Bytes of a stored entry.
+    pub const SIZE: usize = 8;
+
+    /// Grants nothing and matches nobody.
+    pub const NOBODY: Entry = Entry { access: Access::empty(), domid: DomId::INVALID, life: Life::NONE };
+
+    pub fn to_bytes(self) -> [u8; Entry::SIZE] {
+        let [d0, d1] = self.domid.0.to_le_bytes();
+        let [l0, l1, l2, l3] = self.life.0.to_le_bytes();
+        [self.access.bits(), 0, d0, d1, l0, l1, l2, l3]
+    }
+
+    pub fn from_bytes(bytes: [u8; Entry::SIZE]) -> Entry {
+        let [access, _, d0, d1, l0, l1, l2, l3] = bytes;
+        Entry {
+            access: Access::from_bits_truncate(access),
+            domid: DomId(u16::from_le_bytes([d0, d1])),
+            life: Life(u32::from_le_bytes([l0, l1, l2, l3])),
+        }
+    }
+}
+
+/// Whose rights are asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Caller {
+    pub domid: DomId,
+    pub life: Life,
+    /// Life of the domain it acts for, by SET_TARGET; [`Life::NONE`] without one.
+    pub target: Life,
+    pub privileged: bool,
+}
+
+impl Caller {
+    fn is_named_by(&self, entry: Entry) -> bool {
+        entry.life != Life::NONE
+            && (entry.life == self.life || entry.life == self.target || entry.life == Life::ANY)
+    }
+
+    /// What the list grants: everything to the privileged and the owner, else what the first entry that
+    /// names the caller says, else what the first of all says.
+    pub fn access(&self, mut list: impl Iterator<Item = Entry>) -> Access {
+        if self.privileged {
+            return Access::all();
+        }
+        let Some(first) = list.next() else { return Access::empty() };
+        if self.is_named_by(first) {
+            return Access::all();
+        }
+        list.find(|entry| self.is_named_by(*entry)).map_or(first.access, |entry| entry.access)
+    }
+}
+
+/// Parses one entry as in SET_PERMS: a letter of `nrwb` and a number, decimal, or octal or hexadecimal
+/// with C's prefixes. EINVAL for anything else.
+pub fn parse(string: &[u8]) -> Result<(Access, DomId), XsError> {
+    let (letter, number) = string.split_first().ok_or(XsError::EINVAL)?;
+    let access = match letter {
+        b'n' => Access::empty(),
+        b'r' => Access::READ,
+        b'w' => Access::WRITE,
+        b'b' => Access::READ | Access::WRITE,
+        _ => return Err(XsError::EINVAL),
+    };
+    let (radix, digits) = match number {
+        [b'0', b'x' | b'X', digits @ ..] => (16, digits),
+        [b'0', digits @ ..] if !digits.is_empty() => (8, digits),
+        _ => (10, number),
+    };
+    let digits = core::str::from_utf8(digits).map_err(|_| XsError::EINVAL)?;
+    if digits.starts_with('+') {
+        return Err(XsError::EINVAL);
+    }
+    u16::from_str_radix(digits, radix).map(|number| (access, DomId(number))).map_err(|_| XsError::EINVAL)
+}
+
+/// The letter of an entry as in GET_PERMS.
+pub fn letter(access: Access) -> u8 {
+    match (access.contains(Access::READ), access.contains(Access::WRITE)) {
+        (false, false) => b'n',
+        (true, false) => b'r',
+        (false, true) => b'w',
+        (true, true) => b'b',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(access: Access, life: u32) -> Entry {
+        Entry { access, domid: DomId(life as u16), life: Life(life) }
+    }
+
+    const GUEST: Caller = Caller { domid: DomId(5), life: Life(5), target: Life::NONE, privileged: false };
+
+    #[test]
+    fn first_match_wins() {
+        let (none, read, both) = (Access::empty(), Access::READ, Access::READ | Access::WRITE);
+        let rows: [(&[Entry], Access); 6] = [
+            (&[entry(none, 5)], Access::all()),
+            (&[entry(read, 9)], read),
+            (&[entry(read, 9), entry(none, 5)], none),
+            (&[entry(none, 9), entry(none, 5), entry(read, 5)], none),
+            (&[entry(none, 9), entry(read, 0), entry(both, 5)], both),
+            (&[entry(none, 9), Entry { life: Life::ANY, ..entry(read, 7) }], read),
+        ];
+        for (list, granted) in rows {
+            assert_eq!(GUEST.access(list.iter().copied()), granted, "{list:?}");
+        }
+        let target = Caller { target: Life(9), ..GUEST };
+        assert_eq!(target.access([entry(none, 9)].into_iter()), Access::all());
+        let privileged = Caller { privileged: true, ..GUEST };
+        assert_eq!(privileged.access(core::iter::empty()), Access::all());
+    }
+
+    #[test]
+    fn spelling() {
+        assert_eq!(parse(b"b0x1f"), Ok((Access::READ | Access::WRITE, DomId(31))));
+        assert_eq!(parse(b"r010"), Ok((Access::READ, DomId(8))));
+        assert_eq!(parse(b"n0"), Ok((Access::empty(), DomId(0))));
+        for bad in [&b""[..], b"r", b"x5", b"r5x", b"5", b"r+5", b"r-1", b"r65536", b"r0x"] {
+            assert_eq!(parse(bad), Err(XsError::EINVAL), "{}", bad.escape_ascii());
+        }
+        assert_eq!(Entry::from_bytes(entry(Access::WRITE, 77).to_bytes()), entry(Access::WRITE, 77));
+        assert_eq!(letter(Access::WRITE), b'w');
+    }
+}

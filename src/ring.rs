@@ -1,0 +1,194 @@
+//! One ring page, both directions. xenstore-ring.txt; io/xs_wire.h.
+//!
+//! Indexes are loaded from the page each time, ours included, because guests reset the ring by zeroing
+//! them all; each load is checked and only the checked copy is used. A guest that changes them meanwhile
+//! harms its own connection.
+
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use crate::abi::{RING_SIZE, RingError, RingPage};
+
+/// What the guest has written and the server has not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Input {
+    cons: u32,
+    /// Bytes, at most `RING_SIZE`.
+    pub len: u32,
+}
+
+/// Room for the server's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Output {
+    prod: u32,
+    /// Bytes, at most `RING_SIZE`.
+    pub room: u32,
+}
+
+/// Looks at the request direction.
+pub fn input(page: &RingPage) -> Result<Input, RingError> {
+    let cons = page.req_cons.load(Relaxed);
+    let len = page.req_prod.load(Acquire).wrapping_sub(cons);
+    if len > RING_SIZE { Err(RingError::RingIdx) } else { Ok(Input { cons, len }) }
+}
+
+impl Input {
+    /// Copies the bytes from `offset` on into `out`; what lies beyond `len` is garbage.
+    pub fn copy(&self, page: &RingPage, offset: u32, out: &mut [u8]) {
+        load(&page.req, self.cons.wrapping_add(offset), out);
+    }
+
+    /// Gives the first `count` bytes back to the guest.
+    pub fn consume(&self, page: &RingPage, count: u32) {
+        page.req_cons.store(self.cons.wrapping_add(count), Release);
+    }
+}
+
+/// Looks at the response direction.
+pub fn output(page: &RingPage) -> Result<Output, RingError> {
+    let prod = page.rsp_prod.load(Relaxed);
+    let used = prod.wrapping_sub(page.rsp_cons.load(Acquire));
+    match RING_SIZE.checked_sub(used) {
+        Some(room) => Ok(Output { prod, room }),
+        None => Err(RingError::RingIdx),
+    }
+}
+
+impl Output {
+    /// Writes as much of `bytes` as there is room for and says how much.
+    pub fn put(&mut self, page: &RingPage, bytes: &[u8]) -> usize {
+        let (now, _) = bytes.split_at(bytes.len().min(self.room as usize));
+        store(&page.rsp, self.prod, now);
+        self.prod = self.prod.wrapping_add(now.len() as u32);
+        self.room -= now.len() as u32;
+        now.len()
+    }
+
+    /// Shows the guest what was written.
+    pub fn publish(&self, page: &RingPage) {
+        page.rsp_prod.store(self.prod, Release);
+    }
+}
+
+/// Empties both directions.
+pub fn reset(page: &RingPage) {
+    for index in [&page.req_cons, &page.req_prod, &page.rsp_cons, &page.rsp_prod] {
+        index.store(0, Release);
+    }
+}
+
+type Buffer = [AtomicU64; RING_SIZE as usize / 8];
+
+fn word(buffer: &Buffer, position: u32) -> &AtomicU64 {
+    &buffer[(position / 8) as usize % buffer.len()]
+}
+
+/// Copies out of a ring buffer, a word at a time whatever the alignment.
+fn load(buffer: &Buffer, position: u32, out: &mut [u8]) {
+    let shift = position % 8 * 8;
+    let mut at = position - position % 8;
+    let mut low = word(buffer, at).load(Relaxed);
+    for piece in out.chunks_mut(8) {
+        at = at.wrapping_add(8);
+        let high = word(buffer, at).load(Relaxed);
+        let bytes = (((u128::from(high) << 64) | u128::from(low)) >> shift) as u64;
+        low = high;
+        let bytes = bytes.to_le_bytes();
+        match <&mut [u8; 8]>::try_from(&mut *piece) {
+            Ok(whole) => *whole = bytes,
+            Err(_) => {
+                for (to, from) in piece.iter_mut().zip(bytes) {
+                    *to = from;
+                }
+            }
+        }
+    }
+}
+
+/// Copies into a ring buffer. Words at the edges keep the bytes that are not ours.
+fn store(buffer: &Buffer, position: u32, bytes: &[u8]) {
+    let mut at = position;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let skip = at % 8;
+        let (now, later) = rest.split_at(rest.len().min(8 - skip as usize));
+        let slot = word(buffer, at);
+        match <[u8; 8]>::try_from(now) {
+            Ok(whole) => slot.store(u64::from_le_bytes(whole), Relaxed),
+            Err(_) => {
+                let mut merged = slot.load(Relaxed).to_le_bytes();
+                for (to, from) in merged.iter_mut().skip(skip as usize).zip(now) {
+                    *to = *from;
+                }
+                slot.store(u64::from_le_bytes(merged), Relaxed);
+            }
+        }
+        at = at.wrapping_add(now.len() as u32);
+        rest = later;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn text(len: usize) -> Vec<u8> {
+        (0..len).map(|n| (n * 7 + 1) as u8).collect()
+    }
+
+    #[test]
+    fn every_offset_and_length_survives_the_wrap() {
+        let page = RingPage::new();
+        for start in (0..1024).step_by(3).chain([u32::MAX - 5, u32::MAX - 1023]) {
+            for len in [1, 7, 8, 9, 16, 63, 1023, 1024] {
+                page.rsp_prod.store(start, Relaxed);
+                page.rsp_cons.store(start, Relaxed);
+                let bytes = text(len);
+                let mut out = output(&page).unwrap();
+                assert_eq!(out.put(&page, &bytes), len);
+                out.publish(&page);
+                let mut back = vec![0; len];
+                load(&page.rsp, start, &mut back);
+                assert_eq!(back, bytes, "{start} {len}");
+                assert_eq!(output(&page).unwrap().room, 1024 - len as u32);
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_are_left_alone() {
+        let page = RingPage::new();
+        store(&page.rsp, 0, &[0xee; 1024]);
+        store(&page.rsp, 13, &text(5));
+        let mut all = vec![0; 1024];
+        load(&page.rsp, 0, &mut all);
+        assert_eq!(
+            (&all[..13], &all[13..18], &all[18..]),
+            (&[0xee; 13][..], &text(5)[..], &[0xee; 1006][..])
+        );
+    }
+
+    #[test]
+    fn indexes_out_of_range() {
+        let page = RingPage::new();
+        for (cons, prod, len) in
+            [(0, 1024, Ok(1024)), (0, 1025, Err(())), (1, 0, Err(())), (u32::MAX, 3, Ok(4))]
+        {
+            page.req_cons.store(cons, Relaxed);
+            page.req_prod.store(prod, Relaxed);
+            page.rsp_cons.store(cons, Relaxed);
+            page.rsp_prod.store(prod, Relaxed);
+            assert_eq!(input(&page).map(|input| input.len).map_err(|_| ()), len);
+            assert_eq!(output(&page).map(|output| 1024 - output.room).map_err(|_| ()), len);
+        }
+    }
+
+    #[test]
+    fn a_full_ring_takes_what_fits() {
+        let page = RingPage::new();
+        let mut out = output(&page).unwrap();
+        assert_eq!(out.put(&page, &text(1500)), 1024);
+        assert_eq!(out.put(&page, b"x"), 0);
+    }
+}

@@ -1,0 +1,83 @@
+//! CONTROL: what an operator asks of the server. xenstore.txt, "CONTROL"; xenstore-control(1).
+
+use core::fmt::Write;
+
+use super::Server;
+use super::operations::{Outcome, Request};
+use super::output::Reply;
+use crate::platform::Platform;
+use crate::wire::{Strings, XsError, strings};
+
+/// One control command.
+struct Command<P: Platform> {
+    name: &'static str,
+    usage: &'static str,
+    run: fn(&mut Server<P>, Strings<'_>, &mut Reply) -> Result<Outcome, XsError>,
+}
+
+impl<P: Platform> Command<P> {
+    const ALL: [Command<P>; 3] = [
+        Command { name: "check", usage: "", run: Server::control_check },
+        Command { name: "print", usage: "<string>", run: Server::control_print },
+        Command { name: "help", usage: "", run: Server::control_help },
+    ];
+}
+
+impl<P: Platform> Server<P> {
+    /// `command|[args|…]`. EINVAL for an unknown command or wrong arguments.
+    pub(super) fn control(
+        &mut self,
+        _: &mut P,
+        request: &Request<'_>,
+        reply: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let mut args = strings(request.payload);
+        let name = args.required()?;
+        let command = Command::<P>::ALL
+            .into_iter()
+            .find(|command| command.name.as_bytes() == name)
+            .ok_or(XsError::EINVAL)?;
+        (command.run)(self, args, reply)
+    }
+
+    fn control_help(&mut self, args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
+        no_more(args)?;
+        for command in Command::<P>::ALL {
+            writeln!(reply, "{:<15} {}", command.name, command.usage).map_err(|_| XsError::E2BIG)?;
+        }
+        super::output::push(reply, b"\0")?;
+        Ok(Outcome::Data)
+    }
+
+    fn control_print(&mut self, mut args: Strings<'_>, _: &mut Reply) -> Result<Outcome, XsError> {
+        let text = args.required()?;
+        no_more(args)?;
+        log::info!("control: {}", text.escape_ascii());
+        Ok(Outcome::Ok)
+    }
+
+    /// Verifies the whole store. `OK`, or one line for each thing that is wrong, on the console too.
+    fn control_check(&mut self, args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
+        no_more(args)?;
+        let mut wrong = 0;
+        self.check(&mut |finding| {
+            wrong += 1;
+            log::error!("check: {finding}");
+            // What does not fit the answer is on the console.
+            let start = reply.len();
+            if writeln!(reply, "{finding}").is_err() || reply.is_full() {
+                reply.truncate(start);
+            }
+        });
+        if wrong == 0 {
+            return Ok(Outcome::Ok);
+        }
+        super::output::push(reply, b"\0")?;
+        Ok(Outcome::Data)
+    }
+}
+
+/// EINVAL if arguments are left.
+fn no_more(args: Strings<'_>) -> Result<(), XsError> {
+    if args.remaining() == 0 { Ok(()) } else { Err(XsError::EINVAL) }
+}

@@ -1,0 +1,129 @@
+//! Watch events: the one place that decides who hears of a change, and in which order.
+
+use super::Server;
+use crate::domain::DomainId;
+use crate::outbox::Kind;
+use crate::path::{Path, PathBuf};
+use crate::perms::Access;
+use crate::platform::Platform;
+use crate::store::{AclId, NameBuf};
+use crate::trace::{self, Record};
+use crate::watch::{Change, WatchId};
+use crate::wire::{Header, MessageType, PAYLOAD_MAX, TxId, strings};
+
+impl<P: Platform> Server<P> {
+    /// Fires the event of the node at `path` as it is now; `old` is the list it had before, if that matters.
+    pub(super) fn fire_for_node(&mut self, path: Path<'_>, change: Change, old: Option<AclId>) {
+        let node = self.store.lookup(path);
+        let own = node.and_then(|id| self.store.acl(id));
+        let above = node.and_then(|id| match self.store.node(id).parent {
+            Some(parent) => self.store.acl(parent),
+            None => self.store.lookup(Path::ROOT).and_then(|root| self.store.acl(root)),
+        });
+        self.fire(path, change, &[old, own, above]);
+    }
+
+    /// Sends the event of a change at `path` to each watch that it concerns, for connections that may read
+    /// by one of `lists`: the node's before and after, and that of the node above.
+    pub(super) fn fire(&mut self, path: Path<'_>, change: Change, lists: &[Option<AclId>]) {
+        let mut matches = core::mem::take(&mut self.matches);
+        matches.clear();
+        self.store.matching_watches(path, change, |id, _| {
+            if matches.len() < matches.capacity() {
+                matches.push(id);
+            }
+        });
+        if matches.len() > 1 {
+            matches.sort_unstable_by_key(|id| self.store.watches.arena.get(*id).sequence);
+        }
+        for n in 0..matches.len() {
+            self.send_event_of(&matches, n, path, lists);
+        }
+        self.matches = matches;
+    }
+
+    fn send_event_of(&mut self, matches: &[WatchId], n: usize, path: Path<'_>, lists: &[Option<AclId>]) {
+        let Some(id) = matches.get(n) else { return };
+        let watch = *self.store.watches.arena.get(*id);
+        let caller = self.caller(watch.domain);
+        let permitted = lists
+            .iter()
+            .flatten()
+            .any(|acl| self.store.acls.access(&self.store.blobs, *acl, &caller).contains(Access::READ));
+        if !permitted {
+            return;
+        }
+        let mut long = NameBuf::new();
+        let token = watch.token.contiguous(&self.store.blobs, &mut long);
+        // Two watches of one client on different paths with one token would tell it the same thing twice.
+        let told = matches.get(..n).unwrap_or_default().iter().any(|earlier| {
+            let earlier = self.store.watches.arena.get(*earlier);
+            earlier.domain == watch.domain
+                && earlier.relative == watch.relative
+                && earlier.token.equals(&self.store.blobs, token)
+        });
+        if told && !path.is_special() {
+            return;
+        }
+        let shown = if watch.relative { path.relative_to_home() } else { path.as_bytes() };
+        self.send_event(watch.domain, shown, token);
+    }
+
+    /// Sends one event. One that does not fit a message, finds no room, or waits already is dropped.
+    fn send_event(&mut self, to: DomainId, path: &[u8], token: &[u8]) {
+        let len = path.len() + token.len() + 2;
+        if len > PAYLOAD_MAX {
+            return;
+        }
+        let header = Header {
+            msg_type: MessageType::WatchEvent as u32,
+            req_id: 0,
+            tx_id: TxId::NONE,
+            len: len as u32,
+        }
+        .emit();
+        let parts: [&[u8]; 5] = [&header, path, b"\0", token, b"\0"];
+        let privileged = self.is_privileged(to);
+        let domain = self.store.domains.get(to);
+        let (domid, quota, held) = (domain.domid, domain.quotas.memory, domain.usage.memory);
+        let queue_empty = self.connection(to).is_none_or(|connection| connection.queue.first.is_none());
+        let key = self.store.key;
+        let hash = key.child(key.child(key.root() ^ to.index() as u64, path), token) | 1;
+        if !queue_empty && path.first() != Some(&b'@') && self.outbox.has(&self.store, hash, &parts) {
+            return;
+        }
+        let timeout = u64::from(self.settings.watch_event_timeout);
+        let deadline = (timeout != 0 && !privileged).then(|| self.now.after_seconds(timeout));
+        let affordable = privileged || quota == 0 || held as usize + len <= quota as usize;
+        let by = self.serving;
+        let sent = affordable && self.send(to, by, Kind::Event { deadline }, hash, &parts);
+        let kind = if sent { trace::Kind::Event } else { trace::Kind::Dropped };
+        self.record(Record::new(kind, self.now, domid, len as u32));
+    }
+
+    /// The event that follows the answer to WATCH: it repeats what the client sent.
+    pub(super) fn send_first_event(&mut self, to: DomainId, payload: &[u8]) {
+        let mut args = strings(payload);
+        if let (Some(path), Some(token)) = (args.next(), args.next()) {
+            self.send_event(to, path, token);
+        }
+    }
+
+    /// Fires a special event, `@introduceDomain` or `@releaseDomain`, and then its case for one domain.
+    pub(super) fn fire_special(&mut self, general: Path<'_>, domid: Option<crate::abi::DomId>) {
+        use core::fmt::Write;
+        let node = self.store.lookup(general).and_then(|id| self.store.acl(id));
+        let root = self.store.lookup(Path::ROOT).and_then(|id| self.store.acl(id));
+        match domid {
+            None => self.fire(general, Change::Exact, &[node, root]),
+            Some(domid) => {
+                let mut buf = PathBuf::new();
+                let fits =
+                    buf.extend_from_slice(general.as_bytes()).is_ok() && write!(buf, "/{domid}").is_ok();
+                if fits {
+                    self.fire(Path::from_canonical(&buf), Change::Exact, &[node, root]);
+                }
+            }
+        }
+    }
+}

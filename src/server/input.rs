@@ -1,0 +1,214 @@
+//! From ring bytes to one whole message: what is taken, what is left in the ring, and when a ring is given
+//! up.
+//!
+//! A message that fits the ring stays there until it is whole and answered. A longer one is taken out in
+//! pieces whenever it fills the ring.
+
+use heapless::Vec;
+
+use super::{Scratch, Server};
+use crate::abi::{DomId, RING_SIZE, RingError, ServerFeatures};
+use crate::connection::Partial;
+use crate::domain::DomainId;
+use crate::platform::Platform;
+use crate::ring::{self, Input};
+use crate::store::Claim;
+use crate::trace;
+use crate::wire::{Header, PAYLOAD_MAX};
+
+const HEADER: u32 = Header::SIZE as u32;
+
+/// Answers that a guest may leave unread beyond its ring before it is not read any more are counted by the
+/// quota `outstanding`; this is the room that one more needs in the worst case.
+const CHUNKS_PER_ANSWER: u32 = ((Header::SIZE + PAYLOAD_MAX) / crate::store::CHUNK + 1) as u32;
+
+/// What a look at a connection's input found.
+enum Found {
+    /// Nothing whole yet.
+    Nothing,
+    /// A whole message: its header, and how many of the ring's bytes belong to it.
+    Message(Header, u32, Input),
+    /// The guest broke the protocol.
+    Broken(RingError),
+}
+
+impl<P: Platform> Server<P> {
+    /// Serves one request, if a whole one is there and its answer will have room. True if so.
+    pub(super) fn serve_one(&mut self, platform: &mut P, id: DomainId) -> bool {
+        if !self.may_read(id) {
+            return false;
+        }
+        let Some(mut scratch) = self.scratch.take() else { return false };
+        let served = match self.look(id, &mut scratch) {
+            Found::Nothing => false,
+            Found::Broken(error) => {
+                self.ignore(id, error);
+                false
+            }
+            Found::Message(header, in_ring, input) => {
+                self.answer(platform, id, header, &mut scratch);
+                // Only now, with effect and answer in place, is the request consumed. The connection may
+                // have gone with it.
+                if let Some(connection) = self.connection(id).filter(|connection| !connection.ignored) {
+                    input.consume(&connection.ring, in_ring);
+                    self.list_notify(id);
+                }
+                true
+            }
+        };
+        self.scratch = Some(scratch);
+        served
+    }
+
+    /// Whether the next request of this connection may be taken now.
+    fn may_read(&mut self, id: DomainId) -> bool {
+        let privileged = self.is_privileged(id);
+        let Some(connection) = self.connections.get(id.index()).and_then(Option::as_ref) else {
+            return false;
+        };
+        if connection.ignored {
+            return false;
+        }
+        let domain = self.store.domains.get(id);
+        let over = |quota: u32, used: u32| !privileged && quota != 0 && used >= quota;
+        let stalled = over(domain.quotas.outstanding, domain.usage.outstanding)
+            || over(domain.quotas.memory, domain.usage.memory)
+            || self.store.blobs.arena().available_to(Claim::Answer) < CHUNKS_PER_ANSWER
+            || self.outbox.messages.arena().available_to(Claim::Answer) == 0;
+        if stalled {
+            self.list_waiting(id);
+        }
+        !stalled
+    }
+
+    fn look(&mut self, id: DomainId, scratch: &mut Scratch) -> Found {
+        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
+            return Found::Nothing;
+        };
+        let page = &*connection.ring;
+        let input = match ring::input(page) {
+            Ok(input) => input,
+            Err(error) => return Found::Broken(error),
+        };
+        let (header, taken) = match &connection.partial {
+            Some(partial) => (partial.header, partial.len),
+            None if input.len < HEADER => return Found::Nothing,
+            None => {
+                let mut bytes = [0; Header::SIZE];
+                input.copy(page, 0, &mut bytes);
+                (Header::parse(&bytes), 0)
+            }
+        };
+        if header.len as usize > PAYLOAD_MAX {
+            return Found::Broken(RingError::Proto);
+        }
+        let missing = HEADER + header.len - taken;
+        if missing <= input.len {
+            self.gather(id, header, input, missing, scratch);
+            return Found::Message(header, missing, input);
+        }
+        if input.len == RING_SIZE {
+            self.set_aside(id, header, input);
+        }
+        Found::Nothing
+    }
+
+    /// Puts a whole payload together in the request buffer.
+    fn gather(&mut self, id: DomainId, header: Header, input: Input, in_ring: u32, scratch: &mut Scratch) {
+        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else { return };
+        let mut rest = scratch.request.get_mut(..header.len as usize).unwrap_or_default();
+        let mut skip = if let Some(partial) = connection.partial.take() {
+            let mut header_left = Header::SIZE;
+            for piece in partial.pieces.iter().flat_map(|piece| self.store.blobs.pieces(*piece)) {
+                let piece = piece.get(header_left.min(piece.len())..).unwrap_or_default();
+                header_left = header_left.saturating_sub(crate::store::CHUNK);
+                let (now, later) = rest.split_at_mut(piece.len().min(rest.len()));
+                now.copy_from_slice(piece.get(..now.len()).unwrap_or_default());
+                rest = later;
+            }
+            for piece in partial.pieces {
+                let freed = self.store.blobs.free(piece);
+                debug_assert!(freed.is_ok(), "input changes outside attempts");
+            }
+            self.store.domains.update(id).usage.memory -= partial.len;
+            0
+        } else {
+            HEADER
+        };
+        skip = skip.min(in_ring);
+        input.copy(&connection.ring, skip, rest);
+    }
+
+    /// Takes a full ring's bytes out of it, as the next piece of a message that is longer than the ring.
+    fn set_aside(&mut self, id: DomainId, header: Header, input: Input) {
+        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else { return };
+        let mut bytes = [0; RING_SIZE as usize];
+        input.copy(&connection.ring, 0, &mut bytes);
+        let partial =
+            connection.partial.get_or_insert_with(|| Partial { header, pieces: Vec::new(), len: 0 });
+        let claim = if self.store.domains.privileged() == Some(id) { Claim::Answer } else { Claim::Guest };
+        let room = self.store.blobs.arena().available_to(claim) as usize > bytes.len() / crate::store::CHUNK;
+        let stored = if room { self.store.blobs.store(&[&bytes]).ok() } else { None };
+        match stored.and_then(|piece| partial.pieces.push(piece).ok()) {
+            Some(()) => {
+                partial.len += RING_SIZE;
+                self.store.domains.update(id).usage.memory += RING_SIZE;
+                input.consume(&connection.ring, RING_SIZE);
+                self.list_notify(id);
+            }
+            None => self.list_waiting(id),
+        }
+    }
+
+    /// Forgets what was received of a message.
+    pub(super) fn drop_input(&mut self, id: DomainId) {
+        let Some(partial) = self.connection(id).and_then(|connection| connection.partial.take()) else {
+            return;
+        };
+        for piece in partial.pieces {
+            let freed = self.store.blobs.free(piece);
+            debug_assert!(freed.is_ok(), "input changes outside attempts");
+        }
+        self.store.domains.update(id).usage.memory -= partial.len;
+    }
+
+    /// Gives a connection up: its domain stays introduced and keeps its nodes, but is not heard any more.
+    pub(super) fn ignore(&mut self, id: DomainId, error: RingError) {
+        let offered = self.store.domains.get(id).features.contains(ServerFeatures::ERROR);
+        let domid: DomId = self.store.domains.get(id).domid;
+        self.drop_session(id);
+        if let Some(connection) = self.connection(id) {
+            connection.ignored = true;
+            if offered {
+                connection.ring.error.store(error as u32, core::sync::atomic::Ordering::Release);
+            }
+        }
+        log::warn!("domain {domid} broke the ring protocol ({error:?}) and is ignored from now on");
+        self.record(trace::Record::new(trace::Kind::RingError, self.now, domid, error as u32));
+        self.list_notify(id);
+    }
+
+    /// Does what a guest asks for by setting `connection` to 1: a fresh start of its connection.
+    pub(super) fn reconnect_if_asked(&mut self, id: DomainId) {
+        use core::sync::atomic::Ordering::Relaxed;
+        let offered = self.store.domains.get(id).features.contains(ServerFeatures::RECONNECTION);
+        let asked = self
+            .connection(id)
+            .is_some_and(|connection| !connection.ignored && connection.ring.connection.load(Relaxed) == 1);
+        if asked && offered {
+            self.drop_session(id);
+            self.restart_ring(id);
+        }
+    }
+
+    /// Empties the ring and tells the guest that it is connected, if it asked for that.
+    pub(super) fn restart_ring(&mut self, id: DomainId) {
+        use core::sync::atomic::Ordering::{Relaxed, Release};
+        let Some(connection) = self.connection(id) else { return };
+        ring::reset(&connection.ring);
+        if connection.ring.connection.load(Relaxed) == 1 {
+            connection.ring.connection.store(0, Release);
+            self.list_notify(id);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Domains come and go: what the hypervisor says, and what follows from it.
+//!
+//! All ways to lose a watch, a transaction, a message or a connection end in `drop_session`, all ways to
+//! lose a domain in `destroy`.
+
+use core::sync::atomic::Ordering::{Relaxed, Release};
+
+use super::{FEATURES, Server};
+use crate::abi::{DomId, Port};
+use crate::connection::Connection;
+use crate::domain::{DOMIDS, DomainId};
+use crate::path::Path;
+use crate::perms::{Access, Entry};
+use crate::platform::{DomainState, Platform, Refused};
+use crate::store::{Claim, NodeId, Value};
+use crate::trace::{Kind, Record};
+use crate::wire::XsError;
+
+/// The store as it begins: these nodes, empty, for the privileged domain only.
+const INITIAL_NODES: [Path<'static>; 5] = [
+    Path::ROOT,
+    Path::from_static(b"/tool"),
+    Path::from_static(b"/tool/xenstored"),
+    Path::INTRODUCE_DOMAIN,
+    Path::RELEASE_DOMAIN,
+];
+
+impl<P: Platform> Server<P> {
+    /// Creates the initial nodes and connects to the privileged domain by its grant and its event channel
+    /// `port`. Requests that wait in its ring already are kept.
+    pub fn start(&mut self, platform: &mut P, priv_domid: DomId, port: Port) -> Result<(), Refused> {
+        let state = platform.state(priv_domid);
+        let id = self
+            .store
+            .domains
+            .admit(priv_domid, state.map_or(0, |state| state.unique_id), self.settings.quotas)
+            .map_err(|_| Refused)?;
+        self.store.domains.set_privileged(id);
+        self.create_initial_nodes(id).map_err(|_| Refused)?;
+        self.attach(platform, id, port)
+    }
+
+    /// Connects the server's own domain, by its own page and a port that is its own peer.
+    pub fn start_own(&mut self, platform: &mut P, domid: DomId, port: Port) -> Result<(), Refused> {
+        self.own = Some(domid);
+        let unique_id = platform.state(domid).map_or(0, |state| state.unique_id);
+        let id = self.store.domains.admit(domid, unique_id, self.settings.quotas).map_err(|_| Refused)?;
+        self.attach(platform, id, port)
+    }
+
+    fn create_initial_nodes(&mut self, owner: DomainId) -> Result<(), XsError> {
+        let domain = self.store.domains.get(owner);
+        let owner = Entry { access: Access::empty(), domid: domain.domid, life: domain.life };
+        let everyone = Entry { access: Access::READ, domid: DomId::ANY, life: crate::perms::Life::ANY };
+        self.store.attempt(Claim::Privileged, |store| {
+            let key = store.key;
+            for path in INITIAL_NODES {
+                let mut entries: heapless::Vec<u8, { 2 * Entry::SIZE }> = heapless::Vec::new();
+                entries.extend_from_slice(&owner.to_bytes()).map_err(|_| XsError::ENOMEM)?;
+                if path == Path::RELEASE_DOMAIN {
+                    entries.extend_from_slice(&everyone.to_bytes()).map_err(|_| XsError::ENOMEM)?;
+                }
+                let acl = store.acls.hold(&mut store.blobs, &entries)?;
+                let parent = path.parent().and_then(|parent| store.lookup(parent));
+                store.create(parent, path, path.hash(&key), Value::EMPTY, acl)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Attaches a connection that the builder of the domain prepared: indexes are left as they are.
+    fn attach(&mut self, platform: &mut P, id: DomainId, port: Port) -> Result<(), Refused> {
+        let domid = self.store.domains.get(id).domid;
+        self.connect(platform, id, domid, port)?;
+        if let Some(connection) = self.connection(id) {
+            connection.ring.connection.store(0, Release);
+        }
+        self.list_notify(id);
+        self.list_ready(id);
+        Ok(())
+    }
+
+    /// Maps the ring, binds the port and makes the connection of a domain that has none.
+    pub(super) fn connect(
+        &mut self,
+        platform: &mut P,
+        id: DomainId,
+        domid: DomId,
+        port: Port,
+    ) -> Result<(), Refused> {
+        let ring = platform.map(domid)?;
+        // A domain that Xen itself gave its event channel says so in its page (io/xs_wire.h).
+        let port = match ring.evtchn_port.load(Relaxed) {
+            0 => port,
+            own => Port(own),
+        };
+        let local = platform.bind_interdomain(domid, port)?;
+        if self.set_port_owner(local, Some(id)).is_err() {
+            platform.close(local);
+            return Err(Refused);
+        }
+        let features = self.store.domains.get(id).features;
+        ring.server_features.store(features.bits(), Release);
+        ring.error.store(0, Release);
+        if let Some(place) = self.connections.get_mut(id.index()) {
+            *place = Some(Connection::new(ring, local));
+        }
+        self.store.domains.update(id).introduced = true;
+        self.record(Record::new(Kind::Introduced, self.now, domid, 0));
+        Ok(())
+    }
+
+    /// Binds another port for a connection that is there. Without one, it is left without.
+    pub(super) fn rebind(&mut self, platform: &mut P, id: DomainId, domid: DomId, port: Port) {
+        self.close_port(platform, id);
+        let local = platform.bind_interdomain(domid, port).ok();
+        let local = local.filter(|local| {
+            let known = self.set_port_owner(*local, Some(id)).is_ok();
+            if !known {
+                platform.close(*local);
+            }
+            known
+        });
+        if let Some(connection) = self.connection(id) {
+            connection.port = local;
+        }
+    }
+
+    fn close_port(&mut self, platform: &mut P, id: DomainId) {
+        if let Some(port) = self.connection(id).and_then(|connection| connection.port.take()) {
+            let forgotten = self.set_port_owner(port, None);
+            debug_assert!(forgotten.is_ok(), "a bound port is in range");
+            platform.close(port);
+        }
+    }
+
+    fn set_port_owner(&mut self, port: Port, owner: Option<DomainId>) -> Result<(), Refused> {
+        let place = self.ports.get_mut(port.0 as usize).ok_or(Refused)?;
+        *place = owner;
+        Ok(())
+    }
+
+    /// The record of a living domain, made now if the hypervisor knows the domain and the server does not.
+    pub(super) fn know(&mut self, platform: &mut P, domid: DomId) -> Option<DomainId> {
+        if let Some(id) = self.store.domains.find(domid) {
+            return Some(id);
+        }
+        if domid >= DomId::FIRST_RESERVED {
+            return None;
+        }
+        let state = platform.state(domid).filter(|state| !state.dead)?;
+        self.store.domains.admit(domid, state.unique_id, self.settings.quotas).ok()
+    }
+
+    /// Forgets what a connection was in the middle of: output, watches, transactions, half a request.
+    pub(super) fn drop_session(&mut self, id: DomainId) {
+        self.drop_output(id);
+        self.drop_input(id);
+        let dropped = self.store.remove_watches(id).and_then(|()| self.store.drop_transactions(id));
+        debug_assert!(dropped.is_ok(), "nothing is refused outside attempts");
+        if let Some(connection) = self.connection(id) {
+            connection.cursor = None;
+        }
+    }
+
+    /// Ends a domain's life here: its session, its nodes with all below them, its connection, its record.
+    pub(super) fn destroy(&mut self, platform: &mut P, id: DomainId) {
+        let domain = self.store.domains.get(id);
+        let (domid, introduced) = (domain.domid, domain.introduced);
+        self.drop_session(id);
+        while let Some(node) = self.store.domains.get(id).owned.first {
+            if self.remove_owned(id, node).is_err() {
+                log::error!("domain {domid} is gone but a node of it is not; please report this");
+                break;
+            }
+        }
+        self.close_port(platform, id);
+        if let Some(place) = self.connections.get_mut(id.index()) {
+            *place = None;
+        }
+        self.store.domains.dismiss(id);
+        self.record(Record::new(Kind::Released, self.now, domid, 0));
+        if introduced {
+            self.fire_special(Path::RELEASE_DOMAIN, None);
+            self.fire_special(Path::RELEASE_DOMAIN, Some(domid));
+        }
+    }
+
+    /// Removes the highest node of `owner` at or above `node`, with all below; a special node, and every
+    /// node if orphans are kept, goes to the privileged domain instead.
+    fn remove_owned(&mut self, owner: DomainId, node: NodeId) -> Result<(), XsError> {
+        let special = self.store.node(node).parent.is_none();
+        if special || self.settings.keep_orphans {
+            return self.hand_to_privileged(node);
+        }
+        let mut top = node;
+        let mut at = node;
+        while let Some(parent) = self.store.node(at).parent {
+            at = parent;
+            if self.store.owner_of(at) == Some(owner) && self.store.node(at).parent.is_some() {
+                top = at;
+            }
+        }
+        self.remove_tree(top)
+    }
+
+    fn hand_to_privileged(&mut self, node: NodeId) -> Result<(), XsError> {
+        let Some(new) = self.store.domains.privileged() else { return Err(XsError::EIO) };
+        let new = self.store.domains.get(new);
+        let (domid, life) = (new.domid, new.life);
+        let Some(old) = self.store.acl(node) else { return Err(XsError::EIO) };
+        let mut entries = crate::store::AclBuf::new();
+        for (n, entry) in self.store.acls.entries(&self.store.blobs, old).enumerate() {
+            let entry = if n == 0 { Entry { domid, life, ..entry } } else { entry };
+            entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::EIO)?;
+        }
+        let acl = self.store.acls.hold(&mut self.store.blobs, &entries)?;
+        Ok(self.store.set_acl(node, acl)?)
+    }
+
+    /// Follows up on VIRQ_DOM_EXC: asks what has changed, or, if the hypervisor has nothing to tell, about
+    /// each domain that is known. News is a hint only; what a domain is now decides.
+    pub(super) fn observe_domains(&mut self, platform: &mut P) {
+        let mut told = false;
+        let mut shut_down = false;
+        while let Some((domid, state)) = platform.next_changed() {
+            told = true;
+            shut_down = self.observe(platform, domid, state, shut_down);
+        }
+        if !told {
+            for number in 0..DOMIDS {
+                let domid = DomId(number as u16);
+                if self.store.domains.find(domid).is_some() {
+                    let state = platform.state(domid);
+                    shut_down = self.observe(platform, domid, state, shut_down);
+                }
+            }
+        }
+        if shut_down {
+            self.fire_special(Path::RELEASE_DOMAIN, None);
+        }
+    }
+
+    /// Looks at one domain. `announce` says that a shutdown is still to be announced, and so does the
+    /// result; the announcement of a death does for both.
+    fn observe(
+        &mut self,
+        platform: &mut P,
+        domid: DomId,
+        state: Option<DomainState>,
+        announce: bool,
+    ) -> bool {
+        let Some(id) = self.store.domains.find(domid) else { return announce };
+        if self.is_privileged(id) || self.own == Some(domid) {
+            return announce;
+        }
+        let domain = self.store.domains.update(id);
+        let Some(state) = state.filter(|state| {
+            let same = domain.unique_id == 0 || domain.unique_id == state.unique_id;
+            same && !(state.dead && domain.introduced)
+        }) else {
+            let introduced = domain.introduced;
+            self.destroy(platform, id);
+            return announce && !introduced;
+        };
+        domain.unique_id = state.unique_id;
+        if !domain.introduced || !state.shutdown || domain.shutdown {
+            return announce;
+        }
+        domain.shutdown = true;
+        self.fire_special(Path::RELEASE_DOMAIN, Some(domid));
+        true
+    }
+
+    /// What every connection is offered at most.
+    pub(super) fn supported_features(&self) -> u32 {
+        FEATURES.bits()
+    }
+}

@@ -1,0 +1,164 @@
+//! The server: one value that holds everything, and the loop that serves all connections.
+//!
+//! `poll` is the way in; from there a request passes `input` (bytes to message), `operations` (the table
+//! and its checks), a handler, and `output` (events and the reply). See the walk-through in `lib.rs`.
+
+mod check;
+mod control;
+mod domains;
+mod events;
+mod input;
+mod lifecycle;
+mod nodes;
+mod operations;
+mod output;
+mod poll;
+mod quotas;
+mod transactions;
+mod watches;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use bitflags::bitflags;
+
+pub use operations::Operation;
+
+use crate::abi::{DomId, Port, ServerFeatures};
+use crate::config::{Capacities, Settings};
+use crate::connection::Connection;
+use crate::domain::{Domain, DomainId, Domains};
+use crate::hash::Key;
+use crate::outbox::{Cause, Message, Outbox};
+use crate::perms::Caller;
+use crate::platform::{Instant, Platform};
+use crate::store::{Acl, Arena, Chunk, Node, Store, Table};
+use crate::trace::{Record, Trace};
+use crate::transaction::{Transaction, TxNode};
+use crate::watch::{Watch, WatchId, WatchPath};
+
+/// Features that every connection is offered unless SET_FEATURE restricts it.
+pub const FEATURES: ServerFeatures = ServerFeatures::all();
+
+/// Local ports beyond the connections' own: console, timer, VIRQ.
+const OTHER_PORTS: usize = 16;
+
+bitflags! {
+    /// Which of the server's lists a connection is on. Kept apart from the connection, so that one which
+    /// goes while it is on a list, and is followed by another in its slot, is on no list twice.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    struct Listed: u8 {
+        const READY = 1;
+        const NOTIFY = 2;
+        const WAITING = 4;
+    }
+}
+
+/// Buffers that one request at a time uses.
+struct Scratch {
+    request: [u8; crate::wire::PAYLOAD_MAX],
+    reply: output::Reply,
+}
+
+pub struct Server<P: Platform> {
+    store: Store,
+    outbox: Outbox,
+    settings: Settings,
+    /// By the domain record's slot.
+    connections: Box<[Option<Connection<P::Ring>>]>,
+    listed: Box<[Listed]>,
+    /// By local port.
+    ports: Box<[Option<DomainId>]>,
+    /// Connections with something to do, first come first served.
+    ready: VecDeque<DomainId>,
+    /// Connections whose peer has not heard of the latest index moves.
+    notify: Vec<DomainId>,
+    /// Connections that cannot go on now and are looked at again when time has passed.
+    waiting: Vec<DomainId>,
+    scratch: Option<Box<Scratch>>,
+    /// Watches that the change at hand concerns.
+    matches: Vec<WatchId>,
+    /// The server's own domain, if it is a client of itself.
+    own: Option<DomId>,
+    now: Instant,
+    /// Whose request is being served.
+    serving: Option<DomainId>,
+    trace: Trace,
+}
+
+impl<P: Platform> Server<P> {
+    /// An empty store for `capacities`; `seed` keys its hashes. All memory is taken here.
+    pub fn new(settings: Settings, capacities: &Capacities, seed: u64) -> Self {
+        let domains = capacities.domains;
+        Server {
+            store: Store::new(capacities, Key::new(seed)),
+            outbox: Outbox::new(capacities),
+            settings,
+            connections: core::iter::repeat_with(|| None).take(domains).collect(),
+            listed: vec![Listed::empty(); domains].into_boxed_slice(),
+            ports: vec![None; domains + OTHER_PORTS].into_boxed_slice(),
+            ready: VecDeque::with_capacity(domains),
+            notify: Vec::with_capacity(domains),
+            waiting: Vec::with_capacity(domains),
+            scratch: Some(Box::new(Scratch {
+                request: [0; crate::wire::PAYLOAD_MAX],
+                reply: output::Reply::new(),
+            })),
+            matches: Vec::with_capacity(capacities.watches),
+            own: None,
+            now: Instant(0),
+            serving: None,
+            trace: Trace::new(capacities.trace),
+        }
+    }
+
+    /// The flight recorder.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    fn connection(&mut self, id: DomainId) -> Option<&mut Connection<P::Ring>> {
+        self.connections.get_mut(id.index()).and_then(Option::as_mut)
+    }
+
+    fn caller(&self, id: DomainId) -> Caller {
+        let Domain { domid, life, target, .. } = *self.store.domains.get(id);
+        Caller { domid, life, target, privileged: self.is_privileged(id) }
+    }
+
+    fn is_privileged(&self, id: DomainId) -> bool {
+        self.store.domains.privileged() == Some(id)
+    }
+
+    fn port_owner(&self, port: Port) -> Option<DomainId> {
+        self.ports.get(port.0 as usize).copied().flatten()
+    }
+
+    fn record(&mut self, record: Record) {
+        self.trace.push(record);
+    }
+}
+
+/// Bytes of memory that a server with these capacities takes.
+pub fn memory(c: &Capacities) -> usize {
+    let journal = Capacities::JOURNAL;
+    let per_domain = size_of::<Option<Connection<usize>>>() + size_of::<Listed>() + 4 * size_of::<DomainId>();
+    Table::<Node>::bytes(c.nodes, journal)
+        + Arena::<Chunk>::bytes(c.chunks, Capacities::CHUNK_JOURNAL)
+        + Table::<Acl>::bytes(c.acls, journal)
+        + Domains::bytes(c.domains, journal)
+        + Table::<WatchPath>::bytes(c.watches, journal)
+        + Arena::<Watch>::bytes(c.watches, journal)
+        + c.watches * size_of::<WatchId>()
+        + Table::<Transaction>::bytes(c.transactions, journal)
+        + Table::<TxNode>::bytes(c.tx_nodes, Capacities::TX_JOURNAL)
+        + Table::<Message>::bytes(c.messages, 0)
+        + Arena::<Cause>::bytes(c.messages, 0)
+        + c.domains * per_domain
+        + c.trace * size_of::<Record>()
+        + size_of::<Scratch>()
+        // Allocator headers and rounding.
+        + 4096
+}

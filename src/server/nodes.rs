@@ -1,0 +1,339 @@
+//! READ, WRITE, MKDIR, RM, DIRECTORY, DIRECTORY_PART, GET_PERMS, SET_PERMS. xenstore.txt, "Read, etc.".
+
+use core::fmt::Write;
+
+use super::Server;
+use super::operations::{Outcome, Request};
+use super::output::{Reply, push};
+use crate::abi::{DomId, ServerFeatures};
+use crate::connection::Cursor;
+use crate::domain::DomainId;
+use crate::path::{Path, PathBuf, Special, canonicalize};
+use crate::perms::{Access, Entry, Life, letter, parse};
+use crate::platform::Platform;
+use crate::store::{AclBuf, AclId, NameBuf, NodeId};
+use crate::view::{Place, View};
+use crate::watch::Change;
+use crate::wire::{PAYLOAD_MAX, XsError, number, one_string, strings};
+
+impl<P: Platform> Server<P> {
+    /// The request's path, checked and absolute.
+    pub(super) fn path<'a>(
+        &self,
+        request: &Request<'_>,
+        input: &'a [u8],
+        special: Special,
+        buf: &'a mut PathBuf,
+    ) -> Result<Path<'a>, XsError> {
+        let View { caller, quotas, .. } = request.view;
+        let max = (!caller.privileged && quotas.path_max != 0).then_some(quotas.path_max);
+        canonicalize(input, caller.domid, max, special, buf)
+    }
+
+    pub(super) fn read(
+        &mut self,
+        _: &mut P,
+        request: &Request<'_>,
+        reply: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let mut buf = PathBuf::new();
+        let path = self.path(request, one_string(request.payload)?, Special::Refused, &mut buf)?;
+        let place = self.store.seek(&request.view, path, Access::READ)?;
+        let value = self.store.value_at(place);
+        value.pieces(&self.store.blobs).try_for_each(|piece| push(reply, piece))?;
+        Ok(Outcome::Data)
+    }
+
+    pub(super) fn write(
+        &mut self,
+        _: &mut P,
+        request: &Request<'_>,
+        _: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let mut args = strings(request.payload);
+        let input = args.required()?;
+        let mut buf = PathBuf::new();
+        let path = self.path(request, input, Special::Refused, &mut buf)?;
+        match self.store.seek(&request.view, path, Access::WRITE) {
+            Ok(place) => self.store.write_at(&request.view, place, args.rest())?,
+            Err(XsError::ENOENT) => self.store.create_at(&request.view, path, args.rest())?,
+            Err(error) => return Err(error),
+        }
+        self.changed(&request.view, path, None);
+        Ok(Outcome::Ok)
+    }
+
+    pub(super) fn mkdir(
+        &mut self,
+        _: &mut P,
+        request: &Request<'_>,
+        _: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let mut buf = PathBuf::new();
+        let path = self.path(request, one_string(request.payload)?, Special::Refused, &mut buf)?;
+        match self.store.seek(&request.view, path, Access::WRITE) {
+            Ok(_) => return Ok(Outcome::Ok),
+            Err(XsError::ENOENT) => self.store.create_at(&request.view, path, &[])?,
+            Err(error) => return Err(error),
+        }
+        self.changed(&request.view, path, None);
+        Ok(Outcome::Ok)
+    }
+
+    pub(super) fn rm(&mut self, _: &mut P, request: &Request<'_>, _: &mut Reply) -> Result<Outcome, XsError> {
+        let mut buf = PathBuf::new();
+        let path = self.path(request, one_string(request.payload)?, Special::Refused, &mut buf)?;
+        match self.store.seek(&request.view, path, Access::WRITE) {
+            Ok(_) if path.is_root() => Err(XsError::EINVAL),
+            Ok(Place::Node(id)) => self.remove_tree(id).map(|()| Outcome::Ok),
+            Ok(Place::Copy(id)) => self.store.remove_copies(&request.view, id, path).map(|()| Outcome::Ok),
+            // Nothing to remove is fine if the place where it could be is there.
+            Err(XsError::ENOENT) => {
+                let parent = path.parent().ok_or(XsError::EINVAL)?;
+                self.store.find(&request.view, parent)?.ok_or(XsError::ENOENT).map(|_| Outcome::Ok)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a node and all below it, deepest first, each with its event.
+    pub(super) fn remove_tree(&mut self, top: NodeId) -> Result<(), XsError> {
+        let mut buf = PathBuf::new();
+        let mut at = self.store.first_leaf(top);
+        loop {
+            let path = self.store.path_of(at, &mut buf)?;
+            let node = self.store.node(at);
+            let (sibling, parent) = (node.next_sibling, node.parent);
+            let above = parent.and_then(|parent| self.store.acl(parent));
+            let change = if at == top { Change::Subtree } else { Change::Exact };
+            self.fire(path, change, &[self.store.acl(at), above]);
+            self.store.remove_leaf(at)?;
+            if at == top {
+                return Ok(());
+            }
+            at = match (sibling, parent) {
+                (Some(sibling), _) => self.store.first_leaf(sibling),
+                (None, Some(parent)) => parent,
+                (None, None) => return Ok(()),
+            };
+        }
+    }
+
+    /// Fires the event of a node that was created or changed outside a transaction; in one, its copy has
+    /// taken note already.
+    fn changed(&mut self, view: &View, path: Path<'_>, old: Option<AclId>) {
+        if view.tx.is_none() {
+            self.fire_for_node(path, Change::Subtree, old);
+        }
+    }
+
+    pub(super) fn directory(
+        &mut self,
+        _: &mut P,
+        request: &Request<'_>,
+        reply: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let mut buf = PathBuf::new();
+        let path = self.path(request, one_string(request.payload)?, Special::Refused, &mut buf)?;
+        let place = self.store.seek(&request.view, path, Access::READ)?;
+        let (_, len) = self.store.list_at(place);
+        if len > PAYLOAD_MAX {
+            return Err(XsError::E2BIG);
+        }
+        self.store.for_each_child(place, |name| push(reply, name).and_then(|()| push(reply, b"\0")))?;
+        Ok(Outcome::Data)
+    }
+
+    /// Answers with the list's generation and the names from a byte offset on; an empty name ends the
+    /// list. xenstore.txt, DIRECTORY_PART.
+    pub(super) fn directory_part(
+        &mut self,
+        _: &mut P,
+        request: &Request<'_>,
+        reply: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let mut args = strings(request.payload);
+        if args.remaining() != 2 {
+            return Err(XsError::EINVAL);
+        }
+        let mut buf = PathBuf::new();
+        let path = self.path(request, args.required()?, Special::Refused, &mut buf)?;
+        let offset = number(args.required()?);
+        let place = self.store.seek(&request.view, path, Access::READ)?;
+        let (generation, len) = self.store.list_at(place);
+        write!(reply, "{generation}\0").map_err(|_| XsError::E2BIG)?;
+        let room = PAYLOAD_MAX - reply.len() - 1;
+        match usize::try_from(offset).ok().filter(|offset| *offset < len) {
+            None => push(reply, b"\0")?,
+            Some(offset) => match place {
+                Place::Node(id) => self.part_of_node(request.from, id, generation, offset, room, reply)?,
+                Place::Copy(_) => self.part_of_copy(place, offset, room, reply)?,
+            },
+        }
+        Ok(Outcome::Data)
+    }
+
+    fn part_of_node(
+        &mut self,
+        from: DomainId,
+        id: NodeId,
+        generation: u64,
+        offset: usize,
+        room: usize,
+        reply: &mut Reply,
+    ) -> Result<(), XsError> {
+        // Going on where the last part stopped makes reading a whole list linear in its length.
+        let known = self
+            .connection(from)
+            .and_then(|connection| connection.cursor)
+            .filter(|cursor| cursor.generation == generation && cursor.offset == offset);
+        let (mut at, start) = match known {
+            Some(cursor) => (cursor.offset, cursor.child),
+            None => (0, self.store.node(id).first_child),
+        };
+        let start_len = reply.len();
+        let mut long = NameBuf::new();
+        let mut stop = None;
+        for (child, node) in self.store.siblings(start) {
+            let name = node.name.contiguous(&self.store.blobs, &mut long);
+            if !part(reply, start_len, room, offset.saturating_sub(at), name)? {
+                stop = Some(Cursor { generation, offset: at, child: Some(child) });
+                break;
+            }
+            at += name.len() + 1;
+        }
+        match stop {
+            None => push(reply, b"\0")?,
+            Some(_) => {
+                if let Some(connection) = self.connection(from) {
+                    connection.cursor = stop;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn part_of_copy(
+        &mut self,
+        place: Place,
+        offset: usize,
+        room: usize,
+        reply: &mut Reply,
+    ) -> Result<(), XsError> {
+        let start_len = reply.len();
+        let mut at = 0;
+        let mut full = false;
+        self.store.for_each_child(place, |name| {
+            full = full || !part(reply, start_len, room, offset.saturating_sub(at), name)?;
+            at += name.len() + 1;
+            Ok::<(), XsError>(())
+        })?;
+        if full { Ok(()) } else { push(reply, b"\0") }
+    }
+
+    pub(super) fn get_perms(
+        &mut self,
+        _: &mut P,
+        request: &Request<'_>,
+        reply: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let mut buf = PathBuf::new();
+        let path = self.path(request, one_string(request.payload)?, Special::Allowed, &mut buf)?;
+        let place = self.store.seek(&request.view, path, Access::READ)?;
+        let acl = self.store.acl_at(place).ok_or(XsError::EIO)?;
+        for (n, entry) in self.store.acls.entries(&self.store.blobs, acl).enumerate() {
+            if n == 0 || self.is_shown(entry) {
+                write!(reply, "{}{}\0", char::from(letter(entry.access)), entry.domid)
+                    .map_err(|_| XsError::E2BIG)?;
+            }
+        }
+        Ok(Outcome::Data)
+    }
+
+    /// Entries of domains that are gone are gone too; those that never named anybody are kept as written.
+    fn is_shown(&self, entry: Entry) -> bool {
+        match entry.life {
+            Life::NONE | Life::ANY => true,
+            _ => self.store.domains.owner(entry).is_some(),
+        }
+    }
+
+    pub(super) fn set_perms(
+        &mut self,
+        platform: &mut P,
+        request: &Request<'_>,
+        _: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let view = &request.view;
+        let mut args = strings(request.payload);
+        let count = args.remaining().checked_sub(1).filter(|count| *count > 0).ok_or(XsError::EINVAL)?;
+        if view.exceeds(view.quotas.node_permissions, count) {
+            return Err(XsError::ENOSPC);
+        }
+        let input = args.required()?;
+        let mut entries = AclBuf::new();
+        let mut owner = Entry::NOBODY;
+        // All spelling is checked before any domain is looked up.
+        for string in args {
+            parse(string)?;
+        }
+        for (n, string) in args.enumerate() {
+            let (access, domid) = parse(string)?;
+            let life = self.life_of(platform, request.from, domid, n == 0)?;
+            let entry = Entry { access, domid, life };
+            if n == 0 {
+                owner = entry;
+            }
+            entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::ENOSPC)?;
+        }
+        let mut buf = PathBuf::new();
+        let path = self.path(request, input, Special::Allowed, &mut buf)?;
+        let place = self.store.seek(view, path, Access::WRITE | Access::OWNER)?;
+        let old = self.store.acl_at(place).ok_or(XsError::EIO)?;
+        let present = self.store.acls.owner(&self.store.blobs, old);
+        if !view.caller.privileged && present.life != owner.life {
+            return Err(XsError::EPERM);
+        }
+        self.store.check_acl_size(view, place, count)?;
+        // The old list decides with the new one who hears of the change, so it is held until then.
+        self.store.acls.retain(old)?;
+        let set = self.store.set_acl_at(view, place, &entries);
+        if set.is_ok() {
+            self.changed(view, path, Some(old));
+        }
+        self.store.acls.release(&mut self.store.blobs, old)?;
+        set.map(|()| Outcome::Ok)
+    }
+
+    /// The life that a permission entry naming `domid` is about. ENOENT if the owner does not exist.
+    fn life_of(
+        &mut self,
+        platform: &mut P,
+        from: DomainId,
+        domid: DomId,
+        is_owner: bool,
+    ) -> Result<Life, XsError> {
+        if domid == DomId::ANY && !is_owner {
+            return Ok(if self.offers(from, ServerFeatures::DOMID_ANY) { Life::ANY } else { Life::NONE });
+        }
+        match self.know(platform, domid) {
+            Some(id) => Ok(self.store.domains.get(id).life),
+            None if is_owner => Err(XsError::ENOENT),
+            None => Ok(Life::NONE),
+        }
+    }
+}
+
+/// Appends a name to a part, without its first `skip` bytes. False if there is no room left for it.
+fn part(reply: &mut Reply, start: usize, room: usize, skip: usize, name: &[u8]) -> Result<bool, XsError> {
+    if skip > name.len() {
+        return Ok(true);
+    }
+    let name = name.get(skip..).unwrap_or_default();
+    if reply.len() - start + name.len() + 1 > room {
+        return Ok(false);
+    }
+    push(reply, name)?;
+    push(reply, b"\0")?;
+    Ok(true)
+}

@@ -1,0 +1,149 @@
+//! The operation table: every message type, who may send it, and what handles it.
+//!
+//! Checks come in one order: unknown type ENOSYS, privilege EACCES, transaction ENOENT; then the handler.
+
+use super::output::Reply;
+use super::{Scratch, Server};
+use crate::domain::DomainId;
+use crate::platform::Platform;
+use crate::trace::{Kind, Record};
+use crate::view::View;
+use crate::wire::{Header, MessageType, TxId, XsError};
+
+/// A request that has passed the table's checks.
+pub struct Request<'a> {
+    pub header: Header,
+    pub payload: &'a [u8],
+    pub from: DomainId,
+    pub view: View,
+}
+
+/// What a handler has done.
+pub enum Outcome {
+    /// Done; the answer is `OK`.
+    Ok,
+    /// The answer is in the reply buffer.
+    Data,
+    /// A watch was registered: after `OK`, its first event names this path and token.
+    Watching,
+}
+
+pub type Handler<P> = fn(&mut Server<P>, &mut P, &Request<'_>, &mut Reply) -> Result<Outcome, XsError>;
+
+/// One row of the table.
+pub struct Operation<P: Platform> {
+    pub message: MessageType,
+    pub who: Who,
+    pub tx: Tx,
+    pub handler: Handler<P>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Who {
+    Anyone,
+    Privileged,
+}
+
+/// What the header's transaction identifier means to a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tx {
+    /// Not looked at.
+    Ignored,
+    /// Must be 0 or an open transaction of this connection.
+    Checked,
+}
+
+const fn row<P: Platform>(message: MessageType, who: Who, tx: Tx, handler: Handler<P>) -> Operation<P> {
+    Operation { message, who, tx, handler }
+}
+
+impl<P: Platform> Operation<P> {
+    /// The row for a message type; none for those that only the server sends.
+    pub fn of(message: MessageType) -> Option<Operation<P>> {
+        use MessageType as M;
+        use Tx::{Checked, Ignored};
+        use Who::{Anyone, Privileged};
+        Some(match message {
+            M::Control => row(message, Privileged, Checked, Server::control),
+            M::Directory => row(message, Anyone, Checked, Server::directory),
+            M::Read => row(message, Anyone, Checked, Server::read),
+            M::GetPerms => row(message, Anyone, Checked, Server::get_perms),
+            M::Watch => row(message, Anyone, Ignored, Server::watch),
+            M::Unwatch => row(message, Anyone, Ignored, Server::unwatch),
+            M::TransactionStart => row(message, Anyone, Checked, Server::transaction_start),
+            M::TransactionEnd => row(message, Anyone, Checked, Server::transaction_end),
+            M::Introduce => row(message, Privileged, Checked, Server::introduce),
+            M::Release => row(message, Privileged, Checked, Server::release),
+            M::GetDomainPath => row(message, Anyone, Checked, Server::get_domain_path),
+            M::Write => row(message, Anyone, Checked, Server::write),
+            M::Mkdir => row(message, Anyone, Checked, Server::mkdir),
+            M::Rm => row(message, Anyone, Checked, Server::rm),
+            M::SetPerms => row(message, Anyone, Checked, Server::set_perms),
+            M::WatchEvent | M::Error => return None,
+            M::IsDomainIntroduced => row(message, Privileged, Checked, Server::is_domain_introduced),
+            M::Resume => row(message, Privileged, Checked, Server::resume),
+            M::SetTarget => row(message, Privileged, Checked, Server::set_target),
+            M::ResetWatches => row(message, Anyone, Checked, Server::reset_watches),
+            M::DirectoryPart => row(message, Anyone, Checked, Server::directory_part),
+            M::GetFeature => row(message, Anyone, Checked, Server::get_feature),
+            M::SetFeature => row(message, Privileged, Checked, Server::set_feature),
+            M::GetQuota => row(message, Privileged, Checked, Server::get_quota),
+            M::SetQuota => row(message, Privileged, Checked, Server::set_quota),
+        })
+    }
+}
+
+impl<P: Platform> Server<P> {
+    /// Serves one whole request: checks, handler, events, reply.
+    pub(super) fn answer(&mut self, platform: &mut P, from: DomainId, header: Header, scratch: &mut Scratch) {
+        let Scratch { request, reply } = scratch;
+        let payload = request.get(..header.len as usize).unwrap_or_default();
+        reply.clear();
+        self.outbox.end_request();
+        self.serving = Some(from);
+        let result = self.dispatch(platform, from, header, payload, reply);
+        let error = result.as_ref().err().copied();
+        let answer: Result<&[u8], XsError> = match &result {
+            Ok(Outcome::Data) => Ok(reply),
+            Ok(Outcome::Ok | Outcome::Watching) => Ok(b"OK\0"),
+            Err(error) => Err(*error),
+        };
+        let size = answer.map_or(0, <[u8]>::len) as u32;
+        self.reply(from, header, answer);
+        if let Ok(Outcome::Watching) = result {
+            self.send_first_event(from, payload);
+        }
+        self.outbox.end_request();
+        self.serving = None;
+        let domid = self.store.domains.get(from).domid;
+        self.record(Record {
+            tx: header.tx_id,
+            msg_type: header.msg_type.min(255) as u8,
+            error,
+            ..Record::new(Kind::Request, self.now, domid, size)
+        });
+    }
+
+    fn dispatch(
+        &mut self,
+        platform: &mut P,
+        from: DomainId,
+        header: Header,
+        payload: &[u8],
+        reply: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let operation =
+            MessageType::from_wire(header.msg_type).and_then(Operation::<P>::of).ok_or(XsError::ENOSYS)?;
+        let caller = self.caller(from);
+        if operation.who == Who::Privileged && !caller.privileged {
+            return Err(XsError::EACCES);
+        }
+        let tx = match (operation.tx, header.tx_id) {
+            (Tx::Ignored, _) | (_, TxId::NONE) => None,
+            (Tx::Checked, id) => Some(self.store.transactions.find(from, id).ok_or(XsError::ENOENT)?),
+        };
+        let quotas = self.store.domains.get(from).quotas;
+        let view = View { domain: from, caller, quotas, tx };
+        (operation.handler)(self, platform, &Request { header, payload, from, view }, reply)
+    }
+}

@@ -1,0 +1,142 @@
+//! From an outcome to bytes in the ring: the one place that writes replies, and the queue behind it.
+
+use heapless::Vec;
+
+use super::Server;
+use crate::abi::ServerFeatures;
+use crate::domain::DomainId;
+use crate::outbox::Kind;
+use crate::platform::Platform;
+use crate::ring;
+use crate::store::Claim;
+use crate::wire::{Header, PAYLOAD_MAX, XsError};
+
+/// Payload of a reply under construction. Pushing beyond a page is E2BIG.
+pub type Reply = Vec<u8, PAYLOAD_MAX>;
+
+/// Appends to a reply. E2BIG if it does not fit.
+pub fn push(reply: &mut Reply, bytes: &[u8]) -> Result<(), XsError> {
+    reply.extend_from_slice(bytes).map_err(|_| XsError::E2BIG)
+}
+
+impl<P: Platform> Server<P> {
+    /// Sends a message to a connection: into its ring if it fits there, else onto its queue. False if
+    /// neither has room.
+    pub(super) fn send(
+        &mut self,
+        id: DomainId,
+        by: Option<DomainId>,
+        kind: Kind,
+        hash: u64,
+        parts: &[&[u8]],
+    ) -> bool {
+        let privileged = self.is_privileged(id);
+        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
+            return false;
+        };
+        if connection.ignored {
+            return false;
+        }
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        if connection.queue.first.is_none() {
+            match ring::output(&connection.ring) {
+                Ok(mut out) if out.room as usize >= len => {
+                    for part in parts {
+                        out.put(&connection.ring, part);
+                    }
+                    out.publish(&connection.ring);
+                    self.list_notify(id);
+                    return true;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    self.ignore(id, error);
+                    return false;
+                }
+            }
+        }
+        let claim = match kind {
+            Kind::Reply => Claim::Answer,
+            Kind::Event { .. } if privileged => Claim::Privileged,
+            Kind::Event { .. } => Claim::Guest,
+        };
+        let by = by.filter(|by| self.store.domains.privileged() != Some(*by));
+        let queued =
+            self.outbox.push(&mut self.store, &mut connection.queue, id, by, claim, (kind, hash, parts));
+        self.flush(id);
+        self.list_waiting(id);
+        queued
+    }
+
+    /// Writes waiting messages into the ring, as much as fits.
+    pub(super) fn flush(&mut self, id: DomainId) {
+        while let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) {
+            let Some(first) = connection.queue.first else { return };
+            let page = &*connection.ring;
+            let mut out = match ring::output(page) {
+                Ok(out) => out,
+                Err(error) => return self.ignore(id, error),
+            };
+            let message = self.outbox.messages.update(first);
+            let mut skip = message.written as usize;
+            let before = message.written;
+            for piece in self.store.blobs.pieces(message.bytes) {
+                let rest = piece.get(skip.min(piece.len())..).unwrap_or_default();
+                skip = skip.saturating_sub(piece.len());
+                let put = out.put(page, rest);
+                message.written += put as u32;
+                if put < rest.len() {
+                    break;
+                }
+            }
+            let done = message.written as usize == message.bytes.len();
+            if message.written != before {
+                out.publish(page);
+                self.list_notify(id);
+            }
+            if !done {
+                self.list_waiting(id);
+                return;
+            }
+            self.pop_message(id);
+        }
+    }
+
+    fn pop_message(&mut self, id: DomainId) {
+        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else { return };
+        if let Some(eased) = self.outbox.pop(&mut self.store, &mut connection.queue, id) {
+            self.list_ready(eased);
+        }
+        // Its memory charge fell, which may have been what kept it from being read.
+        self.list_ready(id);
+    }
+
+    /// Drops all that waits for a connection.
+    pub(super) fn drop_output(&mut self, id: DomainId) {
+        while self.connection(id).is_some_and(|connection| connection.queue.first.is_some()) {
+            self.pop_message(id);
+        }
+    }
+
+    /// Answers a request: the only place where replies and errors become bytes.
+    pub(super) fn reply(&mut self, id: DomainId, request: Header, result: Result<&[u8], XsError>) {
+        let payload = match result {
+            Ok(payload) => payload,
+            Err(error) => error.name().as_bytes(),
+        };
+        let nul: &[u8] = if result.is_err() { b"\0" } else { b"" };
+        let msg_type =
+            if result.is_err() { crate::wire::MessageType::Error as u32 } else { request.msg_type };
+        let header = Header { msg_type, len: (payload.len() + nul.len()) as u32, ..request };
+        let sent = self.send(id, Some(id), Kind::Reply, 0, &[&header.emit(), payload, nul]);
+        debug_assert!(
+            sent || self.connection(id).is_none_or(|connection| connection.ignored),
+            "room was checked"
+        );
+    }
+
+    /// Whether the connection understands a feature.
+    pub(super) fn offers(&self, id: DomainId, feature: ServerFeatures) -> bool {
+        self.store.domains.get(id).features.contains(feature)
+    }
+}

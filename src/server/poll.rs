@@ -1,0 +1,145 @@
+//! The loop: who is ready, how long each is served in one turn, when peers are notified, when to wake.
+
+use super::{Listed, Server};
+use crate::domain::DomainId;
+use crate::outbox::Kind;
+use crate::platform::{Event, Instant, Platform};
+use crate::trace;
+
+/// Requests of one connection that are served in one turn while others wait.
+const TURN: usize = 8;
+
+/// Seconds after which connections that could not go on are looked at again.
+const RETRY: u64 = 1;
+
+impl<P: Platform> Server<P> {
+    /// Serves until no work is left. Returns when it wants to be called again even if no event comes.
+    pub fn poll(&mut self, platform: &mut P) -> Option<Instant> {
+        self.now = platform.now();
+        self.expire();
+        loop {
+            self.take_events(platform);
+            if self.ready.is_empty() {
+                break;
+            }
+            for _ in 0..self.ready.len() {
+                let Some(id) = self.ready.pop_front() else { break };
+                self.unlist(id, Listed::READY);
+                if self.serve(platform, id) {
+                    self.list_ready(id);
+                }
+            }
+            self.notify_idle(platform);
+        }
+        self.notify_idle(platform);
+        (!self.waiting.is_empty()).then(|| self.now.after_seconds(RETRY))
+    }
+
+    fn take_events(&mut self, platform: &mut P) {
+        while let Some(event) = platform.take_pending() {
+            match event {
+                Event::Ring(port) => {
+                    if let Some(id) = self.port_owner(port) {
+                        self.list_ready(id);
+                    }
+                }
+                Event::DomainStates => self.observe_domains(platform),
+            }
+        }
+    }
+
+    /// One turn of one connection. True if it has more to do.
+    fn serve(&mut self, platform: &mut P, id: DomainId) -> bool {
+        self.reconnect_if_asked(id);
+        self.flush(id);
+        for _ in 0..TURN {
+            if !self.serve_one(platform, id) {
+                return false;
+            }
+        }
+        true
+    }
+
+    pub(super) fn list_ready(&mut self, id: DomainId) {
+        if self.list(id, Listed::READY) {
+            self.ready.push_back(id);
+        }
+    }
+
+    pub(super) fn list_notify(&mut self, id: DomainId) {
+        if self.list(id, Listed::NOTIFY) {
+            self.notify.push(id);
+        }
+    }
+
+    /// Has the connection looked at again when time has passed.
+    pub(super) fn list_waiting(&mut self, id: DomainId) {
+        if self.list(id, Listed::WAITING) {
+            self.waiting.push(id);
+        }
+    }
+
+    /// Puts a mark; false if it was there.
+    fn list(&mut self, id: DomainId, list: Listed) -> bool {
+        match self.listed.get_mut(id.index()) {
+            Some(listed) if !listed.contains(list) => {
+                *listed |= list;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn unlist(&mut self, id: DomainId, list: Listed) {
+        if let Some(listed) = self.listed.get_mut(id.index()) {
+            *listed -= list;
+        }
+    }
+
+    /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst.
+    fn notify_idle(&mut self, platform: &mut P) {
+        let mut kept = 0;
+        for n in 0..self.notify.len() {
+            let id = self.notify[n];
+            if self.listed.get(id.index()).is_some_and(|listed| listed.contains(Listed::READY)) {
+                self.notify[kept] = id;
+                kept += 1;
+                continue;
+            }
+            self.unlist(id, Listed::NOTIFY);
+            if let Some(port) = self.connection(id).and_then(|connection| connection.port) {
+                platform.notify(port);
+            }
+        }
+        self.notify.truncate(kept);
+    }
+
+    /// Drops events that waited too long, and gives connections that could not go on another look.
+    fn expire(&mut self) {
+        for n in (0..self.waiting.len()).rev() {
+            let id = self.waiting.swap_remove(n);
+            self.unlist(id, Listed::WAITING);
+            self.expire_events(id);
+            self.list_ready(id);
+        }
+    }
+
+    fn expire_events(&mut self, id: DomainId) {
+        while let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) {
+            let Some(first) = connection.queue.first else { return };
+            let message = self.outbox.messages.get(first);
+            let late =
+                matches!(message.kind, Kind::Event { deadline: Some(deadline) } if deadline <= self.now);
+            if !late || message.written > 0 {
+                return;
+            }
+            let size = message.bytes.len() as u32;
+            let eased = self.outbox.pop(&mut self.store, &mut connection.queue, id);
+            let domid = self.store.domains.get(id).domid;
+            self.record(trace::Record::new(trace::Kind::Dropped, self.now, domid, size));
+            if let Some(eased) = eased {
+                self.list_ready(eased);
+            }
+        }
+    }
+}

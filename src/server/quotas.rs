@@ -1,0 +1,143 @@
+//! GET_FEATURE, SET_FEATURE, GET_QUOTA, SET_QUOTA: what each domain is offered and may hold.
+
+use core::fmt::Write;
+
+use super::Server;
+use super::operations::{Outcome, Request};
+use super::output::{Reply, push};
+use crate::abi::{DomId, ServerFeatures};
+use crate::config::Quotas;
+use crate::domain::DomainId;
+use crate::platform::Platform;
+use crate::wire::{XsError, number, strict_domid, strings};
+
+/// A quota as the wire and the command line name it.
+#[derive(Clone, Copy, Debug)]
+pub struct QuotaName {
+    pub name: &'static str,
+    pub get: fn(&Quotas) -> u32,
+    pub set: fn(&mut Quotas, u32),
+}
+
+/// All quotas, in the order in which GET_QUOTA names them.
+pub const QUOTAS: [QuotaName; 10] = [
+    QuotaName { name: "nodes", get: |q| q.nodes, set: |q, v| q.nodes = v },
+    QuotaName { name: "watches", get: |q| q.watches, set: |q, v| q.watches = v },
+    QuotaName { name: "outstanding", get: |q| q.outstanding, set: |q, v| q.outstanding = v },
+    QuotaName { name: "memory", get: |q| q.memory, set: |q, v| q.memory = v },
+    QuotaName { name: "soft-memory", get: |q| q.soft_memory, set: |q, v| q.soft_memory = v },
+    QuotaName { name: "transactions", get: |q| q.transactions, set: |q, v| q.transactions = v },
+    QuotaName {
+        name: "transaction-nodes",
+        get: |q| q.transaction_nodes,
+        set: |q, v| q.transaction_nodes = v,
+    },
+    QuotaName { name: "node-permissions", get: |q| q.node_permissions, set: |q, v| q.node_permissions = v },
+    QuotaName { name: "path-max", get: |q| q.path_max, set: |q, v| q.path_max = v },
+    QuotaName { name: "node-size", get: |q| q.node_size, set: |q, v| q.node_size = v },
+];
+
+/// The quota with this name.
+pub fn quota(name: &[u8]) -> Option<&'static QuotaName> {
+    QUOTAS.iter().find(|quota| quota.name.as_bytes() == name)
+}
+
+impl<P: Platform> Server<P> {
+    pub(super) fn get_feature(
+        &mut self,
+        _: &mut P,
+        request: &Request<'_>,
+        reply: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let mut args = strings(request.payload);
+        let count = args.remaining();
+        if count > 0 && !request.view.caller.privileged {
+            return Err(XsError::EACCES);
+        }
+        let id = match count {
+            0 => request.from,
+            1 => self.record_of(args.required()?)?,
+            _ => return Err(XsError::EINVAL),
+        };
+        write!(reply, "{}\0", self.store.domains.get(id).features.bits()).map_err(|_| XsError::E2BIG)?;
+        Ok(Outcome::Data)
+    }
+
+    pub(super) fn set_feature(
+        &mut self,
+        platform: &mut P,
+        request: &Request<'_>,
+        _: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let mut args = strings(request.payload);
+        if args.remaining() != 2 {
+            return Err(XsError::EINVAL);
+        }
+        let (domid, value) = (strict_domid(args.required()?)?, number(args.required()?));
+        let id = self.know(platform, domid).ok_or(XsError::ENOENT)?;
+        if self.store.domains.get(id).introduced {
+            return Err(XsError::EBUSY);
+        }
+        let features = u32::try_from(value).ok().filter(|value| value & !self.supported_features() == 0);
+        let features = features.and_then(ServerFeatures::from_bits).ok_or(XsError::EINVAL)?;
+        self.store.domains.update(id).features = features;
+        Ok(Outcome::Ok)
+    }
+
+    /// Without argument the names, with a name the default, with a domid and a name that domain's.
+    pub(super) fn get_quota(
+        &mut self,
+        _: &mut P,
+        request: &Request<'_>,
+        reply: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let mut args = strings(request.payload);
+        let quotas = match args.remaining() {
+            0 => {
+                for (n, quota) in QUOTAS.iter().enumerate() {
+                    push(reply, if n == 0 { b"" } else { b" " })?;
+                    push(reply, quota.name.as_bytes())?;
+                }
+                push(reply, b"\0")?;
+                return Ok(Outcome::Data);
+            }
+            1 => self.settings.quotas,
+            2 => {
+                let id = self.record_of(args.required()?)?;
+                self.store.domains.get(id).quotas
+            }
+            _ => return Err(XsError::EINVAL),
+        };
+        let quota = quota(args.required()?).ok_or(XsError::EINVAL)?;
+        write!(reply, "{}\0", (quota.get)(&quotas)).map_err(|_| XsError::E2BIG)?;
+        Ok(Outcome::Data)
+    }
+
+    /// With a name and a value the default for domains to come, with a domid before them that domain's.
+    pub(super) fn set_quota(
+        &mut self,
+        _: &mut P,
+        request: &Request<'_>,
+        _: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let mut args = strings(request.payload);
+        let id = match args.remaining() {
+            2 => None,
+            3 => Some(self.record_of(args.required()?)?),
+            _ => return Err(XsError::EINVAL),
+        };
+        let quota = quota(args.required()?).ok_or(XsError::EINVAL)?;
+        let value = u32::try_from(number(args.required()?)).map_err(|_| XsError::EINVAL)?;
+        match id {
+            Some(id) => (quota.set)(&mut self.store.domains.update(id).quotas, value),
+            None => (quota.set)(&mut self.settings.quotas, value),
+        }
+        Ok(Outcome::Ok)
+    }
+
+    /// The record that a domid names; ENOENT if there is none.
+    pub(super) fn record_of(&self, string: &[u8]) -> Result<DomainId, XsError> {
+        let domid: DomId = strict_domid(string)?;
+        self.store.domains.find(domid).ok_or(XsError::ENOENT)
+    }
+}

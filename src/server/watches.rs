@@ -1,0 +1,79 @@
+//! WATCH, UNWATCH, RESET_WATCHES. xenstore.txt, "Watches".
+
+use super::Server;
+use super::operations::{Outcome, Request};
+use super::output::Reply;
+use crate::abi::ServerFeatures;
+use crate::path::{PathBuf, Special};
+use crate::platform::Platform;
+use crate::watch::Watch;
+use crate::wire::{XsError, number, strings};
+
+impl<P: Platform> Server<P> {
+    pub(super) fn watch(
+        &mut self,
+        _: &mut P,
+        request: &Request<'_>,
+        _: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let view = &request.view;
+        let mut args = strings(request.payload);
+        let depth_given = match args.remaining() {
+            2 => false,
+            3 if self.offers(request.from, ServerFeatures::WATCH_DEPTH) => true,
+            _ => return Err(XsError::EINVAL),
+        };
+        let (input, token) = (args.required()?, args.required()?);
+        let depth = match args.next().filter(|_| depth_given).map(number) {
+            None => None,
+            Some(depth) => Some(u32::try_from(depth.min(i64::from(u32::MAX))).map_err(|_| XsError::EINVAL)?),
+        };
+        let mut buf = PathBuf::new();
+        let path = self.path(request, input, Special::Allowed, &mut buf)?;
+        if self.store.find_watch(request.from, path, token).is_some() {
+            return Err(XsError::EEXIST);
+        }
+        let usage = self.store.domains.get(request.from).usage;
+        if view.exceeds(view.quotas.watches, usage.watches as usize + 1) {
+            return Err(XsError::ENOSPC);
+        }
+        let memory = Watch::memory(path.as_bytes().len(), token.len());
+        if view.exceeds(view.quotas.memory, usage.memory as usize + memory as usize) {
+            return Err(XsError::ENOMEM);
+        }
+        let relative = !matches!(input.first(), Some(b'/' | b'@'));
+        self.store
+            .attempt(view.claim(), |store| store.add_watch(request.from, path, token, depth, relative))?;
+        Ok(Outcome::Watching)
+    }
+
+    pub(super) fn unwatch(
+        &mut self,
+        _: &mut P,
+        request: &Request<'_>,
+        _: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let mut args = strings(request.payload);
+        if args.remaining() != 2 {
+            return Err(XsError::EINVAL);
+        }
+        let (input, token) = (args.required()?, args.required()?);
+        let mut buf = PathBuf::new();
+        let path = self.path(request, input, Special::Allowed, &mut buf)?;
+        let id = self.store.find_watch(request.from, path, token).ok_or(XsError::ENOENT)?;
+        self.store.remove_watch(id)?;
+        Ok(Outcome::Ok)
+    }
+
+    /// Drops all watches and transactions of the client, the one that the request names included.
+    pub(super) fn reset_watches(
+        &mut self,
+        _: &mut P,
+        request: &Request<'_>,
+        _: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        self.store.remove_watches(request.from)?;
+        self.store.drop_transactions(request.from)?;
+        Ok(Outcome::Ok)
+    }
+}

@@ -1,0 +1,149 @@
+//! Permission lists, each distinct one stored once and counted.
+//!
+//! A node inherits its parent's list by counting it once more; equal lists have equal handles.
+
+use super::arena::{Claim, Full, Id, Slot};
+use super::blob::Blobs;
+use super::table::{Chained, Table};
+use super::text::Text;
+use crate::hash::Key;
+use crate::perms::{Access, Caller, Entry};
+
+/// Most entries that one message can carry: a path, and three bytes an entry.
+pub const ENTRIES_MAX: usize = 4096 / 3;
+
+/// A list under construction: entries as stored.
+pub type AclBuf = heapless::Vec<u8, { ENTRIES_MAX * Entry::SIZE }>;
+
+#[derive(Clone, Copy)]
+pub struct Acl {
+    hash: u64,
+    chain: Option<Id<Acl>>,
+    /// Nodes and transactions that hold this list. Those with none go at the next commit.
+    refs: u32,
+    entries: Text<{ 5 * Entry::SIZE }>,
+}
+
+pub type AclId = Id<Acl>;
+
+impl Slot for Acl {
+    const EMPTY: Acl = Acl { hash: 0, chain: None, refs: 0, entries: Text::EMPTY };
+}
+
+impl Chained for Acl {
+    fn hash(&self) -> u64 {
+        self.hash
+    }
+    fn chain(&self) -> Option<Id<Self>> {
+        self.chain
+    }
+    fn set_chain(&mut self, next: Option<Id<Self>>) {
+        self.chain = next;
+    }
+}
+
+pub struct Acls {
+    table: Table<Acl>,
+    key: Key,
+    /// Lists whose last holder let go in the present request.
+    unheld: heapless::Vec<AclId, 16>,
+}
+
+impl Acls {
+    pub fn new(capacity: usize, journal: usize, key: Key) -> Self {
+        Acls { table: Table::new(capacity, journal), key, unheld: heapless::Vec::new() }
+    }
+
+    pub fn table(&self) -> &Table<Acl> {
+        &self.table
+    }
+
+    /// The list with these entries, held once more.
+    pub fn hold(&mut self, blobs: &mut Blobs, entries: &[u8]) -> Result<AclId, Full> {
+        let hash = self.key.child(self.key.root(), entries);
+        match self.table.find(hash, |acl| acl.entries.equals(blobs, entries)) {
+            Some(id) => self.retain(id),
+            None => {
+                let entries = Text::store(blobs, entries)?;
+                self.table.insert(Acl { hash, chain: None, refs: 1, entries })
+            }
+        }
+    }
+
+    pub fn retain(&mut self, id: AclId) -> Result<AclId, Full> {
+        self.table.modify(id)?.refs += 1;
+        Ok(id)
+    }
+
+    pub fn release(&mut self, blobs: &mut Blobs, id: AclId) -> Result<(), Full> {
+        let acl = self.table.modify(id)?;
+        acl.refs -= 1;
+        if acl.refs > 0 {
+            return Ok(());
+        }
+        if self.table.arena().is_recording() {
+            if self.unheld.contains(&id) { Ok(()) } else { self.unheld.push(id).map_err(|_| Full) }
+        } else {
+            self.remove(blobs, id)
+        }
+    }
+
+    fn remove(&mut self, blobs: &mut Blobs, id: AclId) -> Result<(), Full> {
+        self.table.get(id).entries.free(blobs)?;
+        self.table.remove(id);
+        Ok(())
+    }
+
+    pub fn refs(&self, id: AclId) -> u32 {
+        self.table.get(id).refs
+    }
+
+    /// Entry 0.
+    pub fn owner(&self, blobs: &Blobs, id: AclId) -> Entry {
+        self.entries(blobs, id).next().unwrap_or(Entry::NOBODY)
+    }
+
+    /// What the list grants to `caller`.
+    pub fn access(&self, blobs: &Blobs, id: AclId, caller: &Caller) -> Access {
+        if caller.privileged {
+            return Access::all();
+        }
+        caller.access(self.entries(blobs, id))
+    }
+
+    /// The entries in order.
+    pub fn entries<'a>(&'a self, blobs: &'a Blobs, id: AclId) -> impl Iterator<Item = Entry> + 'a {
+        // Pieces of a spilled list may cut an entry in two, so entries are put together byte by byte.
+        let mut bytes = self.table.get(id).entries.pieces(blobs).flatten();
+        core::iter::from_fn(move || {
+            let mut entry = [0; Entry::SIZE];
+            for place in &mut entry {
+                *place = *bytes.next()?;
+            }
+            Some(Entry::from_bytes(entry))
+        })
+    }
+
+    pub fn count(&self, id: AclId) -> usize {
+        self.table.get(id).entries.len() / Entry::SIZE
+    }
+
+    pub fn begin(&mut self, claim: Claim) {
+        self.table.begin(claim);
+    }
+
+    pub fn commit(&mut self, blobs: &mut Blobs) {
+        self.table.commit();
+        while let Some(id) = self.unheld.pop() {
+            if self.table.get(id).refs == 0 {
+                let removed = self.remove(blobs, id);
+                debug_assert!(removed.is_ok(), "nothing records any more");
+            }
+        }
+    }
+
+    pub fn rollback(&mut self) {
+        self.unheld.clear();
+        self.table.rollback();
+    }
+}

@@ -1,0 +1,164 @@
+//! Byte strings of any length up to a page, in chains of fixed-size chunks.
+//!
+//! A blob never changes once written: a new value is a new blob, and the old one is freed. So blobs need
+//! no undo beyond the arena's own.
+
+use super::arena::{Arena, Claim, Full, Id, Slot};
+
+/// Payload bytes of a chunk; with its link it fills one cache line.
+pub const CHUNK: usize = 60;
+
+#[derive(Clone, Copy)]
+pub struct Chunk {
+    bytes: [u8; CHUNK],
+    next: Option<Id<Chunk>>,
+}
+
+impl Slot for Chunk {
+    const EMPTY: Chunk = Chunk { bytes: [0; CHUNK], next: None };
+}
+
+/// Handle of a byte string, owned by whoever stores it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Blob {
+    first: Option<Id<Chunk>>,
+    len: u32,
+}
+
+impl Blob {
+    pub const EMPTY: Blob = Blob { first: None, len: 0 };
+
+    pub fn len(self) -> usize {
+        self.len as usize
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes of memory that a blob of `len` bytes takes.
+    pub const fn memory(len: usize) -> u32 {
+        (len.div_ceil(CHUNK) * size_of::<Chunk>()) as u32
+    }
+}
+
+pub struct Blobs {
+    chunks: Arena<Chunk>,
+}
+
+impl Blobs {
+    pub fn new(capacity: usize, journal: usize) -> Self {
+        Blobs { chunks: Arena::new(capacity, journal) }
+    }
+
+    pub fn arena(&self) -> &Arena<Chunk> {
+        &self.chunks
+    }
+
+    /// Stores the concatenation of `parts`. Either all of it or, on `Full`, nothing.
+    pub fn store(&mut self, parts: &[&[u8]]) -> Result<Blob, Full> {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let count = len.div_ceil(CHUNK);
+        if (self.chunks.available() as usize) < count {
+            return Err(Full);
+        }
+        let mut first: Option<Id<Chunk>> = None;
+        let mut last: Option<Id<Chunk>> = None;
+        let mut source = parts.iter().flat_map(|part| part.chunks(CHUNK));
+        let mut rest: &[u8] = &[];
+        for _ in 0..count {
+            let mut chunk = Chunk::EMPTY;
+            let mut fill = 0;
+            while fill < CHUNK {
+                if rest.is_empty() {
+                    match source.next() {
+                        Some(part) => rest = part,
+                        None => break,
+                    }
+                }
+                let take = rest.len().min(CHUNK - fill);
+                let (head, tail) = rest.split_at(take);
+                chunk.bytes[fill..fill + take].copy_from_slice(head);
+                fill += take;
+                rest = tail;
+            }
+            let id = self.chunks.alloc(chunk)?;
+            match last {
+                Some(last) => self.chunks.modify(last)?.next = Some(id),
+                None => first = Some(id),
+            }
+            last = Some(id);
+        }
+        Ok(Blob { first, len: len as u32 })
+    }
+
+    /// A second blob with the same bytes.
+    pub fn duplicate(&mut self, blob: Blob) -> Result<Blob, Full> {
+        if (self.chunks.available() as usize) < blob.len().div_ceil(CHUNK) {
+            return Err(Full);
+        }
+        let mut copy = Blob { first: None, len: blob.len };
+        let mut last: Option<Id<Chunk>> = None;
+        let mut next = blob.first;
+        while let Some(id) = next {
+            let chunk = *self.chunks.get(id);
+            next = chunk.next;
+            let new = self.chunks.alloc(Chunk { next: None, ..chunk })?;
+            match last {
+                Some(last) => self.chunks.modify(last)?.next = Some(new),
+                None => copy.first = Some(new),
+            }
+            last = Some(new);
+        }
+        Ok(copy)
+    }
+
+    pub fn free(&mut self, blob: Blob) -> Result<(), Full> {
+        let mut next = blob.first;
+        while let Some(id) = next {
+            next = self.chunks.get(id).next;
+            self.chunks.free(id)?;
+        }
+        Ok(())
+    }
+
+    /// The pieces of a blob, in order.
+    pub fn pieces(&self, blob: Blob) -> impl Iterator<Item = &[u8]> {
+        let mut next = blob.first;
+        let mut left = blob.len();
+        core::iter::from_fn(move || {
+            let chunk = self.chunks.get(next?);
+            next = chunk.next;
+            let take = left.min(CHUNK);
+            left -= take;
+            chunk.bytes.get(..take)
+        })
+    }
+
+    /// Whether the blob holds exactly `bytes`.
+    pub fn equals(&self, blob: Blob, bytes: &[u8]) -> bool {
+        if blob.len() != bytes.len() {
+            return false;
+        }
+        let mut rest = bytes;
+        self.pieces(blob).all(|piece| match rest.split_at_checked(piece.len()) {
+            Some((head, tail)) => {
+                rest = tail;
+                head == piece
+            }
+            None => false,
+        })
+    }
+
+    pub fn begin(&mut self, claim: Claim) {
+        self.chunks.begin(claim);
+    }
+
+    pub fn commit(&mut self) {
+        self.chunks.commit();
+    }
+
+    pub fn rollback(&mut self) {
+        self.chunks.rollback();
+    }
+}

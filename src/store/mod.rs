@@ -1,0 +1,105 @@
+//! All that the server knows, in arenas that one journal covers.
+//!
+//! [`Store::attempt`] is the only way to change nodes, transactions' nodes or permissions on a client's
+//! word: what it runs happens completely or not at all.
+
+mod acl;
+mod arena;
+mod blob;
+mod node;
+mod table;
+mod text;
+mod tree;
+
+pub use acl::{Acl, AclBuf, AclId, Acls};
+pub use arena::{Arena, Claim, Full, Id, Slot};
+pub use blob::{Blob, Blobs, CHUNK, Chunk};
+pub use node::{Name, NameBuf, Node, NodeId, Value};
+pub use table::{Chained, Table};
+pub use text::Text;
+
+use crate::config::Capacities;
+use crate::domain::Domains;
+use crate::hash::Key;
+use crate::transaction::Transactions;
+use crate::watch::Watches;
+use crate::wire::XsError;
+
+pub struct Store {
+    pub key: Key,
+    pub blobs: Blobs,
+    pub acls: Acls,
+    pub domains: Domains,
+    pub nodes: Table<Node>,
+    pub watches: Watches,
+    pub transactions: Transactions,
+    /// Counts every change of a value or of a list of children.
+    generation: u64,
+}
+
+impl Store {
+    /// An empty store: no node, not even the root.
+    pub fn new(capacities: &Capacities, key: Key) -> Self {
+        let journal = Capacities::JOURNAL;
+        Store {
+            key,
+            blobs: Blobs::new(capacities.chunks, Capacities::CHUNK_JOURNAL),
+            acls: Acls::new(capacities.acls, journal, key),
+            domains: Domains::new(capacities.domains, journal),
+            nodes: Table::new(capacities.nodes, journal),
+            watches: Watches::new(capacities),
+            transactions: Transactions::new(capacities),
+            generation: 0,
+        }
+    }
+
+    pub fn next_generation(&mut self) -> u64 {
+        self.generation += 1;
+        self.generation
+    }
+
+    /// Runs `request`; if it fails, nothing of it remains.
+    pub fn attempt<T>(
+        &mut self,
+        claim: Claim,
+        request: impl FnOnce(&mut Store) -> Result<T, XsError>,
+    ) -> Result<T, XsError> {
+        self.begin(claim);
+        let result = request(self);
+        match result {
+            Ok(_) => self.commit(),
+            Err(_) => self.rollback(),
+        }
+        result
+    }
+
+    fn begin(&mut self, claim: Claim) {
+        self.blobs.begin(claim);
+        self.acls.begin(claim);
+        self.domains.arena.begin(claim);
+        self.nodes.begin(claim);
+        self.transactions.nodes.begin(claim);
+        self.transactions.open.begin(claim);
+        self.watches.begin(claim);
+    }
+
+    fn commit(&mut self) {
+        self.blobs.commit();
+        self.domains.arena.commit();
+        self.nodes.commit();
+        self.transactions.nodes.commit();
+        self.transactions.open.commit();
+        self.watches.commit();
+        self.acls.commit(&mut self.blobs);
+    }
+
+    fn rollback(&mut self) {
+        self.blobs.rollback();
+        self.acls.rollback();
+        self.domains.arena.rollback();
+        self.nodes.rollback();
+        self.transactions.nodes.rollback();
+        self.transactions.open.rollback();
+        self.watches.rollback();
+    }
+}

@@ -1,0 +1,86 @@
+//! One node of the tree: two cache lines, linked to parent, siblings, children, owner's list and index.
+
+use super::acl::AclId;
+use super::arena::{Id, Slot};
+use super::table::Chained;
+use super::text::Text;
+
+pub type NodeId = Id<Node>;
+
+/// Bytes of a node's name that need no blob.
+pub const NAME_INLINE: usize = 18;
+/// Bytes of a node's value that need no blob.
+pub const VALUE_INLINE: usize = 26;
+
+/// Room for the longest name.
+pub type NameBuf = heapless::Vec<u8, 4096>;
+
+pub type Name = Text<NAME_INLINE>;
+pub type Value = Text<VALUE_INLINE>;
+
+#[derive(Clone, Copy)]
+pub struct Node {
+    pub(super) hash: u64,
+    /// Changes with the value; never the same for two values, also not of two nodes.
+    pub value_generation: u64,
+    /// Changes with the list of children, likewise.
+    pub list_generation: u64,
+    pub(super) chain: Option<NodeId>,
+    /// `None` for the root and for special nodes.
+    pub parent: Option<NodeId>,
+    pub first_child: Option<NodeId>,
+    pub last_child: Option<NodeId>,
+    pub next_sibling: Option<NodeId>,
+    pub prev_sibling: Option<NodeId>,
+    pub next_owned: Option<NodeId>,
+    pub prev_owned: Option<NodeId>,
+    pub(super) acl: Option<AclId>,
+    /// Names of the children, each with its NUL.
+    pub children_bytes: u32,
+    pub name: Name,
+    pub value: Value,
+}
+
+const _: () = assert!(size_of::<Node>() <= 112);
+
+impl Node {
+    /// Bytes of memory a node takes beside what spills: its slot, arena bookkeeping, index head.
+    pub const MEMORY: u32 = 128;
+
+    /// Bytes of memory that a node with a name and a value of these lengths takes.
+    pub const fn memory(name: usize, value: usize) -> u32 {
+        Node::MEMORY + Name::memory(name) + Value::memory(value)
+    }
+}
+
+impl Slot for Node {
+    const EMPTY: Node = Node {
+        hash: 0,
+        value_generation: 0,
+        list_generation: 0,
+        chain: None,
+        parent: None,
+        first_child: None,
+        last_child: None,
+        next_sibling: None,
+        prev_sibling: None,
+        next_owned: None,
+        prev_owned: None,
+        acl: None,
+        children_bytes: 0,
+        name: Text::EMPTY,
+        value: Text::EMPTY,
+    };
+}
+
+impl Chained for Node {
+    fn hash(&self) -> u64 {
+        self.hash
+    }
+    fn chain(&self) -> Option<Id<Self>> {
+        self.chain
+    }
+    fn set_chain(&mut self, next: Option<Id<Self>>) {
+        self.chain = next;
+    }
+}

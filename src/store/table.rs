@@ -1,0 +1,130 @@
+//! An arena whose slots are also found by hash: chains through the slots, heads in one array.
+//!
+//! Hashes are keyed (see `hash`), so a guest cannot choose names that share a chain.
+
+use alloc::boxed::Box;
+use alloc::vec;
+
+use super::arena::{Arena, Claim, Full, Id, Slot};
+
+/// A slot that hangs on a hash chain.
+pub trait Chained: Slot {
+    fn hash(&self) -> u64;
+    fn chain(&self) -> Option<Id<Self>>;
+    fn set_chain(&mut self, next: Option<Id<Self>>);
+}
+
+/// Invariant: while recording, chains only grow, at their heads. So a rollback unlinks what was taken and
+/// needs no journal of heads.
+pub struct Table<T: Chained> {
+    arena: Arena<T>,
+    /// A power of two of them, at least half the arena's capacity.
+    heads: Box<[Option<Id<T>>]>,
+}
+
+impl<T: Chained> Table<T> {
+    pub fn new(capacity: usize, journal: usize) -> Self {
+        Table {
+            arena: Arena::new(capacity, journal),
+            heads: vec![None; Self::head_count(capacity)].into_boxed_slice(),
+        }
+    }
+
+    const fn head_count(capacity: usize) -> usize {
+        capacity.next_power_of_two().div_ceil(2)
+    }
+
+    pub const fn bytes(capacity: usize, journal: usize) -> usize {
+        Arena::<T>::bytes(capacity, journal) + Self::head_count(capacity) * 4
+    }
+
+    pub fn arena(&self) -> &Arena<T> {
+        &self.arena
+    }
+
+    pub fn get(&self, id: Id<T>) -> &T {
+        self.arena.get(id)
+    }
+
+    pub fn modify(&mut self, id: Id<T>) -> Result<&mut T, Full> {
+        self.arena.modify(id)
+    }
+
+    pub fn update(&mut self, id: Id<T>) -> &mut T {
+        self.arena.update(id)
+    }
+
+    fn head_index(&self, hash: u64) -> usize {
+        (hash as usize) & (self.heads.len() - 1)
+    }
+
+    /// The slot with this hash that `matches` accepts.
+    pub fn find(&self, hash: u64, mut matches: impl FnMut(&T) -> bool) -> Option<Id<T>> {
+        let mut next = self.heads[self.head_index(hash)];
+        while let Some(id) = next {
+            let slot = self.arena.get(id);
+            if slot.hash() == hash && matches(slot) {
+                return Some(id);
+            }
+            next = slot.chain();
+        }
+        None
+    }
+
+    pub fn insert(&mut self, mut value: T) -> Result<Id<T>, Full> {
+        let head = self.head_index(value.hash());
+        value.set_chain(self.heads[head]);
+        let id = self.arena.alloc(value)?;
+        self.heads[head] = Some(id);
+        Ok(id)
+    }
+
+    /// Takes a slot off its chain and gives it back. Only after a request's decision, when nothing records.
+    pub fn remove(&mut self, id: Id<T>) {
+        self.unlink(id);
+        let freed = self.arena.free(id);
+        debug_assert!(freed.is_ok(), "removed while recording");
+    }
+
+    fn unlink(&mut self, id: Id<T>) {
+        let slot = self.arena.get(id);
+        let (head, after) = (self.head_index(slot.hash()), slot.chain());
+        if self.heads[head] == Some(id) {
+            self.heads[head] = after;
+            return;
+        }
+        let mut next = self.heads[head];
+        while let Some(at) = next {
+            next = self.arena.get(at).chain();
+            if next == Some(id) {
+                self.arena.relink(at).set_chain(after);
+                return;
+            }
+        }
+    }
+
+    pub fn begin(&mut self, claim: Claim) {
+        self.arena.begin(claim);
+    }
+
+    pub fn commit(&mut self) {
+        self.arena.commit();
+    }
+
+    pub fn rollback(&mut self) {
+        let mut next = self.arena.first_taken();
+        while let Some(id) = next {
+            next = self.arena.taken_after(id);
+            self.unlink(id);
+        }
+        self.arena.rollback();
+    }
+
+    /// Every slot reachable by its hash, for the consistency check.
+    pub fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
+        self.heads.iter().flat_map(move |head| {
+            core::iter::successors(*head, move |id| self.arena.get(*id).chain())
+                .map(move |id| (id, self.arena.get(id)))
+        })
+    }
+}

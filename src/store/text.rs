@@ -1,0 +1,105 @@
+//! A byte string that lies in its owner's slot when it is short and in a blob when it is not.
+
+use super::arena::Full;
+use super::blob::{Blob, Blobs};
+
+/// Up to `N` bytes in place. Owned: who drops it frees it.
+#[derive(Clone, Copy, Debug)]
+pub enum Text<const N: usize> {
+    Inline { len: u8, bytes: [u8; N] },
+    Spilled(Blob),
+}
+
+impl<const N: usize> Text<N> {
+    pub const EMPTY: Self = Text::Inline { len: 0, bytes: [0; N] };
+
+    pub fn store(blobs: &mut Blobs, bytes: &[u8]) -> Result<Self, Full> {
+        let mut inline = [0; N];
+        match inline.get_mut(..bytes.len()) {
+            Some(place) if N < 256 => {
+                place.copy_from_slice(bytes);
+                Ok(Text::Inline { len: bytes.len() as u8, bytes: inline })
+            }
+            _ => Ok(Text::Spilled(blobs.store(&[bytes])?)),
+        }
+    }
+
+    /// Another copy of the same bytes, with storage of its own.
+    pub fn duplicate(self, blobs: &mut Blobs) -> Result<Self, Full> {
+        match self {
+            Text::Inline { .. } => Ok(self),
+            Text::Spilled(blob) => Ok(Text::Spilled(blobs.duplicate(blob)?)),
+        }
+    }
+
+    pub fn free(self, blobs: &mut Blobs) -> Result<(), Full> {
+        match self {
+            Text::Inline { .. } => Ok(()),
+            Text::Spilled(blob) => blobs.free(blob),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Text::Inline { len, .. } => usize::from(*len),
+            Text::Spilled(blob) => blob.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of blob memory that a string of `len` bytes takes beside its owner's slot.
+    pub const fn memory(len: usize) -> u32 {
+        if len <= N { 0 } else { Blob::memory(len) }
+    }
+
+    pub fn equals(&self, blobs: &Blobs, other: &[u8]) -> bool {
+        match self {
+            Text::Inline { len, bytes } => bytes.get(..usize::from(*len)) == Some(other),
+            Text::Spilled(blob) => blobs.equals(*blob, other),
+        }
+    }
+
+    /// The bytes, piece by piece.
+    pub fn pieces<'a>(&'a self, blobs: &'a Blobs) -> impl Iterator<Item = &'a [u8]> {
+        let (inline, blob) = match self {
+            Text::Inline { len, bytes } => (bytes.get(..usize::from(*len)).unwrap_or_default(), Blob::EMPTY),
+            Text::Spilled(blob) => (&[][..], *blob),
+        };
+        core::iter::once(inline).chain(blobs.pieces(blob))
+    }
+
+    /// The bytes in one piece, in `buf` if they are not so already.
+    pub fn contiguous<'a, const M: usize>(
+        &'a self,
+        blobs: &Blobs,
+        buf: &'a mut heapless::Vec<u8, M>,
+    ) -> &'a [u8] {
+        match self {
+            Text::Inline { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Text::Spilled(_) => {
+                buf.clear();
+                let fits = self.append(blobs, buf);
+                debug_assert!(fits.is_ok(), "the buffer is smaller than the text");
+                buf
+            }
+        }
+    }
+
+    /// Writes the bytes to `out`, which must have room, in place of what was there.
+    pub fn append_cleared<const M: usize>(
+        &self,
+        blobs: &Blobs,
+        out: &mut heapless::Vec<u8, M>,
+    ) -> Result<(), Full> {
+        out.clear();
+        self.append(blobs, out)
+    }
+
+    /// Appends the bytes to `out`, which must have room.
+    pub fn append<const M: usize>(&self, blobs: &Blobs, out: &mut heapless::Vec<u8, M>) -> Result<(), Full> {
+        self.pieces(blobs).try_for_each(|piece| out.extend_from_slice(piece).map_err(|_| Full))
+    }
+}

@@ -1,0 +1,278 @@
+//! The tree itself: lookup, creation, change and removal of nodes, with the owner's account kept in step.
+
+use super::acl::AclId;
+use super::arena::Full;
+use super::node::{Name, Node, NodeId, Value};
+use super::{Store, Text};
+use crate::domain::DomainId;
+use crate::path::{Path, PathBuf};
+use crate::wire::XsError;
+
+impl Store {
+    pub fn lookup(&self, path: Path<'_>) -> Option<NodeId> {
+        self.lookup_hashed(path, path.hash(&self.key))
+    }
+
+    /// As `lookup`, for a caller that has hashed the path already.
+    pub fn lookup_hashed(&self, path: Path<'_>, hash: u64) -> Option<NodeId> {
+        self.nodes.find(hash, |node| self.is_at(node, path))
+    }
+
+    /// The longest prefix of `path` that exists, itself included.
+    pub fn nearest(&self, path: Path<'_>) -> Option<NodeId> {
+        let mut at = Some(path);
+        while let Some(path) = at {
+            if let Some(id) = self.lookup(path) {
+                return Some(id);
+            }
+            at = path.parent();
+        }
+        None
+    }
+
+    fn is_at(&self, node: &Node, path: Path<'_>) -> bool {
+        let mut node = node;
+        let mut names = path.components_reversed();
+        loop {
+            let Some(parent) = node.parent else {
+                // A special node is named by its path; the root has no name, and no component may be left.
+                return if node.name.is_empty() {
+                    names.next().is_none() && !path.is_special()
+                } else {
+                    path.is_special() && node.name.equals(&self.blobs, path.as_bytes())
+                };
+            };
+            match names.next() {
+                Some(name) if node.name.equals(&self.blobs, name) => node = self.nodes.get(parent),
+                _ => return false,
+            }
+        }
+    }
+
+    pub fn node(&self, id: NodeId) -> &Node {
+        self.nodes.get(id)
+    }
+
+    /// The node's permission list. Invariant: every node has one.
+    pub fn acl(&self, id: NodeId) -> Option<AclId> {
+        self.nodes.get(id).acl
+    }
+
+    /// Writes the node's path.
+    pub fn path_of<'a>(&self, id: NodeId, buf: &'a mut PathBuf) -> Result<Path<'a>, XsError> {
+        // Components come last first, so each is written reversed and the whole is turned round at the end.
+        buf.clear();
+        let mut at = id;
+        loop {
+            let node = self.nodes.get(at);
+            let start = buf.len();
+            if node.parent.is_some() {
+                buf.push(b'/').map_err(|_| XsError::EIO)?;
+            }
+            node.name.append(&self.blobs, buf)?;
+            if let Some(written) = buf.get_mut(start..) {
+                written.reverse();
+            }
+            match node.parent {
+                Some(parent) => at = parent,
+                None => break,
+            }
+        }
+        buf.reverse();
+        if buf.is_empty() {
+            buf.push(b'/').map_err(|_| XsError::EIO)?;
+        }
+        Ok(Path::from_canonical(buf))
+    }
+
+    /// Adds a node below `parent`, at the end of its children; without parent, the root or a special node.
+    /// Takes over `value` and one hold on `acl`.
+    pub fn create(
+        &mut self,
+        parent: Option<NodeId>,
+        path: Path<'_>,
+        hash: u64,
+        value: Value,
+        acl: AclId,
+    ) -> Result<NodeId, Full> {
+        let generation = self.next_generation();
+        let name = path.name();
+        let prev_sibling = parent.and_then(|parent| self.nodes.get(parent).last_child);
+        let id = self.nodes.insert(Node {
+            hash,
+            value_generation: generation,
+            list_generation: generation,
+            parent,
+            prev_sibling,
+            acl: Some(acl),
+            name: Name::store(&mut self.blobs, name)?,
+            value,
+            ..<Node as super::Slot>::EMPTY
+        })?;
+        if let Some(parent) = parent {
+            let parent = self.nodes.modify(parent)?;
+            parent.first_child.get_or_insert(id);
+            parent.last_child = Some(id);
+            parent.children_bytes += name.len() as u32 + 1;
+            parent.list_generation = generation;
+        }
+        if let Some(prev) = prev_sibling {
+            self.nodes.modify(prev)?.next_sibling = Some(id);
+        }
+        self.own(id)?;
+        Ok(id)
+    }
+
+    /// Replaces the value, taking over `value`.
+    pub fn set_value(&mut self, id: NodeId, value: Value) -> Result<(), Full> {
+        let generation = self.next_generation();
+        let owner = self.owner_of(id);
+        let node = self.nodes.modify(id)?;
+        let old = core::mem::replace(&mut node.value, value);
+        node.value_generation = generation;
+        old.free(&mut self.blobs)?;
+        self.charge(owner, Value::memory(old.len()), Value::memory(value.len()))
+    }
+
+    /// Replaces the permission list, taking over one hold on `acl`.
+    pub fn set_acl(&mut self, id: NodeId, acl: AclId) -> Result<(), Full> {
+        let Some(old) = self.acl(id) else { return Ok(()) };
+        let owner = self.acls.owner(&self.blobs, acl);
+        if self.acls.owner(&self.blobs, old) == owner {
+            self.nodes.modify(id)?.acl = Some(acl);
+        } else {
+            self.disown(id)?;
+            self.nodes.modify(id)?.acl = Some(acl);
+            self.own(id)?;
+        }
+        self.acls.release(&mut self.blobs, old)
+    }
+
+    /// Removes a node that has no children. Only after a request's decision.
+    pub fn remove_leaf(&mut self, id: NodeId) -> Result<(), Full> {
+        self.disown(id)?;
+        let generation = self.next_generation();
+        let node = *self.nodes.get(id);
+        debug_assert!(node.first_child.is_none(), "children go first");
+        match node.prev_sibling {
+            Some(prev) => self.nodes.modify(prev)?.next_sibling = node.next_sibling,
+            None => {
+                if let Some(parent) = node.parent {
+                    self.nodes.modify(parent)?.first_child = node.next_sibling;
+                }
+            }
+        }
+        match node.next_sibling {
+            Some(next) => self.nodes.modify(next)?.prev_sibling = node.prev_sibling,
+            None => {
+                if let Some(parent) = node.parent {
+                    self.nodes.modify(parent)?.last_child = node.prev_sibling;
+                }
+            }
+        }
+        if let Some(parent) = node.parent {
+            let parent = self.nodes.modify(parent)?;
+            parent.children_bytes -= node.name.len() as u32 + 1;
+            parent.list_generation = generation;
+        }
+        node.name.free(&mut self.blobs)?;
+        node.value.free(&mut self.blobs)?;
+        if let Some(acl) = node.acl {
+            self.acls.release(&mut self.blobs, acl)?;
+        }
+        self.nodes.remove(id);
+        Ok(())
+    }
+
+    /// The first leaf at or below `id`, where a removal in post-order starts.
+    pub fn first_leaf(&self, id: NodeId) -> NodeId {
+        let mut at = id;
+        while let Some(child) = self.nodes.get(at).first_child {
+            at = child;
+        }
+        at
+    }
+
+    /// The children, oldest first.
+    pub fn children(&self, id: NodeId) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.siblings(self.nodes.get(id).first_child)
+    }
+
+    /// A child and those after it.
+    pub fn siblings(&self, from: Option<NodeId>) -> impl Iterator<Item = (NodeId, &Node)> {
+        core::iter::successors(from, |id| self.nodes.get(*id).next_sibling).map(|id| (id, self.nodes.get(id)))
+    }
+
+    /// The node after `id` in pre-order within the subtree of `top`.
+    pub fn next_in_subtree(&self, top: NodeId, id: NodeId) -> Option<NodeId> {
+        let node = self.nodes.get(id);
+        if node.first_child.is_some() {
+            return node.first_child;
+        }
+        let mut at = id;
+        while at != top {
+            let node = self.nodes.get(at);
+            if node.next_sibling.is_some() {
+                return node.next_sibling;
+            }
+            at = node.parent?;
+        }
+        None
+    }
+
+    /// The record of the node's owner.
+    pub fn owner_of(&self, id: NodeId) -> Option<DomainId> {
+        let acl = self.acl(id)?;
+        self.domains.owner(self.acls.owner(&self.blobs, acl))
+    }
+
+    /// Moves a domain's memory charge from `old` to `new` bytes.
+    pub fn charge(&mut self, domain: Option<DomainId>, old: u32, new: u32) -> Result<(), Full> {
+        if let (Some(domain), true) = (domain, old != new) {
+            let usage = &mut self.domains.arena.modify(domain)?.usage;
+            usage.memory = usage.memory.wrapping_sub(old).wrapping_add(new);
+        }
+        Ok(())
+    }
+
+    fn own(&mut self, id: NodeId) -> Result<(), Full> {
+        let Some(domain) = self.owner_of(id) else { return Ok(()) };
+        let node = self.nodes.get(id);
+        let memory = Node::memory(node.name.len(), node.value.len());
+        let record = self.domains.arena.modify(domain)?;
+        let prev = record.owned.last.replace(id);
+        record.owned.first.get_or_insert(id);
+        record.usage.nodes += 1;
+        record.usage.memory = record.usage.memory.wrapping_add(memory);
+        let node = self.nodes.modify(id)?;
+        node.prev_owned = prev;
+        node.next_owned = None;
+        if let Some(prev) = prev {
+            self.nodes.modify(prev)?.next_owned = Some(id);
+        }
+        Ok(())
+    }
+
+    fn disown(&mut self, id: NodeId) -> Result<(), Full> {
+        let Some(domain) = self.owner_of(id) else { return Ok(()) };
+        let node = *self.nodes.get(id);
+        let record = self.domains.arena.modify(domain)?;
+        record.usage.nodes -= 1;
+        record.usage.memory =
+            record.usage.memory.wrapping_sub(Node::memory(node.name.len(), node.value.len()));
+        match node.prev_owned {
+            Some(prev) => self.nodes.modify(prev)?.next_owned = node.next_owned,
+            None => record.owned.first = node.next_owned,
+        }
+        match node.next_owned {
+            Some(next) => self.nodes.modify(next)?.prev_owned = node.prev_owned,
+            None => self.domains.arena.modify(domain)?.owned.last = node.prev_owned,
+        }
+        Ok(())
+    }
+
+    /// The bytes of a value or name on their way into a node.
+    pub fn text<const N: usize>(&mut self, bytes: &[u8]) -> Result<Text<N>, Full> {
+        Text::store(&mut self.blobs, bytes)
+    }
+}

@@ -1,0 +1,54 @@
+//! The records' ring: the newest overwrite the oldest, and every record ever written has a number.
+
+use alloc::boxed::Box;
+use alloc::vec;
+
+use super::Record;
+
+pub struct Trace {
+    records: Box<[Record]>,
+    written: u64,
+}
+
+impl Trace {
+    /// Room for `capacity` records, at least one.
+    pub fn new(capacity: usize) -> Self {
+        Trace { records: vec![Record::EMPTY; capacity.max(1)].into_boxed_slice(), written: 0 }
+    }
+
+    /// Records written since the start, the overwritten ones included.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    pub fn push(&mut self, record: Record) {
+        let at = (self.written % self.records.len() as u64) as usize;
+        self.records[at] = Record { sequence: self.written, ..record };
+        self.written += 1;
+    }
+
+    /// The newest `count` records, oldest of them first.
+    pub fn last(&self, count: usize) -> impl Iterator<Item = Record> {
+        let held = (self.records.len() as u64).min(self.written).min(count as u64);
+        let len = self.records.len() as u64;
+        (self.written - held..self.written).filter_map(move |n| self.records.get((n % len) as usize).copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_are_kept_in_order() {
+        let mut trace = Trace::new(4);
+        assert_eq!(trace.last(9).count(), 0);
+        for size in 0..6 {
+            trace.push(Record { size, ..Record::EMPTY });
+        }
+        let kept: std::vec::Vec<_> = trace.last(9).map(|record| (record.sequence, record.size)).collect();
+        assert_eq!(kept, [(2, 2), (3, 3), (4, 4), (5, 5)]);
+        assert_eq!(trace.last(1).count(), 1);
+        assert_eq!(trace.written(), 6);
+    }
+}

@@ -1,0 +1,320 @@
+//! A transaction's copies of nodes: taken at first touch, made, unmade, given back.
+
+use heapless::Vec;
+
+use super::{Mark, Transaction, TransactionId, TxNode, TxNodeId};
+use crate::domain::DomainId;
+use crate::path::{Path, PathBuf};
+use crate::platform::Instant;
+use crate::store::{AclId, Full, Id, NameBuf, Store, Value};
+use crate::view::View;
+use crate::watch::Change;
+use crate::wire::{TxId, XsError};
+
+impl Store {
+    /// Opens a transaction for `domain` under the next identifier that is free.
+    pub fn open_transaction(&mut self, domain: DomainId, now: Instant) -> Result<TxId, XsError> {
+        let record = self.domains.get(domain);
+        let prev = record.transactions.last;
+        let mut id = TxId(record.last_tx);
+        loop {
+            id = TxId(id.0.wrapping_add(1));
+            if id != TxId::NONE && self.transactions.find(domain, id).is_none() {
+                break;
+            }
+        }
+        let tx = self.transactions.open.insert(Transaction::new(id, domain, now, prev))?;
+        if let Some(prev) = prev {
+            self.transactions.open.update(prev).next_own = Some(tx);
+        }
+        let record = self.domains.update(domain);
+        record.last_tx = id.0;
+        record.transactions.first.get_or_insert(tx);
+        record.transactions.last = Some(tx);
+        record.usage.transactions += 1;
+        record.usage.memory += Transaction::MEMORY;
+        Ok(id)
+    }
+
+    /// Forgets a transaction and gives back all that it held. The only way a transaction goes.
+    pub fn drop_transaction(&mut self, tx: TransactionId) -> Result<(), XsError> {
+        let mut next = self.transactions.open.get(tx).touched.first;
+        while let Some(id) = next {
+            let node = *self.transactions.nodes.get(id);
+            next = node.next;
+            for acl in [node.seen_acl, node.acl].into_iter().flatten() {
+                self.acls.release(&mut self.blobs, acl)?;
+            }
+            node.value.free(&mut self.blobs)?;
+            node.path.free(&mut self.blobs)?;
+            self.transactions.nodes.remove(id);
+        }
+        let open = *self.transactions.open.get(tx);
+        match open.prev_own {
+            Some(prev) => self.transactions.open.update(prev).next_own = open.next_own,
+            None => self.domains.update(open.domain).transactions.first = open.next_own,
+        }
+        match open.next_own {
+            Some(next) => self.transactions.open.update(next).prev_own = open.prev_own,
+            None => self.domains.update(open.domain).transactions.last = open.prev_own,
+        }
+        let usage = &mut self.domains.update(open.domain).usage;
+        usage.transactions -= 1;
+        usage.memory -= open.memory;
+        self.transactions.open.remove(tx);
+        Ok(())
+    }
+
+    /// Drops all transactions of a domain.
+    pub fn drop_transactions(&mut self, domain: DomainId) -> Result<(), XsError> {
+        while let Some(tx) = self.domains.get(domain).transactions.first {
+            self.drop_transaction(tx)?;
+        }
+        Ok(())
+    }
+
+    fn find_copy(&self, tx: TransactionId, path: Path<'_>, path_hash: u64) -> Option<TxNodeId> {
+        self.transactions.nodes.find(TxNode::hash_of(tx, path_hash), |node| {
+            node.tx == tx && node.path.equals(&self.blobs, path.as_bytes())
+        })
+    }
+
+    /// The transaction's copy of what is at `path`, taken now if this is the first touch.
+    ///
+    /// ENOSPC above the quota on touched nodes, ENOMEM without room; either way the transaction is failed.
+    pub fn touch(&mut self, view: &View, tx: TransactionId, path: Path<'_>) -> Result<TxNodeId, XsError> {
+        let hash = path.hash(&self.key);
+        if let Some(id) = self.find_copy(tx, path, hash) {
+            return Ok(id);
+        }
+        let taken = self.take_copy(view, tx, path, hash);
+        if taken.is_err() {
+            self.transactions.open.update(tx).failed = true;
+        }
+        taken
+    }
+
+    fn take_copy(
+        &mut self,
+        view: &View,
+        tx: TransactionId,
+        path: Path<'_>,
+        hash: u64,
+    ) -> Result<TxNodeId, XsError> {
+        let count = self.transactions.open.get(tx).node_count as usize;
+        if view.exceeds(view.quotas.transaction_nodes, count + 1) {
+            return Err(XsError::ENOSPC);
+        }
+        let base = self.lookup_hashed(path, hash);
+        let value_len = base.map_or(0, |base| self.node(base).value.len());
+        let memory = TxNode::memory(path.as_bytes().len(), value_len);
+        let held = self.domains.get(view.domain).usage.memory;
+        if view.exceeds(view.quotas.memory, held as usize + memory as usize) {
+            return Err(XsError::ENOMEM);
+        }
+        self.attempt(view.claim(), |store| {
+            let mut copy = TxNode::new(tx, hash);
+            copy.path = store.text(path.as_bytes())?;
+            if let Some(base) = base {
+                let node = *store.node(base);
+                copy.mark = Mark::EXISTED | Mark::EXISTS;
+                copy.seen_value = node.value_generation;
+                copy.seen_list = node.list_generation;
+                copy.list_generation = node.list_generation;
+                copy.children_bytes = node.children_bytes;
+                copy.value = node.value.duplicate(&mut store.blobs)?;
+                if let Some(acl) = store.acl(base) {
+                    copy.seen_acl = Some(store.acls.retain(acl)?);
+                    copy.acl = Some(store.acls.retain(acl)?);
+                }
+            }
+            let id = store.transactions.nodes.insert(copy)?;
+            let open = store.transactions.open.modify(tx)?;
+            open.node_count += 1;
+            open.touched.first.get_or_insert(id);
+            let prev = open.touched.last.replace(id);
+            if let Some(prev) = prev {
+                store.transactions.nodes.modify(prev)?.next = Some(id);
+            }
+            store.charge_tx(tx, 0, memory)?;
+            Ok(id)
+        })
+    }
+
+    /// Moves a transaction's memory charge, and so its domain's, from `old` to `new` bytes.
+    pub(crate) fn charge_tx(&mut self, tx: TransactionId, old: u32, new: u32) -> Result<(), Full> {
+        let open = self.transactions.open.modify(tx)?;
+        open.memory = open.memory.wrapping_sub(old).wrapping_add(new);
+        let domain = open.domain;
+        self.charge(Some(domain), old, new)
+    }
+
+    /// Makes the node at `path` exist in the transaction, below the copy `parent`. Takes over `value` and
+    /// one hold on `acl`. Its copy was taken when the path was found missing, or is taken now.
+    pub(crate) fn make(
+        &mut self,
+        parent: TxNodeId,
+        path: Path<'_>,
+        hash: u64,
+        value: Value,
+        acl: AclId,
+        fires: bool,
+    ) -> Result<TxNodeId, XsError> {
+        let generation = self.next_generation();
+        let tx = self.transactions.nodes.get(parent).tx;
+        let id = self.find_copy(tx, path, hash).ok_or(XsError::EIO)?;
+        let prev_made = self.transactions.open.get(tx).made.last;
+        let copy = self.transactions.nodes.modify(id)?;
+        copy.mark |= Mark::EXISTS | Mark::MADE | Mark::WROTE_VALUE | Mark::WROTE_ACL;
+        copy.parent = Some(parent);
+        copy.acl = Some(acl);
+        copy.children_bytes = 0;
+        copy.list_generation = generation;
+        copy.prev_made = prev_made;
+        copy.next_made = None;
+        if fires {
+            copy.fires = Some(Change::Subtree);
+        }
+        let old = core::mem::replace(&mut copy.value, value);
+        if let Some(prev) = prev_made {
+            self.transactions.nodes.modify(prev)?.next_made = Some(id);
+        }
+        let open = self.transactions.open.modify(tx)?;
+        open.made.first.get_or_insert(id);
+        open.made.last = Some(id);
+        let above = self.transactions.nodes.modify(parent)?;
+        above.children_bytes += path.name().len() as u32 + 1;
+        above.list_generation = generation;
+        old.free(&mut self.blobs)?;
+        self.charge_tx(tx, Value::memory(old.len()), Value::memory(value.len()))?;
+        Ok(id)
+    }
+
+    /// Removes a node and all below it in the transaction.
+    pub(crate) fn remove_copies(
+        &mut self,
+        view: &View,
+        top: TxNodeId,
+        path: Path<'_>,
+    ) -> Result<(), XsError> {
+        let tx = self.transactions.nodes.get(top).tx;
+        // All that can fail comes first: copies of everything that goes.
+        if let Some(parent) = path.parent() {
+            self.touch(view, tx, parent)?;
+        }
+        let base = self.lookup(path);
+        let mut next = base;
+        let mut buf = PathBuf::new();
+        while let (Some(id), Some(base)) = (next, base) {
+            let below = self.path_of(id, &mut buf)?;
+            let copy = self.touch(view, tx, below)?;
+            self.transactions.nodes.update(copy).mark |= Mark::READ_LIST;
+            next = self.next_in_subtree(base, id);
+        }
+        let generation = self.next_generation();
+        if let Some(above) =
+            path.parent().and_then(|parent| self.find_copy(tx, parent, parent.hash(&self.key)))
+        {
+            let above = self.transactions.nodes.update(above);
+            above.children_bytes = above.children_bytes.saturating_sub(path.name().len() as u32 + 1);
+            above.list_generation = generation;
+        }
+        let mut next = self.transactions.open.get(tx).touched.first;
+        while let Some(id) = next {
+            let node = self.transactions.nodes.get(id);
+            next = node.next;
+            let goes = node.mark.contains(Mark::EXISTS) && {
+                node.path.append_cleared(&self.blobs, &mut buf)?;
+                Path::from_canonical(&buf).depth_below(path).is_some()
+            };
+            if goes {
+                self.unmake(id, if id == top { Change::Subtree } else { Change::Exact })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn unmake(&mut self, id: TxNodeId, change: Change) -> Result<(), XsError> {
+        let node = self.transactions.nodes.update(id);
+        let old = core::mem::replace(&mut node.value, Value::EMPTY);
+        let acl = node.acl.take();
+        let made = node.mark.contains(Mark::MADE);
+        let (tx, prev, after) = (node.tx, node.prev_made, node.next_made);
+        node.mark -= Mark::EXISTS | Mark::MADE;
+        node.mark |= Mark::WROTE_VALUE | Mark::WROTE_ACL;
+        if node.fires != Some(Change::Subtree) {
+            node.fires = Some(change);
+        }
+        node.prev_made = None;
+        node.next_made = None;
+        node.children_bytes = 0;
+        if made {
+            match prev {
+                Some(prev) => self.transactions.nodes.update(prev).next_made = after,
+                None => self.transactions.open.update(tx).made.first = after,
+            }
+            match after {
+                Some(after) => self.transactions.nodes.update(after).prev_made = prev,
+                None => self.transactions.open.update(tx).made.last = prev,
+            }
+        }
+        old.free(&mut self.blobs)?;
+        self.charge_tx(tx, Value::memory(old.len()), 0)?;
+        if let Some(acl) = acl {
+            self.acls.release(&mut self.blobs, acl)?;
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with the names of a copy's children: those of the tree that the transaction has not
+    /// removed, then those that it has made.
+    pub(crate) fn for_each_child_of_copy<E>(
+        &self,
+        id: TxNodeId,
+        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let copy = self.transactions.nodes.get(id);
+        let mut path = PathBuf::new();
+        let mut long: NameBuf = Vec::new();
+        // A path that is in the store fits its buffer.
+        if copy.path.append(&self.blobs, &mut path).is_err() {
+            return Ok(());
+        }
+        let base = self.lookup_hashed(Path::from_canonical(&path), copy.path_hash());
+        if path.as_slice() == b"/" {
+            path.clear();
+        }
+        let len = path.len();
+        for (_, child) in base.into_iter().flat_map(|base| self.children(base)) {
+            let name = child.name.contiguous(&self.blobs, &mut long);
+            path.truncate(len);
+            if path.push(b'/').is_err() || path.extend_from_slice(name).is_err() {
+                continue;
+            }
+            let hash = self.key.child(copy.path_hash(), name);
+            let hidden = self.find_copy(copy.tx, Path::from_canonical(&path), hash).is_some_and(|copy| {
+                let mark = self.transactions.nodes.get(copy).mark;
+                !mark.contains(Mark::EXISTS) || mark.contains(Mark::MADE)
+            });
+            if !hidden {
+                each(name)?;
+            }
+        }
+        let mut next = self.transactions.open.get(copy.tx).made.first;
+        while let Some(made) = next {
+            let made = self.transactions.nodes.get(made);
+            next = made.next_made;
+            if made.parent == Some(id) && made.path.append_cleared(&self.blobs, &mut path).is_ok() {
+                each(Path::from_canonical(&path).name())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The transaction's copies, in order of first touch.
+    pub fn copies(&self, tx: TransactionId) -> impl Iterator<Item = (TxNodeId, &TxNode)> {
+        let nodes = &self.transactions.nodes;
+        let first: Option<Id<TxNode>> = self.transactions.open.get(tx).touched.first;
+        core::iter::successors(first, |id| nodes.get(*id).next).map(|id| (id, nodes.get(id)))
+    }
+}

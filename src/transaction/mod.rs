@@ -1,0 +1,206 @@
+//! Transactions: what each has read, and what it wants to have done.
+//!
+//! A transaction keeps a copy of every node it has touched, taken at first touch, and works on the copy.
+//! At its end each thing that it *read* must still be as it was: a value, a permission list, a list of
+//! children, that a path existed or did not. Then what it did is applied to the tree at once. What it
+//! only wrote does not conflict, so two that create different children of one node both succeed.
+//! xenstore.txt, "Transactions".
+
+mod commit;
+mod copies;
+
+use bitflags::bitflags;
+
+use crate::config::Capacities;
+use crate::domain::{DomainId, Ends};
+use crate::platform::Instant;
+use crate::store::{AclId, Chained, Id, Slot, Table, Text, Value};
+use crate::watch::Change;
+use crate::wire::TxId;
+
+/// Bytes of a path that a copy holds without a blob.
+pub const PATH_INLINE: usize = 58;
+
+pub type TransactionId = Id<Transaction>;
+pub type TxNodeId = Id<TxNode>;
+
+#[derive(Clone, Copy)]
+pub struct Transaction {
+    hash: u64,
+    chain: Option<TransactionId>,
+    pub id: TxId,
+    pub domain: DomainId,
+    pub started: Instant,
+    /// Nodes touched, in order of first touch.
+    pub touched: Ends<TxNode>,
+    /// Nodes created and still there, in order of creation.
+    pub made: Ends<TxNode>,
+    pub node_count: u32,
+    /// Bytes of memory it holds, charged to its domain.
+    pub memory: u32,
+    /// It ran out of room, so its end is ENOMEM.
+    pub failed: bool,
+    pub(crate) next_own: Option<TransactionId>,
+    pub(crate) prev_own: Option<TransactionId>,
+}
+
+impl Transaction {
+    /// Bytes of memory an empty transaction takes.
+    pub const MEMORY: u32 = size_of::<Transaction>() as u32 + 16;
+
+    pub fn new(id: TxId, domain: DomainId, started: Instant, prev_own: Option<TransactionId>) -> Self {
+        Transaction { hash: Self::hash_of(domain, id), id, domain, started, prev_own, ..Self::EMPTY }
+    }
+
+    fn hash_of(domain: DomainId, id: TxId) -> u64 {
+        // Both numbers are the server's own choice; spreading them is enough.
+        ((domain.index() as u64) << 32 | u64::from(id.0)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
+    }
+}
+
+impl Slot for Transaction {
+    const EMPTY: Transaction = Transaction {
+        hash: 0,
+        chain: None,
+        id: TxId::NONE,
+        domain: DomainId::FIRST,
+        started: Instant(0),
+        touched: Ends::EMPTY,
+        made: Ends::EMPTY,
+        node_count: 0,
+        memory: Self::MEMORY,
+        failed: false,
+        next_own: None,
+        prev_own: None,
+    };
+}
+
+impl Chained for Transaction {
+    fn hash(&self) -> u64 {
+        self.hash
+    }
+    fn chain(&self) -> Option<Id<Self>> {
+        self.chain
+    }
+    fn set_chain(&mut self, next: Option<Id<Self>>) {
+        self.chain = next;
+    }
+}
+
+bitflags! {
+    /// What a transaction has read or done of one node.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Mark: u8 {
+        /// The node was there at first touch.
+        const EXISTED = 1;
+        /// The node is there in the transaction's view.
+        const EXISTS = 2;
+        const READ_VALUE = 4;
+        const READ_ACL = 8;
+        const READ_LIST = 16;
+        const WROTE_VALUE = 32;
+        const WROTE_ACL = 64;
+        /// Created in the transaction (after a removal, perhaps).
+        const MADE = 128;
+    }
+}
+
+/// A transaction's copy of one node.
+#[derive(Clone, Copy)]
+pub struct TxNode {
+    hash: u64,
+    chain: Option<TxNodeId>,
+    pub tx: TransactionId,
+    pub next: Option<TxNodeId>,
+    pub next_made: Option<TxNodeId>,
+    pub prev_made: Option<TxNodeId>,
+    /// Of a made node, the one above it.
+    pub parent: Option<TxNodeId>,
+    pub mark: Mark,
+    /// The event to fire at the end.
+    pub fires: Option<Change>,
+    pub seen_value: u64,
+    pub seen_list: u64,
+    /// Held as long as the copy is.
+    pub seen_acl: Option<AclId>,
+    /// The copy's list, held once more; `None` while the node is not there.
+    pub acl: Option<AclId>,
+    pub children_bytes: u32,
+    /// As the client sees it: moves with the transaction's own changes of the list too.
+    pub list_generation: u64,
+    pub value: Value,
+    pub path: Text<PATH_INLINE>,
+}
+
+impl TxNode {
+    /// Bytes of memory that a copy takes.
+    pub const fn memory(path: usize, value: usize) -> u32 {
+        size_of::<TxNode>() as u32 + 12 + Text::<PATH_INLINE>::memory(path) + Value::memory(value)
+    }
+
+    pub fn new(tx: TransactionId, path_hash: u64) -> Self {
+        TxNode { hash: Self::hash_of(tx, path_hash), tx, ..Self::EMPTY }
+    }
+
+    pub fn hash_of(tx: TransactionId, path_hash: u64) -> u64 {
+        path_hash ^ (tx.index() as u64 + 1).wrapping_mul(0xd6e8_feb8_6659_fd93)
+    }
+
+    /// Hash of the node's path.
+    pub fn path_hash(&self) -> u64 {
+        Self::hash_of(self.tx, self.hash)
+    }
+}
+
+impl Slot for TxNode {
+    const EMPTY: TxNode = TxNode {
+        hash: 0,
+        chain: None,
+        tx: TransactionId::FIRST,
+        next: None,
+        next_made: None,
+        prev_made: None,
+        parent: None,
+        mark: Mark::empty(),
+        fires: None,
+        seen_value: 0,
+        seen_list: 0,
+        seen_acl: None,
+        acl: None,
+        children_bytes: 0,
+        list_generation: 0,
+        value: Text::EMPTY,
+        path: Text::EMPTY,
+    };
+}
+
+impl Chained for TxNode {
+    fn hash(&self) -> u64 {
+        self.hash
+    }
+    fn chain(&self) -> Option<Id<Self>> {
+        self.chain
+    }
+    fn set_chain(&mut self, next: Option<Id<Self>>) {
+        self.chain = next;
+    }
+}
+
+pub struct Transactions {
+    pub open: Table<Transaction>,
+    pub nodes: Table<TxNode>,
+}
+
+impl Transactions {
+    pub fn new(capacities: &Capacities) -> Self {
+        Transactions {
+            open: Table::new(capacities.transactions, Capacities::JOURNAL),
+            nodes: Table::new(capacities.tx_nodes, Capacities::TX_JOURNAL),
+        }
+    }
+
+    /// The open transaction that `domain` calls `id`.
+    pub fn find(&self, domain: DomainId, id: TxId) -> Option<TransactionId> {
+        self.open.find(Transaction::hash_of(domain, id), |tx| tx.id == id && tx.domain == domain)
+    }
+}

@@ -1,0 +1,321 @@
+//! The store as one client sees it: the tree itself, or the tree as its transaction has it.
+//!
+//! Every rule about nodes that holds in and out of transactions stands here once. A [`Place`] is where a
+//! path led; what is done there goes to the node, or to the transaction's copy of it.
+
+use heapless::Vec;
+
+use crate::config::Quotas;
+use crate::domain::DomainId;
+use crate::path::Path;
+use crate::perms::{Access, Caller, Entry};
+use crate::store::{AclBuf, AclId, Claim, NameBuf, Node, NodeId, Store, Value};
+use crate::transaction::{Mark, TransactionId, TxNodeId};
+use crate::watch::Change;
+use crate::wire::XsError;
+
+/// Who looks, and through which transaction.
+#[derive(Clone, Copy)]
+pub struct View {
+    pub domain: DomainId,
+    pub caller: Caller,
+    pub quotas: Quotas,
+    pub tx: Option<TransactionId>,
+}
+
+impl View {
+    pub fn claim(&self) -> Claim {
+        if self.caller.privileged { Claim::Privileged } else { Claim::Guest }
+    }
+
+    /// Whether `amount` is above a quota that binds this client. A quota of 0 binds nobody.
+    pub fn exceeds(&self, quota: u32, amount: usize) -> bool {
+        !self.caller.privileged && quota != 0 && amount > quota as usize
+    }
+}
+
+/// Where a path led.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    Node(NodeId),
+    Copy(TxNodeId),
+}
+
+/// Size of a node as the quota `node-size` counts it.
+fn node_size(acl_entries: usize, value: usize, children_bytes: usize) -> usize {
+    16 + acl_entries * Entry::SIZE + value + children_bytes
+}
+
+impl Store {
+    /// The node at `path`, if it is there.
+    pub fn find(&mut self, view: &View, path: Path<'_>) -> Result<Option<Place>, XsError> {
+        match view.tx {
+            None => Ok(self.lookup(path).map(Place::Node)),
+            Some(tx) => {
+                let id = self.touch(view, tx, path)?;
+                let exists = self.transactions.nodes.get(id).mark.contains(Mark::EXISTS);
+                Ok(exists.then_some(Place::Copy(id)))
+            }
+        }
+    }
+
+    /// The longest prefix of `path` that is there, and where it is.
+    pub fn find_nearest<'a>(&mut self, view: &View, path: Path<'a>) -> Result<(Path<'a>, Place), XsError> {
+        let mut at = path;
+        loop {
+            if let Some(place) = self.find(view, at)? {
+                return Ok((at, place));
+            }
+            at = at.parent().ok_or(XsError::ENOENT)?;
+        }
+    }
+
+    /// The node at `path`, provided the client has all of `needed` there.
+    ///
+    /// EACCES without. If there is no node: ENOENT for those who have any of `needed` on the nearest node
+    /// above, EACCES for the others, who so cannot tell which names exist.
+    pub fn seek(&mut self, view: &View, path: Path<'_>, needed: Access) -> Result<Place, XsError> {
+        match self.find(view, path)? {
+            Some(place) if self.access(view, place).contains(needed) => Ok(place),
+            Some(_) => Err(XsError::EACCES),
+            None if view.caller.privileged => Err(XsError::ENOENT),
+            None => {
+                let Some(parent) = path.parent() else { return Err(XsError::ENOENT) };
+                let (_, above) = self.find_nearest(view, parent)?;
+                Err(if self.access(view, above).intersects(needed) {
+                    XsError::ENOENT
+                } else {
+                    XsError::EACCES
+                })
+            }
+        }
+    }
+
+    fn access(&mut self, view: &View, place: Place) -> Access {
+        if view.caller.privileged {
+            return Access::all();
+        }
+        match self.acl_at(place) {
+            Some(acl) => self.acls.access(&self.blobs, acl, &view.caller),
+            None => Access::empty(),
+        }
+    }
+
+    /// The permission list there.
+    pub fn acl_at(&mut self, place: Place) -> Option<AclId> {
+        match place {
+            Place::Node(id) => self.acl(id),
+            Place::Copy(id) => {
+                let node = self.transactions.nodes.update(id);
+                node.mark |= Mark::READ_ACL;
+                node.acl
+            }
+        }
+    }
+
+    /// The value there. Still the node's own: to be read, not kept.
+    pub fn value_at(&mut self, place: Place) -> Value {
+        match place {
+            Place::Node(id) => self.node(id).value,
+            Place::Copy(id) => {
+                let node = self.transactions.nodes.update(id);
+                if !node.mark.contains(Mark::WROTE_VALUE) {
+                    node.mark |= Mark::READ_VALUE;
+                }
+                node.value
+            }
+        }
+    }
+
+    /// The generation of the list of children, and the bytes of their names with NULs.
+    pub fn list_at(&mut self, place: Place) -> (u64, usize) {
+        match place {
+            Place::Node(id) => {
+                let node = self.node(id);
+                (node.list_generation, node.children_bytes as usize)
+            }
+            Place::Copy(id) => {
+                let node = self.transactions.nodes.update(id);
+                node.mark |= Mark::READ_LIST;
+                (node.list_generation, node.children_bytes as usize)
+            }
+        }
+    }
+
+    /// Calls `each` with the names of the children, oldest first, until it fails.
+    pub fn for_each_child<E>(
+        &self,
+        place: Place,
+        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut long: NameBuf = Vec::new();
+        match place {
+            Place::Node(id) => self
+                .children(id)
+                .try_for_each(|(_, child)| each(child.name.contiguous(&self.blobs, &mut long))),
+            Place::Copy(id) => self.for_each_child_of_copy(id, |name| each(name)),
+        }
+    }
+
+    /// Sets the value of an existing node. ENOSPC or EIO when a quota is in the way.
+    pub fn write_at(&mut self, view: &View, place: Place, bytes: &[u8]) -> Result<(), XsError> {
+        let (acl, old, children) = match place {
+            Place::Node(id) => {
+                let node = self.node(id);
+                (self.acl(id), node.value, node.children_bytes)
+            }
+            Place::Copy(id) => {
+                let node = self.transactions.nodes.get(id);
+                (node.acl, node.value, node.children_bytes)
+            }
+        };
+        let entries = acl.map_or(0, |acl| self.acls.count(acl));
+        if view.exceeds(view.quotas.node_size, node_size(entries, bytes.len(), children as usize)) {
+            return Err(XsError::ENOSPC);
+        }
+        let payer = match place {
+            Place::Node(id) => self.owner_of(id),
+            Place::Copy(_) => Some(view.domain),
+        };
+        self.afford(view, payer, Value::memory(bytes.len()).saturating_sub(Value::memory(old.len())))?;
+        self.attempt(view.claim(), |store| {
+            let value: Value = store.text(bytes)?;
+            match place {
+                Place::Node(id) => store.set_value(id, value)?,
+                Place::Copy(id) => {
+                    let node = store.transactions.nodes.modify(id)?;
+                    let old = core::mem::replace(&mut node.value, value);
+                    node.mark |= Mark::WROTE_VALUE;
+                    node.fires = Some(Change::Subtree);
+                    let tx = node.tx;
+                    old.free(&mut store.blobs)?;
+                    store.charge_tx(tx, Value::memory(old.len()), Value::memory(value.len()))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Creates the node at `path`, which is not there, and those missing above it.
+    pub fn create_at(&mut self, view: &View, path: Path<'_>, bytes: &[u8]) -> Result<(), XsError> {
+        let parent = path.parent().ok_or(XsError::EINVAL)?;
+        let (above, place) = self.find_nearest(view, parent)?;
+        let inherited = self.acl_at(place).ok_or(XsError::EIO)?;
+        let count = path.depth_below(above).unwrap_or(1);
+        self.check_creation(view, place, inherited, path, above, bytes.len(), count)?;
+        self.attempt(view.claim(), |store| {
+            let acl = store.inherit(view, inherited)?;
+            let key = store.key;
+            let mut parent = place;
+            for (at, hash) in
+                path.prefixes(&key).skip_while(|(at, _)| at.as_bytes().len() <= above.as_bytes().len())
+            {
+                let value: Value = store.text(if at == path { bytes } else { &[] })?;
+                let acl = store.acls.retain(acl)?;
+                parent = match parent {
+                    Place::Node(id) => Place::Node(store.create(Some(id), at, hash, value, acl)?),
+                    Place::Copy(id) => Place::Copy(store.make(id, at, hash, value, acl, at == path)?),
+                };
+            }
+            store.acls.release(&mut store.blobs, acl)?;
+            Ok(())
+        })
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn check_creation(
+        &mut self,
+        view: &View,
+        place: Place,
+        acl: AclId,
+        path: Path<'_>,
+        above: Path<'_>,
+        value: usize,
+        count: usize,
+    ) -> Result<(), XsError> {
+        if view.caller.privileged {
+            return Ok(());
+        }
+        let usage = self.domains.get(view.domain).usage;
+        if view.tx.is_none() && view.exceeds(view.quotas.nodes, usage.nodes as usize + count) {
+            return Err(XsError::ENOSPC);
+        }
+        let entries = self.acls.count(acl);
+        let (above_value, above_children) = match place {
+            Place::Node(id) => (self.node(id).value.len(), self.node(id).children_bytes as usize),
+            Place::Copy(id) => {
+                let node = self.transactions.nodes.get(id);
+                (node.value.len(), node.children_bytes as usize)
+            }
+        };
+        let mut memory = 0;
+        let mut size = above_value + above_children;
+        let below = path.as_bytes().get(above.as_bytes().len()..).unwrap_or_default();
+        for name in below.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+            if view.exceeds(view.quotas.node_size, node_size(entries, 0, size + name.len() + 1)) {
+                return Err(XsError::ENOSPC);
+            }
+            size = 0;
+            memory += Node::memory(name.len(), 0);
+        }
+        if view.exceeds(view.quotas.node_size, node_size(entries, value, 0)) {
+            return Err(XsError::ENOSPC);
+        }
+        self.afford(view, Some(view.domain), memory + Value::memory(value))
+    }
+
+    /// EIO if `more` bytes of memory are above what `payer` may hold.
+    fn afford(&self, view: &View, payer: Option<DomainId>, more: u32) -> Result<(), XsError> {
+        let Some(payer) = payer.map(|payer| self.domains.get(payer)) else { return Ok(()) };
+        let after = payer.usage.memory as usize + more as usize;
+        if more > 0 && view.exceeds(payer.quotas.memory, after) { Err(XsError::EIO) } else { Ok(()) }
+    }
+
+    /// The list that a node created below one with `acl` gets: the same, but a guest owns what it makes.
+    fn inherit(&mut self, view: &View, acl: AclId) -> Result<AclId, XsError> {
+        let owner = self.acls.owner(&self.blobs, acl);
+        if view.caller.privileged || owner.life == view.caller.life {
+            return Ok(self.acls.retain(acl)?);
+        }
+        let mut entries = AclBuf::new();
+        let own = Entry { domid: view.caller.domid, life: view.caller.life, ..owner };
+        let rest = self.acls.entries(&self.blobs, acl).skip(1);
+        for entry in core::iter::once(own).chain(rest) {
+            entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::ENOSPC)?;
+        }
+        Ok(self.acls.hold(&mut self.blobs, &entries)?)
+    }
+
+    /// Replaces the permission list there; `entries` as stored.
+    pub fn set_acl_at(&mut self, view: &View, place: Place, entries: &[u8]) -> Result<(), XsError> {
+        self.attempt(view.claim(), |store| {
+            let acl = store.acls.hold(&mut store.blobs, entries)?;
+            match place {
+                Place::Node(id) => store.set_acl(id, acl)?,
+                Place::Copy(id) => {
+                    let node = store.transactions.nodes.modify(id)?;
+                    let old = node.acl.replace(acl);
+                    node.mark |= Mark::WROTE_ACL;
+                    node.fires = Some(Change::Subtree);
+                    if let Some(old) = old {
+                        store.acls.release(&mut store.blobs, old)?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// ENOSPC if a node with `entries` permission entries would be too large.
+    pub fn check_acl_size(&self, view: &View, place: Place, entries: usize) -> Result<(), XsError> {
+        let (value, children) = match place {
+            Place::Node(id) => (self.node(id).value.len(), self.node(id).children_bytes),
+            Place::Copy(id) => {
+                let node = self.transactions.nodes.get(id);
+                (node.value.len(), node.children_bytes)
+            }
+        };
+        let size = node_size(entries, value, children as usize);
+        if view.exceeds(view.quotas.node_size, size) { Err(XsError::ENOSPC) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,289 @@
+//! Watches: who wants to hear of changes where, found by path from either side.
+//!
+//! Watches on one path hang on one record, which is found by the path's hash; so a change looks at one
+//! record per prefix of its path, however many watches there are elsewhere. xenstore.txt, "Watches".
+
+use crate::config::Capacities;
+use crate::domain::{DomainId, Ends};
+use crate::path::Path;
+use crate::store::{Arena, Chained, Claim, Id, Slot, Store, Table, Text};
+use crate::wire::XsError;
+
+const PATH_INLINE: usize = 42;
+const TOKEN_INLINE: usize = 26;
+
+/// All watches on one path. Exists as long as there is one.
+#[derive(Clone, Copy)]
+pub struct WatchPath {
+    hash: u64,
+    chain: Option<Id<WatchPath>>,
+    watches: Ends<Watch>,
+    path: Text<PATH_INLINE>,
+}
+
+pub type WatchId = Id<Watch>;
+
+#[derive(Clone, Copy)]
+pub struct Watch {
+    /// Order of registration, over all connections.
+    pub sequence: u64,
+    pub domain: DomainId,
+    at: Option<Id<WatchPath>>,
+    next_here: Option<WatchId>,
+    prev_here: Option<WatchId>,
+    next_own: Option<WatchId>,
+    prev_own: Option<WatchId>,
+    /// Levels below the path that are of interest; `None` for all.
+    pub depth: Option<u32>,
+    /// Registered by a relative path, so events name paths relative to the domain's home.
+    pub relative: bool,
+    pub token: Text<TOKEN_INLINE>,
+}
+
+impl Watch {
+    /// Bytes of memory that a watch takes, with the record of its path.
+    pub const fn memory(path: usize, token: usize) -> u32 {
+        (size_of::<Watch>() + size_of::<WatchPath>() + 24) as u32
+            + Text::<PATH_INLINE>::memory(path)
+            + Text::<TOKEN_INLINE>::memory(token)
+    }
+}
+
+impl Slot for WatchPath {
+    const EMPTY: WatchPath = WatchPath { hash: 0, chain: None, watches: Ends::EMPTY, path: Text::EMPTY };
+}
+
+impl Chained for WatchPath {
+    fn hash(&self) -> u64 {
+        self.hash
+    }
+    fn chain(&self) -> Option<Id<Self>> {
+        self.chain
+    }
+    fn set_chain(&mut self, next: Option<Id<Self>>) {
+        self.chain = next;
+    }
+}
+
+impl Slot for Watch {
+    const EMPTY: Watch = Watch {
+        sequence: 0,
+        domain: DomainId::FIRST,
+        at: None,
+        next_here: None,
+        prev_here: None,
+        next_own: None,
+        prev_own: None,
+        depth: None,
+        relative: false,
+        token: Text::EMPTY,
+    };
+}
+
+pub struct Watches {
+    pub paths: Table<WatchPath>,
+    pub arena: Arena<Watch>,
+    last_sequence: u64,
+}
+
+impl Watches {
+    pub fn new(capacities: &Capacities) -> Self {
+        let journal = Capacities::JOURNAL;
+        Watches {
+            paths: Table::new(capacities.watches, journal),
+            arena: Arena::new(capacities.watches, journal),
+            last_sequence: 0,
+        }
+    }
+
+    pub fn begin(&mut self, claim: Claim) {
+        self.paths.begin(claim);
+        self.arena.begin(claim);
+    }
+
+    pub fn commit(&mut self) {
+        self.paths.commit();
+        self.arena.commit();
+    }
+
+    pub fn rollback(&mut self) {
+        self.paths.rollback();
+        self.arena.rollback();
+    }
+}
+
+/// What a change is, as far as watches care.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// Seen by watches on the path and above it.
+    Subtree,
+    /// Seen by watches on the very path only: nodes that go because one above them goes.
+    Exact,
+}
+
+impl Store {
+    fn watch_path(&self, path: Path<'_>, hash: u64) -> Option<Id<WatchPath>> {
+        self.watches.paths.find(hash, |at| at.path.equals(&self.blobs, path.as_bytes()))
+    }
+
+    fn watches_here(&self, at: Id<WatchPath>) -> impl Iterator<Item = (WatchId, &Watch)> {
+        let arena = &self.watches.arena;
+        let first = self.watches.paths.get(at).watches.first;
+        core::iter::successors(first, |id| arena.get(*id).next_here).map(|id| (id, arena.get(id)))
+    }
+
+    /// The watch of `domain` on `path` with `token`.
+    pub fn find_watch(&self, domain: DomainId, path: Path<'_>, token: &[u8]) -> Option<WatchId> {
+        let at = self.watch_path(path, path.hash(&self.key))?;
+        self.watches_here(at)
+            .find(|(_, watch)| watch.domain == domain && watch.token.equals(&self.blobs, token))
+            .map(|(id, _)| id)
+    }
+
+    /// Registers a watch. ENOMEM when there is no room.
+    pub fn add_watch(
+        &mut self,
+        domain: DomainId,
+        path: Path<'_>,
+        token: &[u8],
+        depth: Option<u32>,
+        relative: bool,
+    ) -> Result<WatchId, XsError> {
+        let hash = path.hash(&self.key);
+        let at = match self.watch_path(path, hash) {
+            Some(at) => at,
+            None => {
+                let path = self.text(path.as_bytes())?;
+                self.watches.paths.insert(WatchPath { hash, chain: None, watches: Ends::EMPTY, path })?
+            }
+        };
+        self.watches.last_sequence += 1;
+        let prev_here = self.watches.paths.get(at).watches.last;
+        let prev_own = self.domains.get(domain).watches.last;
+        let token_text = self.text(token)?;
+        let id = self.watches.arena.alloc(Watch {
+            sequence: self.watches.last_sequence,
+            domain,
+            at: Some(at),
+            next_here: None,
+            prev_here,
+            next_own: None,
+            prev_own,
+            depth,
+            relative,
+            token: token_text,
+        })?;
+        let here = &mut self.watches.paths.modify(at)?.watches;
+        here.first.get_or_insert(id);
+        here.last = Some(id);
+        if let Some(prev) = prev_here {
+            self.watches.arena.modify(prev)?.next_here = Some(id);
+        }
+        if let Some(prev) = prev_own {
+            self.watches.arena.modify(prev)?.next_own = Some(id);
+        }
+        let record = self.domains.arena.modify(domain)?;
+        record.watches.first.get_or_insert(id);
+        record.watches.last = Some(id);
+        record.usage.watches += 1;
+        record.usage.memory += Watch::memory(path.as_bytes().len(), token.len());
+        Ok(id)
+    }
+
+    /// Removes a watch. The only way a watch goes: every index forgets it here. Outside requests' attempts.
+    pub fn remove_watch(&mut self, id: WatchId) -> Result<(), XsError> {
+        let watch = *self.watches.arena.get(id);
+        let Some(at) = watch.at else { return Ok(()) };
+        let path = self.watches.paths.get(at).path;
+        match watch.prev_here {
+            Some(prev) => self.watches.arena.update(prev).next_here = watch.next_here,
+            None => self.watches.paths.update(at).watches.first = watch.next_here,
+        }
+        match watch.next_here {
+            Some(next) => self.watches.arena.update(next).prev_here = watch.prev_here,
+            None => self.watches.paths.update(at).watches.last = watch.prev_here,
+        }
+        match watch.prev_own {
+            Some(prev) => self.watches.arena.update(prev).next_own = watch.next_own,
+            None => self.domains.update(watch.domain).watches.first = watch.next_own,
+        }
+        match watch.next_own {
+            Some(next) => self.watches.arena.update(next).prev_own = watch.prev_own,
+            None => self.domains.update(watch.domain).watches.last = watch.prev_own,
+        }
+        let usage = &mut self.domains.update(watch.domain).usage;
+        usage.watches -= 1;
+        usage.memory -= Watch::memory(path.len(), watch.token.len());
+        watch.token.free(&mut self.blobs)?;
+        self.watches.arena.free(id)?;
+        if self.watches.paths.get(at).watches.first.is_none() {
+            path.free(&mut self.blobs)?;
+            self.watches.paths.remove(at);
+        }
+        Ok(())
+    }
+
+    /// Removes all watches of a domain.
+    pub fn remove_watches(&mut self, domain: DomainId) -> Result<(), XsError> {
+        while let Some(id) = self.domains.get(domain).watches.first {
+            self.remove_watch(id)?;
+        }
+        Ok(())
+    }
+
+    /// Calls `found` for each watch that a change at `path` concerns, in no particular order.
+    pub fn matching_watches(&self, path: Path<'_>, change: Change, mut found: impl FnMut(WatchId, &Watch)) {
+        if self.watches.arena.used() == 0 {
+            return;
+        }
+        for (prefix, hash) in path.prefixes(&self.key) {
+            if change == Change::Exact && prefix != path {
+                continue;
+            }
+            let Some(at) = self.watch_path(prefix, hash) else { continue };
+            let below = path.depth_below(prefix).unwrap_or(usize::MAX);
+            for (id, watch) in self.watches_here(at) {
+                let wanted = match watch.depth {
+                    None => true,
+                    // A special event has no place in the tree that a depth could be counted from.
+                    Some(_) if path.is_special() => is_about_one_domain(path),
+                    Some(depth) => below <= depth as usize,
+                };
+                if wanted {
+                    found(id, watch);
+                }
+            }
+        }
+        // `@releaseDomain/7` also concerns those who watch `@releaseDomain` with a depth.
+        if let Some(general) = general_event(path)
+            && let Some(at) = self.watch_path(general, general.hash(&self.key))
+        {
+            for (id, watch) in self.watches_here(at) {
+                if watch.depth.is_some_and(|depth| depth > 0) {
+                    found(id, watch);
+                }
+            }
+        }
+    }
+
+    /// The path of a watch, for those that list them.
+    pub fn path_of_watch(&self, id: WatchId) -> Option<&Text<PATH_INLINE>> {
+        self.watches.arena.get(id).at.map(|at| &self.watches.paths.get(at).path)
+    }
+
+    /// The watch registered after `id` by the same domain.
+    pub fn next_own_watch(&self, id: WatchId) -> Option<WatchId> {
+        self.watches.arena.get(id).next_own
+    }
+}
+
+/// The special event that `@x/<domid>` is a case of.
+fn general_event(path: Path<'_>) -> Option<Path<'_>> {
+    let bytes = path.as_bytes();
+    let cut = bytes.iter().position(|byte| *byte == b'/').filter(|_| path.is_special())?;
+    bytes.get(..cut).map(Path::from_canonical)
+}
+
+fn is_about_one_domain(path: Path<'_>) -> bool {
+    general_event(path).is_some()
+}

@@ -1,0 +1,113 @@
+//! Arguments of a request: NUL-terminated strings and the numbers in them.
+//!
+//! Two rules exist and both are kept: some requests take exactly one string, the others count NULs and
+//! pass over what follows the last one.
+
+use super::XsError;
+use crate::abi::DomId;
+
+/// The payload's only string. EINVAL unless its one NUL is its last byte.
+pub fn one_string(payload: &[u8]) -> Result<&[u8], XsError> {
+    match payload.split_last() {
+        Some((0, string)) if !string.contains(&0) => Ok(string),
+        _ => Err(XsError::EINVAL),
+    }
+}
+
+/// The NUL-terminated strings of a payload, in order.
+#[derive(Clone, Copy, Debug)]
+pub struct Strings<'a> {
+    rest: &'a [u8],
+}
+
+pub fn strings(payload: &[u8]) -> Strings<'_> {
+    Strings { rest: payload }
+}
+
+impl<'a> Strings<'a> {
+    /// What is left behind the strings taken so far.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// How many strings are left.
+    pub fn remaining(&self) -> usize {
+        self.rest.iter().filter(|byte| **byte == 0).count()
+    }
+
+    /// The next string, or EINVAL.
+    pub fn required(&mut self) -> Result<&'a [u8], XsError> {
+        self.next().ok_or(XsError::EINVAL)
+    }
+}
+
+impl<'a> Iterator for Strings<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let end = self.rest.iter().position(|byte| *byte == 0)?;
+        let (string, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest.get(1..)?;
+        Some(string)
+    }
+}
+
+/// A number as `atoi` reads it: leading blanks and a sign are welcome, what follows the digits is passed
+/// over, garbage is 0. Saturates.
+pub fn number(string: &[u8]) -> i64 {
+    let string = string.trim_ascii_start();
+    let (negative, digits) = match string.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        Some((b'+', rest)) => (false, rest),
+        _ => (false, string),
+    };
+    let value = digits
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .fold(0_i64, |value, byte| value.saturating_mul(10).saturating_add(i64::from(byte - b'0')));
+    if negative { -value } else { value }
+}
+
+/// A domid: decimal digits only and at most 65535, else EINVAL. The empty string is 0.
+pub fn strict_domid(string: &[u8]) -> Result<DomId, XsError> {
+    if !string.iter().all(u8::is_ascii_digit) {
+        return Err(XsError::EINVAL);
+    }
+    u16::try_from(number(string)).map(DomId).map_err(|_| XsError::EINVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_one_string() {
+        assert_eq!(one_string(b"/a\0"), Ok(&b"/a"[..]));
+        assert_eq!(one_string(b"\0"), Ok(&b""[..]));
+        for bad in [&b""[..], b"/a", b"/a\0x", b"/a\0x\0"] {
+            assert_eq!(one_string(bad), Err(XsError::EINVAL));
+        }
+    }
+
+    #[test]
+    fn counted_strings() {
+        let mut args = strings(b"a\0\0b\0junk");
+        assert_eq!(args.remaining(), 3);
+        assert_eq!(args.by_ref().collect::<std::vec::Vec<_>>(), [&b"a"[..], b"", b"b"]);
+        assert_eq!(args.rest(), b"junk");
+    }
+
+    #[test]
+    fn numbers() {
+        for (text, value) in [(&b"12"[..], 12), (b" 7x", 7), (b"-3", -3), (b"", 0), (b"x", 0)] {
+            assert_eq!(number(text), value);
+        }
+        assert_eq!(number(&[b'9'; 40]), i64::MAX);
+        for (text, id) in [(&b""[..], Some(0)), (b"05", Some(5)), (b"65535", Some(65535))] {
+            assert_eq!(strict_domid(text).ok(), id.map(DomId));
+        }
+        for bad in [&b"x"[..], b"65536", b"-1", b"1x"] {
+            assert_eq!(strict_domid(bad), Err(XsError::EINVAL));
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Messages as bytes: header, types, errors and payload parsing (io/xs_wire.h, xenstore.txt).
+
+mod args;
+mod error;
+mod header;
+
+pub use args::{Strings, number, one_string, strict_domid, strings};
+pub use error::XsError;
+pub use header::{Header, MessageType, PAYLOAD_MAX, TxId};

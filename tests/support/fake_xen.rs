@@ -1,0 +1,164 @@
+//! A hypervisor in memory: domains, their ring pages, event channels, a clock that stands still.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+use xenstore::abi::{DomId, Port, RingPage};
+use xenstore::platform::{
+    Clock, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
+};
+
+struct FakeDomain {
+    page: Rc<RingPage>,
+    state: DomainState,
+    /// It has granted no page, or it is not for us.
+    unmappable: bool,
+}
+
+#[derive(Default)]
+pub struct FakeXen {
+    domains: BTreeMap<u16, FakeDomain>,
+    /// Local ports in use, with the domain at the other end.
+    ports: BTreeMap<u32, DomId>,
+    pending: VecDeque<Event>,
+    changed: VecDeque<(DomId, Option<DomainState>)>,
+    /// Remote ports that cannot be bound.
+    pub unbindable: BTreeSet<u32>,
+    /// The hypervisor keeps no list of changed domains.
+    pub legacy: bool,
+    pub now: Instant,
+    pub notified: BTreeMap<u16, usize>,
+    /// Calls of `state` and `next_changed`.
+    pub domctls: usize,
+    last_unique_id: u64,
+}
+
+impl FakeXen {
+    pub fn new() -> FakeXen {
+        FakeXen { now: Instant(1_000_000_000), ..FakeXen::default() }
+    }
+
+    /// A new domain of this number, in place of any earlier one.
+    pub fn create(&mut self, domid: DomId) -> Rc<RingPage> {
+        self.last_unique_id += 1;
+        let page = Rc::new(RingPage::new());
+        let state = DomainState { shutdown: false, dead: false, unique_id: self.last_unique_id };
+        self.domains.insert(domid.0, FakeDomain { page: page.clone(), state, unmappable: false });
+        page
+    }
+
+    pub fn make_unmappable(&mut self, domid: DomId) {
+        self.domain(domid).unmappable = true;
+    }
+
+    fn domain(&mut self, domid: DomId) -> &mut FakeDomain {
+        self.domains.get_mut(&domid.0).unwrap_or_else(|| panic!("no domain {domid}"))
+    }
+
+    fn tell(&mut self, domid: DomId) {
+        let state = self.domains.get(&domid.0).map(|domain| domain.state);
+        if !self.legacy {
+            self.changed.push_back((domid, state));
+        }
+        self.pending.push_back(Event::DomainStates);
+    }
+
+    pub fn shut_down(&mut self, domid: DomId) {
+        self.domain(domid).state.shutdown = true;
+        self.tell(domid);
+    }
+
+    /// It runs again, as after a resumed suspend; nobody is told.
+    pub fn revive(&mut self, domid: DomId) {
+        self.domain(domid).state.shutdown = false;
+    }
+
+    pub fn kill(&mut self, domid: DomId) {
+        self.domain(domid).state.dead = true;
+        self.tell(domid);
+    }
+
+    /// The last of a domain is gone.
+    pub fn vanish(&mut self, domid: DomId) {
+        self.domains.remove(&domid.0);
+        self.tell(domid);
+    }
+
+    /// VIRQ_DOM_EXC with an empty list of changes.
+    pub fn virq(&mut self) {
+        self.pending.push_back(Event::DomainStates);
+    }
+
+    /// The guest notifies the server.
+    pub fn kick(&mut self, domid: DomId) {
+        let ports = self.ports.iter().filter(|(_, peer)| **peer == domid);
+        let events: Vec<Event> = ports.map(|(port, _)| Event::Ring(Port(*port))).collect();
+        self.pending.extend(events);
+    }
+
+    /// Time passes.
+    pub fn pass(&mut self, seconds: u64) {
+        self.now = self.now.after_seconds(seconds);
+    }
+
+    pub fn open_ports(&self) -> usize {
+        self.ports.len()
+    }
+
+    /// Whether the server still has the domain's page.
+    pub fn is_mapped(&self, domid: DomId, client_holds: usize) -> bool {
+        self.domains.get(&domid.0).is_some_and(|domain| Rc::strong_count(&domain.page) > 1 + client_holds)
+    }
+}
+
+impl EventChannels for FakeXen {
+    fn bind_interdomain(&mut self, domid: DomId, remote: Port) -> Result<Port, Refused> {
+        if self.unbindable.contains(&remote.0) {
+            return Err(Refused);
+        }
+        let free = (1..).find(|port| !self.ports.contains_key(port)).ok_or(Refused)?;
+        self.ports.insert(free, domid);
+        self.pending.push_back(Event::Ring(Port(free)));
+        Ok(Port(free))
+    }
+
+    fn take_pending(&mut self) -> Option<Event> {
+        self.pending.pop_front()
+    }
+
+    fn notify(&mut self, local: Port) {
+        let peer = self.ports.get(&local.0).unwrap_or_else(|| panic!("notified a port that is not bound"));
+        *self.notified.entry(peer.0).or_default() += 1;
+    }
+
+    fn close(&mut self, local: Port) {
+        assert!(self.ports.remove(&local.0).is_some(), "closed a port that is not bound");
+    }
+}
+
+impl RingMapper for FakeXen {
+    type Ring = Rc<RingPage>;
+
+    fn map(&mut self, domid: DomId) -> Result<Rc<RingPage>, Refused> {
+        let domain = self.domains.get(&domid.0).filter(|domain| !domain.unmappable).ok_or(Refused)?;
+        Ok(domain.page.clone())
+    }
+}
+
+impl DomainInfo for FakeXen {
+    fn next_changed(&mut self) -> Option<(DomId, Option<DomainState>)> {
+        self.domctls += 1;
+        self.changed.pop_front()
+    }
+
+    fn state(&mut self, domid: DomId) -> Option<DomainState> {
+        self.domctls += 1;
+        self.domains.get(&domid.0).map(|domain| domain.state)
+    }
+}
+
+impl Clock for FakeXen {
+    fn now(&mut self) -> Instant {
+        self.now
+    }
+}

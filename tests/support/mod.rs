@@ -1,0 +1,154 @@
+//! A host in memory: the server on a fake Xen, and clients that speak to it through real ring bytes.
+#![allow(dead_code, reason = "each test program uses a part")]
+
+mod client;
+mod fake_xen;
+
+pub use client::{Client, Message};
+pub use fake_xen::FakeXen;
+
+use std::collections::BTreeMap;
+
+use xenstore::abi::{DomId, Port};
+use xenstore::config::{Capacities, Settings};
+use xenstore::server::Server;
+use xenstore::wire::{MessageType, TxId};
+
+/// The server, the hypervisor it runs on, and every domain's client.
+pub struct Host {
+    pub server: Server<FakeXen>,
+    pub xen: FakeXen,
+    pub clients: BTreeMap<u16, Client>,
+}
+
+/// One row of a table: who asks, in which transaction, what, and all that it then finds in its ring.
+///
+/// A request is a message name, a blank and the payload; `|` stands for NUL. Expected messages are joined by
+/// `; `: a reply is its payload (`OK|`), an error its name, an event `ev path,token`.
+pub type Row<'a> = (u16, u32, &'a str, &'a str);
+
+impl Host {
+    pub fn new() -> Host {
+        Host::with(Settings::DEFAULT, &Capacities::for_nodes(8192))
+    }
+
+    pub fn with(settings: Settings, capacities: &Capacities) -> Host {
+        let mut xen = FakeXen::new();
+        let page = xen.create(DomId(0));
+        let mut server = Server::new(settings, capacities, 42);
+        server.start(&mut xen, DomId(0), Port(1)).expect("dom0 connects");
+        let mut host = Host { server, xen, clients: BTreeMap::new() };
+        host.clients.insert(0, Client::new(page));
+        host.poll();
+        host
+    }
+
+    /// Creates a domain in the hypervisor, not yet introduced.
+    pub fn create(&mut self, domid: u16) {
+        let page = self.xen.create(DomId(domid));
+        self.clients.insert(domid, Client::new(page));
+    }
+
+    /// Creates a domain with its home directory and introduces it, as a toolstack does.
+    pub fn boot(&mut self, domid: u16) {
+        self.create(domid);
+        self.expect(&[
+            (0, 0, &format!("WRITE /local/domain/{domid}|"), "OK|"),
+            (0, 0, &format!("SET_PERMS /local/domain/{domid}|n{domid}|"), "OK|"),
+            (0, 0, &format!("INTRODUCE {domid}|1|5|"), "OK|"),
+        ]);
+    }
+
+    /// The domain dies and the hypervisor tells.
+    pub fn kill(&mut self, domid: u16) {
+        self.xen.kill(DomId(domid));
+        self.poll();
+    }
+
+    pub fn poll(&mut self) {
+        self.server.poll(&mut self.xen);
+    }
+
+    pub fn client(&mut self, domid: u16) -> &mut Client {
+        self.clients.get_mut(&domid).unwrap_or_else(|| panic!("no domain {domid}"))
+    }
+
+    /// Puts a request into a ring and rings the bell.
+    pub fn send(&mut self, domid: u16, tx: u32, request: &str) {
+        let (msg_type, payload) = parse(request);
+        self.send_raw(domid, msg_type, tx, &payload);
+    }
+
+    pub fn send_raw(&mut self, domid: u16, msg_type: u32, tx: u32, payload: &[u8]) {
+        let bytes = client::request(msg_type, 7, TxId(tx), payload);
+        self.push(domid, &bytes);
+    }
+
+    /// Writes bytes into a ring, polling whenever it is full.
+    pub fn push(&mut self, domid: u16, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let put = self.client(domid).write(rest);
+            rest = &rest[put..];
+            self.xen.kick(DomId(domid));
+            if !rest.is_empty() {
+                self.poll();
+                assert!(self.client(domid).has_room(), "the server does not take what fills the ring");
+            }
+        }
+    }
+
+    /// Sends a request, serves it and returns everything that is in the client's ring then.
+    pub fn ask(&mut self, domid: u16, tx: u32, request: &str) -> String {
+        self.send(domid, tx, request);
+        self.poll();
+        self.received(domid)
+    }
+
+    /// Everything that waits for a client, as in a [`Row`].
+    pub fn received(&mut self, domid: u16) -> String {
+        let mut all = Vec::new();
+        loop {
+            let more = self.client(domid).read();
+            if more.is_empty() {
+                break;
+            }
+            all.extend(more);
+            self.xen.kick(DomId(domid));
+            self.poll();
+        }
+        all.iter().map(Message::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Runs a table, then checks the whole store.
+    #[track_caller]
+    pub fn expect(&mut self, rows: &[Row<'_>]) {
+        for (n, (who, tx, request, expected)) in rows.iter().enumerate() {
+            let got = self.ask(*who, *tx, request);
+            assert_eq!(&got, expected, "row {n}: domain {who}, transaction {tx}: {request}");
+        }
+        self.check();
+    }
+
+    /// Opens a transaction and returns its identifier.
+    #[track_caller]
+    pub fn start(&mut self, domid: u16) -> u32 {
+        let id = self.ask(domid, 0, "TRANSACTION_START |");
+        id.trim_end_matches('|').parse().unwrap_or_else(|_| panic!("no transaction but {id}"))
+    }
+
+    /// The consistency check finds nothing.
+    #[track_caller]
+    pub fn check(&self) {
+        let mut findings = Vec::new();
+        self.server.check(&mut |finding| findings.push(finding.to_string()));
+        assert!(findings.is_empty(), "{findings:#?}");
+    }
+}
+
+fn parse(request: &str) -> (u32, Vec<u8>) {
+    let (name, payload) = request.split_once(' ').unwrap_or((request, ""));
+    let msg_type = MessageType::ALL.iter().find(|t| t.name() == name).map(|t| *t as u32);
+    let msg_type = msg_type.or_else(|| name.parse().ok()).unwrap_or_else(|| panic!("no message {name}"));
+    (msg_type, payload.replace('|', "\0").into_bytes())
+}
