@@ -44,7 +44,10 @@ fill_work() {
         cp "${item%%:*}" "$overlay/$path"
     done
     if ((GUESTS)); then
-        archive "$here/guest" | cat "$STOCK/guest.cpio" - >"$overlay/nested/guest-initrd"
+        mkdir -p "$WORK/guest/nested"
+        cp -r "$here"/guest/* "$WORK/guest/"
+        cp "$here/dom0/check.sh" "$WORK/guest/nested/"
+        archive "$WORK/guest" | cat "$STOCK/guest.cpio" - >"$overlay/nested/guest-initrd"
         cp "$STOCK/vmlinux" "$overlay/nested/guest-kernel"
     fi
     archive "$overlay" | cat "$STOCK/dom0.cpio" - >"$WORK/dom0.cpio"
