@@ -1,22 +1,27 @@
 //! One domain's I/O: its ring, its port, the message half received and those not yet delivered.
 
-use heapless::Vec;
-
-use crate::abi::{Port, RING_SIZE};
+use crate::abi::Port;
 use crate::domain::DomainId;
 use crate::outbox::Queue;
 use crate::store::{Blob, NodeId};
-use crate::wire::{Header, PAYLOAD_MAX};
+use crate::wire::Header;
 
-/// Most pieces of one message that are taken out of the ring before the last arrives.
-const PIECES: usize = (Header::SIZE + PAYLOAD_MAX).div_ceil(RING_SIZE as usize);
-
-/// A message too long for the ring, received in part.
-#[derive(Clone)]
+/// The beginning of a message: taken out of the ring, the rest still to come.
+#[derive(Clone, Copy)]
 pub struct Partial {
-    pub header: Header,
-    pub pieces: Vec<Blob, PIECES>,
+    pub header: [u8; Header::SIZE],
+    /// Bytes received, those of the header included.
     pub len: u32,
+    pub payload: Blob,
+}
+
+impl Partial {
+    pub const EMPTY: Partial = Partial { header: [0; Header::SIZE], len: 0, payload: Blob::EMPTY };
+
+    /// Bytes of memory that it takes beside the connection.
+    pub fn memory(&self) -> u32 {
+        Blob::memory(self.payload.len())
+    }
 }
 
 /// Where the last DIRECTORY_PART stopped, so that the next goes on there.
@@ -35,7 +40,7 @@ pub struct Connection<R> {
     pub port: Option<Port>,
     /// The client broke the protocol: its ring is not looked at any more.
     pub ignored: bool,
-    pub partial: Option<Partial>,
+    pub partial: Partial,
     pub queue: Queue,
     pub cursor: Option<Cursor>,
     /// On the server's list of connections to look at.
@@ -53,7 +58,7 @@ impl<R> Connection<R> {
             ring,
             port: Some(port),
             ignored: false,
-            partial: None,
+            partial: Partial::EMPTY,
             queue: Queue::EMPTY,
             cursor: None,
             ready: false,

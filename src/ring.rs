@@ -4,8 +4,8 @@
 //! them all; each load is checked and only the checked copy is used. A guest that changes them meanwhile
 //! harms its own connection.
 
-use core::sync::atomic::AtomicU64;
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use core::sync::atomic::{AtomicU64, fence};
 
 use crate::abi::{RING_SIZE, RingError, RingPage};
 
@@ -39,8 +39,12 @@ impl Input {
     }
 
     /// Gives the first `count` bytes back to the guest.
+    ///
+    /// A guest notifies only if it finds its ring empty, so whoever consumes must look again; the fence keeps
+    /// that look from being done early.
     pub fn consume(&self, page: &RingPage, count: u32) {
         page.req_cons.store(self.cons.wrapping_add(count), Release);
+        fence(SeqCst);
     }
 }
 
@@ -65,8 +69,12 @@ impl Output {
     }
 
     /// Shows the guest what was written.
+    ///
+    /// A guest notifies only if it finds its ring full, so whoever fills it must look again; the fence keeps
+    /// that look from being done early.
     pub fn publish(&self, page: &RingPage) {
         page.rsp_prod.store(self.prod, Release);
+        fence(SeqCst);
     }
 }
 

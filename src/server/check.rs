@@ -55,9 +55,7 @@ impl<P: Platform> Server<P> {
             }
             let connection = self.connections.get(id.index()).and_then(Option::as_ref);
             let queued = connection.map_or(0, |connection| self.outbox.memory(&connection.queue));
-            let partial = connection
-                .and_then(|connection| connection.partial.as_ref())
-                .map_or(0, |partial| partial.len);
+            let partial = connection.map_or(0, |connection| connection.partial.memory());
             let counted = nodes
                 .wrapping_add(watches)
                 .wrapping_add(transactions)

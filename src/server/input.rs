@@ -1,13 +1,12 @@
 //! From ring bytes to one whole message: what is taken, what is left in the ring, and when a ring is given
 //! up.
 //!
-//! A message that fits the ring stays there until it is whole and answered. A longer one is taken out in
-//! pieces whenever it fills the ring.
-
-use heapless::Vec;
+//! A whole message stays in the ring until it is answered. The beginning of one is taken out at once:
+//! guests notify only when they find the ring empty, so bytes left in it would keep the rest from being
+//! announced.
 
 use super::{Scratch, Server};
-use crate::abi::{DomId, RING_SIZE, RingError, ServerFeatures};
+use crate::abi::{DomId, RingError, ServerFeatures};
 use crate::connection::Partial;
 use crate::domain::DomainId;
 use crate::platform::Platform;
@@ -90,86 +89,83 @@ impl<P: Platform> Server<P> {
             Ok(input) => input,
             Err(error) => return Found::Broken(error),
         };
-        let (header, taken) = match &connection.partial {
-            Some(partial) => (partial.header, partial.len),
-            None if input.len < HEADER => return Found::Nothing,
-            None => {
-                let mut bytes = [0; Header::SIZE];
-                input.copy(page, 0, &mut bytes);
-                (Header::parse(&bytes), 0)
+        let Partial { mut header, len: taken, .. } = connection.partial;
+        let header_missing = HEADER.saturating_sub(taken);
+        if header_missing > 0 {
+            if let Some(rest) = header.get_mut(taken as usize..) {
+                input.copy(page, 0, rest);
             }
-        };
+            if input.len < header_missing {
+                return self.set_aside(id, input, header_missing, scratch);
+            }
+        }
+        let header = Header::parse(&header);
         if header.len as usize > PAYLOAD_MAX {
             return Found::Broken(RingError::Proto);
         }
         let missing = HEADER + header.len - taken;
-        if missing <= input.len {
-            self.gather(id, header, input, missing, scratch);
-            return Found::Message(header, missing, input);
+        if input.len < missing {
+            return self.set_aside(id, input, header_missing, scratch);
         }
-        if input.len == RING_SIZE {
-            self.set_aside(id, header, input);
-        }
-        Found::Nothing
+        self.gather(id, header, input, header_missing, scratch);
+        Found::Message(header, missing, input)
     }
 
     /// Puts a whole payload together in the request buffer.
-    fn gather(&mut self, id: DomainId, header: Header, input: Input, in_ring: u32, scratch: &mut Scratch) {
-        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else { return };
+    fn gather(&mut self, id: DomainId, header: Header, input: Input, skip: u32, scratch: &mut Scratch) {
+        let Some(connection) = self.connections.get(id.index()).and_then(Option::as_ref) else { return };
         let mut rest = scratch.request.get_mut(..header.len as usize).unwrap_or_default();
-        let mut skip = if let Some(partial) = connection.partial.take() {
-            let mut header_left = Header::SIZE;
-            for piece in partial.pieces.iter().flat_map(|piece| self.store.blobs.pieces(*piece)) {
-                let piece = piece.get(header_left.min(piece.len())..).unwrap_or_default();
-                header_left = header_left.saturating_sub(crate::store::CHUNK);
-                let (now, later) = rest.split_at_mut(piece.len().min(rest.len()));
-                now.copy_from_slice(piece.get(..now.len()).unwrap_or_default());
-                rest = later;
-            }
-            for piece in partial.pieces {
-                let freed = self.store.blobs.free(piece);
-                debug_assert!(freed.is_ok(), "input changes outside attempts");
-            }
-            self.store.domains.update(id).usage.memory -= partial.len;
-            0
-        } else {
-            HEADER
-        };
-        skip = skip.min(in_ring);
+        for piece in self.store.blobs.pieces(connection.partial.payload) {
+            let (now, later) = rest.split_at_mut(piece.len().min(rest.len()));
+            now.copy_from_slice(piece.get(..now.len()).unwrap_or_default());
+            rest = later;
+        }
         input.copy(&connection.ring, skip, rest);
+        self.drop_input(id);
     }
 
-    /// Takes a full ring's bytes out of it, as the next piece of a message that is longer than the ring.
-    fn set_aside(&mut self, id: DomainId, header: Header, input: Input) {
-        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else { return };
-        let mut bytes = [0; RING_SIZE as usize];
-        input.copy(&connection.ring, 0, &mut bytes);
-        let partial =
-            connection.partial.get_or_insert_with(|| Partial { header, pieces: Vec::new(), len: 0 });
-        let claim = if self.store.domains.privileged() == Some(id) { Claim::Answer } else { Claim::Guest };
-        let room = self.store.blobs.arena().available_to(claim) as usize > bytes.len() / crate::store::CHUNK;
-        let stored = if room { self.store.blobs.store(&[&bytes]).ok() } else { None };
-        match stored.and_then(|piece| partial.pieces.push(piece).ok()) {
-            Some(()) => {
-                partial.len += RING_SIZE;
-                self.store.domains.update(id).usage.memory += RING_SIZE;
-                input.consume(&connection.ring, RING_SIZE);
-                self.list_notify(id);
-            }
-            None => self.list_waiting(id),
+    /// Takes all that is in the ring, the beginning of a message or more of it. `Found::Nothing` when the
+    /// guest has added nothing meanwhile, or when there is no room for it now.
+    fn set_aside(&mut self, id: DomainId, input: Input, header_missing: u32, scratch: &mut Scratch) -> Found {
+        let claim = if self.is_privileged(id) { Claim::Answer } else { Claim::Guest };
+        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
+            return Found::Nothing;
+        };
+        if input.len == 0 {
+            return Found::Nothing;
         }
+        let Some(bytes) = scratch.request.get_mut(..input.len as usize) else { return Found::Nothing };
+        input.copy(&connection.ring, 0, bytes);
+        let (head, payload) = bytes.split_at(header_missing.min(input.len) as usize);
+        let partial = &mut connection.partial;
+        let room =
+            self.store.blobs.arena().available_to(claim) as usize > payload.len() / crate::store::CHUNK;
+        let before = partial.memory();
+        if !payload.is_empty() && (!room || self.store.blobs.extend(&mut partial.payload, payload).is_err()) {
+            self.list_waiting(id);
+            return Found::Nothing;
+        }
+        let at = partial.len as usize;
+        if let Some(place) = partial.header.get_mut(at..at + head.len()) {
+            place.copy_from_slice(head);
+        }
+        partial.len += input.len;
+        let usage = &mut self.store.domains.update(id).usage;
+        usage.memory = usage.memory + partial.memory() - before;
+        input.consume(&connection.ring, input.len);
+        self.list_notify(id);
+        // More may have come before the guest could see that the ring is empty.
+        self.list_ready(id);
+        Found::Nothing
     }
 
     /// Forgets what was received of a message.
     pub(super) fn drop_input(&mut self, id: DomainId) {
-        let Some(partial) = self.connection(id).and_then(|connection| connection.partial.take()) else {
-            return;
-        };
-        for piece in partial.pieces {
-            let freed = self.store.blobs.free(piece);
-            debug_assert!(freed.is_ok(), "input changes outside attempts");
-        }
-        self.store.domains.update(id).usage.memory -= partial.len;
+        let Some(connection) = self.connection(id) else { return };
+        let partial = core::mem::replace(&mut connection.partial, Partial::EMPTY);
+        let freed = self.store.blobs.free(partial.payload);
+        debug_assert!(freed.is_ok(), "input changes outside attempts");
+        self.store.domains.update(id).usage.memory -= partial.memory();
     }
 
     /// Gives a connection up: its domain stays introduced and keeps its nodes, but is not heard any more.

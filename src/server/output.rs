@@ -90,15 +90,17 @@ impl<P: Platform> Server<P> {
                 }
             }
             let done = message.written as usize == message.bytes.len();
-            if message.written != before {
+            let progress = message.written != before;
+            if progress {
                 out.publish(page);
                 self.list_notify(id);
             }
-            if !done {
+            if done {
+                self.pop_message(id);
+            } else if !progress {
                 self.list_waiting(id);
                 return;
             }
-            self.pop_message(id);
         }
     }
 

@@ -92,6 +92,33 @@ impl Blobs {
         Ok(Blob { first, len: len as u32 })
     }
 
+    /// Appends to a blob. Outside attempts only; on `Full` nothing has changed.
+    pub fn extend(&mut self, blob: &mut Blob, bytes: &[u8]) -> Result<(), Full> {
+        let fill = blob.len() % CHUNK;
+        let (head, tail) = bytes.split_at(bytes.len().min((CHUNK - fill) % CHUNK));
+        let more = self.store(&[if fill == 0 { bytes } else { tail }])?;
+        let mut last = None;
+        let mut next = blob.first;
+        while let Some(id) = next {
+            last = next;
+            next = self.chunks.get(id).next;
+        }
+        match last {
+            None => blob.first = more.first,
+            Some(last) => {
+                let chunk = self.chunks.update(last);
+                chunk.next = more.first;
+                if fill > 0
+                    && let Some(place) = chunk.bytes.get_mut(fill..fill + head.len())
+                {
+                    place.copy_from_slice(head);
+                }
+            }
+        }
+        blob.len += bytes.len() as u32;
+        Ok(())
+    }
+
     /// A second blob with the same bytes.
     pub fn duplicate(&mut self, blob: Blob) -> Result<Blob, Full> {
         if (self.chunks.available() as usize) < blob.len().div_ceil(CHUNK) {
@@ -160,5 +187,29 @@ impl Blobs {
 
     pub fn rollback(&mut self) {
         self.chunks.rollback();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn pieces_of_any_length_make_one_blob() {
+        for step in [1, 7, 59, 60, 61, 119, 120, 200] {
+            let mut blobs = Blobs::new(16, 0);
+            let text: Vec<u8> = (0..500).map(|n| n as u8).collect();
+            let mut blob = Blob::EMPTY;
+            for piece in text.chunks(step) {
+                blobs.extend(&mut blob, piece).unwrap();
+            }
+            assert!(blobs.equals(blob, &text), "{step}");
+            assert_eq!(blobs.arena().used() as usize, text.len().div_ceil(CHUNK));
+            assert_eq!(blobs.extend(&mut blob, &[0; 600]), Err(Full));
+            assert!(blobs.equals(blob, &text));
+            blobs.free(blob).unwrap();
+            assert_eq!(blobs.arena().used(), 0);
+        }
     }
 }
