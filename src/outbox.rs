@@ -49,6 +49,16 @@ pub struct Message {
 }
 
 impl Message {
+    /// The message behind it in its queue.
+    pub fn next(&self) -> Option<MessageId> {
+        self.next
+    }
+
+    /// Whether a guest's request is outstanding because of it.
+    pub fn has_cause(&self) -> bool {
+        self.cause.is_some()
+    }
+
     /// Bytes of memory that a waiting message of `len` bytes takes.
     const fn memory(len: usize) -> u32 {
         size_of::<Message>() as u32 + 12 + Blob::memory(len)
@@ -159,14 +169,47 @@ impl Outbox {
         Some(id)
     }
 
+    /// The oldest event whose delivery has not begun in time, as the message before it and its size. Events
+    /// wait equally long, so behind one that is in time there is none that is late.
+    pub fn find_late(&self, queue: &Queue, now: Instant) -> Option<(Option<MessageId>, usize)> {
+        let (mut before, mut next) = (None, queue.first);
+        while let Some(id) = next {
+            let message = self.messages.get(id);
+            match message.kind {
+                Kind::Event { deadline } if message.written == 0 => {
+                    return (deadline? <= now).then(|| (before, message.bytes.len()));
+                }
+                _ => (before, next) = (next, message.next),
+            }
+        }
+        None
+    }
+
     /// Takes the oldest message off its queue: delivered or dropped. Returns the domain that has one
     /// outstanding request less by this.
     pub fn pop(&mut self, store: &mut Store, queue: &mut Queue, to: DomainId) -> Option<DomainId> {
-        let id = queue.first?;
+        self.pop_after(store, queue, to, None)
+    }
+
+    /// As `pop`, for the message behind `before`.
+    pub fn pop_after(
+        &mut self,
+        store: &mut Store,
+        queue: &mut Queue,
+        to: DomainId,
+        before: Option<MessageId>,
+    ) -> Option<DomainId> {
+        let id = match before {
+            Some(before) => self.messages.get(before).next?,
+            None => queue.first?,
+        };
         let message = *self.messages.get(id);
-        queue.first = message.next;
-        if queue.first.is_none() {
-            queue.last = None;
+        match before {
+            Some(before) => self.messages.update(before).next = message.next,
+            None => queue.first = message.next,
+        }
+        if queue.last == Some(id) {
+            queue.last = before;
         }
         store.domains.update(to).usage.memory -= Message::memory(message.bytes.len());
         let freed = store.blobs.free(message.bytes);
@@ -190,6 +233,12 @@ impl Outbox {
         }
         record.usage.outstanding -= 1;
         Some(domain)
+    }
+
+    /// Each cause: whose request it is, and how many messages wait; for the consistency check.
+    pub fn causes(&self) -> impl Iterator<Item = (DomainId, Life, u32)> {
+        let used = self.causes.slots().iter().filter(|cause| cause.waiting > 0);
+        used.map(|cause| (cause.domain, cause.life, cause.waiting))
     }
 
     /// Bytes of memory that a queue takes.

@@ -5,8 +5,9 @@
 
 use crate::config::Capacities;
 use crate::domain::{DomainId, Ends};
-use crate::path::Path;
-use crate::store::{Arena, Chained, Claim, Id, Slot, Store, Table, Text};
+use crate::hash::Key;
+use crate::path::{Path, PathBuf};
+use crate::store::{Arena, Blobs, Chained, Claim, Id, Slot, Store, Table, Text};
 use crate::wire::XsError;
 
 const PATH_INLINE: usize = 42;
@@ -109,6 +110,26 @@ impl Watches {
     pub fn rollback(&mut self) {
         self.paths.rollback();
         self.arena.rollback();
+    }
+
+    /// Of each path with watches, how many are linked to it, and whether its name leads to it; for the
+    /// consistency check.
+    pub fn watched(&self, blobs: &Blobs, buf: &mut PathBuf, key: &Key) -> impl Iterator<Item = (u32, bool)> {
+        self.paths.iter().map(move |(at, record)| {
+            let linked = core::iter::successors(record.watches.first, |id| self.arena.get(*id).next_here);
+            let here = linked.take_while(|id| self.arena.get(*id).at == Some(at)).count() as u32;
+            let read = record.path.append_cleared(blobs, buf).is_ok();
+            (here, read && Path::from_canonical(buf).hash(key) == record.hash)
+        })
+    }
+
+    /// Bytes of blob memory that watches and their paths take beside their slots.
+    pub fn spilled(&self) -> u32 {
+        let paths = self.paths.iter().map(|(_, record)| {
+            let linked = core::iter::successors(record.watches.first, |id| self.arena.get(*id).next_here);
+            record.path.spilled() + linked.map(|id| self.arena.get(id).token.spilled()).sum::<u32>()
+        });
+        paths.sum()
     }
 }
 

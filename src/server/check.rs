@@ -4,11 +4,15 @@
 
 use core::fmt::Arguments;
 
-use super::Server;
-use crate::domain::DomainId;
+use super::{Listed, Server};
+use crate::abi::DomId;
+use crate::config::Capacities;
+use crate::domain::{DomainId, Usage};
+use crate::outbox::Message;
 use crate::path::PathBuf;
 use crate::platform::Platform;
-use crate::store::{Node, NodeId, Store};
+use crate::store::{Blob, CHUNK, Node, NodeId, Store};
+use crate::transaction::Mark;
 
 impl<P: Platform> Server<P> {
     /// Calls `report` for everything that is not as it must be.
@@ -17,7 +21,140 @@ impl<P: Platform> Server<P> {
         check_tree(store, report);
         check_domains(store, report);
         check_free_lists(self, report);
+        check_watches(store, report);
+        check_transactions(store, report);
+        check_permission_lists(store, report);
         self.check_memory(report);
+        self.check_queues(report);
+        self.check_chunks(report);
+        self.check_connections(report);
+    }
+
+    /// What a domain holds now; `None` if there is no record of it.
+    pub fn usage(&self, domid: DomId) -> Option<Usage> {
+        self.store.domains.find(domid).map(|id| self.store.domains.get(id).usage)
+    }
+
+    /// Slots of each kind in use now.
+    pub fn in_use(&self) -> Capacities {
+        let store = &self.store;
+        Capacities {
+            domains: store.domains.arena.used() as usize,
+            nodes: store.nodes.arena().used() as usize,
+            chunks: store.blobs.arena().used() as usize,
+            acls: store.acls.table().arena().used() as usize,
+            watches: store.watches.arena.used() as usize,
+            transactions: store.transactions.open.arena().used() as usize,
+            tx_nodes: store.transactions.nodes.arena().used() as usize,
+            messages: self.outbox.messages.arena().used() as usize,
+            trace: 0,
+        }
+    }
+
+    fn queues(&self) -> impl Iterator<Item = (DomainId, &Message)> {
+        let messages = &self.outbox.messages;
+        self.store.domains.iter().flat_map(move |(id, _)| {
+            let connection = self.connections.get(id.index()).and_then(Option::as_ref);
+            let first = connection.and_then(|connection| connection.queue.first);
+            let queue = core::iter::successors(first, |at| messages.get(*at).next());
+            queue.map(move |at| (id, messages.get(at)))
+        })
+    }
+
+    /// Every message is in one queue, and outstanding requests are those of which something waits.
+    fn check_queues(&self, report: &mut dyn FnMut(Arguments<'_>)) {
+        let outbox = &self.outbox;
+        let (mut queued, mut caused) = (0, 0);
+        for (_, message) in self.queues() {
+            queued += 1;
+            caused += u32::from(message.has_cause());
+        }
+        let used = outbox.messages.arena().used();
+        if queued != used {
+            report(format_args!("{queued} messages are in queues but {used} are in use"));
+        }
+        let indexed = outbox.messages.iter().count() as u32;
+        if indexed != used {
+            report(format_args!("{indexed} messages are indexed but {used} are in use"));
+        }
+        let (mut causes, mut waiting, mut owed) = (0, 0, 0);
+        for (domain, life, messages) in outbox.causes() {
+            causes += 1;
+            waiting += messages;
+            if self.store.domains.get(domain).life == life {
+                owed = mark(owed, domain.index(), 1);
+            }
+        }
+        if causes != outbox.causes.used() || waiting != caused {
+            report(format_args!(
+                "{causes} causes of {waiting} messages are known, {} are in use, {caused} messages have one",
+                outbox.causes.used()
+            ));
+        }
+        let counted = self
+            .store
+            .domains
+            .iter()
+            .fold(0, |sum, (id, domain)| mark(sum, id.index(), domain.usage.outstanding));
+        if counted != owed {
+            report(format_args!("the outstanding requests that domains count are not those that wait"));
+        }
+    }
+
+    /// Every chunk in use belongs to one byte string.
+    fn check_chunks(&self, report: &mut dyn FnMut(Arguments<'_>)) {
+        let store = &self.store;
+        let chunk = Blob::memory(CHUNK);
+        let mut bytes = 0;
+        for (_, node) in store.nodes.iter() {
+            bytes += node.name.spilled() + node.value.spilled();
+        }
+        bytes += store.acls.table().iter().map(|(_, acl)| acl.spilled()).sum::<u32>();
+        bytes += store.watches.spilled();
+        for (_, copy) in store.transactions.nodes.iter() {
+            bytes += copy.path.spilled() + copy.value.spilled();
+        }
+        bytes += self.queues().map(|(_, message)| Blob::memory(message.bytes.len())).sum::<u32>();
+        bytes += self.connections.iter().flatten().map(|connection| connection.partial.memory()).sum::<u32>();
+        let used = store.blobs.arena().used();
+        if bytes != used * chunk {
+            report(format_args!("{} chunks are held but {used} are in use", bytes / chunk));
+        }
+    }
+
+    /// Connections are those of introduced domains, and ports and lists agree with them.
+    fn check_connections(&self, report: &mut dyn FnMut(Arguments<'_>)) {
+        let mut introduced = 0;
+        let mut bound = 0;
+        for (id, domain) in self.store.domains.iter() {
+            let connection = self.connections.get(id.index()).and_then(Option::as_ref);
+            if domain.introduced != connection.is_some() {
+                report(format_args!("domain {} is introduced or has a connection, not both", domain.domid));
+            }
+            introduced += usize::from(domain.introduced);
+            let Some(port) = connection.and_then(|connection| connection.port) else { continue };
+            bound += 1;
+            if self.port_owner(port) != Some(id) {
+                report(format_args!("the port of domain {} is not known as its own", domain.domid));
+            }
+        }
+        let connections = self.connections.iter().flatten().count();
+        let ports = self.ports.iter().flatten().count();
+        if connections != introduced || ports != bound {
+            report(format_args!(
+                "{introduced} domains have {connections} connections, {bound} of them {ports} ports"
+            ));
+        }
+        for (what, list, len) in [
+            ("ready", Listed::READY, self.ready.len()),
+            ("to be notified", Listed::NOTIFY, self.notify.len()),
+            ("waiting", Listed::WAITING, self.waiting.len()),
+        ] {
+            let marked = self.listed.iter().filter(|listed| listed.contains(list)).count();
+            if marked != len {
+                report(format_args!("{marked} connections are marked {what} but {len} are listed"));
+            }
+        }
     }
 
     /// Each domain's memory charge equals the bytes that its things take.
@@ -108,9 +245,16 @@ fn check_tree(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
         if bytes != node.children_bytes || last != node.last_child {
             report(format_args!("{shown} lists {bytes} bytes of names but counts {}", node.children_bytes));
         }
-        if let Some(parent) = node.parent
-            && !store.children(parent).any(|(child, _)| child == id)
-        {
+        // Listed once: the link that leads here is that of the sibling before it, or the parent's first.
+        let listed = match (node.prev_sibling, node.parent) {
+            (Some(prev), Some(_)) => {
+                let prev = store.node(prev);
+                prev.next_sibling == Some(id) && prev.parent == node.parent
+            }
+            (None, Some(parent)) => store.node(parent).first_child == Some(id),
+            (prev, None) => prev.is_none() && node.next_sibling.is_none(),
+        };
+        if !listed {
             report(format_args!("{shown} is not listed by its parent"));
         }
         if store.owner_of(id).is_none() {
@@ -165,6 +309,82 @@ fn check_domains(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
             report(format_args!("{counted} {what} belong to domains but {used} are in use"));
         }
     }
+}
+
+/// Every watch hangs on the record of its path, which is found by that path.
+fn check_watches(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
+    let mut watches = 0;
+    let mut paths = 0;
+    let mut buf = PathBuf::new();
+    for (here, path) in store.watches.watched(&store.blobs, &mut buf, &store.key) {
+        paths += 1;
+        watches += here;
+        if here == 0 || !path {
+            report(format_args!("a watched path has {here} watches, or is not found by its name"));
+        }
+    }
+    let used = (store.watches.arena.used(), store.watches.paths.arena().used());
+    if (watches, paths) != used {
+        report(format_args!("{watches} watches on {paths} paths are indexed but {used:?} are in use"));
+    }
+}
+
+/// Every transaction is found by its identifier, every copy belongs to one.
+fn check_transactions(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
+    let mut copies = 0;
+    for (tx, open) in store.transactions.open.iter() {
+        let count = store.copies(tx).take_while(|(_, copy)| copy.tx == tx).count() as u32;
+        copies += count;
+        if count != open.node_count || store.transactions.find(open.domain, open.id) != Some(tx) {
+            report(format_args!("transaction {} has {count} nodes, or is not found", open.id.0));
+        }
+        let made = store.copies(tx).filter(|(_, copy)| copy.mark.contains(Mark::MADE)).count();
+        let listed =
+            core::iter::successors(open.made.first, |id| store.transactions.nodes.get(*id).next_made);
+        if listed.take(made + 1).count() != made {
+            report(format_args!("transaction {} made {made} nodes but lists others", open.id.0));
+        }
+    }
+    let used = store.transactions.nodes.arena().used();
+    if copies != used || store.transactions.nodes.iter().count() as u32 != used {
+        report(format_args!("{copies} copies belong to transactions but {used} are in use"));
+    }
+}
+
+/// Every permission list is held as often as it counts.
+fn check_permission_lists(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
+    let (mut held, mut counted) = (0, 0);
+    for (_, node) in store.nodes.iter() {
+        held = node.acl().map_or(held, |acl| mark(held, acl.index(), 1));
+    }
+    for (_, copy) in store.transactions.nodes.iter() {
+        for acl in [copy.acl, copy.seen_acl].into_iter().flatten() {
+            held = mark(held, acl.index(), 1);
+        }
+    }
+    let mut lists = 0;
+    for (id, _) in store.acls.table().iter() {
+        lists += 1;
+        counted = mark(counted, id.index(), store.acls.refs(id));
+        if store.acls.refs(id) == 0 {
+            report(format_args!("permission list {id:?} is held by nobody"));
+        }
+    }
+    if held != counted {
+        report(format_args!("permission lists are not held as often as they count"));
+    }
+    let used = store.acls.table().arena().used();
+    if lists != used {
+        report(format_args!("{lists} permission lists are indexed but {used} are in use"));
+    }
+}
+
+/// Adds `times` occurrences of a number to a sum that two equal collections share, and different ones, in
+/// all likelihood, do not; so collections are compared without room for either.
+fn mark(sum: u64, number: usize, times: u32) -> u64 {
+    let spread = (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let spread = (spread ^ (spread >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    sum.wrapping_add((spread ^ (spread >> 32)).wrapping_mul(u64::from(times)))
 }
 
 /// What is not in use is free: nothing is lost.

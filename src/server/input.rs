@@ -89,23 +89,25 @@ impl<P: Platform> Server<P> {
             Ok(input) => input,
             Err(error) => return Found::Broken(error),
         };
-        let Partial { mut header, len: taken, .. } = connection.partial;
+        let Partial { header: mut bytes, len: taken, .. } = connection.partial;
         let header_missing = HEADER.saturating_sub(taken);
         if header_missing > 0 {
-            if let Some(rest) = header.get_mut(taken as usize..) {
+            if let Some(rest) = bytes.get_mut(taken as usize..) {
                 input.copy(page, 0, rest);
             }
             if input.len < header_missing {
-                return self.set_aside(id, input, header_missing, scratch);
+                return self.set_aside(id, input, bytes, scratch);
             }
         }
-        let header = Header::parse(&header);
+        let header = Header::parse(&bytes);
         if header.len as usize > PAYLOAD_MAX {
             return Found::Broken(RingError::Proto);
         }
-        let missing = HEADER + header.len - taken;
+        let Some(missing) = (HEADER + header.len).checked_sub(taken) else {
+            return Found::Broken(RingError::Proto);
+        };
         if input.len < missing {
-            return self.set_aside(id, input, header_missing, scratch);
+            return self.set_aside(id, input, bytes, scratch);
         }
         self.gather(id, header, input, header_missing, scratch);
         Found::Message(header, missing, input)
@@ -125,8 +127,15 @@ impl<P: Platform> Server<P> {
     }
 
     /// Takes all that is in the ring, the beginning of a message or more of it. `Found::Nothing` when the
-    /// guest has added nothing meanwhile, or when there is no room for it now.
-    fn set_aside(&mut self, id: DomainId, input: Input, header_missing: u32, scratch: &mut Scratch) -> Found {
+    /// guest has added nothing meanwhile, or when there is no room for it now. `header` is the header as far
+    /// as it is known: a second look at the ring might find another one than that which was checked.
+    fn set_aside(
+        &mut self,
+        id: DomainId,
+        input: Input,
+        header: [u8; Header::SIZE],
+        scratch: &mut Scratch,
+    ) -> Found {
         let claim = if self.is_privileged(id) { Claim::Answer } else { Claim::Guest };
         let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
             return Found::Nothing;
@@ -136,8 +145,9 @@ impl<P: Platform> Server<P> {
         }
         let Some(bytes) = scratch.request.get_mut(..input.len as usize) else { return Found::Nothing };
         input.copy(&connection.ring, 0, bytes);
-        let (head, payload) = bytes.split_at(header_missing.min(input.len) as usize);
         let partial = &mut connection.partial;
+        let header_missing = HEADER.saturating_sub(partial.len).min(input.len);
+        let payload = bytes.get(header_missing as usize..).unwrap_or_default();
         let room =
             self.store.blobs.arena().available_to(claim) as usize > payload.len() / crate::store::CHUNK;
         let before = partial.memory();
@@ -145,10 +155,7 @@ impl<P: Platform> Server<P> {
             self.list_waiting(id);
             return Found::Nothing;
         }
-        let at = partial.len as usize;
-        if let Some(place) = partial.header.get_mut(at..at + head.len()) {
-            place.copy_from_slice(head);
-        }
+        partial.header = header;
         partial.len += input.len;
         let usage = &mut self.store.domains.update(id).usage;
         usage.memory = usage.memory + partial.memory() - before;

@@ -26,6 +26,13 @@ pub struct Acl {
 
 pub type AclId = Id<Acl>;
 
+impl Acl {
+    /// Bytes of blob memory that the list takes beside its slot.
+    pub fn spilled(&self) -> u32 {
+        self.entries.spilled()
+    }
+}
+
 impl Slot for Acl {
     const EMPTY: Acl = Acl { hash: 0, chain: None, refs: 0, entries: Text::EMPTY };
 }

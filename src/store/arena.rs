@@ -275,6 +275,11 @@ impl<T: Slot> Arena<T> {
         self.claim = Claim::Answer;
     }
 
+    /// Every slot, in use or not; for the consistency check.
+    pub fn slots(&self) -> &[T] {
+        &self.slots
+    }
+
     /// Slots on the free list or never used, counted by walking; for the consistency check.
     pub fn count_free(&self) -> u32 {
         let mut count = self.capacity() - self.head.fresh;

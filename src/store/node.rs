@@ -51,6 +51,11 @@ impl Node {
     pub const fn memory(name: usize, value: usize) -> u32 {
         Node::MEMORY + Name::memory(name) + Value::memory(value)
     }
+
+    /// The permission list. Invariant: every node in use has one.
+    pub fn acl(&self) -> Option<AclId> {
+        self.acl
+    }
 }
 
 impl Slot for Node {

@@ -55,6 +55,14 @@ impl<const N: usize> Text<N> {
         if len <= N { 0 } else { Blob::memory(len) }
     }
 
+    /// Bytes of blob memory that this string takes beside its owner's slot.
+    pub fn spilled(&self) -> u32 {
+        match self {
+            Text::Inline { .. } => 0,
+            Text::Spilled(blob) => Blob::memory(blob.len()),
+        }
+    }
+
     pub fn equals(&self, blobs: &Blobs, other: &[u8]) -> bool {
         match self {
             Text::Inline { len, bytes } => bytes.get(..usize::from(*len)) == Some(other),
