@@ -2,7 +2,6 @@
 
 use super::{Listed, Server};
 use crate::domain::DomainId;
-use crate::outbox::Kind;
 use crate::platform::{Event, Instant, Platform};
 use crate::trace;
 
@@ -124,19 +123,14 @@ impl<P: Platform> Server<P> {
         }
     }
 
+    /// Events expire wherever they wait, also behind an answer that is not read: they hold up those who
+    /// caused them.
     fn expire_events(&mut self, id: DomainId) {
         while let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) {
-            let Some(first) = connection.queue.first else { return };
-            let message = self.outbox.messages.get(first);
-            let late =
-                matches!(message.kind, Kind::Event { deadline: Some(deadline) } if deadline <= self.now);
-            if !late || message.written > 0 {
-                return;
-            }
-            let size = message.bytes.len() as u32;
-            let eased = self.outbox.pop(&mut self.store, &mut connection.queue, id);
+            let Some((before, size)) = self.outbox.find_late(&connection.queue, self.now) else { return };
+            let eased = self.outbox.pop_after(&mut self.store, &mut connection.queue, id, before);
             let domid = self.store.domains.get(id).domid;
-            self.record(trace::Record::new(trace::Kind::Dropped, self.now, domid, size));
+            self.record(trace::Record::new(trace::Kind::Dropped, self.now, domid, size as u32));
             if let Some(eased) = eased {
                 self.list_ready(eased);
             }

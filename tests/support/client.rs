@@ -84,8 +84,13 @@ impl Client {
 
     /// Reads what is there and returns the whole messages.
     pub fn read(&mut self) -> Vec<Message> {
+        self.read_some(1024)
+    }
+
+    /// Reads at most `limit` bytes and returns the messages that are whole by now.
+    pub fn read_some(&mut self, limit: u32) -> Vec<Message> {
         let (mut cons, prod) = (self.page.rsp_cons.load(SeqCst), self.page.rsp_prod.load(SeqCst));
-        while cons != prod {
+        for _ in 0..limit.min(prod.wrapping_sub(cons)) {
             self.partial.push(get(&self.page.rsp, cons));
             cons = cons.wrapping_add(1);
         }
@@ -98,6 +103,26 @@ impl Client {
             self.partial = rest[header.len as usize..].to_vec();
         }
         messages
+    }
+
+    /// Bytes from the server that were not read.
+    pub fn waiting(&self) -> u32 {
+        self.page.rsp_prod.load(SeqCst).wrapping_sub(self.page.rsp_cons.load(SeqCst))
+    }
+
+    /// All four indexes: req_cons, req_prod, rsp_cons, rsp_prod.
+    pub fn indexes(&self) -> [u32; 4] {
+        let page = &self.page;
+        [&page.req_cons, &page.req_prod, &page.rsp_cons, &page.rsp_prod].map(|index| index.load(SeqCst))
+    }
+
+    /// Sets all four indexes, as a guest may at any time.
+    pub fn set_indexes(&self, values: [u32; 4]) {
+        let page = &self.page;
+        let indexes = [&page.req_cons, &page.req_prod, &page.rsp_cons, &page.rsp_prod];
+        for (index, value) in indexes.into_iter().zip(values) {
+            index.store(value, SeqCst);
+        }
     }
 
     /// Forgets what was read in part, as a guest that starts its ring afresh.

@@ -1,10 +1,10 @@
 //! A host in memory: the server on a fake Xen, and clients that speak to it through real ring bytes.
-#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(dead_code, unused_imports, reason = "each test program uses a part")]
 
 mod client;
 mod fake_xen;
 
-pub use client::{Client, Message};
+pub use client::{Client, Message, request};
 pub use fake_xen::FakeXen;
 
 use std::collections::BTreeMap;
@@ -108,16 +108,29 @@ impl Host {
     /// Everything that waits for a client, as in a [`Row`].
     pub fn received(&mut self, domid: u16) -> String {
         let mut all = Vec::new();
-        loop {
-            let more = self.client(domid).read();
-            if more.is_empty() {
-                break;
-            }
-            all.extend(more);
+        while self.client(domid).waiting() > 0 {
+            all.extend(self.client(domid).read());
             self.xen.kick(DomId(domid));
             self.poll();
         }
         all.iter().map(Message::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    /// What the client finds in its ring is this, in the spelling of a [`Row`].
+    #[track_caller]
+    pub fn hears(&mut self, domid: u16, expected: &str) {
+        assert_eq!(self.received(domid), expected, "domain {domid}");
+    }
+
+    /// Notifications that the server has sent to a domain since this was last asked.
+    pub fn take_notified(&mut self, domid: u16) -> usize {
+        self.xen.notified.remove(&domid).unwrap_or(0)
+    }
+
+    /// Makes a request that must succeed.
+    #[track_caller]
+    pub fn ok(&mut self, domid: u16, tx: u32, request: &str) {
+        assert_eq!(self.ask(domid, tx, request), "OK|", "domain {domid}, transaction {tx}: {request}");
     }
 
     /// Runs a table, then checks the whole store.
