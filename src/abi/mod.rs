@@ -15,6 +15,7 @@ pub use ring::{RING_SIZE, RingError, RingPage, ServerFeatures};
 
 /// Domain identifier, `domid_t` (xen.h). Real domains are `0..DomId::FIRST_RESERVED`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(transparent)]
 pub struct DomId(pub u16);
 
 impl DomId {
@@ -36,10 +37,12 @@ impl core::fmt::Display for DomId {
 
 /// Event-channel port, `evtchn_port_t` (event_channel.h). Port 0 is never valid.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(transparent)]
 pub struct Port(pub u32);
 
 /// Grant reference, `grant_ref_t` (grant_table.h).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(transparent)]
 pub struct GrantRef(pub u32);
 
 impl GrantRef {
