@@ -53,8 +53,8 @@ pub struct Domain {
     pub introduced: bool,
     /// Its shutdown has been announced, RESUME not seen since.
     pub shutdown: bool,
-    /// Whose rights it has beside its own, by SET_TARGET.
-    pub target: Life,
+    /// Whose rights it has beside its own, by SET_TARGET, as long as that domain lives.
+    pub target: Entry,
     pub features: ServerFeatures,
     pub quotas: Quotas,
     pub usage: Usage,
@@ -66,6 +66,8 @@ pub struct Domain {
     pub last_tx: u32,
     /// What the commit being decided would add to `usage.nodes`; 0 at all other times.
     pub node_delta: i32,
+    /// Of a local client, the next one.
+    next_client: Option<DomainId>,
 }
 
 impl Slot for Domain {
@@ -75,7 +77,7 @@ impl Slot for Domain {
         unique_id: 0,
         introduced: false,
         shutdown: false,
-        target: Life::NONE,
+        target: Entry::NOBODY,
         features: ServerFeatures::all(),
         quotas: Quotas::DEFAULT,
         usage: Usage { nodes: 0, watches: 0, transactions: 0, memory: 0, outstanding: 0 },
@@ -84,6 +86,7 @@ impl Slot for Domain {
         transactions: Ends::EMPTY,
         last_tx: 0,
         node_delta: 0,
+        next_client: None,
     };
 }
 
@@ -96,6 +99,8 @@ pub struct Domains {
     last_life: u32,
     /// The toolstack's domain, which no check stops.
     privileged: Option<DomainId>,
+    /// Further clients that act as the privileged domain, each with a session of its own.
+    clients: Option<DomainId>,
 }
 
 impl Domains {
@@ -105,6 +110,7 @@ impl Domains {
             by_domid: vec![None; DOMIDS].into_boxed_slice(),
             last_life: 0,
             privileged: None,
+            clients: None,
         }
     }
 
@@ -147,6 +153,40 @@ impl Domains {
         Ok(id)
     }
 
+    /// A record for one more client of the privileged domain: of the same life, so with the same rights.
+    /// What it creates belongs to that domain; its watches and transactions are its own.
+    pub fn admit_client(&mut self) -> Result<DomainId, Full> {
+        let Domain { domid, life, quotas, .. } = *self.get(self.privileged.ok_or(Full)?);
+        let next_client = self.clients;
+        let id =
+            self.arena.alloc(Domain { domid, life, quotas, introduced: true, next_client, ..Domain::EMPTY })?;
+        self.clients = Some(id);
+        Ok(id)
+    }
+
+    /// Ends what `admit_client` began. Whatever it held must be gone.
+    pub fn dismiss_client(&mut self, id: DomainId) {
+        let after = self.get(id).next_client;
+        if self.clients == Some(id) {
+            self.clients = after;
+        }
+        let mut next = self.clients;
+        while let Some(at) = next {
+            let client = self.arena.update(at);
+            if client.next_client == Some(id) {
+                client.next_client = after;
+            }
+            next = client.next_client;
+        }
+        let freed = self.arena.free(id);
+        debug_assert!(freed.is_ok(), "clients go outside requests");
+    }
+
+    /// Whether this is the privileged domain or one of its clients.
+    pub fn is_privileged(&self, id: DomainId) -> bool {
+        self.privileged.is_some_and(|privileged| self.get(privileged).life == self.get(id).life)
+    }
+
     /// Ends a life. Whatever it held must be gone.
     pub fn dismiss(&mut self, id: DomainId) {
         let domid = self.get(id).domid;
@@ -157,8 +197,9 @@ impl Domains {
         debug_assert!(freed.is_ok(), "lives end outside requests");
     }
 
-    /// Records, by domid.
+    /// All records: by domid, then the local clients.
     pub fn iter(&self) -> impl Iterator<Item = (DomainId, &Domain)> {
-        self.by_domid.iter().flatten().map(|id| (*id, self.get(*id)))
+        let clients = core::iter::successors(self.clients, |id| self.get(*id).next_client);
+        self.by_domid.iter().flatten().copied().chain(clients).map(|id| (id, self.get(id)))
     }
 }

@@ -85,6 +85,42 @@ pub fn reset(page: &RingPage) {
     }
 }
 
+/// The other end: what a guest does with its ring, for clients that share memory with the server.
+pub mod guest {
+    use super::{Acquire, Relaxed, Release, RingPage, SeqCst, fence, load, store};
+    use crate::abi::RING_SIZE;
+
+    /// Puts as much of `bytes` into the ring as there is room for and says how much. Zero also if the
+    /// server's index makes no sense.
+    pub fn write(page: &RingPage, bytes: &[u8]) -> usize {
+        let prod = page.req_prod.load(Relaxed);
+        let used = prod.wrapping_sub(page.req_cons.load(Acquire));
+        let room = RING_SIZE.saturating_sub(used) as usize;
+        let (now, _) = bytes.split_at(bytes.len().min(room));
+        store(&page.req, prod, now);
+        page.req_prod.store(prod.wrapping_add(now.len() as u32), Release);
+        fence(SeqCst);
+        now.len()
+    }
+
+    /// Takes as much out of the ring as there is and `out` holds, and says how much.
+    pub fn read(page: &RingPage, out: &mut [u8]) -> usize {
+        let cons = page.rsp_cons.load(Relaxed);
+        let len = page.rsp_prod.load(Acquire).wrapping_sub(cons).min(RING_SIZE) as usize;
+        let len = len.min(out.len());
+        let (now, _) = out.split_at_mut(len);
+        load(&page.rsp, cons, now);
+        page.rsp_cons.store(cons.wrapping_add(len as u32), Release);
+        fence(SeqCst);
+        len
+    }
+
+    /// Bytes of answers and events that wait.
+    pub fn waiting(page: &RingPage) -> usize {
+        page.rsp_prod.load(Acquire).wrapping_sub(page.rsp_cons.load(Relaxed)).min(RING_SIZE) as usize
+    }
+}
+
 type Buffer = [AtomicU64; RING_SIZE as usize / 8];
 
 fn word(buffer: &Buffer, position: u32) -> &AtomicU64 {

@@ -126,7 +126,7 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    fn close_port(&mut self, platform: &mut P, id: DomainId) {
+    pub(super) fn close_port(&mut self, platform: &mut P, id: DomainId) {
         if let Some(port) = self.connection(id).and_then(|connection| connection.port.take()) {
             let forgotten = self.set_port_owner(port, None);
             debug_assert!(forgotten.is_ok(), "a bound port is in range");

@@ -4,6 +4,7 @@
 //! and its checks), a handler, and `output` (events and the reply). See the walk-through in `lib.rs`.
 
 mod check;
+mod clients;
 mod control;
 mod domains;
 mod events;
@@ -24,6 +25,7 @@ use alloc::vec::Vec;
 
 use bitflags::bitflags;
 
+pub use clients::Client;
 pub use operations::Operation;
 
 use crate::abi::{DomId, Port, ServerFeatures};
@@ -32,7 +34,7 @@ use crate::connection::Connection;
 use crate::domain::{Domain, DomainId, Domains};
 use crate::hash::Key;
 use crate::outbox::{Cause, Message, Outbox};
-use crate::perms::Caller;
+use crate::perms::{Caller, Life};
 use crate::platform::{Instant, Platform};
 use crate::store::{Acl, Arena, Chunk, Node, Store, Table};
 use crate::trace::{Record, Trace};
@@ -125,11 +127,13 @@ impl<P: Platform> Server<P> {
 
     fn caller(&self, id: DomainId) -> Caller {
         let Domain { domid, life, target, .. } = *self.store.domains.get(id);
+        // What a dead target was granted is void for those who acted for it too.
+        let target = self.store.domains.owner(target).map_or(Life::NONE, |_| target.life);
         Caller { domid, life, target, privileged: self.is_privileged(id) }
     }
 
     fn is_privileged(&self, id: DomainId) -> bool {
-        self.store.domains.privileged() == Some(id)
+        self.store.domains.is_privileged(id)
     }
 
     fn port_owner(&self, port: Port) -> Option<DomainId> {

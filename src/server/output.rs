@@ -3,7 +3,7 @@
 use heapless::Vec;
 
 use super::Server;
-use crate::abi::ServerFeatures;
+use crate::abi::{RingError, ServerFeatures};
 use crate::domain::DomainId;
 use crate::outbox::Kind;
 use crate::platform::Platform;
@@ -21,7 +21,8 @@ pub fn push(reply: &mut Reply, bytes: &[u8]) -> Result<(), XsError> {
 
 impl<P: Platform> Server<P> {
     /// Sends a message to a connection: into its ring if it fits there, else onto its queue. False if
-    /// neither has room.
+    /// neither has room. A ring that turns out to be broken is not given up here, amid a request that may be
+    /// this connection's own: the message waits, and the connection's own turn finds out.
     pub(super) fn send(
         &mut self,
         id: DomainId,
@@ -48,11 +49,7 @@ impl<P: Platform> Server<P> {
                     self.list_notify(id);
                     return true;
                 }
-                Ok(_) => {}
-                Err(error) => {
-                    self.ignore(id, error);
-                    return false;
-                }
+                _ => {}
             }
         }
         let claim = match kind {
@@ -60,23 +57,22 @@ impl<P: Platform> Server<P> {
             Kind::Event { .. } if privileged => Claim::Privileged,
             Kind::Event { .. } => Claim::Guest,
         };
-        let by = by.filter(|by| self.store.domains.privileged() != Some(*by));
+        let by = by.filter(|by| !self.store.domains.is_privileged(*by));
         let queued =
             self.outbox.push(&mut self.store, &mut connection.queue, id, by, claim, (kind, hash, parts));
-        self.flush(id);
+        if self.flush(id).is_err() {
+            self.list_ready(id);
+        }
         self.list_waiting(id);
         queued
     }
 
     /// Writes waiting messages into the ring, as much as fits.
-    pub(super) fn flush(&mut self, id: DomainId) {
+    pub(super) fn flush(&mut self, id: DomainId) -> Result<(), RingError> {
         while let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) {
-            let Some(first) = connection.queue.first else { return };
+            let Some(first) = connection.queue.first else { break };
             let page = &*connection.ring;
-            let mut out = match ring::output(page) {
-                Ok(out) => out,
-                Err(error) => return self.ignore(id, error),
-            };
+            let mut out = ring::output(page)?;
             let message = self.outbox.messages.update(first);
             let mut skip = message.written as usize;
             let before = message.written;
@@ -99,9 +95,10 @@ impl<P: Platform> Server<P> {
                 self.pop_message(id);
             } else if !progress {
                 self.list_waiting(id);
-                return;
+                break;
             }
         }
+        Ok(())
     }
 
     fn pop_message(&mut self, id: DomainId) {

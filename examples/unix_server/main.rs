@@ -1,0 +1,158 @@
+//! The store on a unix socket of plain Linux, without any Xen: `unix_server SOCKET`.
+//!
+//! The library is the one that runs in the image. Each client gets a ring page in memory, as a domain has
+//! one, and acts as dom0, as clients of xenstored's socket do. Try it with
+//! `XENSTORED_PATH=SOCKET xenstore-ls`.
+
+mod client;
+mod platform;
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use mio::net::UnixListener;
+use mio::{Events, Interest, Poll, Token};
+use xenstore::abi::{DomId, Port};
+use xenstore::config::{Capacities, Settings};
+use xenstore::platform::Clock;
+use xenstore::server::Server;
+
+use client::Client;
+use platform::Unix;
+
+const LISTENER: Token = Token(0);
+const USAGE: &str = "usage: unix_server [--memory MIB] SOCKET";
+
+struct Options {
+    socket: PathBuf,
+    memory: usize,
+}
+
+fn main() -> ExitCode {
+    let options = match parse(lexopt::Parser::from_env()) {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{USAGE}\nServes xenstore on SOCKET, with memory for --memory MIB of it (default 64).");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("unix_server: {error}; {USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("unix_server: {}: {error}", options.socket.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(mut args: lexopt::Parser) -> Result<Option<Options>, lexopt::Error> {
+    use lexopt::prelude::{Long, Short, Value, ValueExt};
+    let (mut socket, mut memory) = (None, 64_usize);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("help") | Short('h') => return Ok(None),
+            Long("memory") => memory = args.value()?.parse()?,
+            Value(path) if socket.is_none() => socket = Some(PathBuf::from(path)),
+            other => return Err(other.unexpected()),
+        }
+    }
+    let socket = socket.ok_or("SOCKET is missing")?;
+    if !(2..=65536).contains(&memory) {
+        return Err(format!("--memory {memory}: 2 to 65536 MiB are possible").into());
+    }
+    Ok(Some(Options { socket, memory }))
+}
+
+/// A socket left behind by a server that is gone is replaced; one that answers is not.
+fn bind(options: &Options) -> io::Result<UnixListener> {
+    match UnixListener::bind(&options.socket) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            if std::os::unix::net::UnixStream::connect(&options.socket).is_ok() {
+                return Err(error);
+            }
+            std::fs::remove_file(&options.socket)?;
+            UnixListener::bind(&options.socket)
+        }
+        bound => bound,
+    }
+}
+
+fn run(options: &Options) -> io::Result<()> {
+    let mut listener = bind(options)?;
+    let mut poll = Poll::new()?;
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    let capacities =
+        Capacities::for_memory(options.memory << 20).ok_or_else(|| io::Error::other("too little memory"))?;
+    let mut unix = Unix::new();
+    let mut server = Server::new(Settings::DEFAULT, &capacities, unix.now().0);
+    server.start(&mut unix, DomId(0), Port(1)).map_err(|_| io::Error::other("the store does not start"))?;
+    let mut clients: BTreeMap<u32, Client> = BTreeMap::new();
+    let mut events = Events::with_capacity(256);
+    println!("serving on {}", options.socket.display());
+    loop {
+        let deadline = server.poll(&mut unix);
+        // Moving bytes makes work for the server, and its work makes bytes to move.
+        while unix.has_notified() {
+            for port in unix.take_notified() {
+                if let Some(client) = clients.get_mut(&port.0) {
+                    client.pump(&mut unix);
+                }
+            }
+            server.poll(&mut unix);
+        }
+        clients.retain(|_, client| {
+            if client.is_gone() {
+                server.disconnect(&mut unix, client.handle());
+            }
+            !client.is_gone()
+        });
+        match poll.poll(&mut events, deadline.map(|deadline| unix.until(deadline))) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            polled => polled?,
+        }
+        for event in &events {
+            if event.token() == LISTENER {
+                accept_all(&listener, &poll, &mut server, &mut unix, &mut clients)?;
+            } else if let Some(client) = clients.get_mut(&(event.token().0 as u32)) {
+                client.pump(&mut unix);
+            }
+        }
+    }
+}
+
+fn accept_all(
+    listener: &UnixListener,
+    poll: &Poll,
+    server: &mut Server<Unix>,
+    unix: &mut Unix,
+    clients: &mut BTreeMap<u32, Client>,
+) -> io::Result<()> {
+    loop {
+        let mut stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => {
+                // Out of descriptors, say: those who are here are served on.
+                eprintln!("unix_server: a client cannot be accepted: {error}");
+                return Ok(());
+            }
+        };
+        let port = unix.open_port();
+        let page = Rc::new(xenstore::abi::RingPage::new());
+        let Ok(handle) = server.accept(page.clone(), port) else {
+            eprintln!("unix_server: no room for another client");
+            unix.close_port(port);
+            continue;
+        };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        poll.registry().register(&mut stream, Token(port.0 as usize), interest)?;
+        clients.insert(port.0, Client::new(stream, page, port, handle));
+    }
+}

@@ -1,0 +1,44 @@
+//! Clients without a domain of their own: they act as the privileged domain, each over its own ring.
+//!
+//! So a unix socket's client, or one inside the server's own domain, takes the way that every domain takes.
+
+use super::Server;
+use crate::abi::Port;
+use crate::connection::Connection;
+use crate::domain::DomainId;
+use crate::platform::{Platform, Refused};
+
+/// A client taken in by [`Server::accept`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Client(DomainId);
+
+impl<P: Platform> Server<P> {
+    /// Serves one more client, over `ring` and the local port `port`, which the caller has bound.
+    /// Refused before `start`, or when there is no room.
+    pub fn accept(&mut self, ring: P::Ring, port: Port) -> Result<Client, Refused> {
+        let place = self.ports.get(port.0 as usize).ok_or(Refused)?;
+        if place.is_some() {
+            return Err(Refused);
+        }
+        let id = self.store.domains.admit_client().map_err(|_| Refused)?;
+        if let Some(place) = self.ports.get_mut(port.0 as usize) {
+            *place = Some(id);
+        }
+        if let Some(place) = self.connections.get_mut(id.index()) {
+            *place = Some(Connection::new(ring, port));
+        }
+        self.list_ready(id);
+        Ok(Client(id))
+    }
+
+    /// Forgets a client and all that it had under way, and closes its port.
+    pub fn disconnect(&mut self, platform: &mut P, client: Client) {
+        let Client(id) = client;
+        self.drop_session(id);
+        self.close_port(platform, id);
+        if let Some(place) = self.connections.get_mut(id.index()) {
+            *place = None;
+        }
+        self.store.domains.dismiss_client(id);
+    }
+}
