@@ -69,11 +69,12 @@ impl<P: Platform> Server<P> {
             return false;
         }
         let domain = self.store.domains.get(id);
+        let claim = if privileged { Claim::Answer } else { Claim::GuestAnswer };
         let over = |quota: u32, used: u32| !privileged && quota != 0 && used >= quota;
         let stalled = over(domain.quotas.outstanding, domain.usage.outstanding)
             || over(domain.quotas.memory, domain.usage.memory)
-            || self.store.blobs.arena().available_to(Claim::Answer) < CHUNKS_PER_ANSWER
-            || self.outbox.messages.arena().available_to(Claim::Answer) == 0;
+            || self.store.blobs.arena().available_to(claim) < CHUNKS_PER_ANSWER
+            || self.outbox.messages.arena().available_to(claim) == 0;
         if stalled {
             self.list_waiting(id);
         }

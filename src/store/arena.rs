@@ -67,11 +67,17 @@ struct Head<T> {
     used: u32,
 }
 
-/// For whom a slot is taken. Guests leave a reserve to the privileged, all requests one to the answers.
+/// For what a slot is taken: each leaves more of the arena than the next, so that guests that keep all they
+/// can get are still answered, and whatever they leave unread, the privileged are served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Claim {
+    /// What guests keep.
     Guest,
+    /// What waits for guests to read it. Only looked at before a request is taken.
+    GuestAnswer,
+    /// What the privileged keep.
     Privileged,
+    /// Answers, and what the privileged send.
     Answer,
 }
 
@@ -142,7 +148,8 @@ impl<T: Slot> Arena<T> {
     pub fn available_to(&self, claim: Claim) -> u32 {
         let kept = match claim {
             Claim::Guest => self.capacity() / 16,
-            Claim::Privileged => self.capacity() / 64,
+            Claim::GuestAnswer => self.capacity() / 64 * 3,
+            Claim::Privileged => self.capacity() / 32,
             Claim::Answer => 0,
         };
         self.capacity().saturating_sub(self.head.used + self.freed.len() as u32).saturating_sub(kept)

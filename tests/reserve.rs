@@ -1,0 +1,85 @@
+//! Whatever guests hold and leave unread, dom0 is served, and guests can give back what they hold.
+
+mod support;
+
+use support::Host;
+use xenstore::abi::DomId;
+use xenstore::config::{Capacities, Quotas, Settings};
+
+/// The smallest store there is, in which each domain may hold as much as it likes.
+fn host(guests: u16) -> Host {
+    let none = Quotas { nodes: 0, memory: 0, node_size: 0, outstanding: 20, ..Quotas::DEFAULT };
+    let capacities = Capacities::for_memory(Capacities::MIN_MEMORY).expect("the least memory is enough");
+    let mut host = Host::with(Settings { quotas: none, ..Settings::DEFAULT }, &capacities);
+    for guest in 1..=guests {
+        host.boot(guest);
+    }
+    host
+}
+
+/// Requests that need as much room as any.
+#[track_caller]
+fn dom0_is_served(host: &mut Host) {
+    let value = "v".repeat(4080);
+    host.ok(0, 0, &format!("WRITE /dom0|{value}"));
+    assert_eq!(host.ask(0, 0, "READ /dom0|"), value);
+    host.ok(0, 0, "RM /dom0|");
+    host.check();
+}
+
+#[test]
+fn unread_answers_of_many_guests() {
+    let mut host = host(40);
+    host.ok(0, 0, &format!("WRITE /large|{}", "v".repeat(4096 - 7)));
+    host.ok(0, 0, "SET_PERMS /large|r0|");
+    for guest in 1..=40 {
+        for _ in 0..20 {
+            if host.client(guest).has_room() {
+                host.send(guest, 0, "READ /large|");
+            }
+        }
+        host.poll();
+    }
+    dom0_is_served(&mut host);
+    for guest in 1..=40 {
+        while !host.received(guest).is_empty() {}
+    }
+    host.expect(&[(7, 0, "WRITE x|1", "OK|"), (7, 0, "READ x|", "1")]);
+}
+
+#[test]
+fn guests_that_fill_the_store() {
+    let mut host = host(2);
+    let value = "v".repeat(900);
+    let full = (0..2000).find(|n| host.ask(1, 0, &format!("WRITE n{n}|{value}")) != "OK|");
+    assert_eq!(host.ask(2, 0, &format!("WRITE x|{value}")), "ENOMEM");
+    dom0_is_served(&mut host);
+    host.expect(&[(2, 0, "WRITE x|short", "OK|"), (2, 0, "RM x|", "OK|")]);
+    let last = full.expect("the store is finite") - 1;
+    host.expect(&[(1, 0, &format!("READ n{last}|"), &value), (1, 0, &format!("RM n{last}|"), "OK|")]);
+    host.ok(2, 0, &format!("WRITE x|{value}"));
+}
+
+#[test]
+fn dom0_fills_the_store_itself() {
+    let mut host = host(1);
+    let value = "v".repeat(4000);
+    let full = (0..2000).find(|n| host.ask(0, 0, &format!("WRITE /n{n}|{value}")) != "OK|");
+    let last = full.expect("the store is finite") - 1;
+    host.expect(&[
+        (0, 0, &format!("WRITE /more|{value}"), "ENOMEM"),
+        (0, 0, &format!("READ /n{last}|"), &value),
+        (0, 0, &format!("RM /n{last}|"), "OK|"),
+        (0, 0, &format!("WRITE /more|{value}"), "OK|"),
+    ]);
+    // Guests wait meanwhile, and go on when there is room again.
+    host.send(1, 0, "READ /more|");
+    host.poll();
+    for n in 0..last {
+        host.ok(0, 0, &format!("RM /n{n}|"));
+    }
+    host.xen.pass(1);
+    host.xen.kick(DomId(1));
+    host.poll();
+    assert_eq!(host.received(1), "EACCES");
+}
