@@ -72,7 +72,8 @@ impl<P: Platform> Server<P> {
         let claim = if privileged { Claim::Answer } else { Claim::GuestAnswer };
         let over = |quota: u32, used: u32| !privileged && quota != 0 && used >= quota;
         let stalled = over(domain.quotas.outstanding, domain.usage.outstanding)
-            || over(domain.quotas.memory, domain.usage.memory)
+            // What waits unread goes away by itself; for the rest a domain must be able to ask.
+            || (connection.queue.first.is_some() && over(domain.quotas.memory, domain.usage.memory))
             || self.store.blobs.arena().available_to(claim) < CHUNKS_PER_ANSWER
             || self.outbox.messages.arena().available_to(claim) == 0;
         if stalled {

@@ -1,0 +1,314 @@
+//! Quotas: the edges of each, who is exempt, what a refusal leaves behind.
+
+mod support;
+
+use support::Host;
+
+fn host() -> Host {
+    let mut host = Host::new();
+    host.boot(5);
+    host
+}
+
+/// Asks the same way with growing numbers until the answer is not `good`; how often it was, and the answer.
+fn until_refused(
+    host: &mut Host,
+    who: u16,
+    tx: u32,
+    good: impl Fn(&str, usize) -> bool,
+    request: impl Fn(usize) -> String,
+) -> (usize, String) {
+    for n in 0.. {
+        let got = host.ask(who, tx, &request(n));
+        if !good(&got, n) {
+            return (n, got);
+        }
+        assert!(n < 5000, "never refused");
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_guest_has_128_watches_and_dom0_any_number() {
+    let mut host = host();
+    let watch = |n: usize| format!("WATCH /w{n}|t|");
+    let good = |got: &str, _: usize| got.starts_with("OK|");
+    assert_eq!(until_refused(&mut host, 5, 0, good, watch), (128, "ENOSPC".into()));
+    host.expect(&[(5, 0, "WATCH /w0|t|", "EEXIST"), (5, 0, "UNWATCH /w0|t|", "OK|")]);
+    host.expect(&[(5, 0, "WATCH /w0|u|", "OK|; ev /w0,u"), (5, 0, "WATCH /w0|v|", "ENOSPC")]);
+    for n in 0..300 {
+        assert!(host.ask(0, 0, &watch(n)).starts_with("OK|"));
+    }
+    host.check();
+}
+
+#[test]
+fn a_guest_has_10_transactions_and_dom0_any_number() {
+    let mut host = host();
+    let start = |_: usize| "TRANSACTION_START |".to_string();
+    let good = |got: &str, n: usize| got == format!("{}|", n + 1);
+    assert_eq!(until_refused(&mut host, 5, 0, good, start), (10, "ENOSPC".into()));
+    host.expect(&[(5, 3, "TRANSACTION_END F|", "OK|"), (5, 0, "TRANSACTION_START |", "11|")]);
+    for _ in 0..50 {
+        host.start(0);
+    }
+    host.check();
+}
+
+#[test]
+fn a_guest_owns_1000_nodes_and_dom0_any_number() {
+    let mut host = host();
+    let good = |got: &str, _: usize| got == "OK|";
+    let write = |n: usize| format!("WRITE d{}/n{n}|", n / 100);
+    // The home is one, and there are ten directories.
+    assert_eq!(until_refused(&mut host, 5, 0, good, write), (989, "ENOSPC".into()));
+    host.expect(&[
+        (5, 0, "WRITE d0/n0|again", "OK|"),
+        (5, 0, "RM d0/n1|", "OK|"),
+        (5, 0, "WRITE deep/er|", "ENOSPC"),
+        (5, 0, "READ deep|", "ENOENT"),
+        (5, 0, "MKDIR one|", "OK|"),
+        (5, 0, "MKDIR two|", "ENOSPC"),
+        (0, 0, "WRITE /local/domain/5/by-dom0|", "OK|"),
+        (0, 0, "GET_PERMS /local/domain/5/by-dom0|", "n5|"),
+        (0, 0, "WRITE /given|", "OK|"),
+        (0, 0, "SET_PERMS /given|n5|", "OK|"),
+    ]);
+    for n in 0..1500 {
+        host.ok(0, 0, &format!("WRITE /many/{n}|"));
+    }
+    host.check();
+}
+
+#[test]
+fn a_node_of_2048_bytes_fits() {
+    let mut host = host();
+    let write = |len: usize| format!("WRITE k|{}", "v".repeat(len));
+    // 16 for the node, 8 for each permission entry.
+    host.expect(&[
+        (5, 0, &write(2024), "OK|"),
+        (5, 0, &write(2025), "ENOSPC"),
+        (5, 0, "SET_PERMS k|n5|r1|", "ENOSPC"),
+        (5, 0, &write(2016), "OK|"),
+        (5, 0, "SET_PERMS k|n5|r1|", "OK|"),
+        (5, 0, "WRITE k/c|", "ENOSPC"),
+        (5, 0, "READ k/c|", "ENOENT"),
+        (5, 0, &write(2014), "OK|"),
+        (5, 0, "WRITE k/c|", "OK|"),
+        (0, 0, &format!("WRITE /local/domain/5/k|{}", "v".repeat(4000)), "OK|"),
+        (5, 0, "RM k/c|", "OK|"),
+        (5, 0, "WRITE k|small", "OK|"),
+    ]);
+}
+
+#[test]
+fn the_size_of_a_list_limits_the_children() {
+    let mut host = host();
+    let good = |got: &str, _: usize| got == "OK|";
+    let write = |n: usize| format!("WRITE d/child{n:04}|");
+    let (made, error) = until_refused(&mut host, 5, 0, good, write);
+    // 2048 bytes less 16 and 8, at ten bytes a name.
+    assert_eq!((made, error.as_str()), (202, "ENOSPC"));
+    host.expect(&[
+        (5, 0, "READ d/child0202|", "ENOENT"),
+        (5, 0, "MKDIR d/child0202/x|", "ENOSPC"),
+        (5, 0, "RM d/child0000|", "OK|"),
+        (5, 0, "WRITE d/child0202|", "OK|"),
+        (0, 0, "WRITE /local/domain/5/d/another|", "OK|"),
+    ]);
+}
+
+#[test]
+fn a_transaction_that_touches_too_much_is_lost() {
+    let mut host = host();
+    for n in 0..1100 {
+        host.ok(0, 0, &format!("WRITE /n/{n}|v"));
+    }
+    host.ok(0, 0, "SET_PERMS /n|r0|");
+    let tx = host.start(5);
+    // The home directory is where the permission of what is not there is looked up.
+    let good = |got: &str, _: usize| got == "ENOENT";
+    let read = |n: usize| format!("READ x{n}|");
+    assert_eq!(until_refused(&mut host, 5, tx, good, read), (1023, "ENOSPC".into()));
+    host.expect(&[
+        (5, tx, "READ x5000|", "ENOSPC"),
+        (5, tx, "READ x0|", "ENOENT"),
+        (5, tx, "TRANSACTION_END T|", "ENOMEM"),
+        (5, tx, "TRANSACTION_END T|", "ENOENT"),
+    ]);
+    let tx = host.start(0);
+    for n in 0..1100 {
+        assert_eq!(host.ask(0, tx, &format!("READ /n/{n}|")), "v");
+    }
+    host.expect(&[(0, tx, "TRANSACTION_END T|", "OK|")]);
+}
+
+#[test]
+fn a_commit_that_makes_too_many_nodes_makes_none() {
+    let mut host = host();
+    host.expect(&[(0, 0, "SET_QUOTA 5|nodes|20|", "OK|")]);
+    let tx = host.start(5);
+    host.ok(5, tx, "WRITE first|");
+    for n in 0..19 {
+        host.ok(5, tx, &format!("WRITE d/n{n}|"));
+    }
+    host.expect(&[
+        (5, tx, "TRANSACTION_END T|", "ENOSPC"),
+        (5, 0, "READ first|", "ENOENT"),
+        (5, 0, "READ d|", "ENOENT"),
+    ]);
+    let tx = host.start(5);
+    for n in 0..18 {
+        host.ok(5, tx, &format!("WRITE d/n{n}|"));
+    }
+    host.expect(&[(5, tx, "TRANSACTION_END T|", "OK|"), (5, 0, "WRITE one-more|", "ENOSPC")]);
+    let tx = host.start(5);
+    host.expect(&[
+        (5, tx, "RM d/n0|", "OK|"),
+        (5, tx, "WRITE instead|", "OK|"),
+        (5, tx, "TRANSACTION_END T|", "OK|"),
+    ]);
+}
+
+#[test]
+fn memory_is_refused_above_and_given_back() {
+    let mut host = host();
+    host.expect(&[(0, 0, "SET_QUOTA 5|memory|20000|", "OK|")]);
+    let good = |got: &str, _: usize| got == "OK|";
+    let value = "v".repeat(1000);
+    let (made, error) = until_refused(&mut host, 5, 0, good, |n| format!("WRITE n{n}|{value}"));
+    assert!((10..20).contains(&made), "{made}");
+    assert_eq!(error, "EIO");
+    host.expect(&[
+        (5, 0, &format!("WATCH a|{}|", "t".repeat(2000)), "ENOMEM"),
+        (5, 0, "WRITE n0|less", "OK|"),
+        (5, 0, "READ n0|", "less"),
+        (5, 0, &format!("WRITE n0|{}", "v".repeat(500)), "OK|"),
+        (5, 0, "RM n1|", "OK|"),
+        (5, 0, "RM n2|", "OK|"),
+        (5, 0, &format!("WRITE n1|{value}"), "OK|"),
+    ]);
+}
+
+#[test]
+fn a_quota_below_what_is_held_stops_growth_only() {
+    let mut host = host();
+    for n in 0..30 {
+        host.ok(5, 0, &format!("WRITE n{n}|{}", "v".repeat(500)));
+    }
+    host.expect(&[
+        (0, 0, "SET_QUOTA 5|nodes|10|", "OK|"),
+        (0, 0, "SET_QUOTA 5|memory|100|", "OK|"),
+        (5, 0, "READ n0|", &"v".repeat(500)),
+        (5, 0, "WRITE n0|less", "OK|"),
+        (5, 0, "WRITE new|", "ENOSPC"),
+    ]);
+    for n in 0..30 {
+        host.ok(5, 0, &format!("RM n{n}|"));
+    }
+    host.expect(&[(0, 0, "SET_QUOTA 5|memory|10000|", "OK|"), (5, 0, "WRITE new|", "OK|")]);
+}
+
+#[test]
+fn a_message_in_the_making_never_keeps_its_own_rest_out() {
+    let mut host = host();
+    host.expect(&[(0, 0, "SET_QUOTA 5|memory|2000|", "OK|")]);
+    host.expect(&[(5, 0, &format!("WRITE k|{}", "v".repeat(3500)), "ENOSPC"), (5, 0, "WRITE k|", "OK|")]);
+}
+
+#[test]
+fn who_floods_a_client_that_does_not_read_waits_for_it() {
+    let mut host = host();
+    host.boot(6);
+    host.expect(&[
+        (0, 0, "WRITE /shared|", "OK|"),
+        (0, 0, "SET_PERMS /shared|b0|", "OK|"),
+        (5, 0, "WATCH /shared|t|", "OK|; ev /shared,t"),
+    ]);
+    let mut answered = 0;
+    for n in 0..200 {
+        host.send(6, 0, &format!("WRITE /shared/n{n}|"));
+        host.poll();
+        answered += host.client(6).read().len();
+        if host.client(6).unread() > 0 {
+            break;
+        }
+    }
+    // Some 27 events are in the ring, one of them half.
+    assert!((40..60).contains(&answered), "{answered}");
+    host.expect(&[(0, 0, "READ /shared|", "")]);
+    host.boot(7);
+    host.expect(&[(7, 0, "WRITE /shared/other|", "OK|")]);
+    host.xen.pass(19);
+    host.poll();
+    host.hears(6, "");
+    host.xen.pass(1);
+    host.poll();
+    host.hears(6, "OK|");
+    host.check();
+}
+
+#[test]
+fn quotas_are_named_read_and_set() {
+    let mut host = host();
+    host.boot(6);
+    host.expect(&[
+        (
+            0,
+            0,
+            "GET_QUOTA ",
+            "nodes watches outstanding memory soft-memory transactions transaction-nodes node-permissions \
+             path-max node-size|",
+        ),
+        (0, 0, "GET_QUOTA nodes|", "1000|"),
+        (0, 0, "GET_QUOTA 6|nodes|", "1000|"),
+        (0, 0, "SET_QUOTA 6|nodes|50|", "OK|"),
+        (0, 0, "GET_QUOTA 6|nodes|", "50|"),
+        (0, 0, "GET_QUOTA 5|nodes|", "1000|"),
+        (0, 0, "GET_QUOTA nodes|", "1000|"),
+        (0, 0, "SET_QUOTA nodes|60|", "OK|"),
+        (0, 0, "GET_QUOTA nodes|", "60|"),
+        (0, 0, "GET_QUOTA 5|nodes|", "1000|"),
+        (0, 0, "GET_QUOTA foo|", "EINVAL"),
+        (0, 0, "SET_QUOTA foo|1|", "EINVAL"),
+        (0, 0, "SET_QUOTA nodes|-1|", "EINVAL"),
+        (0, 0, "SET_QUOTA nodes|", "EINVAL"),
+        (0, 0, "GET_QUOTA 99|nodes|", "ENOENT"),
+        (0, 0, "SET_QUOTA 99|nodes|1|", "ENOENT"),
+        (0, 0, "SET_QUOTA x|nodes|1|", "EINVAL"),
+    ]);
+    host.boot(7);
+    host.expect(&[(0, 0, "GET_QUOTA 7|nodes|", "60|")]);
+}
+
+#[test]
+fn a_quota_of_0_checks_nothing() {
+    let mut host = host();
+    for name in [
+        "nodes",
+        "watches",
+        "transactions",
+        "node-permissions",
+        "path-max",
+        "node-size",
+        "memory",
+        "transaction-nodes",
+    ] {
+        host.ok(0, 0, &format!("SET_QUOTA 5|{name}|0|"));
+    }
+    for n in 0..1100 {
+        host.ok(5, 0, &format!("WRITE n{n}|"));
+    }
+    host.expect(&[
+        (5, 0, &format!("WRITE n0|{}", "v".repeat(4000)), "OK|"),
+        (5, 0, &format!("READ {}|", "x".repeat(4000)), "ENOENT"),
+        (5, 0, "SET_PERMS n0|n5|r1|r2|r3|r4|r5|r6|r7|", "OK|"),
+    ]);
+    for n in 0..200 {
+        assert!(host.ask(5, 0, &format!("WATCH n{n}|t|")).starts_with("OK|"));
+    }
+    for _ in 0..20 {
+        host.start(5);
+    }
+    host.check();
+}
