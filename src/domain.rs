@@ -193,6 +193,8 @@ impl Domains {
         if let Some(place) = self.by_domid.get_mut(usize::from(domid.0)) {
             *place = None;
         }
+        // What still names the record by its slot must not take it for alive.
+        self.arena.update(id).life = Life::NONE;
         let freed = self.arena.free(id);
         debug_assert!(freed.is_ok(), "lives end outside requests");
     }

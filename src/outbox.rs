@@ -60,7 +60,7 @@ impl Message {
     }
 
     /// Bytes of memory that a waiting message of `len` bytes takes.
-    const fn memory(len: usize) -> u32 {
+    pub const fn memory(len: usize) -> u32 {
         size_of::<Message>() as u32 + 12 + Blob::memory(len)
     }
 }

@@ -5,8 +5,9 @@ use super::Server;
 use super::operations::{Outcome, Request};
 use super::output::{Reply, push};
 use crate::abi::{DomId, Port};
-use crate::domain::DomainId;
+use crate::domain::{Domain, DomainId};
 use crate::path::{Path, home};
+use crate::perms::Entry;
 use crate::platform::Platform;
 use crate::wire::{XsError, number, one_string, strict_domid, strings};
 
@@ -111,7 +112,8 @@ impl<P: Platform> Server<P> {
             id.filter(|id| self.store.domains.get(*id).introduced).ok_or(XsError::ENOENT)
         };
         let (id, target) = (find(domid)?, find(target)?);
-        self.store.domains.update(id).target = self.store.domains.get(target).life;
+        let Domain { domid, life, .. } = *self.store.domains.get(target);
+        self.store.domains.update(id).target = Entry { domid, life, ..Entry::NOBODY };
         Ok(Outcome::Ok)
     }
 

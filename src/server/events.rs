@@ -2,7 +2,7 @@
 
 use super::Server;
 use crate::domain::DomainId;
-use crate::outbox::Kind;
+use crate::outbox::{Kind, Message};
 use crate::path::{Path, PathBuf};
 use crate::perms::Access;
 use crate::platform::Platform;
@@ -94,7 +94,8 @@ impl<P: Platform> Server<P> {
         }
         let timeout = u64::from(self.settings.watch_event_timeout);
         let deadline = (timeout != 0 && !privileged).then(|| self.now.after_seconds(timeout));
-        let affordable = privileged || quota == 0 || held as usize + len <= quota as usize;
+        let memory = Message::memory(Header::SIZE + len);
+        let affordable = privileged || quota == 0 || held.saturating_add(memory) <= quota;
         let by = self.serving;
         let sent = affordable && self.send(to, by, Kind::Event { deadline }, hash, &parts);
         let kind = if sent { trace::Kind::Event } else { trace::Kind::Dropped };

@@ -71,9 +71,11 @@ impl<P: Platform> Server<P> {
         let domain = self.store.domains.get(id);
         let claim = if privileged { Claim::Answer } else { Claim::GuestAnswer };
         let over = |quota: u32, used: u32| !privileged && quota != 0 && used >= quota;
+        // Only what waits here is given back by waiting: who holds too much otherwise must be able to ask
+        // for its removal, and handlers refuse to add to it.
+        let waits = connection.queue.first.is_some();
         let stalled = over(domain.quotas.outstanding, domain.usage.outstanding)
-            // What waits unread goes away by itself; for the rest a domain must be able to ask.
-            || (connection.queue.first.is_some() && over(domain.quotas.memory, domain.usage.memory))
+            || (waits && over(domain.quotas.memory, domain.usage.memory))
             || self.store.blobs.arena().available_to(claim) < CHUNKS_PER_ANSWER
             || self.outbox.messages.arena().available_to(claim) == 0;
         if stalled {

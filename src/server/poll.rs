@@ -50,7 +50,10 @@ impl<P: Platform> Server<P> {
     /// One turn of one connection. True if it has more to do.
     fn serve(&mut self, platform: &mut P, id: DomainId) -> bool {
         self.reconnect_if_asked(id);
-        self.flush(id);
+        if let Err(error) = self.flush(id) {
+            self.ignore(id, error);
+            return false;
+        }
         for _ in 0..TURN {
             if !self.serve_one(platform, id) {
                 return false;

@@ -27,6 +27,8 @@ pub struct FakeXen {
     /// The hypervisor keeps no list of changed domains.
     pub legacy: bool,
     pub now: Instant,
+    /// Nanoseconds that pass whenever the clock is read.
+    pub ticking: u64,
     pub notified: BTreeMap<u16, usize>,
     /// Calls of `state` and `next_changed`.
     pub domctls: usize,
@@ -71,6 +73,11 @@ impl FakeXen {
     /// It runs again, as after a resumed suspend; nobody is told.
     pub fn revive(&mut self, domid: DomId) {
         self.domain(domid).state.shutdown = false;
+    }
+
+    /// It dies and nobody is told.
+    pub fn kill_silently(&mut self, domid: DomId) {
+        self.domain(domid).state.dead = true;
     }
 
     pub fn kill(&mut self, domid: DomId) {
@@ -159,6 +166,7 @@ impl DomainInfo for FakeXen {
 
 impl Clock for FakeXen {
     fn now(&mut self) -> Instant {
+        self.now.0 += self.ticking;
         self.now
     }
 }
