@@ -41,6 +41,36 @@ impl Quotas {
         path_max: 2048,
         node_size: 2048,
     };
+
+    /// Nothing of anything, where this counts what is held instead of what may be.
+    pub const NOTHING: Quotas = Quotas {
+        nodes: 0,
+        watches: 0,
+        outstanding: 0,
+        memory: 0,
+        soft_memory: 0,
+        transactions: 0,
+        transaction_nodes: 0,
+        node_permissions: 0,
+        path_max: 0,
+        node_size: 0,
+    };
+
+    /// The greater of each.
+    pub fn max(self, other: Quotas) -> Quotas {
+        Quotas {
+            nodes: self.nodes.max(other.nodes),
+            watches: self.watches.max(other.watches),
+            outstanding: self.outstanding.max(other.outstanding),
+            memory: self.memory.max(other.memory),
+            soft_memory: self.soft_memory.max(other.soft_memory),
+            transactions: self.transactions.max(other.transactions),
+            transaction_nodes: self.transaction_nodes.max(other.transaction_nodes),
+            node_permissions: self.node_permissions.max(other.node_permissions),
+            path_max: self.path_max.max(other.path_max),
+            node_size: self.node_size.max(other.node_size),
+        }
+    }
 }
 
 /// What the server is told at start.

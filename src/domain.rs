@@ -9,6 +9,7 @@ use alloc::vec;
 use crate::abi::{DomId, ServerFeatures};
 use crate::config::Quotas;
 use crate::perms::{Entry, Life};
+use crate::platform::Instant;
 use crate::store::{Arena, Full, Id, Node, Slot};
 use crate::transaction::Transaction;
 use crate::watch::Watch;
@@ -44,6 +45,38 @@ pub struct Usage {
     pub outstanding: u32,
 }
 
+impl Usage {
+    /// The same in the shape of quotas.
+    pub fn as_quotas(&self) -> Quotas {
+        Quotas {
+            nodes: self.nodes,
+            watches: self.watches,
+            outstanding: self.outstanding,
+            memory: self.memory,
+            soft_memory: self.memory,
+            transactions: self.transactions,
+            ..Quotas::NOTHING
+        }
+    }
+}
+
+/// What a guest gets whose changes make the commits of others fail; see `server::fairness`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hold {
+    /// When the latest hold ends or ended.
+    pub until: Option<Instant>,
+    /// How often its length had doubled by then.
+    pub times: u32,
+}
+
+impl Hold {
+    pub const NEVER: Hold = Hold { until: None, times: 0 };
+
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| until <= now)
+    }
+}
+
 #[derive(Clone, Copy)]
 pub struct Domain {
     pub domid: DomId,
@@ -58,6 +91,11 @@ pub struct Domain {
     pub features: ServerFeatures,
     pub quotas: Quotas,
     pub usage: Usage,
+    /// The most that it has held at once, and the largest that one request of it has used.
+    pub peak: Quotas,
+    /// When it may be warned of again that it holds more than its soft memory quota.
+    pub next_warning: Instant,
+    pub hold: Hold,
     /// Nodes it owns, oldest first.
     pub owned: Ends<Node>,
     pub watches: Ends<Watch>,
@@ -81,6 +119,9 @@ impl Slot for Domain {
         features: ServerFeatures::all(),
         quotas: Quotas::DEFAULT,
         usage: Usage { nodes: 0, watches: 0, transactions: 0, memory: 0, outstanding: 0 },
+        peak: Quotas::NOTHING,
+        next_warning: Instant(0),
+        hold: Hold::NEVER,
         owned: Ends::EMPTY,
         watches: Ends::EMPTY,
         transactions: Ends::EMPTY,

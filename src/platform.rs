@@ -19,7 +19,12 @@ pub struct Instant(pub u64);
 impl Instant {
     /// The moment `seconds` later; saturates.
     pub const fn after_seconds(self, seconds: u64) -> Instant {
-        Instant(self.0.saturating_add(seconds.saturating_mul(1_000_000_000)))
+        self.after_nanoseconds(seconds.saturating_mul(1_000_000_000))
+    }
+
+    /// The moment `nanoseconds` later; saturates.
+    pub const fn after_nanoseconds(self, nanoseconds: u64) -> Instant {
+        Instant(self.0.saturating_add(nanoseconds))
     }
 }
 

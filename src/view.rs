@@ -170,9 +170,7 @@ impl Store {
             }
         };
         let entries = acl.map_or(0, |acl| self.acls.count(acl));
-        if view.exceeds(view.quotas.node_size, node_size(entries, bytes.len(), children as usize)) {
-            return Err(XsError::ENOSPC);
-        }
+        self.check_size(view, node_size(entries, bytes.len(), children as usize))?;
         let payer = match place {
             Place::Node(id) => self.owner_of(id),
             Place::Copy(_) => Some(view.domain),
@@ -252,15 +250,11 @@ impl Store {
         let mut size = above_value + above_children;
         let below = path.as_bytes().get(above.as_bytes().len()..).unwrap_or_default();
         for name in below.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
-            if view.exceeds(view.quotas.node_size, node_size(entries, 0, size + name.len() + 1)) {
-                return Err(XsError::ENOSPC);
-            }
+            self.check_size(view, node_size(entries, 0, size + name.len() + 1))?;
             size = 0;
             memory += Node::memory(name.len(), 0);
         }
-        if view.exceeds(view.quotas.node_size, node_size(entries, value, 0)) {
-            return Err(XsError::ENOSPC);
-        }
+        self.check_size(view, node_size(entries, value, 0))?;
         self.afford(view, Some(view.domain), memory + Value::memory(value))
     }
 
@@ -307,7 +301,7 @@ impl Store {
     }
 
     /// ENOSPC if a node with `entries` permission entries would be too large.
-    pub fn check_acl_size(&self, view: &View, place: Place, entries: usize) -> Result<(), XsError> {
+    pub fn check_acl_size(&mut self, view: &View, place: Place, entries: usize) -> Result<(), XsError> {
         let (value, children) = match place {
             Place::Node(id) => (self.node(id).value.len(), self.node(id).children_bytes),
             Place::Copy(id) => {
@@ -315,7 +309,17 @@ impl Store {
                 (node.value.len(), node.children_bytes)
             }
         };
-        let size = node_size(entries, value, children as usize);
-        if view.exceeds(view.quotas.node_size, size) { Err(XsError::ENOSPC) } else { Ok(()) }
+        self.check_size(view, node_size(entries, value, children as usize))?;
+        self.largest.node_permissions = self.largest.node_permissions.max(entries as u32);
+        Ok(())
+    }
+
+    /// ENOSPC if a node would be larger than the quota allows.
+    fn check_size(&mut self, view: &View, size: usize) -> Result<(), XsError> {
+        if view.exceeds(view.quotas.node_size, size) {
+            return Err(XsError::ENOSPC);
+        }
+        self.largest.node_size = self.largest.node_size.max(size as u32);
+        Ok(())
     }
 }

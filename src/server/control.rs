@@ -1,6 +1,12 @@
 //! CONTROL: what an operator asks of the server. xenstore.txt, "CONTROL"; xenstore-control(1).
 
-use core::fmt::Write;
+mod quota;
+mod report;
+mod switches;
+
+use core::fmt::{Arguments, Write};
+
+pub(super) use switches::LogSwitches;
 
 use super::Server;
 use super::operations::{Outcome, Request};
@@ -16,9 +22,14 @@ struct Command<P: Platform> {
 }
 
 impl<P: Platform> Command<P> {
-    const ALL: [Command<P>; 3] = [
+    const ALL: [Command<P>; 8] = [
         Command { name: "check", usage: "", run: Server::control_check },
+        Command { name: "log", usage: "[on|off|+<switch>|-<switch>]", run: Server::control_log },
+        Command { name: "logfile", usage: "<file>", run: Server::control_logfile },
+        Command { name: "memreport", usage: "[<file>]", run: Server::control_memreport },
         Command { name: "print", usage: "<string>", run: Server::control_print },
+        Command { name: "quota", usage: "[set <name> <val>|<domid>|max [-r]]", run: Server::control_quota },
+        Command { name: "quota-soft", usage: "[set <name> <val>]", run: Server::control_quota_soft },
         Command { name: "help", usage: "", run: Server::control_help },
     ];
 }
@@ -43,10 +54,9 @@ impl<P: Platform> Server<P> {
     fn control_help(&mut self, args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
         no_more(args)?;
         for command in Command::<P>::ALL {
-            writeln!(reply, "{:<15} {}", command.name, command.usage).map_err(|_| XsError::E2BIG)?;
+            line(reply, format_args!("{:<15} {}", command.name, command.usage))?;
         }
-        super::output::push(reply, b"\0")?;
-        Ok(Outcome::Data)
+        finish(reply)
     }
 
     fn control_print(&mut self, mut args: Strings<'_>, _: &mut Reply) -> Result<Outcome, XsError> {
@@ -69,12 +79,19 @@ impl<P: Platform> Server<P> {
                 reply.truncate(start);
             }
         });
-        if wrong == 0 {
-            return Ok(Outcome::Ok);
-        }
-        super::output::push(reply, b"\0")?;
-        Ok(Outcome::Data)
+        if wrong == 0 { Ok(Outcome::Ok) } else { finish(reply) }
     }
+}
+
+/// Appends a line to a text.
+fn line(reply: &mut Reply, text: Arguments<'_>) -> Result<(), XsError> {
+    writeln!(reply, "{text}").map_err(|_| XsError::E2BIG)
+}
+
+/// Ends a text that is the answer.
+fn finish(reply: &mut Reply) -> Result<Outcome, XsError> {
+    super::output::push(reply, b"\0")?;
+    Ok(Outcome::Data)
 }
 
 /// EINVAL if arguments are left.

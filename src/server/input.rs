@@ -78,6 +78,7 @@ impl<P: Platform> Server<P> {
             || (waits && over(domain.quotas.memory, domain.usage.memory))
             || self.store.blobs.arena().available_to(claim) < CHUNKS_PER_ANSWER
             || self.outbox.messages.arena().available_to(claim) == 0;
+        let stalled = self.is_held(id) || stalled;
         if stalled {
             self.list_waiting(id);
         }

@@ -3,11 +3,13 @@
 //! `poll` is the way in; from there a request passes `input` (bytes to message), `operations` (the table
 //! and its checks), a handler, and `output` (events and the reply). See the walk-through in `lib.rs`.
 
+mod accounting;
 mod check;
 mod clients;
 mod control;
 mod domains;
 mod events;
+mod fairness;
 mod input;
 mod lifecycle;
 mod nodes;
@@ -28,8 +30,11 @@ use bitflags::bitflags;
 pub use clients::Client;
 pub use operations::Operation;
 
+use control::LogSwitches;
+use fairness::Holding;
+
 use crate::abi::{DomId, Port, ServerFeatures};
-use crate::config::{Capacities, Settings};
+use crate::config::{Capacities, Quotas, Settings};
 use crate::connection::Connection;
 use crate::domain::{Domain, DomainId, Domains};
 use crate::hash::Key;
@@ -88,6 +93,12 @@ pub struct Server<P: Platform> {
     /// Whose request is being served.
     serving: Option<DomainId>,
     trace: Trace,
+    /// What of it goes to the log too.
+    log: LogSwitches,
+    /// The most that any guest has held at once.
+    peak: Quotas,
+    /// Set when guests are held for others' transactions.
+    holding: Option<Holding>,
 }
 
 impl<P: Platform> Server<P> {
@@ -113,6 +124,9 @@ impl<P: Platform> Server<P> {
             now: Instant(0),
             serving: None,
             trace: Trace::new(capacities.trace),
+            log: LogSwitches::DEFAULT,
+            peak: Quotas::NOTHING,
+            holding: None,
         }
     }
 
@@ -141,6 +155,9 @@ impl<P: Platform> Server<P> {
     }
 
     fn record(&mut self, record: Record) {
+        if self.log.shows(record.kind) {
+            log::info!("{record}");
+        }
         self.trace.push(record);
     }
 }

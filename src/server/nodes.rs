@@ -11,7 +11,7 @@ use crate::domain::DomainId;
 use crate::path::{Path, PathBuf, Special, canonicalize};
 use crate::perms::{Access, Entry, Life, letter, parse};
 use crate::platform::Platform;
-use crate::store::{AclBuf, AclId, NameBuf, NodeId};
+use crate::store::{AclBuf, AclId, NameBuf, NodeId, shown_generation};
 use crate::view::{Place, View};
 use crate::watch::Change;
 use crate::wire::{PAYLOAD_MAX, XsError, number, one_string, strings};
@@ -19,7 +19,7 @@ use crate::wire::{PAYLOAD_MAX, XsError, number, one_string, strings};
 impl<P: Platform> Server<P> {
     /// The request's path, checked and absolute.
     pub(super) fn path<'a>(
-        &self,
+        &mut self,
         request: &Request<'_>,
         input: &'a [u8],
         special: Special,
@@ -27,7 +27,10 @@ impl<P: Platform> Server<P> {
     ) -> Result<Path<'a>, XsError> {
         let View { caller, quotas, .. } = request.view;
         let max = (!caller.privileged && quotas.path_max != 0).then_some(quotas.path_max);
-        canonicalize(input, caller.domid, max, special, buf)
+        let path = canonicalize(input, caller.domid, max, special, buf)?;
+        let largest = &mut self.store.largest;
+        largest.path_max = largest.path_max.max(path.relative_to_home().len() as u32);
+        Ok(path)
     }
 
     pub(super) fn read(
@@ -161,7 +164,7 @@ impl<P: Platform> Server<P> {
         let offset = number(args.required()?);
         let place = self.store.seek(&request.view, path, Access::READ)?;
         let (generation, len) = self.store.list_at(place);
-        write!(reply, "{generation}\0").map_err(|_| XsError::E2BIG)?;
+        write!(reply, "{}\0", shown_generation(generation)).map_err(|_| XsError::E2BIG)?;
         let room = PAYLOAD_MAX - reply.len() - 1;
         match usize::try_from(offset).ok().filter(|offset| *offset < len) {
             None => push(reply, b"\0")?,

@@ -4,6 +4,8 @@
 
 use super::output::Reply;
 use super::{Scratch, Server};
+use crate::abi::DomId;
+use crate::config::Quotas;
 use crate::domain::DomainId;
 use crate::platform::Platform;
 use crate::trace::{Kind, Record};
@@ -101,6 +103,8 @@ impl<P: Platform> Server<P> {
         reply.clear();
         self.outbox.end_request();
         self.serving = Some(from);
+        self.store.writer = self.store.domains.get(from).domid;
+        self.store.largest = Quotas::NOTHING;
         let result = self.dispatch(platform, from, header, payload, reply);
         let error = result.as_ref().err().copied();
         let answer: Result<&[u8], XsError> = match &result {
@@ -113,8 +117,10 @@ impl<P: Platform> Server<P> {
         if let Ok(Outcome::Watching) = result {
             self.send_first_event(from, payload);
         }
+        self.account(from, self.store.largest);
         self.outbox.end_request();
         self.serving = None;
+        self.store.writer = DomId::INVALID;
         let domid = self.store.domains.get(from).domid;
         self.record(Record {
             tx: header.tx_id,

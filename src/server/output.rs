@@ -4,6 +4,7 @@ use heapless::Vec;
 
 use super::Server;
 use crate::abi::{RingError, ServerFeatures};
+use crate::config::Quotas;
 use crate::domain::DomainId;
 use crate::outbox::Kind;
 use crate::platform::Platform;
@@ -60,6 +61,7 @@ impl<P: Platform> Server<P> {
         let by = by.filter(|by| !self.store.domains.is_privileged(*by));
         let queued =
             self.outbox.push(&mut self.store, &mut connection.queue, id, by, claim, (kind, hash, parts));
+        self.account(id, Quotas::NOTHING);
         if self.flush(id).is_err() {
             self.list_ready(id);
         }

@@ -18,7 +18,7 @@ impl<P: Platform> Server<P> {
         self.expire();
         loop {
             self.take_events(platform);
-            if self.ready.is_empty() {
+            if self.ready.is_empty() && !self.release_held() {
                 break;
             }
             for _ in 0..self.ready.len() {
@@ -31,7 +31,8 @@ impl<P: Platform> Server<P> {
             self.notify_idle(platform);
         }
         self.notify_idle(platform);
-        (!self.waiting.is_empty()).then(|| self.now.after_seconds(RETRY))
+        let retry = self.now.after_seconds(RETRY);
+        (!self.waiting.is_empty()).then(|| self.next_release().map_or(retry, |release| release.min(retry)))
     }
 
     fn take_events(&mut self, platform: &mut P) {
@@ -118,6 +119,7 @@ impl<P: Platform> Server<P> {
 
     /// Drops events that waited too long, and gives connections that could not go on another look.
     fn expire(&mut self) {
+        self.holding = None;
         for n in (0..self.waiting.len()).rev() {
             let id = self.waiting.swap_remove(n);
             self.unlist(id, Listed::WAITING);

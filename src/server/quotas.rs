@@ -15,26 +15,63 @@ use crate::wire::{XsError, number, strict_domid, strings};
 #[derive(Clone, Copy, Debug)]
 pub struct QuotaName {
     pub name: &'static str,
+    pub about: &'static str,
     pub get: fn(&Quotas) -> u32,
     pub set: fn(&mut Quotas, u32),
 }
 
 /// All quotas, in the order in which GET_QUOTA names them.
 pub const QUOTAS: [QuotaName; 10] = [
-    QuotaName { name: "nodes", get: |q| q.nodes, set: |q, v| q.nodes = v },
-    QuotaName { name: "watches", get: |q| q.watches, set: |q, v| q.watches = v },
-    QuotaName { name: "outstanding", get: |q| q.outstanding, set: |q, v| q.outstanding = v },
-    QuotaName { name: "memory", get: |q| q.memory, set: |q, v| q.memory = v },
-    QuotaName { name: "soft-memory", get: |q| q.soft_memory, set: |q, v| q.soft_memory = v },
-    QuotaName { name: "transactions", get: |q| q.transactions, set: |q, v| q.transactions = v },
+    QuotaName { name: "nodes", about: "Nodes per domain", get: |q| q.nodes, set: |q, v| q.nodes = v },
+    QuotaName { name: "watches", about: "Watches per domain", get: |q| q.watches, set: |q, v| q.watches = v },
+    QuotaName {
+        name: "outstanding",
+        about: "Outstanding requests per domain",
+        get: |q| q.outstanding,
+        set: |q, v| q.outstanding = v,
+    },
+    QuotaName {
+        name: "memory",
+        about: "Total Xenstore memory per domain",
+        get: |q| q.memory,
+        set: |q, v| q.memory = v,
+    },
+    QuotaName {
+        name: "soft-memory",
+        about: "Total Xenstore memory per domain",
+        get: |q| q.soft_memory,
+        set: |q, v| q.soft_memory = v,
+    },
+    QuotaName {
+        name: "transactions",
+        about: "Active transactions per domain",
+        get: |q| q.transactions,
+        set: |q, v| q.transactions = v,
+    },
     QuotaName {
         name: "transaction-nodes",
+        about: "Max. number of accessed nodes per transaction",
         get: |q| q.transaction_nodes,
         set: |q, v| q.transaction_nodes = v,
     },
-    QuotaName { name: "node-permissions", get: |q| q.node_permissions, set: |q, v| q.node_permissions = v },
-    QuotaName { name: "path-max", get: |q| q.path_max, set: |q, v| q.path_max = v },
-    QuotaName { name: "node-size", get: |q| q.node_size, set: |q, v| q.node_size = v },
+    QuotaName {
+        name: "node-permissions",
+        about: "Max. number of permissions per node",
+        get: |q| q.node_permissions,
+        set: |q, v| q.node_permissions = v,
+    },
+    QuotaName {
+        name: "path-max",
+        about: "Max. length of a node path",
+        get: |q| q.path_max,
+        set: |q, v| q.path_max = v,
+    },
+    QuotaName {
+        name: "node-size",
+        about: "Max. size of a node",
+        get: |q| q.node_size,
+        set: |q, v| q.node_size = v,
+    },
 ];
 
 /// The quota with this name.

@@ -49,6 +49,11 @@ impl<P: Platform> Server<P> {
         };
         let tx = request.view.tx.ok_or(XsError::ENOENT)?;
         let ended = if commit { self.commit(request, tx) } else { Ok(()) };
+        if ended == Err(XsError::EAGAIN)
+            && let Some(spoiler) = self.store.spoiler(tx)
+        {
+            self.hold(spoiler, request.from);
+        }
         self.store.drop_transaction(tx)?;
         ended.map(|()| Outcome::Ok)
     }

@@ -18,7 +18,8 @@ pub use node::{Name, NameBuf, Node, NodeId, Value};
 pub use table::{Chained, Table};
 pub use text::Text;
 
-use crate::config::Capacities;
+use crate::abi::DomId;
+use crate::config::{Capacities, Quotas};
 use crate::domain::Domains;
 use crate::hash::Key;
 use crate::transaction::Transactions;
@@ -35,6 +36,20 @@ pub struct Store {
     pub transactions: Transactions,
     /// Counts every change of a value or of a list of children.
     generation: u64,
+    /// Whose request changes the store now; [`DomId::INVALID`] for the server's own changes.
+    pub writer: DomId,
+    /// The largest that the request at hand has used of what quotas limit per request.
+    pub largest: Quotas,
+}
+
+/// Whose change a generation stands for.
+pub fn writer_of(generation: u64) -> DomId {
+    DomId(generation as u16)
+}
+
+/// A generation as clients see it: without its writer.
+pub fn shown_generation(generation: u64) -> u64 {
+    generation >> u16::BITS
 }
 
 impl Store {
@@ -50,12 +65,16 @@ impl Store {
             watches: Watches::new(capacities),
             transactions: Transactions::new(capacities),
             generation: 0,
+            writer: DomId::INVALID,
+            largest: Quotas::NOTHING,
         }
     }
 
+    /// A number that no change had before. It ends in the writer's domid, so that a transaction that meets
+    /// it can tell whom it lost to.
     pub fn next_generation(&mut self) -> u64 {
         self.generation += 1;
-        self.generation
+        (self.generation << u16::BITS) | u64::from(self.writer.0)
     }
 
     /// Runs `request`; if it fails, nothing of it remains.

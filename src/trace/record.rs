@@ -20,6 +20,8 @@ pub enum Kind {
     Released,
     /// The domain broke the ring protocol; size is the error field's value.
     RingError,
+    /// The domain made another's commit fail and is held; size is how often its hold has doubled.
+    Held,
 }
 
 /// One record. Invariant: 32 bytes, so that a dump is an array.
@@ -72,6 +74,7 @@ impl core::fmt::Display for Record {
             Kind::Introduced => write!(f, "introduced"),
             Kind::Released => write!(f, "released"),
             Kind::RingError => write!(f, "ring error {}", self.size),
+            Kind::Held => write!(f, "held, doubled {} times", self.size),
         }
     }
 }

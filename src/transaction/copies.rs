@@ -105,6 +105,7 @@ impl Store {
         if view.exceeds(view.quotas.transaction_nodes, count + 1) {
             return Err(XsError::ENOSPC);
         }
+        self.largest.transaction_nodes = self.largest.transaction_nodes.max(count as u32 + 1);
         let base = self.lookup_hashed(path, hash);
         let value_len = base.map_or(0, |base| self.node(base).value.len());
         let memory = TxNode::memory(path.as_bytes().len(), value_len);

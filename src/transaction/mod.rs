@@ -7,6 +7,7 @@
 //! xenstore.txt, "Transactions".
 
 mod commit;
+mod conflict;
 mod copies;
 
 use bitflags::bitflags;

@@ -3,6 +3,7 @@
 
 mod client;
 mod fake_xen;
+pub mod log;
 
 pub use client::{Client, Message, request};
 pub use fake_xen::FakeXen;

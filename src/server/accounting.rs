@@ -1,0 +1,44 @@
+//! What domains have held at most, for those who choose quotas, and the warning at the soft memory quota.
+
+use super::Server;
+use crate::abi::DomId;
+use crate::config::Quotas;
+use crate::domain::{DOMIDS, DomainId};
+use crate::platform::Platform;
+
+/// Seconds between two warnings about one domain.
+const WARNINGS_APART: u64 = 10;
+
+impl<P: Platform> Server<P> {
+    /// Takes note of what a domain holds now, and of what a request of it has used.
+    pub(super) fn account(&mut self, id: DomainId, request: Quotas) {
+        let privileged = self.is_privileged(id);
+        let now = self.now;
+        let domain = self.store.domains.update(id);
+        let peak = domain.usage.as_quotas().max(request);
+        domain.peak = domain.peak.max(peak);
+        if privileged {
+            return;
+        }
+        self.peak = self.peak.max(peak);
+        let (held, limit) = (domain.usage.memory, domain.quotas.soft_memory);
+        if limit != 0 && held > limit && domain.next_warning <= now {
+            domain.next_warning = now.after_seconds(WARNINGS_APART);
+            log::warn!("domain {} holds {held} bytes, its soft quota is {limit}", domain.domid);
+        }
+    }
+
+    /// Forgets what was held once and is not any more.
+    pub(super) fn reset_peaks(&mut self) {
+        self.peak = Quotas::NOTHING;
+        for number in 0..DOMIDS {
+            let Some(id) = self.store.domains.find(DomId(number as u16)) else { continue };
+            let privileged = self.is_privileged(id);
+            let domain = self.store.domains.update(id);
+            domain.peak = domain.usage.as_quotas();
+            if !privileged {
+                self.peak = self.peak.max(domain.peak);
+            }
+        }
+    }
+}

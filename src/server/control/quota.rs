@@ -1,0 +1,94 @@
+//! `quota` and `quota-soft`: what domains may hold, do hold, and have held at most.
+
+use core::fmt::Write;
+
+use super::{finish, line, no_more};
+use crate::config::Quotas;
+use crate::platform::Platform;
+use crate::server::Server;
+use crate::server::operations::Outcome;
+use crate::server::output::Reply;
+use crate::server::quotas::{QUOTAS, QuotaName, quota};
+use crate::wire::{Strings, XsError, number};
+
+/// The only soft quota: its name here and in GET_QUOTA.
+const SOFT: (&str, &str) = ("memory", "soft-memory");
+
+fn hard() -> impl Iterator<Item = &'static QuotaName> {
+    QUOTAS.iter().filter(|quota| quota.name != SOFT.1)
+}
+
+impl<P: Platform> Server<P> {
+    pub(super) fn control_quota(
+        &mut self,
+        mut args: Strings<'_>,
+        reply: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        match args.next() {
+            None => {
+                line(reply, format_args!("Quota settings:"))?;
+                for quota in hard() {
+                    setting(reply, quota.name, quota, &self.settings.quotas)?;
+                }
+                finish(reply)
+            }
+            Some(b"set") => {
+                let name = args.required()?;
+                let quota = hard().find(|quota| quota.name.as_bytes() == name).ok_or(XsError::EINVAL)?;
+                self.control_set_quota(quota, args)
+            }
+            Some(b"max") => {
+                match args.next() {
+                    None => {}
+                    Some(b"-r") => self.reset_peaks(),
+                    Some(_) => return Err(XsError::EINVAL),
+                }
+                no_more(args)?;
+                line(reply, format_args!("Max. seen accounting values:"))?;
+                for quota in hard() {
+                    line(reply, format_args!("{:<17}: {:>8}", quota.name, (quota.get)(&self.peak)))?;
+                }
+                finish(reply)
+            }
+            Some(domid) => {
+                no_more(args)?;
+                let domain = self.store.domains.get(self.record_of(domid)?);
+                let (now, peak) = (domain.usage.as_quotas(), domain.peak.max(domain.usage.as_quotas()));
+                line(reply, format_args!("Domain {}:", domain.domid))?;
+                for QuotaName { name, get, .. } in hard() {
+                    line(reply, format_args!("{name:<17}: {:>8} (max {:>8})", get(&now), get(&peak)))?;
+                }
+                finish(reply)
+            }
+        }
+    }
+
+    pub(super) fn control_quota_soft(
+        &mut self,
+        mut args: Strings<'_>,
+        reply: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let soft = quota(SOFT.1.as_bytes()).ok_or(XsError::EINVAL)?;
+        match args.next() {
+            None => {
+                line(reply, format_args!("Quota settings:"))?;
+                setting(reply, SOFT.0, soft, &self.settings.quotas)?;
+                finish(reply)
+            }
+            Some(b"set") if args.required()? == SOFT.0.as_bytes() => self.control_set_quota(soft, args),
+            Some(_) => Err(XsError::EINVAL),
+        }
+    }
+
+    /// Sets the default for domains to come. EINVAL below 1: switching a check off takes SET_QUOTA.
+    fn control_set_quota(&mut self, quota: &QuotaName, mut args: Strings<'_>) -> Result<Outcome, XsError> {
+        let value = u32::try_from(number(args.required()?)).ok().filter(|value| *value > 0);
+        no_more(args)?;
+        (quota.set)(&mut self.settings.quotas, value.ok_or(XsError::EINVAL)?);
+        Ok(Outcome::Ok)
+    }
+}
+
+fn setting(reply: &mut Reply, name: &str, quota: &QuotaName, quotas: &Quotas) -> Result<(), XsError> {
+    writeln!(reply, "{name:<17}: {:>8} {}", (quota.get)(quotas), quota.about).map_err(|_| XsError::E2BIG)
+}
