@@ -11,7 +11,7 @@ use crate::config::Quotas;
 use crate::perms::{Entry, Life};
 use crate::platform::Instant;
 use crate::store::{Arena, Full, Id, Node, Slot};
-use crate::transaction::Transaction;
+use crate::transaction::{Delta, Transaction};
 use crate::watch::Watch;
 
 pub type DomainId = Id<Domain>;
@@ -102,8 +102,8 @@ pub struct Domain {
     pub transactions: Ends<Transaction>,
     /// The identifier given to its latest transaction.
     pub last_tx: u32,
-    /// What the commit being decided would add to `usage.nodes`; 0 at all other times.
-    pub node_delta: i32,
+    /// What the commit being decided would add to `usage`; nothing at all other times.
+    pub delta: Delta,
     /// Of a local client, the next one.
     next_client: Option<DomainId>,
 }
@@ -126,7 +126,7 @@ impl Slot for Domain {
         watches: Ends::EMPTY,
         transactions: Ends::EMPTY,
         last_tx: 0,
-        node_delta: 0,
+        delta: Delta { nodes: 0, memory: 0 },
         next_client: None,
     };
 }

@@ -37,7 +37,7 @@ pub enum Kind {
 
 #[derive(Clone, Copy)]
 pub struct Message {
-    /// Of an event: receiver, path and token; equal events wait once. Else 0.
+    /// Of an event: receiver, path and token, and odd; equal events wait once. Of an answer: any even number.
     hash: u64,
     chain: Option<MessageId>,
     next: Option<MessageId>,
@@ -97,6 +97,8 @@ pub struct Outbox {
     pub causes: Arena<Cause>,
     /// The cause that messages queued now have, once there is one.
     current: Option<CauseId>,
+    /// Spreads answers over the table, where nobody looks for them, so that each is taken off a short chain.
+    last_answer: u64,
 }
 
 impl Outbox {
@@ -105,6 +107,7 @@ impl Outbox {
             messages: Table::new(capacities.messages, 0),
             causes: Arena::new(capacities.messages, 0),
             current: None,
+            last_answer: 0,
         }
     }
 
@@ -143,6 +146,12 @@ impl Outbox {
         }
         let Ok(bytes) = store.blobs.store(parts) else { return false };
         let cause = by.and_then(|by| self.cause(store, by));
+        let hash = if kind == Kind::Reply {
+            self.last_answer = self.last_answer.wrapping_add(2);
+            self.last_answer
+        } else {
+            hash
+        };
         let queued =
             self.messages.insert(Message { hash, chain: None, next: None, bytes, written: 0, kind, cause });
         let Ok(id) = queued else { return false };

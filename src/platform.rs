@@ -78,7 +78,7 @@ pub trait DomainInfo {
 
 /// Time.
 pub trait Clock {
-    /// Monotonic. The server reads it once per poll.
+    /// Monotonic. The server reads it once per poll, and now and then in one that does not end.
     fn now(&mut self) -> Instant;
 }
 

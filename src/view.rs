@@ -21,11 +21,13 @@ pub struct View {
     pub caller: Caller,
     pub quotas: Quotas,
     pub tx: Option<TransactionId>,
+    /// Holds more than its share of the store's memory, so leaves more of it to others.
+    pub greedy: bool,
 }
 
 impl View {
     pub fn claim(&self) -> Claim {
-        if self.caller.privileged { Claim::Privileged } else { Claim::Guest }
+        Claim::to_keep(self.caller.privileged, self.greedy)
     }
 
     /// Whether `amount` is above a quota that binds this client. A quota of 0 binds nobody.
@@ -42,7 +44,7 @@ pub enum Place {
 }
 
 /// Size of a node as the quota `node-size` counts it.
-fn node_size(acl_entries: usize, value: usize, children_bytes: usize) -> usize {
+pub(crate) fn node_size(acl_entries: usize, value: usize, children_bytes: usize) -> usize {
     16 + acl_entries * Entry::SIZE + value + children_bytes
 }
 

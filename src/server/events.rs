@@ -8,7 +8,7 @@ use crate::perms::Access;
 use crate::platform::Platform;
 use crate::store::{AclId, NameBuf};
 use crate::trace::{self, Record};
-use crate::watch::{Change, WatchId};
+use crate::watch::{Change, Watch, WatchId};
 use crate::wire::{Header, MessageType, PAYLOAD_MAX, TxId, strings};
 
 impl<P: Platform> Server<P> {
@@ -34,7 +34,10 @@ impl<P: Platform> Server<P> {
             }
         });
         if matches.len() > 1 {
-            matches.sort_unstable_by_key(|id| self.store.watches.arena.get(*id).sequence);
+            matches.sort_unstable_by_key(|id| {
+                let watch = self.store.watches.arena.get(*id);
+                (watch.domain.index(), watch.sequence)
+            });
         }
         for n in 0..matches.len() {
             self.send_event_of(&matches, n, path, lists);
@@ -56,13 +59,14 @@ impl<P: Platform> Server<P> {
         let mut long = NameBuf::new();
         let token = watch.token.contiguous(&self.store.blobs, &mut long);
         // Two watches of one client on different paths with one token would tell it the same thing twice.
-        let told = matches.get(..n).unwrap_or_default().iter().any(|earlier| {
-            let earlier = self.store.watches.arena.get(*earlier);
-            earlier.domain == watch.domain
-                && earlier.relative == watch.relative
-                && earlier.token.equals(&self.store.blobs, token)
-        });
-        if told && !path.is_special() {
+        let earlier = matches.get(..n).unwrap_or_default().iter().rev();
+        let mut own = earlier
+            .map(|earlier| self.store.watches.arena.get(*earlier))
+            .take_while(|earlier| earlier.domain == watch.domain);
+        let told = |earlier: &Watch| {
+            earlier.relative == watch.relative && earlier.token.equals(&self.store.blobs, token)
+        };
+        if !path.is_special() && own.any(told) {
             return;
         }
         let shown = if watch.relative { path.relative_to_home() } else { path.as_bytes() };

@@ -69,15 +69,20 @@ impl<P: Platform> Server<P> {
             return false;
         }
         let domain = self.store.domains.get(id);
-        let claim = if privileged { Claim::Answer } else { Claim::GuestAnswer };
         let over = |quota: u32, used: u32| !privileged && quota != 0 && used >= quota;
         // Only what waits here is given back by waiting: who holds too much otherwise must be able to ask
         // for its removal, and handlers refuse to add to it.
         let waits = connection.queue.first.is_some();
+        // A guest that leaves n answers unread must leave room for n + 1 more. So however many do that, each
+        // gets less as room gets scarce, and one that reads its answers finds room for the next.
+        let (claim, answers) = match privileged {
+            true => (Claim::Answer, 1),
+            false => (Claim::GuestAnswer, domain.usage.outstanding.saturating_add(1)),
+        };
         let stalled = over(domain.quotas.outstanding, domain.usage.outstanding)
             || (waits && over(domain.quotas.memory, domain.usage.memory))
-            || self.store.blobs.arena().available_to(claim) < CHUNKS_PER_ANSWER
-            || self.outbox.messages.arena().available_to(claim) == 0;
+            || self.store.blobs.arena().available_to(claim) / CHUNKS_PER_ANSWER < answers
+            || self.outbox.messages.arena().available_to(claim) < answers;
         let stalled = self.is_held(id) || stalled;
         if stalled {
             self.list_waiting(id);

@@ -52,6 +52,12 @@ pub const FEATURES: ServerFeatures = ServerFeatures::all();
 /// Local ports beyond the connections' own: console, timer, VIRQ.
 const OTHER_PORTS: usize = 16;
 
+/// Parts of the store's memory of which a guest may hold one before it counts as greedy.
+const SHARES: usize = 64;
+
+/// What a guest may hold in any case: as much as ordinary guests do.
+const SHARE_MIN: u32 = 32 << 10;
+
 bitflags! {
     /// Which of the server's lists a connection is on. Kept apart from the connection, so that one which
     /// goes while it is on a list, and is followed by another in its slot, is on no list twice.
@@ -90,6 +96,8 @@ pub struct Server<P: Platform> {
     /// The server's own domain, if it is a client of itself.
     own: Option<DomId>,
     now: Instant,
+    /// Bytes that a guest may hold before it has to leave more of everything to others.
+    share: u32,
     /// Whose request is being served.
     serving: Option<DomainId>,
     trace: Trace,
@@ -122,6 +130,7 @@ impl<P: Platform> Server<P> {
             matches: Vec::with_capacity(capacities.watches),
             own: None,
             now: Instant(0),
+            share: u32::try_from(memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN),
             serving: None,
             trace: Trace::new(capacities.trace),
             log: LogSwitches::DEFAULT,
@@ -148,6 +157,10 @@ impl<P: Platform> Server<P> {
 
     fn is_privileged(&self, id: DomainId) -> bool {
         self.store.domains.is_privileged(id)
+    }
+
+    fn is_greedy(&self, id: DomainId) -> bool {
+        self.store.domains.get(id).usage.memory > self.share
     }
 
     fn port_owner(&self, port: Port) -> Option<DomainId> {

@@ -149,7 +149,7 @@ impl<P: Platform> Server<P> {
             (Tx::Checked, id) => Some(self.store.transactions.find(from, id).ok_or(XsError::ENOENT)?),
         };
         let quotas = self.store.domains.get(from).quotas;
-        let view = View { domain: from, caller, quotas, tx };
+        let view = View { domain: from, caller, quotas, tx, greedy: self.is_greedy(from) };
         (operation.handler)(self, platform, &Request { header, payload, from, view }, reply)
     }
 }

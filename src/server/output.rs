@@ -32,7 +32,7 @@ impl<P: Platform> Server<P> {
         hash: u64,
         parts: &[&[u8]],
     ) -> bool {
-        let privileged = self.is_privileged(id);
+        let (privileged, greedy) = (self.is_privileged(id), self.is_greedy(id));
         let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
             return false;
         };
@@ -55,8 +55,7 @@ impl<P: Platform> Server<P> {
         }
         let claim = match kind {
             Kind::Reply => Claim::Answer,
-            Kind::Event { .. } if privileged => Claim::Privileged,
-            Kind::Event { .. } => Claim::Guest,
+            Kind::Event { .. } => Claim::to_keep(privileged, greedy),
         };
         let by = by.filter(|by| !self.store.domains.is_privileged(*by));
         let queued =

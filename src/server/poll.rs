@@ -8,6 +8,10 @@ use crate::trace;
 /// Requests of one connection that are served in one turn while others wait.
 const TURN: usize = 8;
 
+/// Rounds over the ready connections after which time is looked at again: input that never ends must not
+/// keep what waits for time from going on.
+const ROUNDS: usize = 64;
+
 /// Seconds after which connections that could not go on are looked at again.
 const RETRY: u64 = 1;
 
@@ -16,7 +20,10 @@ impl<P: Platform> Server<P> {
     pub fn poll(&mut self, platform: &mut P) -> Option<Instant> {
         self.now = platform.now();
         self.expire();
-        loop {
+        for round in 1_usize.. {
+            if round.is_multiple_of(ROUNDS) {
+                self.look_at_the_clock(platform);
+            }
             self.take_events(platform);
             if self.ready.is_empty() && !self.release_held() {
                 break;
@@ -33,6 +40,14 @@ impl<P: Platform> Server<P> {
         self.notify_idle(platform);
         let retry = self.now.after_seconds(RETRY);
         (!self.waiting.is_empty()).then(|| self.next_release().map_or(retry, |release| release.min(retry)))
+    }
+
+    fn look_at_the_clock(&mut self, platform: &mut P) {
+        let now = platform.now();
+        if now >= self.now.after_seconds(RETRY) {
+            self.now = now;
+            self.expire();
+        }
     }
 
     fn take_events(&mut self, platform: &mut P) {

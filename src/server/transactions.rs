@@ -59,7 +59,7 @@ impl<P: Platform> Server<P> {
     }
 
     fn commit(&mut self, request: &Request<'_>, tx: TransactionId) -> Result<(), XsError> {
-        self.store.decide(tx, &request.view.caller)?;
+        self.store.decide(tx, &request.view)?;
         self.store.apply(tx)?;
         let mut buf = PathBuf::new();
         let mut next = self.store.transactions.open.get(tx).touched.first;

@@ -71,6 +71,8 @@ struct Head<T> {
 /// can get are still answered, and whatever they leave unread, the privileged are served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Claim {
+    /// What guests keep that hold more than their share already.
+    GreedyGuest,
     /// What guests keep.
     Guest,
     /// What waits for guests to read it. Only looked at before a request is taken.
@@ -79,6 +81,17 @@ pub enum Claim {
     Privileged,
     /// Answers, and what the privileged send.
     Answer,
+}
+
+impl Claim {
+    /// For what a client keeps.
+    pub fn to_keep(privileged: bool, greedy: bool) -> Claim {
+        match (privileged, greedy) {
+            (true, _) => Claim::Privileged,
+            (false, true) => Claim::GreedyGuest,
+            (false, false) => Claim::Guest,
+        }
+    }
 }
 
 pub struct Arena<T> {
@@ -147,6 +160,7 @@ impl<T: Slot> Arena<T> {
 
     pub fn available_to(&self, claim: Claim) -> u32 {
         let kept = match claim {
+            Claim::GreedyGuest => self.capacity() / 4,
             Claim::Guest => self.capacity() / 16,
             Claim::GuestAnswer => self.capacity() / 64 * 3,
             Claim::Privileged => self.capacity() / 32,

@@ -1,15 +1,23 @@
 //! The end of a transaction: decide, then apply what cannot fail.
 
-use super::{Mark, TransactionId, TxNode};
+use super::{Mark, TransactionId, TxNode, TxNodeId};
+use crate::domain::DomainId;
 use crate::path::{Path, PathBuf};
-use crate::perms::Caller;
-use crate::store::{Blob, CHUNK, Claim, Name, NodeId, Store, Value};
+use crate::store::{Blob, CHUNK, Name, Node, NodeId, Store, Value};
+use crate::view::{View, node_size};
 use crate::wire::XsError;
+
+/// What a commit adds to what one domain holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Delta {
+    pub nodes: i32,
+    pub memory: i32,
+}
 
 impl Store {
     /// Whether the transaction may take effect now: EAGAIN if something it read has changed, ENOMEM if it
-    /// ran out of room or there is none, ENOSPC if a domain would own too many nodes.
-    pub fn decide(&mut self, tx: TransactionId, caller: &Caller) -> Result<(), XsError> {
+    /// ran out of room or there is none, ENOSPC if a node would be too large or a domain would hold too much.
+    pub fn decide(&mut self, tx: TransactionId, view: &View) -> Result<(), XsError> {
         let open = *self.transactions.open.get(tx);
         if open.failed {
             return Err(XsError::ENOMEM);
@@ -19,19 +27,24 @@ impl Store {
         for (_, copy) in self.copies(tx) {
             copy.path.append_cleared(&self.blobs, &mut path)?;
             let base = self.lookup_hashed(Path::from_canonical(&path), copy.path_hash());
-            if self.is_stale(copy, base) {
+            if self.is_stale(copy, base) || self.is_for_the_dead(copy) {
                 return Err(XsError::EAGAIN);
+            }
+            if let Some(base) = base
+                && self.is_too_large(copy, base, view)
+            {
+                return Err(XsError::ENOSPC);
             }
             if copy.mark.contains(Mark::EXISTS | Mark::MADE) {
                 nodes += 1;
                 chunks += Name::memory(Path::from_canonical(&path).name().len()) / Blob::memory(CHUNK);
             }
         }
-        let claim = if caller.privileged { Claim::Privileged } else { Claim::Guest };
+        let claim = view.claim();
         if self.nodes.arena().available_to(claim) < nodes || self.blobs.arena().available_to(claim) < chunks {
             return Err(XsError::ENOMEM);
         }
-        if caller.privileged || nodes == 0 { Ok(()) } else { self.check_owners(tx, caller) }
+        if view.caller.privileged { Ok(()) } else { self.check_owners(tx) }
     }
 
     fn is_stale(&self, copy: &TxNode, base: Option<NodeId>) -> bool {
@@ -43,39 +56,91 @@ impl Store {
             || (copy.mark.contains(Mark::READ_ACL) && self.acl(base) != copy.seen_acl)
     }
 
-    /// ENOSPC if the transaction would give a guest more nodes than its quota.
-    fn check_owners(&mut self, tx: TransactionId, caller: &Caller) -> Result<(), XsError> {
-        let mut next = self.transactions.open.get(tx).touched.first;
+    /// Whether the copy would give a node to a domain that has died meanwhile.
+    fn is_for_the_dead(&self, copy: &TxNode) -> bool {
+        let given = copy.acl.filter(|_| copy.mark.contains(Mark::EXISTS | Mark::WROTE_ACL));
+        given.is_some_and(|acl| self.domains.owner(self.acls.owner(&self.blobs, acl)).is_none())
+    }
+
+    /// Whether an old node would grow too large by the children that this transaction adds to those that
+    /// others have added meanwhile.
+    fn is_too_large(&self, copy: &TxNode, base: NodeId, view: &View) -> bool {
+        let Some(added) = copy.children_bytes.checked_sub(copy.seen_children_bytes) else { return false };
+        if added == 0 || copy.mark.contains(Mark::MADE) || !copy.mark.contains(Mark::EXISTS) {
+            return false;
+        }
+        let node = self.node(base);
+        let value = if copy.mark.contains(Mark::WROTE_VALUE) { copy.value } else { node.value };
+        let entries = copy.acl.map_or(0, |acl| self.acls.count(acl));
+        let size = node_size(entries, value.len(), node.children_bytes.saturating_add(added) as usize);
+        view.exceeds(view.quotas.node_size, size)
+    }
+
+    /// ENOSPC if the transaction would give a guest more nodes or more memory than its quotas.
+    fn check_owners(&mut self, tx: TransactionId) -> Result<(), XsError> {
+        let open = *self.transactions.open.get(tx);
+        let mut path = PathBuf::new();
+        let mut next = open.touched.first;
         while let Some(id) = next {
-            let copy = *self.transactions.nodes.get(id);
-            next = copy.next;
-            let before = copy.seen_acl.filter(|_| copy.mark.contains(Mark::EXISTED));
-            for (acl, step) in [(before, -1), (copy.acl, 1)] {
-                let owner = acl.and_then(|acl| self.domains.owner(self.acls.owner(&self.blobs, acl)));
-                if let Some(owner) = owner {
-                    self.domains.update(owner).node_delta += step;
-                }
+            next = self.transactions.nodes.get(id).next;
+            for (owner, change) in self.changes(id, &mut path)?.into_iter().flatten() {
+                let delta = &mut self.domains.update(owner).delta;
+                delta.nodes += change.nodes;
+                delta.memory = delta.memory.saturating_add(change.memory);
             }
         }
         let mut verdict = Ok(());
-        let mut next = self.transactions.open.get(tx).touched.first;
+        let mut next = open.touched.first;
         while let Some(id) = next {
-            let copy = *self.transactions.nodes.get(id);
-            next = copy.next;
-            for acl in [copy.seen_acl, copy.acl].into_iter().flatten() {
-                let owner = self.domains.owner(self.acls.owner(&self.blobs, acl));
-                let Some(owner) = owner else { continue };
-                let domain = self.domains.update(owner);
-                let delta = core::mem::take(&mut domain.node_delta);
-                let after = domain.usage.nodes.saturating_add_signed(delta);
-                let privileged = caller.privileged || Some(owner) == self.domains.privileged();
-                let quota = self.domains.get(owner).quotas.nodes;
-                if delta > 0 && !privileged && quota != 0 && after > quota {
+            next = self.transactions.nodes.get(id).next;
+            for (owner, _) in self.changes(id, &mut path)?.into_iter().flatten() {
+                let mut delta = core::mem::take(&mut self.domains.update(owner).delta);
+                if owner == open.domain {
+                    delta.memory = delta.memory.saturating_sub_unsigned(open.memory);
+                }
+                let domain = self.domains.get(owner);
+                let above = |quota: u32, used: u32, delta: i32| {
+                    quota != 0 && delta > 0 && used.saturating_add_signed(delta) > quota
+                };
+                if !self.domains.is_privileged(owner)
+                    && (above(domain.quotas.nodes, domain.usage.nodes, delta.nodes)
+                        || above(domain.quotas.memory, domain.usage.memory, delta.memory))
+                {
                     verdict = Err(XsError::ENOSPC);
                 }
             }
         }
         verdict
+    }
+
+    /// What applying a guest's copy changes for the owner of the old node and for that of the new one.
+    fn changes(&self, id: TxNodeId, path: &mut PathBuf) -> Result<[Option<(DomainId, Delta)>; 2], XsError> {
+        let copy = self.transactions.nodes.get(id);
+        if !copy.mark.intersects(Mark::WROTE_VALUE | Mark::WROTE_ACL) {
+            return Ok([None, None]);
+        }
+        copy.path.append_cleared(&self.blobs, path)?;
+        let path = Path::from_canonical(path);
+        let base = self.lookup_hashed(path, copy.path_hash());
+        let (name, made) = (path.name().len(), copy.mark.contains(Mark::MADE));
+        let goes = made || !copy.mark.contains(Mark::EXISTS);
+        let before = base.and_then(|base| {
+            let owner = self.owner_of(base)?;
+            let old = self.node(base).value.len();
+            let (nodes, memory) = if goes {
+                (-1, -(Node::memory(name, old) as i32))
+            } else if copy.mark.contains(Mark::WROTE_VALUE) {
+                (0, Value::memory(copy.value.len()) as i32 - Value::memory(old) as i32)
+            } else {
+                (0, 0)
+            };
+            Some((owner, Delta { nodes, memory }))
+        });
+        let after = copy.acl.filter(|_| made).and_then(|acl| {
+            let owner = self.domains.owner(self.acls.owner(&self.blobs, acl))?;
+            Some((owner, Delta { nodes: 1, memory: Node::memory(name, copy.value.len()) as i32 }))
+        });
+        Ok([before, after])
     }
 
     /// Applies what the transaction did. Only right after `decide` has agreed: then nothing here fails.

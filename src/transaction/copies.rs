@@ -123,6 +123,7 @@ impl Store {
                 copy.seen_list = node.list_generation;
                 copy.list_generation = node.list_generation;
                 copy.children_bytes = node.children_bytes;
+                copy.seen_children_bytes = node.children_bytes;
                 copy.value = node.value.duplicate(&mut store.blobs)?;
                 if let Some(acl) = store.acl(base) {
                     copy.seen_acl = Some(store.acls.retain(acl)?);

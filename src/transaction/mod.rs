@@ -10,6 +10,8 @@ mod commit;
 mod conflict;
 mod copies;
 
+pub use commit::Delta;
+
 use bitflags::bitflags;
 
 use crate::config::Capacities;
@@ -127,6 +129,8 @@ pub struct TxNode {
     /// The copy's list, held once more; `None` while the node is not there.
     pub acl: Option<AclId>,
     pub children_bytes: u32,
+    /// As they were at first touch.
+    pub seen_children_bytes: u32,
     /// As the client sees it: moves with the transaction's own changes of the list too.
     pub list_generation: u64,
     pub value: Value,
@@ -169,6 +173,7 @@ impl Slot for TxNode {
         seen_acl: None,
         acl: None,
         children_bytes: 0,
+        seen_children_bytes: 0,
         list_generation: 0,
         value: Text::EMPTY,
         path: Text::EMPTY,
