@@ -53,9 +53,7 @@ pub fn canonicalize<'a>(
             buf.as_slice()
         }
     };
-    let slashes_fit =
-        absolute == b"/" || (absolute.last() != Some(&b'/') && !absolute.windows(2).any(|two| two == b"//"));
-    if !slashes_fit || !absolute.iter().all(|byte| is_valid(*byte)) {
+    if !is_canonical(absolute) {
         return Err(XsError::EINVAL);
     }
     if path_max.is_some_and(|max| counted_len(absolute) > max as usize) {
@@ -64,8 +62,32 @@ pub fn canonicalize<'a>(
     Ok(Path(absolute))
 }
 
-fn is_valid(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'/' | b'_' | b'@')
+/// What a byte may be in a path.
+const INVALID: u8 = 1;
+const SLASH: u8 = 2;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [INVALID; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'_' | b'@') {
+            classes[byte] = 0;
+        }
+        byte += 1;
+    }
+    classes[b'/' as usize] = SLASH;
+    classes
+};
+
+/// Valid characters only, and no component empty; the root alone may end in a slash.
+fn is_canonical(absolute: &[u8]) -> bool {
+    let (mut before, mut bad) = (0, 0);
+    for byte in absolute {
+        let class = CLASSES[usize::from(*byte)];
+        bad |= (class & INVALID) | (class & before);
+        before = class;
+    }
+    bad == 0 && (before != SLASH || absolute.len() == 1)
 }
 
 /// Writes `/local/domain/<domid>`, the directory that relative paths of that domain start from.
@@ -134,7 +156,16 @@ impl<'a> Path<'a> {
     }
 
     pub fn hash(self, key: &Key) -> u64 {
-        self.prefixes(key).last().map_or(key.root(), |(_, hash)| hash)
+        if self.is_special() {
+            return key.child(key.root(), self.0);
+        }
+        let mut hash = key.root();
+        let mut at = 1;
+        while at < self.0.len() {
+            (hash, at) = key.component(hash, self.0, at);
+            at += 1;
+        }
+        hash
     }
 
     /// Each prefix that is itself a path, from the root (for a special name: only the name) to the whole,
@@ -154,10 +185,10 @@ impl<'a> Path<'a> {
             if core::mem::take(&mut first) {
                 return Some((Path::ROOT, hash));
             }
-            let rest = bytes.get(at + 1..).filter(|rest| !rest.is_empty())?;
-            let len = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
-            hash = key.child(hash, rest.get(..len)?);
-            at += 1 + len;
+            if at + 1 >= bytes.len() {
+                return None;
+            }
+            (hash, at) = key.component(hash, bytes, at + 1);
             Some((Path(bytes.get(..at)?), hash))
         })
     }

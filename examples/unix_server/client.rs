@@ -10,8 +10,6 @@ use xenstore::server;
 
 use crate::platform::Unix;
 
-const BUFFER: usize = 4096;
-
 pub struct Client {
     stream: UnixStream,
     page: Rc<RingPage>,
@@ -39,20 +37,19 @@ impl Client {
 
     /// Moves bytes both ways until neither side takes any more, and tells the server if its ring changed.
     pub fn pump(&mut self, unix: &mut Unix) {
-        let read = self.pump_out();
-        let written = self.pump_in();
+        let read = self.pump_out(unix.buffer());
+        let written = self.pump_in(unix.buffer());
         if read || written {
             unix.kick(self.port);
         }
     }
 
     /// From the ring to the socket. True if the ring has room again.
-    fn pump_out(&mut self) -> bool {
+    fn pump_out(&mut self, buffer: &mut [u8]) -> bool {
         let mut moved = false;
         loop {
             if self.outward.is_empty() {
-                let mut buffer = [0; BUFFER];
-                let count = guest::read(&self.page, &mut buffer);
+                let count = guest::read(&self.page, buffer);
                 if count == 0 {
                     return moved;
                 }
@@ -72,7 +69,7 @@ impl Client {
     }
 
     /// From the socket to the ring. True if the ring has something new.
-    fn pump_in(&mut self) -> bool {
+    fn pump_in(&mut self, buffer: &mut [u8]) -> bool {
         let mut moved = false;
         let mut drained = false;
         loop {
@@ -80,14 +77,13 @@ impl Client {
                 if drained {
                     return moved;
                 }
-                let mut buffer = [0; BUFFER];
-                match self.stream.read(&mut buffer) {
+                match self.stream.read(buffer) {
                     Ok(0) => {
                         self.gone = true;
                         return moved;
                     }
                     Ok(count) => {
-                        drained = count < BUFFER;
+                        drained = count < buffer.len();
                         self.inward.extend_from_slice(&buffer[..count]);
                     }
                     Err(error) if error.kind() == ErrorKind::Interrupted => continue,

@@ -16,6 +16,8 @@ pub struct Unix {
     notified: Vec<Port>,
     /// Dom0's own ring, which nobody uses here.
     dom0: Rc<RingPage>,
+    /// Bytes on their way between a socket and a ring.
+    buffer: Box<[u8]>,
 }
 
 impl Unix {
@@ -26,6 +28,7 @@ impl Unix {
             pending: VecDeque::new(),
             notified: Vec::new(),
             dom0: Rc::new(RingPage::new()),
+            buffer: vec![0; 4096].into_boxed_slice(),
         }
     }
 
@@ -44,6 +47,10 @@ impl Unix {
 
     pub fn close_port(&mut self, port: Port) {
         self.ports.remove(&port.0);
+    }
+
+    pub fn buffer(&mut self) -> &mut [u8] {
+        &mut self.buffer
     }
 
     /// A client moved an index.

@@ -2,6 +2,7 @@
 
 use super::arena::Full;
 use super::blob::{Blob, Blobs};
+use crate::hash::word;
 
 /// Up to `N` bytes in place. Owned: who drops it frees it.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +69,19 @@ impl<const N: usize> Text<N> {
             Text::Inline { len, bytes } => bytes.get(..usize::from(*len)) == Some(other),
             Text::Spilled(blob) => blobs.equals(*blob, other),
         }
+    }
+
+    /// What comes before `/` and these bytes at the end of `path`; `None` if it does not end so.
+    pub fn strip_from<'a>(&self, blobs: &Blobs, path: &'a [u8]) -> Option<&'a [u8]> {
+        let cut = path.len().checked_sub(self.len() + 1)?;
+        let (above, tail) = path.split_at_checked(cut)?;
+        let (slash, name) = tail.split_first()?;
+        let equal = match self {
+            // Most names fit one word, which is zero behind them.
+            Text::Inline { len: 0..8, bytes } => word(bytes, 0) == word(path, cut + 1),
+            _ => self.equals(blobs, name),
+        };
+        (*slash == b'/' && equal).then_some(above)
     }
 
     /// The bytes, piece by piece.

@@ -32,20 +32,17 @@ impl Store {
 
     fn is_at(&self, node: &Node, path: Path<'_>) -> bool {
         let mut node = node;
-        let mut names = path.components_reversed();
-        loop {
-            let Some(parent) = node.parent else {
-                // A special node is named by its path; the root has no name, and no component may be left.
-                return if node.name.is_empty() {
-                    names.next().is_none() && !path.is_special()
-                } else {
-                    path.is_special() && node.name.equals(&self.blobs, path.as_bytes())
-                };
-            };
-            match names.next() {
-                Some(name) if node.name.equals(&self.blobs, name) => node = self.nodes.get(parent),
-                _ => return false,
-            }
+        let mut rest = path.as_bytes();
+        while let Some(parent) = node.parent {
+            let Some(above) = node.name.strip_from(&self.blobs, rest) else { return false };
+            rest = above;
+            node = self.nodes.get(parent);
+        }
+        // A special node is named by its whole path. The root has no name, and nothing may be left above it.
+        if node.name.is_empty() {
+            rest.is_empty() || path.is_root()
+        } else {
+            node.name.equals(&self.blobs, rest)
         }
     }
 
