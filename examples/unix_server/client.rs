@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use mio::net::UnixStream;
 use xenstore::abi::{Port, RingPage};
@@ -31,8 +32,9 @@ impl Client {
         self.handle
     }
 
+    /// It hung up, or broke the protocol so that the server does not hear it any more.
     pub fn is_gone(&self) -> bool {
-        self.gone
+        self.gone || self.page.error.load(Relaxed) != 0
     }
 
     /// Moves bytes both ways until neither side takes any more, and tells the server if its ring changed.

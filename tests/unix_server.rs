@@ -1,0 +1,173 @@
+//! The unix-socket example under many clients, slow, half-hearted and vanishing ones among them.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use xenstore::wire::{Header, MessageType, TxId};
+
+/// The example, on a socket in a folder of its own; stopped when dropped.
+struct UnixServer {
+    child: Child,
+    socket: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl UnixServer {
+    fn start() -> UnixServer {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let socket = folder.path().join("socket");
+        let tests = std::env::current_exe().expect("our own path");
+        let program = tests.ancestors().nth(2).expect("target folder").join("examples/unix_server");
+        // There already when all tests are built; missing or old when only this one is.
+        let built =
+            Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "unix_server"]).status();
+        assert!(built.is_ok_and(|status| status.success()), "the example does not build");
+        let mut child = Command::new(&program)
+            .args(["--memory", "32"])
+            .arg(&socket)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let mut line = [0; 7];
+        child.stdout.as_mut().expect("piped").read_exact(&mut line).expect("it says that it serves");
+        assert_eq!(&line, b"serving");
+        UnixServer { child, socket, _folder: folder }
+    }
+
+    fn connect(&self) -> Client {
+        let stream = UnixStream::connect(&self.socket).expect("connect");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
+        Client { stream }
+    }
+
+    fn check(&self) {
+        let mut client = self.connect();
+        assert_eq!(client.ask(MessageType::Control, b"check\0"), b"OK\0");
+        assert_eq!(client.ask(MessageType::Write, b"/still\0here"), b"OK\0");
+        assert_eq!(client.ask(MessageType::Read, b"/still\0"), b"here");
+    }
+}
+
+impl Drop for UnixServer {
+    fn drop(&mut self) {
+        let stopped = self.child.kill().and_then(|()| self.child.wait());
+        assert!(stopped.is_ok_and(|status| status.code().is_none()), "the server ended by itself");
+    }
+}
+
+struct Client {
+    stream: UnixStream,
+}
+
+fn message(msg_type: MessageType, payload: &[u8]) -> Vec<u8> {
+    let header =
+        Header { msg_type: msg_type as u32, req_id: 1, tx_id: TxId::NONE, len: payload.len() as u32 };
+    [&header.emit(), payload].concat()
+}
+
+impl Client {
+    fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("send");
+    }
+
+    fn receive(&mut self) -> (u32, Vec<u8>) {
+        let mut header = [0; Header::SIZE];
+        self.stream.read_exact(&mut header).expect("an answer");
+        let header = Header::parse(&header);
+        let mut payload = vec![0; header.len as usize];
+        self.stream.read_exact(&mut payload).expect("its payload");
+        (header.msg_type, payload)
+    }
+
+    fn ask(&mut self, msg_type: MessageType, payload: &[u8]) -> Vec<u8> {
+        self.send(&message(msg_type, payload));
+        let (answered, payload) = self.receive();
+        assert_eq!(answered, msg_type as u32, "{}", payload.escape_ascii());
+        payload
+    }
+}
+
+#[test]
+fn hundreds_of_clients_are_served_side_by_side() {
+    let server = UnixServer::start();
+    let mut clients: Vec<Client> = (0..300).map(|_| server.connect()).collect();
+    for (n, client) in clients.iter_mut().enumerate() {
+        client.send(&message(MessageType::Write, format!("/c/{n}\0{n}").as_bytes()));
+        client.send(&message(MessageType::Read, format!("/c/{n}\0").as_bytes()));
+    }
+    for (n, client) in clients.iter_mut().enumerate() {
+        assert_eq!(client.receive().1, b"OK\0");
+        assert_eq!(client.receive().1, n.to_string().into_bytes());
+    }
+    let names = clients[7].ask(MessageType::Directory, b"/c\0");
+    assert_eq!(names.iter().filter(|byte| **byte == 0).count(), 300);
+    server.check();
+}
+
+#[test]
+fn a_slow_reader_delays_only_itself() {
+    let server = UnixServer::start();
+    let mut slow = server.connect();
+    assert_eq!(slow.ask(MessageType::Watch, b"/w\0token\0"), b"OK\0");
+    slow.send(&message(MessageType::Read, b"/tool\0").repeat(400));
+    let mut quick = server.connect();
+    for n in 0..3000 {
+        let path = format!("/w/{}\0value", n % 50);
+        assert_eq!(quick.ask(MessageType::Write, path.as_bytes()), b"OK\0");
+    }
+    let (mut answers, mut events) = (0, 0);
+    while answers < 400 {
+        match slow.receive() {
+            (2, _) => answers += 1,
+            (15, _) => events += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(events > 0);
+    server.check();
+}
+
+#[test]
+fn half_requests_wait_for_their_other_half() {
+    let server = UnixServer::start();
+    let value = vec![b'v'; 3000];
+    let whole = message(MessageType::Write, &[b"/half\0", value.as_slice()].concat());
+    let mut halves: Vec<Client> = (0..100).map(|_| server.connect()).collect();
+    for (n, client) in halves.iter_mut().enumerate() {
+        client.send(&whole[..1 + n * 29]);
+    }
+    server.check();
+    for (n, client) in halves.iter_mut().enumerate() {
+        client.send(&whole[1 + n * 29..]);
+        assert_eq!(client.receive().1, b"OK\0");
+    }
+    assert_eq!(server.connect().ask(MessageType::Read, b"/half\0"), value);
+}
+
+#[test]
+fn clients_that_vanish_leave_nothing() {
+    let server = UnixServer::start();
+    let whole = message(MessageType::Write, b"/v/x\0value");
+    for n in 0..1500 {
+        let mut client = server.connect();
+        client.send(&message(MessageType::Watch, format!("/v\0{n}\0").as_bytes()));
+        client.send(&message(MessageType::TransactionStart, b"\0"));
+        client.send(&whole[..n % whole.len()]);
+    }
+    let mut client = server.connect();
+    assert_eq!(client.ask(MessageType::Write, b"/v/y\0z"), b"OK\0");
+    server.check();
+}
+
+#[test]
+fn what_is_too_long_ends_the_connection() {
+    let server = UnixServer::start();
+    let mut client = server.connect();
+    let header = Header { msg_type: 2, req_id: 0, tx_id: TxId::NONE, len: 4097 };
+    client.send(&header.emit());
+    assert_eq!(client.stream.read(&mut [0; 16]).expect("the end"), 0);
+    server.check();
+}
