@@ -9,7 +9,7 @@
 //! A hold ends after a moment, so that a transaction left open silences nobody: then the held guest has a
 //! turn at least. After a guest's failed commit the moment is short. For the privileged domain it is longer,
 //! and doubles with each commit that fails after the last hold was over, so that a slow toolstack gets
-//! through within a few tries too. XSA-206.
+//! through within a few tries too. So each guest spoils one quick try at most, and n of them n. XSA-206.
 
 use super::Server;
 use crate::abi::DomId;
@@ -81,11 +81,11 @@ impl<P: Platform> Server<P> {
         true
     }
 
-    /// Once transactions have ended, has those looked at for whom they were held. True if there are any.
-    pub(super) fn release_held(&mut self) -> bool {
+    /// Once transactions have ended, has those looked at that were held for them.
+    pub(super) fn release_held(&mut self) {
         let open = self.store.transactions.open.arena().used();
         if self.holding.as_ref().is_none_or(|holding| holding.open <= open) {
-            return false;
+            return;
         }
         self.holding = None;
         for n in 0..self.waiting.len() {
@@ -94,7 +94,6 @@ impl<P: Platform> Server<P> {
                 self.list_ready(id);
             }
         }
-        !self.ready.is_empty()
     }
 
     /// When the first hold ends.

@@ -25,7 +25,8 @@ impl<P: Platform> Server<P> {
                 self.look_at_the_clock(platform);
             }
             self.take_events(platform);
-            if self.ready.is_empty() && !self.release_held() {
+            self.release_held();
+            if self.ready.is_empty() {
                 break;
             }
             for _ in 0..self.ready.len() {
