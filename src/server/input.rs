@@ -45,14 +45,19 @@ impl<P: Platform> Server<P> {
                 false
             }
             Found::Message(header, in_ring, input) => {
-                self.answer(platform, id, header, &mut scratch);
+                let answered = self.answer(platform, id, header, &mut scratch);
                 // Only now, with effect and answer in place, is the request consumed. The connection may
                 // have gone with it.
-                if let Some(connection) = self.connection(id).filter(|connection| !connection.ignored) {
-                    input.consume(&connection.ring, in_ring);
-                    self.list_notify(id);
+                if answered {
+                    self.drop_input(id);
+                    if let Some(connection) = self.connection(id).filter(|connection| !connection.ignored) {
+                        input.consume(&connection.ring, in_ring);
+                        self.list_notify(id);
+                    }
+                } else {
+                    self.list_waiting(id);
                 }
-                true
+                answered
             }
         };
         self.scratch = Some(scratch);
@@ -73,16 +78,11 @@ impl<P: Platform> Server<P> {
         // Only what waits here is given back by waiting: who holds too much otherwise must be able to ask
         // for its removal, and handlers refuse to add to it.
         let waits = connection.queue.first.is_some();
-        // A guest that leaves n answers unread must leave room for n + 1 more. So however many do that, each
-        // gets less as room gets scarce, and one that reads its answers finds room for the next.
-        let (claim, answers) = match privileged {
-            true => (Claim::Answer, 1),
-            false => (Claim::GuestAnswer, domain.usage.outstanding.saturating_add(1)),
-        };
         let stalled = over(domain.quotas.outstanding, domain.usage.outstanding)
             || (waits && over(domain.quotas.memory, domain.usage.memory))
-            || self.store.blobs.arena().available_to(claim) / CHUNKS_PER_ANSWER < answers
-            || self.outbox.messages.arena().available_to(claim) < answers;
+            || (privileged
+                && (self.store.blobs.arena().available_to(Claim::Answer) < CHUNKS_PER_ANSWER
+                    || self.outbox.messages.arena().available_to(Claim::Answer) == 0));
         let stalled = self.is_held(id) || stalled;
         if stalled {
             self.list_waiting(id);
@@ -119,6 +119,10 @@ impl<P: Platform> Server<P> {
         if input.len < missing {
             return self.set_aside(id, input, bytes, scratch);
         }
+        if !self.has_room_for_answer(id, header) {
+            self.list_waiting(id);
+            return Found::Nothing;
+        }
         self.gather(id, header, input, header_missing, scratch);
         Found::Message(header, missing, input)
     }
@@ -133,7 +137,23 @@ impl<P: Platform> Server<P> {
             rest = later;
         }
         input.copy(&connection.ring, skip, rest);
-        self.drop_input(id);
+    }
+
+    /// Whether there is room for the short answer to a guest's request that must not be done twice. Those
+    /// that may be are simply tried again when their answer finds no room.
+    fn has_room_for_answer(&self, id: DomainId, header: Header) -> bool {
+        self.is_privileged(id) || header.is_repeatable() || self.has_room(id, Header::SIZE)
+    }
+
+    /// Whether a guest may have an answer of this length waiting for it. One with n answers unread must leave
+    /// room for n more of them: so however many guests do that, each gets less as room gets scarce. And long
+    /// answers leave room for short ones, for which no guest shall have to wait for another.
+    pub(super) fn has_room(&self, id: DomainId, len: usize) -> bool {
+        let answers = self.store.domains.get(id).usage.outstanding.saturating_add(1);
+        let chunks = len.div_ceil(crate::store::CHUNK) as u32;
+        let kept = if chunks > 1 { CHUNKS_PER_ANSWER } else { 0 };
+        self.store.blobs.arena().available_to(Claim::GuestAnswer) >= chunks.saturating_mul(answers) + kept
+            && self.outbox.messages.arena().available_to(Claim::GuestAnswer) >= answers
     }
 
     /// Takes all that is in the ring, the beginning of a message or more of it. `Found::Nothing` when the

@@ -96,8 +96,14 @@ impl<P: Platform> Operation<P> {
 }
 
 impl<P: Platform> Server<P> {
-    /// Serves one whole request: checks, handler, events, reply.
-    pub(super) fn answer(&mut self, platform: &mut P, from: DomainId, header: Header, scratch: &mut Scratch) {
+    /// Serves one whole request: checks, handler, events, reply. False if it must be served again.
+    pub(super) fn answer(
+        &mut self,
+        platform: &mut P,
+        from: DomainId,
+        header: Header,
+        scratch: &mut Scratch,
+    ) -> bool {
         let Scratch { request, reply } = scratch;
         let payload = request.get(..header.len as usize).unwrap_or_default();
         reply.clear();
@@ -113,7 +119,7 @@ impl<P: Platform> Server<P> {
             Err(error) => Err(*error),
         };
         let size = answer.map_or(0, <[u8]>::len) as u32;
-        self.reply(from, header, answer);
+        let answered = self.reply(from, header, answer);
         if let Ok(Outcome::Watching) = result {
             self.send_first_event(from, payload);
         }
@@ -128,6 +134,7 @@ impl<P: Platform> Server<P> {
             error,
             ..Record::new(Kind::Request, self.now, domid, size)
         });
+        answered
     }
 
     fn dispatch(

@@ -118,8 +118,9 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Answers a request: the only place where replies and errors become bytes.
-    pub(super) fn reply(&mut self, id: DomainId, request: Header, result: Result<&[u8], XsError>) {
+    /// Answers a request: the only place where replies and errors become bytes. False if the request must be
+    /// done again because there is no room for its answer now.
+    pub(super) fn reply(&mut self, id: DomainId, request: Header, result: Result<&[u8], XsError>) -> bool {
         let payload = match result {
             Ok(payload) => payload,
             Err(error) => error.name().as_bytes(),
@@ -128,11 +129,28 @@ impl<P: Platform> Server<P> {
         let msg_type =
             if result.is_err() { crate::wire::MessageType::Error as u32 } else { request.msg_type };
         let header = Header { msg_type, len: (payload.len() + nul.len()) as u32, ..request };
+        let len = Header::SIZE + header.len as usize;
+        if request.is_repeatable()
+            && !self.is_privileged(id)
+            && !self.fits_ring(id, len)
+            && !self.has_room(id, len)
+        {
+            return false;
+        }
         let sent = self.send(id, Some(id), Kind::Reply, 0, &[&header.emit(), payload, nul]);
         debug_assert!(
             sent || self.connection(id).is_none_or(|connection| connection.ignored),
             "room was checked"
         );
+        true
+    }
+
+    /// Whether a message needs no memory of ours. A broken ring takes all: it will be given up.
+    fn fits_ring(&mut self, id: DomainId, len: usize) -> bool {
+        self.connection(id).is_some_and(|connection| {
+            let room = ring::output(&connection.ring).map_or(usize::MAX, |out| out.room as usize);
+            connection.queue.first.is_none() && room >= len
+        })
     }
 
     /// Whether the connection understands a feature.
