@@ -5,16 +5,13 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use mio::net::UnixStream;
-use xenstore::abi::{Port, RingPage};
+use xenstore::abi::{RING_SIZE, RingPage};
 use xenstore::ring::guest;
 use xenstore::server;
-
-use crate::platform::Unix;
 
 pub struct Client {
     stream: UnixStream,
     page: Rc<RingPage>,
-    port: Port,
     handle: server::Client,
     /// Bytes of the socket that the ring had no room for.
     inward: Vec<u8>,
@@ -24,8 +21,8 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(stream: UnixStream, page: Rc<RingPage>, port: Port, handle: server::Client) -> Client {
-        Client { stream, page, port, handle, inward: Vec::new(), outward: Vec::new(), gone: false }
+    pub fn new(stream: UnixStream, page: Rc<RingPage>, handle: server::Client) -> Client {
+        Client { stream, page, handle, inward: Vec::new(), outward: Vec::new(), gone: false }
     }
 
     pub fn handle(&self) -> server::Client {
@@ -37,71 +34,76 @@ impl Client {
         self.gone || self.page.error.load(Relaxed) != 0
     }
 
-    /// Moves bytes both ways until neither side takes any more, and tells the server if its ring changed.
-    pub fn pump(&mut self, unix: &mut Unix) {
-        let read = self.pump_out(unix.buffer());
-        let written = self.pump_in(unix.buffer());
-        if read || written {
-            unix.kick(self.port);
-        }
+    /// The socket is ready: takes what it has and gives what it had no room for. True if the server is to
+    /// look at the ring. `buffer` is for passing bytes on.
+    pub fn socket_ready(&mut self, buffer: &mut [u8]) -> bool {
+        self.pump_out(buffer) | self.pump_in(buffer)
     }
 
-    /// From the ring to the socket. True if the ring has room again.
+    /// The server has moved an index: gives what it wrote, and the rest of what the ring had no room for.
+    pub fn ring_moved(&mut self, buffer: &mut [u8]) -> bool {
+        self.pump_out(buffer) | (!self.inward.is_empty() && self.pump_in(buffer))
+    }
+
+    /// From the ring to the socket, until one is empty or the other full. True if the ring was full: only
+    /// then does the server wait for room.
     fn pump_out(&mut self, buffer: &mut [u8]) -> bool {
-        let mut moved = false;
-        loop {
-            if self.outward.is_empty() {
-                let count = guest::read(&self.page, buffer);
-                if count == 0 {
-                    return moved;
-                }
-                moved = true;
-                self.outward.extend_from_slice(&buffer[..count]);
+        let mut was_full = false;
+        if !self.outward.is_empty() {
+            let bytes = std::mem::take(&mut self.outward);
+            self.outward = self.give(&bytes).to_vec();
+        }
+        while self.outward.is_empty() && !self.gone {
+            was_full |= guest::waiting(&self.page) == RING_SIZE as usize;
+            let count = guest::read(&self.page, buffer);
+            if count == 0 {
+                break;
             }
-            match self.stream.write(&self.outward) {
-                Ok(count) => drop(self.outward.drain(..count)),
+            let rest = self.give(&buffer[..count]);
+            self.outward.extend_from_slice(rest);
+        }
+        was_full
+    }
+
+    /// Writes to the socket and returns what it does not take now.
+    fn give<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.stream.write(rest) {
+                Ok(count) => rest = &rest[count..],
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return moved,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return rest,
                 Err(_) => {
                     self.gone = true;
-                    return moved;
+                    return &[];
                 }
             }
         }
+        rest
     }
 
-    /// From the socket to the ring. True if the ring has something new.
+    /// From the socket to the ring, until one is empty or the other full. True if the ring has more.
     fn pump_in(&mut self, buffer: &mut [u8]) -> bool {
-        let mut moved = false;
-        let mut drained = false;
-        loop {
-            if self.inward.is_empty() {
-                if drained {
-                    return moved;
-                }
-                match self.stream.read(buffer) {
-                    Ok(0) => {
-                        self.gone = true;
-                        return moved;
-                    }
-                    Ok(count) => {
-                        drained = count < buffer.len();
-                        self.inward.extend_from_slice(&buffer[..count]);
-                    }
-                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => return moved,
-                    Err(_) => {
-                        self.gone = true;
-                        return moved;
+        let put = guest::write(&self.page, &self.inward);
+        self.inward.drain(..put);
+        let mut moved = put > 0;
+        while self.inward.is_empty() && !self.gone {
+            match self.stream.read(buffer) {
+                Ok(0) => self.gone = true,
+                Ok(count) => {
+                    let put = guest::write(&self.page, &buffer[..count]);
+                    self.inward.extend_from_slice(&buffer[put..count]);
+                    moved |= put > 0;
+                    // A short read has emptied the socket; what comes later is announced.
+                    if count < buffer.len() {
+                        break;
                     }
                 }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(_) => self.gone = true,
             }
-            let put = guest::write(&self.page, &self.inward);
-            self.inward.drain(..put);
-            if put == 0 {
-                return moved;
-            }
-            moved = true;
         }
+        moved
     }
 }

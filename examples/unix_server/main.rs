@@ -95,24 +95,31 @@ fn run(options: &Options) -> io::Result<()> {
     server.start(&mut unix, DomId(0), Port(1)).map_err(|_| io::Error::other("the store does not start"))?;
     let mut clients: BTreeMap<u32, Client> = BTreeMap::new();
     let mut events = Events::with_capacity(256);
+    let mut gone: Vec<Port> = Vec::new();
+    let mut buffer = [0; 4096];
     println!("serving on {}", options.socket.display());
     loop {
         let deadline = server.poll(&mut unix);
-        // Moving bytes makes work for the server, and its work makes bytes to move.
-        while unix.has_notified() {
-            for port in unix.take_notified() {
-                if let Some(client) = clients.get_mut(&port.0) {
-                    client.pump(&mut unix);
-                }
+        // Moving bytes can make work for the server, and its work makes bytes to move.
+        let mut more = false;
+        while let Some(port) = unix.take_notified() {
+            let Some(client) = clients.get_mut(&port.0) else { continue };
+            if client.ring_moved(&mut buffer) {
+                unix.kick(port);
+                more = true;
             }
-            server.poll(&mut unix);
-        }
-        clients.retain(|_, client| {
             if client.is_gone() {
+                gone.push(port);
+            }
+        }
+        for port in gone.drain(..) {
+            if let Some(client) = clients.remove(&port.0) {
                 server.disconnect(&mut unix, client.handle());
             }
-            !client.is_gone()
-        });
+        }
+        if more {
+            continue;
+        }
         match poll.poll(&mut events, deadline.map(|deadline| unix.until(deadline))) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             polled => polled?,
@@ -120,8 +127,15 @@ fn run(options: &Options) -> io::Result<()> {
         for event in &events {
             if event.token() == LISTENER {
                 accept_all(&listener, &poll, &mut server, &mut unix, &mut clients)?;
-            } else if let Some(client) = clients.get_mut(&(event.token().0 as u32)) {
-                client.pump(&mut unix);
+                continue;
+            }
+            let port = Port(event.token().0 as u32);
+            let Some(client) = clients.get_mut(&port.0) else { continue };
+            if client.socket_ready(&mut buffer) {
+                unix.kick(port);
+            }
+            if client.is_gone() {
+                gone.push(port);
             }
         }
     }
@@ -153,6 +167,6 @@ fn accept_all(
         };
         let interest = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(&mut stream, Token(port.0 as usize), interest)?;
-        clients.insert(port.0, Client::new(stream, page, port, handle));
+        clients.insert(port.0, Client::new(stream, page, handle));
     }
 }

@@ -16,8 +16,6 @@ pub struct Unix {
     notified: Vec<Port>,
     /// Dom0's own ring, which nobody uses here.
     dom0: Rc<RingPage>,
-    /// Bytes on their way between a socket and a ring.
-    buffer: Box<[u8]>,
 }
 
 impl Unix {
@@ -28,7 +26,6 @@ impl Unix {
             pending: VecDeque::new(),
             notified: Vec::new(),
             dom0: Rc::new(RingPage::new()),
-            buffer: vec![0; 4096].into_boxed_slice(),
         }
     }
 
@@ -49,22 +46,14 @@ impl Unix {
         self.ports.remove(&port.0);
     }
 
-    pub fn buffer(&mut self) -> &mut [u8] {
-        &mut self.buffer
-    }
-
     /// A client moved an index.
     pub fn kick(&mut self, port: Port) {
         self.pending.push_back(Event::Ring(port));
     }
 
-    pub fn has_notified(&self) -> bool {
-        !self.notified.is_empty()
-    }
-
-    /// Ports that the server has notified since the last call.
-    pub fn take_notified(&mut self) -> Vec<Port> {
-        std::mem::take(&mut self.notified)
+    /// A port that the server has notified, each time once.
+    pub fn take_notified(&mut self) -> Option<Port> {
+        self.notified.pop()
     }
 
     /// How long it is until then.
