@@ -123,53 +123,62 @@ pub mod guest {
 
 type Buffer = [AtomicU64; RING_SIZE as usize / 8];
 
-fn word(buffer: &Buffer, position: u32) -> &AtomicU64 {
-    &buffer[(position / 8) as usize % buffer.len()]
+fn word(buffer: &Buffer, index: usize) -> &AtomicU64 {
+    &buffer[index % buffer.len()]
 }
 
 /// Copies out of a ring buffer, a word at a time whatever the alignment.
 fn load(buffer: &Buffer, position: u32, out: &mut [u8]) {
     let shift = position % 8 * 8;
-    let mut at = position - position % 8;
-    let mut low = word(buffer, at).load(Relaxed);
-    for piece in out.chunks_mut(8) {
-        at = at.wrapping_add(8);
-        let high = word(buffer, at).load(Relaxed);
-        let bytes = (((u128::from(high) << 64) | u128::from(low)) >> shift) as u64;
-        low = high;
-        let bytes = bytes.to_le_bytes();
-        match <&mut [u8; 8]>::try_from(&mut *piece) {
-            Ok(whole) => *whole = bytes,
-            Err(_) => {
-                for (to, from) in piece.iter_mut().zip(bytes) {
-                    *to = from;
-                }
-            }
+    let mut index = (position / 8) as usize;
+    let mut low = word(buffer, index).load(Relaxed) >> shift;
+    let mut next = || {
+        index += 1;
+        let high = word(buffer, index).load(Relaxed);
+        // In two steps, because a shift by 64 is none.
+        let bytes = low | (high << 1) << (63 - shift);
+        low = high >> shift;
+        bytes.to_le_bytes()
+    };
+    let (words, tail) = out.as_chunks_mut::<8>();
+    for to in words {
+        *to = next();
+    }
+    if !tail.is_empty() {
+        for (to, from) in tail.iter_mut().zip(next()) {
+            *to = from;
         }
     }
 }
 
 /// Copies into a ring buffer. Words at the edges keep the bytes that are not ours.
 fn store(buffer: &Buffer, position: u32, bytes: &[u8]) {
-    let mut at = position;
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let skip = at % 8;
-        let (now, later) = rest.split_at(rest.len().min(8 - skip as usize));
-        let slot = word(buffer, at);
-        match <[u8; 8]>::try_from(now) {
-            Ok(whole) => slot.store(u64::from_le_bytes(whole), Relaxed),
-            Err(_) => {
-                let mut merged = slot.load(Relaxed).to_le_bytes();
-                for (to, from) in merged.iter_mut().skip(skip as usize).zip(now) {
-                    *to = *from;
-                }
-                slot.store(u64::from_le_bytes(merged), Relaxed);
-            }
-        }
-        at = at.wrapping_add(now.len() as u32);
-        rest = later;
+    let skip = position as usize % 8;
+    let mut index = (position / 8) as usize;
+    let (head, rest) = bytes.split_at(bytes.len().min((8 - skip) % 8));
+    if !head.is_empty() {
+        merge(word(buffer, index), skip, head);
     }
+    if skip > 0 {
+        index += 1;
+    }
+    let (words, tail) = rest.as_chunks::<8>();
+    for from in words {
+        word(buffer, index).store(u64::from_le_bytes(*from), Relaxed);
+        index += 1;
+    }
+    if !tail.is_empty() {
+        merge(word(buffer, index), 0, tail);
+    }
+}
+
+/// Replaces some bytes of a word.
+fn merge(word: &AtomicU64, skip: usize, bytes: &[u8]) {
+    let mut merged = word.load(Relaxed).to_le_bytes();
+    for (to, from) in merged.iter_mut().skip(skip).zip(bytes) {
+        *to = *from;
+    }
+    word.store(u64::from_le_bytes(merged), Relaxed);
 }
 
 #[cfg(test)]
