@@ -9,8 +9,9 @@ use super::text::Text;
 use crate::hash::Key;
 use crate::perms::{Access, Caller, Entry};
 
-/// Most entries that one message can carry: a path, and three bytes an entry.
-pub const ENTRIES_MAX: usize = 4096 / 3;
+/// Most entries of one list, the privileged domain's too: about as many as an answer to GET_PERMS holds. Lists
+/// are put together on the stack.
+pub const ENTRIES_MAX: usize = 512;
 
 /// A list under construction: entries as stored.
 pub type AclBuf = heapless::Vec<u8, { ENTRIES_MAX * Entry::SIZE }>;

@@ -190,7 +190,7 @@ fn removal_in_a_transaction_takes_what_was_made_in_it() {
 #[test]
 fn transactions_of_two_guests_and_a_death() {
     let mut random = fastrand::Rng::with_seed(7);
-    for _ in 0..25 {
+    for _ in 0..10 {
         let mut host = scene();
         enter(&mut host, 7);
         host.xen.ticking = 1_000_000_000;

@@ -207,17 +207,47 @@ fn exhaust(host: &mut Host, kind: usize, room: usize) {
 /// Whatever a request does with a tree, the stack it needs does not depend on the depth.
 #[test]
 fn xsa_418_depth_costs_no_stack() {
-    let stack = |levels: usize| move || attack_with_depth(levels);
-    // Frames are larger without optimisation; what counts is that depth makes no difference.
-    let small = 256 << 10;
     for levels in [10, 990] {
-        thread::Builder::new()
-            .stack_size(small)
-            .spawn(stack(levels))
-            .expect("a thread")
-            .join()
-            .expect("the stack suffices");
+        with_little_stack(move || attack_with_depth(levels));
     }
+    with_little_stack(attack_with_length);
+}
+
+/// As much as the image has, though frames are larger here without optimisation.
+fn with_little_stack(attack: impl FnOnce() + Send + 'static) {
+    let thread = thread::Builder::new().stack_size(64 << 10).spawn(attack);
+    thread.expect("a thread").join().expect("the stack suffices");
+}
+
+/// What needs most stack: long lists and paths, and events with long tokens.
+fn attack_with_length() {
+    let mut host = scene_with(Settings::DEFAULT, &Capacities::for_nodes(50_000));
+    let long = format!("/local/domain/5/data/{}", vec!["component"; 200].join("/"));
+    let many: String = (0..512).map(|n| format!("b{}|", if n == 0 { 5 } else { 6 })).collect();
+    host.ask(5, 0, &format!("WATCH data|{}|", "t".repeat(1500)));
+    host.ask(6, 0, &format!("WATCH /local/domain/5/data|{}|", "t".repeat(1500)));
+    host.ok(0, 0, "SET_QUOTA 6|node-size|0|");
+    let tx = host.start(6);
+    for (who, tx, request) in [
+        (0, 0, format!("WRITE {long}|{}", "v".repeat(1900))),
+        (0, 0, format!("SET_PERMS {long}|{many}")),
+        (6, 0, format!("WRITE {long}/by-v/deeper|{}", "v".repeat(1900))),
+        (6, tx, format!("WRITE {long}/in-tx/deeper|{}", "v".repeat(1900))),
+        (6, tx, format!("RM {long}/by-v|")),
+        (6, tx, "TRANSACTION_END T|".to_string()),
+        (0, 0, format!("SET_PERMS @releaseDomain|{many}")),
+    ] {
+        let answer = host.ask(who, tx, &request);
+        assert!(answer.ends_with("OK|"), "{answer}");
+        host.received(5);
+        host.received(6);
+    }
+    let more = format!("SET_PERMS {long}|{many}r7|");
+    assert_eq!(host.ask(0, 0, &more), "ENOSPC");
+    host.kill(6);
+    host.kill(5);
+    host.clients.retain(|domid, _| *domid == 0);
+    over(&mut host);
 }
 
 /// As `Host::expect`, without a check of the whole store after it.
