@@ -1,4 +1,4 @@
-//! Serving allocates nothing: each poll of a session with every message type is measured. architecture.md 4.
+//! Serving allocates nothing: each poll of a session with every message type is measured.
 
 mod support;
 

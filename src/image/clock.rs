@@ -1,4 +1,4 @@
-//! Xen's system time from the processor's time stamp counter (xen-guest-abi.md section 9).
+//! Xen's system time from the processor's time stamp counter (xen.h, `vcpu_time_info`).
 
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 

@@ -1,4 +1,4 @@
-//! What Xen says of domains, by the newest interface that it has (xen-guest-abi.md section 8).
+//! What Xen says of domains, by the newest interface that it has (domctl.h).
 
 use xen_sys::__HYPERVISOR_domctl;
 use xenstore::abi::DomId;

@@ -24,7 +24,7 @@ pub trait PendingPorts {
     fn mask(&mut self, port: Port);
 }
 
-/// The 2-level bitmaps in the shared page: 4096 ports (xen-guest-abi.md section 4.2).
+/// The 2-level bitmaps in the shared page: 4096 ports (xen.h, event_channel.h).
 pub struct TwoLevel {
     shared: &'static SharedInfo,
     /// Whether a pass has begun; then `words` and `bits` are what is left of it.

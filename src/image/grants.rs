@@ -1,4 +1,4 @@
-//! Ring pages of other domains, mapped by grant (xen-guest-abi.md section 5).
+//! Ring pages of other domains, mapped by grant (grant_table.h).
 //!
 //! Each domid has its own guest frame in a hole of the address space, so mapping needs neither memory nor
 //! a search. The frames are dense: Xen pays one table page for every 2 MiB in which something is mapped.

@@ -1,4 +1,4 @@
-//! The one hypercall entry (xen-guest-abi.md section 2.2; numbers from xen-sys).
+//! The one hypercall entry; numbers from xen-sys (arch-x86/xen-x86_64.h).
 //!
 //! The instruction is executed in place, without a hypercall page: arguments in rdi, rsi, rdx, result in
 //! rax. xen-sys's own wrappers are not used: they push below a red zone that they do not declare.

@@ -1,4 +1,4 @@
-//! Waiting for events, and the timer that ends a wait (architecture.md section 8).
+//! Waiting for events, and the timer that ends a wait (vcpu.h).
 
 use xenstore::platform::Instant;
 

@@ -1,4 +1,4 @@
-//! The final page tables (architecture.md section 7).
+//! The final page tables: each page for its purpose only.
 //!
 //! Everything is mapped at its physical address, in 2 MiB pages, but for the first 2 MiB: there lies the
 //! image, whose parts get 4 KiB pages with the rights they need. The RAM below the image appears once more

@@ -1,4 +1,4 @@
-//! From the first Rust instruction to the main loop (xen-guest-abi.md section 13).
+//! From the first Rust instruction to the main loop (arch-x86/hvm/start_info.h).
 
 use alloc::boxed::Box;
 
