@@ -109,7 +109,9 @@ impl Store {
             Place::Node(id) => self.acl(id),
             Place::Copy(id) => {
                 let node = self.transactions.nodes.update(id);
-                node.mark |= Mark::READ_ACL;
+                if !node.mark.contains(Mark::WROTE_ACL) {
+                    node.mark |= Mark::READ_ACL;
+                }
                 node.acl
             }
         }

@@ -115,6 +115,8 @@ fn what_was_not_read_is_none() {
     ] {
         ends(&[inside], &[outside], "OK|");
     }
+    // What is read of a node that was made inside is the transaction's own.
+    ends(&["RM /t/a|", "WRITE /t/a|", "GET_PERMS /t/a|"], &["SET_PERMS /t/a|r0|"], "OK|");
 }
 
 #[test]

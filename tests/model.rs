@@ -1,0 +1,235 @@
+//! Random sessions of dom0 and three guests, each answer and each event compared with a naive model's.
+//!
+//! `PROPTEST_CASES` sets the number of sessions. A session that differs is printed as rows that can be
+//! pasted into a table.
+
+mod support;
+
+#[path = "model/naive.rs"]
+mod naive;
+#[path = "model/session.rs"]
+mod session;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use naive::{Bug, Limits, Message, Model};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use session::{Action, In, Request};
+use support::Host;
+use xenstore::abi::DomId;
+use xenstore::config::{Capacities, Quotas, Settings};
+
+const LIMITS: Limits =
+    Limits { nodes: 6, watches: 3, transactions: 2, transaction_nodes: 14, node_permissions: 3 };
+
+/// Differences, and the rows that led to them.
+struct Difference {
+    rows: String,
+    what: String,
+}
+
+struct Session {
+    host: Host,
+    model: Model,
+    rows: String,
+}
+
+impl Session {
+    fn new() -> Session {
+        let quotas = Quotas {
+            nodes: LIMITS.nodes as u32,
+            watches: LIMITS.watches as u32,
+            transactions: LIMITS.transactions as u32,
+            transaction_nodes: LIMITS.transaction_nodes as u32,
+            node_permissions: LIMITS.node_permissions as u32,
+            ..Quotas::DEFAULT
+        };
+        let host = Host::with(Settings { quotas, ..Settings::DEFAULT }, &Capacities::for_nodes(1000));
+        Session { host, model: Model::new(LIMITS), rows: String::new() }
+    }
+
+    /// Everybody reads; what they got must be what the model says, message for message.
+    fn compare(&mut self, expected: Vec<Message>) -> Result<(), String> {
+        let mut told: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+        for (to, text) in expected {
+            told.entry(to).or_default().push(text);
+        }
+        let domids: Vec<u16> = self.host.clients.keys().copied().collect();
+        for domid in domids {
+            let got = self.host.received(domid);
+            let expected = told.remove(&domid).unwrap_or_default().join("; ");
+            if got != expected {
+                return Err(format!("domain {domid} got      {got}\nthe model says      {expected}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, who: u16, tx: u32, request: &Request) -> Result<(), String> {
+        let expected = self.model.ask(who, tx, request);
+        let shown: Vec<String> = expected
+            .iter()
+            .map(|(to, text)| if *to == who { text.clone() } else { format!("[to {to}: {text}]") })
+            .collect();
+        writeln!(self.rows, "    ({who}, {tx}, \"{request}\", \"{}\"),", shown.join("; ")).expect("room");
+        if let Some(complaint) = self.model.complaint.take() {
+            return Err(complaint);
+        }
+        // Nobody is held for the commits of others that it has spoiled.
+        self.host.xen.pass(20);
+        self.host.send(who, tx, &request.to_string());
+        self.host.poll();
+        // Its ring starts afresh.
+        if let (Request::Introduce(domid), Some((_, answer))) = (request, expected.last())
+            && answer == "OK|"
+        {
+            self.host.client(*domid).forget();
+        }
+        self.compare(expected)
+    }
+
+    fn step(&mut self, action: &Action) -> Result<(), String> {
+        match action {
+            Action::Ask(who, tx, request) => {
+                if !self.model.is_introduced(*who) {
+                    return Ok(());
+                }
+                let open = self.model.open_transactions(*who);
+                let tx = match tx {
+                    In::Open(n) if !open.is_empty() => open[usize::from(*n) % open.len()],
+                    In::Last => open.last().copied().unwrap_or(0),
+                    In::Unknown => 99,
+                    _ if matches!(request, Request::End(_)) => open.last().copied().unwrap_or(0),
+                    _ => 0,
+                };
+                self.ask(*who, tx, request)
+            }
+            Action::Boot(domid) => {
+                if !self.model.is_alive(*domid) {
+                    writeln!(self.rows, "    // host.create({domid});").expect("room");
+                    self.host.create(*domid);
+                    self.model.create(*domid);
+                }
+                self.ask(0, 0, &Request::Introduce(*domid))
+            }
+            Action::Die(domid) => {
+                if !self.model.is_alive(*domid) {
+                    return Ok(());
+                }
+                let expected = self.model.die(*domid);
+                let shown: Vec<_> = expected.iter().map(|(to, text)| format!("to {to}: {text}")).collect();
+                writeln!(self.rows, "    // domain {domid} dies: {}", shown.join("; ")).expect("room");
+                self.host.kill(*domid);
+                self.host.xen.vanish(DomId(*domid));
+                self.host.poll();
+                self.host.clients.remove(domid);
+                self.compare(expected)
+            }
+        }
+    }
+
+    /// The whole store, and what each domain is said to hold.
+    fn compare_all(&mut self) -> Result<(), String> {
+        for (path, value, perms, children) in self.model.dump() {
+            let got = (
+                if path.starts_with('@') {
+                    value.clone()
+                } else {
+                    self.host.ask(0, 0, &format!("READ {path}|"))
+                },
+                self.host.ask(0, 0, &format!("GET_PERMS {path}|")),
+                if path.starts_with('@') {
+                    children.clone()
+                } else {
+                    self.host.ask(0, 0, &format!("DIRECTORY {path}|"))
+                },
+            );
+            if got != (value.clone(), perms.clone(), children.clone()) {
+                return Err(format!("{path} is {got:?}\nthe model says {:?}", (value, perms, children)));
+            }
+        }
+        for domid in 0..4 {
+            let got = self.host.server.usage(DomId(domid));
+            let got =
+                got.map(|usage| (usage.nodes as usize, usage.watches as usize, usage.transactions as usize));
+            let expected = self.model.usage(domid);
+            if got != expected {
+                return Err(format!(
+                    "domain {domid} holds nodes, watches, transactions {got:?}\nthe model says {expected:?}"
+                ));
+            }
+        }
+        let mut findings = String::new();
+        self.host.server.check(&mut |finding| writeln!(findings, "{finding}").expect("room"));
+        if findings.is_empty() { Ok(()) } else { Err(findings) }
+    }
+}
+
+fn run(bug: Bug, actions: &[Action]) -> Result<(), Difference> {
+    let mut session = Session::new();
+    let all = session::opening();
+    for action in &all {
+        session.step(action).unwrap_or_else(|what| panic!("the opening differs:\n{}{what}", session.rows));
+    }
+    session.rows.clear();
+    session.model.bug = bug;
+    for action in actions {
+        session.step(action).map_err(|what| Difference { rows: session.rows.clone(), what })?;
+    }
+    session.compare_all().map_err(|what| Difference { rows: session.rows.clone(), what })
+}
+
+/// Draws sessions until one differs; what it is like once it has been made as short as possible.
+fn find_difference(bug: Bug, config: Config, rng: TestRng) -> Option<String> {
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let result = runner.run(&session::session(), |actions| {
+        run(bug, &actions).map_err(|difference| TestCaseError::fail(difference.what))
+    });
+    match result {
+        Ok(()) => None,
+        Err(TestError::Abort(reason)) => panic!("no sessions: {reason}"),
+        Err(TestError::Fail(reason, actions)) => Some(match run(bug, &actions) {
+            Err(Difference { rows, what }) => format!("after the opening:\n{rows}{what}"),
+            Ok(()) => reason.to_string(),
+        }),
+    }
+}
+
+fn config(cases: u32) -> Config {
+    Config { cases, failure_persistence: None, max_shrink_iters: 4000, ..Config::default() }
+}
+
+fn seeded(seed: u8) -> TestRng {
+    TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32])
+}
+
+#[test]
+fn the_server_does_what_the_model_does() {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    // The same sessions every time, unless a number of them is asked for.
+    let seed = if cases.is_some() { fastrand::u8(..) } else { 1 };
+    let rng = seeded(seed);
+    if let Some(difference) = find_difference(Bug::None, config(cases.unwrap_or(600)), rng) {
+        panic!("{difference}\n\n(seed {seed})");
+    }
+}
+
+#[test]
+fn a_wrong_model_would_be_noticed() {
+    for bug in [
+        Bug::ChildrenAreSorted,
+        Bug::BlindWritesConflict,
+        Bug::ReadsDoNotConflict,
+        Bug::EveryoneHearsEverything,
+        Bug::EventsFollowTheReply,
+        Bug::GuestsInheritTheOwner,
+        Bug::RightsOutliveADomain,
+        Bug::OneNodeTooMany,
+        Bug::CommitFiresInOrderOfPaths,
+    ] {
+        let difference = find_difference(bug, Config { max_shrink_iters: 100, ..config(3000) }, seeded(2));
+        let difference = difference.unwrap_or_else(|| panic!("{bug:?} is not noticed"));
+        println!("{bug:?}, {difference}\n");
+    }
+}
