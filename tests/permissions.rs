@@ -156,7 +156,8 @@ fn a_guest_gives_at_most_five_entries() {
         (5, 0, "SET_PERMS k|n5|x|x|x|x|x|", "ENOSPC"),
         (0, 0, &format!("SET_PERMS /local/domain/5/k|n5|{}", entries(8)), "OK|"),
         (5, 0, "GET_PERMS k|", "n5|r1|r2|r3|r4|r5|r6|r7|"),
-        (0, 0, &format!("SET_PERMS /local/domain/5/k|n5|{}", entries(600)), "OK|"),
+        (0, 0, &format!("SET_PERMS /local/domain/5/k|n5|{}", entries(512)), "OK|"),
+        (0, 0, &format!("SET_PERMS /local/domain/5/k|n5|{}", entries(513)), "ENOSPC"),
     ]);
 }
 
