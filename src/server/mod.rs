@@ -69,6 +69,14 @@ bitflags! {
     }
 }
 
+/// A watch that a change concerns. Its order is that of events: by receiver, then by registration.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Match {
+    domain: DomainId,
+    sequence: u64,
+    id: WatchId,
+}
+
 /// Buffers that one request at a time uses.
 struct Scratch {
     request: [u8; crate::wire::PAYLOAD_MAX],
@@ -92,10 +100,12 @@ pub struct Server<P: Platform> {
     waiting: Vec<DomainId>,
     scratch: Option<Box<Scratch>>,
     /// Watches that the change at hand concerns.
-    matches: Vec<WatchId>,
+    matches: Vec<Match>,
     /// The server's own domain, if it is a client of itself.
     own: Option<DomId>,
     now: Instant,
+    /// When connections that could not go on are looked at again.
+    next_retry: Instant,
     /// Bytes that a guest may hold before it has to leave more of everything to others.
     share: u32,
     /// Whose request is being served.
@@ -130,6 +140,7 @@ impl<P: Platform> Server<P> {
             matches: Vec::with_capacity(capacities.watches),
             own: None,
             now: Instant(0),
+            next_retry: Instant(0),
             share: u32::try_from(memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN),
             serving: None,
             trace: Trace::new(capacities.trace),
@@ -185,7 +196,7 @@ pub fn memory(c: &Capacities) -> usize {
         + Domains::bytes(c.domains, journal)
         + Table::<WatchPath>::bytes(c.watches, journal)
         + Arena::<Watch>::bytes(c.watches, journal)
-        + c.watches * size_of::<WatchId>()
+        + c.watches * size_of::<Match>()
         + Table::<Transaction>::bytes(c.transactions, journal)
         + Table::<TxNode>::bytes(c.tx_nodes, Capacities::TX_JOURNAL)
         + Table::<Message>::bytes(c.messages, 0)

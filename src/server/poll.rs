@@ -18,8 +18,7 @@ const RETRY: u64 = 1;
 impl<P: Platform> Server<P> {
     /// Serves until no work is left. Returns when it wants to be called again even if no event comes.
     pub fn poll(&mut self, platform: &mut P) -> Option<Instant> {
-        self.now = platform.now();
-        self.expire();
+        self.look_at_the_clock(platform);
         for round in 1_usize.. {
             if round.is_multiple_of(ROUNDS) {
                 self.look_at_the_clock(platform);
@@ -39,14 +38,18 @@ impl<P: Platform> Server<P> {
             self.notify_idle(platform);
         }
         self.notify_idle(platform);
-        let retry = self.now.after_seconds(RETRY);
-        (!self.waiting.is_empty()).then(|| self.next_release().map_or(retry, |release| release.min(retry)))
+        (!self.waiting.is_empty()).then(|| self.next_look())
+    }
+
+    /// When connections that wait are looked at: not at each wake-up, whose cost they must not add to.
+    fn next_look(&self) -> Instant {
+        self.next_release().map_or(self.next_retry, |release| release.min(self.next_retry))
     }
 
     fn look_at_the_clock(&mut self, platform: &mut P) {
-        let now = platform.now();
-        if now >= self.now.after_seconds(RETRY) {
-            self.now = now;
+        self.now = platform.now();
+        if self.now >= self.next_look() {
+            self.next_retry = self.now.after_seconds(RETRY);
             self.expire();
         }
     }
@@ -117,27 +120,25 @@ impl<P: Platform> Server<P> {
 
     /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst.
     fn notify_idle(&mut self, platform: &mut P) {
-        let mut kept = 0;
-        for n in 0..self.notify.len() {
-            let id = self.notify[n];
+        let mut notify = core::mem::take(&mut self.notify);
+        notify.retain(|&id| {
             if self.listed.get(id.index()).is_some_and(|listed| listed.contains(Listed::READY)) {
-                self.notify[kept] = id;
-                kept += 1;
-                continue;
+                return true;
             }
             self.unlist(id, Listed::NOTIFY);
             if let Some(port) = self.connection(id).and_then(|connection| connection.port) {
                 platform.notify(port);
             }
-        }
-        self.notify.truncate(kept);
+            false
+        });
+        self.notify = notify;
     }
 
     /// Drops events that waited too long, and gives connections that could not go on another look.
     fn expire(&mut self) {
         self.holding = None;
-        for n in (0..self.waiting.len()).rev() {
-            let id = self.waiting.swap_remove(n);
+        for _ in 0..self.waiting.len() {
+            let Some(id) = self.waiting.pop() else { break };
             self.unlist(id, Listed::WAITING);
             self.expire_events(id);
             self.list_ready(id);

@@ -218,7 +218,8 @@ fn unread_answers_do_not_silence_others() {
     host.ok(0, 0, &format!("WRITE /tool/x|{}", "x".repeat(4000)));
     assert_eq!(host.ask(0, 0, "READ /tool/x|").len(), 4000);
     for domid in guests {
-        assert!(usage(&host, domid).outstanding > 0);
+        host.xen.pass(1);
+        host.poll();
         assert!(!drain(&mut host, domid).is_empty());
         assert_eq!(nodes(&host, domid), 2);
     }
@@ -245,5 +246,30 @@ fn unread_events_do_not_cost_others_theirs() {
     }
     let heard = host.received(6);
     assert_eq!(heard.split("; ").count(), 50, "{heard}");
+    over(&mut host);
+}
+
+/// Connections that wait for room or for readers do not make each wake-up look at them.
+#[test]
+fn who_waits_costs_others_nothing() {
+    let mut host = scene_with(Settings::DEFAULT, &Capacities::for_nodes(3000));
+    for domid in 20..50 {
+        enter(&mut host, domid);
+        host.ok(domid, 0, &format!("WRITE data|{}", "x".repeat(1900)));
+    }
+    for domid in 20..50 {
+        let reads: Vec<u8> = (0..30).flat_map(|n| bytes(MessageType::Read, n, 0, "data|")).collect();
+        stuff(&mut host, domid, &reads);
+    }
+    let looks = |host: &crate::support::Host| host.server.trace().written();
+    let before = looks(&host);
+    for _ in 0..100 {
+        assert_eq!(host.ask(6, 0, "READ data|"), "");
+    }
+    assert_eq!(looks(&host) - before, 100, "each request is all that was done");
+    for domid in 20..50 {
+        host.kill(domid);
+        host.clients.remove(&domid);
+    }
     over(&mut host);
 }

@@ -66,6 +66,9 @@ pub fn over(host: &mut Host) {
         host.received(domid);
     }
     host.check();
+    // What waited may be looked at once more.
+    host.xen.pass(1);
+    host.poll();
     assert_eq!(host.server.poll(&mut host.xen), None, "the server wants to be called again");
     host.expect(&[(0, 0, "WRITE /tool/alive|yes", "OK|"), (0, 0, "READ /tool/alive|", "yes")]);
     if host.server.usage(DomId(6)).is_some() {
