@@ -190,7 +190,7 @@ fn removal_in_a_transaction_takes_what_was_made_in_it() {
 #[test]
 fn transactions_of_two_guests_and_a_death() {
     let mut random = fastrand::Rng::with_seed(7);
-    for _ in 0..10 {
+    for _ in 0..8 {
         let mut host = scene();
         enter(&mut host, 7);
         host.xen.ticking = 1_000_000_000;
@@ -368,7 +368,7 @@ fn requests_in_every_state_of_a_domain() {
 #[test]
 fn event_storms_cost_what_they_send() {
     let mut host = scene_with(Settings::DEFAULT, &Capacities::for_nodes(60_000));
-    let guests: Vec<u16> = (100..180).collect();
+    let guests: Vec<u16> = (100..140).collect();
     for domid in &guests {
         enter(&mut host, *domid);
         for n in 0..128 {
@@ -378,8 +378,8 @@ fn event_storms_cost_what_they_send() {
     host.check();
     let start = std::time::Instant::now();
     host.kill(5);
-    // 10^4 events; comparing each with each would be 5 * 10^7 comparisons of tokens, over a minute here.
-    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    // 5000 events: comparing each with each would be 10^7 comparisons of tokens.
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
     for domid in guests {
         assert_eq!(drain(&mut host, domid).len(), 128);
     }
