@@ -28,8 +28,8 @@ qemu_command() {
     # One guest nanosecond is one instruction: figures repeat whatever else the machine does.
     if ((ICOUNT)); then QEMU+=(-icount "shift=0,sleep=off"); fi
     if ((INTERACTIVE)); then
-        # Ctrl-C and the like belong to the shell inside.
-        QEMU+=(-chardev "stdio,id=job,signal=off" -serial chardev:job)
+        # Ctrl-C and the like belong to the shell inside; Ctrl-A X is QEMU's own way out, should dom0 hang.
+        QEMU+=(-chardev "stdio,id=job,mux=on,signal=off" -serial chardev:job -mon chardev=job)
     else
         QEMU+=(-serial stdio)
     fi
@@ -42,7 +42,9 @@ boot() {
     STATUS=
     qemu_command
     if ((INTERACTIVE)); then
-        "${QEMU[@]}" && STATUS=0
+        ENDED_BY=0
+        "${QEMU[@]}" 2>qemu.log || ENDED_BY=$?
+        if ((ENDED_BY == 0)); then STATUS=0; fi
         return
     fi
     mkfifo channel

@@ -13,6 +13,7 @@ check_request() {
     if ((FETCH_ONLY)); then return 0; fi
     if ((INTERACTIVE)); then
         (($# == 0)) || die "--shell takes no job"
+        [[ -t 0 && -t 1 ]] || die "--shell wants a terminal; give a job instead"
     else
         (($# > 0)) || die "no job given; see --help"
         [[ -f $1 ]] || die "no such job: $1"
@@ -25,13 +26,18 @@ check_request() {
     done
 }
 
+# Rows and columns for the shell's side of the serial line, which cannot ask for them.
+terminal_size() {
+    if ((INTERACTIVE)); then stty size </dev/tty | awk '$1 > 0 { print "rows " $1 " columns " $2 }'; fi
+}
+
 # fill_work JOB...: the boot's files. Archives of one kernel are simply joined; later ones add to earlier.
 fill_work() {
     local overlay=$WORK/overlay item path
-    mkdir -p "$overlay/nested"
+    mkdir -p "$overlay/nested" "$overlay/root"
     cp "$here"/dom0/* "$overlay/nested/"
     mv "$overlay/nested/init" "$overlay/init"
-    printf '%s\n' "XEN=$XEN" "SERVER=$SERVER" "START=$START" "INTERACTIVE=$INTERACTIVE" \
+    printf '%s\n' "XEN=$XEN" "SERVER=$SERVER" "START=$START" "INTERACTIVE=$INTERACTIVE" "TERMINAL='$(terminal_size)'" \
         "STUBDOM_MEMORY=$MEMORY" >"$overlay/nested/settings"
     : >"$overlay/nested/stub-args"
     if ((${#STUB_ARGS[@]})); then printf '%s\n' "${STUB_ARGS[@]}" >"$overlay/nested/stub-args"; fi
@@ -66,6 +72,7 @@ run_nested() {
     trap 'rm -rf "$WORK"' EXIT
     fill_work "$@"
     cd "$WORK"
+    say "booting Xen $XEN, store: $SERVER"
     boot
     if [[ $LOG ]]; then cp console.log "$LOG"; fi
     report

@@ -13,7 +13,7 @@ says_answer() { [ "$(xenstore-read "/local/domain/$1/data/answer")" = "$2" ]; }
 
 # Sets domid. A guest's first words come from its own reading of its own name.
 start_guest() {
-    says "$1: xl create" 'Parsing config from '"$1.cfg" xl create "$1.cfg"
+    contains "$1: xl create" "Parsing config from $1.cfg" "$(xl create "$1.cfg" 2>&1 || echo failed)"
     domid=$(xl domid "$1")
     matches "$1: has a domid" '^[0-9]+$' "$domid"
 }
