@@ -174,6 +174,7 @@ fn nodes<const COUNTED: bool>(host: &mut Measured<COUNTED>) {
         (M::Write, "bad path|".into(), "EINVAL"),
         (M::Control, "check|".into(), "OK|"),
         (M::Control, "print|hello|".into(), "OK|"),
+        (M::Control, "log|+wrl|".into(), "OK|"),
         (M::GetQuota, "nodes|".into(), "1000|"),
         (M::SetQuota, "nodes|1001|".into(), "OK|"),
         (M::Error, "|".into(), "ENOSYS"),

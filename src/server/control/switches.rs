@@ -69,8 +69,8 @@ impl<P: Platform> Server<P> {
             b"on" => self.log.on = true,
             b"off" => self.log.on = false,
             [sign @ (b'+' | b'-'), name @ ..] => {
-                let named =
-                    Switches::all().iter_names().find(|(n, _)| name == n.to_ascii_lowercase().as_bytes());
+                let lower = |n: &'static str| n.bytes().map(|byte| byte.to_ascii_lowercase());
+                let named = Switches::all().iter_names().find(|(n, _)| lower(n).eq(name.iter().copied()));
                 let (_, switch) = named.ok_or(XsError::EINVAL)?;
                 self.log.kinds.set(switch, *sign == b'+');
             }
