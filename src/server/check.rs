@@ -11,7 +11,7 @@ use crate::domain::{DomainId, Usage};
 use crate::outbox::Message;
 use crate::path::PathBuf;
 use crate::platform::Platform;
-use crate::store::{Blob, CHUNK, Node, NodeId, Store};
+use crate::store::{Balance, Blob, CHUNK, Node, NodeId, Store};
 use crate::transaction::Mark;
 
 impl<P: Platform> Server<P> {
@@ -390,23 +390,19 @@ fn mark(sum: u64, number: usize, times: u32) -> u64 {
 /// What is not in use is free: nothing is lost.
 fn check_free_lists<P: Platform>(server: &Server<P>, report: &mut dyn FnMut(Arguments<'_>)) {
     let store = &server.store;
-    macro_rules! arenas {
-        ($($what:literal: $arena:expr,)*) => {
-            [$(($what, $arena.capacity(), $arena.used(), $arena.count_free()),)*]
-        };
-    }
-    for (what, capacity, used, free) in arenas! {
-        "nodes": store.nodes.arena(),
-        "chunks": store.blobs.arena(),
-        "permission lists": store.acls.table().arena(),
-        "domains": store.domains.arena,
-        "watches": store.watches.arena,
-        "watch paths": store.watches.paths.arena(),
-        "transactions": store.transactions.open.arena(),
-        "transaction nodes": store.transactions.nodes.arena(),
-        "messages": server.outbox.messages.arena(),
-        "causes": server.outbox.causes,
-    } {
+    for (what, balance) in [
+        ("nodes", store.nodes.arena().balance()),
+        ("chunks", store.blobs.arena().balance()),
+        ("permission lists", store.acls.table().arena().balance()),
+        ("domains", store.domains.arena.balance()),
+        ("watches", store.watches.arena.balance()),
+        ("watch paths", store.watches.paths.arena().balance()),
+        ("transactions", store.transactions.open.arena().balance()),
+        ("transaction nodes", store.transactions.nodes.arena().balance()),
+        ("messages", server.outbox.messages.arena().balance()),
+        ("causes", server.outbox.causes.balance()),
+    ] {
+        let Balance { capacity, used, free } = balance;
         if used + free != capacity {
             report(format_args!("of {capacity} {what} {used} are in use and {free} free"));
         }

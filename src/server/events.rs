@@ -1,6 +1,8 @@
 //! Watch events: the one place that decides who hears of a change, and in which order.
 
-use super::Server;
+use alloc::collections::BinaryHeap;
+
+use super::{Match, Server};
 use crate::domain::DomainId;
 use crate::outbox::{Kind, Message};
 use crate::path::{Path, PathBuf};
@@ -8,7 +10,7 @@ use crate::perms::Access;
 use crate::platform::Platform;
 use crate::store::{AclId, NameBuf};
 use crate::trace::{self, Record};
-use crate::watch::{Change, Watch, WatchId};
+use crate::watch::{Change, Watch};
 use crate::wire::{Header, MessageType, PAYLOAD_MAX, TxId, strings};
 
 impl<P: Platform> Server<P> {
@@ -28,26 +30,22 @@ impl<P: Platform> Server<P> {
     pub(super) fn fire(&mut self, path: Path<'_>, change: Change, lists: &[Option<AclId>]) {
         let mut matches = core::mem::take(&mut self.matches);
         matches.clear();
-        self.store.matching_watches(path, change, |id, _| {
+        self.store.matching_watches(path, change, |id, watch| {
             if matches.len() < matches.capacity() {
-                matches.push(id);
+                matches.push(Match { domain: watch.domain, sequence: watch.sequence, id });
             }
         });
-        if matches.len() > 1 {
-            matches.sort_unstable_by_key(|id| {
-                let watch = self.store.watches.arena.get(*id);
-                (watch.domain.index(), watch.sequence)
-            });
-        }
+        // In place, as the slices' own sorts are, in an eighth of their code.
+        let matches = BinaryHeap::from(matches).into_sorted_vec();
         for n in 0..matches.len() {
             self.send_event_of(&matches, n, path, lists);
         }
         self.matches = matches;
     }
 
-    fn send_event_of(&mut self, matches: &[WatchId], n: usize, path: Path<'_>, lists: &[Option<AclId>]) {
-        let Some(id) = matches.get(n) else { return };
-        let watch = *self.store.watches.arena.get(*id);
+    fn send_event_of(&mut self, matches: &[Match], n: usize, path: Path<'_>, lists: &[Option<AclId>]) {
+        let Some(Match { id, .. }) = matches.get(n).copied() else { return };
+        let watch = *self.store.watches.arena.get(id);
         let caller = self.caller(watch.domain);
         let permitted = lists
             .iter()
@@ -61,7 +59,7 @@ impl<P: Platform> Server<P> {
         // Two watches of one client on different paths with one token would tell it the same thing twice.
         let earlier = matches.get(..n).unwrap_or_default().iter().rev();
         let mut own = earlier
-            .map(|earlier| self.store.watches.arena.get(*earlier))
+            .map(|earlier| self.store.watches.arena.get(earlier.id))
             .take_while(|earlier| earlier.domain == watch.domain);
         let told = |earlier: &Watch| {
             earlier.relative == watch.relative && earlier.token.equals(&self.store.blobs, token)

@@ -89,7 +89,7 @@ impl<P: Platform> Server<P> {
         }
         self.holding = None;
         for n in 0..self.waiting.len() {
-            let id = self.waiting[n];
+            let Some(id) = self.waiting.get(n).copied() else { break };
             if !self.store.domains.get(id).hold.is_over(self.now) {
                 self.list_ready(id);
             }

@@ -48,6 +48,16 @@ impl<T> PartialEq for Id<T> {
     }
 }
 impl<T> Eq for Id<T> {}
+impl<T> PartialOrd for Id<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<T> Ord for Id<T> {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.raw.cmp(&other.raw)
+    }
+}
 impl<T> core::fmt::Debug for Id<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "#{}", self.raw)
@@ -94,13 +104,45 @@ impl Claim {
     }
 }
 
+/// What the arena keeps of each slot beside it.
+#[derive(Clone, Copy)]
+struct Note<T> {
+    /// Of a free slot, the next one. Invariant: taking a slot leaves its link alone, so restoring `head`
+    /// restores the list.
+    link: Option<Id<T>>,
+    /// The request in which the slot was last saved or taken; equal to `request`, nothing is to be saved.
+    stamp: u32,
+}
+
+/// What belongs to a handle in one of its arena's arrays.
+fn at<T, U>(array: &[U], id: Id<T>) -> &U {
+    let Some(place) = array.get(id.index()) else { dangling() };
+    place
+}
+
+fn at_mut<T, U>(array: &mut [U], id: Id<T>) -> &mut U {
+    let Some(place) = array.get_mut(id.index()) else { dangling() };
+    place
+}
+
+/// Apart from its callers, so that each of them is spared all but a jump.
+#[cold]
+#[inline(never)]
+fn dangling() -> ! {
+    panic!("a handle leads out of its arena")
+}
+
+/// Where an arena's slots are.
+pub struct Balance {
+    pub capacity: u32,
+    pub used: u32,
+    /// On the free list or never used, as counted.
+    pub free: u32,
+}
+
 pub struct Arena<T> {
     slots: Box<[T]>,
-    /// Free-list link of each free slot. Invariant: taking a slot leaves its link alone, so restoring
-    /// `head` restores the list.
-    links: Box<[Option<Id<T>>]>,
-    /// The request in which a slot was last saved or taken; equal to `request`, nothing is to be saved.
-    stamps: Box<[u32]>,
+    notes: Box<[Note<T>]>,
     request: u32,
     head: Head<T>,
     high_water: u32,
@@ -118,8 +160,7 @@ impl<T: Slot> Arena<T> {
         let head = Head { free: None, fresh: 0, used: 0 };
         Arena {
             slots: vec![T::EMPTY; capacity].into_boxed_slice(),
-            links: vec![None; capacity].into_boxed_slice(),
-            stamps: vec![0; capacity].into_boxed_slice(),
+            notes: vec![Note { link: None, stamp: 0 }; capacity].into_boxed_slice(),
             request: 0,
             head,
             high_water: 0,
@@ -133,7 +174,7 @@ impl<T: Slot> Arena<T> {
 
     /// Bytes that `capacity` slots and a journal take.
     pub const fn bytes(capacity: usize, journal: usize) -> usize {
-        capacity * (size_of::<T>() + 8) + journal * (size_of::<(Id<T>, T)>() + 4)
+        capacity * (size_of::<T>() + size_of::<Note<T>>()) + journal * (size_of::<(Id<T>, T)>() + 4)
     }
 
     pub fn capacity(&self) -> u32 {
@@ -175,7 +216,7 @@ impl<T: Slot> Arena<T> {
         }
         let id = match self.head.free {
             Some(id) => {
-                self.head.free = self.links[id.index()];
+                self.head.free = at(&self.notes, id).link;
                 id
             }
             None => {
@@ -189,8 +230,8 @@ impl<T: Slot> Arena<T> {
         };
         self.head.used += 1;
         self.high_water = self.high_water.max(self.head.used);
-        self.slots[id.index()] = value;
-        self.stamps[id.index()] = self.request;
+        *at_mut(&mut self.slots, id) = value;
+        at_mut(&mut self.notes, id).stamp = self.request;
         Ok(id)
     }
 
@@ -202,7 +243,7 @@ impl<T: Slot> Arena<T> {
             }
             self.freed.push(id);
         } else {
-            self.links[id.index()] = self.head.free;
+            at_mut(&mut self.notes, id).link = self.head.free;
             self.head.free = Some(id);
         }
         self.head.used -= 1;
@@ -210,31 +251,35 @@ impl<T: Slot> Arena<T> {
     }
 
     pub fn get(&self, id: Id<T>) -> &T {
-        &self.slots[id.index()]
+        at(&self.slots, id)
     }
 
     /// The slot for changing, its old bytes saved first.
+    #[inline(never)] // Called all over; inlined, it would be 5 KB of the image.
     pub fn modify(&mut self, id: Id<T>) -> Result<&mut T, Full> {
-        let at = id.index();
-        if self.recording && self.stamps[at] != self.request {
-            if self.journal.len() == self.journal.capacity() {
-                return Err(Full);
+        let slot = at_mut(&mut self.slots, id);
+        if self.recording {
+            let note = at_mut(&mut self.notes, id);
+            if note.stamp != self.request {
+                if self.journal.len() == self.journal.capacity() {
+                    return Err(Full);
+                }
+                self.journal.push((id, *slot));
+                note.stamp = self.request;
             }
-            self.journal.push((id, self.slots[at]));
-            self.stamps[at] = self.request;
         }
-        Ok(&mut self.slots[at])
+        Ok(slot)
     }
 
     /// The slot for a change that stands whatever becomes of the request, or that follows a decision.
     pub fn update(&mut self, id: Id<T>) -> &mut T {
         debug_assert!(!self.recording, "a change outside the journal while recording");
-        &mut self.slots[id.index()]
+        at_mut(&mut self.slots, id)
     }
 
     /// The slot for a change to links that `rollback` itself undoes.
     pub fn relink(&mut self, id: Id<T>) -> &mut T {
-        &mut self.slots[id.index()]
+        at_mut(&mut self.slots, id)
     }
 
     pub fn begin(&mut self, claim: Claim) {
@@ -243,10 +288,18 @@ impl<T: Slot> Arena<T> {
         self.recording = true;
         self.request = self.request.wrapping_add(1);
         if self.request == 0 {
-            // Stamps of 2^32 requests ago must not look like this one's.
-            self.stamps.fill(0);
-            self.request = 1;
+            self.forget_stamps();
         }
+    }
+
+    /// Once in 2^32 requests: the stamps of so many requests ago must not look like this one's.
+    #[cold]
+    #[inline(never)]
+    fn forget_stamps(&mut self) {
+        for note in &mut self.notes {
+            note.stamp = 0;
+        }
+        self.request = 1;
     }
 
     /// The first slot taken since `begin`: from the part of the old free list that is gone, else from what
@@ -263,7 +316,7 @@ impl<T: Slot> Arena<T> {
         if id.index() >= self.saved.fresh as usize {
             return self.fresh_taken(id.index() as u32 + 1);
         }
-        match self.links[id.index()] {
+        match at(&self.notes, id).link {
             Some(next) if self.head.free != Some(next) => Some(next),
             _ => self.fresh_taken(self.saved.fresh),
         }
@@ -275,7 +328,7 @@ impl<T: Slot> Arena<T> {
 
     pub fn commit(&mut self) {
         while let Some(id) = self.freed.pop() {
-            self.links[id.index()] = self.head.free;
+            at_mut(&mut self.notes, id).link = self.head.free;
             self.head.free = Some(id);
         }
         self.settle();
@@ -283,7 +336,7 @@ impl<T: Slot> Arena<T> {
 
     pub fn rollback(&mut self) {
         while let Some((id, old)) = self.journal.pop() {
-            self.slots[id.index()] = old;
+            *at_mut(&mut self.slots, id) = old;
         }
         self.head = self.saved;
         self.freed.clear();
@@ -301,8 +354,14 @@ impl<T: Slot> Arena<T> {
         &self.slots
     }
 
-    /// Slots on the free list or never used, counted by walking; for the consistency check.
-    pub fn count_free(&self) -> u32 {
+    /// What there is of the slots, for the consistency check.
+    #[inline(never)]
+    pub fn balance(&self) -> Balance {
+        Balance { capacity: self.capacity(), used: self.used(), free: self.count_free() }
+    }
+
+    /// Slots on the free list or never used, counted by walking.
+    fn count_free(&self) -> u32 {
         let mut count = self.capacity() - self.head.fresh;
         let mut next = self.head.free;
         while let Some(id) = next {
@@ -310,7 +369,7 @@ impl<T: Slot> Arena<T> {
             if count > self.capacity() {
                 return count;
             }
-            next = self.links[id.index()];
+            next = at(&self.notes, id).link;
         }
         count
     }

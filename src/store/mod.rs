@@ -12,7 +12,7 @@ mod text;
 mod tree;
 
 pub use acl::{Acl, AclBuf, AclId, Acls};
-pub use arena::{Arena, Claim, Full, Id, Slot};
+pub use arena::{Arena, Balance, Claim, Full, Id, Slot};
 pub use blob::{Blob, Blobs, CHUNK, Chunk};
 pub use node::{Name, NameBuf, Node, NodeId, Value};
 pub use table::{Chained, Table};

@@ -54,13 +54,17 @@ impl<T: Chained> Table<T> {
         self.arena.update(id)
     }
 
-    fn head_index(&self, hash: u64) -> usize {
-        (hash as usize) & (self.heads.len() - 1)
+    fn head(&self, hash: u64) -> Option<Id<T>> {
+        self.heads[hash as usize & (self.heads.len() - 1)]
+    }
+
+    fn head_mut(&mut self, hash: u64) -> &mut Option<Id<T>> {
+        &mut self.heads[hash as usize & (self.heads.len() - 1)]
     }
 
     /// The slot with this hash that `matches` accepts.
     pub fn find(&self, hash: u64, mut matches: impl FnMut(&T) -> bool) -> Option<Id<T>> {
-        let mut next = self.heads[self.head_index(hash)];
+        let mut next = self.head(hash);
         while let Some(id) = next {
             let slot = self.arena.get(id);
             if slot.hash() == hash && matches(slot) {
@@ -72,10 +76,10 @@ impl<T: Chained> Table<T> {
     }
 
     pub fn insert(&mut self, mut value: T) -> Result<Id<T>, Full> {
-        let head = self.head_index(value.hash());
-        value.set_chain(self.heads[head]);
+        let hash = value.hash();
+        value.set_chain(self.head(hash));
         let id = self.arena.alloc(value)?;
-        self.heads[head] = Some(id);
+        *self.head_mut(hash) = Some(id);
         Ok(id)
     }
 
@@ -88,12 +92,13 @@ impl<T: Chained> Table<T> {
 
     fn unlink(&mut self, id: Id<T>) {
         let slot = self.arena.get(id);
-        let (head, after) = (self.head_index(slot.hash()), slot.chain());
-        if self.heads[head] == Some(id) {
-            self.heads[head] = after;
+        let (hash, after) = (slot.hash(), slot.chain());
+        let head = self.head_mut(hash);
+        if *head == Some(id) {
+            *head = after;
             return;
         }
-        let mut next = self.heads[head];
+        let mut next = *head;
         while let Some(at) = next {
             next = self.arena.get(at).chain();
             if next == Some(id) {
@@ -122,9 +127,16 @@ impl<T: Chained> Table<T> {
 
     /// Every slot reachable by its hash, for the consistency check.
     pub fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
-        self.heads.iter().flat_map(move |head| {
-            core::iter::successors(*head, move |id| self.arena.get(*id).chain())
-                .map(move |id| (id, self.arena.get(id)))
+        let mut heads = self.heads.iter();
+        let mut next = None;
+        core::iter::from_fn(move || {
+            while next.is_none() {
+                next = *heads.next()?;
+            }
+            let id = next?;
+            let slot = self.arena.get(id);
+            next = slot.chain();
+            Some((id, slot))
         })
     }
 }

@@ -7,13 +7,15 @@ use super::Record;
 
 pub struct Trace {
     records: Box<[Record]>,
+    /// Where the next one goes: the oldest's place.
+    next: usize,
     written: u64,
 }
 
 impl Trace {
     /// Room for `capacity` records, at least one.
     pub fn new(capacity: usize) -> Self {
-        Trace { records: vec![Record::EMPTY; capacity.max(1)].into_boxed_slice(), written: 0 }
+        Trace { records: vec![Record::EMPTY; capacity.max(1)].into_boxed_slice(), next: 0, written: 0 }
     }
 
     /// Records written since the start, the overwritten ones included.
@@ -22,16 +24,19 @@ impl Trace {
     }
 
     pub fn push(&mut self, record: Record) {
-        let at = (self.written % self.records.len() as u64) as usize;
-        self.records[at] = Record { sequence: self.written, ..record };
+        if let Some(place) = self.records.get_mut(self.next) {
+            *place = Record { sequence: self.written, ..record };
+        }
+        self.next = if self.next + 1 < self.records.len() { self.next + 1 } else { 0 };
         self.written += 1;
     }
 
     /// The newest `count` records, oldest of them first.
     pub fn last(&self, count: usize) -> impl Iterator<Item = Record> {
-        let held = (self.records.len() as u64).min(self.written).min(count as u64);
-        let len = self.records.len() as u64;
-        (self.written - held..self.written).filter_map(move |n| self.records.get((n % len) as usize).copied())
+        let all = self.records.len();
+        let held = usize::try_from(self.written).unwrap_or(all).min(all).min(count);
+        let (newer, older) = self.records.split_at_checked(self.next).unwrap_or_default();
+        older.iter().chain(newer).skip(all - held).copied()
     }
 }
 

@@ -31,6 +31,7 @@ impl<'a> Strings<'a> {
     }
 
     /// How many strings are left.
+    #[inline(never)] // A vector loop, which is long.
     pub fn remaining(&self) -> usize {
         self.rest.iter().filter(|byte| **byte == 0).count()
     }
