@@ -1,0 +1,108 @@
+//! The command line.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use lexopt::prelude::*;
+
+use crate::peer::Peer;
+use crate::programs::{Daemon, Kind};
+use crate::step::{Quota, Session};
+
+const HELP: &str = "\
+Usage: conformance --root DIR --standin FILE [options]
+
+Carries out the same sessions on our server and on a reference, and compares all answers.
+
+  --root DIR       Debian's Xen packages, unpacked
+  --standin FILE   the stand-in library that daemons are started on
+  --ops N          requests to compare, at least (default 40000)
+  --seed S         seed of the first random session (default 1)
+  --replay FILE    only the sessions in FILE, as a failed run prints them
+  --oxenstored     the reference is oxenstored, whose differences nobody has listed
+  --self-test      compare the reference with itself: nothing may differ
+  --self-test-fault
+                   compare it with one that has another quota: this must be found
+  --verbose        also tell how often each message was answered with what; of a replay, every step
+  --help
+";
+
+pub enum Task {
+    Compare,
+    Replay(PathBuf),
+}
+
+/// What stands in our server's place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ours {
+    Server,
+    Reference,
+    Faulty,
+}
+
+pub struct Arguments {
+    pub task: Task,
+    pub operations: usize,
+    pub seed: u64,
+    pub verbose: bool,
+    pub reference: Daemon,
+    ours: Ours,
+}
+
+impl Arguments {
+    /// None if only help was wanted.
+    pub fn read() -> Result<Option<Arguments>, lexopt::Error> {
+        let (mut root, mut standin) = (None, None);
+        let (mut operations, mut seed) = (40_000, 1);
+        let mut kind = Kind::C;
+        let mut verbose = false;
+        let mut task = Task::Compare;
+        let mut ours = Ours::Server;
+        let mut parser = lexopt::Parser::from_env();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("root") => root = Some(PathBuf::from(parser.value()?)),
+                Long("standin") => standin = Some(PathBuf::from(parser.value()?)),
+                Long("ops") => operations = parser.value()?.parse()?,
+                Long("seed") => seed = parser.value()?.parse()?,
+                Long("replay") => task = Task::Replay(PathBuf::from(parser.value()?)),
+                Long("oxenstored") => kind = Kind::Ocaml,
+                Long("verbose") => verbose = true,
+                Long("self-test") => ours = Ours::Reference,
+                Long("self-test-fault") => ours = Ours::Faulty,
+                Short('h') | Long("help") => {
+                    print!("{HELP}");
+                    return Ok(None);
+                }
+                _ => return Err(argument.unexpected()),
+            }
+        }
+        let root = root.ok_or("--root is missing")?;
+        let standin = standin.ok_or("--standin is missing")?;
+        let reference = Daemon::find(kind, &root, &standin).map_err(|problem| problem.to_string())?;
+        Ok(Some(Arguments { task, operations, seed, verbose, reference, ours }))
+    }
+
+    /// The reference takes our server's place.
+    pub fn tests_itself(&self) -> bool {
+        self.ours != Ours::Server
+    }
+
+    /// Shows every step, rather than look for a shorter session.
+    pub fn traces(&self) -> bool {
+        self.verbose && matches!(self.task, Task::Replay(_))
+    }
+
+    /// Starts our server, or what is to be taken for it.
+    pub fn ours(&self, session: &Session) -> Result<Box<dyn Peer>, Box<dyn Error>> {
+        let quotas = &session.quotas;
+        Ok(match self.ours {
+            Ours::Server => Box::new(crate::ours::Ours::start(quotas, session.lists_changes)?),
+            Ours::Reference => self.reference.start(quotas)?,
+            Ours::Faulty => {
+                let fewer = Quota { name: "node-permissions".to_string(), value: 2 };
+                self.reference.start(&[quotas.as_slice(), &[fewer]].concat())?
+            }
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! Compares our server with another xenstore server, answer by answer.
+//!
+//! Sessions, fixed and random, are carried out on both at once; each difference must be one that
+//! docs/differences.md allows. scripts/conformance builds what this needs and starts it.
+
+mod arguments;
+mod client;
+mod compare;
+#[path = "../../tests/support/fake_xen.rs"]
+#[allow(dead_code)] // the library's tests use more of it
+mod fake_xen;
+mod generate;
+mod lives;
+mod malformed;
+mod message;
+mod ours;
+mod page;
+mod parse;
+mod peer;
+mod programs;
+mod report;
+mod rows;
+mod run;
+mod seen;
+mod shrink;
+mod side;
+mod standin;
+mod step;
+mod store;
+mod transaction;
+
+use std::process::ExitCode;
+
+use crate::arguments::{Arguments, Task};
+use crate::report::Report;
+use crate::run::{Options, Outcome, Run};
+use crate::step::{Session, Step};
+
+/// The fixed sessions, most of them cases of the behavioural reference.
+const CASES: [&str; 10] = [
+    include_str!("cases/wire.txt"),
+    include_str!("cases/ring.txt"),
+    include_str!("cases/nodes.txt"),
+    include_str!("cases/permissions.txt"),
+    include_str!("cases/watches.txt"),
+    include_str!("cases/transactions.txt"),
+    include_str!("cases/domains.txt"),
+    include_str!("cases/quotas.txt"),
+    include_str!("cases/control.txt"),
+    include_str!("cases/newer.txt"),
+];
+
+/// The table of allowed differences, which must have a row for each of ours.
+const TABLE: &str = include_str!("../../docs/differences.md");
+
+/// Steps of a random session.
+const LENGTH: usize = 150;
+
+type Fault = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::read() {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("conformance: {problem}");
+            return ExitCode::from(2);
+        }
+    };
+    match compare(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(problem) => {
+            eprintln!("conformance: {problem}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// True if all went well.
+fn compare(arguments: &Arguments) -> Result<bool, Fault> {
+    report::check_table(TABLE)?;
+    let mut report = Report::default();
+    report.verbose = arguments.verbose;
+    match &arguments.task {
+        Task::Replay(file) => {
+            let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+            for session in parse::sessions(&text)? {
+                carry_out(arguments, &mut report, &session)?;
+            }
+        }
+        Task::Compare => {
+            for text in CASES {
+                for mut session in parse::sessions(text)? {
+                    session.steps.push(Step::Store);
+                    carry_out(arguments, &mut report, &session)?;
+                }
+            }
+            let mut seed = arguments.seed;
+            while report.operations < arguments.operations {
+                carry_out(arguments, &mut report, &generate::session(seed, LENGTH))?;
+                seed = seed.wrapping_add(1);
+            }
+        }
+    }
+    print!("{report}");
+    Ok(report.is_good())
+}
+
+fn carry_out(arguments: &Arguments, report: &mut Report, session: &Session) -> Result<(), Fault> {
+    let outcome = once(arguments, session)?;
+    if let Some(failure) = &outcome.failure
+        && !arguments.traces()
+        && report.is_new(failure)
+    {
+        let kind = failure.kind.clone();
+        let mut small = session.clone();
+        small.steps.truncate(failure.step + 1);
+        // Each attempt with a peer that hangs would take as long as our patience.
+        if !failure.difference.is_slow() {
+            small = shrink::shrink(&small, |attempt| {
+                once(arguments, attempt).is_ok_and(|again| again.failure.is_some_and(|f| f.kind == kind))
+            });
+        }
+        let again = once(arguments, &small)?;
+        report.show(&small, again.failure.as_ref().unwrap_or(failure));
+    }
+    report.add(session, outcome);
+    Ok(())
+}
+
+fn once(arguments: &Arguments, session: &Session) -> Result<Outcome, Fault> {
+    let reference = arguments.reference.start(&session.quotas)?;
+    let ours = arguments.ours(session)?;
+    let options = Options { alike: arguments.tests_itself(), trace: arguments.traces() };
+    Ok(Run::new(reference, ours, options).carry_out(session))
+}

@@ -1,0 +1,47 @@
+//! A server under comparison, as the machine below it sees it.
+
+use std::fmt;
+use std::rc::Rc;
+
+use crate::page::Page;
+use crate::step::Life;
+
+/// How the obituary of a server begins that is still there, but never quiet.
+pub const HANGS: &str = "does not get quiet";
+
+/// A server that answers no more, and what is known of why.
+#[derive(Clone, Debug)]
+pub struct Gone(pub String);
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One running server and the machine it believes to run on. dom0 exists and is introduced from the start.
+pub trait Peer {
+    /// The domain's present page; dom0 and domains that were built have one.
+    fn page(&self, domid: u16) -> Option<Rc<dyn Page>>;
+    /// Changes what the hypervisor says of a domain; [`Life::Built`] gives it a new page.
+    fn set_life(&mut self, domid: u16, life: Life);
+    /// An event on the channel between the domain and the server.
+    fn kick(&mut self, domid: u16);
+    /// VIRQ_DOM_EXC.
+    fn virq(&mut self);
+    fn wait(&mut self, milliseconds: u32);
+    /// Lets the server run until it has nothing left to do.
+    fn settle(&mut self) -> Result<(), Gone>;
+    /// Lets the time pass that the server wants to sleep before it goes on, if it is not asleep for good.
+    fn rest(&mut self) -> bool {
+        false
+    }
+    /// How often the server has notified the domain.
+    fn notices(&self, domid: u16) -> u32;
+    /// The server's clock in milliseconds, for peers that skip sleeps.
+    fn clock(&self) -> u32;
+    /// What the server finds wrong with itself, if it can tell.
+    fn check(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,86 @@
+//! Rows about quotas, failed commits and what our server does not have.
+
+use super::{Facts, strings};
+use crate::compare::Difference;
+use crate::message;
+use crate::seen::Item;
+use crate::step::{Step, Tx};
+
+/// How many bytes a node or a watch is charged with: up to a quarter more than the C daemon says.
+pub fn memory_charged(_: &Facts, step: &Step, difference: &Difference) -> bool {
+    let (Step::Fill(..), Difference::Note { expected, got }) = (step, difference) else { return false };
+    let read = |note: &str| -> Option<(usize, String)> {
+        let (count, error) = note.split_once(" times, then ")?;
+        Some((count.parse().ok()?, error.to_string()))
+    };
+    match (read(expected), read(got)) {
+        (Some((theirs, error)), Some((ours, same))) => {
+            matches!(error.as_str(), "EIO" | "ENOMEM")
+                && error == same
+                && (theirs * 3 / 4..=theirs).contains(&ours)
+        }
+        _ => false,
+    }
+}
+
+/// A transaction's new nodes count at once, rather than at the commit.
+pub fn node_quota_in_transaction(_: &Facts, step: &Step, difference: &Difference) -> bool {
+    match (step, difference) {
+        (Step::Fill(_, _, template), Difference::Note { expected, got }) => {
+            template.starts_with('t') && expected.ends_with("then ENOSPC") && got.ends_with("then no error")
+        }
+        (_, Difference::Reply { who, request, expected, got }) => {
+            *who != 0
+                && request.tx != Tx::None
+                && matches!(request.kind, message::WRITE | message::MKDIR)
+                && expected.error() == Some("ENOSPC")
+                && got.is_success()
+        }
+        _ => false,
+    }
+}
+
+/// What a domain may own after a commit is one less than after other requests.
+pub fn node_quota_at_commit(facts: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { who, request, expected, got } = difference else { return false };
+    facts.few_nodes
+        && *who != 0
+        && request.kind == message::TRANSACTION_END
+        && expected.error() == Some("ENOSPC")
+        && got.is_success()
+}
+
+/// A special node counts as one of the nodes that its owner has.
+pub fn special_node_counted(facts: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { who, expected, got, .. } = difference else { return false };
+    facts.few_nodes
+        && facts.special_given
+        && *who != 0
+        && expected.is_success()
+        && got.error() == Some("ENOSPC")
+}
+
+/// A commit that fails for more than one reason.
+pub fn which_refusal(_: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { request, expected, got, .. } = difference else { return false };
+    let refused = |item: &Item| matches!(item.error(), Some("EAGAIN" | "ENOSPC" | "ENOMEM"));
+    request.kind == message::TRANSACTION_END && refused(expected) && refused(got)
+}
+
+/// A changed quota holds for domains to come.
+pub fn quota_of_new_domains(facts: &Facts, step: &Step, difference: &Difference) -> bool {
+    let (Step::Fill(..), Difference::Note { expected, got }) = (step, difference) else { return false };
+    facts.quota_changed && expected.ends_with("then ENOSPC") && got.ends_with("then no error")
+}
+
+/// Texts for people, and the command that our server does not have.
+pub fn control_commands(_: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { request, expected, got, .. } = difference else { return false };
+    request.kind == message::CONTROL
+        && match strings(request)[0] {
+            b"live-update" => got.error() == Some("EINVAL"),
+            b"help" | b"quota" | b"quota-soft" | b"logfile" => expected.is_success() && got.is_success(),
+            b"log" => expected.error() == Some("EINVAL") && got.is_success(),
+            _ => false,
+        }
+}

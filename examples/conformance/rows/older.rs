@@ -1,0 +1,202 @@
+//! Rows where Xen 4.17 or 4.20 answers otherwise than 4.22, which we follow.
+
+use super::{Facts, is_malformed, reads_again, requests, strings, surplus};
+use crate::compare::Difference;
+use crate::message::{self, GET_PERMS, SET_PERMS, UNWATCH, WATCH};
+use crate::page::Word;
+use crate::seen::Item;
+use crate::step::Step;
+
+pub fn malformed_string(_: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { request, expected, got, .. } = difference else { return false };
+    is_malformed(request) && expected.error().is_some() && got.error() == Some("EINVAL")
+}
+
+pub fn special_get_perms(_: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { request, expected, got, .. } = difference else { return false };
+    request.kind == GET_PERMS
+        && request.payload.starts_with(b"@")
+        && expected.error() == Some("EINVAL")
+        && !matches!(got, Item::Stray(_))
+}
+
+pub fn special_set_perms(facts: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { who, request, expected, got } = difference else { return false };
+    *who != 0
+        && request.kind == SET_PERMS
+        && request.payload.starts_with(b"@")
+        // Rights that a transaction is about to give are given at once.
+        && (expected.error().is_some() || facts.special_in_transaction)
+        && got.error() == Some("EACCES")
+}
+
+/// A guest that was given a special node gives it to another.
+pub fn special_owner(_: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { who, request, expected, got } = difference else { return false };
+    *who != 0
+        && request.kind == SET_PERMS
+        && request.payload.starts_with(b"@")
+        && expected.is_success()
+        && got.error() == Some("EPERM")
+}
+
+pub fn special_set_perms_event(facts: &Facts, step: &Step, difference: &Difference) -> bool {
+    let Difference::Events { expected, got, .. } = difference else { return false };
+    let sets_special = requests(step).iter().any(|request| match request.kind {
+        SET_PERMS => request.payload.starts_with(b"@"),
+        message::TRANSACTION_END => facts.special_in_transaction,
+        _ => false,
+    });
+    sets_special && surplus(expected, got).is_some_and(|extra| extra.into_iter().all(Item::is_special))
+}
+
+pub fn release_visible(_: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Events { who, expected, got } = difference else { return false };
+    *who != 0
+        && surplus(expected, got)
+            .is_some_and(|extra| extra.iter().all(|item| item.path() == Some(b"@releaseDomain")))
+}
+
+/// What everybody may see of `@releaseDomain` makes GET_PERMS of it different, too.
+pub fn release_perms(_: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { request, expected, got, .. } = difference else { return false };
+    let shown = |item: &Item| match item {
+        Item::Reply { error: None, payload, .. } => payload.clone(),
+        _ => Vec::new(),
+    };
+    request.kind == GET_PERMS
+        && request.payload == b"@releaseDomain\0"
+        && shown(got).ends_with(b"\0r32757\0")
+        && (expected.error() == Some("EACCES")
+            || [&shown(expected), b"r32757\0".as_slice()].concat() == shown(got))
+}
+
+/// SET_PERMS of a special node, at once or in a transaction, is told to watches on `/`.
+pub fn special_root_watch(_: &Facts, step: &Step, difference: &Difference) -> bool {
+    let Difference::Events { expected, got, .. } = difference else { return false };
+    let kinds = [SET_PERMS, message::TRANSACTION_END];
+    (requests(step).iter().any(|request| kinds.contains(&request.kind)) || reads_again(step))
+        && surplus(got, expected).is_some_and(|extra| extra.into_iter().all(Item::is_special))
+}
+
+fn valid_path(path: &[u8]) -> bool {
+    let text = path.strip_prefix(b"/").unwrap_or(path);
+    let good = |byte: &u8| byte.is_ascii_alphanumeric() || b"-/_@".contains(byte);
+    path == b"/" || (text.iter().all(good) && text.split(|byte| *byte == b'/').all(|part| !part.is_empty()))
+}
+
+pub fn unwatch_path(_: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { request, expected, got, .. } = difference else { return false };
+    request.kind == UNWATCH
+        && expected.error() == Some("ENOENT")
+        && got.error() == Some("EINVAL")
+        && !valid_path(strings(request)[0])
+}
+
+pub fn watch_special_name(_: &Facts, step: &Step, difference: &Difference) -> bool {
+    let [request] = requests(step) else { return false };
+    let path = strings(request)[0];
+    request.kind == WATCH && path.starts_with(b"@") && !valid_path(path) && refused_by_ours_only(difference)
+}
+
+/// Our server answered EINVAL, or sent no initial event for that reason.
+fn refused_by_ours_only(difference: &Difference) -> bool {
+    match difference {
+        Difference::Reply { expected, got, .. } => {
+            expected.error().is_none() && got.error() == Some("EINVAL")
+        }
+        Difference::Events { got, .. } => got.is_empty(),
+        _ => false,
+    }
+}
+
+/// Requests whose first string is a domid that is not a plain decimal one.
+pub fn domid_syntax(_: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { request, got, .. } = difference else { return false };
+    let number = strings(request)[0];
+    let text = std::str::from_utf8(number).unwrap_or("?");
+    matches!(
+        request.kind,
+        message::INTRODUCE
+            | message::RELEASE
+            | message::GET_DOMAIN_PATH
+            | message::IS_DOMAIN_INTRODUCED
+            | message::RESUME
+            | message::SET_TARGET
+    ) && got.error() == Some("EINVAL")
+        && text.parse::<u16>().is_err()
+}
+
+/// Bytes of a path that count towards the limit.
+fn counted_length(path: &[u8]) -> usize {
+    let home = path.strip_prefix(b"/local/domain/").and_then(|rest| {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        (digits > 0 && rest.get(digits) == Some(&b'/')).then(|| rest.len() - digits - 1)
+    });
+    home.unwrap_or(path.len())
+}
+
+pub fn path_length(_: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { who, request, expected, got } = difference else { return false };
+    let length = counted_length(strings(request)[0]);
+    if *who == 0 {
+        // Nothing limits dom0 but the payload.
+        length > 2048 && expected.error() == Some("EINVAL") && got.error() != Some("EINVAL")
+    } else {
+        length == 2048 && expected.error() != Some("EINVAL") && got.error() == Some("EINVAL")
+    }
+}
+
+pub fn newer_message(_: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { request, expected, .. } = difference else { return false };
+    (message::GET_FEATURE..=message::SET_QUOTA).contains(&request.kind) && expected.error() == Some("ENOSYS")
+}
+
+pub fn watch_depth(_: &Facts, step: &Step, difference: &Difference) -> bool {
+    let [request] = requests(step) else { return false };
+    let three = request.payload.iter().filter(|byte| **byte == 0).count() == 3;
+    request.kind == WATCH
+        && three
+        && match difference {
+            Difference::Reply { expected, got, .. } => {
+                expected.error() == Some("EINVAL") && !matches!(got, Item::Stray(_))
+            }
+            Difference::Events { expected, got, .. } => expected.is_empty() && got.len() == 1,
+            _ => false,
+        }
+}
+
+pub fn server_features(_: &Facts, step: &Step, difference: &Difference) -> bool {
+    matches!((step, difference), (Step::Peek(_, Word::Features), Difference::Note { .. }))
+}
+
+pub fn any_domain(facts: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { who, expected, got, .. } = difference else { return false };
+    facts.any_domain
+        && *who != 0
+        && matches!(expected.error(), Some("EACCES" | "ENOENT"))
+        && got.error() != Some("EACCES")
+}
+
+pub fn watch_quota_error(_: &Facts, step: &Step, difference: &Difference) -> bool {
+    match (step, difference) {
+        (Step::Fill(_, _, template), Difference::Note { expected, got }) => {
+            template.starts_with("WATCH ") && expected.replace("E2BIG", "ENOSPC") == *got
+        }
+        (_, Difference::Reply { request, expected, got, .. }) => {
+            request.kind == WATCH && expected.error() == Some("E2BIG") && got.error() == Some("ENOSPC")
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_below_a_home_counts_from_there() {
+        assert_eq!(counted_length(b"/local/domain/12/abc"), 3);
+        assert_eq!(counted_length(b"/local/domain/abc"), 17);
+    }
+}

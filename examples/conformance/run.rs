@@ -1,0 +1,398 @@
+//! Carries out one session on two peers, step by step, and judges what differs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use crate::compare::{Difference, compare, stated};
+use crate::message::{self, INTRODUCE, RELEASE, RESET_WATCHES, TRANSACTION_START};
+use crate::peer::{Gone, Peer};
+use crate::rows::{
+    self, After, CRASH, DOMAINS_IN_TRANSACTION, DOOMED_VIEW, FAILED_IN_TRANSACTION, Facts, OWNER_GONE,
+    RETRIED_COMMIT, SPECIAL_IN_TRANSACTION,
+};
+use crate::seen::{Item, Seen};
+use crate::side::Side;
+use crate::step::{Life, Request, Session, Step, Tx};
+use crate::transaction::{Ledger, Open, end_of};
+
+/// A slot that sessions do not use.
+const RETRY_SLOT: u8 = 255;
+
+/// A difference that no row allows.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub step: usize,
+    pub kind: String,
+    pub difference: Difference,
+}
+
+/// What came of a session.
+#[derive(Default, Debug)]
+pub struct Outcome {
+    /// Requests sent to each peer.
+    pub operations: usize,
+    /// Our answers, by message and gist.
+    pub answers: BTreeMap<(u32, String), usize>,
+    /// How often each row applied.
+    pub allowed: BTreeMap<&'static str, usize>,
+    pub failure: Option<Failure>,
+    /// The step at which the reference ended, and how.
+    pub crash: Option<(usize, String)>,
+}
+
+pub struct Run {
+    options: Options,
+    reference: Side,
+    ours: Side,
+    ledger: Ledger,
+    facts: Facts,
+    /// Clients that do not read now.
+    silent: BTreeSet<u16>,
+    outcome: Outcome,
+}
+
+/// How a session is carried out.
+#[derive(Clone, Copy, Default)]
+pub struct Options {
+    /// Both peers are the reference, to test this driver.
+    pub alike: bool,
+    /// Prints each step with what was seen.
+    pub trace: bool,
+}
+
+/// The session goes on or is over.
+type Flow = std::ops::ControlFlow<()>;
+
+impl Run {
+    pub fn new(reference: Box<dyn Peer>, ours: Box<dyn Peer>, options: Options) -> Run {
+        Run {
+            options,
+            reference: Side::new(reference),
+            ours: Side::new(ours),
+            ledger: Ledger::default(),
+            facts: Facts::default(),
+            silent: BTreeSet::new(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    pub fn carry_out(mut self, session: &Session) -> Outcome {
+        self.facts.few_nodes = session.quotas.iter().any(|quota| quota.name == "nodes");
+        for (index, step) in session.steps.iter().enumerate() {
+            if self.step(index, step).is_break() {
+                break;
+            }
+        }
+        self.outcome
+    }
+
+    fn step(&mut self, index: usize, step: &Step) -> Flow {
+        self.outcome.operations += match step {
+            Step::Requests(_, requests) => requests.len(),
+            _ => 1,
+        };
+        self.before(step);
+        // Ours first: nothing the reference does can then have an influence on it.
+        let got = self.ours.perform(step);
+        let expected = self.reference.perform(step);
+        let (mut expected, got) = match (expected, got) {
+            (Ok(expected), Ok(got)) => (expected, got),
+            // Two of the same kind may well end together.
+            (Err(gone), Err(_)) if self.options.alike => return self.reference_ended(index, step, gone),
+            (_, Err(gone)) => return self.fail(index, Difference::Gone { ours: true, how: gone.0 }),
+            (Err(gone), Ok(_)) => return self.reference_ended(index, step, gone),
+        };
+        self.share_time();
+        if self.options.trace {
+            println!("{step}\n    expected {expected}\n    got      {got}");
+        }
+        if let Some((who, request)) = end_of(step) {
+            match self.end(index, who, request, &mut expected, &got) {
+                Flow::Continue(()) => {}
+                over => return over,
+            }
+        }
+        if let (Step::Store, Some(finding)) = (step, self.ours.peer.check().into_iter().next()) {
+            return self.fail(index, Difference::Unsound { finding });
+        }
+        let mut found = compare(&expected, &got);
+        if !self.options.alike {
+            found.extend(stated(&got));
+        }
+        // Where answers differ, events do, too.
+        found.sort_by_key(|difference| !matches!(difference, Difference::Reply { .. }));
+        self.note(&got);
+        for difference in found {
+            match self.judge(index, step, difference) {
+                Flow::Continue(()) => {}
+                over => return over,
+            }
+        }
+        self.after(index, step, &got)
+    }
+
+    /// The reference skips sleeps; for our server, too, that time has passed.
+    fn share_time(&mut self) {
+        let behind = self.reference.peer.clock().saturating_sub(self.ours.peer.clock());
+        if behind > 0 {
+            self.ours.peer.wait(behind);
+        }
+    }
+
+    fn fail(&mut self, step: usize, difference: Difference) -> Flow {
+        self.outcome.failure = Some(Failure { step, kind: difference.kind(), difference });
+        Flow::Break(())
+    }
+
+    fn allow(&mut self, row: &'static str) {
+        *self.outcome.allowed.entry(row).or_default() += 1;
+    }
+
+    fn reference_ended(&mut self, index: usize, step: &Step, gone: Gone) -> Flow {
+        if !rows::may_crash(&self.facts, step, &gone.0) {
+            return self.fail(index, Difference::Gone { ours: false, how: gone.0 });
+        }
+        self.allow(CRASH);
+        self.outcome.crash = Some((index, gone.0));
+        Flow::Break(())
+    }
+
+    fn judge(&mut self, index: usize, step: &Step, difference: Difference) -> Flow {
+        let rows = rows::find(&self.facts, step, &difference);
+        if !rows.is_empty() {
+            rows.iter().for_each(|row| self.allow(row.id));
+            let stop = rows.iter().any(|row| row.after == After::Stop);
+            return if stop { Flow::Break(()) } else { Flow::Continue(()) };
+        }
+        if let Difference::Reply { who, request, .. } = &difference
+            && let Some(open) = self.ledger.get_mut(*who, request.tx)
+        {
+            open.pending.push(difference);
+            return Flow::Continue(());
+        }
+        self.fail(index, difference)
+    }
+
+    /// Facts that hold while the step's differences are judged.
+    fn before(&mut self, step: &Step) {
+        match step {
+            Step::Reading(who, false) => drop(self.silent.insert(*who)),
+            Step::Reading(who, true) => drop(self.silent.remove(who)),
+            // How its requests were answered will be known too late.
+            Step::Requests(who, requests) if self.silent.contains(who) => {
+                self.ledger.may_have_changed(*who, requests);
+            }
+            _ => {}
+        }
+        if let Step::Requests(_, requests) = step {
+            let special = |r: &Request| {
+                r.tx != Tx::None && message::changes_a_node(r.kind) && r.payload.starts_with(b"@")
+            };
+            self.facts.special_in_transaction |= requests.iter().any(special);
+        }
+        let (Step::Domain(who, life) | Step::Quietly(who, life)) = step else { return };
+        let Facts { lost, built, shut_down, .. } = &mut self.facts;
+        match life {
+            Life::Built if built.insert(*who) => {}
+            Life::Built | Life::Dead | Life::Gone => {
+                lost.insert(*who);
+            }
+            Life::ShutDown => {
+                shut_down.insert(*who);
+            }
+            Life::Resumed | Life::Dying => {}
+        }
+        if matches!(life, Life::Built | Life::Resumed | Life::Gone) {
+            shut_down.remove(who);
+        }
+    }
+
+    fn note(&mut self, got: &Seen) {
+        for (who, request, answer) in got.answers() {
+            *self.outcome.answers.entry((request.kind, answer.gist().to_string())).or_default() += 1;
+            if request.kind == TRANSACTION_START || message::is_about_a_node(request.kind) {
+                self.ledger.note(who, request, answer);
+            }
+        }
+    }
+
+    /// Transactions that end without being asked to.
+    fn after(&mut self, index: usize, step: &Step, got: &Seen) -> Flow {
+        let mut over = Vec::new();
+        if let Step::Domain(..) | Step::Quietly(..) = step {
+            self.ledger.domain_changed();
+        }
+        if let Step::Domain(who, Life::Dead | Life::Gone) = step {
+            self.ledger.domain_lost();
+            over.extend(self.ledger.take_all(*who));
+        }
+        for (who, request, _) in got.answers().filter(|(_, _, answer)| answer.is_success()) {
+            self.facts.any_domain |= names_everybody(request);
+            self.facts.quota_changed |=
+                request.kind == message::CONTROL && request.payload.starts_with(b"quota\0set\0");
+            self.facts.special_given |=
+                request.kind == message::SET_PERMS && request.payload.starts_with(b"@");
+            match (request.kind, named_domain(request)) {
+                (RESET_WATCHES, _) => over.extend(self.ledger.take_all(who)),
+                (INTRODUCE, Some(domid)) => over.extend(self.ledger.take_all(domid)),
+                (RELEASE, Some(domid)) => {
+                    self.ledger.domain_lost();
+                    self.facts.lost.insert(domid);
+                    over.extend(self.ledger.take_all(domid));
+                }
+                _ => {}
+            }
+        }
+        for open in over {
+            match self.lost(index, open) {
+                Flow::Continue(()) => {}
+                over => return over,
+            }
+        }
+        Flow::Continue(())
+    }
+
+    /// Judges the answers within a transaction that had no effect.
+    fn lost(&mut self, index: usize, mut open: Open) -> Flow {
+        for difference in std::mem::take(&mut open.pending) {
+            if !open.explains(&difference) {
+                return self.fail(index, difference);
+            }
+            self.allow(DOOMED_VIEW);
+        }
+        Flow::Continue(())
+    }
+
+    /// The end of a transaction: here it is decided what its answers are worth.
+    fn end(&mut self, index: usize, who: u16, request: &Request, expected: &mut Seen, got: &Seen) -> Flow {
+        let wellformed = matches!(request.payload.as_slice(), b"T\0" | b"F\0");
+        if !self.ledger.is_open(who, request.tx) || !wellformed {
+            return Flow::Continue(());
+        }
+        let Some(open) = self.ledger.take(who, request.tx) else { return Flow::Continue(()) };
+        self.facts.ended = open.touched(who);
+        let result =
+            |seen: &Seen| seen.replies(who).first().map_or("nothing", |item| item.gist()).to_string();
+        let (theirs, ours) = (result(expected), result(got));
+        match (request.payload[0], theirs.as_str(), ours.as_str()) {
+            (b'T', "OK", "OK") => {
+                self.ledger.committed(who, &open);
+                match open.pending.into_iter().next() {
+                    Some(difference) => self.fail(index, difference),
+                    None => Flow::Continue(()),
+                }
+            }
+            (b'T', "EAGAIN", "OK") => {
+                self.ledger.committed(who, &open);
+                self.allow(RETRIED_COMMIT);
+                self.retry(index, (who, request), &open, expected)
+            }
+            (b'T', "OK", "EAGAIN")
+                if open.done.iter().any(|(inside, _)| inside.payload.starts_with(b"@")) =>
+            {
+                self.allow(SPECIAL_IN_TRANSACTION);
+                Flow::Break(())
+            }
+            (b'T', "ENOMEM", "OK")
+                if open.done.iter().any(|(_, answer)| answer.error() == Some("ENOSPC")) =>
+            {
+                self.allow(FAILED_IN_TRANSACTION);
+                Flow::Break(())
+            }
+            (b'T', "OK" | "ENOMEM", "EAGAIN") if open.domains_changed && self.names_lost_owner(&open) => {
+                self.allow(OWNER_GONE);
+                Flow::Break(())
+            }
+            (b'T', "OK", _) => Flow::Continue(()),
+            _ => self.lost(index, open),
+        }
+    }
+
+    /// The transaction gives a node to a domain that is gone.
+    fn names_lost_owner(&self, open: &Open) -> bool {
+        let owner = |request: &Request| -> Option<u16> {
+            let entry = request.payload.split(|byte| *byte == 0).nth(1)?;
+            std::str::from_utf8(entry.get(1..)?).ok()?.parse().ok()
+        };
+        let given = open.done.iter().filter(|(inside, _)| inside.kind == message::SET_PERMS);
+        given.filter_map(|(inside, _)| owner(inside)).any(|domid| self.facts.lost.contains(&domid))
+    }
+
+    /// Repeats a transaction on the reference's side; every answer must now be the one we gave.
+    fn retry(
+        &mut self,
+        index: usize,
+        (who, request): (u16, &Request),
+        open: &Open,
+        expected: &mut Seen,
+    ) -> Flow {
+        let steps = || open.done.iter().map(|(inside, _)| Step::Requests(who, vec![inside.clone()]));
+        match self.try_again(who, request, open) {
+            Err(gone) if steps().any(|step| rows::may_crash(&self.facts, &step, &gone.0)) => {
+                self.allow(CRASH);
+                self.outcome.crash = Some((index, gone.0));
+                Flow::Break(())
+            }
+            Err(gone) => self.fail(index, Difference::Gone { ours: false, how: gone.0 }),
+            Ok(Err(Difference::Reply { request, .. }))
+                if open.domains_changed && request.kind == message::SET_PERMS =>
+            {
+                self.allow(DOMAINS_IN_TRANSACTION);
+                Flow::Break(())
+            }
+            Ok(Err(difference)) => self.fail(index, difference),
+            Ok(Ok(seen)) => {
+                *expected = seen;
+                Flow::Continue(())
+            }
+        }
+    }
+
+    /// The last step's observation, or the first answer that differs.
+    fn try_again(
+        &mut self,
+        who: u16,
+        request: &Request,
+        open: &Open,
+    ) -> Result<Result<Seen, Difference>, Gone> {
+        let mut start = Request::new(TRANSACTION_START, *b"\0");
+        start.opens = Some(RETRY_SLOT);
+        self.reference.requests(who, &[start])?;
+        for (inside, answer) in &open.done {
+            let mut again = inside.clone();
+            again.tx = Tx::Slot(RETRY_SLOT);
+            let seen = self.reference.requests(who, std::slice::from_ref(&again))?;
+            let replies = seen.replies(who);
+            if !matches!(replies.as_slice(), [again] if again.says_the_same(answer)) {
+                let expected = replies.first().map_or(Item::Event(Vec::new()), |item| (*item).clone());
+                let (request, got) = (inside.clone(), answer.clone());
+                let difference = Difference::Reply { who, request, expected, got };
+                let step = Step::Requests(who, vec![again]);
+                let rows = rows::find(&self.facts, &step, &difference);
+                if rows.is_empty() || rows.iter().any(|row| row.after == After::Stop) {
+                    return Ok(Err(difference));
+                }
+            }
+        }
+        let mut end = Request::new(message::TRANSACTION_END, *b"T\0");
+        end.tx = Tx::Slot(RETRY_SLOT);
+        let mut seen = self.reference.requests(who, &[end])?;
+        for item in seen.items.values_mut().flatten() {
+            if let Item::Reply { to, .. } = item {
+                *to = Rc::new(request.clone());
+            }
+        }
+        Ok(Ok(seen))
+    }
+}
+
+fn named_domain(request: &Request) -> Option<u16> {
+    let text = request.payload.split(|byte| *byte == 0).next()?;
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// SET_PERMS with an entry for DOMID_ANY.
+fn names_everybody(request: &Request) -> bool {
+    let mut strings = request.payload.split(|byte| *byte == 0).skip(1);
+    request.kind == message::SET_PERMS && strings.any(|entry| entry.get(1..) == Some(b"32757"))
+}

@@ -1,0 +1,217 @@
+//! The machine of a daemon that runs on the LD_PRELOAD stand-in: files, and a socket for what happens.
+//!
+//! The other half is tests/standin/standin.h, which describes both.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::page::{FilePage, Page};
+use crate::peer::{Gone, HANGS, Peer};
+use crate::step::Life;
+
+const DOMIDS: u64 = 0x7ff0;
+const KICK: u32 = 1;
+const DOMAINS: u32 = 2;
+const TIME: u32 = 3;
+const NOTHING: u32 = 4;
+
+const EXISTS: u8 = 1;
+const SHUT_DOWN: u8 = 2;
+const DYING: u8 = 4;
+const DEAD: u8 = 8;
+
+/// No request takes a daemon this long; one that is not quiet by then never will be.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A daemon, its stand-in machine and its directory, all of which end with this value.
+pub struct Standin {
+    child: Child,
+    socket: UnixStream,
+    hypervisor: File,
+    pages: BTreeMap<u16, Rc<dyn Page>>,
+    sent: u32,
+    taken: u32,
+    clock: u32,
+    directory: TempDir,
+}
+
+/// How to start a daemon.
+pub struct Program {
+    pub command: Vec<PathBuf>,
+    pub preload: PathBuf,
+    /// `{dir}` in them stands for the daemon's directory.
+    pub arguments: Vec<String>,
+    /// Settings, if the daemon reads a file named "settings" in its directory.
+    pub settings: Option<&'static str>,
+}
+
+impl Standin {
+    pub fn start(program: &Program) -> io::Result<Standin> {
+        let directory = tempfile::Builder::new().prefix("xenstore-standin-").tempdir_in(scratch())?;
+        let hypervisor = new_file(&directory.path().join("hypervisor"), DOMIDS + 4 * DOMIDS)?;
+        let dom0 = new_file(&ring_file(&directory, 0), 4096)?;
+        let (socket, theirs) = UnixStream::pair()?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        let log = File::create(directory.path().join("stderr"))?;
+        let (first, rest) = program.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let here = directory.path().to_string_lossy().into_owned();
+        if let Some(settings) = program.settings {
+            fs::write(directory.path().join("settings"), settings.replace("{dir}", &here))?;
+        }
+        let child = Command::new(first)
+            .args(rest)
+            .args(program.arguments.iter().map(|argument| argument.replace("{dir}", &here)))
+            .env("LD_PRELOAD", &program.preload)
+            .env("STANDIN_DIR", directory.path())
+            .env("STANDIN_DRIVER", "0")
+            .env("XENSTORED_RUNDIR", directory.path())
+            .env("XENSTORED_ROOTDIR", directory.path())
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()?;
+        let pages = BTreeMap::from([(0, Rc::new(FilePage(dom0)) as Rc<dyn Page>)]);
+        let mut standin =
+            Standin { child, socket, hypervisor, pages, sent: 0, taken: 0, clock: 0, directory };
+        standin.tell(NOTHING, 0);
+        standin.settle().map_err(|gone| io::Error::other(gone.0))?;
+        Ok(standin)
+    }
+
+    fn tell(&mut self, message: u32, argument: u32) {
+        let mut bytes = [0; 8];
+        bytes[..4].copy_from_slice(&message.to_le_bytes());
+        bytes[4..].copy_from_slice(&argument.to_le_bytes());
+        // A daemon that ended is noticed by settle.
+        if self.socket.write_all(&bytes).is_ok() {
+            self.sent += 1;
+        }
+    }
+
+    fn state(&self, domid: u16) -> u8 {
+        let mut byte = [0];
+        self.hypervisor.read_exact_at(&mut byte, u64::from(domid)).map_or(0, |()| byte[0])
+    }
+
+    /// Why the daemon ended, from its exit status and last words.
+    fn obituary(&mut self) -> Gone {
+        // Its socket closes a little before its exit status can be had.
+        let mut ended = None;
+        for _ in 0..100 {
+            ended = self.child.try_wait().ok().flatten();
+            if ended.is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let ended = ended.map_or(HANGS.to_string(), |status| status.to_string());
+        let words = fs::read_to_string(self.directory.path().join("stderr")).unwrap_or_default();
+        Gone(format!("{ended}: {}", words.lines().last().unwrap_or("")))
+    }
+}
+
+impl Peer for Standin {
+    fn page(&self, domid: u16) -> Option<Rc<dyn Page>> {
+        self.pages.get(&domid).cloned()
+    }
+
+    fn set_life(&mut self, domid: u16, life: Life) {
+        let state = match life {
+            _ if life != Life::Built && self.state(domid) == 0 => 0,
+            Life::Built => {
+                let path = ring_file(&self.directory, domid);
+                // A new file: the daemon may still have the earlier domain's page mapped.
+                fs::remove_file(&path).ok();
+                let file = new_file(&path, 4096).expect("the daemon's directory can be written");
+                self.pages.insert(domid, Rc::new(FilePage(file)));
+                EXISTS
+            }
+            Life::ShutDown => self.state(domid) | SHUT_DOWN,
+            Life::Resumed => EXISTS,
+            Life::Dying => self.state(domid) | DYING,
+            Life::Dead => self.state(domid) | DYING | DEAD,
+            Life::Gone => {
+                fs::remove_file(ring_file(&self.directory, domid)).ok();
+                0
+            }
+        };
+        self.hypervisor
+            .write_all_at(&[state], u64::from(domid))
+            .expect("the daemon's directory can be written");
+    }
+
+    fn kick(&mut self, domid: u16) {
+        self.tell(KICK, u32::from(domid));
+    }
+
+    fn virq(&mut self) {
+        self.tell(DOMAINS, 0);
+    }
+
+    fn wait(&mut self, milliseconds: u32) {
+        self.tell(TIME, milliseconds);
+    }
+
+    fn settle(&mut self) -> Result<(), Gone> {
+        while self.taken != self.sent {
+            let mut bytes = [0; 8];
+            if self.socket.read_exact(&mut bytes).is_err() {
+                return Err(self.obituary());
+            }
+            let word =
+                |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+            self.taken = word(0);
+            self.clock = word(4);
+        }
+        // A message that could not be sent is not waited for, but must not go unnoticed.
+        match self.child.try_wait() {
+            Ok(None) => Ok(()),
+            _ => Err(self.obituary()),
+        }
+    }
+
+    fn notices(&self, domid: u16) -> u32 {
+        let mut bytes = [0; 4];
+        self.hypervisor
+            .read_exact_at(&mut bytes, DOMIDS + 4 * u64::from(domid))
+            .map_or(0, |()| u32::from_le_bytes(bytes))
+    }
+
+    fn clock(&self) -> u32 {
+        self.clock
+    }
+}
+
+impl Drop for Standin {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Memory rather than disk, where there is such a place: a session starts a daemon of its own.
+fn scratch() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() }
+}
+
+fn ring_file(directory: &TempDir, domid: u16) -> PathBuf {
+    directory.path().join(format!("ring-{domid}"))
+}
+
+fn new_file(path: &Path, length: u64) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    file.set_len(length)?;
+    Ok(file)
+}
