@@ -240,9 +240,16 @@ impl Domains {
         debug_assert!(freed.is_ok(), "lives end outside requests");
     }
 
-    /// All records: by domid, then the local clients.
+    /// All records: of domains, in order of their slots, then of local clients.
     pub fn iter(&self) -> impl Iterator<Item = (DomainId, &Domain)> {
         let clients = core::iter::successors(self.clients, |id| self.get(*id).next_client);
-        self.by_domid.iter().flatten().copied().chain(clients).map(|id| (id, self.get(id)))
+        let domains = (0..self.arena.slots().len()).filter_map(|slot| self.at(slot));
+        domains.chain(clients).map(|id| (id, self.get(id)))
+    }
+
+    /// The domain record in this slot, if there is one.
+    pub fn at(&self, slot: usize) -> Option<DomainId> {
+        let domid = self.arena.slots().get(slot)?.domid;
+        self.find(domid).filter(|id| id.index() == slot)
     }
 }

@@ -1,9 +1,8 @@
 //! What domains have held at most, for those who choose quotas, and the warning at the soft memory quota.
 
 use super::Server;
-use crate::abi::DomId;
 use crate::config::Quotas;
-use crate::domain::{DOMIDS, DomainId};
+use crate::domain::DomainId;
 use crate::platform::Platform;
 
 /// Seconds between two warnings about one domain.
@@ -31,8 +30,8 @@ impl<P: Platform> Server<P> {
     /// Forgets what was held once and is not any more.
     pub(super) fn reset_peaks(&mut self) {
         self.peak = Quotas::NOTHING;
-        for number in 0..DOMIDS {
-            let Some(id) = self.store.domains.find(DomId(number as u16)) else { continue };
+        for slot in 0..self.store.domains.arena.capacity() as usize {
+            let Some(id) = self.store.domains.at(slot) else { continue };
             let privileged = self.is_privileged(id);
             let domain = self.store.domains.update(id);
             domain.peak = domain.usage.as_quotas();

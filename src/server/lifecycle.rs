@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering::{Relaxed, Release};
 use super::{FEATURES, Server};
 use crate::abi::{DomId, Port};
 use crate::connection::Connection;
-use crate::domain::{DOMIDS, DomainId};
+use crate::domain::DomainId;
 use crate::path::Path;
 use crate::perms::{Access, Entry};
 use crate::platform::{DomainState, Platform, Refused};
@@ -228,9 +228,9 @@ impl<P: Platform> Server<P> {
             shut_down = self.observe(platform, domid, state, shut_down);
         }
         if !told {
-            for number in 0..DOMIDS {
-                let domid = DomId(number as u16);
-                if self.store.domains.find(domid).is_some() {
+            for slot in 0..self.store.domains.arena.capacity() as usize {
+                if let Some(id) = self.store.domains.at(slot) {
+                    let domid = self.store.domains.get(id).domid;
                     let state = platform.state(domid);
                     shut_down = self.observe(platform, domid, state, shut_down);
                 }

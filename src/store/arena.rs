@@ -349,7 +349,7 @@ impl<T: Slot> Arena<T> {
         self.claim = Claim::Answer;
     }
 
-    /// Every slot, in use or not; for the consistency check.
+    /// Every slot, in use or not.
     pub fn slots(&self) -> &[T] {
         &self.slots
     }
