@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "../interpret/packet.rs"]
+mod packet;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| packet::run(data));

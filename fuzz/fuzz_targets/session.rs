@@ -1,0 +1,8 @@
+#![no_main]
+
+#[path = "../interpret/session.rs"]
+mod session;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| session::run(data));
