@@ -199,8 +199,14 @@ impl Domains {
     pub fn admit_client(&mut self) -> Result<DomainId, Full> {
         let Domain { domid, life, quotas, .. } = *self.get(self.privileged.ok_or(Full)?);
         let next_client = self.clients;
-        let id =
-            self.arena.alloc(Domain { domid, life, quotas, introduced: true, next_client, ..Domain::EMPTY })?;
+        let id = self.arena.alloc(Domain {
+            domid,
+            life,
+            quotas,
+            introduced: true,
+            next_client,
+            ..Domain::EMPTY
+        })?;
         self.clients = Some(id);
         Ok(id)
     }
