@@ -1,7 +1,6 @@
 //! One domain's I/O: its ring, its port, the message half received and those not yet delivered.
 
 use crate::abi::Port;
-use crate::domain::DomainId;
 use crate::outbox::Queue;
 use crate::store::{Blob, NodeId};
 use crate::wire::Header;
@@ -43,13 +42,6 @@ pub struct Connection<R> {
     pub partial: Partial,
     pub queue: Queue,
     pub cursor: Option<Cursor>,
-    /// On the server's list of connections to look at.
-    pub ready: bool,
-    pub next_ready: Option<DomainId>,
-    /// On the server's list of connections to notify.
-    pub notify: bool,
-    /// On the server's list of connections to look at again later.
-    pub waiting: bool,
 }
 
 impl<R> Connection<R> {
@@ -61,10 +53,6 @@ impl<R> Connection<R> {
             partial: Partial::EMPTY,
             queue: Queue::EMPTY,
             cursor: None,
-            ready: false,
-            next_ready: None,
-            notify: false,
-            waiting: false,
         }
     }
 }
