@@ -91,6 +91,8 @@ pub struct Domain {
     pub features: ServerFeatures,
     pub quotas: Quotas,
     pub usage: Usage,
+    /// Messages that wait, for whomever, because of its requests.
+    pub caused: u32,
     /// The most that it has held at once, and the largest that one request of it has used.
     pub peak: Quotas,
     /// When it may be warned of again that it holds more than its soft memory quota.
@@ -119,6 +121,7 @@ impl Slot for Domain {
         features: ServerFeatures::all(),
         quotas: Quotas::DEFAULT,
         usage: Usage { nodes: 0, watches: 0, transactions: 0, memory: 0, outstanding: 0 },
+        caused: 0,
         peak: Quotas::NOTHING,
         next_warning: Instant(0),
         hold: Hold::NEVER,

@@ -164,10 +164,10 @@ impl Outbox {
     }
 
     fn cause(&mut self, store: &mut Store, by: DomainId) -> Option<CauseId> {
+        let domain = store.domains.update(by);
         let id = match self.current {
             Some(id) => id,
             None => {
-                let domain = store.domains.update(by);
                 let id = self.causes.alloc(Cause { domain: by, life: domain.life, waiting: 0 }).ok()?;
                 domain.usage.outstanding += 1;
                 self.current = Some(id);
@@ -175,6 +175,7 @@ impl Outbox {
             }
         };
         self.causes.update(id).waiting += 1;
+        domain.caused += 1;
         Some(id)
     }
 
@@ -227,20 +228,20 @@ impl Outbox {
         let cause_id = message.cause?;
         let cause = self.causes.update(cause_id);
         cause.waiting -= 1;
-        if cause.waiting > 0 {
+        let Cause { domain, life, waiting } = *cause;
+        let mut record = Some(store.domains.update(domain)).filter(|record| record.life == life);
+        if let Some(record) = &mut record {
+            record.caused -= 1;
+        }
+        if waiting > 0 {
             return None;
         }
-        let Cause { domain, life, .. } = *cause;
         if self.current == Some(cause_id) {
             self.current = None;
         }
         let freed = self.causes.free(cause_id);
         debug_assert!(freed.is_ok(), "causes change outside attempts");
-        let record = store.domains.update(domain);
-        if record.life != life {
-            return None;
-        }
-        record.usage.outstanding -= 1;
+        record?.usage.outstanding -= 1;
         Some(domain)
     }
 

@@ -7,7 +7,7 @@ use crate::config::Capacities;
 use crate::domain::{DomainId, Ends};
 use crate::hash::Key;
 use crate::path::{Path, PathBuf};
-use crate::store::{Arena, Blobs, Chained, Claim, Id, Slot, Store, Table, Text};
+use crate::store::{Arena, Blobs, Chained, Claim, Id, NodeId, Slot, Store, Table, Text};
 use crate::wire::XsError;
 
 const PATH_INLINE: usize = 42;
@@ -38,6 +38,7 @@ pub struct Watch {
     pub depth: Option<u32>,
     /// Registered by a relative path, so events name paths relative to the domain's home.
     pub relative: bool,
+    pub token_hash: u64,
     pub token: Text<TOKEN_INLINE>,
 }
 
@@ -77,6 +78,7 @@ impl Slot for Watch {
         prev_own: None,
         depth: None,
         relative: false,
+        token_hash: 0,
         token: Text::EMPTY,
     };
 }
@@ -147,6 +149,11 @@ impl Store {
         self.watches.paths.find(hash, |at| at.path.equals(&self.blobs, path.as_bytes()))
     }
 
+    /// Whether there may be watches on the very path of a node.
+    pub fn is_watched(&self, id: NodeId) -> bool {
+        self.watches.paths.find(self.node(id).hash(), |_| true).is_some()
+    }
+
     fn watches_here(&self, at: Id<WatchPath>) -> impl Iterator<Item = (WatchId, &Watch)> {
         let arena = &self.watches.arena;
         let first = self.watches.paths.get(at).watches.first;
@@ -192,6 +199,7 @@ impl Store {
             prev_own,
             depth,
             relative,
+            token_hash: self.key.child(self.key.root(), token),
             token: token_text,
         })?;
         let here = &mut self.watches.paths.modify(at)?.watches;

@@ -77,12 +77,13 @@ impl<P: Platform> Server<P> {
         if indexed != used {
             report(format_args!("{indexed} messages are indexed but {used} are in use"));
         }
-        let (mut causes, mut waiting, mut owed) = (0, 0, 0);
+        let (mut causes, mut waiting, mut owed, mut owed_messages) = (0, 0, 0, 0);
         for (domain, life, messages) in outbox.causes() {
             causes += 1;
             waiting += messages;
             if self.store.domains.get(domain).life == life {
                 owed = mark(owed, domain.index(), 1);
+                owed_messages = mark(owed_messages, domain.index(), messages);
             }
         }
         if causes != outbox.causes.used() || waiting != caused {
@@ -91,12 +92,12 @@ impl<P: Platform> Server<P> {
                 outbox.causes.used()
             ));
         }
-        let counted = self
-            .store
-            .domains
-            .iter()
-            .fold(0, |sum, (id, domain)| mark(sum, id.index(), domain.usage.outstanding));
-        if counted != owed {
+        let (mut counted, mut counted_messages) = (0, 0);
+        for (id, domain) in self.store.domains.iter() {
+            counted = mark(counted, id.index(), domain.usage.outstanding);
+            counted_messages = mark(counted_messages, id.index(), domain.caused);
+        }
+        if (counted, counted_messages) != (owed, owed_messages) {
             report(format_args!("the outstanding requests that domains count are not those that wait"));
         }
     }

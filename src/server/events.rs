@@ -2,16 +2,19 @@
 
 use alloc::collections::BinaryHeap;
 
-use super::{Match, Server};
+use super::{Match, SHARES, Server};
 use crate::domain::DomainId;
 use crate::outbox::{Kind, Message};
 use crate::path::{Path, PathBuf};
 use crate::perms::Access;
 use crate::platform::Platform;
-use crate::store::{AclId, NameBuf};
+use crate::store::{AclId, Claim, NameBuf, Store};
 use crate::trace::{self, Record};
 use crate::watch::{Change, Watch};
 use crate::wire::{Header, MessageType, PAYLOAD_MAX, TxId, strings};
+
+/// Messages that a guest's requests may leave waiting in any case.
+const CAUSED_MIN: u32 = 32;
 
 impl<P: Platform> Server<P> {
     /// Fires the event of the node at `path` as it is now; `old` is the list it had before, if that matters.
@@ -30,30 +33,37 @@ impl<P: Platform> Server<P> {
     pub(super) fn fire(&mut self, path: Path<'_>, change: Change, lists: &[Option<AclId>]) {
         let mut matches = core::mem::take(&mut self.matches);
         matches.clear();
-        self.store.matching_watches(path, change, |id, watch| {
-            if matches.len() < matches.capacity() {
+        let server = &*self;
+        let mut last = None;
+        server.store.matching_watches(path, change, |id, watch| {
+            // One client's watches often follow one another.
+            let may_hear = match last {
+                Some((domain, may_hear)) if domain == watch.domain => may_hear,
+                _ => server.may_hear(watch.domain, lists),
+            };
+            last = Some((watch.domain, may_hear));
+            if may_hear && matches.len() < matches.capacity() {
                 matches.push(Match { domain: watch.domain, sequence: watch.sequence, id });
             }
         });
         // In place, as the slices' own sorts are, in an eighth of their code.
         let matches = BinaryHeap::from(matches).into_sorted_vec();
         for n in 0..matches.len() {
-            self.send_event_of(&matches, n, path, lists);
+            self.send_event_of(&matches, n, path);
         }
         self.matches = matches;
     }
 
-    fn send_event_of(&mut self, matches: &[Match], n: usize, path: Path<'_>, lists: &[Option<AclId>]) {
+    /// Whether one of the permission lists lets the domain read.
+    fn may_hear(&self, domain: DomainId, lists: &[Option<AclId>]) -> bool {
+        let caller = self.caller(domain);
+        let Store { acls, blobs, .. } = &self.store;
+        lists.iter().flatten().any(|acl| acls.access(blobs, *acl, &caller).contains(Access::READ))
+    }
+
+    fn send_event_of(&mut self, matches: &[Match], n: usize, path: Path<'_>) {
         let Some(Match { id, .. }) = matches.get(n).copied() else { return };
         let watch = *self.store.watches.arena.get(id);
-        let caller = self.caller(watch.domain);
-        let permitted = lists
-            .iter()
-            .flatten()
-            .any(|acl| self.store.acls.access(&self.store.blobs, *acl, &caller).contains(Access::READ));
-        if !permitted {
-            return;
-        }
         let mut long = NameBuf::new();
         let token = watch.token.contiguous(&self.store.blobs, &mut long);
         // Two watches of one client on different paths with one token would tell it the same thing twice.
@@ -62,7 +72,9 @@ impl<P: Platform> Server<P> {
             .map(|earlier| self.store.watches.arena.get(earlier.id))
             .take_while(|earlier| earlier.domain == watch.domain);
         let told = |earlier: &Watch| {
-            earlier.relative == watch.relative && earlier.token.equals(&self.store.blobs, token)
+            earlier.token_hash == watch.token_hash
+                && earlier.relative == watch.relative
+                && earlier.token.equals(&self.store.blobs, token)
         };
         if !path.is_special() && own.any(told) {
             return;
@@ -99,9 +111,24 @@ impl<P: Platform> Server<P> {
         let memory = Message::memory(Header::SIZE + len);
         let affordable = privileged || quota == 0 || held.saturating_add(memory) <= quota;
         let by = self.serving;
-        let sent = affordable && self.send(to, by, Kind::Event { deadline }, hash, &parts);
+        let claim = if by.is_some_and(|by| self.floods(by)) {
+            Claim::GreedyGuest
+        } else if privileged && path.first() == Some(&b'@') {
+            // That a domain has died is told once, whatever guests leave waiting.
+            Claim::Answer
+        } else {
+            Claim::to_keep(privileged, self.is_greedy(to))
+        };
+        let sent = affordable && self.send(to, by, claim, Kind::Event { deadline }, hash, &parts);
         let kind = if sent { trace::Kind::Event } else { trace::Kind::Dropped };
         self.record(Record::new(kind, self.now, domid, len as u32));
+    }
+
+    /// Whether more waits because of this guest than ordinary guests cause. Its further events leave room for
+    /// what others cause, also when they are for the privileged.
+    fn floods(&self, guest: DomainId) -> bool {
+        let share = self.outbox.messages.arena().capacity() / SHARES as u32;
+        self.store.domains.get(guest).caused > share.max(CAUSED_MIN)
     }
 
     /// The event that follows the answer to WATCH: it repeats what the client sent.

@@ -28,11 +28,11 @@ impl<P: Platform> Server<P> {
         &mut self,
         id: DomainId,
         by: Option<DomainId>,
+        claim: Claim,
         kind: Kind,
         hash: u64,
         parts: &[&[u8]],
     ) -> bool {
-        let (privileged, greedy) = (self.is_privileged(id), self.is_greedy(id));
         let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
             return false;
         };
@@ -53,10 +53,6 @@ impl<P: Platform> Server<P> {
                 _ => {}
             }
         }
-        let claim = match kind {
-            Kind::Reply => Claim::Answer,
-            Kind::Event { .. } => Claim::to_keep(privileged, greedy),
-        };
         let by = by.filter(|by| !self.store.domains.is_privileged(*by));
         let queued =
             self.outbox.push(&mut self.store, &mut connection.queue, id, by, claim, (kind, hash, parts));
@@ -137,7 +133,7 @@ impl<P: Platform> Server<P> {
         {
             return false;
         }
-        let sent = self.send(id, Some(id), Kind::Reply, 0, &[&header.emit(), payload, nul]);
+        let sent = self.send(id, Some(id), Claim::Answer, Kind::Reply, 0, &[&header.emit(), payload, nul]);
         debug_assert!(
             sent || self.connection(id).is_none_or(|connection| connection.ignored),
             "room was checked"

@@ -106,3 +106,29 @@ fn xsa_416_only_the_answer_stays() {
     }
     over(&mut host);
 }
+
+#[test]
+fn a_flood_of_events_for_domain_0_leaves_room_for_those_that_others_cause() {
+    let mut host = scene();
+    host.boot(7);
+    host.expect(&[
+        (0, 0, "WATCH /local/domain/5/data|mine|", "OK|; ev /local/domain/5/data,mine"),
+        (0, 0, "WATCH /local/domain/6/data|theirs|", "OK|; ev /local/domain/6/data,theirs"),
+        (0, 0, "WATCH @releaseDomain|gone|", "OK|; ev @releaseDomain,gone"),
+    ]);
+    for round in 0..15 {
+        let tx = host.start(5);
+        host.ok(5, tx, "RM data|");
+        for n in 0..300 {
+            host.ok(5, tx, &format!("WRITE data/{round}-{n}|"));
+        }
+        host.ok(5, tx, "TRANSACTION_END T|");
+    }
+    host.check();
+    host.ok(6, 0, "WRITE data|1");
+    host.kill(7);
+    let heard = host.received(0);
+    assert!(heard.contains("ev /local/domain/6/data,theirs"), "an event of another guest is lost");
+    assert!(heard.contains("ev @releaseDomain,gone"), "a death goes unnoticed");
+    over(&mut host);
+}
