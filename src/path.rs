@@ -14,6 +14,9 @@ const PAYLOAD: usize = 4096;
 /// Room for a payload behind `/local/domain/<domid>/`.
 pub const ABSOLUTE_MAX: usize = PAYLOAD + 24;
 
+/// Most prefixes of a path, the root included.
+pub const PREFIXES_MAX: usize = ABSOLUTE_MAX / 2 + 1;
+
 /// Storage of a relative path made absolute.
 pub type PathBuf = Vec<u8, ABSOLUTE_MAX>;
 

@@ -51,10 +51,15 @@ pub(crate) fn node_size(acl_entries: usize, value: usize, children_bytes: usize)
 impl Store {
     /// The node at `path`, if it is there.
     pub fn find(&mut self, view: &View, path: Path<'_>) -> Result<Option<Place>, XsError> {
+        self.find_hashed(view, path, path.hash(&self.key))
+    }
+
+    /// As `find`, for a caller that has hashed the path already.
+    fn find_hashed(&mut self, view: &View, path: Path<'_>, hash: u64) -> Result<Option<Place>, XsError> {
         match view.tx {
-            None => Ok(self.lookup(path).map(Place::Node)),
+            None => Ok(self.lookup_hashed(path, hash).map(Place::Node)),
             Some(tx) => {
-                let id = self.touch(view, tx, path)?;
+                let id = self.touch(view, tx, path, hash)?;
                 let exists = self.transactions.nodes.get(id).mark.contains(Mark::EXISTS);
                 Ok(exists.then_some(Place::Copy(id)))
             }
@@ -63,13 +68,27 @@ impl Store {
 
     /// The longest prefix of `path` that is there, and where it is.
     pub fn find_nearest<'a>(&mut self, view: &View, path: Path<'a>) -> Result<(Path<'a>, Place), XsError> {
-        let mut at = path;
-        loop {
-            if let Some(place) = self.find(view, at)? {
-                return Ok((at, place));
-            }
-            at = at.parent().ok_or(XsError::ENOENT)?;
+        // All prefixes are hashed in one pass: a path may have a thousand of them.
+        let mut hashes = core::mem::take(&mut self.prefix_hashes);
+        let mut count = 0;
+        for (place, (_, hash)) in hashes.iter_mut().zip(path.prefixes(&self.key)) {
+            *place = hash;
+            count += 1;
         }
+        let mut longest_first = hashes.iter().take(count).rev();
+        let mut found = Err(XsError::ENOENT);
+        let mut next = Some(path);
+        while let (Some(at), Some(hash)) = (next, longest_first.next()) {
+            match self.find_hashed(view, at, *hash) {
+                Ok(None) => next = at.parent(),
+                end => {
+                    found = end.and_then(|place| place.map(|place| (at, place)).ok_or(XsError::ENOENT));
+                    break;
+                }
+            }
+        }
+        self.prefix_hashes = hashes;
+        found
     }
 
     /// The node at `path`, provided the client has all of `needed` there.

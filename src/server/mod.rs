@@ -39,6 +39,7 @@ use crate::connection::Connection;
 use crate::domain::{Domain, DomainId, Domains};
 use crate::hash::Key;
 use crate::outbox::{Cause, Message, Outbox};
+use crate::path::PREFIXES_MAX;
 use crate::perms::{Caller, Life};
 use crate::platform::{Instant, Platform};
 use crate::store::{Acl, Arena, Chunk, Node, Store, Table};
@@ -204,6 +205,7 @@ pub fn memory(c: &Capacities) -> usize {
         + c.domains * per_domain
         + c.trace * size_of::<Record>()
         + size_of::<Scratch>()
+        + PREFIXES_MAX * size_of::<u64>()
         // Allocator headers and rounding.
         + 4096
 }

@@ -18,10 +18,14 @@ pub use node::{Name, NameBuf, Node, NodeId, Value};
 pub use table::{Chained, Table};
 pub use text::Text;
 
+use alloc::boxed::Box;
+use alloc::vec;
+
 use crate::abi::DomId;
 use crate::config::{Capacities, Quotas};
 use crate::domain::Domains;
 use crate::hash::Key;
+use crate::path::PREFIXES_MAX;
 use crate::transaction::Transactions;
 use crate::watch::Watches;
 use crate::wire::XsError;
@@ -40,6 +44,8 @@ pub struct Store {
     pub writer: DomId,
     /// The largest that the request at hand has used of what quotas limit per request.
     pub largest: Quotas,
+    /// Hashes of a path's prefixes, the shortest first, while one of them is looked for.
+    pub(crate) prefix_hashes: Box<[u64]>,
 }
 
 /// Whose change a generation stands for.
@@ -67,6 +73,7 @@ impl Store {
             generation: 0,
             writer: DomId::INVALID,
             largest: Quotas::NOTHING,
+            prefix_hashes: vec![0; PREFIXES_MAX].into_boxed_slice(),
         }
     }
 

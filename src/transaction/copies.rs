@@ -6,7 +6,7 @@ use super::{Mark, Transaction, TransactionId, TxNode, TxNodeId};
 use crate::domain::DomainId;
 use crate::path::{Path, PathBuf};
 use crate::platform::Instant;
-use crate::store::{AclId, Full, Id, NameBuf, Store, Value};
+use crate::store::{AclId, Chained, Full, Id, NameBuf, Store, Value};
 use crate::view::View;
 use crate::watch::Change;
 use crate::wire::{TxId, XsError};
@@ -82,8 +82,13 @@ impl Store {
     /// The transaction's copy of what is at `path`, taken now if this is the first touch.
     ///
     /// ENOSPC above the quota on touched nodes, ENOMEM without room; either way the transaction is failed.
-    pub fn touch(&mut self, view: &View, tx: TransactionId, path: Path<'_>) -> Result<TxNodeId, XsError> {
-        let hash = path.hash(&self.key);
+    pub fn touch(
+        &mut self,
+        view: &View,
+        tx: TransactionId,
+        path: Path<'_>,
+        hash: u64,
+    ) -> Result<TxNodeId, XsError> {
         if let Some(id) = self.find_copy(tx, path, hash) {
             return Ok(id);
         }
@@ -202,14 +207,14 @@ impl Store {
         let tx = self.transactions.nodes.get(top).tx;
         // All that can fail comes first: copies of everything that goes.
         if let Some(parent) = path.parent() {
-            self.touch(view, tx, parent)?;
+            self.touch(view, tx, parent, parent.hash(&self.key))?;
         }
         let base = self.lookup(path);
         let mut next = base;
         let mut buf = PathBuf::new();
         while let (Some(id), Some(base)) = (next, base) {
             let below = self.path_of(id, &mut buf)?;
-            let copy = self.touch(view, tx, below)?;
+            let copy = self.touch(view, tx, below, self.node(id).hash())?;
             self.transactions.nodes.update(copy).mark |= Mark::READ_LIST;
             next = self.next_in_subtree(base, id);
         }
