@@ -89,3 +89,46 @@ fn dom0_fills_the_store_itself() {
     host.poll();
     assert_eq!(host.received(1), "EACCES");
 }
+
+#[test]
+fn guests_that_use_up_permission_lists() {
+    let mut host = host(4);
+    let mut refused = 0;
+    for guest in 1..=4 {
+        for n in 0..600 {
+            host.ok(guest, 0, &format!("WRITE n{n}|"));
+            if host.ask(guest, 0, &format!("SET_PERMS n{n}|n{guest}|r{}|", 1000 + n)) == "ENOMEM" {
+                refused += 1;
+                break;
+            }
+        }
+    }
+    assert!(refused > 0, "the test does not reach the limit");
+    // Enough for a good number of domains to come.
+    for n in 0..150 {
+        host.ok(0, 0, &format!("WRITE /dom0/{n}|"));
+        host.ok(0, 0, &format!("SET_PERMS /dom0/{n}|n0|r{}|", 2000 + n));
+    }
+    host.check();
+}
+
+#[test]
+fn guests_that_keep_large_transactions_open() {
+    let mut host = host(4);
+    let mut refused = 0;
+    for guest in 1..=4 {
+        for _ in 0..10 {
+            let tx = host.start(guest);
+            if (0..1000).any(|n| host.ask(guest, tx, &format!("READ n{n}|")) == "ENOMEM") {
+                refused += 1;
+                break;
+            }
+        }
+    }
+    assert!(refused > 0, "the test does not reach the limit");
+    let tx = host.start(0);
+    for n in 0..250 {
+        host.ok(0, tx, &format!("WRITE /dom0/{n}|"));
+    }
+    host.expect(&[(0, tx, "TRANSACTION_END T|", "OK|")]);
+}

@@ -102,6 +102,15 @@ impl Claim {
             (false, false) => Claim::Guest,
         }
     }
+
+    /// The same for arenas whose slots no quota of a domain counts: there all guests leave as much as greedy
+    /// ones do elsewhere.
+    pub fn sparing(self) -> Claim {
+        match self {
+            Claim::Guest => Claim::GreedyGuest,
+            other => other,
+        }
+    }
 }
 
 /// What the arena keeps of each slot beside it.
