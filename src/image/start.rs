@@ -70,7 +70,8 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
     // Never freed, so that the trace can be printed when all else has failed.
     let server: *mut Server<Guest> =
         Box::into_raw(Box::new(Server::new(options.settings, &capacities, seed::seed(shared))));
-    // SAFETY: just allocated and never freed. The trace is read only after the server has stopped for ever.
+    // SAFETY: just allocated and never freed. The trace is read only after serving has stopped for ever, when
+    // nothing uses the mutable reference any more.
     let server = unsafe {
         fatal::remember_trace((*server).trace());
         &mut *server
