@@ -25,10 +25,13 @@ pub struct Open {
 }
 
 impl Open {
-    /// What it has done that worked: messages and paths.
+    /// What it has done: messages and paths. What failed has looked at its node all the same.
     pub fn touched(&self, who: u16) -> Vec<(u32, String)> {
-        let succeeded = self.done.iter().filter(|(_, answer)| answer.is_success());
-        succeeded.filter_map(|(request, _)| Some((request.kind, request.path(who)?))).collect()
+        let touch = |(request, answer): &(Request, Item)| {
+            let kind = if answer.is_success() { request.kind } else { message::READ };
+            Some((kind, request.path(who)?))
+        };
+        self.done.iter().filter_map(touch).collect()
     }
 
     /// True if others changed something at, above or below what the difference is about.
