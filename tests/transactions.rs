@@ -360,3 +360,44 @@ fn identifiers_skip_none_and_open_ones() {
         }
     }
 }
+
+#[test]
+fn who_hears_of_a_removal_is_decided_at_the_commit() {
+    let mut host = Host::new();
+    host.boot(2);
+    host.expect(&[
+        (2, 0, "WRITE a|", "OK|"),
+        (2, 0, "WATCH a|t|", "OK|; ev a,t"),
+        (0, 0, "SET_PERMS /local/domain/2|n0|", "OK|"),
+    ]);
+    host.received(2);
+    for (before, after, heard) in [("n2", "n0", ""), ("n0", "n0|r2", "ev a,t; ev a,t")] {
+        host.ok(0, 0, "WRITE /local/domain/2/a|");
+        host.ok(0, 0, &format!("SET_PERMS /local/domain/2/a|{before}|"));
+        let tx = host.start(0);
+        host.ok(0, tx, "RM /local/domain/2/a|");
+        host.received(2);
+        host.ok(0, 0, &format!("SET_PERMS /local/domain/2/a|{after}|"));
+        let revoked = host.received(2);
+        host.ok(0, tx, "TRANSACTION_END T|");
+        let told = [revoked, host.received(2)].join("; ");
+        let expected = if heard.is_empty() { "ev a,t; " } else { heard };
+        assert_eq!(told, expected, "{before} to {after}");
+        host.check();
+    }
+}
+
+#[test]
+fn what_appears_where_nothing_was_is_not_in_the_view() {
+    let mut host = Host::new();
+    host.ok(0, 0, "WRITE /t|");
+    let tx = host.start(0);
+    host.expect(&[
+        (0, tx, "WRITE /t/b/a|", "OK|"),
+        (0, 0, "WRITE /t/b/c|", "OK|"),
+        (0, tx, "DIRECTORY /t/b|", "a|"),
+        (0, 0, "RM /t/b|", "OK|"),
+        (0, tx, "TRANSACTION_END T|", "OK|"),
+        (0, 0, "DIRECTORY /t/b|", "a|"),
+    ]);
+}

@@ -59,7 +59,9 @@ pub struct Acls {
 
 impl Acls {
     pub fn new(capacity: usize, journal: usize, key: Key) -> Self {
-        Acls { table: Table::new(capacity, journal), key, unheld: heapless::Vec::new() }
+        let mut table = Table::new(capacity, journal);
+        table.make_scarce();
+        Acls { table, key, unheld: heapless::Vec::new() }
     }
 
     pub fn table(&self) -> &Table<Acl> {

@@ -102,15 +102,6 @@ impl Claim {
             (false, false) => Claim::Guest,
         }
     }
-
-    /// The same for arenas whose slots no quota of a domain counts: there all guests leave as much as greedy
-    /// ones do elsewhere.
-    pub fn sparing(self) -> Claim {
-        match self {
-            Claim::Guest => Claim::GreedyGuest,
-            other => other,
-        }
-    }
 }
 
 /// What the arena keeps of each slot beside it.
@@ -157,6 +148,8 @@ pub struct Arena<T> {
     high_water: u32,
     recording: bool,
     claim: Claim,
+    /// No quota of a domain counts these slots, so guests leave more of them.
+    scarce: bool,
     saved: Head<T>,
     journal: Vec<(Id<T>, T)>,
     /// Slots freed while recording; they rejoin the free list at commit.
@@ -175,6 +168,7 @@ impl<T: Slot> Arena<T> {
             high_water: 0,
             recording: false,
             claim: Claim::Answer,
+            scarce: false,
             saved: head,
             journal: Vec::with_capacity(journal),
             freed: Vec::with_capacity(journal),
@@ -210,7 +204,9 @@ impl<T: Slot> Arena<T> {
 
     pub fn available_to(&self, claim: Claim) -> u32 {
         let kept = match claim {
+            Claim::GreedyGuest if self.scarce => self.capacity() / 2,
             Claim::GreedyGuest => self.capacity() / 4,
+            Claim::Guest if self.scarce => self.capacity() / 4,
             Claim::Guest => self.capacity() / 16,
             Claim::GuestAnswer => self.capacity() / 64 * 3,
             Claim::Privileged => self.capacity() / 32,
@@ -289,6 +285,11 @@ impl<T: Slot> Arena<T> {
     /// The slot for a change to links that `rollback` itself undoes.
     pub fn relink(&mut self, id: Id<T>) -> &mut T {
         at_mut(&mut self.slots, id)
+    }
+
+    /// Has guests leave more to the privileged, because no quota of theirs counts these slots.
+    pub fn make_scarce(&mut self) {
+        self.scarce = true;
     }
 
     pub fn begin(&mut self, claim: Claim) {

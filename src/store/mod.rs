@@ -101,10 +101,10 @@ impl Store {
 
     fn begin(&mut self, claim: Claim) {
         self.blobs.begin(claim);
-        self.acls.begin(claim.sparing());
+        self.acls.begin(claim);
         self.domains.arena.begin(claim);
         self.nodes.begin(claim);
-        self.transactions.nodes.begin(claim.sparing());
+        self.transactions.nodes.begin(claim);
         self.transactions.open.begin(claim);
         self.watches.begin(claim);
     }

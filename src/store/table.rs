@@ -108,6 +108,11 @@ impl<T: Chained> Table<T> {
         }
     }
 
+    /// As for an arena.
+    pub fn make_scarce(&mut self) {
+        self.arena.make_scarce();
+    }
+
     pub fn begin(&mut self, claim: Claim) {
         self.arena.begin(claim);
     }

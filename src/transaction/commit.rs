@@ -145,6 +145,7 @@ impl Store {
 
     /// Applies what the transaction did. Only right after `decide` has agreed: then nothing here fails.
     pub fn apply(&mut self, tx: TransactionId) -> Result<(), XsError> {
+        self.note_lists_of_removed(tx)?;
         let mut path = PathBuf::new();
         let mut next = self.transactions.open.get(tx).touched.first;
         while let Some(id) = next {
@@ -182,6 +183,31 @@ impl Store {
             let value = self.take_value(id)?;
             let acl = self.acls.retain(acl)?;
             self.create(Some(parent), at, copy.path_hash(), value, acl)?;
+        }
+        Ok(())
+    }
+
+    /// Notes the permission lists that the nodes to be removed have now: those decide who hears of it, also if
+    /// they have changed since the first touch.
+    fn note_lists_of_removed(&mut self, tx: TransactionId) -> Result<(), XsError> {
+        let mut path = PathBuf::new();
+        let mut next = self.transactions.open.get(tx).touched.first;
+        while let Some(id) = next {
+            let copy = *self.transactions.nodes.get(id);
+            next = copy.next;
+            if !copy.mark.contains(Mark::EXISTED) || copy.mark.contains(Mark::EXISTS) {
+                continue;
+            }
+            copy.path.append_cleared(&self.blobs, &mut path)?;
+            let base = self.lookup_hashed(Path::from_canonical(&path), copy.path_hash());
+            let now = base.and_then(|base| self.acl(base));
+            if let (Some(now), Some(seen)) = (now, copy.seen_acl)
+                && now != seen
+            {
+                self.acls.retain(now)?;
+                self.transactions.nodes.update(id).seen_acl = Some(now);
+                self.acls.release(&mut self.blobs, seen)?;
+            }
         }
         Ok(())
     }

@@ -287,7 +287,11 @@ impl Store {
         if copy.path.append(&self.blobs, &mut path).is_err() {
             return Ok(());
         }
-        let base = self.lookup_hashed(Path::from_canonical(&path), copy.path_hash());
+        // What others have put since where nothing was at first touch is not in this view.
+        let base = match copy.mark.contains(Mark::EXISTED) {
+            true => self.lookup_hashed(Path::from_canonical(&path), copy.path_hash()),
+            false => None,
+        };
         if path.as_slice() == b"/" {
             path.clear();
         }

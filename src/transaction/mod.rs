@@ -199,10 +199,9 @@ pub struct Transactions {
 
 impl Transactions {
     pub fn new(capacities: &Capacities) -> Self {
-        Transactions {
-            open: Table::new(capacities.transactions, Capacities::JOURNAL),
-            nodes: Table::new(capacities.tx_nodes, Capacities::TX_JOURNAL),
-        }
+        let mut nodes = Table::new(capacities.tx_nodes, Capacities::TX_JOURNAL);
+        nodes.make_scarce();
+        Transactions { open: Table::new(capacities.transactions, Capacities::JOURNAL), nodes }
     }
 
     /// The open transaction that `domain` calls `id`.
