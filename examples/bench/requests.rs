@@ -1,0 +1,106 @@
+//! The requests that are measured, all about one ordinary device of one domain.
+
+use std::io::Result;
+
+use xenstore::wire::TxId;
+
+use crate::connection::Connection;
+
+/// Seven components deep, as most that drivers use.
+pub const DEVICE: &str = "/local/domain/5/device/vif/0";
+const STATE: &str = "/local/domain/5/device/vif/0/state";
+const NEW: &str = "/local/domain/5/device/vif/0/new";
+/// A folder beside `state`, whose own list stays as it is whatever else the store holds.
+const QUEUE: &str = "/local/domain/5/device/vif/0/queue-0";
+const TOKEN: &str = "token";
+
+const NODES: [(&str, &str); 11] = [
+    ("backend", "/local/domain/0/backend/vif/5/0"),
+    ("backend-id", "0"),
+    ("handle", "0"),
+    ("mac", "00:16:3e:01:02:03"),
+    ("mtu", "1500"),
+    ("state", "4"),
+    ("trusted", "1"),
+    ("queue-0/event-channel-rx", "12"),
+    ("queue-0/event-channel-tx", "11"),
+    ("queue-0/rx-ring-ref", "769"),
+    ("queue-0/tx-ring-ref", "768"),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Request {
+    Read,
+    Write,
+    Directory,
+    /// WRITE of a node that is not there, and RM of it.
+    Create,
+    /// TRANSACTION_START, READ, WRITE, TRANSACTION_END.
+    Transaction,
+    /// WRITE of a node that the same client watches, and the event.
+    Event,
+}
+
+impl Request {
+    pub const ALL: [Request; 6] = [
+        Request::Read,
+        Request::Write,
+        Request::Directory,
+        Request::Create,
+        Request::Transaction,
+        Request::Event,
+    ];
+
+    /// As the tables call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Request::Read => "READ",
+            Request::Write => "WRITE",
+            Request::Directory => "DIRECTORY",
+            Request::Create => "WRITE of a new node, RM",
+            Request::Transaction => "transaction: start, READ, WRITE, end",
+            Request::Event => "WRITE and its event",
+        }
+    }
+
+    /// Makes the nodes that all requests are about.
+    pub fn prepare(client: &mut Connection) -> Result<()> {
+        NODES
+            .iter()
+            .try_for_each(|(name, value)| client.write(TxId::NONE, &format!("{DEVICE}/{name}"), value))
+    }
+
+    /// Makes the request `times` times, one after the other.
+    pub fn repeat(self, client: &mut Connection, times: usize) -> Result<()> {
+        if self == Request::Event {
+            client.watch(STATE, TOKEN)?;
+        }
+        (0..times).try_for_each(|_| self.once(client))?;
+        if self == Request::Event {
+            client.unwatch(STATE, TOKEN)?;
+        }
+        Ok(())
+    }
+
+    fn once(self, client: &mut Connection) -> Result<()> {
+        match self {
+            Request::Read => client.read(TxId::NONE, STATE).map(drop),
+            Request::Write => client.write(TxId::NONE, STATE, "4"),
+            Request::Directory => client.directory(QUEUE).map(drop),
+            Request::Create => {
+                client.write(TxId::NONE, NEW, "1")?;
+                client.remove(NEW)
+            }
+            Request::Transaction => {
+                let tx = client.start()?;
+                client.read(tx, STATE)?;
+                client.write(tx, STATE, "4")?;
+                client.commit(tx)
+            }
+            Request::Event => {
+                client.write(TxId::NONE, STATE, "4")?;
+                client.event()
+            }
+        }
+    }
+}
