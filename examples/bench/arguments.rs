@@ -1,51 +1,56 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use lexopt::prelude::*;
 
 pub const HELP: &str = "\
-Usage: bench requests --name NAME --vgdb PREFIX [--times N]
+Usage: bench requests NAME --vgdb PREFIX [--times N]
+       bench loads NAME --vgdb PREFIX [--times N] --load N
+       bench cache-lines NAME --trace PIPE
        bench report
 
-requests counts instructions for each kind of request, of the server at XENSTORED_PATH.
-  --name NAME     the server's name in the table
-  --vgdb PREFIX   it runs under valgrind --tool=callgrind --vgdb-prefix=PREFIX
-  --times N       requests of each kind (default 1000)
-report makes tables of the figures that it reads, and says which goals they meet.
+The first three measure each kind of request, of the server at XENSTORED_PATH, which the tables call NAME,
+and print figures. It runs under valgrind:
+requests     counts its instructions, with --tool=callgrind --vgdb-prefix=PREFIX
+loads        does so with something else in the store, number N of a list, with --instr-atstart=no
+cache-lines  counts what it touches, with --tool=lackey --trace-mem=yes --log-file=PIPE
+report       makes tables of the figures that it reads, and says which goals they meet
+  --times N  requests of each kind that are counted (default 1000)
 ";
 
-/// The server that is measured.
-pub struct Server {
-    pub name: String,
-    /// By which vgdb reaches its valgrind.
-    pub vgdb: String,
-}
-
 pub enum Task {
-    Requests { server: Server, times: usize },
+    Requests { name: String, vgdb: String, times: usize },
+    Loads { name: String, vgdb: String, times: usize, load: usize },
+    CacheLines { name: String, trace: PathBuf },
     Report,
 }
 
 /// None if only help was wanted.
 pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
-    let (mut name, mut vgdb, mut times, mut task) = (None, None, 1000, None);
+    let (mut words, mut vgdb, mut trace, mut load, mut times) = (Vec::new(), None, None, None, 1000);
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
-            Long("name") => name = Some(args.value()?.string()?),
             Long("vgdb") => vgdb = Some(args.value()?.string()?),
+            Long("trace") => trace = Some(PathBuf::from(args.value()?)),
+            Long("load") => load = Some(args.value()?.parse()?),
             Long("times") => times = args.value()?.parse()?,
-            Value(word) if task.is_none() => task = Some(word.string()?),
+            Value(word) => words.push(word.string()?),
             other => return Err(other.unexpected()),
         }
     }
-    Ok(Some(match task.as_deref() {
-        Some("requests") => {
-            let name = name.ok_or("--name is missing")?;
-            let vgdb = vgdb.ok_or("--vgdb is missing")?;
-            Task::Requests { server: Server { name, vgdb }, times }
+    let vgdb = vgdb.ok_or("--vgdb is missing");
+    let task = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["requests", name] => Task::Requests { name: name.to_string(), vgdb: vgdb?, times },
+        ["loads", name] => {
+            Task::Loads { name: name.to_string(), vgdb: vgdb?, times, load: load.ok_or("--load is missing")? }
         }
-        Some("report") => Task::Report,
-        Some(other) => return Err(format!("no task '{other}'").into()),
-        None => return Err("what to do is missing".into()),
-    }))
+        ["cache-lines", name] => {
+            Task::CacheLines { name: name.to_string(), trace: trace.ok_or("--trace is missing")? }
+        }
+        ["report"] => Task::Report,
+        _ => return Err("one task is wanted, and the server's name with most".into()),
+    };
+    Ok(Some(task))
 }

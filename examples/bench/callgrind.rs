@@ -14,16 +14,9 @@ pub struct Callgrind<'a> {
 impl Callgrind<'_> {
     /// Instructions since the start.
     fn count(&self) -> Result<u64> {
-        let output = Command::new("vgdb")
-            .arg(format!("--vgdb-prefix={}", self.prefix))
-            .args(["status", "internal"])
-            .output()
-            .map_err(|error| Error::other(format!("vgdb, a part of valgrind, does not start: {error}")))?;
-        let text = String::from_utf8_lossy(&output.stdout);
+        let text = self.monitor(&["status", "internal"])?;
         let count = text.lines().find_map(|line| line.strip_prefix("events-1: ")?.trim().parse().ok());
-        count.ok_or_else(|| {
-            Error::other(format!("vgdb gives no count: {text}{}", String::from_utf8_lossy(&output.stderr)))
-        })
+        count.ok_or_else(|| Error::other(format!("callgrind tells no count: {text}")))
     }
 
     fn count_while(&self, work: impl FnOnce() -> Result<()>) -> Result<u64> {
@@ -35,9 +28,32 @@ impl Callgrind<'_> {
     /// Instructions for one request: the difference of a long and a short run, so that what they have in
     /// common does not count.
     pub fn per_request(&self, client: &mut Connection, request: Request, times: usize) -> Result<f64> {
-        request.repeat(client, times / 4)?;
-        let short = self.count_while(|| request.repeat(client, times / 2))?;
-        let long = self.count_while(|| request.repeat(client, times / 2 + times))?;
+        request.begin(client)?;
+        let mut run = |times| (0..times).try_for_each(|_| request.once(client));
+        run(times / 4)?;
+        let short = self.count_while(|| run(times / 2))?;
+        let long = self.count_while(|| run(times / 2 + times))?;
+        request.end(client)?;
         Ok((long as f64 - short as f64) / times as f64)
+    }
+
+    /// Switches counting on in a server that was started with `--instr-atstart=no`. Until then it runs
+    /// several times as fast.
+    pub fn switch_on(&self) -> Result<()> {
+        self.monitor(&["instrumentation", "on"]).map(drop)
+    }
+
+    /// What callgrind answers to a command.
+    fn monitor(&self, command: &[&str]) -> Result<String> {
+        let output = Command::new("vgdb")
+            .arg(format!("--vgdb-prefix={}", self.prefix))
+            .args(command)
+            .output()
+            .map_err(|error| Error::other(format!("vgdb, a part of valgrind, does not start: {error}")))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(Error::other(format!("vgdb does not reach the server: {said}")));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }

@@ -11,6 +11,10 @@ use xenstore::wire::{Header, MessageType, TxId};
 /// No answer takes as long, even from a server that valgrind slows down a hundredfold.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+fn is_early(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound)
+}
+
 pub struct Connection {
     stream: UnixStream,
     bytes: Vec<u8>,
@@ -25,8 +29,8 @@ impl Connection {
         let begin = Instant::now();
         let stream = loop {
             match UnixStream::connect(&path) {
-                // The socket is there a moment before its server listens.
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused && begin.elapsed() < PATIENCE => {
+                // A server that is starting; its socket is there a moment before it listens.
+                Err(error) if is_early(&error) && begin.elapsed() < PATIENCE => {
                     sleep(Duration::from_millis(10));
                 }
                 connected => break connected?,

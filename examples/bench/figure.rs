@@ -15,6 +15,11 @@ pub struct Figure {
 }
 
 impl Figure {
+    pub fn new(table: u64, row: &str, column: &str, value: f64, unit: &str) -> Figure {
+        let [row, column, unit] = [row, column, unit].map(str::to_string);
+        Figure { table, row, column, value, unit }
+    }
+
     pub fn print(&self) {
         let Figure { table, row, column, value, unit } = self;
         println!("{}", json!({"table": table, "row": row, "column": column, "value": value, "unit": unit}));

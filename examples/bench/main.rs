@@ -3,20 +3,25 @@
 //! Measurements print figures, one line of JSON each; the report reads them.
 
 mod arguments;
+mod cache_lines;
 mod callgrind;
 mod connection;
 mod figure;
 mod goals;
+mod loads;
 mod report;
 mod requests;
 
 use std::io::{Error, Result, stdin};
+use std::path::Path;
 use std::process::ExitCode;
 
-use arguments::{Server, Task};
+use arguments::Task;
+use cache_lines::Trace;
 use callgrind::Callgrind;
 use connection::Connection;
 use figure::Figure;
+use loads::Load;
 use requests::Request;
 
 fn main() -> ExitCode {
@@ -32,7 +37,9 @@ fn main() -> ExitCode {
         }
     };
     let done = match task {
-        Task::Requests { server, times } => requests(&server, times),
+        Task::Requests { name, vgdb, times } => requests(&name, &Callgrind { prefix: &vgdb }, times),
+        Task::Loads { name, vgdb, times, load } => loads(&name, &Callgrind { prefix: &vgdb }, times, load),
+        Task::CacheLines { name, trace } => cache_lines(&name, &trace),
         Task::Report => report(),
     };
     match done {
@@ -44,14 +51,40 @@ fn main() -> ExitCode {
     }
 }
 
-fn requests(server: &Server, times: usize) -> Result<()> {
-    let callgrind = Callgrind { prefix: &server.vgdb };
+fn requests(name: &str, callgrind: &Callgrind<'_>, times: usize) -> Result<()> {
     let mut client = Connection::open()?;
     Request::prepare(&mut client)?;
     for request in Request::ALL {
         let value = callgrind.per_request(&mut client, request, times)?;
-        let (row, column) = (request.name().to_string(), server.name.clone());
-        Figure { table: 1, row, column, value, unit: "instructions".to_string() }.print();
+        Figure::new(1, request.name(), name, value, "instructions").print();
+    }
+    Ok(())
+}
+
+fn loads(name: &str, callgrind: &Callgrind<'_>, times: usize, number: usize) -> Result<()> {
+    let load = *Load::ALL.get(number).ok_or_else(|| Error::other(format!("there is no load {number}")))?;
+    let mut client = Connection::open()?;
+    Request::prepare(&mut client)?;
+    let _others = load.put()?;
+    callgrind.switch_on()?;
+    for request in Request::ALL {
+        let value = callgrind.per_request(&mut client, request, times)?;
+        let row = format!("{name}: {}", request.name());
+        Figure::new(2, &row, load.name(), value, "instructions").print();
+    }
+    Ok(())
+}
+
+fn cache_lines(name: &str, trace: &Path) -> Result<()> {
+    let trace = Trace::follow(trace)?;
+    let mut client = Connection::open()?;
+    Request::prepare(&mut client)?;
+    for request in Request::ALL {
+        let [data, code] = trace.per_request(&mut client, request)?;
+        for (what, count) in [("data", data), ("code", code)] {
+            let column = format!("{name}, cache lines of {what}");
+            Figure::new(1, request.name(), &column, count as f64, "cache lines").print();
+        }
     }
     Ok(())
 }

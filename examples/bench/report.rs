@@ -32,8 +32,18 @@ impl<'a> Grid<'a> {
         self.figures.iter().find(|figure| figure.row == row && figure.column == column).copied()
     }
 
+    /// How many times the figure of `base` this is, if they are of one kind.
     fn ratio(&self, row: &str, column: &str, base: &str) -> Option<f64> {
-        Some(self.at(row, column)?.value / self.at(row, base)?.value)
+        let (figure, base) = (self.at(row, column)?, self.at(row, base)?);
+        (figure.unit == base.unit && column != base.column).then(|| figure.value / base.value)
+    }
+
+    /// The greatest ratio that the goal speaks of.
+    fn reached(&self, row: &str, goal: &Goal) -> Option<f64> {
+        let about = |column: &&&str| goal.column == goal.than || **column == goal.column;
+        let ratios =
+            self.columns.iter().filter(about).filter_map(|column| self.ratio(row, column, goal.than));
+        ratios.max_by(f64::total_cmp)
     }
 }
 
@@ -66,10 +76,7 @@ fn render_table(table: &Table, grid: &Grid<'_>, out: &mut String, tally: &mut Ta
     writeln!(out, "Unit: {unit}; in brackets relative to *{}*.\n", table.base)?;
     write!(out, "| |")?;
     grid.columns.iter().try_for_each(|column| write!(out, " {column} |"))?;
-    table
-        .goals
-        .iter()
-        .try_for_each(|goal| write!(out, " {} at most {} x {} |", goal.column, goal.times, goal.than))?;
+    table.goals.iter().try_for_each(|goal| write!(out, " {} |", headline(goal)))?;
     writeln!(out, "\n|---|{}{}", "---:|".repeat(grid.columns.len()), "---|".repeat(table.goals.len()))?;
     for row in &grid.rows {
         write!(out, "| {row} |")?;
@@ -84,31 +91,35 @@ fn render_table(table: &Table, grid: &Grid<'_>, out: &mut String, tally: &mut Ta
     writeln!(out)
 }
 
+fn headline(goal: &Goal) -> String {
+    let who = if goal.column == goal.than { "every one" } else { goal.column };
+    format!("{who} at most {} x {}", goal.times, goal.than)
+}
+
 fn cell(table: &Table, grid: &Grid<'_>, row: &str, column: &str) -> String {
     let Some(figure) = grid.at(row, column) else { return String::new() };
     let value = number(figure.value);
     match grid.ratio(row, column, table.base) {
-        Some(ratio) if column != table.base => format!("{value} ({ratio:.3})"),
-        _ => value,
+        Some(ratio) => format!("{value} ({ratio:.2})"),
+        None => value,
     }
 }
 
 fn judge(goal: &Goal, grid: &Grid<'_>, row: &str, tally: &mut Tally) -> String {
-    let Some(ratio) = grid.ratio(row, goal.column, goal.than) else { return String::new() };
+    let Some(ratio) = grid.reached(row, goal).filter(|_| row.starts_with(goal.rows)) else {
+        return String::new();
+    };
     if ratio <= goal.times {
         tally.met += 1;
-        "met".to_string()
+        format!("met: {ratio:.2}")
     } else {
         tally.missed += 1;
-        format!("**missed**: {ratio:.3}")
+        format!("**missed**: {ratio:.2}")
     }
 }
 
-/// Thousands are set apart; small numbers keep a decimal.
+/// Thousands are set apart.
 fn number(value: f64) -> String {
-    if value < 100.0 {
-        return format!("{value:.1}");
-    }
     let digits = format!("{value:.0}");
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();

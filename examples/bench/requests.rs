@@ -70,19 +70,17 @@ impl Request {
             .try_for_each(|(name, value)| client.write(TxId::NONE, &format!("{DEVICE}/{name}"), value))
     }
 
-    /// Makes the request `times` times, one after the other.
-    pub fn repeat(self, client: &mut Connection, times: usize) -> Result<()> {
-        if self == Request::Event {
-            client.watch(STATE, TOKEN)?;
-        }
-        (0..times).try_for_each(|_| self.once(client))?;
-        if self == Request::Event {
-            client.unwatch(STATE, TOKEN)?;
-        }
-        Ok(())
+    /// What the request needs to be there before it is made the first time.
+    pub fn begin(self, client: &mut Connection) -> Result<()> {
+        if self == Request::Event { client.watch(STATE, TOKEN) } else { Ok(()) }
     }
 
-    fn once(self, client: &mut Connection) -> Result<()> {
+    /// Undoes [`Request::begin`].
+    pub fn end(self, client: &mut Connection) -> Result<()> {
+        if self == Request::Event { client.unwatch(STATE, TOKEN) } else { Ok(()) }
+    }
+
+    pub fn once(self, client: &mut Connection) -> Result<()> {
         match self {
             Request::Read => client.read(TxId::NONE, STATE).map(drop),
             Request::Write => client.write(TxId::NONE, STATE, "4"),

@@ -1,48 +1,56 @@
-# Servers whose instructions are counted: each under callgrind, on a socket of its own.
+# Tables 1 and 2: servers under valgrind, each on a socket of its own.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # scripts, examples, work and quick are set by scripts/bench
 
-SERVERS=('this server' 'C xenstored' oxenstored)
-
-# counted SERVER ARGUMENT...: the measuring program, given these arguments, on that server.
-counted() {
-    local server=$1 log=$work/server.log valgrind
-    shift
-    valgrind="valgrind --tool=callgrind --vgdb-prefix=$work/vgdb --callgrind-out-file=/dev/null"
-    set -- "$examples/bench" "$@" --name "$server" --vgdb "$work/vgdb"
-    case $server in
-        'this server') ours "$valgrind" "$log" "$@" ;;
-        'C xenstored') "$scripts/with-peer" --server xenstored --wrap "$valgrind" "$@" ;;
-        oxenstored) "$scripts/with-peer" --server oxenstored --wrap "$valgrind" "$@" ;;
-    esac
-}
-
-# ours WRAPPER LOG COMMAND...: the command, with our server behind XENSTORED_PATH.
-ours() {
-    local wrapper log=$2 tries socket=$work/socket server status=0
-    read -ra wrapper <<<"$1"
-    shift 2
-    "${wrapper[@]}" "$examples/unix_server" "$socket" >"$log" 2>&1 &
+# Runs the command with our server, started under the words WRAP, behind XENSTORED_PATH.
+with_ours() {
+    local server status=0 socket=$work/socket
+    "${WRAP[@]}" "$examples/unix_server" --memory "$MEMORY" "$socket" >"$work/server.log" 2>&1 &
     server=$!
-    for ((tries = 0; tries < 600; tries++)); do
-        if [[ -S $socket ]] || ! kill -0 "$server"; then break; fi
-        sleep 0.05
-    done
     XENSTORED_PATH=$socket "$@" || status=$?
     kill "$server"
     # 143: by our signal, and not by itself.
-    wait "$server" || (($? == 143)) || die "our server ended early: $(<"$log")"
+    wait "$server" || (($? == 143)) || die "our server ended early: $(<"$work/server.log")"
     rm -f "$socket"
     return "$status"
 }
 
+# counted TASK SERVER ARGUMENT...: carries out the task with that server under callgrind. It counts from the
+# start, or when told to.
+counted() {
+    local task=$1 server=$2 MEMORY=64
+    shift 2
+    local WRAP=(valgrind --tool=callgrind "--vgdb-prefix=$work/vgdb" --callgrind-out-file=/dev/null)
+    if [[ $task == loads ]]; then WRAP+=(--instr-atstart=no); fi
+    set -- "$examples/bench" "$task" "$server" --vgdb "$work/vgdb" "$@"
+    case $server in
+        'this server') with_ours "$@" ;;
+        'C xenstored') "$scripts/with-peer" --server xenstored --wrap "${WRAP[*]}" "$@" ;;
+        oxenstored) "$scripts/with-peer" --server oxenstored --wrap "${WRAP[*]}" "$@" ;;
+    esac
+}
+
 table_requests() {
-    local server times
-    for server in "${SERVERS[@]}"; do
-        say "instructions per request: $server"
+    local server times MEMORY=4
+    for server in 'this server' 'C xenstored' oxenstored; do
+        say "table 1: $server"
         times=$((quick ? 200 : 1000))
         # It takes ten times as long as the others, and its figures are for information.
         if [[ $server == oxenstored ]]; then times=$((times / 5)); fi
-        counted "$server" requests --times "$times"
+        counted requests "$server" --times "$times"
+    done
+    say "table 1: cache lines"
+    mkfifo "$work/trace"
+    local WRAP=(valgrind --tool=lackey --trace-mem=yes "--log-file=$work/trace")
+    with_ours "$examples/bench" cache-lines 'this server' --trace "$work/trace"
+}
+
+table_loads() {
+    local load
+    # The numbers of the list in examples/bench/loads.rs.
+    for load in 0 1 2 3 4 5; do
+        say "table 2: $load of 5"
+        counted loads 'this server' --load "$load" --times "$((quick ? 100 : 400))"
+        counted loads 'C xenstored' --load "$load" --times "$((quick ? 10 : 40))"
     done
 }
