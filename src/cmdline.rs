@@ -20,6 +20,7 @@ pub struct Options {
     pub settings: Settings,
     /// The port that dom0 keeps for us. Only init-xenstore-domain gives it.
     pub event: Option<Port>,
+    /// At `Trace` all work is logged from the start, in the hypervisor's own log too.
     pub log_level: LevelFilter,
     /// The domain with all rights, whose ring is the first to be served.
     pub priv_domid: DomId,

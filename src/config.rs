@@ -81,11 +81,13 @@ pub struct Settings {
     pub watch_event_timeout: u32,
     /// A dead domain's nodes go to the privileged domain instead of being removed (`--keep-orphans`).
     pub keep_orphans: bool,
+    /// Work is logged from the start, not only from CONTROL `log on` on.
+    pub log: bool,
 }
 
 impl Settings {
     pub const DEFAULT: Settings =
-        Settings { quotas: Quotas::DEFAULT, watch_event_timeout: 20, keep_orphans: false };
+        Settings { quotas: Quotas::DEFAULT, watch_event_timeout: 20, keep_orphans: false, log: false };
 }
 
 /// Slots of each kind, for the whole store.

@@ -3,6 +3,7 @@
 mod support;
 
 use support::{Host, log};
+use xenstore::config::{Capacities, Settings};
 
 #[test]
 fn wrong_commands_and_arguments_are_invalid() {
@@ -87,7 +88,54 @@ fn switches_decide_what_is_logged() {
     host.expect(&[(0, 0, "CONTROL log|+io|", "OK|")]);
     log::take();
     host.expect(&[(0, 0, "READ /nope|", "ENOENT"), (0, 0, "CONTROL log|off|", "OK|"), (0, 0, "READ /|", "")]);
-    assert!(matches!(&log::take()[..], [line] if line.ends_with("d0 READ tx 0 ENOENT, 0 bytes")));
+    let lines = log::take();
+    let ends = |line: &str, text| line.ends_with(text);
+    assert!(
+        matches!(&lines[..], [line, asked] if ends(line, "d0 READ tx 0 ENOENT, 0 bytes") && ends(asked, "<6 /nope\\x00")),
+        "{lines:#?}"
+    );
+}
+
+/// A line's record number and what follows it.
+fn numbered(line: &str) -> (usize, &str) {
+    let (_, text) = line.split_once('#').unwrap();
+    let (number, text) = text.split_once(' ').unwrap();
+    (number.parse().unwrap(), text)
+}
+
+#[test]
+fn requests_and_answers_are_logged_in_full_and_in_order() {
+    log::catch();
+    let mut host = Host::with(Settings { log: true, ..Settings::DEFAULT }, &Capacities::for_nodes(1000));
+    let long = "0123456789".repeat(5);
+    log::take();
+    host.expect(&[
+        (0, 0, &format!("WRITE /a|{long}"), "OK|"),
+        (0, 0, "READ /a|", &long),
+        (0, 0, "TRANSACTION_START |", "1|"),
+        (0, 1, "TRANSACTION_END F|", "OK|"),
+    ]);
+    let lines = log::take();
+    let first = numbered(&lines[0]).0;
+    let texts: Vec<(usize, &str)> =
+        lines.iter().map(|line| numbered(line)).map(|(number, text)| (number - first, text)).collect();
+    assert_eq!(
+        texts,
+        [
+            (0, "d0 WRITE tx 0 ok, 3 bytes"),
+            (0, "<53 /a\\x000123456789012345678901234567890123456"),
+            (0, "<13 7890123456789"),
+            (1, "d0 READ tx 0 ok, 50 bytes"),
+            (1, "<3 /a\\x00"),
+            (1, ">50 0123456789012345678901234567890123456789"),
+            (1, ">10 0123456789"),
+            (2, "d0 TRANSACTION_START tx 0 ok, 2 bytes"),
+            (2, "<1 \\x00"),
+            (2, ">2 1\\x00"),
+            (3, "d0 TRANSACTION_END tx 1 ok, 3 bytes"),
+            (3, "<2 F\\x00"),
+        ]
+    );
 }
 
 #[test]

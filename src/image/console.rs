@@ -3,7 +3,7 @@
 //!
 //! Nothing here ever waits: the console daemon depends on this very domain. A line for which the ring has
 //! no room is dropped and counted. Port 0xE9 costs a VM exit per byte, so it gets only what is said at
-//! boot and what is said last.
+//! boot, what is said last, and at log level `trace` the rest too: nothing is lost there.
 
 use core::fmt;
 use core::sync::atomic::Ordering;

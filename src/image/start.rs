@@ -2,11 +2,12 @@
 
 use alloc::boxed::Box;
 
+use log::LevelFilter;
 use xenstore::abi::console::ConsolePage;
 use xenstore::abi::hvm::{HvmParam, StartInfo};
 use xenstore::abi::{DomId, Port};
 use xenstore::cmdline::{self, Options};
-use xenstore::config::Capacities;
+use xenstore::config::{Capacities, Settings};
 use xenstore::server::Server;
 
 use super::fatal::{self, Reason};
@@ -67,9 +68,10 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
             ),
         );
     };
+    let settings = Settings { log: options.log_level == LevelFilter::Trace, ..options.settings };
     // Never freed, so that the trace can be printed when all else has failed.
     let server: *mut Server<Guest> =
-        Box::into_raw(Box::new(Server::new(options.settings, &capacities, seed::seed(shared))));
+        Box::into_raw(Box::new(Server::new(settings, &capacities, seed::seed(shared))));
     // SAFETY: just allocated and never freed. The trace is read only after serving has stopped for ever, when
     // nothing uses the mutable reference any more.
     let server = unsafe {
@@ -99,7 +101,9 @@ fn serve(server: &mut Server<Guest>, guest: &mut Guest, options: &Options, event
     }
     let (used, free) = memory::heap_usage();
     log::info!("serving; heap {} KiB used, {} KiB free", used / 1024, free / 1024);
-    console::booted();
+    if options.log_level < LevelFilter::Trace {
+        console::booted();
+    }
     loop {
         let deadline = server.poll(guest);
         guest.idle(deadline);

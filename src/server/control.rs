@@ -6,7 +6,7 @@ mod switches;
 
 use core::fmt::{Arguments, Write};
 
-pub(super) use switches::LogSwitches;
+pub(super) use switches::{LogSwitches, log_exchange};
 
 use super::Server;
 use super::operations::{Outcome, Request};

@@ -145,7 +145,7 @@ impl<P: Platform> Server<P> {
             share: u32::try_from(memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN),
             serving: None,
             trace: Trace::new(capacities.trace),
-            log: LogSwitches::DEFAULT,
+            log: LogSwitches { on: settings.log, ..LogSwitches::DEFAULT },
             peak: Quotas::NOTHING,
             holding: None,
         }
@@ -179,11 +179,13 @@ impl<P: Platform> Server<P> {
         self.ports.get(port.0 as usize).copied().flatten()
     }
 
-    fn record(&mut self, record: Record) {
-        if self.log.shows(record.kind) {
+    /// Takes a record down. If its kind is logged it goes to the log too, and its number is the result.
+    fn record(&mut self, record: Record) -> Option<u64> {
+        let record = self.trace.push(record);
+        self.log.shows(record.kind).then(|| {
             log::info!("{record}");
-        }
-        self.trace.push(record);
+            record.sequence
+        })
     }
 }
 

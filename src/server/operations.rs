@@ -2,6 +2,7 @@
 //!
 //! Checks come in one order: unknown type ENOSYS, privilege EACCES, transaction ENOENT; then the handler.
 
+use super::control::log_exchange;
 use super::output::Reply;
 use super::{Scratch, Server};
 use crate::abi::DomId;
@@ -128,12 +129,16 @@ impl<P: Platform> Server<P> {
         self.serving = None;
         self.store.writer = DomId::INVALID;
         let domid = self.store.domains.get(from).domid;
-        self.record(Record {
+        let logged = self.record(Record {
             tx: header.tx_id,
             msg_type: header.msg_type.min(255) as u8,
             error,
             ..Record::new(Kind::Request, self.now, domid, size)
         });
+        if let Some(number) = logged {
+            let told = if matches!(result, Ok(Outcome::Data)) { reply.as_slice() } else { &[] };
+            log_exchange(number, payload, told);
+        }
         answered
     }
 

@@ -23,12 +23,15 @@ impl Trace {
         self.written
     }
 
-    pub fn push(&mut self, record: Record) {
+    /// Writes a record and returns it with its number.
+    pub fn push(&mut self, record: Record) -> Record {
+        let record = Record { sequence: self.written, ..record };
         if let Some(place) = self.records.get_mut(self.next) {
-            *place = Record { sequence: self.written, ..record };
+            *place = record;
         }
         self.next = if self.next + 1 < self.records.len() { self.next + 1 } else { 0 };
         self.written += 1;
+        record
     }
 
     /// The newest `count` records, oldest of them first.

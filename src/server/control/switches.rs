@@ -16,7 +16,7 @@ bitflags! {
     pub struct Switches: u8 {
         /// Domains come and go.
         const OBJ = 1;
-        /// Requests, answers and events.
+        /// Requests and answers, in full, and events.
         const IO = 2;
         /// Domains held back for others' transactions.
         const WRL = 4;
@@ -45,6 +45,24 @@ impl LogSwitches {
             Kind::Held => Switches::WRL,
         };
         self.on && self.kinds.contains(switch)
+    }
+}
+
+/// Bytes of a message that one line shows. Escaped they may be four times as many, and Xen's log breaks lines
+/// at 199.
+const PIECE: usize = 40;
+
+/// Logs what a request said, and what it was told beyond how it ended. `number` is that of its record. Each
+/// line begins with how many bytes are left, so that a reader knows when one is missing.
+#[cold]
+#[inline(never)]
+pub fn log_exchange(number: u64, request: &[u8], answer: &[u8]) {
+    for (way, message) in [('<', request), ('>', answer)] {
+        let mut left = message.len();
+        for piece in message.chunks(PIECE) {
+            log::info!("#{number} {way}{left} {}", piece.escape_ascii());
+            left -= piece.len();
+        }
     }
 }
 
