@@ -1,4 +1,5 @@
-//! Serving allocates nothing: each poll of a session with every message type is measured.
+//! A server takes the memory that its capacities say, and serving allocates nothing: each poll of a session
+//! with every message type is measured.
 
 mod support;
 
@@ -310,4 +311,19 @@ fn serving_allocates_nothing() {
 #[test]
 fn an_allocation_while_serving_would_be_seen() {
     assert!(session::<true>().allocations > 0);
+}
+
+#[test]
+fn a_server_takes_no_more_than_its_capacities_say() {
+    for mib in [3, 8, 64, 500] {
+        let capacities = Capacities::for_memory(mib << 20).expect("enough memory");
+        let domains = capacities.domains;
+        let taken = measure(|| drop(Server::<FakeXen>::new(Settings::DEFAULT, &capacities, 1))).bytes_max;
+        // The fake's rings are smaller than what is counted for them.
+        let (most, slack) = (capacities.memory() as u64, 4096 + 16 * domains as u64);
+        assert!(
+            (most - slack..=most).contains(&taken),
+            "{taken} bytes taken with {mib} MiB, {most} expected"
+        );
+    }
 }

@@ -38,7 +38,10 @@ fn mark(domid: DomId) -> (&'static AtomicU64, u64) {
 /// One domain's ring page. Unmapped when dropped, unless it is our own.
 pub struct Ring {
     page: *const RingPage,
-    grant: Option<(DomId, u32)>,
+    /// Whose it is; [`DomId::SELF`] for our own page, which is not mapped by grant.
+    domid: DomId,
+    /// Xen's name of the mapping.
+    handle: u32,
 }
 
 impl Ring {
@@ -70,7 +73,7 @@ impl Ring {
         match result {
             Ok(_) if op.status == GNTST_OKAY => {
                 word.fetch_or(bit, Ordering::Relaxed);
-                Ok(Ring { page: address as *const RingPage, grant: Some((domid, op.handle)) })
+                Ok(Ring { page: address as *const RingPage, domid, handle: op.handle })
             }
             Ok(_) => {
                 log::warn!("domain {domid}: its ring page cannot be mapped, grant status {}", op.status);
@@ -88,7 +91,7 @@ impl Ring {
     /// # Safety
     /// `page` must be mapped for ever.
     pub unsafe fn own(page: *const RingPage) -> Ring {
-        Ring { page, grant: None }
+        Ring { page, domid: DomId::SELF, handle: 0 }
     }
 }
 
@@ -104,7 +107,10 @@ impl Deref for Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        let Some((domid, handle)) = self.grant else { return };
+        let Ring { domid, handle, .. } = *self;
+        if domid == DomId::SELF {
+            return;
+        }
         let mut op = UnmapGrantRef { host_addr: self.page as u64, dev_bus_addr: 0, handle, status: 0 };
         let argument = (&raw mut op) as u64;
         // SAFETY: one structure of GNTTABOP_unmap_grant_ref, with the handle that `map` was given; no

@@ -53,6 +53,9 @@ pub const FEATURES: ServerFeatures = ServerFeatures::all();
 /// Local ports beyond the connections' own: console, timer, VIRQ.
 const OTHER_PORTS: usize = 16;
 
+/// Bytes that a platform's handle of a mapped ring may take: so many are counted for each domain.
+const RING_HANDLE: usize = 16;
+
 /// Parts of the store's memory of which a guest may hold one before it counts as greedy.
 const SHARES: usize = 64;
 
@@ -123,6 +126,7 @@ pub struct Server<P: Platform> {
 impl<P: Platform> Server<P> {
     /// An empty store for `capacities`; `seed` keys its hashes. All memory is taken here.
     pub fn new(settings: Settings, capacities: &Capacities, seed: u64) -> Self {
+        const { assert!(size_of::<P::Ring>() <= RING_HANDLE && align_of::<P::Ring>() <= 8) };
         let domains = capacities.domains;
         Server {
             store: Store::new(capacities, Key::new(seed)),
@@ -192,7 +196,9 @@ impl<P: Platform> Server<P> {
 /// Bytes of memory that a server with these capacities takes.
 pub fn memory(c: &Capacities) -> usize {
     let journal = Capacities::JOURNAL;
-    let per_domain = size_of::<Option<Connection<usize>>>() + size_of::<Listed>() + 4 * size_of::<DomainId>();
+    let per_domain = size_of::<Option<Connection<[u64; RING_HANDLE / 8]>>>()
+        + size_of::<Listed>()
+        + 4 * size_of::<DomainId>();
     Table::<Node>::bytes(c.nodes, journal)
         + Arena::<Chunk>::bytes(c.chunks, Capacities::CHUNK_JOURNAL)
         + Table::<Acl>::bytes(c.acls, journal)
