@@ -4,25 +4,31 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
+use crate::upstream::Clock;
+
 pub const HELP: &str = "\
 Usage: bench requests NAME --vgdb PREFIX [--times N]
        bench loads NAME --vgdb PREFIX [--times N] --load N
        bench cache-lines NAME --trace PIPE
+       bench counted | timed [COLUMN]
        bench report
 
-The first three measure each kind of request, of the server at XENSTORED_PATH, which the tables call NAME,
-and print figures. It runs under valgrind:
-requests     counts its instructions, with --tool=callgrind --vgdb-prefix=PREFIX
-loads        does so with something else in the store, number N of a list, with --instr-atstart=no
-cache-lines  counts what it touches, with --tool=lackey --trace-mem=yes --log-file=PIPE
-report       makes tables of the figures that it reads, and says which goals they meet
-  --times N  requests of each kind that are counted (default 1000)
+The first three measure each kind of request, of the server at XENSTORED_PATH, which the tables call NAME.
+It runs under valgrind. All but the last print figures.
+requests       counts its instructions, with --tool=callgrind --vgdb-prefix=PREFIX
+loads          does so with something else in the store, number N of a list, with --instr-atstart=no
+cache-lines    counts what it touches, with --tool=lackey --trace-mem=yes --log-file=PIPE
+counted, timed take figures out of what Xen's test-xenstore prints, in which a nanosecond was an instruction
+               or was one
+report         makes tables of the figures that it reads; status 1 if they miss a goal
+  --times N    requests of each kind that are counted (default 1000)
 ";
 
 pub enum Task {
     Requests { name: String, vgdb: String, times: usize },
     Loads { name: String, vgdb: String, times: usize, load: usize },
     CacheLines { name: String, trace: PathBuf },
+    Upstream { clock: Clock, column: Option<String> },
     Report,
 }
 
@@ -40,17 +46,23 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
             other => return Err(other.unexpected()),
         }
     }
+    let mut words = words.into_iter();
+    let task = words.next().ok_or("what to do is missing")?;
+    let name = words.next();
+    if let Some(word) = words.next() {
+        return Err(format!("unexpected argument '{word}'").into());
+    }
     let vgdb = vgdb.ok_or("--vgdb is missing");
-    let task = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["requests", name] => Task::Requests { name: name.to_string(), vgdb: vgdb?, times },
-        ["loads", name] => {
-            Task::Loads { name: name.to_string(), vgdb: vgdb?, times, load: load.ok_or("--load is missing")? }
+    let required = || name.clone().ok_or("the server's name is missing");
+    Ok(Some(match task.as_str() {
+        "requests" => Task::Requests { name: required()?, vgdb: vgdb?, times },
+        "loads" => {
+            Task::Loads { name: required()?, vgdb: vgdb?, times, load: load.ok_or("--load is missing")? }
         }
-        ["cache-lines", name] => {
-            Task::CacheLines { name: name.to_string(), trace: trace.ok_or("--trace is missing")? }
-        }
-        ["report"] => Task::Report,
-        _ => return Err("one task is wanted, and the server's name with most".into()),
-    };
-    Ok(Some(task))
+        "cache-lines" => Task::CacheLines { name: required()?, trace: trace.ok_or("--trace is missing")? },
+        "counted" => Task::Upstream { clock: Clock::Counted, column: name },
+        "timed" => Task::Upstream { clock: Clock::Timed, column: name },
+        "report" => Task::Report,
+        other => return Err(format!("no task '{other}'").into()),
+    }))
 }

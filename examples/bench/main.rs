@@ -11,6 +11,7 @@ mod goals;
 mod loads;
 mod report;
 mod requests;
+mod upstream;
 
 use std::io::{Error, Result, stdin};
 use std::path::Path;
@@ -22,7 +23,9 @@ use callgrind::Callgrind;
 use connection::Connection;
 use figure::Figure;
 use loads::Load;
+use report::Tally;
 use requests::Request;
+use upstream::Clock;
 
 fn main() -> ExitCode {
     let task = match arguments::parse(lexopt::Parser::from_env()) {
@@ -40,7 +43,12 @@ fn main() -> ExitCode {
         Task::Requests { name, vgdb, times } => requests(&name, &Callgrind { prefix: &vgdb }, times),
         Task::Loads { name, vgdb, times, load } => loads(&name, &Callgrind { prefix: &vgdb }, times, load),
         Task::CacheLines { name, trace } => cache_lines(&name, &trace),
-        Task::Report => report(),
+        Task::Upstream { clock, column } => upstream(clock, column.as_deref()),
+        Task::Report => match report() {
+            Ok(tally) if tally.missed > 0 => return ExitCode::FAILURE,
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -89,11 +97,16 @@ fn cache_lines(name: &str, trace: &Path) -> Result<()> {
     Ok(())
 }
 
-fn report() -> Result<()> {
+fn upstream(clock: Clock, column: Option<&str>) -> Result<()> {
+    upstream::figures(stdin().lock(), clock, column)?.iter().for_each(Figure::print);
+    Ok(())
+}
+
+fn report() -> Result<Tally> {
     let figures = Figure::read(stdin().lock())?;
     let mut text = String::new();
     let tally = report::render(goals::TABLES, &figures, &mut text).map_err(Error::other)?;
     print!("{text}");
     println!("{} goals met, {} missed", tally.met, tally.missed);
-    Ok(())
+    Ok(tally)
 }

@@ -3,33 +3,42 @@
 use std::fmt::{Result, Write};
 
 use crate::figure::Figure;
-use crate::goals::{Goal, Table};
+use crate::goals::{Goal, Limit, Table};
 
 /// Rows and columns in the order in which they first came.
-struct Grid<'a> {
-    rows: Vec<&'a str>,
-    columns: Vec<&'a str>,
-    figures: Vec<&'a Figure>,
+struct Grid {
+    rows: Vec<String>,
+    columns: Vec<String>,
+    figures: Vec<Figure>,
 }
 
-impl<'a> Grid<'a> {
-    fn new(table: u64, all: &'a [Figure]) -> Grid<'a> {
-        let figures: Vec<&Figure> = all.iter().filter(|figure| figure.table == table).collect();
-        let (mut rows, mut columns) = (Vec::new(), Vec::new());
-        for figure in &figures {
-            let (row, column) = (figure.row.as_str(), figure.column.as_str());
-            if !rows.contains(&row) {
-                rows.push(row);
+impl Grid {
+    /// The figures of one table, with its constants for rows that were measured.
+    fn new(table: &Table, all: &[Figure]) -> Grid {
+        let figures = all.iter().filter(|figure| figure.table == table.number).cloned().collect();
+        let mut grid = Grid { rows: Vec::new(), columns: Vec::new(), figures };
+        let push = |names: &mut Vec<String>, name: &str| {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_string());
             }
-            if !columns.contains(&column) {
-                columns.push(column);
+        };
+        for figure in &grid.figures {
+            push(&mut grid.rows, &figure.row);
+            push(&mut grid.columns, &figure.column);
+        }
+        if let Some(constants) = &table.constants {
+            for (row, value) in
+                constants.rows.iter().filter(|(row, _)| grid.rows.iter().any(|known| known == row))
+            {
+                push(&mut grid.columns, constants.column);
+                grid.figures.push(Figure::new(table.number, row, constants.column, *value, constants.unit));
             }
         }
-        Grid { rows, columns, figures }
+        grid
     }
 
-    fn at(&self, row: &str, column: &str) -> Option<&'a Figure> {
-        self.figures.iter().find(|figure| figure.row == row && figure.column == column).copied()
+    fn at(&self, row: &str, column: &str) -> Option<&Figure> {
+        self.figures.iter().find(|figure| figure.row == row && figure.column == column)
     }
 
     /// How many times the figure of `base` this is, if they are of one kind.
@@ -38,12 +47,14 @@ impl<'a> Grid<'a> {
         (figure.unit == base.unit && column != base.column).then(|| figure.value / base.value)
     }
 
-    /// The greatest ratio that the goal speaks of.
+    /// The greatest figure or ratio that the goal speaks of.
     fn reached(&self, row: &str, goal: &Goal) -> Option<f64> {
-        let about = |column: &&&str| goal.column == goal.than || **column == goal.column;
-        let ratios =
-            self.columns.iter().filter(about).filter_map(|column| self.ratio(row, column, goal.than));
-        ratios.max_by(f64::total_cmp)
+        let about = |column: &&String| goal.column.is_none_or(|name| name == column.as_str());
+        let reached = self.columns.iter().filter(about).filter_map(|column| match goal.limit {
+            Limit::Times(_, than) => self.ratio(row, column, than),
+            Limit::Value(_) => self.at(row, column).map(|figure| figure.value),
+        });
+        reached.max_by(f64::total_cmp)
     }
 }
 
@@ -62,7 +73,7 @@ pub fn render(
 ) -> std::result::Result<Tally, std::fmt::Error> {
     let mut tally = Tally::default();
     for table in tables {
-        let grid = Grid::new(table.number, figures);
+        let grid = Grid::new(table, figures);
         if !grid.figures.is_empty() {
             render_table(table, &grid, out, &mut tally)?;
         }
@@ -70,10 +81,11 @@ pub fn render(
     Ok(tally)
 }
 
-fn render_table(table: &Table, grid: &Grid<'_>, out: &mut String, tally: &mut Tally) -> Result {
-    let unit = &grid.figures[0].unit;
+fn render_table(table: &Table, grid: &Grid, out: &mut String, tally: &mut Tally) -> Result {
     writeln!(out, "## {}. {}\n\n{}\n", table.number, table.title, table.about)?;
-    writeln!(out, "Unit: {unit}; in brackets relative to *{}*.\n", table.base)?;
+    if let Some(base) = table.base {
+        writeln!(out, "In brackets: relative to *{base}*.\n")?;
+    }
     write!(out, "| |")?;
     grid.columns.iter().try_for_each(|column| write!(out, " {column} |"))?;
     table.goals.iter().try_for_each(|goal| write!(out, " {} |", headline(goal)))?;
@@ -92,29 +104,36 @@ fn render_table(table: &Table, grid: &Grid<'_>, out: &mut String, tally: &mut Ta
 }
 
 fn headline(goal: &Goal) -> String {
-    let who = if goal.column == goal.than { "every one" } else { goal.column };
-    format!("{who} at most {} x {}", goal.times, goal.than)
+    let who = goal.column.unwrap_or("every one");
+    match goal.limit {
+        Limit::Times(times, than) => format!("{who} at most {times} x {than}"),
+        Limit::Value(value) => format!("{who} at most {}", number(value)),
+    }
 }
 
-fn cell(table: &Table, grid: &Grid<'_>, row: &str, column: &str) -> String {
+fn cell(table: &Table, grid: &Grid, row: &str, column: &str) -> String {
     let Some(figure) = grid.at(row, column) else { return String::new() };
     let value = number(figure.value);
-    match grid.ratio(row, column, table.base) {
+    match table.base.and_then(|base| grid.ratio(row, column, base)) {
         Some(ratio) => format!("{value} ({ratio:.2})"),
         None => value,
     }
 }
 
-fn judge(goal: &Goal, grid: &Grid<'_>, row: &str, tally: &mut Tally) -> String {
-    let Some(ratio) = grid.reached(row, goal).filter(|_| row.starts_with(goal.rows)) else {
+fn judge(goal: &Goal, grid: &Grid, row: &str, tally: &mut Tally) -> String {
+    let Some(reached) = grid.reached(row, goal).filter(|_| row.starts_with(goal.rows)) else {
         return String::new();
     };
-    if ratio <= goal.times {
+    let (limit, shown) = match goal.limit {
+        Limit::Times(times, _) => (times, format!("{reached:.2}")),
+        Limit::Value(value) => (value, number(reached)),
+    };
+    if reached <= limit {
         tally.met += 1;
-        format!("met: {ratio:.2}")
+        format!("met: {shown}")
     } else {
         tally.missed += 1;
-        format!("**missed**: {ratio:.2}")
+        format!("**missed**: {shown}")
     }
 }
 

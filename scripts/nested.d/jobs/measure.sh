@@ -1,4 +1,4 @@
-# Upstream's timing program on the server of this run; scripts/measure makes a table of what it says.
+# Upstream's timing program on the server of this run; scripts/bench makes tables of what it says.
 # shellcheck source=/dev/null
 . /nested/lib.sh
 
@@ -11,12 +11,15 @@ measured() {
 # What dom0 starts after its store is still at work for a moment.
 sleep 4
 case $SERVER in
-    stubdom) measured 'this image' ;;
-    *)
-        # Clients of a daemon normally use its socket. By the kernel's device they go the way that clients of a
-        # stub domain go, so that the servers and not the ways are compared.
-        measured "$SERVER, socket" || exit 1
-        export XENSTORED_PATH=/dev/xen/xenbus
-        measured "$SERVER, xenbus"
-        ;;
+    stubdom) name='this server' ;;
+    daemon) name='C xenstored' ;;
+    *) name=$SERVER ;;
 esac
+if [ "$SERVER" != stubdom ]; then
+    # Clients of a daemon normally use its socket. By the kernel's device they go the way that clients of a
+    # stub domain go, so that the servers and not the ways are compared.
+    measured "$name, socket" || exit 1
+    export XENSTORED_PATH=/dev/xen/xenbus
+    name="$name, xenbus"
+fi
+measured "$name"
