@@ -1,12 +1,9 @@
-//! Instructions that a server under `valgrind --tool=callgrind` has executed, asked for while it runs.
+//! Instructions that a program under `valgrind --tool=callgrind` has executed, asked for while it runs.
 
 use std::io::{Error, Result};
 use std::process::Command;
 
-use crate::connection::Connection;
-use crate::requests::Request;
-
-/// The server whose valgrind was started with this `--vgdb-prefix`.
+/// The program whose valgrind was started with this `--vgdb-prefix`.
 pub struct Callgrind<'a> {
     pub prefix: &'a str,
 }
@@ -19,28 +16,17 @@ impl Callgrind<'_> {
         count.ok_or_else(|| Error::other(format!("callgrind tells no count: {text}")))
     }
 
-    fn count_while(&self, work: impl FnOnce() -> Result<()>) -> Result<u64> {
+    /// Instructions that the work takes.
+    pub fn count_while(&self, work: impl FnOnce() -> Result<()>) -> Result<u64> {
         let before = self.count()?;
         work()?;
         Ok(self.count()? - before)
     }
 
-    /// Instructions for one request: the difference of a long and a short run, so that what they have in
-    /// common does not count.
-    pub fn per_request(&self, client: &mut Connection, request: Request, times: usize) -> Result<f64> {
-        request.begin(client)?;
-        let mut run = |times| (0..times).try_for_each(|_| request.once(client));
-        run(times / 4)?;
-        let short = self.count_while(|| run(times / 2))?;
-        let long = self.count_while(|| run(times / 2 + times))?;
-        request.end(client)?;
-        Ok((long as f64 - short as f64) / times as f64)
-    }
-
-    /// Switches counting on in a server that was started with `--instr-atstart=no`. Until then it runs
-    /// several times as fast.
-    pub fn switch_on(&self) -> Result<()> {
-        self.monitor(&["instrumentation", "on"]).map(drop)
+    /// Switches counting on in a program that was started with `--instr-atstart=no`, or off. Without it, it
+    /// runs several times as fast.
+    pub fn switch(&self, on: bool) -> Result<()> {
+        self.monitor(&["instrumentation", if on { "on" } else { "off" }]).map(drop)
     }
 
     /// What callgrind answers to a command.
@@ -52,7 +38,7 @@ impl Callgrind<'_> {
             .map_err(|error| Error::other(format!("vgdb, a part of valgrind, does not start: {error}")))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(Error::other(format!("vgdb does not reach the server: {said}")));
+            return Err(Error::other(format!("vgdb does not reach the program: {said}")));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }

@@ -74,7 +74,7 @@ fn loads(name: &str, callgrind: &Callgrind<'_>, times: usize, number: usize) -> 
     let mut client = Connection::open()?;
     Request::prepare(&mut client)?;
     let _others = load.put()?;
-    callgrind.switch_on()?;
+    callgrind.switch(true)?;
     for request in Request::ALL {
         let value = callgrind.per_request(&mut client, request, times)?;
         let row = format!("{name}: {}", request.name());

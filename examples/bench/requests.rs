@@ -4,6 +4,7 @@ use std::io::Result;
 
 use xenstore::wire::TxId;
 
+use crate::callgrind::Callgrind;
 use crate::connection::Connection;
 
 /// Seven components deep, as most that drivers use.
@@ -100,5 +101,19 @@ impl Request {
                 client.event()
             }
         }
+    }
+}
+
+impl Callgrind<'_> {
+    /// Instructions for one request: the difference of a long and a short run, so that what they have in
+    /// common does not count.
+    pub fn per_request(&self, client: &mut Connection, request: Request, times: usize) -> Result<f64> {
+        request.begin(client)?;
+        let mut run = |times| (0..times).try_for_each(|_| request.once(client));
+        run(times / 4)?;
+        let short = self.count_while(|| run(times / 2))?;
+        let long = self.count_while(|| run(times / 2 + times))?;
+        request.end(client)?;
+        Ok((long as f64 - short as f64) / times as f64)
     }
 }
