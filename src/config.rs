@@ -155,6 +155,11 @@ impl Capacities {
         }
     }
 
+    /// Event channels that a server with these capacities uses have ports below this number.
+    pub fn ports(&self) -> usize {
+        crate::server::ports(self)
+    }
+
     /// Bytes of memory that a server with these capacities takes.
     pub fn memory(&self) -> usize {
         crate::server::memory(self)

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`config`], [`abi`], [`platform`] | limits; what guests and Xen share with us; what we ask of Xen |
 //! | [`wire`], [`path`], [`perms`], [`hash`] | messages, paths and permissions as bytes and values |
-//! | [`ring`] | one ring page, both directions |
+//! | [`ring`], [`pending`] | one ring page, both directions; which event channels have something |
 //! | [`store`] | arenas, undo journal, permission lists, the tree |
 //! | [`domain`], [`watch`], [`transaction`] | who is there, who listens, what is in the making |
 //! | [`view`] | the rules about nodes, in and out of transactions |
@@ -35,6 +35,7 @@ pub mod domain;
 pub mod hash;
 pub mod outbox;
 pub mod path;
+pub mod pending;
 pub mod perms;
 pub mod platform;
 pub mod ring;

@@ -5,6 +5,7 @@
 pub mod console;
 pub mod cpuid;
 pub mod domctl;
+pub mod fifo;
 pub mod grant_table;
 pub mod hvm;
 pub mod memory;

@@ -29,6 +29,21 @@ pub struct TimeInfo {
     pad1: [u8; 2],
 }
 
+impl TimeInfo {
+    const fn new() -> Self {
+        TimeInfo {
+            version: AtomicU32::new(0),
+            pad: 0,
+            tsc_timestamp: AtomicU64::new(0),
+            system_time: AtomicU64::new(0),
+            tsc_to_system_mul: AtomicU32::new(0),
+            tsc_shift: AtomicI8::new(0),
+            flags: AtomicU8::new(0),
+            pad1: [0; 2],
+        }
+    }
+}
+
 const _: () = assert!(size_of::<TimeInfo>() == 32);
 const _: () = assert!(offset_of!(TimeInfo, tsc_timestamp) == 8);
 const _: () = assert!(offset_of!(TimeInfo, system_time) == 16);
@@ -50,6 +65,19 @@ pub struct VcpuInfo {
     pub time: TimeInfo,
 }
 
+impl VcpuInfo {
+    const fn new() -> Self {
+        VcpuInfo {
+            evtchn_upcall_pending: AtomicU8::new(0),
+            evtchn_upcall_mask: AtomicU8::new(0),
+            pad: [0; 6],
+            evtchn_pending_sel: AtomicU64::new(0),
+            arch: [0; 2],
+            time: TimeInfo::new(),
+        }
+    }
+}
+
 const _: () = assert!(size_of::<VcpuInfo>() == 64);
 const _: () = assert!(offset_of!(VcpuInfo, evtchn_upcall_pending) == 0);
 const _: () = assert!(offset_of!(VcpuInfo, evtchn_pending_sel) == 8);
@@ -66,6 +94,27 @@ pub struct SharedInfo {
     pub wc_sec: AtomicU32,
     pub wc_nsec: AtomicU32,
     pub wc_sec_hi: AtomicU32,
+}
+
+impl SharedInfo {
+    /// The page as a new PVH domain finds it, but for the time.
+    pub const fn new() -> Self {
+        SharedInfo {
+            vcpu_info: [const { VcpuInfo::new() }; LEGACY_VCPUS],
+            evtchn_pending: [const { AtomicU64::new(0) }; EVENT_WORDS],
+            evtchn_mask: [const { AtomicU64::new(0) }; EVENT_WORDS],
+            wc_version: AtomicU32::new(0),
+            wc_sec: AtomicU32::new(0),
+            wc_nsec: AtomicU32::new(0),
+            wc_sec_hi: AtomicU32::new(0),
+        }
+    }
+}
+
+impl Default for SharedInfo {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 const _: () = assert!(size_of::<SharedInfo>() == 3088);

@@ -1,106 +1,13 @@
-//! Event channels (event_channel.h): the operations, and how pending ports are found.
-
-use core::sync::atomic::Ordering;
+//! Event channels (event_channel.h): the operations.
 
 use xen_sys::{
     __HYPERVISOR_event_channel_op, EVTCHNOP_bind_interdomain, EVTCHNOP_bind_virq, EVTCHNOP_close,
-    EVTCHNOP_send, evtchn_bind_interdomain, evtchn_bind_virq, evtchn_close, evtchn_send,
+    EVTCHNOP_expand_array, EVTCHNOP_init_control, EVTCHNOP_send, evtchn_bind_interdomain, evtchn_bind_virq,
+    evtchn_close, evtchn_expand_array, evtchn_init_control, evtchn_send,
 };
-use xenstore::abi::shared_info::SharedInfo;
 use xenstore::abi::{DomId, Port};
 
 use super::hypercall::{self, Errno};
-
-/// How Xen and we share which ports are pending. Interrupts are off whenever these are called.
-pub trait PendingPorts {
-    /// The next pending port, its mark cleared. `None` ends a pass: every port that was pending when the
-    /// pass began has been told. Peers that keep notifying cannot make a pass endless.
-    fn take(&mut self) -> Option<Port>;
-    /// Whether a new pass might find something.
-    fn any(&self) -> bool;
-    /// Makes sure that `port` is told no more in this pass: it is being closed.
-    fn forget(&mut self, port: Port);
-    /// Never tells `port` from now on.
-    fn mask(&mut self, port: Port);
-}
-
-/// The 2-level bitmaps in the shared page: 4096 ports (xen.h, event_channel.h).
-pub struct TwoLevel {
-    shared: &'static SharedInfo,
-    /// Whether a pass has begun; then `words` and `bits` are what is left of it.
-    in_pass: bool,
-    words: u64,
-    word: usize,
-    bits: u64,
-}
-
-impl TwoLevel {
-    pub fn new(shared: &'static SharedInfo) -> TwoLevel {
-        TwoLevel { shared, in_pass: false, words: 0, word: 0, bits: 0 }
-    }
-
-    /// Where a port's bit is; `None` beyond the bitmaps.
-    fn position(port: Port) -> Option<(usize, u64)> {
-        let word = (port.0 / 64) as usize;
-        (word < xenstore::abi::shared_info::EVENT_WORDS).then_some((word, 1 << (port.0 % 64)))
-    }
-
-    fn begin_pass(&mut self) {
-        let vcpu = &self.shared.vcpu_info[0];
-        // In this order: Xen sets the selector first and raises the upcall only when that was 0.
-        vcpu.evtchn_upcall_pending.store(0, Ordering::Relaxed);
-        self.words = vcpu.evtchn_pending_sel.swap(0, Ordering::SeqCst);
-        self.in_pass = true;
-    }
-}
-
-impl PendingPorts for TwoLevel {
-    fn take(&mut self) -> Option<Port> {
-        if !self.in_pass {
-            self.begin_pass();
-        }
-        loop {
-            while self.bits == 0 {
-                if self.words == 0 {
-                    self.in_pass = false;
-                    return None;
-                }
-                self.word = self.words.trailing_zeros() as usize;
-                self.words &= self.words - 1;
-                let pending = self.shared.evtchn_pending[self.word].load(Ordering::Relaxed);
-                self.bits = pending & !self.shared.evtchn_mask[self.word].load(Ordering::Relaxed);
-            }
-            let bit = self.bits & self.bits.wrapping_neg();
-            self.bits &= !bit;
-            // Cleared before the ring is looked at, so that an event during that look sets it again.
-            let before = self.shared.evtchn_pending[self.word].fetch_and(!bit, Ordering::SeqCst);
-            if before & bit != 0 {
-                return Some(Port(self.word as u32 * 64 + bit.trailing_zeros()));
-            }
-        }
-    }
-
-    fn any(&self) -> bool {
-        let vcpu = &self.shared.vcpu_info[0];
-        self.in_pass
-            || vcpu.evtchn_pending_sel.load(Ordering::Relaxed) != 0
-            || vcpu.evtchn_upcall_pending.load(Ordering::Relaxed) != 0
-    }
-
-    fn forget(&mut self, port: Port) {
-        if let Some((word, bit)) = Self::position(port)
-            && word == self.word
-        {
-            self.bits &= !bit;
-        }
-    }
-
-    fn mask(&mut self, port: Port) {
-        if let Some((word, bit)) = Self::position(port) {
-            self.shared.evtchn_mask[word].fetch_or(bit, Ordering::SeqCst);
-        }
-    }
-}
 
 /// Runs one operation.
 ///
@@ -137,4 +44,24 @@ pub fn send(port: Port) -> Result<(), Errno> {
 pub fn close(port: Port) -> Result<(), Errno> {
     // SAFETY: the structure of EVTCHNOP_close.
     unsafe { operate(EVTCHNOP_close, &mut evtchn_close { port: port.0 }) }
+}
+
+/// Switches to FIFO event channels, whose control block lies at this offset, in bytes, of a guest frame. Ports
+/// that are bound stay so. Nothing has changed when Xen refuses.
+///
+/// # Safety
+/// The frame must be ours and hold nothing else there: Xen writes to it from now on.
+pub unsafe fn init_control(control_gfn: u64, offset: u32) -> Result<(), Errno> {
+    let mut op = evtchn_init_control { control_gfn, offset, vcpu: 0, link_bits: 0, _pad: [0; 7] };
+    // SAFETY: the structure of EVTCHNOP_init_control; what it names is the caller's promise.
+    unsafe { operate(EVTCHNOP_init_control, &mut op) }
+}
+
+/// Gives Xen the words of the next 1024 ports. Events that came for them meanwhile are told then.
+///
+/// # Safety
+/// As for [`init_control`], the whole frame.
+pub unsafe fn expand_array(array_gfn: u64) -> Result<(), Errno> {
+    // SAFETY: the structure of EVTCHNOP_expand_array; what it names is the caller's promise.
+    unsafe { operate(EVTCHNOP_expand_array, &mut evtchn_expand_array { array_gfn }) }
 }

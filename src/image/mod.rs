@@ -18,6 +18,7 @@ mod logger;
 mod memory;
 mod paging;
 mod platform;
+mod ports;
 mod seed;
 mod segments;
 mod start;

@@ -7,6 +7,7 @@
 
 use core::arch::asm;
 use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::boot_cell::BootCell;
 use super::cpu::{self, EFER_NXE, MSR_EFER};
@@ -20,6 +21,12 @@ const NO_EXECUTE: u64 = 1 << 63;
 
 /// Highest end of RAM, in bytes, that the map has room for: the hole with the ring pages comes next.
 pub const RAM_LIMIT: u64 = (HOLE_FRAME << 12) - 2 * LARGE_PAGE;
+
+/// RAM below the image appears at the end of RAM from its first page on, page 0 left out.
+const LOW_START: u64 = PAGE;
+
+/// The end of RAM, where that begins.
+static RAM_END: AtomicU64 = AtomicU64::new(0);
 
 /// Tables that follow one another.
 #[repr(C, align(4096))]
@@ -40,9 +47,9 @@ unsafe extern "C" {
 /// [`RAM_LIMIT`]; `special` are further frames to be mapped. Returns what is free of RAM as one range of
 /// addresses.
 pub fn protect(ram_end: u64, special: &[u64]) -> Range<u64> {
-    let low_start = PAGE;
+    RAM_END.store(ram_end, Ordering::Relaxed);
     let low_end = symbol::start();
-    let free = symbol::end()..ram_end + (low_end - low_start);
+    let free = symbol::end()..ram_end + (low_end - LOW_START);
 
     let no_execute = if cpu::can_forbid_execution() { NO_EXECUTE } else { 0 };
     let data = PRESENT | WRITABLE | no_execute;
@@ -51,7 +58,7 @@ pub fn protect(ram_end: u64, special: &[u64]) -> Range<u64> {
         if address < ram_end {
             address | data
         } else if address < free.end {
-            (address - ram_end + low_start) | data
+            (address - ram_end + LOW_START) | data
         } else {
             0
         }
@@ -108,6 +115,14 @@ fn image_page(address: u64, data: u64, no_execute: u64) -> u64 {
 /// The pages under the stacks.
 fn guards() -> [u64; 3] {
     [symbol::guard_of_double_fault_stack(), symbol::guard_of_fault_stack(), symbol::guard_of_main_stack()]
+}
+
+/// The guest frame in which something of ours begins, static or on the heap, and its offset there in bytes.
+pub fn place_of<T>(thing: *const T) -> (u64, u32) {
+    let address = thing as u64;
+    let ram_end = RAM_END.load(Ordering::Relaxed);
+    let physical = if address < ram_end { address } else { address - ram_end + LOW_START };
+    (physical / PAGE, (physical % PAGE) as u32)
 }
 
 /// What is wrong with touching `address`, where that can be told; to be appended to a sentence.

@@ -1,18 +1,19 @@
 //! What the server asks of Xen, put together from its parts.
 
+use alloc::boxed::Box;
+
 use xen_sys::{VIRQ_DOM_EXC, VIRQ_TIMER};
-use xenstore::abi::shared_info::SharedInfo;
 use xenstore::abi::{DomId, Port, RingPage};
+use xenstore::pending::PendingPorts;
 use xenstore::platform::{
     Clock, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
 };
 
 use super::domains::Domains;
-use super::events::{self, PendingPorts, TwoLevel};
 use super::grants::Ring;
 use super::hypercall::Errno;
 use super::idle::{self, Alarm};
-use super::{clock, fatal};
+use super::{clock, events, fatal};
 
 /// Our own xenstore page, for the client in this very domain.
 #[derive(Clone, Copy)]
@@ -24,7 +25,7 @@ pub struct OwnRing {
 
 /// The domain we run in, as the server sees it.
 pub struct Guest {
-    ports: TwoLevel,
+    ports: Box<dyn PendingPorts>,
     timer: Port,
     domain_exceptions: Option<Port>,
     alarm: Alarm,
@@ -36,12 +37,11 @@ impl Guest {
     /// Binds the virtual interrupts and finds out how to ask about domains. `console` is a port whose
     /// events are not worth waking up for.
     pub fn new(
-        shared: &'static SharedInfo,
+        mut ports: Box<dyn PendingPorts>,
         own: OwnRing,
         version: (u32, u32),
         console: Option<Port>,
     ) -> Guest {
-        let mut ports = TwoLevel::new(shared);
         if let Some(console) = console {
             ports.mask(console);
         }
@@ -115,7 +115,6 @@ impl EventChannels for Guest {
     }
 
     fn close(&mut self, local: Port) {
-        self.ports.forget(local);
         if let Err(error) = events::close(local) {
             log::warn!("port {}: cannot be closed: {error}", local.0);
         }

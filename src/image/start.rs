@@ -14,7 +14,7 @@ use super::fatal::{self, Reason};
 use super::platform::{Guest, OwnRing};
 use super::segments::UPCALL_VECTOR;
 use super::xen::{self, Xen};
-use super::{console, logger, memory, paging, seed, segments};
+use super::{console, logger, memory, paging, ports, seed, segments};
 
 const NAME: &str = concat!(env!("CARGO_BIN_NAME"), " ", env!("CARGO_PKG_VERSION"));
 
@@ -50,24 +50,16 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
         );
     };
 
-    let memory = claim_memory();
+    claim_memory();
     let shared = fatal::unless("the shared page cannot be mapped", memory::map_shared_info());
     // SAFETY: `segments::load` made the vector's gate, and this is 64-bit code.
     fatal::unless("upcalls cannot be delivered", unsafe { xen::deliver_upcalls(UPCALL_VECTOR) });
 
     let own_ring = OwnRing { domid: own, page: param(HvmParam::StorePfn).map(frame) };
-    let mut guest = Guest::new(shared, own_ring, version, console_port);
+    let ports = ports::set_up(options.event_format, shared, capacities().ports());
+    let mut guest = Guest::new(ports, own_ring, version, console_port);
 
-    let Some(capacities) = Capacities::for_memory(memory.saturating_sub(HEAP_RESERVE)) else {
-        fatal::stop(
-            Reason::Crash,
-            format_args!(
-                "too little memory: {} KiB are left for the store, {} KiB are needed; raise --memory",
-                memory.saturating_sub(HEAP_RESERVE) / 1024,
-                Capacities::MIN_MEMORY / 1024
-            ),
-        );
-    };
+    let capacities = capacities();
     let settings = Settings { log: options.log_level == LevelFilter::Trace, ..options.settings };
     // Never freed, so that the trace can be printed when all else has failed.
     let server: *mut Server<Guest> =
@@ -159,8 +151,8 @@ fn read_options(start_info: *const StartInfo) -> Options {
     options
 }
 
-/// Counts RAM, fixes the page tables, and makes a heap of what is free: its size in bytes.
-fn claim_memory() -> usize {
+/// Counts RAM, fixes the page tables, and makes a heap of what is free.
+fn claim_memory() {
     const LEAST: u64 = 3 << 20;
     let ram_end = fatal::unless("RAM cannot be counted", memory::ram_end());
     if ram_end < LEAST {
@@ -177,12 +169,27 @@ fn claim_memory() -> usize {
         *frame = param(which).unwrap_or(0);
     }
     let free = paging::protect(ram_end, &special);
-    let size = (free.end - free.start) as usize;
+    let size = free.end - free.start;
     // SAFETY: `protect` has just mapped this range, which is RAM behind the image and below it. The start
     // info and the command line, which lie there, have been read.
     unsafe { memory::init_heap(free) };
     log::info!("{} KiB of RAM, {} KiB of heap", ram_end / 1024, size / 1024);
-    size
+}
+
+/// What the server can have of what is free of the heap.
+fn capacities() -> Capacities {
+    let (_, free) = memory::heap_usage();
+    let memory = free.saturating_sub(HEAP_RESERVE);
+    Capacities::for_memory(memory).unwrap_or_else(|| {
+        fatal::stop(
+            Reason::Crash,
+            format_args!(
+                "too little memory: {} KiB are left for the store, {} KiB are needed; raise --memory",
+                memory / 1024,
+                Capacities::MIN_MEMORY / 1024
+            ),
+        )
+    })
 }
 
 /// A parameter of our domain, `None` if there is no such thing.

@@ -134,7 +134,7 @@ impl<P: Platform> Server<P> {
             settings,
             connections: core::iter::repeat_with(|| None).take(domains).collect(),
             listed: vec![Listed::empty(); domains].into_boxed_slice(),
-            ports: vec![None; domains + OTHER_PORTS].into_boxed_slice(),
+            ports: vec![None; ports(capacities)].into_boxed_slice(),
             ready: VecDeque::with_capacity(domains),
             notify: Vec::with_capacity(domains),
             waiting: Vec::with_capacity(domains),
@@ -191,6 +191,11 @@ impl<P: Platform> Server<P> {
             record.sequence
         })
     }
+}
+
+/// Local ports that a server with these capacities serves: those below this number.
+pub fn ports(c: &Capacities) -> usize {
+    c.domains + OTHER_PORTS
 }
 
 /// Bytes of memory that a server with these capacities takes.

@@ -1,0 +1,442 @@
+//! Event channels in both formats against a hypervisor that marks ports in the steps in which Xen does: no
+//! event is lost, none is told twice, and whoever sleeps is woken.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use xenstore::abi::Port;
+use xenstore::abi::fifo::{ControlBlock, EventPage, LINK, LINKED, MASKED, PENDING, WORDS_PER_PAGE};
+use xenstore::abi::shared_info::SharedInfo;
+use xenstore::pending::{Fifo, PendingPorts, TwoLevel};
+
+const PAGES: usize = 2;
+/// Where pages and words of either format begin and end, and some neighbours.
+const PORTS: [u32; 9] = [1, 2, 3, 63, 64, 1023, 1024, 1025, 2047];
+/// `EVTCHN_FIFO_PRIORITY_DEFAULT`.
+const QUEUE: usize = 7;
+
+/// What a guest shares with the hypervisor, both formats of it.
+struct Shared {
+    info: SharedInfo,
+    control: ControlBlock,
+    pages: [EventPage; PAGES],
+}
+
+impl Shared {
+    fn new() -> Box<Shared> {
+        Box::new(Shared {
+            info: SharedInfo::new(),
+            control: ControlBlock::new(),
+            pages: [const { EventPage::new() }; PAGES],
+        })
+    }
+
+    fn upcall(&self) -> &AtomicU8 {
+        &self.info.vcpu_info[0].evtchn_upcall_pending
+    }
+
+    fn word(&self, port: u32) -> &AtomicU32 {
+        &self.pages[port as usize / WORDS_PER_PAGE].0[port as usize % WORDS_PER_PAGE]
+    }
+
+    fn has_mark(&self, port: u32) -> bool {
+        let word = self.info.evtchn_pending[port as usize / 64].load(SeqCst);
+        self.word(port).load(SeqCst) & PENDING != 0 || word >> (port % 64) & 1 != 0
+    }
+}
+
+/// The hypervisor's side. One event at a time is on its way, and each step of it is one access to memory.
+trait Hypervisor<'a>: Sized {
+    type Guest: PendingPorts + 'a;
+    fn new(shared: &'a Shared) -> Self;
+    fn guest(shared: &'a Shared) -> Self::Guest;
+    /// An event for a port, which must be the only one on its way.
+    fn send(&mut self, port: u32);
+    /// The next step of the event on its way. False if there is none.
+    fn step(&mut self) -> bool;
+    /// The port's mark goes. False if it cannot be given to somebody else yet.
+    fn close(&mut self, port: u32) -> bool;
+}
+
+struct FifoXen<'a> {
+    shared: &'a Shared,
+    tail: u32,
+    port: u32,
+    at: FifoStep,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum FifoStep {
+    Rest,
+    Mark,
+    Mask,
+    Queue,
+    Link,
+    Head,
+    Ready,
+    Upcall,
+}
+
+impl<'a> Hypervisor<'a> for FifoXen<'a> {
+    type Guest = Fifo<'a>;
+
+    fn new(shared: &'a Shared) -> Self {
+        FifoXen { shared, tail: 0, port: 0, at: FifoStep::Rest }
+    }
+
+    fn guest(shared: &'a Shared) -> Fifo<'a> {
+        Fifo::new(shared.upcall(), &shared.control, &shared.pages)
+    }
+
+    fn send(&mut self, port: u32) {
+        (self.port, self.at) = (port, FifoStep::Mark);
+    }
+
+    fn step(&mut self) -> bool {
+        let word = self.shared.word(self.port);
+        self.at = match self.at {
+            FifoStep::Rest => return false,
+            FifoStep::Mark => {
+                word.fetch_or(PENDING, SeqCst);
+                FifoStep::Mask
+            }
+            FifoStep::Mask if word.load(SeqCst) & MASKED != 0 => FifoStep::Rest,
+            FifoStep::Mask => FifoStep::Queue,
+            FifoStep::Queue if word.fetch_or(LINKED, SeqCst) & LINKED != 0 => FifoStep::Rest,
+            FifoStep::Queue if self.tail == 0 || self.tail == self.port => FifoStep::Head,
+            FifoStep::Queue => FifoStep::Link,
+            FifoStep::Link => {
+                let tail = self.shared.word(self.tail);
+                let seen = tail.load(SeqCst);
+                let linked = seen & !LINK | self.port;
+                if seen & LINKED == 0 {
+                    FifoStep::Head
+                } else if tail.compare_exchange(seen, linked, SeqCst, SeqCst).is_ok() {
+                    self.tail = self.port;
+                    FifoStep::Rest
+                } else {
+                    FifoStep::Link
+                }
+            }
+            FifoStep::Head => {
+                self.shared.control.head[QUEUE].store(self.port, SeqCst);
+                self.tail = self.port;
+                FifoStep::Ready
+            }
+            FifoStep::Ready if self.shared.control.ready.fetch_or(1 << QUEUE, SeqCst) >> QUEUE & 1 != 0 => {
+                FifoStep::Rest
+            }
+            FifoStep::Ready => FifoStep::Upcall,
+            FifoStep::Upcall => {
+                self.shared.upcall().store(1, SeqCst);
+                FifoStep::Rest
+            }
+        };
+        true
+    }
+
+    fn close(&mut self, port: u32) -> bool {
+        self.shared.word(port).fetch_and(!PENDING, SeqCst) & LINKED == 0
+    }
+}
+
+struct TwoLevelXen<'a> {
+    shared: &'a Shared,
+    port: u32,
+    at: TwoLevelStep,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum TwoLevelStep {
+    Rest,
+    Mark,
+    Mask,
+    Select,
+    Upcall,
+}
+
+impl<'a> Hypervisor<'a> for TwoLevelXen<'a> {
+    type Guest = TwoLevel<'a>;
+
+    fn new(shared: &'a Shared) -> Self {
+        TwoLevelXen { shared, port: 0, at: TwoLevelStep::Rest }
+    }
+
+    fn guest(shared: &'a Shared) -> TwoLevel<'a> {
+        TwoLevel::new(&shared.info)
+    }
+
+    fn send(&mut self, port: u32) {
+        (self.port, self.at) = (port, TwoLevelStep::Mark);
+    }
+
+    fn step(&mut self) -> bool {
+        let (word, bit) = (self.port / 64, 1u64 << (self.port % 64));
+        let info = &self.shared.info;
+        let was_set = |marks: &AtomicU64, bit: u64| marks.fetch_or(bit, SeqCst) & bit != 0;
+        self.at = match self.at {
+            TwoLevelStep::Rest => return false,
+            TwoLevelStep::Mark if was_set(&info.evtchn_pending[word as usize], bit) => TwoLevelStep::Rest,
+            TwoLevelStep::Mark => TwoLevelStep::Mask,
+            TwoLevelStep::Mask if info.evtchn_mask[word as usize].load(SeqCst) & bit != 0 => {
+                TwoLevelStep::Rest
+            }
+            TwoLevelStep::Mask => TwoLevelStep::Select,
+            TwoLevelStep::Select if was_set(&info.vcpu_info[0].evtchn_pending_sel, 1 << word) => {
+                TwoLevelStep::Rest
+            }
+            TwoLevelStep::Select => TwoLevelStep::Upcall,
+            TwoLevelStep::Upcall => {
+                self.shared.upcall().store(1, SeqCst);
+                TwoLevelStep::Rest
+            }
+        };
+        true
+    }
+
+    fn close(&mut self, port: u32) -> bool {
+        let word = &self.shared.info.evtchn_pending[port as usize / 64];
+        word.fetch_and(!(1 << (port % 64)), SeqCst);
+        true
+    }
+}
+
+/// What may happen next; numbers count [`PORTS`].
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    /// A peer notifies, once the event before has arrived.
+    Send(usize),
+    Step,
+    /// The guest takes a port, or goes to sleep when there is none.
+    Take,
+    /// Closed, and bound again if it can be.
+    Close(usize),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let port = 0..PORTS.len();
+    prop_oneof![
+        10 => port.clone().prop_map(Op::Send),
+        30 => Just(Op::Step),
+        10 => Just(Op::Take),
+        3 => port.prop_map(Op::Close),
+    ]
+}
+
+/// A port as a naive observer sees it.
+#[derive(Clone, Copy, Default)]
+struct Peer {
+    /// Whether something was sent that the guest has not looked at.
+    news: bool,
+    /// Events that the guest may still be told of: those sent, less those told.
+    events: u64,
+}
+
+impl Peer {
+    fn send(&mut self) {
+        self.news = true;
+        self.events += 1;
+    }
+}
+
+/// Runs the operations with the first port masked, and says what went wrong.
+fn run<'a, X: Hypervisor<'a>>(
+    shared: &'a Shared,
+    guest: &mut dyn PendingPorts,
+    ops: &[Op],
+) -> Result<(), String> {
+    let mut xen = X::new(shared);
+    let mut peers = [Peer::default(); PORTS.len()];
+    xen.send(PORTS[0]);
+    while xen.step() {}
+    guest.mask(Port(PORTS[0]));
+    let mut asleep = false;
+    let mut take = |peers: &mut [Peer], asleep: &mut bool| -> Result<bool, String> {
+        if *asleep && shared.upcall().load(SeqCst) == 0 {
+            return Ok(false);
+        }
+        *asleep = false;
+        let Some(Port(port)) = guest.take() else {
+            *asleep = !guest.any();
+            return Ok(true);
+        };
+        let peer = PORTS.iter().zip(peers).skip(1).find(|(known, _)| **known == port).map(|(_, peer)| peer);
+        let peer = peer.filter(|peer| peer.events > 0);
+        let peer = peer.ok_or_else(|| format!("port {port} is told without reason"))?;
+        *peer = Peer { news: false, events: peer.events - 1 };
+        Ok(true)
+    };
+    for op in ops {
+        match *op {
+            Op::Send(n) => {
+                if !xen.step() {
+                    // What is written before is there for whoever is told.
+                    peers[n].send();
+                    xen.send(PORTS[n]);
+                }
+            }
+            Op::Step => {
+                xen.step();
+            }
+            Op::Take => {
+                take(&mut peers, &mut asleep)?;
+            }
+            Op::Close(n) => {
+                while xen.step() {}
+                peers[n] = Peer::default();
+                if xen.close(PORTS[n]) {
+                    peers[n].send();
+                    xen.send(PORTS[n]);
+                }
+            }
+        }
+    }
+    while xen.step() {}
+    while take(&mut peers, &mut asleep)? {}
+    for (port, peer) in PORTS.into_iter().zip(peers).skip(1) {
+        if peer.news {
+            return Err(format!("asleep with an event for port {port}"));
+        }
+        if shared.has_mark(port) {
+            return Err(format!("port {port} was told and keeps its mark"));
+        }
+    }
+    Ok(())
+}
+
+/// A guest that takes the upcall back after it has looked, not before.
+struct Late<'a, P>(P, &'a AtomicU8);
+
+impl<P: PendingPorts> PendingPorts for Late<'_, P> {
+    fn take(&mut self) -> Option<Port> {
+        let port = self.0.take();
+        if port.is_none() {
+            self.1.store(0, SeqCst);
+        }
+        port
+    }
+
+    fn any(&self) -> bool {
+        false
+    }
+
+    fn mask(&mut self, port: Port) {
+        self.0.mask(port);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn fifo_tells_all_that_happens(ops in vec(op(), 0..200)) {
+        let shared = Shared::new();
+        prop_assert_eq!(run::<FifoXen>(&shared, &mut FifoXen::guest(&shared), &ops), Ok(()));
+    }
+
+    #[test]
+    fn two_levels_tell_all_that_happens(ops in vec(op(), 0..200)) {
+        let shared = Shared::new();
+        prop_assert_eq!(run::<TwoLevelXen>(&shared, &mut TwoLevelXen::guest(&shared), &ops), Ok(()));
+    }
+}
+
+#[test]
+fn a_guest_that_looks_too_early_is_found_out() {
+    let ops: Vec<Op> = [Op::Send(1)]
+        .into_iter()
+        .chain([Op::Step; 8])
+        .chain([Op::Take, Op::Send(2)])
+        .chain([Op::Step; 8])
+        .chain([Op::Take])
+        .collect();
+    let shared = Shared::new();
+    let mut late = Late(FifoXen::guest(&shared), shared.upcall());
+    assert!(run::<FifoXen>(&shared, &mut late, &ops).is_err());
+    let shared = Shared::new();
+    let mut late = Late(TwoLevelXen::guest(&shared), shared.upcall());
+    assert!(run::<TwoLevelXen>(&shared, &mut late, &ops).is_err());
+}
+
+/// A guest and a hypervisor on two processors: whenever the guest sleeps, it is woken for what is new.
+fn stress<'a, X: Hypervisor<'a>>(shared: &'a Shared) {
+    const EVENTS: u64 = 1_000_000;
+    let rings = [const { AtomicU64::new(0) }; PORTS.len()];
+    let rings = &rings;
+    std::thread::scope(|scope| {
+        let sender = scope.spawn(move || {
+            let mut xen = X::new(shared);
+            let mut random = fastrand::Rng::with_seed(7);
+            for _ in 0..EVENTS {
+                let n = random.usize(..PORTS.len());
+                rings[n].fetch_add(1, SeqCst);
+                xen.send(PORTS[n]);
+                while xen.step() {}
+            }
+        });
+        let mut guest = X::guest(shared);
+        let mut seen = 0;
+        while seen < EVENTS {
+            while let Some(port) = guest.take() {
+                let n = PORTS.iter().position(|known| *known == port.0).expect("a port that was sent to");
+                seen += rings[n].swap(0, SeqCst);
+            }
+            // The upcall's last chance comes after the sender's last step.
+            while !guest.any() && seen < EVENTS {
+                let finished = sender.is_finished();
+                assert!(!finished || shared.upcall().load(SeqCst) != 0, "asleep after {seen} events");
+                std::thread::yield_now();
+            }
+        }
+    });
+}
+
+#[test]
+fn fifo_wakes_across_processors() {
+    stress::<FifoXen>(&Shared::new());
+}
+
+#[test]
+fn two_levels_wake_across_processors() {
+    stress::<TwoLevelXen>(&Shared::new());
+}
+
+/// Peers that notify whenever they are told do not keep the guest from ending its pass, and are told again
+/// in the next.
+fn passes_end<'a, X: Hypervisor<'a>>(shared: &'a Shared) {
+    let (mut xen, mut guest) = (X::new(shared), X::guest(shared));
+    let mut notify = |port: u32| {
+        xen.send(port);
+        while xen.step() {}
+    };
+    PORTS.into_iter().for_each(&mut notify);
+    for _ in 0..3 {
+        let told: Vec<u32> = std::iter::from_fn(|| guest.take().map(|port| port.0))
+            .inspect(|port| notify(*port))
+            .take(PAGES * WORDS_PER_PAGE + 1)
+            .collect();
+        assert!(told.len() <= PAGES * WORDS_PER_PAGE, "the pass goes on");
+        assert!(PORTS.iter().all(|port| told.contains(port)));
+        assert!(guest.any());
+    }
+}
+
+#[test]
+fn passes_end_whatever_peers_do() {
+    passes_end::<FifoXen>(&Shared::new());
+    passes_end::<TwoLevelXen>(&Shared::new());
+}
+
+#[test]
+fn ports_without_a_place_are_left_alone() {
+    let shared = Shared::new();
+    let mut guest = FifoXen::guest(&shared);
+    guest.mask(Port(u32::MAX));
+    shared.control.head[QUEUE].store(5000, SeqCst);
+    shared.control.ready.store(1 << QUEUE | 1 << 31, SeqCst);
+    assert_eq!(guest.take(), None);
+    assert!(!guest.any());
+    TwoLevelXen::guest(&shared).mask(Port(u32::MAX));
+}
