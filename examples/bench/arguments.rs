@@ -11,7 +11,7 @@ Usage: bench requests NAME --vgdb PREFIX [--times N]
        bench loads NAME --vgdb PREFIX [--times N] --load N
        bench cache-lines NAME --trace PIPE
        bench counted | timed [COLUMN]
-       bench report
+       bench report [--about FILE] [--save FOLDER]
 
 The first three measure each kind of request, of the server at XENSTORED_PATH, which the tables call NAME.
 It runs under valgrind. All but the last print figures.
@@ -21,7 +21,9 @@ cache-lines    counts what it touches, with --tool=lackey --trace-mem=yes --log-
 counted, timed take figures out of what Xen's test-xenstore prints, in which a nanosecond was an instruction
                or was one
 report         makes tables of the figures that it reads; status 1 if they miss a goal
-  --times N    requests of each kind that are counted (default 1000)
+  --about FILE   rows of a table that says what was measured with what
+  --save FOLDER  writes the tables to performance.md there, too, and their drawings beside it
+  --times N      requests of each kind that are counted (default 1000)
 ";
 
 pub enum Task {
@@ -29,17 +31,20 @@ pub enum Task {
     Loads { name: String, vgdb: String, times: usize, load: usize },
     CacheLines { name: String, trace: PathBuf },
     Upstream { clock: Clock, column: Option<String> },
-    Report,
+    Report { about: Option<PathBuf>, save: Option<PathBuf> },
 }
 
 /// None if only help was wanted.
 pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
     let (mut words, mut vgdb, mut trace, mut load, mut times) = (Vec::new(), None, None, None, 1000);
+    let (mut about, mut save) = (None, None);
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
             Long("vgdb") => vgdb = Some(args.value()?.string()?),
             Long("trace") => trace = Some(PathBuf::from(args.value()?)),
+            Long("about") => about = Some(PathBuf::from(args.value()?)),
+            Long("save") => save = Some(PathBuf::from(args.value()?)),
             Long("load") => load = Some(args.value()?.parse()?),
             Long("times") => times = args.value()?.parse()?,
             Value(word) => words.push(word.string()?),
@@ -62,7 +67,7 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
         "cache-lines" => Task::CacheLines { name: required()?, trace: trace.ok_or("--trace is missing")? },
         "counted" => Task::Upstream { clock: Clock::Counted, column: name },
         "timed" => Task::Upstream { clock: Clock::Timed, column: name },
-        "report" => Task::Report,
+        "report" => Task::Report { about, save },
         other => return Err(format!("no task '{other}'").into()),
     }))
 }

@@ -10,6 +10,7 @@ pub struct Table {
     pub base: Option<&'static str>,
     pub goals: &'static [Goal],
     pub constants: Option<Constants>,
+    pub plot: Option<Plot>,
 }
 
 /// What figures are to reach.
@@ -35,6 +36,16 @@ pub struct Constants {
     pub rows: &'static [(&'static str, f64)],
 }
 
+/// A drawing of a table whose rows begin with numbers.
+pub struct Plot {
+    /// The columns that are drawn.
+    pub columns: &'static [&'static str],
+    pub file: &'static str,
+    /// What the axes show.
+    pub x: &'static str,
+    pub y: &'static str,
+}
+
 const OURS: &str = "this server";
 const C: &str = "C xenstored";
 const C_XENBUS: &str = "C xenstored, xenbus";
@@ -52,6 +63,7 @@ pub const TABLES: &[Table] = &[
         base: Some(C),
         goals: &[Goal { rows: "", column: Some(OURS), limit: Limit::Times(0.1, C) }],
         constants: None,
+        plot: None,
     },
     Table {
         number: 2,
@@ -62,6 +74,7 @@ pub const TABLES: &[Table] = &[
         base: Some(EMPTY),
         goals: &[Goal { rows: OURS, column: None, limit: Limit::Times(1.1, EMPTY) }],
         constants: None,
+        plot: None,
     },
     Table {
         number: 6,
@@ -91,6 +104,7 @@ pub const TABLES: &[Table] = &[
                 ("ta err", 1_274_588.0),
             ],
         }),
+        plot: None,
     },
     Table {
         number: 8,
@@ -106,5 +120,6 @@ pub const TABLES: &[Table] = &[
             Goal { rows: "", column: Some("2 CPUs, worst"), limit: Limit::Value(1e9) },
         ],
         constants: None,
+        plot: None,
     },
 ];

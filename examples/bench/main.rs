@@ -6,9 +6,11 @@ mod arguments;
 mod cache_lines;
 mod callgrind;
 mod connection;
+mod document;
 mod figure;
 mod goals;
 mod loads;
+mod plot;
 mod report;
 mod requests;
 mod upstream;
@@ -23,7 +25,6 @@ use callgrind::Callgrind;
 use connection::Connection;
 use figure::Figure;
 use loads::Load;
-use report::Tally;
 use requests::Request;
 use upstream::Clock;
 
@@ -44,10 +45,10 @@ fn main() -> ExitCode {
         Task::Loads { name, vgdb, times, load } => loads(&name, &Callgrind { prefix: &vgdb }, times, load),
         Task::CacheLines { name, trace } => cache_lines(&name, &trace),
         Task::Upstream { clock, column } => upstream(clock, column.as_deref()),
-        Task::Report => match report() {
-            Ok(tally) if tally.missed > 0 => return ExitCode::FAILURE,
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
+        Task::Report { about, save } => match report(about.as_deref(), save.as_deref()) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(Error::other(error.to_string())),
         },
     };
     match done {
@@ -102,11 +103,17 @@ fn upstream(clock: Clock, column: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-fn report() -> Result<Tally> {
+/// Prints the report, and keeps it in `folder` if there is one. True if no goal is missed.
+fn report(
+    about: Option<&Path>,
+    folder: Option<&Path>,
+) -> std::result::Result<bool, Box<dyn std::error::Error>> {
     let figures = Figure::read(stdin().lock())?;
-    let mut text = String::new();
-    let tally = report::render(goals::TABLES, &figures, &mut text).map_err(Error::other)?;
-    print!("{text}");
-    println!("{} goals met, {} missed", tally.met, tally.missed);
-    Ok(tally)
+    let about = about.map(std::fs::read_to_string).transpose()?.unwrap_or_default();
+    let (page, tally) = document::write(goals::TABLES, &figures, &about, folder)?;
+    if let Some(folder) = folder {
+        std::fs::write(folder.join("performance.md"), &page)?;
+    }
+    print!("{page}");
+    Ok(tally.missed == 0)
 }

@@ -65,23 +65,12 @@ pub struct Tally {
     pub missed: usize,
 }
 
-/// Writes the tables for which there are figures.
-pub fn render(
-    tables: &[Table],
-    figures: &[Figure],
-    out: &mut String,
-) -> std::result::Result<Tally, std::fmt::Error> {
-    let mut tally = Tally::default();
-    for table in tables {
-        let grid = Grid::new(table, figures);
-        if !grid.figures.is_empty() {
-            render_table(table, &grid, out, &mut tally)?;
-        }
+/// Writes one table, if there are figures for it.
+pub fn render_table(table: &Table, figures: &[Figure], out: &mut String, tally: &mut Tally) -> Result {
+    let grid = &Grid::new(table, figures);
+    if grid.figures.is_empty() {
+        return Ok(());
     }
-    Ok(tally)
-}
-
-fn render_table(table: &Table, grid: &Grid, out: &mut String, tally: &mut Tally) -> Result {
     writeln!(out, "## {}. {}\n\n{}\n", table.number, table.title, table.about)?;
     if let Some(base) = table.base {
         writeln!(out, "In brackets: relative to *{base}*.\n")?;
@@ -125,7 +114,7 @@ fn judge(goal: &Goal, grid: &Grid, row: &str, tally: &mut Tally) -> String {
         return String::new();
     };
     let (limit, shown) = match goal.limit {
-        Limit::Times(times, _) => (times, format!("{reached:.2}")),
+        Limit::Times(times, _) => (times, format!("{reached:.3}")),
         Limit::Value(value) => (value, number(reached)),
     };
     if reached <= limit {

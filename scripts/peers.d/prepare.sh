@@ -37,6 +37,7 @@ fetch_peers() {
     rm -rf "$1/peers-$XEN".new.*
     new=$(mktemp -d "$1/peers-$XEN.new.XXXXXX")
     fetch_packages "$new"
+    mv "$new/packages" "$new/root/"
     mv -T "$new/root" "$PEERS_ROOT"
     rm -r "$new"
 }
