@@ -48,7 +48,10 @@ fn goals_that_are_met() {
     let output = report(&[], &figures);
     let (status, rows) = rows(&output);
     assert_eq!(status, Some(0));
-    assert_eq!(rows.last().expect("a row"), "| READ | 810 (0.10) | 8,100 | 56,700 (7.00) | 40 | met: 0.100 |");
+    assert_eq!(
+        rows.last().expect("a row"),
+        "| READ | 810 (0.10) | 8,100 | 56,700 (7.00) | 40 | met: 0.100 |"
+    );
     assert!(String::from_utf8_lossy(&output.stdout).ends_with("1 goals met, 0 missed.\n"));
 }
 
@@ -79,7 +82,8 @@ fn limits_and_constants() {
     ];
     let (status, rows) = rows(&report(&[], &figures));
     assert_eq!(status, Some(1));
-    let read = "| read 1 | 110,000 (1.10) | 100,000 | 182,248 (1.82) | **missed**: 1.100 | **missed**: 0.604 |";
+    let read =
+        "| read 1 | 110,000 (1.10) | 100,000 | 182,248 (1.82) | **missed**: 1.100 | **missed**: 0.604 |";
     assert!(rows.iter().any(|row| row == read), "{rows:#?}");
     assert!(rows.iter().any(|row| row == "| another | 1 |  |  |  |  |"), "{rows:#?}");
     let timed = "| read 1 | 200,000,000 | 1,500,000,000 | met: 7.500 |  | **missed**: 1,500,000,000 |  |";
