@@ -53,6 +53,7 @@ upcall_entry:
     push rax
     movabs rax, {UPCALL_PENDING}
     mov byte ptr [rax], 0
+    inc qword ptr [{UPCALLS}]
     mov rax, [rsp + 8]
     cmp rax, offset wait_for_upcall
     jb 1f
@@ -62,13 +63,16 @@ upcall_entry:
 1:  pop rax
     iretq
 
-# Sleeps until an upcall. Called and left with interrupts off.
+# Sleeps until an upcall. Called and left with interrupts off. Returns 1, or 0 if an upcall came before the
+# processor slept.
     .balign 16
     .global wait_for_upcall
 wait_for_upcall:
+    xor eax, eax
     sti
 wait_halt:
     hlt
+    inc eax
 wait_done:
     cli
     ret

@@ -82,7 +82,27 @@ pub trait Clock {
     fn now(&mut self) -> Instant;
 }
 
-/// All that the server needs.
-pub trait Platform: EventChannels + RingMapper + DomainInfo + Clock {}
+/// How often the machine under the server has been called, since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Calls {
+    /// Peers were notified.
+    pub notify: u64,
+    /// The processor was given back, there being nothing to do.
+    pub idle: u64,
+    /// Events ended a sleep, or kept one from beginning.
+    pub wake_up: u64,
+    /// The timer was set.
+    pub timer: u64,
+    /// Anything else was asked of the hypervisor.
+    pub other: u64,
+}
 
-impl<T: EventChannels + RingMapper + DomainInfo + Clock> Platform for T {}
+/// What serving costs beside the server's own work. All zero where nobody counts.
+pub trait Counters {
+    fn calls(&self) -> Calls;
+}
+
+/// All that the server needs.
+pub trait Platform: EventChannels + RingMapper + DomainInfo + Clock + Counters {}
+
+impl<T: EventChannels + RingMapper + DomainInfo + Clock + Counters> Platform for T {}

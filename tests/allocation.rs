@@ -11,7 +11,7 @@ use support::{Client, FakeXen, request};
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::{
-    Clock, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
+    Calls, Clock, Counters, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
 };
 use xenstore::server::Server;
 use xenstore::wire::{MessageType, TxId};
@@ -65,6 +65,12 @@ impl<const COUNTED: bool> DomainInfo for Outside<COUNTED> {
 impl<const COUNTED: bool> Clock for Outside<COUNTED> {
     fn now(&mut self) -> Instant {
         self.call(Clock::now)
+    }
+}
+
+impl<const COUNTED: bool> Counters for Outside<COUNTED> {
+    fn calls(&self) -> Calls {
+        self.0.calls()
     }
 }
 

@@ -269,3 +269,30 @@ fn a_domain_above_its_soft_quota_is_named_every_ten_seconds() {
     host.ok(5, 0, "WRITE a|");
     assert_eq!(log::take().len(), 1);
 }
+
+#[test]
+fn stats_count_from_the_start() {
+    let mut host = Host::new();
+    host.boot(5);
+    let stats = |host: &mut Host| numbers(&host.ask(0, 0, "CONTROL stats|"));
+    let before = stats(&mut host);
+    host.expect(&[
+        (5, 0, "WATCH a|t|", "OK|; ev a,t"),
+        (5, 0, "WRITE a|1", "ev a,t; OK|"),
+        (5, 0, "READ b|", "ENOENT"),
+    ]);
+    for _ in 0..20 {
+        host.send(5, 0, "READ a|");
+    }
+    host.poll();
+    host.received(5);
+    let after = stats(&mut host);
+    let counted = |name: &str| after[name][0] - before[name][0];
+    // Each asking is counted, once it is answered.
+    assert_eq!(counted("requests"), 3 + 20 + 1);
+    assert_eq!(counted("events"), 2);
+    assert_eq!(counted("notify"), 3 + 1 + 1);
+    assert!(counted("polls") > 3 + 1);
+    assert_eq!(counted("other-hypercalls"), 0);
+    host.expect(&[(0, 0, "CONTROL stats|more|", "EINVAL"), (5, 0, "CONTROL stats|", "EACCES")]);
+}

@@ -326,7 +326,22 @@ fn a_burst_of_any_length_is_notified_once() {
 }
 
 #[test]
-fn every_move_of_an_index_is_notified() {
+fn a_request_that_comes_in_pieces_is_notified_once() {
+    let mut host = host();
+    let whole = request(2, 0, TxId(0), b"data\0");
+    for pieces in [&whole[..7], &whole[7..16], &whole[16..18]] {
+        host.push(5, pieces);
+        host.poll();
+        assert_eq!((host.client(5).unread(), host.take_notified(5)), (0, 0), "it is still writing");
+    }
+    host.push(5, &whole[18..]);
+    host.poll();
+    assert_eq!(host.take_notified(5), 1);
+    host.hears(5, "ENOENT");
+}
+
+#[test]
+fn every_move_that_may_be_waited_for_is_notified() {
     let mut host = host();
     let whole = request(11, 0, TxId(0), &[b"a\0", &[b'x'; 1500][..]].concat());
     host.client(5).write(&whole[..500]);

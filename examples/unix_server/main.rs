@@ -120,6 +120,7 @@ fn run(options: &Options) -> io::Result<()> {
         if more {
             continue;
         }
+        unix.calls.idle += 1;
         match poll.poll(&mut events, deadline.map(|deadline| unix.until(deadline))) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             polled => polled?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
-    Clock, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
+    Calls, Clock, Counters, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
 };
 
 pub struct Unix {
@@ -14,6 +14,7 @@ pub struct Unix {
     ports: BTreeSet<u32>,
     pending: VecDeque<Event>,
     notified: Vec<Port>,
+    pub calls: Calls,
     /// Dom0's own ring, which nobody uses here.
     dom0: Rc<RingPage>,
 }
@@ -25,6 +26,7 @@ impl Unix {
             ports: BTreeSet::new(),
             pending: VecDeque::new(),
             notified: Vec::new(),
+            calls: Calls::default(),
             dom0: Rc::new(RingPage::new()),
         }
     }
@@ -72,6 +74,7 @@ impl EventChannels for Unix {
     }
 
     fn notify(&mut self, local: Port) {
+        self.calls.notify += 1;
         self.notified.push(local);
     }
 
@@ -102,5 +105,11 @@ impl Clock for Unix {
     fn now(&mut self) -> Instant {
         // Never 0, so that the start is a moment like any other.
         Instant(u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1))
+    }
+}
+
+impl Counters for Unix {
+    fn calls(&self) -> Calls {
+        self.calls
     }
 }

@@ -33,7 +33,7 @@ terminal_size() {
 
 # fill_work JOB...: the boot's files. Archives of one kernel are simply joined; later ones add to earlier.
 fill_work() {
-    local overlay=$WORK/overlay item path
+    local overlay=$WORK/overlay item file path
     mkdir -p "$overlay/nested" "$overlay/root"
     cp "$here"/dom0/* "$overlay/nested/"
     mv "$overlay/nested/init" "$overlay/init"
@@ -44,10 +44,15 @@ fill_work() {
     if (($#)); then cp "$1" "$overlay/nested/job"; fi
     if [[ $SERVER == stubdom ]]; then cp "$IMAGE" "$overlay/nested/image"; fi
     for item in "${ADD[@]}"; do
-        path=nested/$(basename "${item%%:*}")
+        file=${item%%:*}
+        path=nested/$(basename "${file%.c}")
         if [[ $item == *:* ]]; then path=${item#*:}; fi
         mkdir -p "$overlay/$(dirname "$path")"
-        cp "${item%%:*}" "$overlay/$path"
+        case $file in
+            # Static, since dom0's libraries are of another release than ours.
+            *.c) cc -O2 -Wall -static -o "$overlay/$path" "$file" || die "$file does not compile; see above" ;;
+            *) cp "$file" "$overlay/$path" ;;
+        esac
     done
     if ((GUESTS)); then
         mkdir -p "$WORK/guest/nested"
@@ -64,6 +69,7 @@ fill_work() {
 run_nested() {
     check_request "$@"
     need qemu-system-x86_64=qemu-system-x86
+    if [[ " ${ADD[*]}" == *.c* ]]; then need cc=gcc; fi
     prepare_stock "$here"
     BUSYBOX=$STOCK/busybox
     if ((FETCH_ONLY)); then exit 0; fi

@@ -4,7 +4,7 @@ use core::arch::global_asm;
 
 use xen_sys::XEN_ELFNOTE_PHYS32_ENTRY;
 
-use super::{exceptions, grants, segments, start};
+use super::{counters, exceptions, grants, segments, start};
 
 /// Page table entry: present.
 pub const PRESENT: u64 = 1 << 0;
@@ -37,6 +37,7 @@ global_asm!(
     include_str!("../../boot/vectors.s"),
     // Byte 0 of the page is evtchn_upcall_pending of vCPU 0, asserted in abi/shared_info.rs.
     UPCALL_PENDING = const grants::SHARED_INFO_FRAME << 12,
+    UPCALLS = sym counters::UPCALLS,
     exception = sym exceptions::exception,
 );
 

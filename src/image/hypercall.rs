@@ -7,7 +7,7 @@ use core::arch::asm;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::cpu;
+use super::{counters, cpu};
 
 /// Intel's VMCALL instead of AMD's VMMCALL.
 static USE_VMCALL: AtomicBool = AtomicBool::new(false);
@@ -64,6 +64,7 @@ pub fn choose_instruction() {
 pub unsafe fn call(op: u32, args: [u64; 3]) -> Result<u64, Errno> {
     let [first, second, third] = args;
     let result: i64;
+    counters::HYPERCALLS.add();
     // SAFETY: passed on to the caller. Xen may overwrite the argument registers, which are all given up
     // here, and memory, which an asm block without `nomem` may; it preserves every other register.
     unsafe {

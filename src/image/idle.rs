@@ -2,11 +2,11 @@
 
 use xenstore::platform::Instant;
 
-use super::xen;
+use super::{counters, xen};
 
 unsafe extern "C" {
-    /// `sti; hlt; cli` of boot/vectors.s.
-    safe fn wait_for_upcall();
+    /// `sti; hlt; cli` of boot/vectors.s. False if an upcall came before the `hlt`.
+    safe fn wait_for_upcall() -> bool;
 }
 
 /// The one timer: what Xen has been told.
@@ -20,6 +20,7 @@ impl Alarm {
     /// once for nothing, which is cheaper than setting the timer each time.
     pub fn set(&mut self, deadline: Instant) {
         if self.armed.is_none_or(|armed| deadline < armed) {
+            counters::TIMER_SETTINGS.add();
             match xen::set_timer(deadline.0) {
                 Ok(()) => self.armed = Some(deadline),
                 Err(error) => log::error!("the timer cannot be set: {error}"),
@@ -36,5 +37,7 @@ impl Alarm {
 /// Sleeps until Xen has an event. An event that arrived since the last look ends the sleep at once:
 /// interrupts are off until the processor sleeps.
 pub fn sleep() {
-    wait_for_upcall();
+    if wait_for_upcall() {
+        counters::SLEEPS.add();
+    }
 }

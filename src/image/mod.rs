@@ -5,6 +5,7 @@
 mod boot_cell;
 mod clock;
 mod console;
+mod counters;
 mod cpu;
 mod domains;
 mod entry;

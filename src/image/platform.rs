@@ -6,14 +6,14 @@ use xen_sys::{VIRQ_DOM_EXC, VIRQ_TIMER};
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::pending::PendingPorts;
 use xenstore::platform::{
-    Clock, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
+    Calls, Clock, Counters, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
 };
 
 use super::domains::Domains;
 use super::grants::Ring;
 use super::hypercall::Errno;
 use super::idle::{self, Alarm};
-use super::{clock, events, fatal};
+use super::{clock, counters, events, fatal};
 
 /// Our own xenstore page, for the client in this very domain.
 #[derive(Clone, Copy)]
@@ -109,6 +109,7 @@ impl EventChannels for Guest {
     }
 
     fn notify(&mut self, local: Port) {
+        counters::NOTIFICATIONS.add();
         if let Err(error) = events::send(local) {
             log::warn!("port {}: cannot be notified: {error}", local.0);
         }
@@ -147,5 +148,11 @@ impl DomainInfo for Guest {
 impl Clock for Guest {
     fn now(&mut self) -> Instant {
         Instant(clock::system_time())
+    }
+}
+
+impl Counters for Guest {
+    fn calls(&self) -> Calls {
+        counters::calls()
     }
 }

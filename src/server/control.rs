@@ -18,11 +18,11 @@ use crate::wire::{Strings, XsError, strings};
 struct Command<P: Platform> {
     name: &'static str,
     usage: &'static str,
-    run: fn(&mut Server<P>, Strings<'_>, &mut Reply) -> Result<Outcome, XsError>,
+    run: fn(&mut Server<P>, &P, Strings<'_>, &mut Reply) -> Result<Outcome, XsError>,
 }
 
 impl<P: Platform> Command<P> {
-    const ALL: [Command<P>; 8] = [
+    const ALL: [Command<P>; 9] = [
         Command { name: "check", usage: "", run: Server::control_check },
         Command { name: "log", usage: "[on|off|+<switch>|-<switch>]", run: Server::control_log },
         Command { name: "logfile", usage: "<file>", run: Server::control_logfile },
@@ -30,6 +30,7 @@ impl<P: Platform> Command<P> {
         Command { name: "print", usage: "<string>", run: Server::control_print },
         Command { name: "quota", usage: "[set <name> <val>|<domid>|max [-r]]", run: Server::control_quota },
         Command { name: "quota-soft", usage: "[set <name> <val>]", run: Server::control_quota_soft },
+        Command { name: "stats", usage: "", run: Server::control_stats },
         Command { name: "help", usage: "", run: Server::control_help },
     ];
 }
@@ -38,7 +39,7 @@ impl<P: Platform> Server<P> {
     /// `command|[args|…]`. EINVAL for an unknown command or wrong arguments.
     pub(super) fn control(
         &mut self,
-        _: &mut P,
+        platform: &mut P,
         request: &Request<'_>,
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
@@ -48,10 +49,10 @@ impl<P: Platform> Server<P> {
             .into_iter()
             .find(|command| command.name.as_bytes() == name)
             .ok_or(XsError::EINVAL)?;
-        (command.run)(self, args, reply)
+        (command.run)(self, platform, args, reply)
     }
 
-    fn control_help(&mut self, args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
+    fn control_help(&mut self, _: &P, args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
         no_more(args)?;
         for command in Command::<P>::ALL {
             line(reply, format_args!("{:<15} {}", command.name, command.usage))?;
@@ -59,7 +60,7 @@ impl<P: Platform> Server<P> {
         finish(reply)
     }
 
-    fn control_print(&mut self, mut args: Strings<'_>, _: &mut Reply) -> Result<Outcome, XsError> {
+    fn control_print(&mut self, _: &P, mut args: Strings<'_>, _: &mut Reply) -> Result<Outcome, XsError> {
         let text = args.required()?;
         no_more(args)?;
         log::info!("control: {}", text.escape_ascii());
@@ -67,7 +68,7 @@ impl<P: Platform> Server<P> {
     }
 
     /// Verifies the whole store. `OK`, or one line for each thing that is wrong, on the console too.
-    fn control_check(&mut self, args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
+    fn control_check(&mut self, _: &P, args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
         no_more(args)?;
         let mut wrong = 0;
         self.check(&mut |finding| {

@@ -120,6 +120,7 @@ impl<P: Platform> Server<P> {
             Claim::to_keep(privileged, self.is_greedy(to))
         };
         let sent = affordable && self.send(to, by, claim, Kind::Event { deadline }, hash, &parts);
+        self.counters.events += u64::from(sent);
         let kind = if sent { trace::Kind::Event } else { trace::Kind::Dropped };
         self.record(Record::new(kind, self.now, domid, len as u32));
     }

@@ -6,7 +6,7 @@
 //! announced.
 
 use super::{Scratch, Server};
-use crate::abi::{DomId, RingError, ServerFeatures};
+use crate::abi::{DomId, RING_SIZE, RingError, ServerFeatures};
 use crate::connection::Partial;
 use crate::domain::DomainId;
 use crate::platform::Platform;
@@ -20,6 +20,11 @@ const HEADER: u32 = Header::SIZE as u32;
 /// Answers that a guest may leave unread beyond its ring before it is not read any more are counted by the
 /// quota `outstanding`; this is the room that one more needs in the worst case.
 const CHUNKS_PER_ANSWER: u32 = ((Header::SIZE + PAYLOAD_MAX) / crate::store::CHUNK + 1) as u32;
+
+/// Bytes that any guest finds room for in an empty ring, though it keep a few free. One that has begun a message
+/// no longer than this does not wait for room, so it need not be told of any before it is answered: Linux
+/// writes header and payload one after the other, and we may come in between.
+const ROOM_FOR_SURE: u32 = RING_SIZE / 2;
 
 /// What a look at a connection's input found.
 enum Found {
@@ -106,7 +111,7 @@ impl<P: Platform> Server<P> {
                 input.copy(page, 0, rest);
             }
             if input.len < header_missing {
-                return self.set_aside(id, input, bytes, scratch);
+                return self.set_aside(id, input, bytes, header_missing, scratch);
             }
         }
         let header = Header::parse(&bytes);
@@ -117,7 +122,7 @@ impl<P: Platform> Server<P> {
             return Found::Broken(RingError::Proto);
         };
         if input.len < missing {
-            return self.set_aside(id, input, bytes, scratch);
+            return self.set_aside(id, input, bytes, missing, scratch);
         }
         if !self.has_room_for_answer(id, header) {
             self.list_waiting(id);
@@ -158,12 +163,14 @@ impl<P: Platform> Server<P> {
 
     /// Takes all that is in the ring, the beginning of a message or more of it. `Found::Nothing` when the
     /// guest has added nothing meanwhile, or when there is no room for it now. `header` is the header as far
-    /// as it is known: a second look at the ring might find another one than that which was checked.
+    /// as it is known: a second look at the ring might find another one than that which was checked. `missing`
+    /// is how many bytes of the message were, as far as is known, missing before.
     fn set_aside(
         &mut self,
         id: DomainId,
         input: Input,
         header: [u8; Header::SIZE],
+        missing: u32,
         scratch: &mut Scratch,
     ) -> Found {
         let claim = if self.is_privileged(id) { Claim::Answer } else { Claim::Guest };
@@ -190,7 +197,9 @@ impl<P: Platform> Server<P> {
         let usage = &mut self.store.domains.update(id).usage;
         usage.memory = usage.memory + partial.memory() - before;
         input.consume(&connection.ring, input.len);
-        self.list_notify(id);
+        if missing > ROOM_FOR_SURE {
+            self.list_notify(id);
+        }
         // More may have come before the guest could see that the ring is empty.
         self.list_ready(id);
         Found::Nothing

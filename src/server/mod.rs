@@ -43,7 +43,7 @@ use crate::path::PREFIXES_MAX;
 use crate::perms::{Caller, Life};
 use crate::platform::{Instant, Platform};
 use crate::store::{Acl, Arena, Chunk, Node, Store, Table};
-use crate::trace::{Record, Trace};
+use crate::trace::{Counters, Record, Trace};
 use crate::transaction::{Transaction, TxNode};
 use crate::watch::{Watch, WatchId, WatchPath};
 
@@ -115,6 +115,7 @@ pub struct Server<P: Platform> {
     /// Whose request is being served.
     serving: Option<DomainId>,
     trace: Trace,
+    counters: Counters,
     /// What of it goes to the log too.
     log: LogSwitches,
     /// The most that any guest has held at once.
@@ -149,6 +150,7 @@ impl<P: Platform> Server<P> {
             share: u32::try_from(memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN),
             serving: None,
             trace: Trace::new(capacities.trace),
+            counters: Counters::default(),
             log: LogSwitches { on: settings.log, ..LogSwitches::DEFAULT },
             peak: Quotas::NOTHING,
             holding: None,

@@ -138,6 +138,7 @@ impl<P: Platform> Server<P> {
             sent || self.connection(id).is_none_or(|connection| connection.ignored),
             "room was checked"
         );
+        self.counters.requests += 1;
         true
     }
 

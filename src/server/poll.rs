@@ -18,6 +18,7 @@ const RETRY: u64 = 1;
 impl<P: Platform> Server<P> {
     /// Serves until no work is left. Returns when it wants to be called again even if no event comes.
     pub fn poll(&mut self, platform: &mut P) -> Option<Instant> {
+        self.counters.polls += 1;
         self.look_at_the_clock(platform);
         for round in 1_usize.. {
             if round.is_multiple_of(ROUNDS) {

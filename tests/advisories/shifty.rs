@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
-    Clock, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
+    Calls, Clock, Counters, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
 };
 
 use crate::support::FakeXen;
@@ -76,5 +76,11 @@ impl DomainInfo for Shifty {
 impl Clock for Shifty {
     fn now(&mut self) -> Instant {
         self.xen.now()
+    }
+}
+
+impl Counters for Shifty {
+    fn calls(&self) -> Calls {
+        self.xen.calls()
     }
 }

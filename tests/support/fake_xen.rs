@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
-    Clock, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
+    Calls, Clock, Counters, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
 };
 
 struct FakeDomain {
@@ -32,6 +32,7 @@ pub struct FakeXen {
     pub notified: BTreeMap<u16, usize>,
     /// Calls of `state` and `next_changed`.
     pub domctls: usize,
+    notifications: u64,
     last_unique_id: u64,
 }
 
@@ -135,6 +136,7 @@ impl EventChannels for FakeXen {
 
     fn notify(&mut self, local: Port) {
         let peer = self.ports.get(&local.0).unwrap_or_else(|| panic!("notified a port that is not bound"));
+        self.notifications += 1;
         *self.notified.entry(peer.0).or_default() += 1;
     }
 
@@ -168,5 +170,11 @@ impl Clock for FakeXen {
     fn now(&mut self) -> Instant {
         self.now.0 += self.ticking;
         self.now
+    }
+}
+
+impl Counters for FakeXen {
+    fn calls(&self) -> Calls {
+        Calls { notify: self.notifications, other: self.domctls as u64, ..Calls::default() }
     }
 }

@@ -21,6 +21,7 @@ fn hard() -> impl Iterator<Item = &'static QuotaName> {
 impl<P: Platform> Server<P> {
     pub(super) fn control_quota(
         &mut self,
+        _: &P,
         mut args: Strings<'_>,
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
@@ -65,6 +66,7 @@ impl<P: Platform> Server<P> {
 
     pub(super) fn control_quota_soft(
         &mut self,
+        _: &P,
         mut args: Strings<'_>,
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {

@@ -1,12 +1,13 @@
-//! `memreport` and `logfile`: what memory is used for, and where it is told.
+//! `memreport`, `logfile` and `stats`: what memory is used for, where it is told, and what was done so far.
 
 use core::fmt::Arguments;
 
 use super::{finish, line, no_more};
-use crate::platform::Platform;
+use crate::platform::{Calls, Platform};
 use crate::server::Server;
 use crate::server::operations::Outcome;
 use crate::server::output::Reply;
+use crate::trace::Counters;
 use crate::wire::{Strings, XsError};
 
 /// The answer to whoever names a file.
@@ -16,6 +17,7 @@ impl<P: Platform> Server<P> {
     /// Writes to the console how full each kind of storage is, and has been at most.
     pub(super) fn control_memreport(
         &mut self,
+        _: &P,
         mut args: Strings<'_>,
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
@@ -31,12 +33,38 @@ impl<P: Platform> Server<P> {
 
     pub(super) fn control_logfile(
         &mut self,
+        _: &P,
         mut args: Strings<'_>,
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
         args.required()?;
         no_more(args)?;
         line(reply, format_args!("{NO_FILES}"))?;
+        finish(reply)
+    }
+
+    /// Counts from the start on, each a line of name and number.
+    pub(super) fn control_stats(
+        &mut self,
+        platform: &P,
+        args: Strings<'_>,
+        reply: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        no_more(args)?;
+        let Counters { requests, events, polls } = self.counters;
+        let Calls { notify, idle, wake_up, timer, other } = platform.calls();
+        for (name, count) in [
+            ("requests", requests),
+            ("events", events),
+            ("polls", polls),
+            ("notify", notify),
+            ("idle", idle),
+            ("wake-up", wake_up),
+            ("timer", timer),
+            ("other-hypercalls", other),
+        ] {
+            line(reply, format_args!("{name:<17}: {count:>8}"))?;
+        }
         finish(reply)
     }
 

@@ -69,6 +69,7 @@ pub fn log_exchange(number: u64, request: &[u8], answer: &[u8]) {
 impl<P: Platform> Server<P> {
     pub(super) fn control_log(
         &mut self,
+        _: &P,
         mut args: Strings<'_>,
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {

@@ -1,0 +1,12 @@
+//! What the server has done since the start, in numbers.
+
+/// Plain sums: counting costs one addition each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Requests answered.
+    pub requests: u64,
+    /// Watch events written to a ring or queued for one.
+    pub events: u64,
+    /// Calls of `Server::poll`.
+    pub polls: u64,
+}
