@@ -33,6 +33,8 @@ impl Callgrind<'_> {
     fn monitor(&self, command: &[&str]) -> Result<String> {
         let output = Command::new("vgdb")
             .arg(format!("--vgdb-prefix={}", self.prefix))
+            // A program that waits would not look by itself; by default it is given time to.
+            .arg("--max-invoke-ms=1")
             .args(command)
             .output()
             .map_err(|error| Error::other(format!("vgdb, a part of valgrind, does not start: {error}")))?;

@@ -17,7 +17,7 @@ pub struct Table {
 pub struct Goal {
     /// How the rows begin that have this goal.
     pub rows: &'static str,
-    /// The column it is about; `None`: every one that is put in relation.
+    /// The column it is about; `None`: every one.
     pub column: Option<&'static str>,
     pub limit: Limit,
 }
@@ -36,10 +36,10 @@ pub struct Constants {
     pub rows: &'static [(&'static str, f64)],
 }
 
-/// A drawing of a table whose rows begin with numbers.
+/// A drawing of a table whose columns begin with numbers.
 pub struct Plot {
-    /// The columns that are drawn.
-    pub columns: &'static [&'static str],
+    /// The rows that are drawn.
+    pub rows: &'static [&'static str],
     pub file: &'static str,
     /// What the axes show.
     pub x: &'static str,
@@ -108,16 +108,22 @@ pub const TABLES: &[Table] = &[
     },
     Table {
         number: 8,
-        title: "Upstream's test-xenstore on Xen, by the clock",
+        title: "Nobody waits on Xen",
         about: "Nanoseconds for one test of `test-xenstore -i 200` on Xen in QEMU, on average and at worst, with \
-                one and with two processors. The emulation is slow and shares this machine with all else, so \
-                the times say little; that none is far from the average says that nobody waits in vain.",
+                one and with two processors: a wake-up that gets lost would show as one test that takes far \
+                longer than the others. The emulated processors share this machine with all else that runs \
+                here, which shows, too; in the counted columns, where a nanosecond is an instruction, it does \
+                not.",
         base: None,
         goals: &[
             Goal { rows: "", column: Some("1 CPU, worst"), limit: Limit::Times(10.0, "1 CPU, average") },
             Goal { rows: "", column: Some("2 CPUs, worst"), limit: Limit::Times(10.0, "2 CPUs, average") },
-            Goal { rows: "", column: Some("1 CPU, worst"), limit: Limit::Value(1e9) },
-            Goal { rows: "", column: Some("2 CPUs, worst"), limit: Limit::Value(1e9) },
+            Goal {
+                rows: "",
+                column: Some("2 CPUs counted, worst"),
+                limit: Limit::Times(10.0, "2 CPUs counted, average"),
+            },
+            Goal { rows: "", column: None, limit: Limit::Value(1e9) },
         ],
         constants: None,
         plot: None,

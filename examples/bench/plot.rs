@@ -1,4 +1,4 @@
-//! A table as a drawing: how its figures grow with the numbers that its rows begin with.
+//! A table as a drawing: how its rows grow with the numbers that its columns begin with.
 
 use std::error::Error;
 use std::path::Path;
@@ -7,19 +7,22 @@ use plotters::prelude::*;
 
 use crate::figure::Figure;
 use crate::goals::{Plot, Table};
+use crate::report::number;
 
 /// Pixels.
 const SIZE: (u32, u32) = (720, 440);
 
-/// A column's figures by the number of their row.
+const FONT: (&str, u32) = ("sans-serif", 15);
+
+/// A row's figures by the number of their column.
 struct Line<'a> {
-    column: &'a str,
+    row: &'a str,
     points: Vec<(f64, f64)>,
 }
 
-/// Draws the table's figures, one line for each column, both axes logarithmic. False if there are none.
+/// Draws the table's figures, one line for each row, both axes logarithmic. False if there are none.
 pub fn draw(table: &Table, plot: &Plot, figures: &[Figure], file: &Path) -> Result<bool, Box<dyn Error>> {
-    let lines: Vec<Line<'_>> = plot.columns.iter().map(|column| line(table, column, figures)).collect();
+    let lines: Vec<Line<'_>> = plot.rows.iter().map(|row| line(table, row, figures)).collect();
     let points = || lines.iter().flat_map(|line| &line.points);
     if points().next().is_none() {
         return Ok(false);
@@ -32,22 +35,32 @@ pub fn draw(table: &Table, plot: &Plot, figures: &[Figure], file: &Path) -> Resu
     let area = SVGBackend::new(file, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
-        .caption(table.title, ("sans-serif", 18))
+        .caption(table.title, ("sans-serif", 20))
         .margin(12)
-        .x_label_area_size(40)
-        .y_label_area_size(80)
+        .margin_right(40)
+        .x_label_area_size(50)
+        .y_label_area_size(110)
         .build_cartesian_2d((x.0..x.1).log_scale(), (y.0 / 2.0..y.1 * 2.0).log_scale())?;
-    chart.configure_mesh().x_desc(plot.x).y_desc(plot.y).light_line_style(TRANSPARENT).draw()?;
+    chart
+        .configure_mesh()
+        .x_desc(plot.x)
+        .y_desc(plot.y)
+        .label_style(FONT)
+        .x_label_formatter(&|x| number(*x))
+        .y_label_formatter(&|y| number(*y))
+        .light_line_style(TRANSPARENT)
+        .draw()?;
     for (n, line) in lines.iter().enumerate() {
         let color = Palette99::pick(n).to_rgba();
         chart
             .draw_series(LineSeries::new(line.points.iter().copied(), color.stroke_width(2)).point_size(3))?
-            .label(line.column)
+            .label(line.row)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
     }
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperLeft)
+        .label_font(FONT)
         .background_style(WHITE)
         .border_style(BLACK)
         .draw()?;
@@ -55,14 +68,14 @@ pub fn draw(table: &Table, plot: &Plot, figures: &[Figure], file: &Path) -> Resu
     Ok(true)
 }
 
-fn line<'a>(table: &Table, column: &'a str, figures: &[Figure]) -> Line<'a> {
-    let ours = figures.iter().filter(|figure| figure.table == table.number && figure.column == column);
-    let points = ours.filter_map(|figure| Some((leading_number(&figure.row)?, figure.value)));
-    Line { column, points: points.collect() }
+fn line<'a>(table: &Table, row: &'a str, figures: &[Figure]) -> Line<'a> {
+    let figures = figures.iter().filter(|figure| figure.table == table.number && figure.row == row);
+    let points = figures.filter_map(|figure| Some((leading_number(&figure.column)?, figure.value)));
+    Line { row, points: points.collect() }
 }
 
-/// 1000 of `1,000 domains`.
-fn leading_number(row: &str) -> Option<f64> {
-    let number: String = row.split(' ').next()?.chars().filter(|letter| *letter != ',').collect();
+/// 1000 of `1,000 guests`.
+fn leading_number(name: &str) -> Option<f64> {
+    let number: String = name.split(' ').next()?.chars().filter(|letter| *letter != ',').collect();
     number.parse().ok()
 }

@@ -127,7 +127,7 @@ fn judge(goal: &Goal, grid: &Grid, row: &str, tally: &mut Tally) -> String {
 }
 
 /// Thousands are set apart.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let digits = format!("{value:.0}");
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();

@@ -41,4 +41,7 @@ table_timed_on_xen() {
     say "table 8: two processors"
     measure stubdom --cpus 2 >"$work/timed"
     "$examples/bench" timed '2 CPUs' <"$work/timed"
+    say "table 8: two processors, counted"
+    measure stubdom --cpus 2 --icount >"$work/timed"
+    "$examples/bench" timed '2 CPUs counted' <"$work/timed"
 }
