@@ -56,6 +56,14 @@ impl Quotas {
         node_size: 0,
     };
 
+    /// Of what one request uses, whether none is greater than in `limit`.
+    pub fn is_within(&self, limit: &Quotas) -> bool {
+        self.transaction_nodes <= limit.transaction_nodes
+            && self.node_permissions <= limit.node_permissions
+            && self.path_max <= limit.path_max
+            && self.node_size <= limit.node_size
+    }
+
     /// The greater of each.
     pub fn max(self, other: Quotas) -> Quotas {
         Quotas {

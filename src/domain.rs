@@ -46,6 +46,15 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Whether nothing is above `limit`.
+    pub fn is_within(&self, limit: &Quotas) -> bool {
+        self.nodes <= limit.nodes
+            && self.watches <= limit.watches
+            && self.transactions <= limit.transactions
+            && self.memory <= limit.memory
+            && self.outstanding <= limit.outstanding
+    }
+
     /// The same in the shape of quotas.
     pub fn as_quotas(&self) -> Quotas {
         Quotas {
@@ -84,6 +93,8 @@ pub struct Domain {
     /// From the hypervisor; tells two domains of one number apart.
     pub unique_id: u64,
     pub introduced: bool,
+    /// The toolstack's domain, which no check stops, or one of its clients.
+    pub privileged: bool,
     /// Its shutdown has been announced, RESUME not seen since.
     pub shutdown: bool,
     /// Whose rights it has beside its own, by SET_TARGET, as long as that domain lives.
@@ -116,6 +127,7 @@ impl Slot for Domain {
         life: Life::NONE,
         unique_id: 0,
         introduced: false,
+        privileged: false,
         shutdown: false,
         target: Entry::NOBODY,
         features: ServerFeatures::all(),
@@ -141,7 +153,7 @@ pub struct Domains {
     pub arena: Arena<Domain>,
     by_domid: Box<[Option<DomainId>]>,
     last_life: u32,
-    /// The toolstack's domain, which no check stops.
+    /// The toolstack's domain.
     privileged: Option<DomainId>,
     /// Further clients that act as the privileged domain, each with a session of its own.
     clients: Option<DomainId>,
@@ -168,6 +180,7 @@ impl Domains {
 
     pub fn set_privileged(&mut self, id: DomainId) {
         self.privileged = Some(id);
+        self.arena.update(id).privileged = true;
     }
 
     pub fn find(&self, domid: DomId) -> Option<DomainId> {
@@ -207,6 +220,7 @@ impl Domains {
             life,
             quotas,
             introduced: true,
+            privileged: true,
             next_client,
             ..Domain::EMPTY
         })?;
@@ -234,7 +248,7 @@ impl Domains {
 
     /// Whether this is the privileged domain or one of its clients.
     pub fn is_privileged(&self, id: DomainId) -> bool {
-        self.privileged.is_some_and(|privileged| self.get(privileged).life == self.get(id).life)
+        self.get(id).privileged
     }
 
     /// Ends a life. Whatever it held must be gone.

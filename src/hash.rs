@@ -1,9 +1,11 @@
-//! Keyed hashes of paths, extended component by component.
+//! Keyed hashes of paths and other byte strings, eight bytes a step.
 //!
-//! The hash of `/a/b` is the hash of `/a` extended by `b`, so one pass over a path yields the hash of
-//! every prefix. The key is drawn at boot: names that collide cannot be computed from outside.
+//! The state after a path's first n words leads to the hash of every prefix that ends in the next word, so
+//! one pass over a path yields them all. The key is drawn at boot: names that collide cannot be computed
+//! from outside.
 
-/// Hash state and result in one: 64 bits.
+use crate::words::{first_bytes, flags, word};
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Key {
     start: u64,
@@ -23,96 +25,97 @@ impl Key {
         Key { start, factor: factor ^ 0x5851_f42d_4c95_7f2c }
     }
 
-    /// Hash of the root `/`.
-    pub fn root(&self) -> u64 {
-        self.start
+    pub fn hash(&self, bytes: &[u8]) -> u64 {
+        self.extend(self.start, bytes)
     }
 
-    /// Hash of the path with hash `parent`, extended by `name`.
-    pub fn child(&self, parent: u64, name: &[u8]) -> u64 {
-        let mut hash = parent;
-        let mut at = 0;
-        while name.len() - at >= 8 {
-            hash = fold(hash ^ word(name, at), self.factor);
-            at += 8;
+    /// Hash of a pair: of what has the hash `before`, and of `bytes`.
+    pub fn extend(&self, before: u64, bytes: &[u8]) -> u64 {
+        let (words, tail) = bytes.as_chunks();
+        let state = words.iter().fold(before, |state, word| self.step(state, u64::from_le_bytes(*word)));
+        self.end(state, word(tail, 0), bytes.len())
+    }
+
+    /// Calls `each` with lengths and hashes of those prefixes of a path that are longer than `shorter` bytes,
+    /// until it fails: the shortest first, which is the root if `shorter` is 0, the whole path last.
+    #[inline]
+    pub fn each_prefix<E>(
+        &self,
+        path: &[u8],
+        shorter: usize,
+        mut each: impl FnMut(usize, u64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let cut = shorter.min(path.len()) / 8 * 8;
+        let (before, rest) = path.split_at_checked(cut).unwrap_or_default();
+        let mut state = self.state_after(before.as_chunks().0);
+        let mut at = before.len();
+        let mut bytes = word(rest, 0);
+        // A slash ends the prefix before it. The one that begins the path does not, so the root is told apart.
+        let beyond = u64::MAX.checked_shl(8 * (shorter - at + 1) as u32).unwrap_or(0);
+        let mut slashes = flags(bytes, b'/') & beyond;
+        if shorter == 0 {
+            each(1, self.end(state, u64::from(b'/'), 1))?;
         }
-        self.end(hash, word(name, at), name.len())
-    }
-
-    /// As `child`, for the component that begins at `at` and ends before the next `/`. Also says where it ends.
-    pub fn component(&self, parent: u64, path: &[u8], at: usize) -> (u64, usize) {
-        let mut hash = parent;
-        let mut end = at;
         loop {
-            let bytes = word(path, end);
-            let len = before_slash(bytes).min(path.len().saturating_sub(end));
-            if len < 8 {
-                let tail = bytes & !(u64::MAX << (8 * len));
-                return (self.end(hash, tail, end + len - at), end + len);
+            while slashes != 0 {
+                let count = slashes.trailing_zeros() as usize / 8;
+                slashes &= slashes - 1;
+                each(at + count, self.end(state, first_bytes(bytes, count), at + count))?;
             }
-            hash = fold(hash ^ bytes, self.factor);
-            end += 8;
+            if at + 8 > path.len() {
+                break;
+            }
+            state = self.step(state, bytes);
+            at += 8;
+            bytes = word(path, at);
+            slashes = flags(bytes, b'/');
         }
+        if path.len() > shorter.max(1) {
+            each(path.len(), self.end(state, bytes, path.len()))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn state_after(&self, words: &[[u8; 8]]) -> u64 {
+        words.iter().fold(self.start, |state, word| self.step(state, u64::from_le_bytes(*word)))
+    }
+
+    fn step(&self, state: u64, word: u64) -> u64 {
+        fold(state ^ word, self.factor)
     }
 
     /// The last step: fewer than 8 bytes leave room for the length beside them.
-    fn end(&self, hash: u64, tail: u64, len: usize) -> u64 {
-        fold(hash ^ tail ^ ((len as u64) << 56), self.factor)
+    fn end(&self, state: u64, tail: u64, len: usize) -> u64 {
+        fold(state ^ tail ^ ((len as u64) << 56), self.factor)
     }
-}
-
-/// The 8 bytes at `at`, zero beyond the end.
-pub fn word(bytes: &[u8], at: usize) -> u64 {
-    if let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        return u64::from_le_bytes(*word);
-    }
-    let missing = (at + 8).saturating_sub(bytes.len());
-    if let Some(last) = bytes.last_chunk::<8>() {
-        return u64::from_le_bytes(*last).checked_shr(8 * missing as u32).unwrap_or(0);
-    }
-    let mut last = [0; 8];
-    for (to, from) in last.iter_mut().zip(bytes.get(at..).unwrap_or_default()) {
-        *to = *from;
-    }
-    u64::from_le_bytes(last)
-}
-
-/// How many of a word's bytes come before the first `/`.
-fn before_slash(word: u64) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let slashes = word ^ (ONES * b'/' as u64);
-    let found = slashes.wrapping_sub(ONES) & !slashes & (ONES << 7);
-    found.trailing_zeros() as usize / 8
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Key, word};
+    use super::Key;
 
     #[test]
-    fn a_component_in_a_path_hashes_as_its_name() {
+    fn prefixes_hash_as_they_do_alone() {
         let key = Key::new(3);
-        let names = ["a", "abcdefg", "abcdefgh", "abcdefghi", "a-rather-long-component", "", "z"];
-        for name in names {
-            for rest in ["", "/", "/x", "/long-enough-to-load"] {
-                for before in ["", "/", "/some/where/"] {
-                    let path = format!("{before}{name}{rest}");
-                    let (hash, end) = key.component(9, path.as_bytes(), before.len());
-                    assert_eq!(
-                        (hash, end),
-                        (key.child(9, name.as_bytes()), before.len() + name.len()),
-                        "{path}"
-                    );
-                }
+        let paths = ["/", "/a", "/abcdef", "/abcdefg", "/abcdefgh/i/jkl/mnopqrstuvwxyz/a/b/c/0123456789"];
+        for path in paths.map(str::as_bytes) {
+            let ends = (1..path.len()).filter(|end| path[*end] == b'/');
+            let mut expected: std::vec::Vec<usize> = core::iter::once(1).chain(ends).collect();
+            if path.len() > 1 {
+                expected.push(path.len());
+            }
+            for shorter in 0..=path.len() {
+                let mut told = vec![];
+                let end = key.each_prefix(path, shorter, |len, hash| {
+                    told.push((len, hash));
+                    Ok::<(), ()>(())
+                });
+                let longer = expected.iter().filter(|len| **len > shorter);
+                let longer: std::vec::Vec<_> = longer.map(|len| (*len, key.hash(&path[..*len]))).collect();
+                assert_eq!((told, end), (longer, Ok(())), "{shorter}");
             }
         }
-    }
-
-    #[test]
-    fn words_end_with_their_slice() {
-        assert_eq!(word(b"abc", 1), u64::from_le_bytes(*b"bc\0\0\0\0\0\0"));
-        assert_eq!(word(b"0123456789", 7), u64::from_le_bytes(*b"789\0\0\0\0\0"));
-        assert_eq!(word(b"0123456789", 10), 0);
     }
 
     #[test]
@@ -121,11 +124,11 @@ mod tests {
         let names: [&[u8]; 6] = [b"", b"a", b"a-", b"abcdefgh", b"abcdefgh-", b"abcdefg"];
         for (n, a) in names.iter().enumerate() {
             for b in &names[n + 1..] {
-                assert_ne!(one.child(one.root(), a), one.child(one.root(), b));
+                assert_ne!(one.hash(a), one.hash(b));
             }
-            assert_ne!(one.child(one.root(), a), two.child(two.root(), a));
+            assert_ne!(one.hash(a), two.hash(a));
         }
-        let (ab, ba) = (one.child(one.root(), b"a"), one.child(one.root(), b"b"));
-        assert_ne!(one.child(ab, b"b"), one.child(ba, b"a"));
+        let (a, b) = (one.hash(b"a"), one.hash(b"b"));
+        assert_ne!(one.extend(a, b"b"), one.extend(b, b"a"));
     }
 }

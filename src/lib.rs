@@ -5,7 +5,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`config`], [`abi`], [`platform`] | limits; what guests and Xen share with us; what we ask of Xen |
-//! | [`wire`], [`path`], [`perms`], [`hash`] | messages, paths and permissions as bytes and values |
+//! | [`words`], [`wire`], [`hash`], [`path`], [`perms`] | messages, paths and permissions as bytes and values |
 //! | [`ring`], [`pending`] | one ring page, both directions; which event channels have something |
 //! | [`store`] | arenas, undo journal, permission lists, the tree |
 //! | [`domain`], [`watch`], [`transaction`] | who is there, who listens, what is in the making |
@@ -46,3 +46,4 @@ pub mod transaction;
 pub mod view;
 pub mod watch;
 pub mod wire;
+pub mod words;

@@ -116,18 +116,20 @@ impl Outbox {
         self.current = None;
     }
 
-    /// Whether an event with this hash and these bytes waits already.
-    pub fn has(&self, store: &Store, hash: u64, parts: &[&[u8]]) -> bool {
-        let same = |message: &Message| {
-            let mut bytes = store.blobs.pieces(message.bytes).flatten();
-            let equal = parts.iter().flat_map(|part| part.iter()).all(|byte| bytes.next() == Some(byte));
-            equal && bytes.next().is_none()
-        };
-        self.messages.find(hash, same).is_some()
+    /// Of an event: odd, and different for other receivers and other bytes.
+    fn event_hash(store: &Store, to: DomainId, bytes: &[u8]) -> u64 {
+        store.key.extend(store.key.hash(&to.index().to_le_bytes()), bytes) | 1
     }
 
-    /// Queues a message made of `parts` for `to`, on account of a request of `by` if that is a guest.
-    /// False if there is no room for it.
+    /// Whether an event with these bytes waits already for `to`.
+    pub fn has(&self, store: &Store, to: DomainId, bytes: &[u8]) -> bool {
+        let hash = Self::event_hash(store, to, bytes);
+        self.messages.find(hash, |message| store.blobs.equals(message.bytes, bytes)).is_some()
+    }
+
+    /// Queues a message for `to`, on account of a request of `by` if that is a guest. False if there is no
+    /// room for it.
+    #[allow(clippy::too_many_arguments)]
     pub fn push(
         &mut self,
         store: &mut Store,
@@ -135,22 +137,22 @@ impl Outbox {
         to: DomainId,
         by: Option<DomainId>,
         claim: Claim,
-        message: (Kind, u64, &[&[u8]]),
+        kind: Kind,
+        message: &[u8],
     ) -> bool {
-        let (kind, hash, parts) = message;
-        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let len = message.len();
         if self.messages.arena().available_to(claim) == 0
             || (store.blobs.arena().available_to(claim) as usize) < len.div_ceil(crate::store::CHUNK)
         {
             return false;
         }
-        let Ok(bytes) = store.blobs.store(parts) else { return false };
+        let Ok(bytes) = store.blobs.store(message) else { return false };
         let cause = by.and_then(|by| self.cause(store, by));
         let hash = if kind == Kind::Reply {
             self.last_answer = self.last_answer.wrapping_add(2);
             self.last_answer
         } else {
-            hash
+            Self::event_hash(store, to, message)
         };
         let queued =
             self.messages.insert(Message { hash, chain: None, next: None, bytes, written: 0, kind, cause });

@@ -36,6 +36,7 @@ pub enum Special {
 ///
 /// `path_max` is the longest length allowed, a leading `/local/domain/<domid>/` not counted; `None` for
 /// the privileged. Fails with EINVAL.
+#[inline]
 pub fn canonicalize<'a>(
     input: &'a [u8],
     domid: DomId,
@@ -44,58 +45,61 @@ pub fn canonicalize<'a>(
     buf: &'a mut PathBuf,
 ) -> Result<Path<'a>, XsError> {
     let absolute = match input.first() {
-        None => return Err(XsError::EINVAL),
-        Some(b'@') if special == Special::Refused => return Err(XsError::EINVAL),
-        Some(b'/' | b'@') => input,
-        Some(_) => {
-            buf.clear();
-            home(domid, buf)?;
-            buf.extend_from_slice(b"/")
-                .and_then(|()| buf.extend_from_slice(input))
-                .map_err(|_| XsError::EINVAL)?;
-            buf.as_slice()
-        }
+        Some(b'/') => input,
+        Some(b'@') if special == Special::Allowed => input,
+        Some(b'@') | None => return Err(XsError::EINVAL),
+        Some(_) => make_absolute(input, domid, buf)?,
     };
-    if !is_canonical(absolute) {
-        return Err(XsError::EINVAL);
-    }
-    if path_max.is_some_and(|max| counted_len(absolute) > max as usize) {
-        return Err(XsError::EINVAL);
-    }
-    Ok(Path(absolute))
+    let fits = path_max.is_none_or(|max| counted_len(absolute) <= max as usize);
+    if fits && is_canonical(absolute) { Ok(Path(absolute)) } else { Err(XsError::EINVAL) }
 }
 
-/// What a byte may be in a path.
-const INVALID: u8 = 1;
-const SLASH: u8 = 2;
+#[inline(never)]
+fn make_absolute<'a>(relative: &[u8], domid: DomId, buf: &'a mut PathBuf) -> Result<&'a [u8], XsError> {
+    buf.clear();
+    home(domid, buf)?;
+    buf.extend_from_slice(b"/")
+        .and_then(|()| buf.extend_from_slice(relative))
+        .map_err(|_| XsError::EINVAL)?;
+    Ok(buf)
+}
 
-const CLASSES: [u8; 256] = {
-    let mut classes = [INVALID; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        if (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'_' | b'@') {
-            classes[byte] = 0;
-        }
-        byte += 1;
-    }
-    classes[b'/' as usize] = SLASH;
-    classes
-};
+/// Bytes that are checked at once: as many as the processor's vectors hold.
+const LANES: usize = 16;
+
+fn is_valid(byte: u8) -> bool {
+    // `/` comes before the digits, `@` before the capital letters.
+    matches!(byte, b'a'..=b'z' | b'/'..=b'9' | b'@'..=b'Z' | b'-' | b'_')
+}
+
+/// Whether a byte and the one behind it may follow one another in a path.
+fn are_valid(byte: u8, next: u8) -> bool {
+    is_valid(byte) & !((byte == b'/') & (next == b'/'))
+}
+
+fn all_valid(bytes: &[u8; LANES], next: &[u8; LANES]) -> bool {
+    bytes.iter().zip(next).fold(true, |valid, (byte, next)| valid & are_valid(*byte, *next))
+}
 
 /// Valid characters only, and no component empty; the root alone may end in a slash.
 fn is_canonical(absolute: &[u8]) -> bool {
-    let (mut before, mut bad) = (0, 0);
-    for byte in absolute {
-        let class = CLASSES[usize::from(*byte)];
-        bad |= (class & INVALID) | (class & before);
-        before = class;
+    let Some((last, before)) = absolute.split_last() else { return false };
+    if !is_valid(*last) || (*last == b'/' && !before.is_empty()) {
+        return false;
     }
-    bad == 0 && (before != SLASH || absolute.len() == 1)
+    let next = absolute.get(1..).unwrap_or_default();
+    match (before.last_chunk(), next.last_chunk()) {
+        // The last pairs are checked first, some of them twice, so that nothing is left for the end.
+        (Some(end), Some(end_next)) => {
+            let chunks = before.as_chunks().0.iter().zip(next.as_chunks().0);
+            chunks.fold(all_valid(end, end_next), |valid, (bytes, next)| valid & all_valid(bytes, next))
+        }
+        _ => before.iter().zip(next).fold(true, |valid, (byte, next)| valid & are_valid(*byte, *next)),
+    }
 }
 
 /// Writes `/local/domain/<domid>`, the directory that relative paths of that domain start from.
-pub fn home<const N: usize>(domid: DomId, out: &mut Vec<u8, N>) -> Result<(), XsError> {
-    use core::fmt::Write;
+pub fn home(domid: DomId, out: &mut impl core::fmt::Write) -> Result<(), XsError> {
     write!(out, "/local/domain/{domid}").map_err(|_| XsError::EINVAL)
 }
 
@@ -138,6 +142,15 @@ impl<'a> Path<'a> {
         self.0.first() == Some(&b'@')
     }
 
+    /// The prefix of `len` bytes that is a path; the root if there would be nothing.
+    pub fn cut(self, len: usize) -> Path<'a> {
+        match self.0.get(..len) {
+            Some([]) => Path::ROOT,
+            Some(prefix) => Path(prefix),
+            None => self,
+        }
+    }
+
     /// The path without its last component; `None` for the root and for special names.
     pub fn parent(self) -> Option<Path<'a>> {
         if self.is_root() || self.is_special() {
@@ -159,40 +172,23 @@ impl<'a> Path<'a> {
     }
 
     pub fn hash(self, key: &Key) -> u64 {
-        if self.is_special() {
-            return key.child(key.root(), self.0);
-        }
-        let mut hash = key.root();
-        let mut at = 1;
-        while at < self.0.len() {
-            (hash, at) = key.component(hash, self.0, at);
-            at += 1;
-        }
-        hash
+        key.hash(self.0)
     }
 
-    /// Each prefix that is itself a path, from the root (for a special name: only the name) to the whole,
-    /// with its hash.
-    pub fn prefixes(self, key: &Key) -> impl Iterator<Item = (Path<'a>, u64)> {
-        let key = *key;
-        let bytes = self.0;
-        let special = self.is_special();
-        let mut hash = key.root();
-        let mut at = 0;
-        let mut first = true;
-        core::iter::from_fn(move || {
-            if special {
-                hash = key.child(hash, bytes);
-                return core::mem::take(&mut first).then_some((Path(bytes), hash));
-            }
-            if core::mem::take(&mut first) {
-                return Some((Path::ROOT, hash));
-            }
-            if at + 1 >= bytes.len() {
-                return None;
-            }
-            (hash, at) = key.component(hash, bytes, at + 1);
-            Some((Path(bytes.get(..at)?), hash))
+    /// Calls `each` with the prefixes that are paths themselves, with their hashes, until it fails: from the
+    /// root (for a special name: only the name) to the whole. With `above`, a prefix, only those below it.
+    #[inline]
+    pub fn each_prefix<E>(
+        self,
+        key: &Key,
+        above: Option<Path<'_>>,
+        mut each: impl FnMut(Path<'a>, u64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.is_special() {
+            return if above.is_none() { each(self, self.hash(key)) } else { Ok(()) };
+        }
+        key.each_prefix(self.0, above.map_or(0, |above| above.0.len()), |len, hash| {
+            each(Path(self.0.get(..len).unwrap_or_default()), hash)
         })
     }
 
@@ -262,16 +258,25 @@ mod tests {
     fn cutting() {
         let key = Key::new(7);
         let path = Path(b"/a/bc/d");
-        let prefixes: std::vec::Vec<_> = path.prefixes(&key).map(|(path, _)| path.as_bytes()).collect();
-        assert_eq!(prefixes, [&b"/"[..], b"/a", b"/a/bc", b"/a/bc/d"]);
-        for (prefix, hash) in path.prefixes(&key) {
-            assert_eq!(prefix.hash(&key), hash);
-        }
+        let prefixes = |path: Path<'static>, above: Option<Path<'_>>| {
+            let mut prefixes = vec![];
+            let told = path.each_prefix(&key, above, |prefix, hash| {
+                assert_eq!(prefix.hash(&key), hash);
+                prefixes.push(prefix.as_bytes());
+                Ok::<(), ()>(())
+            });
+            assert_eq!(told, Ok(()));
+            prefixes
+        };
+        assert_eq!(prefixes(path, None), [&b"/"[..], b"/a", b"/a/bc", b"/a/bc/d"]);
+        assert_eq!(prefixes(path, Some(Path::ROOT)), [&b"/a"[..], b"/a/bc", b"/a/bc/d"]);
+        assert_eq!(prefixes(path, Some(Path(b"/a/bc"))), [b"/a/bc/d"]);
+        assert_eq!(prefixes(Path::ROOT, None), [b"/"]);
+        assert_eq!(prefixes(Path(b"@x/1"), None), [b"@x/1"]);
         assert_eq!(path.components_reversed().collect::<std::vec::Vec<_>>(), [&b"d"[..], b"bc", b"a"]);
         assert_eq!((path.name(), path.parent()), (&b"d"[..], Some(Path(b"/a/bc"))));
         assert_eq!(Path(b"/a").parent(), Some(Path::ROOT));
         assert_eq!((Path::ROOT.parent(), Path::ROOT.name()), (None, &b""[..]));
-        assert_eq!(Path(b"@x/1").prefixes(&key).count(), 1);
         assert_eq!(path.depth_below(Path(b"/a")), Some(2));
         assert_eq!(path.depth_below(Path(b"/a/b")), None);
         assert_eq!(path.depth_below(Path::ROOT), Some(3));

@@ -77,14 +77,18 @@ impl Caller {
             && (entry.life == self.life || entry.life == self.target || entry.life == Life::ANY)
     }
 
+    /// Whether everything is granted to the caller, whatever comes after this first entry.
+    pub fn owns(&self, first: Entry) -> bool {
+        self.privileged || self.is_named_by(first)
+    }
+
     /// What the list grants: everything to the privileged and the owner, else what the first entry that
     /// names the caller says, else what the first of all says.
     pub fn access(&self, mut list: impl Iterator<Item = Entry>) -> Access {
-        if self.privileged {
-            return Access::all();
-        }
-        let Some(first) = list.next() else { return Access::empty() };
-        if self.is_named_by(first) {
+        let Some(first) = list.next() else {
+            return if self.privileged { Access::all() } else { Access::empty() };
+        };
+        if self.owns(first) {
             return Access::all();
         }
         list.find(|entry| self.is_named_by(*entry)).map_or(first.access, |entry| entry.access)

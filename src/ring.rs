@@ -38,13 +38,15 @@ impl Input {
         load(&page.req, self.cons.wrapping_add(offset), out);
     }
 
-    /// Gives the first `count` bytes back to the guest.
+    /// Gives the first `count` bytes back to the guest and says whether there are more.
     ///
     /// A guest notifies only if it finds its ring empty, so whoever consumes must look again; the fence keeps
     /// that look from being done early.
-    pub fn consume(&self, page: &RingPage, count: u32) {
-        page.req_cons.store(self.cons.wrapping_add(count), Release);
+    pub fn consume(&self, page: &RingPage, count: u32) -> bool {
+        let cons = self.cons.wrapping_add(count);
+        page.req_cons.store(cons, Release);
         fence(SeqCst);
+        page.req_prod.load(Relaxed) != cons
     }
 }
 
@@ -127,58 +129,69 @@ fn word(buffer: &Buffer, index: usize) -> &AtomicU64 {
     &buffer[index % buffer.len()]
 }
 
-/// Copies out of a ring buffer, a word at a time whatever the alignment.
+/// A position as word and bit.
+fn split(position: u32) -> (usize, u32) {
+    ((position / 8) as usize, position % 8 * 8)
+}
+
+/// The 8 bytes at any position.
+fn load_word(buffer: &Buffer, position: u32) -> [u8; 8] {
+    let (index, shift) = split(position);
+    let (low, high) = (word(buffer, index).load(Relaxed), word(buffer, index + 1).load(Relaxed));
+    // In two steps, because a shift by 64 is none.
+    (low >> shift | (high << 1) << (63 - shift)).to_le_bytes()
+}
+
+/// Copies out of a ring buffer, a word of it at a time.
 fn load(buffer: &Buffer, position: u32, out: &mut [u8]) {
-    let shift = position % 8 * 8;
-    let mut index = (position / 8) as usize;
-    let mut low = word(buffer, index).load(Relaxed) >> shift;
-    let mut next = || {
-        index += 1;
-        let high = word(buffer, index).load(Relaxed);
-        // In two steps, because a shift by 64 is none.
-        let bytes = low | (high << 1) << (63 - shift);
-        low = high >> shift;
-        bytes.to_le_bytes()
+    let (index, shift) = split(position);
+    let len = out.len();
+    let Some(first) = out.first_chunk_mut() else {
+        out.copy_from_slice(load_word(buffer, position).get(..len).unwrap_or_default());
+        return;
     };
-    let (words, tail) = out.as_chunks_mut::<8>();
-    for to in words {
-        *to = next();
+    // What is too much here and at the end is written again, right.
+    *first = (word(buffer, index).load(Relaxed) >> shift).to_le_bytes();
+    let behind = out.get_mut(8 - shift as usize / 8..).unwrap_or_default();
+    for (to, index) in behind.as_chunks_mut().0.iter_mut().zip(index + 1..) {
+        *to = word(buffer, index).load(Relaxed).to_le_bytes();
     }
-    if !tail.is_empty() {
-        for (to, from) in tail.iter_mut().zip(next()) {
-            *to = from;
-        }
+    if let Some(end) = out.last_chunk_mut() {
+        *end = load_word(buffer, position.wrapping_add(len as u32).wrapping_sub(8));
     }
 }
 
-/// Copies into a ring buffer. Words at the edges keep the bytes that are not ours.
+/// Copies into a ring buffer, a word of it at a time. Words at the edges keep the bytes that are not ours.
 fn store(buffer: &Buffer, position: u32, bytes: &[u8]) {
-    let skip = position as usize % 8;
-    let mut index = (position / 8) as usize;
-    let (head, rest) = bytes.split_at(bytes.len().min((8 - skip) % 8));
-    if !head.is_empty() {
-        merge(word(buffer, index), skip, head);
-    }
-    if skip > 0 {
-        index += 1;
-    }
-    let (words, tail) = rest.as_chunks::<8>();
+    let (mut index, shift) = split(position);
+    let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) else {
+        return store_few(buffer, position, bytes);
+    };
+    let place = word(buffer, index);
+    let before = place.load(Relaxed) & !(u64::MAX << shift);
+    place.store(before | u64::from_le_bytes(*first) << shift, Relaxed);
+    let (words, tail) = bytes.get(8 - shift as usize / 8..).unwrap_or_default().as_chunks();
     for from in words {
-        word(buffer, index).store(u64::from_le_bytes(*from), Relaxed);
         index += 1;
+        word(buffer, index).store(u64::from_le_bytes(*from), Relaxed);
     }
     if !tail.is_empty() {
-        merge(word(buffer, index), 0, tail);
+        let bits = 8 * tail.len() as u32;
+        let place = word(buffer, index + 1);
+        let behind = place.load(Relaxed) & u64::MAX << bits;
+        place.store(behind | u64::from_le_bytes(*last) >> (64 - bits), Relaxed);
     }
 }
 
-/// Replaces some bytes of a word.
-fn merge(word: &AtomicU64, skip: usize, bytes: &[u8]) {
-    let mut merged = word.load(Relaxed).to_le_bytes();
-    for (to, from) in merged.iter_mut().skip(skip).zip(bytes) {
-        *to = *from;
+/// As `store`, for fewer bytes than a word has.
+#[cold]
+fn store_few(buffer: &Buffer, position: u32, bytes: &[u8]) {
+    for (position, byte) in (0..).map(|n| position.wrapping_add(n)).zip(bytes) {
+        let (index, shift) = split(position);
+        let place = word(buffer, index);
+        let others = place.load(Relaxed) & !(0xff << shift);
+        place.store(others | u64::from(*byte) << shift, Relaxed);
     }
-    word.store(u64::from_le_bytes(merged), Relaxed);
 }
 
 #[cfg(test)]

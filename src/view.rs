@@ -50,14 +50,16 @@ pub(crate) fn node_size(acl_entries: usize, value: usize, children_bytes: usize)
 
 impl Store {
     /// The node at `path`, if it is there.
+    #[inline]
     pub fn find(&mut self, view: &View, path: Path<'_>) -> Result<Option<Place>, XsError> {
         self.find_hashed(view, path, path.hash(&self.key))
     }
 
     /// As `find`, for a caller that has hashed the path already.
+    #[inline(always)]
     fn find_hashed(&mut self, view: &View, path: Path<'_>, hash: u64) -> Result<Option<Place>, XsError> {
         match view.tx {
-            None => Ok(self.lookup_hashed(path, hash).map(Place::Node)),
+            None => Ok(self.locate(path, hash).map(Place::Node)),
             Some(tx) => {
                 let id = self.touch(view, tx, path, hash)?;
                 let exists = self.transactions.nodes.get(id).mark.contains(Mark::EXISTS);
@@ -71,10 +73,13 @@ impl Store {
         // All prefixes are hashed in one pass: a path may have a thousand of them.
         let mut hashes = core::mem::take(&mut self.prefix_hashes);
         let mut count = 0;
-        for (place, (_, hash)) in hashes.iter_mut().zip(path.prefixes(&self.key)) {
-            *place = hash;
+        let _all = path.each_prefix(&self.key, None, |_, hash| {
+            if let Some(place) = hashes.get_mut(count) {
+                *place = hash;
+            }
             count += 1;
-        }
+            Ok::<(), XsError>(())
+        });
         let mut longest_first = hashes.iter().take(count).rev();
         let mut found = Err(XsError::ENOENT);
         let mut next = Some(path);
@@ -100,16 +105,16 @@ impl Store {
             Some(place) if self.access(view, place).contains(needed) => Ok(place),
             Some(_) => Err(XsError::EACCES),
             None if view.caller.privileged => Err(XsError::ENOENT),
-            None => {
-                let Some(parent) = path.parent() else { return Err(XsError::ENOENT) };
-                let (_, above) = self.find_nearest(view, parent)?;
-                Err(if self.access(view, above).intersects(needed) {
-                    XsError::ENOENT
-                } else {
-                    XsError::EACCES
-                })
-            }
+            None => Err(self.why_missing(view, path, needed)?),
         }
+    }
+
+    #[inline(never)]
+    fn why_missing(&mut self, view: &View, path: Path<'_>, needed: Access) -> Result<XsError, XsError> {
+        let Some(parent) = path.parent() else { return Ok(XsError::ENOENT) };
+        let (_, above) = self.find_nearest(view, parent)?;
+        let known = self.access(view, above).intersects(needed);
+        Ok(if known { XsError::ENOENT } else { XsError::EACCES })
     }
 
     fn access(&mut self, view: &View, place: Place) -> Access {
@@ -194,53 +199,69 @@ impl Store {
         };
         let entries = acl.map_or(0, |acl| self.acls.count(acl));
         self.check_size(view, node_size(entries, bytes.len(), children as usize))?;
-        let payer = match place {
-            Place::Node(id) => self.owner_of(id),
-            Place::Copy(_) => Some(view.domain),
-        };
-        self.afford(view, payer, Value::memory(bytes.len()).saturating_sub(Value::memory(old.len())))?;
-        self.attempt(view.claim(), |store| {
-            let value: Value = store.text(bytes)?;
-            match place {
-                Place::Node(id) => store.set_value(id, value)?,
-                Place::Copy(id) => {
-                    let node = store.transactions.nodes.modify(id)?;
-                    let old = core::mem::replace(&mut node.value, value);
-                    node.mark |= Mark::WROTE_VALUE;
-                    node.fires = Some(Change::Subtree);
-                    let tx = node.tx;
-                    old.free(&mut store.blobs)?;
-                    store.charge_tx(tx, Value::memory(old.len()), Value::memory(value.len()))?;
-                }
+        let more = Value::memory(bytes.len()).saturating_sub(Value::memory(old.len()));
+        if more > 0 {
+            let payer = match place {
+                Place::Node(id) => self.owner_of(id),
+                Place::Copy(_) => Some(view.domain),
+            };
+            self.afford(view, payer, more)?;
+        }
+        // What needs no memory cannot fail, and what cannot fail is no attempt.
+        if Value::memory(bytes.len()) == 0 && old.inline().is_some() {
+            return self.put_value(place, bytes);
+        }
+        self.attempt(view.claim(), |store| store.put_value(place, bytes))
+    }
+
+    fn put_value(&mut self, place: Place, bytes: &[u8]) -> Result<(), XsError> {
+        let value: Value = self.text(bytes)?;
+        match place {
+            Place::Node(id) => self.set_value(id, value)?,
+            Place::Copy(id) => {
+                let node = self.transactions.nodes.modify(id)?;
+                let old = core::mem::replace(&mut node.value, value);
+                node.mark |= Mark::WROTE_VALUE;
+                node.fires = Some(Change::Subtree);
+                let tx = node.tx;
+                old.free(&mut self.blobs)?;
+                self.charge_tx(tx, Value::memory(old.len()), Value::memory(value.len()))?;
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     /// Creates the node at `path`, which is not there, and those missing above it.
-    pub fn create_at(&mut self, view: &View, path: Path<'_>, bytes: &[u8]) -> Result<(), XsError> {
+    pub fn create_at(&mut self, view: &View, path: Path<'_>, bytes: &[u8]) -> Result<Place, XsError> {
         let parent = path.parent().ok_or(XsError::EINVAL)?;
-        let (above, place) = self.find_nearest(view, parent)?;
+        let (above, place) = match self.find(view, parent)? {
+            Some(place) => (parent, place),
+            None => self.find_nearest(view, parent)?,
+        };
         let inherited = self.acl_at(place).ok_or(XsError::EIO)?;
         let count = path.depth_below(above).unwrap_or(1);
         self.check_creation(view, place, inherited, path, above, bytes.len(), count)?;
-        self.attempt(view.claim(), |store| {
+        let made = self.attempt(view.claim(), |store| {
             let acl = store.inherit(view, inherited)?;
             let key = store.key;
             let mut parent = place;
-            for (at, hash) in
-                path.prefixes(&key).skip_while(|(at, _)| at.as_bytes().len() <= above.as_bytes().len())
-            {
-                let value: Value = store.text(if at == path { bytes } else { &[] })?;
+            path.each_prefix(&key, Some(above), |at, hash| -> Result<(), XsError> {
+                let last = at.as_bytes().len() == path.as_bytes().len();
+                let value: Value = store.text(if last { bytes } else { &[] })?;
                 let acl = store.acls.retain(acl)?;
                 parent = match parent {
                     Place::Node(id) => Place::Node(store.create(Some(id), at, hash, value, acl)?),
-                    Place::Copy(id) => Place::Copy(store.make(id, at, hash, value, acl, at == path)?),
+                    Place::Copy(id) => Place::Copy(store.make(id, at, hash, value, acl, last)?),
                 };
-            }
+                Ok(())
+            })?;
             store.acls.release(&mut store.blobs, acl)?;
-            Ok(())
-        })
+            Ok(parent)
+        })?;
+        if let Place::Node(id) = made {
+            self.remember(path, id);
+        }
+        Ok(made)
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -290,7 +311,7 @@ impl Store {
 
     /// The list that a node created below one with `acl` gets: the same, but a guest owns what it makes.
     fn inherit(&mut self, view: &View, acl: AclId) -> Result<AclId, XsError> {
-        let owner = self.acls.owner(&self.blobs, acl);
+        let owner = self.acls.owner(acl);
         if view.caller.privileged || owner.life == view.caller.life {
             return Ok(self.acls.retain(acl)?);
         }

@@ -151,7 +151,8 @@ impl Store {
 
     /// Whether there may be watches on the very path of a node.
     pub fn is_watched(&self, id: NodeId) -> bool {
-        self.watches.paths.find(self.node(id).hash(), |_| true).is_some()
+        let node = self.node(id);
+        node.watched && self.watches.paths.find(node.hash(), |_| true).is_some()
     }
 
     fn watches_here(&self, at: Id<WatchPath>) -> impl Iterator<Item = (WatchId, &Watch)> {
@@ -181,6 +182,9 @@ impl Store {
         let at = match self.watch_path(path, hash) {
             Some(at) => at,
             None => {
+                if let Some(node) = self.lookup_hashed(path, hash) {
+                    self.nodes.modify(node)?.watched = true;
+                }
                 let path = self.text(path.as_bytes())?;
                 self.watches.paths.insert(WatchPath { hash, chain: None, watches: Ends::EMPTY, path })?
             }
@@ -199,7 +203,7 @@ impl Store {
             prev_own,
             depth,
             relative,
-            token_hash: self.key.child(self.key.root(), token),
+            token_hash: self.key.hash(token),
             token: token_text,
         })?;
         let here = &mut self.watches.paths.modify(at)?.watches;
@@ -260,27 +264,33 @@ impl Store {
         Ok(())
     }
 
-    /// Calls `found` for each watch that a change at `path` concerns, in no particular order.
-    pub fn matching_watches(&self, path: Path<'_>, change: Change, mut found: impl FnMut(WatchId, &Watch)) {
-        if self.watches.arena.used() == 0 {
-            return;
-        }
-        for (prefix, hash) in path.prefixes(&self.key) {
-            if change == Change::Exact && prefix != path {
-                continue;
-            }
-            let Some(at) = self.watch_path(prefix, hash) else { continue };
-            let below = path.depth_below(prefix).unwrap_or(usize::MAX);
-            for (id, watch) in self.watches_here(at) {
-                let wanted = match watch.depth {
-                    None => true,
-                    // A special event has no place in the tree that a depth could be counted from.
-                    Some(_) if path.is_special() => is_about_one_domain(path),
-                    Some(depth) => below <= depth as usize,
-                };
-                if wanted {
-                    found(id, watch);
+    /// Calls `found` for each watch that a change at `path` concerns, in no particular order. `node` is the
+    /// node there, if it is still there: it and those above it know whether they are watched.
+    pub fn matching_watches(
+        &self,
+        path: Path<'_>,
+        node: Option<NodeId>,
+        change: Change,
+        mut found: impl FnMut(WatchId, &Watch),
+    ) {
+        match (change, node) {
+            (Change::Exact, _) => self.watches_at(path, path.hash(&self.key), path, &mut found),
+            (Change::Subtree, Some(id)) => {
+                let mut next = Some(self.node(id));
+                let mut len = path.as_bytes().len();
+                while let Some(node) = next {
+                    if node.watched {
+                        self.watches_at(path.cut(len), node.hash(), path, &mut found);
+                    }
+                    len = len.saturating_sub(node.name.len() + 1);
+                    next = node.parent.map(|parent| self.node(parent));
                 }
+            }
+            (Change::Subtree, None) => {
+                let _all = path.each_prefix(&self.key, None, |prefix, hash| {
+                    self.watches_at(prefix, hash, path, &mut found);
+                    Ok::<(), XsError>(())
+                });
             }
         }
         // `@releaseDomain/7` also concerns those who watch `@releaseDomain` with a depth.
@@ -291,6 +301,29 @@ impl Store {
                 if watch.depth.is_some_and(|depth| depth > 0) {
                     found(id, watch);
                 }
+            }
+        }
+    }
+
+    /// The watches at `prefix` that a change at `path` concerns.
+    #[inline(never)]
+    fn watches_at(
+        &self,
+        prefix: Path<'_>,
+        hash: u64,
+        path: Path<'_>,
+        found: &mut impl FnMut(WatchId, &Watch),
+    ) {
+        let Some(at) = self.watch_path(prefix, hash) else { return };
+        for (id, watch) in self.watches_here(at) {
+            let wanted = match watch.depth {
+                None => true,
+                // A special event has no place in the tree that a depth could be counted from.
+                Some(_) if path.is_special() => is_about_one_domain(path),
+                Some(depth) => path.depth_below(prefix).is_some_and(|below| below <= depth as usize),
+            };
+            if wanted {
+                found(id, watch);
             }
         }
     }
@@ -308,8 +341,11 @@ impl Store {
 
 /// The special event that `@x/<domid>` is a case of.
 fn general_event(path: Path<'_>) -> Option<Path<'_>> {
+    if !path.is_special() {
+        return None;
+    }
     let bytes = path.as_bytes();
-    let cut = bytes.iter().position(|byte| *byte == b'/').filter(|_| path.is_special())?;
+    let cut = bytes.iter().position(|byte| *byte == b'/')?;
     bytes.get(..cut).map(Path::from_canonical)
 }
 

@@ -37,7 +37,7 @@ impl Client {
     /// The socket is ready: takes what it has and gives what it had no room for. True if the server is to
     /// look at the ring. `buffer` is for passing bytes on.
     pub fn socket_ready(&mut self, buffer: &mut [u8]) -> bool {
-        self.pump_out(buffer) | self.pump_in(buffer)
+        (!self.outward.is_empty() && self.pump_out(buffer)) | self.pump_in(buffer)
     }
 
     /// The server has moved an index: gives what it wrote, and the rest of what the ring had no room for.
@@ -48,21 +48,18 @@ impl Client {
     /// From the ring to the socket, until one is empty or the other full. True if the ring was full: only
     /// then does the server wait for room.
     fn pump_out(&mut self, buffer: &mut [u8]) -> bool {
-        let mut was_full = false;
         if !self.outward.is_empty() {
             let bytes = std::mem::take(&mut self.outward);
             self.outward = self.give(&bytes).to_vec();
         }
-        while self.outward.is_empty() && !self.gone {
-            was_full |= guest::waiting(&self.page) == RING_SIZE as usize;
-            let count = guest::read(&self.page, buffer);
-            if count == 0 {
-                break;
-            }
-            let rest = self.give(&buffer[..count]);
-            self.outward.extend_from_slice(rest);
+        if !self.outward.is_empty() || self.gone {
+            return false;
         }
-        was_full
+        // The buffer holds more than a ring.
+        let count = guest::read(&self.page, buffer);
+        let rest = self.give(&buffer[..count]);
+        self.outward.extend_from_slice(rest);
+        count == RING_SIZE as usize
     }
 
     /// Writes to the socket and returns what it does not take now.
@@ -84,9 +81,12 @@ impl Client {
 
     /// From the socket to the ring, until one is empty or the other full. True if the ring has more.
     fn pump_in(&mut self, buffer: &mut [u8]) -> bool {
-        let put = guest::write(&self.page, &self.inward);
-        self.inward.drain(..put);
-        let mut moved = put > 0;
+        let mut moved = false;
+        if !self.inward.is_empty() {
+            let put = guest::write(&self.page, &self.inward);
+            self.inward.drain(..put);
+            moved = put > 0;
+        }
         while self.inward.is_empty() && !self.gone {
             match self.stream.read(buffer) {
                 Ok(0) => self.gone = true,

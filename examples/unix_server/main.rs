@@ -7,7 +7,6 @@
 mod client;
 mod platform;
 
-use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -93,7 +92,7 @@ fn run(options: &Options) -> io::Result<()> {
     let mut unix = Unix::new();
     let mut server = Server::new(Settings::DEFAULT, &capacities, unix.now().0);
     server.start(&mut unix, DomId(0), Port(1)).map_err(|_| io::Error::other("the store does not start"))?;
-    let mut clients: BTreeMap<u32, Client> = BTreeMap::new();
+    let mut clients = Clients::default();
     let mut events = Events::with_capacity(256);
     let mut gone: Vec<Port> = Vec::new();
     let mut buffer = [0; 4096];
@@ -103,7 +102,7 @@ fn run(options: &Options) -> io::Result<()> {
         // Moving bytes can make work for the server, and its work makes bytes to move.
         let mut more = false;
         while let Some(port) = unix.take_notified() {
-            let Some(client) = clients.get_mut(&port.0) else { continue };
+            let Some(client) = clients.at(port) else { continue };
             if client.ring_moved(&mut buffer) {
                 unix.kick(port);
                 more = true;
@@ -112,8 +111,8 @@ fn run(options: &Options) -> io::Result<()> {
                 gone.push(port);
             }
         }
-        for port in gone.drain(..) {
-            if let Some(client) = clients.remove(&port.0) {
+        while let Some(port) = gone.pop() {
+            if let Some(client) = clients.take(port) {
                 server.disconnect(&mut unix, client.handle());
             }
         }
@@ -131,7 +130,7 @@ fn run(options: &Options) -> io::Result<()> {
                 continue;
             }
             let port = Port(event.token().0 as u32);
-            let Some(client) = clients.get_mut(&port.0) else { continue };
+            let Some(client) = clients.at(port) else { continue };
             if client.socket_ready(&mut buffer) {
                 unix.kick(port);
             }
@@ -142,12 +141,34 @@ fn run(options: &Options) -> io::Result<()> {
     }
 }
 
+/// The clients by their ports.
+#[derive(Default)]
+struct Clients(Vec<Option<Client>>);
+
+impl Clients {
+    fn at(&mut self, port: Port) -> Option<&mut Client> {
+        self.0.get_mut(port.0 as usize)?.as_mut()
+    }
+
+    fn put(&mut self, port: Port, client: Client) {
+        let index = port.0 as usize;
+        if self.0.len() <= index {
+            self.0.resize_with(index + 1, || None);
+        }
+        self.0[index] = Some(client);
+    }
+
+    fn take(&mut self, port: Port) -> Option<Client> {
+        self.0.get_mut(port.0 as usize)?.take()
+    }
+}
+
 fn accept_all(
     listener: &UnixListener,
     poll: &Poll,
     server: &mut Server<Unix>,
     unix: &mut Unix,
-    clients: &mut BTreeMap<u32, Client>,
+    clients: &mut Clients,
 ) -> io::Result<()> {
     loop {
         let mut stream = match listener.accept() {
@@ -168,6 +189,6 @@ fn accept_all(
         };
         let interest = Interest::READABLE | Interest::WRITABLE;
         poll.registry().register(&mut stream, Token(port.0 as usize), interest)?;
-        clients.insert(port.0, Client::new(stream, page, handle));
+        clients.put(port, Client::new(stream, page, handle));
     }
 }

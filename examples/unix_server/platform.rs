@@ -1,8 +1,10 @@
 //! What the server asks of Xen, answered by a process: ports are numbers, there are no domains.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
@@ -10,9 +12,8 @@ use xenstore::platform::{
 };
 
 pub struct Unix {
-    started: std::time::Instant,
     ports: BTreeSet<u32>,
-    pending: VecDeque<Event>,
+    pending: Vec<Event>,
     notified: Vec<Port>,
     pub calls: Calls,
     /// Dom0's own ring, which nobody uses here.
@@ -22,9 +23,8 @@ pub struct Unix {
 impl Unix {
     pub fn new() -> Unix {
         Unix {
-            started: std::time::Instant::now(),
             ports: BTreeSet::new(),
-            pending: VecDeque::new(),
+            pending: Vec::new(),
             notified: Vec::new(),
             calls: Calls::default(),
             dom0: Rc::new(RingPage::new()),
@@ -50,7 +50,7 @@ impl Unix {
 
     /// A client moved an index.
     pub fn kick(&mut self, port: Port) {
-        self.pending.push_back(Event::Ring(port));
+        self.pending.push(Event::Ring(port));
     }
 
     /// A port that the server has notified, each time once.
@@ -70,7 +70,7 @@ impl EventChannels for Unix {
     }
 
     fn take_pending(&mut self) -> Option<Event> {
-        self.pending.pop_front()
+        self.pending.pop()
     }
 
     fn notify(&mut self, local: Port) {
@@ -103,8 +103,8 @@ impl DomainInfo for Unix {
 
 impl Clock for Unix {
     fn now(&mut self) -> Instant {
-        // Never 0, so that the start is a moment like any other.
-        Instant(u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1))
+        let now = clock_gettime(ClockId::Monotonic);
+        Instant(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
     }
 }
 

@@ -66,7 +66,12 @@ fn paths(input: &[u8], domid: DomId, max: Option<u32>, special: Special) {
     assert!(bytes.starts_with(b"/") || (path.is_special() && special == Special::Allowed));
 
     let key = Key::new(7);
-    let prefixes: Vec<(Path<'_>, u64)> = path.prefixes(&key).collect();
+    let mut prefixes: Vec<(Path<'_>, u64)> = Vec::new();
+    let told = path.each_prefix(&key, None, |prefix, hash| {
+        prefixes.push((prefix, hash));
+        Ok::<(), ()>(())
+    });
+    assert_eq!(told, Ok(()));
     let mut at = Some(path);
     for (n, (prefix, hash)) in prefixes.iter().rev().enumerate() {
         assert_eq!((at, *hash), (Some(*prefix), prefix.hash(&key)));

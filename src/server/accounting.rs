@@ -2,7 +2,7 @@
 
 use super::Server;
 use crate::config::Quotas;
-use crate::domain::DomainId;
+use crate::domain::{DomainId, Usage};
 use crate::platform::Platform;
 
 /// Seconds between two warnings about one domain.
@@ -11,19 +11,28 @@ const WARNINGS_APART: u64 = 10;
 impl<P: Platform> Server<P> {
     /// Takes note of what a domain holds now, and of what a request of it has used.
     pub(super) fn account(&mut self, id: DomainId, request: Quotas) {
-        let privileged = self.is_privileged(id);
+        let domain = self.store.domains.get(id);
+        let (held, limit) = (domain.usage.memory, domain.quotas.soft_memory);
+        let much = limit != 0 && held > limit && !domain.privileged;
+        if much || !domain.usage.is_within(&domain.peak) || !request.is_within(&domain.peak) {
+            self.account_more(id, request, much);
+        }
+    }
+
+    #[inline(never)]
+    fn account_more(&mut self, id: DomainId, request: Quotas, much: bool) {
         let now = self.now;
         let domain = self.store.domains.update(id);
         let peak = domain.usage.as_quotas().max(request);
         domain.peak = domain.peak.max(peak);
-        if privileged {
-            return;
+        if !domain.privileged {
+            self.peak = self.peak.max(peak);
         }
-        self.peak = self.peak.max(peak);
-        let (held, limit) = (domain.usage.memory, domain.quotas.soft_memory);
-        if limit != 0 && held > limit && domain.next_warning <= now {
+        if much && domain.next_warning <= now {
             domain.next_warning = now.after_seconds(WARNINGS_APART);
-            log::warn!("domain {} holds {held} bytes, its soft quota is {limit}", domain.domid);
+            let Usage { memory, .. } = domain.usage;
+            let limit = domain.quotas.soft_memory;
+            log::warn!("domain {} holds {memory} bytes, its soft quota is {limit}", domain.domid);
         }
     }
 

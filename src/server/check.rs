@@ -11,7 +11,7 @@ use crate::domain::{DomainId, Usage};
 use crate::outbox::Message;
 use crate::path::PathBuf;
 use crate::platform::Platform;
-use crate::store::{Balance, Blob, CHUNK, Node, NodeId, Store};
+use crate::store::{Balance, Blob, CHUNK, Chained, Node, NodeId, Store};
 use crate::transaction::Mark;
 
 impl<P: Platform> Server<P> {
@@ -147,7 +147,7 @@ impl<P: Platform> Server<P> {
             ));
         }
         for (what, list, len) in [
-            ("ready", Listed::READY, self.ready.len()),
+            ("ready", Listed::READY, self.ready.len() + self.turn.len()),
             ("to be notified", Listed::NOTIFY, self.notify.len()),
             ("waiting", Listed::WAITING, self.waiting.len()),
         ] {
@@ -322,6 +322,11 @@ fn check_watches(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
         watches += here;
         if here == 0 || !path {
             report(format_args!("a watched path has {here} watches, or is not found by its name"));
+        }
+    }
+    for (_, node) in store.nodes.iter() {
+        if !node.watched && store.watches.paths.find(node.hash(), |_| true).is_some() {
+            report(format_args!("a watched node does not know that it is"));
         }
     }
     let used = (store.watches.arena.used(), store.watches.paths.arena().used());

@@ -98,7 +98,7 @@ fn line(reply: &mut Reply, text: Arguments<'_>) -> Result<(), XsError> {
 
 /// Ends a text that is the answer.
 fn finish(reply: &mut Reply) -> Result<Outcome, XsError> {
-    super::output::push(reply, b"\0")?;
+    reply.push(b"\0")?;
     Ok(Outcome::Data)
 }
 

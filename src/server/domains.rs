@@ -3,7 +3,7 @@
 
 use super::Server;
 use super::operations::{Outcome, Request};
-use super::output::{Reply, push};
+use super::output::Reply;
 use crate::abi::{DomId, Port};
 use crate::domain::{Domain, DomainId};
 use crate::path::{Path, home};
@@ -127,7 +127,7 @@ impl<P: Platform> Server<P> {
         let known = self.store.domains.find(domid);
         let introduced =
             domid == DomId::SELF || known.is_some_and(|id| self.store.domains.get(id).introduced);
-        push(reply, if introduced { b"T\0" } else { b"F\0" })?;
+        reply.push(if introduced { b"T\0" } else { b"F\0" })?;
         Ok(Outcome::Data)
     }
 
@@ -138,7 +138,7 @@ impl<P: Platform> Server<P> {
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
         home(strict_domid(one_string(request.payload)?)?, reply)?;
-        push(reply, b"\0")?;
+        reply.push(b"\0")?;
         Ok(Outcome::Data)
     }
 }

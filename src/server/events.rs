@@ -3,39 +3,53 @@
 use alloc::collections::BinaryHeap;
 
 use super::{Match, SHARES, Server};
-use crate::domain::DomainId;
+use crate::domain::{Domain, DomainId};
 use crate::outbox::{Kind, Message};
 use crate::path::{Path, PathBuf};
 use crate::perms::Access;
 use crate::platform::Platform;
-use crate::store::{AclId, Claim, NameBuf, Store};
+use crate::store::{AclId, Claim, NameBuf, NodeId, Store};
 use crate::trace::{self, Record};
 use crate::watch::{Change, Watch};
-use crate::wire::{Header, MessageType, PAYLOAD_MAX, TxId, strings};
+use crate::wire::{Header, MessageBuf, MessageType, TxId, XsError, strings};
 
 /// Messages that a guest's requests may leave waiting in any case.
 const CAUSED_MIN: u32 = 32;
 
+/// Puts an event together. E2BIG if it is longer than a message.
+fn event<'a>(message: &'a mut MessageBuf, path: &[u8], token: &[u8]) -> Result<&'a [u8], XsError> {
+    message.clear();
+    message.push_string(path)?;
+    message.push_string(token)?;
+    let msg_type = MessageType::WatchEvent as u32;
+    Ok(message.finish(Header { msg_type, req_id: 0, tx_id: TxId::NONE, len: 0 }))
+}
+
 impl<P: Platform> Server<P> {
     /// Fires the event of the node at `path` as it is now; `old` is the list it had before, if that matters.
-    pub(super) fn fire_for_node(&mut self, path: Path<'_>, change: Change, old: Option<AclId>) {
-        let node = self.store.lookup(path);
-        let own = node.and_then(|id| self.store.acl(id));
-        let above = node.and_then(|id| match self.store.node(id).parent {
+    pub(super) fn fire_for_node(&mut self, id: NodeId, path: Path<'_>, change: Change, old: Option<AclId>) {
+        let above = match self.store.node(id).parent {
             Some(parent) => self.store.acl(parent),
             None => self.store.lookup(Path::ROOT).and_then(|root| self.store.acl(root)),
-        });
-        self.fire(path, change, &[old, own, above]);
+        };
+        self.fire(path, Some(id), change, &[old, self.store.acl(id), above]);
     }
 
     /// Sends the event of a change at `path` to each watch that it concerns, for connections that may read
-    /// by one of `lists`: the node's before and after, and that of the node above.
-    pub(super) fn fire(&mut self, path: Path<'_>, change: Change, lists: &[Option<AclId>]) {
+    /// by one of `lists`: the node's before and after, and that of the node above. `node` is the node there,
+    /// if it is still there.
+    pub(super) fn fire(
+        &mut self,
+        path: Path<'_>,
+        node: Option<NodeId>,
+        change: Change,
+        lists: &[Option<AclId>],
+    ) {
         let mut matches = core::mem::take(&mut self.matches);
         matches.clear();
         let server = &*self;
         let mut last = None;
-        server.store.matching_watches(path, change, |id, watch| {
+        server.store.matching_watches(path, node, change, |id, watch| {
             // One client's watches often follow one another.
             let may_hear = match last {
                 Some((domain, may_hear)) if domain == watch.domain => may_hear,
@@ -46,8 +60,10 @@ impl<P: Platform> Server<P> {
                 matches.push(Match { domain: watch.domain, sequence: watch.sequence, id });
             }
         });
-        // In place, as the slices' own sorts are, in an eighth of their code.
-        let matches = BinaryHeap::from(matches).into_sorted_vec();
+        if matches.len() > 1 {
+            // In place, as the slices' own sorts are, in an eighth of their code.
+            matches = BinaryHeap::from(matches).into_sorted_vec();
+        }
         for n in 0..matches.len() {
             self.send_event_of(&matches, n, path);
         }
@@ -62,8 +78,11 @@ impl<P: Platform> Server<P> {
     }
 
     fn send_event_of(&mut self, matches: &[Match], n: usize, path: Path<'_>) {
-        let Some(Match { id, .. }) = matches.get(n).copied() else { return };
-        let watch = *self.store.watches.arena.get(id);
+        let (Some(Match { id, .. }), Some(mut message)) = (matches.get(n).copied(), self.event.take()) else {
+            return;
+        };
+        let watch = self.store.watches.arena.get(id);
+        let to = watch.domain;
         let mut long = NameBuf::new();
         let token = watch.token.contiguous(&self.store.blobs, &mut long);
         // Two watches of one client on different paths with one token would tell it the same thing twice.
@@ -76,53 +95,42 @@ impl<P: Platform> Server<P> {
                 && earlier.relative == watch.relative
                 && earlier.token.equals(&self.store.blobs, token)
         };
-        if !path.is_special() && own.any(told) {
-            return;
+        let special = path.is_special();
+        if special || !own.any(told) {
+            let shown = if watch.relative { path.relative_to_home() } else { path.as_bytes() };
+            if let Ok(message) = event(&mut message, shown, token) {
+                self.send_event(to, special, message);
+            }
         }
-        let shown = if watch.relative { path.relative_to_home() } else { path.as_bytes() };
-        self.send_event(watch.domain, shown, token);
+        self.event = Some(message);
     }
 
-    /// Sends one event. One that does not fit a message, finds no room, or waits already is dropped.
-    fn send_event(&mut self, to: DomainId, path: &[u8], token: &[u8]) {
-        let len = path.len() + token.len() + 2;
-        if len > PAYLOAD_MAX {
-            return;
-        }
-        let header = Header {
-            msg_type: MessageType::WatchEvent as u32,
-            req_id: 0,
-            tx_id: TxId::NONE,
-            len: len as u32,
-        }
-        .emit();
-        let parts: [&[u8]; 5] = [&header, path, b"\0", token, b"\0"];
+    /// Sends one event. One that finds no room, or waits already, is dropped.
+    fn send_event(&mut self, to: DomainId, special: bool, message: &[u8]) {
         let privileged = self.is_privileged(to);
-        let domain = self.store.domains.get(to);
-        let (domid, quota, held) = (domain.domid, domain.quotas.memory, domain.usage.memory);
-        let queue_empty = self.connection(to).is_none_or(|connection| connection.queue.first.is_none());
-        let key = self.store.key;
-        let hash = key.child(key.child(key.root() ^ to.index() as u64, path), token) | 1;
-        if !queue_empty && path.first() != Some(&b'@') && self.outbox.has(&self.store, hash, &parts) {
+        let Domain { domid, quotas, usage, .. } = self.store.domains.get(to);
+        let (domid, quota, held) = (*domid, quotas.memory, usage.memory);
+        let queue = self.connections.get(to.index()).and_then(Option::as_ref).map(|at| at.queue.first);
+        if !special && queue.flatten().is_some() && self.outbox.has(&self.store, to, message) {
             return;
         }
         let timeout = u64::from(self.settings.watch_event_timeout);
         let deadline = (timeout != 0 && !privileged).then(|| self.now.after_seconds(timeout));
-        let memory = Message::memory(Header::SIZE + len);
+        let memory = Message::memory(message.len());
         let affordable = privileged || quota == 0 || held.saturating_add(memory) <= quota;
         let by = self.serving;
         let claim = if by.is_some_and(|by| self.floods(by)) {
             Claim::GreedyGuest
-        } else if privileged && path.first() == Some(&b'@') {
+        } else if privileged && special {
             // That a domain has died is told once, whatever guests leave waiting.
             Claim::Answer
         } else {
             Claim::to_keep(privileged, self.is_greedy(to))
         };
-        let sent = affordable && self.send(to, by, claim, Kind::Event { deadline }, hash, &parts);
+        let sent = affordable && self.send(to, by, claim, Kind::Event { deadline }, message);
         self.counters.events += u64::from(sent);
         let kind = if sent { trace::Kind::Event } else { trace::Kind::Dropped };
-        self.record(Record::new(kind, self.now, domid, len as u32));
+        self.record(Record::new(kind, self.now, domid, (message.len() - Header::SIZE) as u32));
     }
 
     /// Whether more waits because of this guest than ordinary guests cause. Its further events leave room for
@@ -135,9 +143,12 @@ impl<P: Platform> Server<P> {
     /// The event that follows the answer to WATCH: it repeats what the client sent.
     pub(super) fn send_first_event(&mut self, to: DomainId, payload: &[u8]) {
         let mut args = strings(payload);
-        if let (Some(path), Some(token)) = (args.next(), args.next()) {
-            self.send_event(to, path, token);
+        let (Some(path), Some(token)) = (args.next(), args.next()) else { return };
+        let Some(mut message) = self.event.take() else { return };
+        if let Ok(message) = event(&mut message, path, token) {
+            self.send_event(to, path.first() == Some(&b'@'), message);
         }
+        self.event = Some(message);
     }
 
     /// Fires a special event, `@introduceDomain` or `@releaseDomain`, and then its case for one domain.
@@ -146,13 +157,13 @@ impl<P: Platform> Server<P> {
         let node = self.store.lookup(general).and_then(|id| self.store.acl(id));
         let root = self.store.lookup(Path::ROOT).and_then(|id| self.store.acl(id));
         match domid {
-            None => self.fire(general, Change::Exact, &[node, root]),
+            None => self.fire(general, None, Change::Exact, &[node, root]),
             Some(domid) => {
                 let mut buf = PathBuf::new();
                 let fits =
                     buf.extend_from_slice(general.as_bytes()).is_ok() && write!(buf, "/{domid}").is_ok();
                 if fits {
-                    self.fire(Path::from_canonical(&buf), Change::Exact, &[node, root]);
+                    self.fire(Path::from_canonical(&buf), None, Change::Exact, &[node, root]);
                 }
             }
         }

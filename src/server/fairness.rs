@@ -68,8 +68,8 @@ impl<P: Platform> Server<P> {
     /// Until when this domain is not read, if so.
     fn held_until(&self, id: DomainId) -> Option<Instant> {
         let domain = self.store.domains.get(id);
-        let others = self.store.transactions.open.arena().used() > domain.usage.transactions;
-        domain.hold.until.filter(|until| others && *until > self.now)
+        let until = domain.hold.until.filter(|until| *until > self.now)?;
+        (self.store.transactions.open.arena().used() > domain.usage.transactions).then_some(until)
     }
 
     /// Whether this domain is not read now. The end of its hold is noted.

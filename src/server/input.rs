@@ -17,6 +17,13 @@ use crate::wire::{Header, PAYLOAD_MAX};
 
 const HEADER: u32 = Header::SIZE as u32;
 
+/// Bytes of a message that are copied at the first look: as many as most messages have.
+pub const SHORT: usize = 80;
+
+fn between(start: u32, end: u32) -> core::ops::Range<usize> {
+    start as usize..end as usize
+}
+
 /// Answers that a guest may leave unread beyond its ring before it is not read any more are counted by the
 /// quota `outstanding`; this is the room that one more needs in the worst case.
 const CHUNKS_PER_ANSWER: u32 = ((Header::SIZE + PAYLOAD_MAX) / crate::store::CHUNK + 1) as u32;
@@ -37,7 +44,8 @@ enum Found {
 }
 
 impl<P: Platform> Server<P> {
-    /// Serves one request, if a whole one is there and its answer will have room. True if so.
+    /// Serves one request, if a whole one is there and its answer will have room. True if there is more to
+    /// do.
     pub(super) fn serve_one(&mut self, platform: &mut P, id: DomainId) -> bool {
         if !self.may_read(id) {
             return false;
@@ -50,28 +58,34 @@ impl<P: Platform> Server<P> {
                 false
             }
             Found::Message(header, in_ring, input) => {
-                let answered = self.answer(platform, id, header, &mut scratch);
-                // Only now, with effect and answer in place, is the request consumed. The connection may
-                // have gone with it.
-                if answered {
-                    self.drop_input(id);
-                    if let Some(connection) = self.connection(id).filter(|connection| !connection.ignored) {
-                        input.consume(&connection.ring, in_ring);
-                        self.list_notify(id);
-                    }
+                if self.answer(platform, id, header, &mut scratch) {
+                    self.consume(id, input, in_ring)
                 } else {
                     self.list_waiting(id);
+                    false
                 }
-                answered
             }
         };
         self.scratch = Some(scratch);
         served
     }
 
+    /// Only now, with effect and answer in place, is a request consumed. The connection may have gone with
+    /// it. True if the ring has more.
+    fn consume(&mut self, id: DomainId, input: Input, in_ring: u32) -> bool {
+        if self.connection(id).is_some_and(|connection| connection.partial.len > 0) {
+            self.drop_input(id);
+        }
+        let Some(connection) = self.connection(id).filter(|connection| !connection.ignored) else {
+            return false;
+        };
+        let more = input.consume(&connection.ring, in_ring);
+        self.list_notify(id);
+        more
+    }
+
     /// Whether the next request of this connection may be taken now.
     fn may_read(&mut self, id: DomainId) -> bool {
-        let privileged = self.is_privileged(id);
         let Some(connection) = self.connections.get(id.index()).and_then(Option::as_ref) else {
             return false;
         };
@@ -79,15 +93,17 @@ impl<P: Platform> Server<P> {
             return false;
         }
         let domain = self.store.domains.get(id);
-        let over = |quota: u32, used: u32| !privileged && quota != 0 && used >= quota;
-        // Only what waits here is given back by waiting: who holds too much otherwise must be able to ask
-        // for its removal, and handlers refuse to add to it.
-        let waits = connection.queue.first.is_some();
-        let stalled = over(domain.quotas.outstanding, domain.usage.outstanding)
-            || (waits && over(domain.quotas.memory, domain.usage.memory))
-            || (privileged
-                && (self.store.blobs.arena().available_to(Claim::Answer) < CHUNKS_PER_ANSWER
-                    || self.outbox.messages.arena().available_to(Claim::Answer) == 0));
+        let over = |quota: u32, used: u32| quota != 0 && used >= quota;
+        let stalled = if domain.privileged {
+            self.store.blobs.arena().available_to(Claim::Answer) < CHUNKS_PER_ANSWER
+                || self.outbox.messages.arena().available_to(Claim::Answer) == 0
+        } else {
+            // Only what waits here is given back by waiting: who holds too much otherwise must be able to
+            // ask for its removal, and handlers refuse to add to it.
+            let waits = connection.queue.first.is_some();
+            over(domain.quotas.outstanding, domain.usage.outstanding)
+                || (waits && over(domain.quotas.memory, domain.usage.memory))
+        };
         let stalled = self.is_held(id) || stalled;
         if stalled {
             self.list_waiting(id);
@@ -96,7 +112,7 @@ impl<P: Platform> Server<P> {
     }
 
     fn look(&mut self, id: DomainId, scratch: &mut Scratch) -> Found {
-        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
+        let Some(connection) = self.connections.get(id.index()).and_then(Option::as_ref) else {
             return Found::Nothing;
         };
         let page = &*connection.ring;
@@ -104,17 +120,22 @@ impl<P: Platform> Server<P> {
             Ok(input) => input,
             Err(error) => return Found::Broken(error),
         };
-        let Partial { header: mut bytes, len: taken, .. } = connection.partial;
-        let header_missing = HEADER.saturating_sub(taken);
-        if header_missing > 0 {
-            if let Some(rest) = bytes.get_mut(taken as usize..) {
-                input.copy(page, 0, rest);
-            }
-            if input.len < header_missing {
-                return self.set_aside(id, input, bytes, header_missing, scratch);
-            }
+        if input.len == 0 {
+            return Found::Nothing;
         }
-        let header = Header::parse(&bytes);
+        let Partial { header: begun, len: taken, .. } = connection.partial;
+        if taken > 0
+            && let Some(place) = scratch.message.first_chunk_mut()
+        {
+            *place = begun;
+        }
+        // Most messages are short and there as a whole: those are copied at once.
+        let first = input.len.min(SHORT as u32);
+        input.copy(page, 0, scratch.message.get_mut(between(taken, taken + first)).unwrap_or_default());
+        let whole_header = scratch.message.first_chunk().filter(|_| taken + input.len >= HEADER);
+        let Some(header) = whole_header.map(Header::parse) else {
+            return self.set_aside(id, input, first, HEADER - taken, scratch);
+        };
         if header.len as usize > PAYLOAD_MAX {
             return Found::Broken(RingError::Proto);
         }
@@ -122,26 +143,31 @@ impl<P: Platform> Server<P> {
             return Found::Broken(RingError::Proto);
         };
         if input.len < missing {
-            return self.set_aside(id, input, bytes, missing, scratch);
+            return self.set_aside(id, input, first, missing, scratch);
         }
         if !self.has_room_for_answer(id, header) {
             self.list_waiting(id);
             return Found::Nothing;
         }
-        self.gather(id, header, input, header_missing, scratch);
+        if taken > HEADER || missing > first {
+            self.gather(id, input, first, missing, scratch);
+        }
         Found::Message(header, missing, input)
     }
 
-    /// Puts a whole payload together in the request buffer.
-    fn gather(&mut self, id: DomainId, header: Header, input: Input, skip: u32, scratch: &mut Scratch) {
+    /// Puts together what a look at the beginning has left out: what was taken before, and the rest.
+    #[inline(never)]
+    fn gather(&mut self, id: DomainId, input: Input, first: u32, missing: u32, scratch: &mut Scratch) {
         let Some(connection) = self.connections.get(id.index()).and_then(Option::as_ref) else { return };
-        let mut rest = scratch.request.get_mut(..header.len as usize).unwrap_or_default();
-        for piece in self.store.blobs.pieces(connection.partial.payload) {
+        let Partial { len: taken, payload, .. } = connection.partial;
+        let mut rest = scratch.message.get_mut(Header::SIZE..).unwrap_or_default();
+        for piece in self.store.blobs.pieces(payload) {
             let (now, later) = rest.split_at_mut(piece.len().min(rest.len()));
             now.copy_from_slice(piece.get(..now.len()).unwrap_or_default());
             rest = later;
         }
-        input.copy(&connection.ring, skip, rest);
+        let rest = between(taken + first, taken + missing);
+        input.copy(&connection.ring, first, scratch.message.get_mut(rest).unwrap_or_default());
     }
 
     /// Whether there is room for the short answer to a guest's request that must not be done twice. Those
@@ -161,15 +187,15 @@ impl<P: Platform> Server<P> {
             && self.outbox.messages.arena().available_to(Claim::GuestAnswer) >= answers
     }
 
-    /// Takes all that is in the ring, the beginning of a message or more of it. `Found::Nothing` when the
-    /// guest has added nothing meanwhile, or when there is no room for it now. `header` is the header as far
-    /// as it is known: a second look at the ring might find another one than that which was checked. `missing`
-    /// is how many bytes of the message were, as far as is known, missing before.
+    /// Takes all that is in the ring, the beginning of a message or more of it. Its first bytes are in the
+    /// buffer already: a second look at them might find others than those that were checked. `missing` is how
+    /// many bytes of the message were, as far as is known, missing before.
+    #[inline(never)]
     fn set_aside(
         &mut self,
         id: DomainId,
         input: Input,
-        header: [u8; Header::SIZE],
+        first: u32,
         missing: u32,
         scratch: &mut Scratch,
     ) -> Found {
@@ -177,14 +203,11 @@ impl<P: Platform> Server<P> {
         let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
             return Found::Nothing;
         };
-        if input.len == 0 {
-            return Found::Nothing;
-        }
-        let Some(bytes) = scratch.request.get_mut(..input.len as usize) else { return Found::Nothing };
-        input.copy(&connection.ring, 0, bytes);
         let partial = &mut connection.partial;
-        let header_missing = HEADER.saturating_sub(partial.len).min(input.len);
-        let payload = bytes.get(header_missing as usize..).unwrap_or_default();
+        let (taken, end) = (partial.len, partial.len + input.len);
+        let rest = between(taken + first, end);
+        input.copy(&connection.ring, first, scratch.message.get_mut(rest).unwrap_or_default());
+        let payload = scratch.message.get(between(taken.max(HEADER), end)).unwrap_or_default();
         let room =
             self.store.blobs.arena().available_to(claim) as usize > payload.len() / crate::store::CHUNK;
         let before = partial.memory();
@@ -192,16 +215,19 @@ impl<P: Platform> Server<P> {
             self.list_waiting(id);
             return Found::Nothing;
         }
-        partial.header = header;
-        partial.len += input.len;
+        if let Some(header) = scratch.message.first_chunk() {
+            partial.header = *header;
+        }
+        partial.len = end;
         let usage = &mut self.store.domains.update(id).usage;
         usage.memory = usage.memory + partial.memory() - before;
-        input.consume(&connection.ring, input.len);
+        let more = input.consume(&connection.ring, input.len);
         if missing > ROOM_FOR_SURE {
             self.list_notify(id);
         }
-        // More may have come before the guest could see that the ring is empty.
-        self.list_ready(id);
+        if more {
+            self.list_ready(id);
+        }
         Found::Nothing
     }
 
@@ -233,11 +259,10 @@ impl<P: Platform> Server<P> {
     /// Does what a guest asks for by setting `connection` to 1: a fresh start of its connection.
     pub(super) fn reconnect_if_asked(&mut self, id: DomainId) {
         use core::sync::atomic::Ordering::Relaxed;
-        let offered = self.store.domains.get(id).features.contains(ServerFeatures::RECONNECTION);
         let asked = self
             .connection(id)
             .is_some_and(|connection| !connection.ignored && connection.ring.connection.load(Relaxed) == 1);
-        if asked && offered {
+        if asked && self.offers(id, ServerFeatures::RECONNECTION) {
             self.drop_session(id);
             self.restart_ring(id);
         }

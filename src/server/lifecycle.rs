@@ -201,7 +201,7 @@ impl<P: Platform> Server<P> {
                 top = at;
             }
         }
-        self.remove_tree(top)
+        self.remove_tree(top, None)
     }
 
     fn hand_to_privileged(&mut self, node: NodeId) -> Result<(), XsError> {

@@ -21,7 +21,6 @@ mod transactions;
 mod watches;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -42,10 +41,11 @@ use crate::outbox::{Cause, Message, Outbox};
 use crate::path::PREFIXES_MAX;
 use crate::perms::{Caller, Life};
 use crate::platform::{Instant, Platform};
-use crate::store::{Acl, Arena, Chunk, Node, Store, Table};
+use crate::store::{Acl, Arena, Chunk, Node, Recent, Store, Table};
 use crate::trace::{Counters, Record, Trace};
 use crate::transaction::{Transaction, TxNode};
 use crate::watch::{Watch, WatchId, WatchPath};
+use crate::wire::{Header, MessageBuf, PAYLOAD_MAX};
 
 /// Features that every connection is offered unless SET_FEATURE restricts it.
 pub const FEATURES: ServerFeatures = ServerFeatures::all();
@@ -83,7 +83,8 @@ struct Match {
 
 /// Buffers that one request at a time uses.
 struct Scratch {
-    request: [u8; crate::wire::PAYLOAD_MAX],
+    /// The request, with room for what is looked at beyond it.
+    message: [u8; Header::SIZE + PAYLOAD_MAX + input::SHORT],
     reply: output::Reply,
 }
 
@@ -97,12 +98,16 @@ pub struct Server<P: Platform> {
     /// By local port.
     ports: Box<[Option<DomainId>]>,
     /// Connections with something to do, first come first served.
-    ready: VecDeque<DomainId>,
+    ready: Vec<DomainId>,
+    /// Those that have their turn in the present round, the next one last.
+    turn: Vec<DomainId>,
     /// Connections whose peer has not heard of the latest index moves.
     notify: Vec<DomainId>,
     /// Connections that cannot go on now and are looked at again when time has passed.
     waiting: Vec<DomainId>,
     scratch: Option<Box<Scratch>>,
+    /// Where watch events are put together.
+    event: Option<Box<MessageBuf>>,
     /// Watches that the change at hand concerns.
     matches: Vec<Match>,
     /// The server's own domain, if it is a client of itself.
@@ -136,13 +141,15 @@ impl<P: Platform> Server<P> {
             connections: core::iter::repeat_with(|| None).take(domains).collect(),
             listed: vec![Listed::empty(); domains].into_boxed_slice(),
             ports: vec![None; ports(capacities)].into_boxed_slice(),
-            ready: VecDeque::with_capacity(domains),
+            ready: Vec::with_capacity(domains),
+            turn: Vec::with_capacity(domains),
             notify: Vec::with_capacity(domains),
             waiting: Vec::with_capacity(domains),
             scratch: Some(Box::new(Scratch {
-                request: [0; crate::wire::PAYLOAD_MAX],
-                reply: output::Reply::new(),
+                message: [0; Header::SIZE + PAYLOAD_MAX + input::SHORT],
+                reply: output::Reply::EMPTY,
             })),
+            event: Some(Box::new(MessageBuf::EMPTY)),
             matches: Vec::with_capacity(capacities.watches),
             own: None,
             now: Instant(0),
@@ -167,10 +174,10 @@ impl<P: Platform> Server<P> {
     }
 
     fn caller(&self, id: DomainId) -> Caller {
-        let Domain { domid, life, target, .. } = *self.store.domains.get(id);
+        let Domain { domid, life, target, privileged, .. } = *self.store.domains.get(id);
         // What a dead target was granted is void for those who acted for it too.
-        let target = self.store.domains.owner(target).map_or(Life::NONE, |_| target.life);
-        Caller { domid, life, target, privileged: self.is_privileged(id) }
+        let lives = target.life != Life::NONE && self.store.domains.owner(target).is_some();
+        Caller { domid, life, target: if lives { target.life } else { Life::NONE }, privileged }
     }
 
     fn is_privileged(&self, id: DomainId) -> bool {
@@ -205,8 +212,9 @@ pub fn memory(c: &Capacities) -> usize {
     let journal = Capacities::JOURNAL;
     let per_domain = size_of::<Option<Connection<[u64; RING_HANDLE / 8]>>>()
         + size_of::<Listed>()
-        + 4 * size_of::<DomainId>();
+        + 5 * size_of::<DomainId>();
     Table::<Node>::bytes(c.nodes, journal)
+        + Recent::bytes(c.nodes)
         + Arena::<Chunk>::bytes(c.chunks, Capacities::CHUNK_JOURNAL)
         + Table::<Acl>::bytes(c.acls, journal)
         + Domains::bytes(c.domains, journal)
@@ -220,6 +228,7 @@ pub fn memory(c: &Capacities) -> usize {
         + c.domains * per_domain
         + c.trace * size_of::<Record>()
         + size_of::<Scratch>()
+        + size_of::<MessageBuf>()
         + PREFIXES_MAX * size_of::<u64>()
         // Allocator headers and rounding.
         + 4096

@@ -4,7 +4,7 @@ use core::fmt::Write;
 
 use super::Server;
 use super::operations::{Outcome, Request};
-use super::output::{Reply, push};
+use super::output::Reply;
 use crate::abi::{DomId, ServerFeatures};
 use crate::connection::Cursor;
 use crate::domain::DomainId;
@@ -14,7 +14,7 @@ use crate::platform::Platform;
 use crate::store::{AclBuf, AclId, NameBuf, NodeId, shown_generation};
 use crate::view::{Place, View};
 use crate::watch::Change;
-use crate::wire::{PAYLOAD_MAX, XsError, number, one_string, strings};
+use crate::wire::{PAYLOAD_MAX, XsError, number, strings, terminated};
 
 impl<P: Platform> Server<P> {
     /// The request's path, checked and absolute.
@@ -28,8 +28,10 @@ impl<P: Platform> Server<P> {
         let View { caller, quotas, .. } = request.view;
         let max = (!caller.privileged && quotas.path_max != 0).then_some(quotas.path_max);
         let path = canonicalize(input, caller.domid, max, special, buf)?;
-        let largest = &mut self.store.largest;
-        largest.path_max = largest.path_max.max(path.relative_to_home().len() as u32);
+        if !caller.privileged {
+            let largest = &mut self.store.largest;
+            largest.path_max = largest.path_max.max(path.relative_to_home().len() as u32);
+        }
         Ok(path)
     }
 
@@ -40,10 +42,10 @@ impl<P: Platform> Server<P> {
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
-        let path = self.path(request, one_string(request.payload)?, Special::Refused, &mut buf)?;
+        let path = self.path(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
         let place = self.store.seek(&request.view, path, Access::READ)?;
         let value = self.store.value_at(place);
-        value.pieces(&self.store.blobs).try_for_each(|piece| push(reply, piece))?;
+        value.pieces(&self.store.blobs).try_for_each(|piece| reply.push(piece))?;
         Ok(Outcome::Data)
     }
 
@@ -57,12 +59,15 @@ impl<P: Platform> Server<P> {
         let input = args.required()?;
         let mut buf = PathBuf::new();
         let path = self.path(request, input, Special::Refused, &mut buf)?;
-        match self.store.seek(&request.view, path, Access::WRITE) {
-            Ok(place) => self.store.write_at(&request.view, place, args.rest())?,
+        let place = match self.store.seek(&request.view, path, Access::WRITE) {
+            Ok(place) => {
+                self.store.write_at(&request.view, place, args.rest())?;
+                place
+            }
             Err(XsError::ENOENT) => self.store.create_at(&request.view, path, args.rest())?,
             Err(error) => return Err(error),
-        }
-        self.changed(&request.view, path, None);
+        };
+        self.changed(place, path, None);
         Ok(Outcome::Ok)
     }
 
@@ -73,22 +78,22 @@ impl<P: Platform> Server<P> {
         _: &mut Reply,
     ) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
-        let path = self.path(request, one_string(request.payload)?, Special::Refused, &mut buf)?;
-        match self.store.seek(&request.view, path, Access::WRITE) {
+        let path = self.path(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
+        let place = match self.store.seek(&request.view, path, Access::WRITE) {
             Ok(_) => return Ok(Outcome::Ok),
             Err(XsError::ENOENT) => self.store.create_at(&request.view, path, &[])?,
             Err(error) => return Err(error),
-        }
-        self.changed(&request.view, path, None);
+        };
+        self.changed(place, path, None);
         Ok(Outcome::Ok)
     }
 
     pub(super) fn rm(&mut self, _: &mut P, request: &Request<'_>, _: &mut Reply) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
-        let path = self.path(request, one_string(request.payload)?, Special::Refused, &mut buf)?;
+        let path = self.path(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
         match self.store.seek(&request.view, path, Access::WRITE) {
             Ok(_) if path.is_root() => Err(XsError::EINVAL),
-            Ok(Place::Node(id)) => self.remove_tree(id).map(|()| Outcome::Ok),
+            Ok(Place::Node(id)) => self.remove_tree(id, Some(path)).map(|()| Outcome::Ok),
             Ok(Place::Copy(id)) => self.store.remove_copies(&request.view, id, path).map(|()| Outcome::Ok),
             // Nothing to remove is fine if the place where it could be is there.
             Err(XsError::ENOENT) => {
@@ -99,8 +104,9 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Removes a node and all below it, deepest first, each with its event.
-    pub(super) fn remove_tree(&mut self, top: NodeId) -> Result<(), XsError> {
+    /// Removes a node and all below it, deepest first, each with its event. `known` is the path of the
+    /// topmost, if the caller has it.
+    pub(super) fn remove_tree(&mut self, top: NodeId, known: Option<Path<'_>>) -> Result<(), XsError> {
         let mut buf = PathBuf::new();
         let mut at = self.store.first_leaf(top);
         loop {
@@ -108,10 +114,13 @@ impl<P: Platform> Server<P> {
             let (sibling, parent) = (node.next_sibling, node.parent);
             // Most nodes are watched by nobody, and finding out their path takes longer than removing them.
             if at == top || self.store.is_watched(at) {
-                let path = self.store.path_of(at, &mut buf)?;
+                let path = match known.filter(|_| at == top) {
+                    Some(path) => path,
+                    None => self.store.path_of(at, &mut buf)?,
+                };
                 let above = parent.and_then(|parent| self.store.acl(parent));
                 let change = if at == top { Change::Subtree } else { Change::Exact };
-                self.fire(path, change, &[self.store.acl(at), above]);
+                self.fire(path, Some(at), change, &[self.store.acl(at), above]);
             }
             self.store.remove_leaf(at)?;
             if at == top {
@@ -127,9 +136,9 @@ impl<P: Platform> Server<P> {
 
     /// Fires the event of a node that was created or changed outside a transaction; in one, its copy has
     /// taken note already.
-    fn changed(&mut self, view: &View, path: Path<'_>, old: Option<AclId>) {
-        if view.tx.is_none() {
-            self.fire_for_node(path, Change::Subtree, old);
+    fn changed(&mut self, place: Place, path: Path<'_>, old: Option<AclId>) {
+        if let Place::Node(id) = place {
+            self.fire_for_node(id, path, Change::Subtree, old);
         }
     }
 
@@ -140,13 +149,13 @@ impl<P: Platform> Server<P> {
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
-        let path = self.path(request, one_string(request.payload)?, Special::Refused, &mut buf)?;
+        let path = self.path(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
         let place = self.store.seek(&request.view, path, Access::READ)?;
         let (_, len) = self.store.list_at(place);
         if len > PAYLOAD_MAX {
             return Err(XsError::E2BIG);
         }
-        self.store.for_each_child(place, |name| push(reply, name).and_then(|()| push(reply, b"\0")))?;
+        self.store.for_each_child(place, |name| reply.push_string(name))?;
         Ok(Outcome::Data)
     }
 
@@ -170,7 +179,7 @@ impl<P: Platform> Server<P> {
         write!(reply, "{}\0", shown_generation(generation)).map_err(|_| XsError::E2BIG)?;
         let room = PAYLOAD_MAX - reply.len() - 1;
         match usize::try_from(offset).ok().filter(|offset| *offset < len) {
-            None => push(reply, b"\0")?,
+            None => reply.push(b"\0")?,
             Some(offset) => match place {
                 Place::Node(id) => self.part_of_node(request.from, id, generation, offset, room, reply)?,
                 Place::Copy(_) => self.part_of_copy(place, offset, room, reply)?,
@@ -209,7 +218,7 @@ impl<P: Platform> Server<P> {
             at += name.len() + 1;
         }
         match stop {
-            None => push(reply, b"\0")?,
+            None => reply.push(b"\0")?,
             Some(_) => {
                 if let Some(connection) = self.connection(from) {
                     connection.cursor = stop;
@@ -234,7 +243,7 @@ impl<P: Platform> Server<P> {
             at += name.len() + 1;
             Ok::<(), XsError>(())
         })?;
-        if full { Ok(()) } else { push(reply, b"\0") }
+        if full { Ok(()) } else { reply.push(b"\0") }
     }
 
     pub(super) fn get_perms(
@@ -244,7 +253,7 @@ impl<P: Platform> Server<P> {
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
-        let path = self.path(request, one_string(request.payload)?, Special::Allowed, &mut buf)?;
+        let path = self.path(request, terminated(request.payload)?, Special::Allowed, &mut buf)?;
         let place = self.store.seek(&request.view, path, Access::READ)?;
         let acl = self.store.acl_at(place).ok_or(XsError::EIO)?;
         for (n, entry) in self.store.acls.entries(&self.store.blobs, acl).enumerate() {
@@ -296,7 +305,7 @@ impl<P: Platform> Server<P> {
         let path = self.path(request, input, Special::Allowed, &mut buf)?;
         let place = self.store.seek(view, path, Access::WRITE | Access::OWNER)?;
         let old = self.store.acl_at(place).ok_or(XsError::EIO)?;
-        let present = self.store.acls.owner(&self.store.blobs, old);
+        let present = self.store.acls.owner(old);
         if !view.caller.privileged && present.life != owner.life {
             return Err(XsError::EPERM);
         }
@@ -305,7 +314,7 @@ impl<P: Platform> Server<P> {
         self.store.acls.retain(old)?;
         let set = self.store.set_acl_at(view, place, &entries);
         if set.is_ok() {
-            self.changed(view, path, Some(old));
+            self.changed(place, path, Some(old));
         }
         self.store.acls.release(&mut self.store.blobs, old)?;
         set.map(|()| Outcome::Ok)
@@ -339,7 +348,6 @@ fn part(reply: &mut Reply, start: usize, room: usize, skip: usize, name: &[u8]) 
     if reply.len() - start + name.len() + 1 > room {
         return Ok(false);
     }
-    push(reply, name)?;
-    push(reply, b"\0")?;
+    reply.push_string(name)?;
     Ok(true)
 }

@@ -96,6 +96,19 @@ impl<P: Platform> Operation<P> {
     }
 }
 
+/// Turns an outcome into the message that answers: the only place where errors become bytes.
+fn finish<'a>(reply: &'a mut Reply, request: Header, result: &Result<Outcome, XsError>) -> &'a [u8] {
+    let (text, msg_type) = match result {
+        Ok(Outcome::Data) => return reply.finish(request),
+        Ok(Outcome::Ok | Outcome::Watching) => (&b"OK"[..], request.msg_type),
+        Err(error) => (error.name().as_bytes(), MessageType::Error as u32),
+    };
+    reply.clear();
+    // Neither is longer than a page.
+    let _fits = reply.push_string(text);
+    reply.finish(Header { msg_type, ..request })
+}
+
 impl<P: Platform> Server<P> {
     /// Serves one whole request: checks, handler, events, reply. False if it must be served again.
     pub(super) fn answer(
@@ -105,8 +118,8 @@ impl<P: Platform> Server<P> {
         header: Header,
         scratch: &mut Scratch,
     ) -> bool {
-        let Scratch { request, reply } = scratch;
-        let payload = request.get(..header.len as usize).unwrap_or_default();
+        let Scratch { message, reply } = scratch;
+        let payload = message.get(Header::SIZE..Header::SIZE + header.len as usize).unwrap_or_default();
         reply.clear();
         self.outbox.end_request();
         self.serving = Some(from);
@@ -114,13 +127,9 @@ impl<P: Platform> Server<P> {
         self.store.largest = Quotas::NOTHING;
         let result = self.dispatch(platform, from, header, payload, reply);
         let error = result.as_ref().err().copied();
-        let answer: Result<&[u8], XsError> = match &result {
-            Ok(Outcome::Data) => Ok(reply),
-            Ok(Outcome::Ok | Outcome::Watching) => Ok(b"OK\0"),
-            Err(error) => Err(*error),
-        };
-        let size = answer.map_or(0, <[u8]>::len) as u32;
-        let answered = self.reply(from, header, answer);
+        let message = finish(reply, header, &result);
+        let size = if error.is_none() { (message.len() - Header::SIZE) as u32 } else { 0 };
+        let answered = self.reply(from, header.is_repeatable(), message);
         if let Ok(Outcome::Watching) = result {
             self.send_first_event(from, payload);
         }
@@ -129,14 +138,14 @@ impl<P: Platform> Server<P> {
         self.serving = None;
         self.store.writer = DomId::INVALID;
         let domid = self.store.domains.get(from).domid;
-        let logged = self.record(Record {
+        let record = Record {
             tx: header.tx_id,
             msg_type: header.msg_type.min(255) as u8,
             error,
             ..Record::new(Kind::Request, self.now, domid, size)
-        });
-        if let Some(number) = logged {
-            let told = if matches!(result, Ok(Outcome::Data)) { reply.as_slice() } else { &[] };
+        };
+        if let Some(number) = self.record(record) {
+            let told = if matches!(result, Ok(Outcome::Data)) { reply.payload() } else { &[] };
             log_exchange(number, payload, told);
         }
         answered

@@ -1,7 +1,5 @@
 //! From an outcome to bytes in the ring: the one place that writes replies, and the queue behind it.
 
-use heapless::Vec;
-
 use super::Server;
 use crate::abi::{RingError, ServerFeatures};
 use crate::config::Quotas;
@@ -10,15 +8,10 @@ use crate::outbox::Kind;
 use crate::platform::Platform;
 use crate::ring;
 use crate::store::Claim;
-use crate::wire::{Header, PAYLOAD_MAX, XsError};
+use crate::wire::MessageBuf;
 
-/// Payload of a reply under construction. Pushing beyond a page is E2BIG.
-pub type Reply = Vec<u8, PAYLOAD_MAX>;
-
-/// Appends to a reply. E2BIG if it does not fit.
-pub fn push(reply: &mut Reply, bytes: &[u8]) -> Result<(), XsError> {
-    reply.extend_from_slice(bytes).map_err(|_| XsError::E2BIG)
-}
+/// The answer to a request.
+pub type Reply = MessageBuf;
 
 impl<P: Platform> Server<P> {
     /// Sends a message to a connection: into its ring if it fits there, else onto its queue. False if
@@ -30,8 +23,7 @@ impl<P: Platform> Server<P> {
         by: Option<DomainId>,
         claim: Claim,
         kind: Kind,
-        hash: u64,
-        parts: &[&[u8]],
+        message: &[u8],
     ) -> bool {
         let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
             return false;
@@ -39,23 +31,33 @@ impl<P: Platform> Server<P> {
         if connection.ignored {
             return false;
         }
-        let len: usize = parts.iter().map(|part| part.len()).sum();
-        if connection.queue.first.is_none() {
-            match ring::output(&connection.ring) {
-                Ok(mut out) if out.room as usize >= len => {
-                    for part in parts {
-                        out.put(&connection.ring, part);
-                    }
-                    out.publish(&connection.ring);
-                    self.list_notify(id);
-                    return true;
-                }
-                _ => {}
-            }
+        if connection.queue.first.is_none()
+            && let Ok(mut out) = ring::output(&connection.ring)
+            && out.room as usize >= message.len()
+        {
+            out.put(&connection.ring, message);
+            out.publish(&connection.ring);
+            self.list_notify(id);
+            return true;
         }
+        self.queue(id, by, claim, kind, message)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn queue(
+        &mut self,
+        id: DomainId,
+        by: Option<DomainId>,
+        claim: Claim,
+        kind: Kind,
+        message: &[u8],
+    ) -> bool {
+        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
+            return false;
+        };
         let by = by.filter(|by| !self.store.domains.is_privileged(*by));
-        let queued =
-            self.outbox.push(&mut self.store, &mut connection.queue, id, by, claim, (kind, hash, parts));
+        let queued = self.outbox.push(&mut self.store, &mut connection.queue, id, by, claim, kind, message);
         self.account(id, Quotas::NOTHING);
         if self.flush(id).is_err() {
             self.list_ready(id);
@@ -114,26 +116,17 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Answers a request: the only place where replies and errors become bytes. False if the request must be
-    /// done again because there is no room for its answer now.
-    pub(super) fn reply(&mut self, id: DomainId, request: Header, result: Result<&[u8], XsError>) -> bool {
-        let payload = match result {
-            Ok(payload) => payload,
-            Err(error) => error.name().as_bytes(),
-        };
-        let nul: &[u8] = if result.is_err() { b"\0" } else { b"" };
-        let msg_type =
-            if result.is_err() { crate::wire::MessageType::Error as u32 } else { request.msg_type };
-        let header = Header { msg_type, len: (payload.len() + nul.len()) as u32, ..request };
-        let len = Header::SIZE + header.len as usize;
-        if request.is_repeatable()
+    /// Sends the answer to a request. False if the request must be done again because there is no room for
+    /// its answer now.
+    pub(super) fn reply(&mut self, id: DomainId, repeatable: bool, message: &[u8]) -> bool {
+        if repeatable
             && !self.is_privileged(id)
-            && !self.fits_ring(id, len)
-            && !self.has_room(id, len)
+            && !self.fits_ring(id, message.len())
+            && !self.has_room(id, message.len())
         {
             return false;
         }
-        let sent = self.send(id, Some(id), Claim::Answer, Kind::Reply, 0, &[&header.emit(), payload, nul]);
+        let sent = self.send(id, Some(id), Claim::Answer, Kind::Reply, message);
         debug_assert!(
             sent || self.connection(id).is_none_or(|connection| connection.ignored),
             "room was checked"

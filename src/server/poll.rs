@@ -29,8 +29,9 @@ impl<P: Platform> Server<P> {
             if self.ready.is_empty() {
                 break;
             }
-            for _ in 0..self.ready.len() {
-                let Some(id) = self.ready.pop_front() else { break };
+            core::mem::swap(&mut self.ready, &mut self.turn);
+            self.turn.reverse();
+            while let Some(id) = self.turn.pop() {
                 self.unlist(id, Listed::READY);
                 if self.serve(platform, id) {
                     self.list_ready(id);
@@ -38,7 +39,9 @@ impl<P: Platform> Server<P> {
             }
             self.notify_idle(platform);
         }
-        self.notify_idle(platform);
+        if !self.notify.is_empty() {
+            self.notify_idle(platform);
+        }
         (!self.waiting.is_empty()).then(|| self.next_look())
     }
 
@@ -71,7 +74,8 @@ impl<P: Platform> Server<P> {
     /// One turn of one connection. True if it has more to do.
     fn serve(&mut self, platform: &mut P, id: DomainId) -> bool {
         self.reconnect_if_asked(id);
-        if let Err(error) = self.flush(id) {
+        let waits = self.connection(id).is_some_and(|connection| connection.queue.first.is_some());
+        if waits && let Err(error) = self.flush(id) {
             self.ignore(id, error);
             return false;
         }
@@ -85,7 +89,7 @@ impl<P: Platform> Server<P> {
 
     pub(super) fn list_ready(&mut self, id: DomainId) {
         if self.list(id, Listed::READY) {
-            self.ready.push_back(id);
+            self.ready.push(id);
         }
     }
 
@@ -121,18 +125,22 @@ impl<P: Platform> Server<P> {
 
     /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst.
     fn notify_idle(&mut self, platform: &mut P) {
-        let mut notify = core::mem::take(&mut self.notify);
-        notify.retain(|&id| {
+        let mut kept = 0;
+        for n in 0..self.notify.len() {
+            let Some(id) = self.notify.get(n).copied() else { break };
             if self.listed.get(id.index()).is_some_and(|listed| listed.contains(Listed::READY)) {
-                return true;
+                if let Some(place) = self.notify.get_mut(kept) {
+                    *place = id;
+                }
+                kept += 1;
+                continue;
             }
             self.unlist(id, Listed::NOTIFY);
             if let Some(port) = self.connection(id).and_then(|connection| connection.port) {
                 platform.notify(port);
             }
-            false
-        });
-        self.notify = notify;
+        }
+        self.notify.truncate(kept);
     }
 
     /// Drops events that waited too long, and gives connections that could not go on another look.

@@ -4,7 +4,7 @@ use core::fmt::Write;
 
 use super::Server;
 use super::operations::{Outcome, Request};
-use super::output::{Reply, push};
+use super::output::Reply;
 use crate::abi::{DomId, ServerFeatures};
 use crate::config::Quotas;
 use crate::domain::DomainId;
@@ -132,10 +132,10 @@ impl<P: Platform> Server<P> {
         let quotas = match args.remaining() {
             0 => {
                 for (n, quota) in QUOTAS.iter().enumerate() {
-                    push(reply, if n == 0 { b"" } else { b" " })?;
-                    push(reply, quota.name.as_bytes())?;
+                    reply.push(if n == 0 { b"" } else { b" " })?;
+                    reply.push(quota.name.as_bytes())?;
                 }
-                push(reply, b"\0")?;
+                reply.push(b"\0")?;
                 return Ok(Outcome::Data);
             }
             1 => self.settings.quotas,

@@ -71,9 +71,10 @@ impl<P: Platform> Server<P> {
             let path = Path::from_canonical(&buf);
             let old = copy.seen_acl.filter(|_| copy.mark.contains(Mark::EXISTED));
             if copy.mark.contains(Mark::EXISTS) {
-                self.fire_for_node(path, change, old);
+                let Some(id) = self.store.lookup_hashed(path, copy.path_hash()) else { continue };
+                self.fire_for_node(id, path, change, old);
             } else if copy.mark.contains(Mark::EXISTED) {
-                self.fire(path, change, &[old]);
+                self.fire(path, None, change, &[old]);
             }
         }
         Ok(())

@@ -22,6 +22,8 @@ pub struct Acl {
     chain: Option<Id<Acl>>,
     /// Nodes and transactions that hold this list. Those with none go at the next commit.
     refs: u32,
+    /// Entry 0, which most requests need.
+    owner: Entry,
     entries: Text<{ 5 * Entry::SIZE }>,
 }
 
@@ -35,7 +37,7 @@ impl Acl {
 }
 
 impl Slot for Acl {
-    const EMPTY: Acl = Acl { hash: 0, chain: None, refs: 0, entries: Text::EMPTY };
+    const EMPTY: Acl = Acl { hash: 0, chain: None, refs: 0, owner: Entry::NOBODY, entries: Text::EMPTY };
 }
 
 impl Chained for Acl {
@@ -70,12 +72,13 @@ impl Acls {
 
     /// The list with these entries, held once more.
     pub fn hold(&mut self, blobs: &mut Blobs, entries: &[u8]) -> Result<AclId, Full> {
-        let hash = self.key.child(self.key.root(), entries);
+        let hash = self.key.hash(entries);
         match self.table.find(hash, |acl| acl.entries.equals(blobs, entries)) {
             Some(id) => self.retain(id),
             None => {
+                let owner = entries.first_chunk().map_or(Entry::NOBODY, |first| Entry::from_bytes(*first));
                 let entries = Text::store(blobs, entries)?;
-                self.table.insert(Acl { hash, chain: None, refs: 1, entries })
+                self.table.insert(Acl { hash, chain: None, refs: 1, owner, entries })
             }
         }
     }
@@ -109,16 +112,20 @@ impl Acls {
     }
 
     /// Entry 0.
-    pub fn owner(&self, blobs: &Blobs, id: AclId) -> Entry {
-        self.entries(blobs, id).next().unwrap_or(Entry::NOBODY)
+    pub fn owner(&self, id: AclId) -> Entry {
+        self.table.get(id).owner
     }
 
     /// What the list grants to `caller`.
     pub fn access(&self, blobs: &Blobs, id: AclId, caller: &Caller) -> Access {
-        if caller.privileged {
+        let acl = self.table.get(id);
+        if caller.owns(acl.owner) {
             return Access::all();
         }
-        caller.access(self.entries(blobs, id))
+        match acl.entries.inline() {
+            Some(bytes) => caller.access(bytes.as_chunks().0.iter().map(|entry| Entry::from_bytes(*entry))),
+            None => caller.access(self.entries(blobs, id)),
+        }
     }
 
     /// The entries in order.

@@ -146,8 +146,8 @@ pub struct Arena<T> {
     request: u32,
     head: Head<T>,
     high_water: u32,
-    recording: bool,
-    claim: Claim,
+    /// While recording, for what slots are taken.
+    recording: Option<Claim>,
     /// No quota of a domain counts these slots, so guests leave more of them.
     scarce: bool,
     saved: Head<T>,
@@ -166,8 +166,7 @@ impl<T: Slot> Arena<T> {
             request: 0,
             head,
             high_water: 0,
-            recording: false,
-            claim: Claim::Answer,
+            recording: None,
             scarce: false,
             saved: head,
             journal: Vec::with_capacity(journal),
@@ -194,12 +193,12 @@ impl<T: Slot> Arena<T> {
     }
 
     pub fn is_recording(&self) -> bool {
-        self.recording
+        self.recording.is_some()
     }
 
     /// Slots that the present claim may still take.
     pub fn available(&self) -> u32 {
-        self.available_to(self.claim)
+        self.available_to(self.recording.unwrap_or(Claim::Answer))
     }
 
     pub fn available_to(&self, claim: Claim) -> u32 {
@@ -242,7 +241,7 @@ impl<T: Slot> Arena<T> {
 
     /// Gives a slot back. Fails only while recording, when more slots go than the journal holds.
     pub fn free(&mut self, id: Id<T>) -> Result<(), Full> {
-        if self.recording {
+        if self.is_recording() {
             if self.freed.len() == self.freed.capacity() {
                 return Err(Full);
             }
@@ -263,7 +262,7 @@ impl<T: Slot> Arena<T> {
     #[inline(never)] // Called all over; inlined, it would be 5 KB of the image.
     pub fn modify(&mut self, id: Id<T>) -> Result<&mut T, Full> {
         let slot = at_mut(&mut self.slots, id);
-        if self.recording {
+        if self.recording.is_some() {
             let note = at_mut(&mut self.notes, id);
             if note.stamp != self.request {
                 if self.journal.len() == self.journal.capacity() {
@@ -278,7 +277,7 @@ impl<T: Slot> Arena<T> {
 
     /// The slot for a change that stands whatever becomes of the request, or that follows a decision.
     pub fn update(&mut self, id: Id<T>) -> &mut T {
-        debug_assert!(!self.recording, "a change outside the journal while recording");
+        debug_assert!(!self.is_recording(), "a change outside the journal while recording");
         at_mut(&mut self.slots, id)
     }
 
@@ -294,8 +293,7 @@ impl<T: Slot> Arena<T> {
 
     pub fn begin(&mut self, claim: Claim) {
         self.saved = self.head;
-        self.claim = claim;
-        self.recording = true;
+        self.recording = Some(claim);
         self.request = self.request.wrapping_add(1);
         if self.request == 0 {
             self.forget_stamps();
@@ -355,8 +353,7 @@ impl<T: Slot> Arena<T> {
 
     fn settle(&mut self) {
         self.journal.clear();
-        self.recording = false;
-        self.claim = Claim::Answer;
+        self.recording = None;
     }
 
     /// Every slot, in use or not.

@@ -55,48 +55,32 @@ impl Blobs {
         &self.chunks
     }
 
-    /// Stores the concatenation of `parts`. Either all of it or, on `Full`, nothing.
-    pub fn store(&mut self, parts: &[&[u8]]) -> Result<Blob, Full> {
-        let len: usize = parts.iter().map(|part| part.len()).sum();
-        let count = len.div_ceil(CHUNK);
-        if (self.chunks.available() as usize) < count {
+    /// Either stores all of `bytes` or, on `Full`, nothing.
+    pub fn store(&mut self, bytes: &[u8]) -> Result<Blob, Full> {
+        if (self.chunks.available() as usize) < bytes.len().div_ceil(CHUNK) {
             return Err(Full);
         }
-        let mut first: Option<Id<Chunk>> = None;
-        let mut last: Option<Id<Chunk>> = None;
-        let mut source = parts.iter().flat_map(|part| part.chunks(CHUNK));
-        let mut rest: &[u8] = &[];
-        for _ in 0..count {
+        // Last piece first, so that each knows the one that follows it.
+        let mut next = None;
+        let (whole, tail) = bytes.as_chunks::<CHUNK>();
+        if !tail.is_empty() {
             let mut chunk = Chunk::EMPTY;
-            let mut fill = 0;
-            while fill < CHUNK {
-                if rest.is_empty() {
-                    match source.next() {
-                        Some(part) => rest = part,
-                        None => break,
-                    }
-                }
-                let take = rest.len().min(CHUNK - fill);
-                let (head, tail) = rest.split_at(take);
-                chunk.bytes[fill..fill + take].copy_from_slice(head);
-                fill += take;
-                rest = tail;
+            for (to, from) in chunk.bytes.iter_mut().zip(tail) {
+                *to = *from;
             }
-            let id = self.chunks.alloc(chunk)?;
-            match last {
-                Some(last) => self.chunks.modify(last)?.next = Some(id),
-                None => first = Some(id),
-            }
-            last = Some(id);
+            next = Some(self.chunks.alloc(chunk)?);
         }
-        Ok(Blob { first, len: len as u32 })
+        for bytes in whole.iter().rev() {
+            next = Some(self.chunks.alloc(Chunk { bytes: *bytes, next })?);
+        }
+        Ok(Blob { first: next, len: bytes.len() as u32 })
     }
 
     /// Appends to a blob. Outside attempts only; on `Full` nothing has changed.
     pub fn extend(&mut self, blob: &mut Blob, bytes: &[u8]) -> Result<(), Full> {
         let fill = blob.len() % CHUNK;
         let (head, tail) = bytes.split_at(bytes.len().min((CHUNK - fill) % CHUNK));
-        let more = self.store(&[if fill == 0 { bytes } else { tail }])?;
+        let more = self.store(if fill == 0 { bytes } else { tail })?;
         let mut last = None;
         let mut next = blob.first;
         while let Some(id) = next {

@@ -7,6 +7,7 @@ mod acl;
 mod arena;
 mod blob;
 mod node;
+mod recent;
 mod table;
 mod text;
 mod tree;
@@ -15,6 +16,7 @@ pub use acl::{Acl, AclBuf, AclId, Acls};
 pub use arena::{Arena, Balance, Claim, Full, Id, Slot};
 pub use blob::{Blob, Blobs, CHUNK, Chunk};
 pub use node::{Name, NameBuf, Node, NodeId, Value};
+pub use recent::Recent;
 pub use table::{Chained, Table};
 pub use text::Text;
 
@@ -36,6 +38,7 @@ pub struct Store {
     pub acls: Acls,
     pub domains: Domains,
     pub nodes: Table<Node>,
+    recent: Recent,
     pub watches: Watches,
     pub transactions: Transactions,
     /// Counts every change of a value or of a list of children.
@@ -68,6 +71,7 @@ impl Store {
             acls: Acls::new(capacities.acls, journal, key),
             domains: Domains::new(capacities.domains, journal),
             nodes: Table::new(capacities.nodes, journal),
+            recent: Recent::new(capacities.nodes),
             watches: Watches::new(capacities),
             transactions: Transactions::new(capacities),
             generation: 0,

@@ -10,7 +10,7 @@ pub type NodeId = Id<Node>;
 /// Bytes of a node's name that need no blob.
 pub const NAME_INLINE: usize = 18;
 /// Bytes of a node's value that need no blob.
-pub const VALUE_INLINE: usize = 26;
+pub const VALUE_INLINE: usize = 22;
 
 /// Room for the longest name.
 pub type NameBuf = heapless::Vec<u8, 4096>;
@@ -39,6 +39,8 @@ pub struct Node {
     pub children_bytes: u32,
     pub name: Name,
     pub value: Value,
+    /// Whether there may be watches on its path. Invariant: where one is, this is true.
+    pub watched: bool,
 }
 
 const _: () = assert!(size_of::<Node>() <= 112);
@@ -75,6 +77,7 @@ impl Slot for Node {
         children_bytes: 0,
         name: Text::EMPTY,
         value: Text::EMPTY,
+        watched: false,
     };
 }
 

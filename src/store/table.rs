@@ -62,6 +62,11 @@ impl<T: Chained> Table<T> {
         &mut self.heads[hash as usize & (self.heads.len() - 1)]
     }
 
+    /// Whether there may be a slot with this hash.
+    pub fn may_have(&self, hash: u64) -> bool {
+        self.head(hash).is_some()
+    }
+
     /// The slot with this hash that `matches` accepts.
     pub fn find(&self, hash: u64, mut matches: impl FnMut(&T) -> bool) -> Option<Id<T>> {
         let mut next = self.head(hash);

@@ -2,7 +2,7 @@
 
 use super::arena::Full;
 use super::blob::{Blob, Blobs};
-use crate::hash::word;
+use crate::words::word;
 
 /// Up to `N` bytes in place. Owned: who drops it frees it.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ impl<const N: usize> Text<N> {
                 place.copy_from_slice(bytes);
                 Ok(Text::Inline { len: bytes.len() as u8, bytes: inline })
             }
-            _ => Ok(Text::Spilled(blobs.store(&[bytes])?)),
+            _ => Ok(Text::Spilled(blobs.store(bytes)?)),
         }
     }
 
@@ -64,6 +64,14 @@ impl<const N: usize> Text<N> {
         }
     }
 
+    /// The bytes, if they lie in the owner's slot.
+    pub fn inline(&self) -> Option<&[u8]> {
+        match self {
+            Text::Inline { len, bytes } => bytes.get(..usize::from(*len)),
+            Text::Spilled(_) => None,
+        }
+    }
+
     pub fn equals(&self, blobs: &Blobs, other: &[u8]) -> bool {
         match self {
             Text::Inline { len, bytes } => bytes.get(..usize::from(*len)) == Some(other),
@@ -73,15 +81,16 @@ impl<const N: usize> Text<N> {
 
     /// What comes before `/` and these bytes at the end of `path`; `None` if it does not end so.
     pub fn strip_from<'a>(&self, blobs: &Blobs, path: &'a [u8]) -> Option<&'a [u8]> {
-        let cut = path.len().checked_sub(self.len() + 1)?;
-        let (above, tail) = path.split_at_checked(cut)?;
+        // Most names fit one word with the slash before them.
+        if let (Text::Inline { len: len @ 0..8, bytes }, Some(end)) = (self, path.last_chunk()) {
+            let len = usize::from(*len);
+            let name = word(bytes, 0) << 8 | u64::from(b'/');
+            let equal = u64::from_le_bytes(*end) >> (8 * (7 - len)) == name;
+            return path.get(..path.len() - len - 1).filter(|_| equal);
+        }
+        let (above, tail) = path.split_at_checked(path.len().checked_sub(self.len() + 1)?)?;
         let (slash, name) = tail.split_first()?;
-        let equal = match self {
-            // Most names fit one word, which is zero behind them.
-            Text::Inline { len: 0..8, bytes } => word(bytes, 0) == word(path, cut + 1),
-            _ => self.equals(blobs, name),
-        };
-        (*slash == b'/' && equal).then_some(above)
+        (*slash == b'/' && self.equals(blobs, name)).then_some(above)
     }
 
     /// The bytes, piece by piece.

@@ -15,7 +15,30 @@ impl Store {
 
     /// As `lookup`, for a caller that has hashed the path already.
     pub fn lookup_hashed(&self, path: Path<'_>, hash: u64) -> Option<NodeId> {
-        self.nodes.find(hash, |node| self.is_at(node, path))
+        let lately = self.recent.find(path.as_bytes(), hash);
+        lately.or_else(|| self.nodes.find(hash, |node| self.is_at(node, path)))
+    }
+
+    /// As `lookup_hashed`, for a path that will be looked up again.
+    #[inline(always)]
+    pub fn locate(&mut self, path: Path<'_>, hash: u64) -> Option<NodeId> {
+        if let Some(id) = self.recent.find(path.as_bytes(), hash) {
+            return Some(id);
+        }
+        self.locate_anew(path, hash)
+    }
+
+    #[inline(never)]
+    fn locate_anew(&mut self, path: Path<'_>, hash: u64) -> Option<NodeId> {
+        let id = self.nodes.find(hash, |node| self.is_at(node, path))?;
+        self.remember(path, id);
+        Some(id)
+    }
+
+    /// Takes note that `path` leads to this node, which is there to stay.
+    pub fn remember(&mut self, path: Path<'_>, id: NodeId) {
+        debug_assert!(!self.nodes.arena().is_recording(), "what is found may be undone");
+        self.recent.remember(path.as_bytes(), self.nodes.get(id).hash, id);
     }
 
     /// The longest prefix of `path` that exists, itself included.
@@ -104,6 +127,7 @@ impl Store {
             acl: Some(acl),
             name: Name::store(&mut self.blobs, name)?,
             value,
+            watched: self.watches.paths.may_have(hash),
             ..<Node as super::Slot>::EMPTY
         })?;
         if let Some(parent) = parent {
@@ -123,19 +147,19 @@ impl Store {
     /// Replaces the value, taking over `value`.
     pub fn set_value(&mut self, id: NodeId, value: Value) -> Result<(), Full> {
         let generation = self.next_generation();
-        let owner = self.owner_of(id);
         let node = self.nodes.modify(id)?;
         let old = core::mem::replace(&mut node.value, value);
         node.value_generation = generation;
         old.free(&mut self.blobs)?;
-        self.charge(owner, Value::memory(old.len()), Value::memory(value.len()))
+        let (before, after) = (Value::memory(old.len()), Value::memory(value.len()));
+        if before == after { Ok(()) } else { self.charge(self.owner_of(id), before, after) }
     }
 
     /// Replaces the permission list, taking over one hold on `acl`.
     pub fn set_acl(&mut self, id: NodeId, acl: AclId) -> Result<(), Full> {
         let Some(old) = self.acl(id) else { return Ok(()) };
-        let owner = self.acls.owner(&self.blobs, acl);
-        if self.acls.owner(&self.blobs, old) == owner {
+        let owner = self.acls.owner(acl);
+        if self.acls.owner(old) == owner {
             self.nodes.modify(id)?.acl = Some(acl);
         } else {
             self.disown(id)?;
@@ -177,6 +201,7 @@ impl Store {
         if let Some(acl) = node.acl {
             self.acls.release(&mut self.blobs, acl)?;
         }
+        self.recent.forget(node.hash);
         self.nodes.remove(id);
         Ok(())
     }
@@ -220,7 +245,7 @@ impl Store {
     /// The record of the node's owner.
     pub fn owner_of(&self, id: NodeId) -> Option<DomainId> {
         let acl = self.acl(id)?;
-        self.domains.owner(self.acls.owner(&self.blobs, acl))
+        self.domains.owner(self.acls.owner(acl))
     }
 
     /// Moves a domain's memory charge from `old` to `new` bytes.

@@ -59,7 +59,7 @@ impl Store {
     /// Whether the copy would give a node to a domain that has died meanwhile.
     fn is_for_the_dead(&self, copy: &TxNode) -> bool {
         let given = copy.acl.filter(|_| copy.mark.contains(Mark::EXISTS | Mark::WROTE_ACL));
-        given.is_some_and(|acl| self.domains.owner(self.acls.owner(&self.blobs, acl)).is_none())
+        given.is_some_and(|acl| self.domains.owner(self.acls.owner(acl)).is_none())
     }
 
     /// Whether an old node would grow too large by the children that this transaction adds to those that
@@ -137,7 +137,7 @@ impl Store {
             Some((owner, Delta { nodes, memory }))
         });
         let after = copy.acl.filter(|_| made).and_then(|acl| {
-            let owner = self.domains.owner(self.acls.owner(&self.blobs, acl))?;
+            let owner = self.domains.owner(self.acls.owner(acl))?;
             Some((owner, Delta { nodes: 1, memory: Node::memory(name, copy.value.len()) as i32 }))
         });
         Ok([before, after])

@@ -31,6 +31,6 @@ impl Store {
         }
         // Beside the privileged, only its owner changes a node's permissions.
         let acl = self.acl(base).filter(|acl| Some(*acl) != copy.seen_acl)?;
-        copy.mark.contains(Mark::READ_ACL).then(|| self.acls.owner(&self.blobs, acl).domid)
+        copy.mark.contains(Mark::READ_ACL).then(|| self.acls.owner(acl).domid)
     }
 }

@@ -111,7 +111,7 @@ impl Store {
             return Err(XsError::ENOSPC);
         }
         self.largest.transaction_nodes = self.largest.transaction_nodes.max(count as u32 + 1);
-        let base = self.lookup_hashed(path, hash);
+        let base = self.locate(path, hash);
         let value_len = base.map_or(0, |base| self.node(base).value.len());
         let memory = TxNode::memory(path.as_bytes().len(), value_len);
         let held = self.domains.get(view.domain).usage.memory;
@@ -302,8 +302,8 @@ impl Store {
             if path.push(b'/').is_err() || path.extend_from_slice(name).is_err() {
                 continue;
             }
-            let hash = self.key.child(copy.path_hash(), name);
-            let hidden = self.find_copy(copy.tx, Path::from_canonical(&path), hash).is_some_and(|copy| {
+            let below = Path::from_canonical(&path);
+            let hidden = self.find_copy(copy.tx, below, below.hash(&self.key)).is_some_and(|copy| {
                 let mark = self.transactions.nodes.get(copy).mark;
                 !mark.contains(Mark::EXISTS) || mark.contains(Mark::MADE)
             });

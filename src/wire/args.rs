@@ -5,11 +5,20 @@
 
 use super::XsError;
 use crate::abi::DomId;
+use crate::words::position_of_nul;
 
 /// The payload's only string. EINVAL unless its one NUL is its last byte.
 pub fn one_string(payload: &[u8]) -> Result<&[u8], XsError> {
     match payload.split_last() {
-        Some((0, string)) if !string.contains(&0) => Ok(string),
+        Some((0, string)) if position_of_nul(string).is_none() => Ok(string),
+        _ => Err(XsError::EINVAL),
+    }
+}
+
+/// What comes before the payload's last byte, a NUL, else EINVAL. Only for texts in which no NUL passes.
+pub fn terminated(payload: &[u8]) -> Result<&[u8], XsError> {
+    match payload.split_last() {
+        Some((0, text)) => Ok(text),
         _ => Err(XsError::EINVAL),
     }
 }
@@ -46,7 +55,7 @@ impl<'a> Iterator for Strings<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let end = self.rest.iter().position(|byte| *byte == 0)?;
+        let end = position_of_nul(self.rest)?;
         let (string, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest.get(1..)?;
         Some(string)

@@ -1,0 +1,85 @@
+//! Paths found lately, with their nodes.
+//!
+//! The index finds a node by the hash of its path, but only the names of all nodes above it tell whether the
+//! path is the same: a cache line each. Of a path found lately the whole is here, so one comparison tells.
+
+use alloc::boxed::Box;
+use alloc::vec;
+
+use super::node::NodeId;
+use crate::words::word;
+
+/// Longest path that is kept. With it, an entry fills one cache line.
+const PATH_MAX: usize = 48;
+
+type Words = [[u8; 8]; PATH_MAX / 8];
+
+#[derive(Clone, Copy)]
+pub struct Found {
+    hash: u64,
+    node: Option<NodeId>,
+    len: u32,
+    /// Zero behind the path.
+    path: Words,
+}
+
+const _: () = assert!(size_of::<Found>() == 64);
+
+/// Invariant: each node here is in use and at its path.
+pub struct Recent {
+    /// A power of two of them. Each path has one place, by its hash.
+    entries: Box<[Found]>,
+}
+
+impl Recent {
+    pub fn new(nodes: usize) -> Recent {
+        let empty = Found { hash: 0, node: None, len: 0, path: [[0; 8]; PATH_MAX / 8] };
+        Recent { entries: vec![empty; Self::entry_count(nodes)].into_boxed_slice() }
+    }
+
+    const fn entry_count(nodes: usize) -> usize {
+        (nodes / 32).next_power_of_two()
+    }
+
+    /// Bytes of memory beside a store of so many nodes.
+    pub const fn bytes(nodes: usize) -> usize {
+        Self::entry_count(nodes) * size_of::<Found>()
+    }
+
+    #[inline(always)] // The middle of every request.
+    pub fn find(&self, path: &[u8], hash: u64) -> Option<NodeId> {
+        let found = self.entries.get(self.place(hash))?;
+        let (words, tail) = path.as_chunks();
+        let same = found.hash == hash
+            && found.len as usize == path.len()
+            && words.iter().zip(&found.path).all(|(a, b)| a == b)
+            && found.path.get(words.len()).is_none_or(|last| *last == word(tail, 0).to_le_bytes());
+        found.node.filter(|_| same)
+    }
+
+    pub fn remember(&mut self, path: &[u8], hash: u64, node: NodeId) {
+        if path.len() > PATH_MAX {
+            return;
+        }
+        let mut words = [[0; 8]; PATH_MAX / 8];
+        for (at, to) in words.iter_mut().enumerate() {
+            *to = word(path, 8 * at).to_le_bytes();
+        }
+        let place = self.place(hash);
+        let Some(found) = self.entries.get_mut(place) else { return };
+        *found = Found { hash, node: Some(node), len: path.len() as u32, path: words };
+    }
+
+    /// Forgets the node whose path has this hash, which goes.
+    pub fn forget(&mut self, hash: u64) {
+        let place = self.place(hash);
+        if let Some(found) = self.entries.get_mut(place).filter(|found| found.hash == hash) {
+            found.node = None;
+        }
+    }
+
+    /// Above the bits by which the index finds its chains, so that both are spread.
+    fn place(&self, hash: u64) -> usize {
+        (hash >> 32) as usize & (self.entries.len() - 1)
+    }
+}

@@ -1,0 +1,95 @@
+//! Bytes looked at eight at a time.
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = ONES << 7;
+
+/// The 8 bytes at `at`, zero beyond the end.
+pub fn word(bytes: &[u8], at: usize) -> u64 {
+    let rest = bytes.get(at..).unwrap_or_default();
+    if let Some(word) = rest.first_chunk() {
+        return u64::from_le_bytes(*word);
+    }
+    short_word(rest)
+}
+
+/// Fewer than 8 bytes as a word: two loads that overlap instead of one for each byte.
+fn short_word(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let (first, last) = (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)));
+        return first | last << (8 * (bytes.len() - 4));
+    }
+    match *bytes {
+        [a] => u64::from_le_bytes([a, 0, 0, 0, 0, 0, 0, 0]),
+        [a, b] => u64::from_le_bytes([a, b, 0, 0, 0, 0, 0, 0]),
+        [a, b, c] => u64::from_le_bytes([a, b, c, 0, 0, 0, 0, 0]),
+        _ => 0,
+    }
+}
+
+/// The high bit of each byte that is `byte`.
+pub fn flags(word: u64, byte: u8) -> u64 {
+    let differs = word ^ (ONES * u64::from(byte));
+    !(((differs & !HIGHS) + !HIGHS) | differs | !HIGHS)
+}
+
+/// The first `count` bytes of a word, of 7 at most; zero behind.
+pub fn first_bytes(word: u64, count: usize) -> u64 {
+    word & !(u64::MAX << (8 * count))
+}
+
+/// Where the first NUL is.
+pub fn position_of_nul(bytes: &[u8]) -> Option<usize> {
+    let has_nul = |lanes: &[u8; 16]| lanes.iter().fold(false, |found, byte| found | (*byte == 0));
+    let (chunks, _) = bytes.as_chunks();
+    let mut at = 16 * chunks.iter().position(has_nul).unwrap_or(chunks.len());
+    while at < bytes.len() {
+        let found = flags(word(bytes, at), 0);
+        if found != 0 {
+            // Behind the end there are zeros too.
+            let position = at + found.trailing_zeros() as usize / 8;
+            return (position < bytes.len()).then_some(position);
+        }
+        at += 8;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_end_with_their_slice() {
+        let digits = b"0123456789";
+        for from in 0..=digits.len() {
+            for at in 0..12 {
+                let bytes = &digits[from..];
+                let mut expected = [0; 8];
+                for (to, byte) in expected.iter_mut().zip(bytes.iter().skip(at)) {
+                    *to = *byte;
+                }
+                assert_eq!(word(bytes, at), u64::from_le_bytes(expected), "{from} {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_nul() {
+        let text = b"ab\0cdefg\x01ij.\x80\x01\0";
+        for end in 0..=text.len() {
+            assert_eq!(position_of_nul(&text[..end]), text[..end].iter().position(|b| *b == 0));
+        }
+    }
+
+    #[test]
+    fn every_byte_is_told_from_every_other() {
+        for a in 0..=255 {
+            for b in 0..=255 {
+                let word = u64::from_le_bytes([b, a, b, b, a, a, b, 1]);
+                let flags = flags(word, a).to_le_bytes().map(|flag| flag == 0x80);
+                let expected = word.to_le_bytes().map(|byte| byte == a);
+                assert_eq!(flags, expected);
+            }
+        }
+    }
+}
