@@ -126,8 +126,11 @@ fn judge(goal: &Goal, grid: &Grid, row: &str, tally: &mut Tally) -> String {
     }
 }
 
-/// Thousands are set apart.
+/// Thousands are set apart; only small fractions are of interest.
 pub fn number(value: f64) -> String {
+    if value < 100.0 && value.fract() != 0.0 {
+        return format!("{value:.2}");
+    }
     let digits = format!("{value:.0}");
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
