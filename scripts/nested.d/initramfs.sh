@@ -5,6 +5,9 @@ DOM0_PROGRAMS="init-xenstore-domain xen-init-dom0 xenstored oxenstored xenstore-
     xl libxl-save-helper test-xenstore lsevtchn xenctx"
 DOM0_MODULES="xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs"
 GUEST_MODULES="xen-privcmd xen-evtchn xenfs"
+# For jobs whose guests have a disk and a network interface; they insert these themselves.
+DOM0_DEVICES="loop xen-blkback xen-netback"
+GUEST_DEVICES="xen-blkfront xen-netfront"
 CLIENTS="xenstore-chmod xenstore-exists xenstore-list xenstore-ls xenstore-read xenstore-rm xenstore-watch
     xenstore-write"
 
@@ -14,7 +17,7 @@ archive() { (cd "$1" && find . | LC_ALL=C sort | "$BUSYBOX" cpio -o -H newc -R 0
 # skeleton ROOT: a merged root file system with busybox in it.
 skeleton() {
     local link
-    mkdir -p "$1"/usr/{bin,sbin,lib,lib64} "$1"/{dev,proc,sys,run,tmp,etc,modules} "$1"/var/{lib,log}
+    mkdir -p "$1"/usr/{bin,sbin,lib,lib64} "$1"/{dev,proc,sys,run,tmp,etc} "$1"/var/{lib,log}
     for link in bin sbin lib lib64; do ln -s "usr/$link" "$1/$link"; done
     ln -s /run "$1/var/run"
     ln -s /run/lock "$1/var/lock"
@@ -40,17 +43,18 @@ add_program() {
     ln -sfn ../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 "$to/usr/lib64/ld-linux-x86-64.so.2"
 }
 
-# add_modules PACKAGES ROOT MODULE...: in /modules, unpacked, numbered in the order to insert them.
+# add_modules PACKAGES DIRECTORY MODULE...: unpacked there, numbered in the order to insert them.
 add_modules() {
     local from=$1 to=$2 module file number=0
     shift 2
+    mkdir -p "$to"
     for module in "$@"; do
         file=$(find "$from/usr/lib/modules" -name "$module.ko*")
         [[ $file ]] || die "Xen $XEN: the kernel has no module $module"
         number=$((number + 1))
         case $file in
-            *.xz) xz -dc "$file" >"$to/modules/$number-$module.ko" ;;
-            *) cp "$file" "$to/modules/$number-$module.ko" ;;
+            *.xz) xz -dc "$file" >"$to/$number-$module.ko" ;;
+            *) cp "$file" "$to/$number-$module.ko" ;;
         esac
     done
 }
@@ -69,7 +73,9 @@ build_dom0() {
     ln -s /usr/bin "$to/usr/lib/xen-$XEN/bin"
     cp -L "$from/usr/lib/x86_64-linux-gnu/libgcc_s.so.1" "$to/usr/lib/x86_64-linux-gnu/"
     # shellcheck disable=SC2086  # lists of words
-    add_modules "$from" "$to" $DOM0_MODULES
+    add_modules "$from" "$to/modules" $DOM0_MODULES
+    # shellcheck disable=SC2086
+    add_modules "$from" "$to/modules/devices" $DOM0_DEVICES
     mkdir -p "$to/etc/xen" "$to/var/lib/xen" "$to/var/lib/xenstored" "$to/var/log/xen/console"
     : >"$to/etc/xen/xl.conf"
     cp "$from/etc/xen/oxenstored.conf" "$to/etc/xen/"
@@ -84,5 +90,7 @@ build_guest() {
     for name in $CLIENTS; do programs+=("$from/usr/bin/$name"); done
     add_program "$from" "$to" "${programs[@]}"
     # shellcheck disable=SC2086
-    add_modules "$from" "$to" $GUEST_MODULES
+    add_modules "$from" "$to/modules" $GUEST_MODULES
+    # shellcheck disable=SC2086
+    add_modules "$from" "$to/modules/devices" $GUEST_DEVICES
 }

@@ -52,9 +52,10 @@ write_apt_conf() {
 # releases are, so that packages of both kinds land in one place.
 unpack() {
     local only=()
-    # The kernel package holds thousands of modules; a Xen guest and dom0 want six.
+    # The kernel package holds thousands of modules; a Xen guest and dom0 want a few.
     case ${1##*/} in
-        linux-image-*) only=(--wildcards './boot/vmlinuz-*' '*/drivers/xen/xen-*.ko*' '*/drivers/xen/xenfs/*') ;;
+        linux-image-*) only=(--wildcards './boot/vmlinuz-*' '*/drivers/xen/xen-*.ko*' '*/drivers/xen/xenfs/*'
+            '*/drivers/block/xen-blk*' '*/drivers/block/loop.ko*' '*/drivers/net/xen-net*') ;;
         xen-hypervisor-*) only=(--wildcards './boot/xen-*.gz') ;;
     esac
     dpkg-deb --fsys-tarfile "$1" |
