@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define PORTS 4096
-#define NOBODY 0xffffffffu
+#define NOBODY MAX_DOMID
 
 enum use { UNUSED = 0, RING, VIRQ };
 
@@ -19,6 +19,10 @@ static struct {
     enum use use;
     uint32_t domid;
 } ports[PORTS];
+
+/* The way back, so that an event costs the same however many domains there are: the port in use for each
+ * domain's ring, and for VIRQ_DOM_EXC under NOBODY; 0 for none. */
+static uint16_t port_of[MAX_DOMID + 1];
 
 static int silence = -1; /* what the daemon polls if there is no driver */
 
@@ -30,20 +34,12 @@ static int take_port(enum use use, uint32_t domid)
         if (ports[port].use == UNUSED) {
             ports[port].use = use;
             ports[port].domid = domid;
+            port_of[domid] = port;
             return port;
         }
     }
     errno = ENOSPC;
     return -1;
-}
-
-static int port_of(enum use use, uint32_t domid)
-{
-    for (int port = 1; port < PORTS; port++) {
-        if (ports[port].use == use && ports[port].domid == domid)
-            return port;
-    }
-    return 0;
 }
 
 static xenevtchn_handle *handle(void)
@@ -105,6 +101,8 @@ VISIBLE int xenevtchn_unbind(xenevtchn_handle *xce, uint32_t port)
         return -1;
     }
     ports[port].use = UNUSED;
+    if (port_of[ports[port].domid] == port)
+        port_of[ports[port].domid] = 0;
     return 0;
 }
 
@@ -117,7 +115,7 @@ VISIBLE int xenevtchn_notify(xenevtchn_handle *xce, uint32_t port)
         errno = EINVAL;
         return -1;
     }
-    if (hypervisor && ports[port].domid < MAX_DOMID)
+    if (hypervisor)
         hypervisor->notices[ports[port].domid]++;
     return 0;
 }
@@ -138,16 +136,16 @@ VISIBLE int xenevtchn_pending(xenevtchn_handle *xce)
     standin_message_taken();
     switch (got.message) {
     case MSG_KICK:
-        port = port_of(RING, got.argument);
+        port = got.argument < MAX_DOMID ? port_of[got.argument] : 0;
         break;
     case MSG_DOMAINS:
-        port = port_of(VIRQ, NOBODY);
+        port = port_of[NOBODY];
         break;
     case MSG_TIME:
         standin_time_passes(got.argument);
         break;
     }
-    return port ? port : port_of(RING, 0);
+    return port ? port : port_of[0];
 }
 
 VISIBLE int xenevtchn_unmask(xenevtchn_handle *xce, uint32_t port)
