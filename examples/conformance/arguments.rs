@@ -79,7 +79,8 @@ impl Arguments {
         }
         let root = root.ok_or("--root is missing")?;
         let standin = standin.ok_or("--standin is missing")?;
-        let reference = Daemon::find(kind, &root, &standin).map_err(|problem| problem.to_string())?;
+        let reference =
+            Daemon::find(kind, &root, &standin, Vec::new()).map_err(|problem| problem.to_string())?;
         Ok(Some(Arguments { task, operations, seed, verbose, reference, ours }))
     }
 

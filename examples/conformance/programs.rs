@@ -43,10 +43,12 @@ pub struct Daemon {
     directory: PathBuf,
     standin: PathBuf,
     kind: Kind,
+    wrap: Vec<PathBuf>,
 }
 
 impl Daemon {
-    pub fn find(kind: Kind, root: &Path, standin: &Path) -> io::Result<Daemon> {
+    /// `wrap` is what it is to be started under, as the words of a command; with none, it is started itself.
+    pub fn find(kind: Kind, root: &Path, standin: &Path, wrap: Vec<PathBuf>) -> io::Result<Daemon> {
         let lib = root.join("usr/lib");
         let mut found = std::fs::read_dir(&lib)?
             .filter_map(|entry| entry.ok().map(|entry| entry.path()))
@@ -55,7 +57,8 @@ impl Daemon {
         let directory = found
             .find(|path| path.join(kind.name()).exists())
             .ok_or_else(|| io::Error::other(format!("no {} under {}", kind.name(), lib.display())))?;
-        Ok(Daemon { root: root.to_path_buf(), directory, standin: standin.to_path_buf(), kind })
+        let (root, standin) = (root.to_path_buf(), standin.to_path_buf());
+        Ok(Daemon { root, directory, standin, kind, wrap })
     }
 
     /// The daemon, running, with an empty store.
@@ -76,12 +79,13 @@ impl Daemon {
             arguments.extend(self.limits(quotas));
         }
         // The packages' own loader and C library: the daemon may be of another release than this machine.
-        let command = vec![
+        let mut command = self.wrap.clone();
+        command.extend([
             self.root.join("lib64/ld-linux-x86-64.so.2"),
             PathBuf::from("--library-path"),
             self.root.join("usr/lib/x86_64-linux-gnu"),
             self.directory.join(self.kind.name()),
-        ];
+        ]);
         let settings = (self.kind == Kind::Ocaml).then_some(OCAML_SETTINGS);
         let program = Program { command, preload: self.standin.clone(), arguments, settings };
         Ok(Box::new(Standin::start(&program)?))

@@ -1,0 +1,93 @@
+//! The command line.
+
+use std::io;
+use std::path::PathBuf;
+
+use lexopt::prelude::*;
+
+use crate::programs::{Daemon, Kind};
+
+pub const HELP: &str = "\
+Usage: scale replay --vgdb PREFIX [--guests N,N,...] [--root FOLDER --standin LIBRARY]
+       scale parallel [--vgdb PREFIX] [--toolstacks N] [--root FOLDER --standin LIBRARY]
+       scale convert
+
+The first two print figures of this library, in memory, or of C xenstored, which they start: from the unpacked
+packages in FOLDER, with LIBRARY in place of Xen.
+replay    measures what a guest costs as the Nth of all (default 1,10,100,1000,10000,32000)
+parallel  lets toolstacks (default 300) start and stop guests at the same time
+convert   makes a recording of Xen's log, from standard input to standard output; see scripts/record
+  --vgdb PREFIX  counts instructions. C xenstored is started under valgrind; for this library, the whole
+                 is to be, with --tool=callgrind --vgdb-prefix=PREFIX --instr-atstart=no
+                 --toggle-collect='*Host::serve'
+";
+
+/// Numbers of guests at which is measured.
+const GUESTS: [u16; 6] = [1, 10, 100, 1000, 10_000, 32_000];
+
+pub enum Task {
+    Convert,
+    Parallel { server: Server, vgdb: Option<String>, toolstacks: u16 },
+    Replay { server: Server, vgdb: String, guests: Vec<u16> },
+}
+
+pub enum Server {
+    Ours,
+    C(Place),
+}
+
+/// Where C xenstored is, and the library that stands in for Xen.
+pub struct Place {
+    root: PathBuf,
+    standin: PathBuf,
+}
+
+impl Place {
+    /// The server as it is started, under another command if that has words.
+    pub fn program(&self, wrap: Vec<PathBuf>) -> io::Result<Daemon> {
+        Daemon::find(Kind::C, &self.root, &self.standin, wrap)
+    }
+}
+
+/// None if only help was wanted.
+pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
+    let (mut words, mut vgdb, mut guests, mut toolstacks) = (Vec::new(), None, GUESTS.to_vec(), 300);
+    let (mut root, mut standin) = (None, None);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("help") | Short('h') => return Ok(None),
+            Long("vgdb") => vgdb = Some(args.value()?.string()?),
+            Long("root") => root = Some(PathBuf::from(args.value()?)),
+            Long("standin") => standin = Some(PathBuf::from(args.value()?)),
+            Long("guests") => guests = args.value()?.parse_with(counts)?,
+            Long("toolstacks") => toolstacks = args.value()?.parse_with(count)?,
+            Value(word) => words.push(word.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    let server = match (root, standin) {
+        (None, None) => Server::Ours,
+        (Some(root), Some(standin)) => Server::C(Place { root, standin }),
+        _ => return Err("--root and --standin want each other".into()),
+    };
+    let task = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["convert"] => Task::Convert,
+        ["parallel"] => Task::Parallel { server, vgdb, toolstacks },
+        ["replay"] => Task::Replay { server, vgdb: vgdb.ok_or("--vgdb is missing")?, guests },
+        _ => return Err("one task is wanted".into()),
+    };
+    Ok(Some(task))
+}
+
+/// A number of guests.
+fn count(text: &str) -> Result<u16, String> {
+    let count = text.parse().ok().filter(|count| (1..=32_000).contains(count));
+    count.ok_or_else(|| "wanted is a number from 1 to 32000".to_string())
+}
+
+/// Numbers of guests, separated by commas, each greater than the one before.
+fn counts(text: &str) -> Result<Vec<u16>, String> {
+    let counts: Result<Vec<u16>, _> = text.split(',').map(count).collect();
+    let rising = counts.ok().filter(|counts| counts.is_sorted_by(|a, b| a < b));
+    rising.ok_or_else(|| "wanted are rising numbers from 1 to 32000, like 1,10,100".to_string())
+}

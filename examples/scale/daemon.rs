@@ -1,0 +1,88 @@
+//! Xen's own servers as a place where guests live: real daemons, real rings, and a machine of files.
+
+use std::collections::BTreeMap;
+
+use xenstore::wire::{Header, MessageType, TxId};
+
+use crate::client::Client;
+use crate::guests::{Answer, Recording, World, come_up};
+use crate::message::Packet;
+use crate::page::RING;
+use crate::peer::Peer;
+use crate::programs::Daemon as Program;
+use crate::step::Life;
+
+pub struct Daemon {
+    peer: Box<dyn Peer>,
+    /// By domid.
+    clients: BTreeMap<u16, Client>,
+}
+
+impl Daemon {
+    /// A host that is up, and has no guest.
+    pub fn start(program: &Program, recording: &Recording) -> Result<Daemon, String> {
+        let peer = program.start(&[]).map_err(|error| format!("it does not start: {error}"))?;
+        let dom0 = Client::new(peer.page(0).ok_or("dom0 has no page")?);
+        let mut daemon = Daemon { peer, clients: BTreeMap::from([(0, dom0)]) };
+        come_up(&mut daemon, recording)?;
+        Ok(daemon)
+    }
+
+    fn settle(&mut self) -> Result<(), String> {
+        self.peer.settle().map_err(|gone| gone.to_string())
+    }
+}
+
+impl World for Daemon {
+    /// All clients in dom0 share its ring, as they do behind its kernel.
+    type Session = u16;
+
+    fn dom0(&self) -> u16 {
+        0
+    }
+
+    fn guest(&self, domid: u16) -> Option<u16> {
+        self.clients.contains_key(&domid).then_some(domid)
+    }
+
+    fn made(&mut self, domid: u16) {
+        self.peer.set_life(domid, Life::Built);
+        self.clients.extend(self.peer.page(domid).map(|page| (domid, Client::new(page))));
+    }
+
+    fn gone(&mut self, domid: u16) -> Result<(), String> {
+        self.clients.remove(&domid);
+        for life in [Life::Dead, Life::Gone] {
+            self.peer.set_life(domid, life);
+            self.peer.virq();
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, from: u16, kind: MessageType, tx: TxId, payload: &[u8]) -> Result<Answer, String> {
+        let header = Header { msg_type: kind as u32, req_id: 1, tx_id: tx, len: payload.len() as u32 };
+        let client = self.clients.get_mut(&from).ok_or("the client is not connected")?;
+        client.send(&[&header.emit(), payload].concat());
+        loop {
+            let pushed = client.push();
+            if pushed > 0 {
+                self.peer.kick(from);
+            }
+            self.peer.settle().map_err(|gone| gone.to_string())?;
+            let pulled = client.pull();
+            let is_event = |packet: &Packet| packet.kind == MessageType::WatchEvent as u32;
+            let answer = client.packets().into_iter().find(|packet| !is_event(packet));
+            // Who empties a full ring says so.
+            if pulled == RING {
+                self.peer.kick(from);
+            }
+            if let Some(answer) = answer {
+                return Ok(Answer { error: answer.error().map(str::to_string), payload: answer.payload });
+            }
+            if pushed + pulled == 0 {
+                return Err(format!("{} was not answered", kind.name()));
+            }
+        }
+    }
+}

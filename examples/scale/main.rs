@@ -1,0 +1,96 @@
+//! The store with many guests: their recorded lives, lived again in large numbers and measured.
+
+mod arguments;
+#[path = "../bench/callgrind.rs"]
+mod callgrind;
+mod convert;
+mod daemon;
+#[path = "../bench/figure.rs"]
+#[allow(dead_code, reason = "reading figures is the report's business")]
+mod figure;
+mod guests;
+mod parallel;
+mod replay;
+/// Xen's own servers on a machine of files.
+#[path = "../conformance"]
+#[allow(dead_code, reason = "the rest is for comparing answers")]
+mod conformance {
+    pub mod client;
+    pub mod message;
+    pub mod page;
+    pub mod peer;
+    pub mod programs;
+    pub mod standin;
+    pub mod step;
+}
+
+use std::io::{Error, Result, stdin};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use arguments::{Server, Task};
+use callgrind::Callgrind;
+use conformance::{client, message, page, peer, programs, standin, step};
+use guests::{RECORDED, Recording};
+
+/// As the tables call it.
+const C: &str = "C xenstored";
+
+fn main() -> ExitCode {
+    let task = match arguments::parse(lexopt::Parser::from_env()) {
+        Ok(Some(task)) => task,
+        Ok(None) => {
+            print!("{}", arguments::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("scale: {error}; see --help");
+            return ExitCode::from(2);
+        }
+    };
+    let done = match &task {
+        Task::Convert => convert(),
+        Task::Replay { server, vgdb, guests } => recorded().and_then(|recording| {
+            let callgrind = Callgrind { prefix: vgdb };
+            match server {
+                Server::Ours => replay::ours(&callgrind, &recording, guests),
+                Server::C(place) => {
+                    let program = place.program(callgrind_words(vgdb))?;
+                    replay::theirs(C, &program, &callgrind, &recording, guests)
+                }
+            }
+        }),
+        Task::Parallel { server, vgdb, toolstacks } => recorded().and_then(|recording| match server {
+            Server::Ours => {
+                let callgrind = vgdb.as_ref().map(|prefix| Callgrind { prefix });
+                parallel::ours(callgrind.as_ref(), &recording, *toolstacks)
+            }
+            Server::C(place) => parallel::theirs(C, &place.program(Vec::new())?, &recording, *toolstacks),
+        }),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("scale: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The words that start a program under callgrind, which counts when it is told to.
+fn callgrind_words(prefix: &str) -> Vec<PathBuf> {
+    let prefix = format!("--vgdb-prefix={prefix}");
+    let words =
+        ["valgrind", "--tool=callgrind", &prefix, "--instr-atstart=no", "--callgrind-out-file=/dev/null"];
+    words.map(PathBuf::from).to_vec()
+}
+
+fn recorded() -> Result<Recording> {
+    RECORDED.parse().map_err(|problem| Error::other(format!("examples/scale/guest.txt: {problem}")))
+}
+
+fn convert() -> Result<()> {
+    let log = std::io::read_to_string(stdin().lock())?;
+    print!("{}", convert::convert(&log).map_err(Error::other)?);
+    Ok(())
+}
