@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
-    Clock, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
+    Calls, Clock, Counters, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
 };
 
 #[derive(Default)]
@@ -127,5 +127,11 @@ impl DomainInfo for Xen {
 impl Clock for Xen {
     fn now(&mut self) -> Instant {
         Instant(1)
+    }
+}
+
+impl Counters for Xen {
+    fn calls(&self) -> Calls {
+        Calls::default()
     }
 }
