@@ -146,20 +146,22 @@ impl Capacities {
         Some(Self::for_nodes(fits))
     }
 
-    /// Capacities in the proportions of a host full of ordinary guests: some 60 nodes, 5 watches and 30
-    /// permission lists at most for each.
+    /// Capacities in the proportions of a host full of guests. An ordinary one, with a console, a disk and a
+    /// network interface (examples/scale), has 178 nodes, 33 chunks, 3 permission lists and 15 watches, and
+    /// even one without devices has 64 nodes. Beyond that there is room for guests that use more than their
+    /// share, and for what few of them do at the same time; the smallest store has enough of it for dom0.
     pub fn for_nodes(nodes: usize) -> Capacities {
-        let domains = (nodes / 24).clamp(16, crate::domain::DOMIDS);
+        let domains = (nodes / 64).clamp(16, crate::domain::DOMIDS);
         Capacities {
             domains,
             nodes,
-            chunks: nodes,
-            acls: nodes / 6,
-            watches: nodes / 4,
-            transactions: nodes / 24,
-            tx_nodes: nodes / 4,
-            messages: nodes / 4,
-            trace: nodes / 8,
+            chunks: 2048 + nodes / 2,
+            acls: 512 + nodes / 24,
+            watches: 256 + nodes / 6,
+            transactions: 128 + nodes / 128,
+            tx_nodes: 1536 + nodes / 16,
+            messages: 1024 + nodes / 16,
+            trace: nodes / 16,
         }
     }
 
