@@ -10,12 +10,14 @@ use crate::programs::{Daemon, Kind};
 pub const HELP: &str = "\
 Usage: scale replay --vgdb PREFIX [--guests N,N,...] [--root FOLDER --standin LIBRARY]
        scale parallel [--vgdb PREFIX] [--toolstacks N] [--root FOLDER --standin LIBRARY]
+       scale memory [--root FOLDER --standin LIBRARY]
        scale convert
 
-The first two print figures of this library, in memory, or of C xenstored, which they start: from the unpacked
+All but the last print figures of this library, in memory, or of C xenstored, which they start: from the unpacked
 packages in FOLDER, with LIBRARY in place of Xen.
 replay    measures what a guest costs as the Nth of all (default 1,10,100,1000,10000,32000)
 parallel  lets toolstacks (default 300) start and stop guests at the same time
+memory    fills the memory of the image, and tells what nodes and domains take
 convert   makes a recording of Xen's log, from standard input to standard output; see scripts/record
   --vgdb PREFIX  counts instructions. C xenstored is started under valgrind; for this library, the whole
                  is to be, with --tool=callgrind --vgdb-prefix=PREFIX --instr-atstart=no
@@ -27,6 +29,7 @@ const GUESTS: [u16; 6] = [1, 10, 100, 1000, 10_000, 32_000];
 
 pub enum Task {
     Convert,
+    Memory { server: Server },
     Parallel { server: Server, vgdb: Option<String>, toolstacks: u16 },
     Replay { server: Server, vgdb: String, guests: Vec<u16> },
 }
@@ -72,6 +75,7 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
     };
     let task = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["convert"] => Task::Convert,
+        ["memory"] => Task::Memory { server },
         ["parallel"] => Task::Parallel { server, vgdb, toolstacks },
         ["replay"] => Task::Replay { server, vgdb: vgdb.ok_or("--vgdb is missing")?, guests },
         _ => return Err("one task is wanted".into()),

@@ -9,6 +9,7 @@ mod daemon;
 #[allow(dead_code, reason = "reading figures is the report's business")]
 mod figure;
 mod guests;
+mod memory;
 mod parallel;
 mod replay;
 /// Xen's own servers on a machine of files.
@@ -33,7 +34,8 @@ use callgrind::Callgrind;
 use conformance::{client, message, page, peer, programs, standin, step};
 use guests::{RECORDED, Recording};
 
-/// As the tables call it.
+/// As the tables call them.
+const OURS: &str = "this server";
 const C: &str = "C xenstored";
 
 fn main() -> ExitCode {
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
         Task::Replay { server, vgdb, guests } => recorded().and_then(|recording| {
             let callgrind = Callgrind { prefix: vgdb };
             match server {
-                Server::Ours => replay::ours(&callgrind, &recording, guests),
+                Server::Ours => replay::ours(OURS, &callgrind, &recording, guests),
                 Server::C(place) => {
                     let program = place.program(callgrind_words(vgdb))?;
                     replay::theirs(C, &program, &callgrind, &recording, guests)
@@ -63,9 +65,13 @@ fn main() -> ExitCode {
         Task::Parallel { server, vgdb, toolstacks } => recorded().and_then(|recording| match server {
             Server::Ours => {
                 let callgrind = vgdb.as_ref().map(|prefix| Callgrind { prefix });
-                parallel::ours(callgrind.as_ref(), &recording, *toolstacks)
+                parallel::ours(OURS, callgrind.as_ref(), &recording, *toolstacks)
             }
             Server::C(place) => parallel::theirs(C, &place.program(Vec::new())?, &recording, *toolstacks),
+        }),
+        Task::Memory { server } => recorded().and_then(|recording| match server {
+            Server::Ours => memory::ours(OURS, &recording),
+            Server::C(place) => memory::theirs(C, &place.program(Vec::new())?, &recording),
         }),
     };
     match done {

@@ -53,7 +53,12 @@ fn together<W: World>(world: &mut W, phase: &Phase<'_>, sessions: &[W::Session])
 
 /// Of this library, each toolstack with a session of its own. With callgrind, which is to collect
 /// [`Host::serve`] only, the work is counted, too.
-pub fn ours(callgrind: Option<&Callgrind<'_>>, recording: &Recording, toolstacks: u16) -> Result<()> {
+pub fn ours(
+    name: &str,
+    callgrind: Option<&Callgrind<'_>>,
+    recording: &Recording,
+    toolstacks: u16,
+) -> Result<()> {
     let capacities = Capacities::for_memory(MEMORY).ok_or_else(|| Error::other("too little memory"))?;
     let mut host = Host::new(&capacities, recording).map_err(Error::other)?;
     let mut other = Host::new(&capacities, recording).map_err(Error::other)?;
@@ -89,7 +94,7 @@ pub fn ours(callgrind: Option<&Callgrind<'_>>, recording: &Recording, toolstacks
 
         let row = format!("{toolstacks} {}", phase.name);
         let figure = |column: &str, value: f64, unit| {
-            Figure::new(TABLE, &row, &format!("this server{column}"), value, unit).print();
+            Figure::new(TABLE, &row, &format!("{name}{column}"), value, unit).print();
         };
         figure("", again as f64, "EAGAIN");
         figure(", nodes that are wrong in the end", (missing + surplus) as f64, "nodes");

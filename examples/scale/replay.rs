@@ -12,15 +12,15 @@ use crate::programs::Daemon as Program;
 
 const TABLE: u64 = 3;
 
-/// Bytes for the store, of which 32,000 guests need the greater part.
-const MEMORY: usize = 1536 << 20;
+/// Bytes for the store: what `--memory 1280` leaves, enough for 32,000 guests.
+const MEMORY: usize = 1279 << 20;
 
 /// Of this library, as in the image: over rings. Callgrind is to collect [`Host::serve`] only.
-pub fn ours(callgrind: &Callgrind<'_>, recording: &Recording, counts: &[u16]) -> Result<()> {
+pub fn ours(name: &str, callgrind: &Callgrind<'_>, recording: &Recording, counts: &[u16]) -> Result<()> {
     let capacities = Capacities::for_memory(MEMORY).ok_or_else(|| Error::other("too little memory"))?;
     let mut host = Host::new(&capacities, recording).map_err(Error::other)?;
     let empty = host.in_use().memory();
-    replay("this server", &mut host, callgrind, recording, counts, |host, alive| {
+    replay(name, &mut host, callgrind, recording, counts, |host, alive| {
         let held = host.in_use().memory() - empty;
         Some(held as f64 / f64::from(alive))
     })
