@@ -7,7 +7,7 @@ use heapless::Vec;
 
 use crate::abi::DomId;
 use crate::hash::Key;
-use crate::wire::XsError;
+use crate::wire::{XsError, decimal};
 
 /// Longest payload, hence longest path as sent.
 const PAYLOAD: usize = 4096;
@@ -57,10 +57,11 @@ pub fn canonicalize<'a>(
 #[inline(never)]
 fn make_absolute<'a>(relative: &[u8], domid: DomId, buf: &'a mut PathBuf) -> Result<&'a [u8], XsError> {
     buf.clear();
-    home(domid, buf)?;
-    buf.extend_from_slice(b"/")
-        .and_then(|()| buf.extend_from_slice(relative))
-        .map_err(|_| XsError::EINVAL)?;
+    let mut digits = [0; 10];
+    let [above, number] = home(domid, &mut digits);
+    for part in [above, number, b"/", relative] {
+        buf.extend_from_slice(part).map_err(|_| XsError::EINVAL)?;
+    }
     Ok(buf)
 }
 
@@ -98,17 +99,19 @@ fn is_canonical(absolute: &[u8]) -> bool {
     }
 }
 
-/// Writes `/local/domain/<domid>`, the directory that relative paths of that domain start from.
-pub fn home(domid: DomId, out: &mut impl core::fmt::Write) -> Result<(), XsError> {
-    write!(out, "/local/domain/{domid}").map_err(|_| XsError::EINVAL)
+/// What domains' homes are in.
+const HOMES: &[u8] = b"/local/domain/";
+
+/// `/local/domain/<domid>`, the directory that relative paths of that domain start from, in two parts.
+pub fn home(domid: DomId, digits: &mut [u8; 10]) -> [&[u8]; 2] {
+    [HOMES, decimal(u32::from(domid.0), digits)]
 }
 
 /// Length of a leading `/local/domain/<digits>/`, with its slash; 0 if there is none.
 fn home_len(absolute: &[u8]) -> usize {
-    const PREFIX: &[u8] = b"/local/domain/";
-    let Some(rest) = absolute.strip_prefix(PREFIX) else { return 0 };
+    let Some(rest) = absolute.strip_prefix(HOMES) else { return 0 };
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if (1..=5).contains(&digits) && rest.get(digits) == Some(&b'/') { PREFIX.len() + digits + 1 } else { 0 }
+    if (1..=5).contains(&digits) && rest.get(digits) == Some(&b'/') { HOMES.len() + digits + 1 } else { 0 }
 }
 
 fn counted_len(absolute: &[u8]) -> usize {

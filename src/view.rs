@@ -9,7 +9,7 @@ use crate::config::Quotas;
 use crate::domain::DomainId;
 use crate::path::Path;
 use crate::perms::{Access, Caller, Entry};
-use crate::store::{AclBuf, AclId, Claim, NameBuf, Node, NodeId, Store, Value};
+use crate::store::{AclBuf, AclId, Claim, Name, NameBuf, Node, NodeId, Store, Value};
 use crate::transaction::{Mark, TransactionId, TxNodeId};
 use crate::watch::Change;
 use crate::wire::XsError;
@@ -207,11 +207,8 @@ impl Store {
             };
             self.afford(view, payer, more)?;
         }
-        // What needs no memory cannot fail, and what cannot fail is no attempt.
-        if Value::memory(bytes.len()) == 0 && old.inline().is_some() {
-            return self.put_value(place, bytes);
-        }
-        self.attempt(view.claim(), |store| store.put_value(place, bytes))
+        let sure = Value::memory(bytes.len()) == 0 && old.inline().is_some();
+        self.attempt_unless(sure, view.claim(), |store| store.put_value(place, bytes))
     }
 
     fn put_value(&mut self, place: Place, bytes: &[u8]) -> Result<(), XsError> {
@@ -241,7 +238,12 @@ impl Store {
         let inherited = self.acl_at(place).ok_or(XsError::EIO)?;
         let count = path.depth_below(above).unwrap_or(1);
         self.check_creation(view, place, inherited, path, above, bytes.len(), count)?;
-        let made = self.attempt(view.claim(), |store| {
+        let sure = matches!(place, Place::Node(_))
+            && count == 1
+            && Name::memory(path.name().len()) + Value::memory(bytes.len()) == 0
+            && self.nodes.arena().available_to(view.claim()) > 0
+            && self.inherits(view, inherited);
+        let made = self.attempt_unless(sure, view.claim(), |store| {
             let acl = store.inherit(view, inherited)?;
             let key = store.key;
             let mut parent = place;
@@ -309,12 +311,17 @@ impl Store {
         if more > 0 && view.exceeds(payer.quotas.memory, after) { Err(XsError::EIO) } else { Ok(()) }
     }
 
+    /// Whether a node created below one with `acl` gets that very list.
+    fn inherits(&self, view: &View, acl: AclId) -> bool {
+        view.caller.privileged || self.acls.owner(acl).life == view.caller.life
+    }
+
     /// The list that a node created below one with `acl` gets: the same, but a guest owns what it makes.
     fn inherit(&mut self, view: &View, acl: AclId) -> Result<AclId, XsError> {
-        let owner = self.acls.owner(acl);
-        if view.caller.privileged || owner.life == view.caller.life {
+        if self.inherits(view, acl) {
             return Ok(self.acls.retain(acl)?);
         }
+        let owner = self.acls.owner(acl);
         let mut entries = AclBuf::new();
         let own = Entry { domid: view.caller.domid, life: view.caller.life, ..owner };
         let rest = self.acls.entries(&self.blobs, acl).skip(1);

@@ -137,8 +137,10 @@ impl<P: Platform> Server<P> {
         request: &Request<'_>,
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
-        home(strict_domid(one_string(request.payload)?)?, reply)?;
-        reply.push(b"\0")?;
+        let mut digits = [0; 10];
+        let [above, number] = home(strict_domid(one_string(request.payload)?)?, &mut digits);
+        reply.push(above)?;
+        reply.push_string(number)?;
         Ok(Outcome::Data)
     }
 }

@@ -1,14 +1,12 @@
 //! TRANSACTION_START, TRANSACTION_END. xenstore.txt, "Transactions".
 
-use core::fmt::Write;
-
 use super::Server;
 use super::operations::{Outcome, Request};
 use super::output::Reply;
 use crate::path::{Path, PathBuf};
 use crate::platform::Platform;
 use crate::transaction::{Mark, Transaction, TransactionId};
-use crate::wire::XsError;
+use crate::wire::{XsError, decimal};
 
 impl<P: Platform> Server<P> {
     pub(super) fn transaction_start(
@@ -32,7 +30,7 @@ impl<P: Platform> Server<P> {
             return Err(XsError::ENOMEM);
         }
         let id = self.store.open_transaction(request.from, self.now)?;
-        write!(reply, "{}\0", id.0).map_err(|_| XsError::E2BIG)?;
+        reply.push_string(decimal(id.0, &mut [0; 10]))?;
         Ok(Outcome::Data)
     }
 

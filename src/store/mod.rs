@@ -103,6 +103,21 @@ impl Store {
         result
     }
 
+    /// As `attempt`, but without a journal if nothing can be missing: then `request` does not fail.
+    pub fn attempt_unless<T>(
+        &mut self,
+        sure: bool,
+        claim: Claim,
+        request: impl FnOnce(&mut Store) -> Result<T, XsError>,
+    ) -> Result<T, XsError> {
+        if !sure {
+            return self.attempt(claim, request);
+        }
+        let result = request(self);
+        debug_assert!(result.is_ok(), "nothing is missing");
+        result
+    }
+
     fn begin(&mut self, claim: Claim) {
         self.blobs.begin(claim);
         self.acls.begin(claim);

@@ -118,7 +118,9 @@ impl Store {
         if view.exceeds(view.quotas.memory, held as usize + memory as usize) {
             return Err(XsError::ENOMEM);
         }
-        self.attempt(view.claim(), |store| {
+        let sure =
+            memory == TxNode::memory(0, 0) && self.transactions.nodes.arena().available_to(view.claim()) > 0;
+        self.attempt_unless(sure, view.claim(), |store| {
             let mut copy = TxNode::new(tx, hash);
             copy.path = store.text(path.as_bytes())?;
             if let Some(base) = base {

@@ -78,6 +78,20 @@ pub fn number(string: &[u8]) -> i64 {
     if negative { -value } else { value }
 }
 
+/// A number as decimal digits, at the end of `digits`.
+pub fn decimal(mut number: u32, digits: &mut [u8; 10]) -> &[u8] {
+    let mut count = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        count += 1;
+        if number == 0 {
+            break;
+        }
+    }
+    digits.get(10 - count..).unwrap_or_default()
+}
+
 /// A domid: decimal digits only and at most 65535, else EINVAL. The empty string is 0.
 pub fn strict_domid(string: &[u8]) -> Result<DomId, XsError> {
     if !string.iter().all(u8::is_ascii_digit) {
@@ -113,6 +127,9 @@ mod tests {
             assert_eq!(number(text), value);
         }
         assert_eq!(number(&[b'9'; 40]), i64::MAX);
+        for n in [0, 7, 10, 65535, u32::MAX] {
+            assert_eq!(decimal(n, &mut [0; 10]), std::string::ToString::to_string(&n).as_bytes());
+        }
         for (text, id) in [(&b""[..], Some(0)), (b"05", Some(5)), (b"65535", Some(65535))] {
             assert_eq!(strict_domid(text).ok(), id.map(DomId));
         }
