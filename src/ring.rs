@@ -50,6 +50,20 @@ impl Input {
     }
 }
 
+/// Waits until an index that the guest has written must show, some hundreds of nanoseconds. True if there is
+/// something to be taken, at once then.
+///
+/// A guest notifies only if it finds its ring empty. Linux looks before its own index is visible to others, so it
+/// may still find there what has just been consumed, and keep silent about what does not show here yet. So
+/// whoever has consumed must wait, here or in a hypercall, and look again before it sleeps.
+pub fn settle(page: &RingPage) -> bool {
+    const LOOKS: usize = 100;
+    (0..LOOKS).any(|_| {
+        core::hint::spin_loop();
+        input(page).is_ok_and(|input| input.len > 0)
+    })
+}
+
 /// Looks at the response direction.
 pub fn output(page: &RingPage) -> Result<Output, RingError> {
     let prod = page.rsp_prod.load(Relaxed);

@@ -341,6 +341,23 @@ fn a_request_that_comes_in_pieces_is_notified_once() {
 }
 
 #[test]
+fn a_request_that_shows_late_is_served_without_notification() {
+    let mut host = host();
+    let mut late = support::Client::new(host.client(5).page.clone());
+    let mut left = 3;
+    host.xen.meanwhile = Some(Box::new(move || {
+        if left > 0 {
+            left -= 1;
+            late.write(&request(2, left, TxId(0), b"data\0"));
+        }
+    }));
+    host.send(5, 0, "READ data|");
+    host.poll();
+    assert_eq!(host.take_notified(5), 4);
+    assert_eq!(host.client(5).read().len(), 4);
+}
+
+#[test]
 fn every_move_that_may_be_waited_for_is_notified() {
     let mut host = host();
     let whole = request(11, 0, TxId(0), &[b"a\0", &[b'x'; 1500][..]].concat());

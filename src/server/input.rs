@@ -221,7 +221,7 @@ impl<P: Platform> Server<P> {
         partial.len = end;
         let usage = &mut self.store.domains.update(id).usage;
         usage.memory = usage.memory + partial.memory() - before;
-        let more = input.consume(&connection.ring, input.len);
+        let more = input.consume(&connection.ring, input.len) || ring::settle(&connection.ring);
         if missing > ROOM_FOR_SURE {
             self.list_notify(id);
         }

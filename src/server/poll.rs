@@ -3,6 +3,7 @@
 use super::{Listed, Server};
 use crate::domain::DomainId;
 use crate::platform::{Event, Instant, Platform};
+use crate::ring;
 use crate::trace;
 
 /// Requests of one connection that are served in one turn while others wait.
@@ -26,6 +27,9 @@ impl<P: Platform> Server<P> {
             }
             self.take_events(platform);
             self.release_held();
+            if self.ready.is_empty() && !self.notify.is_empty() {
+                self.notify_idle(platform);
+            }
             if self.ready.is_empty() {
                 break;
             }
@@ -37,9 +41,6 @@ impl<P: Platform> Server<P> {
                     self.list_ready(id);
                 }
             }
-            self.notify_idle(platform);
-        }
-        if !self.notify.is_empty() {
             self.notify_idle(platform);
         }
         (!self.waiting.is_empty()).then(|| self.next_look())
@@ -124,6 +125,8 @@ impl<P: Platform> Server<P> {
     }
 
     /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst.
+    ///
+    /// Then looks at their rings once more, for requests and for room, see [`ring::settle`].
     fn notify_idle(&mut self, platform: &mut P) {
         let mut kept = 0;
         for n in 0..self.notify.len() {
@@ -136,8 +139,14 @@ impl<P: Platform> Server<P> {
                 continue;
             }
             self.unlist(id, Listed::NOTIFY);
-            if let Some(port) = self.connection(id).and_then(|connection| connection.port) {
+            let Some(connection) = self.connection(id) else { continue };
+            if let Some(port) = connection.port {
                 platform.notify(port);
+            }
+            let waits = connection.queue.first.is_some();
+            let asks = ring::input(&connection.ring).is_ok_and(|input| input.len > 0);
+            if asks || (waits && ring::output(&connection.ring).is_ok_and(|output| output.room > 0)) {
+                self.list_ready(id);
             }
         }
         self.notify.truncate(kept);

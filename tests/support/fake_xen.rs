@@ -33,6 +33,8 @@ pub struct FakeXen {
     /// Calls of `state` and `next_changed`.
     pub domctls: usize,
     notifications: u64,
+    /// What happens elsewhere while a notification is sent.
+    pub meanwhile: Option<Box<dyn FnMut()>>,
     last_unique_id: u64,
 }
 
@@ -137,6 +139,7 @@ impl EventChannels for FakeXen {
     fn notify(&mut self, local: Port) {
         let peer = self.ports.get(&local.0).unwrap_or_else(|| panic!("notified a port that is not bound"));
         self.notifications += 1;
+        self.meanwhile.iter_mut().for_each(|happens| happens());
         *self.notified.entry(peer.0).or_default() += 1;
     }
 
