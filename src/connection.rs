@@ -2,7 +2,8 @@
 
 use crate::abi::Port;
 use crate::outbox::Queue;
-use crate::store::{Blob, NodeId};
+use crate::store::Blob;
+use crate::view::Start;
 use crate::wire::Header;
 
 /// The beginning of a message: taken out of the ring, the rest still to come.
@@ -28,9 +29,9 @@ impl Partial {
 pub struct Cursor {
     /// The listed node's list generation, which no other list ever has.
     pub generation: u64,
-    /// Bytes of names before `child`.
+    /// Bytes of names before `start`.
     pub offset: usize,
-    pub child: Option<NodeId>,
+    pub start: Start,
 }
 
 pub struct Connection<R> {

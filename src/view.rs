@@ -43,6 +43,16 @@ pub enum Place {
     Copy(TxNodeId),
 }
 
+/// Where in a list of children.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start {
+    First,
+    /// At this child, which is in the tree.
+    Child(NodeId),
+    /// At this one, which the transaction has made. Those come last.
+    Made(TxNodeId),
+}
+
 /// Size of a node as the quota `node-size` counts it.
 pub(crate) fn node_size(acl_entries: usize, value: usize, children_bytes: usize) -> usize {
     16 + acl_entries * Entry::SIZE + value + children_bytes
@@ -170,18 +180,24 @@ impl Store {
         }
     }
 
-    /// Calls `each` with the names of the children, oldest first, until it fails.
+    /// Calls `each` with the names of the children from `start` on, oldest first, until it fails; and with where
+    /// to start for the same name again.
     pub fn for_each_child<E>(
         &self,
         place: Place,
-        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+        start: Start,
+        mut each: impl FnMut(Start, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut long: NameBuf = Vec::new();
         match place {
-            Place::Node(id) => self
-                .children(id)
-                .try_for_each(|(_, child)| each(child.name.contiguous(&self.blobs, &mut long))),
-            Place::Copy(id) => self.for_each_child_of_copy(id, |name| each(name)),
+            Place::Copy(id) => self.for_each_child_of_copy(id, start, each),
+            Place::Node(id) => {
+                let first =
+                    if let Start::Child(child) = start { Some(child) } else { self.node(id).first_child };
+                self.siblings(first).try_for_each(|(at, child)| {
+                    each(Start::Child(at), child.name.contiguous(&self.blobs, &mut long))
+                })
+            }
         }
     }
 

@@ -11,8 +11,8 @@ use crate::domain::DomainId;
 use crate::path::{Path, PathBuf, Special, canonicalize};
 use crate::perms::{Access, Entry, Life, letter, parse};
 use crate::platform::Platform;
-use crate::store::{AclBuf, AclId, NameBuf, NodeId, shown_generation};
-use crate::view::{Place, View};
+use crate::store::{AclBuf, AclId, NodeId, shown_generation};
+use crate::view::{Place, Start, View};
 use crate::watch::Change;
 use crate::wire::{PAYLOAD_MAX, XsError, number, strings, terminated};
 
@@ -155,7 +155,7 @@ impl<P: Platform> Server<P> {
         if len > PAYLOAD_MAX {
             return Err(XsError::E2BIG);
         }
-        self.store.for_each_child(place, |name| reply.push_string(name))?;
+        self.store.for_each_child(place, Start::First, |_, name| reply.push_string(name))?;
         Ok(Outcome::Data)
     }
 
@@ -180,70 +180,56 @@ impl<P: Platform> Server<P> {
         let room = PAYLOAD_MAX - reply.len() - 1;
         match usize::try_from(offset).ok().filter(|offset| *offset < len) {
             None => reply.push(b"\0")?,
-            Some(offset) => match place {
-                Place::Node(id) => self.part_of_node(request.from, id, generation, offset, room, reply)?,
-                Place::Copy(_) => self.part_of_copy(place, offset, room, reply)?,
-            },
+            Some(offset) => self.part(
+                request.from,
+                place,
+                Cursor { generation, offset, start: Start::First },
+                room,
+                reply,
+            )?,
         }
         Ok(Outcome::Data)
     }
 
-    fn part_of_node(
+    /// Answers with the names from the offset of `wanted` on, as many as have room.
+    fn part(
         &mut self,
         from: DomainId,
-        id: NodeId,
-        generation: u64,
-        offset: usize,
+        place: Place,
+        wanted: Cursor,
         room: usize,
         reply: &mut Reply,
     ) -> Result<(), XsError> {
         // Going on where the last part stopped makes reading a whole list linear in its length.
+        let unchanged = match place {
+            Place::Node(_) => true,
+            Place::Copy(id) => self.store.has_seen_list(id),
+        };
+        let Cursor { generation, offset, .. } = wanted;
         let known = self
             .connection(from)
             .and_then(|connection| connection.cursor)
-            .filter(|cursor| cursor.generation == generation && cursor.offset == offset);
-        let (mut at, start) = match known {
-            Some(cursor) => (cursor.offset, cursor.child),
-            None => (0, self.store.node(id).first_child),
-        };
-        let start_len = reply.len();
-        let mut long = NameBuf::new();
-        let mut stop = None;
-        for (child, node) in self.store.siblings(start) {
-            let name = node.name.contiguous(&self.store.blobs, &mut long);
-            if !part(reply, start_len, room, offset.saturating_sub(at), name)? {
-                stop = Some(Cursor { generation, offset: at, child: Some(child) });
-                break;
+            .filter(|cursor| unchanged && cursor.generation == generation && cursor.offset == offset);
+        let (mut at, start) = known.map_or((0, Start::First), |cursor| (cursor.offset, cursor.start));
+        let before = reply.len();
+        let end = self.store.for_each_child(place, start, |start, name| {
+            let fits = part(reply, before, room, offset.saturating_sub(at), name).map_err(Err)?;
+            if !fits {
+                return Err(Ok(start));
             }
             at += name.len() + 1;
-        }
-        match stop {
-            None => reply.push(b"\0")?,
-            Some(_) => {
+            Ok(())
+        });
+        match end {
+            Ok(()) => reply.push(b"\0"),
+            Err(Ok(start)) => {
                 if let Some(connection) = self.connection(from) {
-                    connection.cursor = stop;
+                    connection.cursor = Some(Cursor { generation, offset: at, start });
                 }
+                Ok(())
             }
+            Err(Err(error)) => Err(error),
         }
-        Ok(())
-    }
-
-    fn part_of_copy(
-        &mut self,
-        place: Place,
-        offset: usize,
-        room: usize,
-        reply: &mut Reply,
-    ) -> Result<(), XsError> {
-        let start_len = reply.len();
-        let mut at = 0;
-        let mut full = false;
-        self.store.for_each_child(place, |name| {
-            full = full || !part(reply, start_len, room, offset.saturating_sub(at), name)?;
-            at += name.len() + 1;
-            Ok::<(), XsError>(())
-        })?;
-        if full { Ok(()) } else { reply.push(b"\0") }
     }
 
     pub(super) fn get_perms(

@@ -1,13 +1,11 @@
 //! A transaction's copies of nodes: taken at first touch, made, unmade, given back.
 
-use heapless::Vec;
-
 use super::{Mark, Transaction, TransactionId, TxNode, TxNodeId};
 use crate::domain::DomainId;
 use crate::path::{Path, PathBuf};
 use crate::platform::Instant;
-use crate::store::{AclId, Chained, Full, Id, NameBuf, Store, Value};
-use crate::view::View;
+use crate::store::{AclId, Chained, Full, Id, NameBuf, NodeId, Store, Value};
+use crate::view::{Start, View};
 use crate::watch::Change;
 use crate::wire::{TxId, XsError};
 
@@ -275,50 +273,63 @@ impl Store {
         Ok(())
     }
 
+    /// The node that a copy is of, as it is now. What others have put since where nothing was at first touch is
+    /// not in the transaction's view.
+    fn base_of(&self, copy: &TxNode) -> Option<NodeId> {
+        let mut path = PathBuf::new();
+        // A path that is in the store fits its buffer.
+        let read = copy.mark.contains(Mark::EXISTED) && copy.path.append(&self.blobs, &mut path).is_ok();
+        if read { self.lookup_hashed(Path::from_canonical(&path), copy.path_hash()) } else { None }
+    }
+
+    /// Whether nobody but the transaction has changed the list of children since the first touch.
+    pub(crate) fn has_seen_list(&self, id: TxNodeId) -> bool {
+        let copy = self.transactions.nodes.get(id);
+        self.base_of(copy).is_none_or(|base| self.node(base).list_generation == copy.seen_list)
+    }
+
     /// Calls `each` with the names of a copy's children: those of the tree that the transaction has not
     /// removed, then those that it has made.
     pub(crate) fn for_each_child_of_copy<E>(
         &self,
         id: TxNodeId,
-        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+        start: Start,
+        mut each: impl FnMut(Start, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let copy = self.transactions.nodes.get(id);
-        let mut path = PathBuf::new();
-        let mut long: NameBuf = Vec::new();
-        // A path that is in the store fits its buffer.
+        let (mut path, mut own, mut long) = (PathBuf::new(), PathBuf::new(), NameBuf::new());
         if copy.path.append(&self.blobs, &mut path).is_err() {
             return Ok(());
         }
-        // What others have put since where nothing was at first touch is not in this view.
-        let base = match copy.mark.contains(Mark::EXISTED) {
-            true => self.lookup_hashed(Path::from_canonical(&path), copy.path_hash()),
-            false => None,
+        let above: &[u8] = if path == b"/" { b"" } else { &path };
+        let first = match start {
+            Start::First => self.base_of(copy).and_then(|base| self.node(base).first_child),
+            Start::Child(child) => Some(child),
+            Start::Made(_) => None,
         };
-        if path.as_slice() == b"/" {
-            path.clear();
-        }
-        let len = path.len();
-        for (_, child) in base.into_iter().flat_map(|base| self.children(base)) {
-            let name = child.name.contiguous(&self.blobs, &mut long);
-            path.truncate(len);
-            if path.push(b'/').is_err() || path.extend_from_slice(name).is_err() {
-                continue;
-            }
-            let below = Path::from_canonical(&path);
-            let hidden = self.find_copy(copy.tx, below, below.hash(&self.key)).is_some_and(|copy| {
-                let mark = self.transactions.nodes.get(copy).mark;
+        for (at, child) in self.siblings(first) {
+            let hash = TxNode::hash_of(copy.tx, child.hash());
+            let known = self.transactions.nodes.find(hash, |node| {
+                let path = node.path.contiguous(&self.blobs, &mut own);
+                node.tx == copy.tx && child.name.strip_from(&self.blobs, path) == Some(above)
+            });
+            let hidden = known.is_some_and(|known| {
+                let mark = self.transactions.nodes.get(known).mark;
                 !mark.contains(Mark::EXISTS) || mark.contains(Mark::MADE)
             });
             if !hidden {
-                each(name)?;
+                each(Start::Child(at), child.name.contiguous(&self.blobs, &mut long))?;
             }
         }
-        let mut next = self.transactions.open.get(copy.tx).made.first;
-        while let Some(made) = next {
-            let made = self.transactions.nodes.get(made);
+        let mut next = match start {
+            Start::Made(made) => Some(made),
+            _ => self.transactions.open.get(copy.tx).made.first,
+        };
+        while let Some(at) = next {
+            let made = self.transactions.nodes.get(at);
             next = made.next_made;
-            if made.parent == Some(id) && made.path.append_cleared(&self.blobs, &mut path).is_ok() {
-                each(Path::from_canonical(&path).name())?;
+            if made.parent == Some(id) && made.path.append_cleared(&self.blobs, &mut own).is_ok() {
+                each(Start::Made(at), Path::from_canonical(&own).name())?;
             }
         }
         Ok(())
