@@ -468,3 +468,24 @@ fn a_long_list_that_others_change_is_read_to_its_end() {
     assert!(seen.len() > 900, "{} names", seen.len());
     host.expect(&[(0, tx, "TRANSACTION_END T|", "EAGAIN")]);
 }
+
+#[test]
+fn a_long_list_whose_node_goes_meanwhile_shows_nothing_of_others() {
+    let mut host = Host::new();
+    host.boot(5);
+    for n in 0..500 {
+        host.ok(0, 0, &format!("WRITE /l/an-old-name-that-is-long-{n}|"));
+    }
+    host.expect(&[(0, 0, "SET_PERMS /l|r0|", "OK|")]);
+    let tx = host.start(5);
+    let first = host.ask(5, tx, "DIRECTORY_PART /l|0|");
+    let (_, part) = first.split_once('|').expect("a generation");
+    host.ok(0, 0, "RM /l|");
+    for n in 0..500 {
+        host.ok(0, 0, &format!("WRITE /secret/name-{n}|"));
+    }
+    host.expect(&[(5, 0, "DIRECTORY /secret|", "EACCES")]);
+    let next = host.ask(5, tx, &format!("DIRECTORY_PART /l|{}|", part.len()));
+    assert_eq!(next.split_once('|').map(|(_, names)| names), Some("|"));
+    host.expect(&[(5, tx, "TRANSACTION_END T|", "EAGAIN")]);
+}

@@ -282,10 +282,14 @@ impl Store {
         if read { self.lookup_hashed(Path::from_canonical(&path), copy.path_hash()) } else { None }
     }
 
-    /// Whether nobody but the transaction has changed the list of children since the first touch.
+    /// Whether nobody but the transaction has changed the list of children since the first touch, or removed it
+    /// with its node: only then a place in it is still one.
     pub(crate) fn has_seen_list(&self, id: TxNodeId) -> bool {
         let copy = self.transactions.nodes.get(id);
-        self.base_of(copy).is_none_or(|base| self.node(base).list_generation == copy.seen_list)
+        match self.base_of(copy) {
+            Some(base) => self.node(base).list_generation == copy.seen_list,
+            None => !copy.mark.contains(Mark::EXISTED),
+        }
     }
 
     /// Calls `each` with the names of a copy's children: those of the tree that the transaction has not
