@@ -150,9 +150,13 @@ impl<'a, S: Copy> Life<'a, S> {
     }
 }
 
+/// The domain that the recorded store was. Nobody introduces it.
+const STORE: u16 = 1;
+
 /// Does what a host does before its first guest, and makes what the recorded one found of those before it.
 pub fn come_up<W: World>(world: &mut W, recording: &Recording) -> Result<(), String> {
     let dom0 = world.dom0();
+    world.made(STORE);
     Life::new(&recording.host, 0, dom0, Part::All).run(world)?;
     for path in ["/vm\0", "/libxl\0", "/local/domain/2/name\0"] {
         world.ask(dom0, MessageType::Write, TxId::NONE, path.as_bytes())?;
