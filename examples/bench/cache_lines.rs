@@ -72,11 +72,11 @@ impl Trace {
     /// Lines of data and of code that one request touches, each the median of a few.
     pub fn per_request(&self, client: &mut Connection, request: Request) -> Result<[usize; 2]> {
         request.begin(client)?;
-        (0..WARM).try_for_each(|_| request.once(client))?;
+        (0..WARM).try_for_each(|turn| request.once(client, turn))?;
         let (mut data, mut code) = (Vec::new(), Vec::new());
-        for _ in 0..SAMPLES {
+        for turn in WARM..WARM + SAMPLES {
             self.take();
-            request.once(client)?;
+            request.once(client, turn)?;
             let touched = self.take();
             data.push(touched.data.len());
             code.push(touched.code.len());

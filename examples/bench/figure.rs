@@ -20,6 +20,11 @@ impl Figure {
         Figure { table, row, column, value, unit }
     }
 
+    /// The number that the row begins with: 1000 of `1,000 guests`.
+    pub fn leading_number(&self) -> Option<f64> {
+        self.row.split(' ').next()?.replace(',', "").parse().ok()
+    }
+
     pub fn print(&self) {
         let Figure { table, row, column, value, unit } = self;
         println!("{}", json!({"table": table, "row": row, "column": column, "value": value, "unit": unit}));

@@ -75,6 +75,7 @@ fn loads(name: &str, callgrind: &Callgrind<'_>, times: usize, number: usize) -> 
     let mut client = Connection::open()?;
     Request::prepare(&mut client)?;
     let _others = load.put()?;
+    Request::touch(&mut client)?;
     callgrind.switch(true)?;
     for request in Request::ALL {
         let value = callgrind.per_request(&mut client, request, times)?;

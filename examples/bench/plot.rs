@@ -1,4 +1,4 @@
-//! A table as a drawing: how its rows grow with the numbers that its columns begin with.
+//! A table as a drawing: how its columns grow with the numbers that its rows begin with.
 
 use std::error::Error;
 use std::path::Path;
@@ -14,15 +14,15 @@ const SIZE: (u32, u32) = (720, 440);
 
 const FONT: (&str, u32) = ("sans-serif", 15);
 
-/// A row's figures by the number of their column.
+/// A column's figures by the number of their row.
 struct Line<'a> {
-    row: &'a str,
+    column: &'a str,
     points: Vec<(f64, f64)>,
 }
 
-/// Draws the table's figures, one line for each row, both axes logarithmic. False if there are none.
+/// Draws the table's figures, one line for each column, both axes logarithmic. False if there are none.
 pub fn draw(table: &Table, plot: &Plot, figures: &[Figure], file: &Path) -> Result<bool, Box<dyn Error>> {
-    let lines: Vec<Line<'_>> = plot.rows.iter().map(|row| line(table, row, figures)).collect();
+    let lines: Vec<Line<'_>> = plot.columns.iter().map(|column| line(table, column, figures)).collect();
     let points = || lines.iter().flat_map(|line| &line.points);
     if points().next().is_none() {
         return Ok(false);
@@ -54,7 +54,7 @@ pub fn draw(table: &Table, plot: &Plot, figures: &[Figure], file: &Path) -> Resu
         let color = Palette99::pick(n).to_rgba();
         chart
             .draw_series(LineSeries::new(line.points.iter().copied(), color.stroke_width(2)).point_size(3))?
-            .label(line.row)
+            .label(line.column)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
     }
     chart
@@ -68,14 +68,8 @@ pub fn draw(table: &Table, plot: &Plot, figures: &[Figure], file: &Path) -> Resu
     Ok(true)
 }
 
-fn line<'a>(table: &Table, row: &'a str, figures: &[Figure]) -> Line<'a> {
-    let figures = figures.iter().filter(|figure| figure.table == table.number && figure.row == row);
-    let points = figures.filter_map(|figure| Some((leading_number(&figure.column)?, figure.value)));
-    Line { row, points: points.collect() }
-}
-
-/// 1000 of `1,000 guests`.
-fn leading_number(name: &str) -> Option<f64> {
-    let number: String = name.split(' ').next()?.chars().filter(|letter| *letter != ',').collect();
-    number.parse().ok()
+fn line<'a>(table: &Table, column: &'a str, figures: &[Figure]) -> Line<'a> {
+    let figures = figures.iter().filter(|figure| figure.table == table.number && figure.column == column);
+    let points = figures.filter_map(|figure| Some((figure.leading_number()?, figure.value)));
+    Line { column, points: points.collect() }
 }

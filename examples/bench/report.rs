@@ -52,6 +52,9 @@ impl Grid {
         let about = |column: &&String| goal.column.is_none_or(|name| name == column.as_str());
         let reached = self.columns.iter().filter(about).filter_map(|column| match goal.limit {
             Limit::Times(_, than) => self.ratio(row, column, than),
+            Limit::TimesCount(_) => {
+                self.at(row, column).and_then(|figure| Some(figure.value / figure.leading_number()?))
+            }
             Limit::Value(_) => self.at(row, column).map(|figure| figure.value),
         });
         reached.max_by(f64::total_cmp)
@@ -96,6 +99,7 @@ fn headline(goal: &Goal) -> String {
     let who = goal.column.unwrap_or("every one");
     match goal.limit {
         Limit::Times(times, than) => format!("{who} at most {times} x {than}"),
+        Limit::TimesCount(times) => format!("{who} at most {times} x their number"),
         Limit::Value(value) => format!("{who} at most {}", number(value)),
     }
 }
@@ -110,11 +114,10 @@ fn cell(table: &Table, grid: &Grid, row: &str, column: &str) -> String {
 }
 
 fn judge(goal: &Goal, grid: &Grid, row: &str, tally: &mut Tally) -> String {
-    let Some(reached) = grid.reached(row, goal).filter(|_| row.starts_with(goal.rows)) else {
-        return String::new();
-    };
+    let is_meant = goal.rows.is_empty() || goal.rows.iter().any(|part| row.contains(part));
+    let Some(reached) = grid.reached(row, goal).filter(|_| is_meant) else { return String::new() };
     let (limit, shown) = match goal.limit {
-        Limit::Times(times, _) => (times, format!("{reached:.3}")),
+        Limit::Times(times, _) | Limit::TimesCount(times) => (times, format!("{reached:.3}")),
         Limit::Value(value) => (value, number(reached)),
     };
     if reached <= limit {

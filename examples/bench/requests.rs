@@ -1,4 +1,4 @@
-//! The requests that are measured, all about one ordinary device of one domain.
+//! The requests that are measured, about one ordinary device of one domain, or of many in turn.
 
 use std::io::Result;
 
@@ -14,6 +14,13 @@ const NEW: &str = "/local/domain/5/device/vif/0/new";
 /// A folder beside `state`, whose own list stays as it is whatever else the store holds.
 const QUEUE: &str = "/local/domain/5/device/vif/0/queue-0";
 const TOKEN: &str = "token";
+/// Domains that are asked about in turn.
+const OTHERS: std::ops::Range<usize> = 100..1100;
+
+/// The state of that device of the domain whose turn it is.
+fn state_in_turn(turn: usize) -> String {
+    format!("/local/domain/{}/device/vif/0/state", OTHERS.start + turn % OTHERS.len())
+}
 
 const NODES: [(&str, &str); 11] = [
     ("backend", "/local/domain/0/backend/vif/5/0"),
@@ -40,16 +47,21 @@ pub enum Request {
     Transaction,
     /// WRITE of a node that the same client watches, and the event.
     Event,
+    /// Other paths than those that were looked up lately.
+    ReadInTurn,
+    WriteInTurn,
 }
 
 impl Request {
-    pub const ALL: [Request; 6] = [
+    pub const ALL: [Request; 8] = [
         Request::Read,
         Request::Write,
         Request::Directory,
         Request::Create,
         Request::Transaction,
         Request::Event,
+        Request::ReadInTurn,
+        Request::WriteInTurn,
     ];
 
     /// As the tables call it.
@@ -61,14 +73,23 @@ impl Request {
             Request::Create => "WRITE of a new node, RM",
             Request::Transaction => "transaction: start, READ, WRITE, end",
             Request::Event => "WRITE and its event",
+            Request::ReadInTurn => "READ, of 1,000 domains in turn",
+            Request::WriteInTurn => "WRITE, of 1,000 domains in turn",
         }
     }
 
     /// Makes the nodes that all requests are about.
     pub fn prepare(client: &mut Connection) -> Result<()> {
-        NODES
-            .iter()
-            .try_for_each(|(name, value)| client.write(TxId::NONE, &format!("{DEVICE}/{name}"), value))
+        for (name, value) in NODES {
+            client.write(TxId::NONE, &format!("{DEVICE}/{name}"), value)?;
+        }
+        (0..OTHERS.len()).try_for_each(|turn| client.write(TxId::NONE, &state_in_turn(turn), "4"))
+    }
+
+    /// Looks once at the nodes that are looked at in turn, so that none of them was left alone for longer than
+    /// what else the store holds.
+    pub fn touch(client: &mut Connection) -> Result<()> {
+        (0..OTHERS.len()).try_for_each(|turn| client.read(TxId::NONE, &state_in_turn(turn)).map(drop))
     }
 
     /// What the request needs to be there before it is made the first time.
@@ -81,7 +102,8 @@ impl Request {
         if self == Request::Event { client.unwatch(STATE, TOKEN) } else { Ok(()) }
     }
 
-    pub fn once(self, client: &mut Connection) -> Result<()> {
+    /// Makes the request; `turn` counts how often it was made.
+    pub fn once(self, client: &mut Connection, turn: usize) -> Result<()> {
         match self {
             Request::Read => client.read(TxId::NONE, STATE).map(drop),
             Request::Write => client.write(TxId::NONE, STATE, "4"),
@@ -100,6 +122,8 @@ impl Request {
                 client.write(TxId::NONE, STATE, "4")?;
                 client.event()
             }
+            Request::ReadInTurn => client.read(TxId::NONE, &state_in_turn(turn)).map(drop),
+            Request::WriteInTurn => client.write(TxId::NONE, &state_in_turn(turn), "4"),
         }
     }
 }
@@ -109,7 +133,7 @@ impl Callgrind<'_> {
     /// common does not count.
     pub fn per_request(&self, client: &mut Connection, request: Request, times: usize) -> Result<f64> {
         request.begin(client)?;
-        let mut run = |times| (0..times).try_for_each(|_| request.once(client));
+        let mut run = |times| (0..times).try_for_each(|turn| request.once(client, turn));
         run(times / 4)?;
         let short = self.count_while(|| run(times / 2))?;
         let long = self.count_while(|| run(times / 2 + times))?;
