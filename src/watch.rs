@@ -1,7 +1,8 @@
 //! Watches: who wants to hear of changes where, found by path from either side.
 //!
-//! Watches on one path hang on one record, which is found by the path's hash; so a change looks at one
-//! record per prefix of its path, however many watches there are elsewhere. xenstore.txt, "Watches".
+//! Watches on one path hang on one record, which is found by the path's hash, and nodes know whether there may be
+//! one on their path; so a change looks at one record per prefix of its path at most, however many watches there
+//! are elsewhere. xenstore.txt, "Watches".
 
 use crate::config::Capacities;
 use crate::domain::{DomainId, Ends};
