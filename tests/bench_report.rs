@@ -74,6 +74,7 @@ fn a_missed_goal_is_told_and_fails() {
 #[test]
 fn limits_and_constants() {
     let figures = [
+        (5, "a node with a short name and value", "this server", 129.0, "bytes"),
         (6, "read 1", "this server", 110_000.0, I),
         (6, "read 1", "C xenstored, xenbus", 100_000.0, I),
         (6, "another", "this server", 1.0, I),
@@ -86,6 +87,8 @@ fn limits_and_constants() {
         "| read 1 | 110,000 (1.10) | 100,000 | 182,248 (1.82) | **missed**: 1.100 | **missed**: 0.604 |";
     assert!(rows.iter().any(|row| row == read), "{rows:#?}");
     assert!(rows.iter().any(|row| row == "| another | 1 |  |  |  |  |"), "{rows:#?}");
+    let node = "| a node with a short name and value | 129 | **missed**: 129 |";
+    assert!(rows.iter().any(|row| row.starts_with(node)), "{rows:#?}");
     let timed = "| read 1 | 200,000,000 | 1,500,000,000 | met: 7.500 |  |  | **missed**: 1,500,000,000 |";
     assert!(rows.iter().any(|row| row == timed), "{rows:#?}");
 }

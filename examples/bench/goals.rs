@@ -126,7 +126,10 @@ pub const TABLES: &[Table] = &[
                 things take. This server's slots are there from the start; C xenstored tells what it has \
                 allocated.",
         base: Some(C),
-        goals: &[],
+        goals: &[
+            Goal { rows: &["a node"], column: Some(OURS), limit: Limit::Value(128.0) },
+            Goal { rows: &["an idle domain"], column: Some(OURS), limit: Limit::Value(512.0) },
+        ],
         constants: None,
         plot: None,
     },
