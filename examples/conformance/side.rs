@@ -35,10 +35,13 @@ impl Heard {
         Heard { notices: peer.notices(who), taken: page.word(Word::ReqCons), given: page.word(Word::RspProd) }
     }
 
-    /// More than a ring is no progress but a new start, of which nobody is told.
+    /// A client waits for answers, however short, but for room only when its ring is about full, so it need not
+    /// hear that less than half of one was taken. More than a ring is no progress but a new start, of which
+    /// nobody is told.
     fn has_moved_silently_since(self, before: Heard) -> bool {
-        let moved = |now: u32, then: u32| (1..=RING).contains(&now.wrapping_sub(then));
-        self.notices == before.notices && (moved(self.taken, before.taken) || moved(self.given, before.given))
+        let moved = |least: u32, now: u32, then: u32| (least..=RING).contains(&now.wrapping_sub(then));
+        self.notices == before.notices
+            && (moved(RING / 2, self.taken, before.taken) || moved(1, self.given, before.given))
     }
 }
 
