@@ -158,7 +158,7 @@ impl Capacities {
             chunks: 2048 + nodes / 2,
             acls: 512 + nodes / 24,
             watches: 256 + nodes / 6,
-            transactions: 128 + nodes / 128,
+            transactions: 512 + nodes / 128,
             tx_nodes: 1536 + nodes / 16,
             messages: 1024 + nodes / 16,
             trace: nodes / 16,
