@@ -14,15 +14,15 @@ pub struct Figure {
     pub unit: String,
 }
 
+/// The number that a row begins with: 1000 of `1,000 guests`.
+pub fn leading_number(row: &str) -> Option<f64> {
+    row.split(' ').next()?.replace(',', "").parse().ok()
+}
+
 impl Figure {
     pub fn new(table: u64, row: &str, column: &str, value: f64, unit: &str) -> Figure {
         let [row, column, unit] = [row, column, unit].map(str::to_string);
         Figure { table, row, column, value, unit }
-    }
-
-    /// The number that the row begins with: 1000 of `1,000 guests`.
-    pub fn leading_number(&self) -> Option<f64> {
-        self.row.split(' ').next()?.replace(',', "").parse().ok()
     }
 
     pub fn print(&self) {

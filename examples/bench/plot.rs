@@ -5,7 +5,7 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use crate::figure::Figure;
+use crate::figure::{Figure, leading_number};
 use crate::goals::{Plot, Table};
 use crate::report::number;
 
@@ -70,6 +70,6 @@ pub fn draw(table: &Table, plot: &Plot, figures: &[Figure], file: &Path) -> Resu
 
 fn line<'a>(table: &Table, column: &'a str, figures: &[Figure]) -> Line<'a> {
     let figures = figures.iter().filter(|figure| figure.table == table.number && figure.column == column);
-    let points = figures.filter_map(|figure| Some((figure.leading_number()?, figure.value)));
+    let points = figures.filter_map(|figure| Some((leading_number(&figure.row)?, figure.value)));
     Line { column, points: points.collect() }
 }

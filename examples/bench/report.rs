@@ -2,7 +2,7 @@
 
 use std::fmt::{Result, Write};
 
-use crate::figure::Figure;
+use crate::figure::{Figure, leading_number};
 use crate::goals::{Goal, Limit, Table};
 
 /// Rows and columns in the order in which they first came.
@@ -25,6 +25,10 @@ impl Grid {
         for figure in &grid.figures {
             push(&mut grid.rows, &figure.row);
             push(&mut grid.columns, &figure.column);
+        }
+        if table.plot.is_some() {
+            let place = |row: &String| leading_number(row).unwrap_or(f64::INFINITY);
+            grid.rows.sort_by(|a, b| place(a).total_cmp(&place(b)));
         }
         if let Some(constants) = &table.constants {
             for (row, value) in
@@ -53,7 +57,7 @@ impl Grid {
         let reached = self.columns.iter().filter(about).filter_map(|column| match goal.limit {
             Limit::Times(_, than) => self.ratio(row, column, than),
             Limit::TimesCount(_) => {
-                self.at(row, column).and_then(|figure| Some(figure.value / figure.leading_number()?))
+                self.at(row, column).and_then(|figure| Some(figure.value / leading_number(row)?))
             }
             Limit::Value(_) => self.at(row, column).map(|figure| figure.value),
         });
