@@ -9,7 +9,7 @@ use crate::abi::DomId;
 use crate::config::Capacities;
 use crate::domain::{DomainId, Usage};
 use crate::outbox::Message;
-use crate::path::PathBuf;
+use crate::path::{Path, PathBuf};
 use crate::platform::Platform;
 use crate::store::{Balance, Blob, CHUNK, Chained, Node, NodeId, Store};
 use crate::transaction::Mark;
@@ -227,7 +227,7 @@ fn check_tree(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
             continue;
         };
         let shown = path.as_bytes().escape_ascii();
-        if store.lookup(path) != Some(id) {
+        if store.lookup_by_names(path, path.hash(&store.key)) != Some(id) {
             report(format_args!("{shown} is not found by its path"));
         }
         let (mut bytes, mut last, mut count) = (0, None, 0);
@@ -260,6 +260,11 @@ fn check_tree(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
         }
         if store.owner_of(id).is_none() {
             report(format_args!("{shown} belongs to no known domain"));
+        }
+    }
+    for (path, hash, id) in store.recent.iter() {
+        if store.lookup_by_names(Path::from_canonical(path), hash) != Some(id) {
+            report(format_args!("{} was found lately but is not there", path.escape_ascii()));
         }
     }
     if found != store.nodes.arena().used() {

@@ -38,7 +38,7 @@ pub struct Store {
     pub acls: Acls,
     pub domains: Domains,
     pub nodes: Table<Node>,
-    recent: Recent,
+    pub recent: Recent,
     pub watches: Watches,
     pub transactions: Transactions,
     /// Counts every change of a value or of a list of children.

@@ -78,6 +78,14 @@ impl Recent {
         }
     }
 
+    /// What is kept: paths with their hashes and nodes, for the consistency check.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], u64, NodeId)> {
+        self.entries.iter().filter_map(|found| {
+            let path = found.path.as_flattened().get(..found.len as usize)?;
+            Some((path, found.hash, found.node?))
+        })
+    }
+
     /// Above the bits by which the index finds its chains, so that both are spread.
     fn place(&self, hash: u64) -> usize {
         (hash >> 32) as usize & (self.entries.len() - 1)

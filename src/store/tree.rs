@@ -15,8 +15,12 @@ impl Store {
 
     /// As `lookup`, for a caller that has hashed the path already.
     pub fn lookup_hashed(&self, path: Path<'_>, hash: u64) -> Option<NodeId> {
-        let lately = self.recent.find(path.as_bytes(), hash);
-        lately.or_else(|| self.nodes.find(hash, |node| self.is_at(node, path)))
+        self.recent.find(path.as_bytes(), hash).or_else(|| self.lookup_by_names(path, hash))
+    }
+
+    /// As `lookup_hashed`, by the index alone.
+    pub fn lookup_by_names(&self, path: Path<'_>, hash: u64) -> Option<NodeId> {
+        self.nodes.find(hash, |node| self.is_at(node, path))
     }
 
     /// As `lookup_hashed`, for a path that will be looked up again.
@@ -30,7 +34,7 @@ impl Store {
 
     #[inline(never)]
     fn locate_anew(&mut self, path: Path<'_>, hash: u64) -> Option<NodeId> {
-        let id = self.nodes.find(hash, |node| self.is_at(node, path))?;
+        let id = self.lookup_by_names(path, hash)?;
         self.remember(path, id);
         Some(id)
     }
