@@ -5,6 +5,7 @@
 //! starts with what it understood. Nothing is allocated and no input panics.
 
 use core::fmt;
+use core::ops::RangeInclusive;
 
 use log::LevelFilter;
 
@@ -27,6 +28,8 @@ pub struct Options {
     /// The domain that the store runs in, if somebody says so.
     pub master_domid: Option<DomId>,
     pub event_format: EventFormat,
+    /// KiB of memory for the trace ring; `None` for the default, see [`crate::config::Capacities::default_trace`].
+    pub trace_size: Option<u32>,
 }
 
 /// Formats of event channels (event_channel.h).
@@ -46,6 +49,7 @@ impl Options {
         priv_domid: DomId(0),
         master_domid: None,
         event_format: EventFormat::Fifo,
+        trace_size: None,
     };
 }
 
@@ -68,7 +72,7 @@ impl fmt::Display for Problem<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Problem::Unknown { word } => {
-                write!(f, "unknown option \"{}\", ignored; known: loglevel= and --(", word.escape_ascii())?;
+                write!(f, "unknown option \"{}\"; known: loglevel= --(", word.escape_ascii())?;
                 let mut separator = "";
                 for option in OPTIONS.iter().filter(|option| !matches!(option.action, Action::NoEffect(_))) {
                     write!(f, "{separator}{}", option.long)?;
@@ -115,6 +119,8 @@ struct Definition {
 const NUMBER: &str = "a number from 0 to 4294967295";
 const DOMID: &str = "a domid from 0 to 32751";
 const PORT: &str = "a port from 1 to 131071";
+const TRACE_KIB: RangeInclusive<u32> = 4..=1 << 20;
+const TRACE_SIZE: &str = "a number of KiB from 4 to 1048576";
 const QUOTA: &str = "NAME=NUMBER with NAME one of nodes, watches, outstanding, memory, transactions, \
                      transaction-nodes, node-permissions, path-max, node-size";
 const SOFT_QUOTA: &str = "memory=NUMBER";
@@ -157,6 +163,7 @@ const OPTIONS: &[Definition] = &[
     define("keep-orphans", b'K', Action::Flag(|options| options.settings.keep_orphans = true)),
     define("master-domid", 0, Action::Value(master_domid, DOMID)),
     define("priv-domid", 0, Action::Value(priv_domid, DOMID)),
+    define("trace-size", 0, Action::Value(trace_size, TRACE_SIZE)),
     define("trace-file", b'T', Action::NoEffect(Takes::Value)),
     define("trace-control", 0, Action::NoEffect(Takes::Value)),
     define("pid-file", b'F', Action::NoEffect(Takes::Value)),
@@ -321,6 +328,11 @@ fn domid(value: &[u8]) -> Result<DomId, &'static str> {
 
 fn priv_domid(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
     options.priv_domid = domid(value)?;
+    Ok(())
+}
+
+fn trace_size(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
+    options.trace_size = Some(number(value).filter(|kib| TRACE_KIB.contains(kib)).ok_or(TRACE_SIZE)?);
     Ok(())
 }
 

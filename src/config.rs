@@ -3,6 +3,8 @@
 //! [`Quotas`] bound what one domain may hold, [`Capacities`] what the whole store may hold. Capacities
 //! follow from the memory the image has; tests hand in their own to reach every "full" answer.
 
+use crate::trace::{Names, Record};
+
 /// Per-domain quotas, upstream's names and defaults (xenstored(8), `--quota`). Zero switches a check off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Quotas {
@@ -115,6 +117,8 @@ pub struct Capacities {
     pub messages: usize,
     /// Records of the trace ring.
     pub trace: usize,
+    /// Paths and other texts that the trace keeps.
+    pub names: usize,
 }
 
 impl Capacities {
@@ -128,11 +132,10 @@ impl Capacities {
     /// Least memory that makes sense: dom0 and a few guests.
     pub const MIN_MEMORY: usize = 2 << 20;
 
-    /// The largest capacities that fit `bytes` of memory; `None` below [`Self::MIN_MEMORY`].
-    pub fn for_memory(bytes: usize) -> Option<Capacities> {
-        if bytes < Self::MIN_MEMORY {
-            return None;
-        }
+    /// The largest capacities that fit `bytes` of memory, `trace` of them for the trace ring; `None` if less
+    /// than [`Self::MIN_MEMORY`] is left beside it.
+    pub fn for_memory(bytes: usize, trace: usize) -> Option<Capacities> {
+        let bytes = bytes.checked_sub(trace).filter(|bytes| *bytes >= Self::MIN_MEMORY)?;
         // Sizes go in step, so the largest number of nodes whose store fits is found by halving.
         let (mut fits, mut too_many) = (0, bytes / 128);
         while too_many - fits > 1 {
@@ -143,7 +146,15 @@ impl Capacities {
                 too_many = middle;
             }
         }
-        Some(Self::for_nodes(fits))
+        // A quarter of the texts' size is enough for most of what so many records name.
+        let names = trace / 4 / Names::ENTRY;
+        let records = (trace - names * Names::ENTRY) / Record::SIZE;
+        Some(Capacities { trace: records, names, ..Self::for_nodes(fits) })
+    }
+
+    /// Bytes that the trace ring has of `memory` if nobody says how many.
+    pub fn default_trace(memory: usize) -> usize {
+        memory / 16
     }
 
     /// Capacities in the proportions of a host full of guests. An ordinary one, with a console, a disk and a
@@ -161,7 +172,8 @@ impl Capacities {
             transactions: 512 + nodes / 128,
             tx_nodes: 1536 + nodes / 16,
             messages: 1024 + nodes / 16,
-            trace: nodes / 16,
+            trace: 64,
+            names: 16,
         }
     }
 

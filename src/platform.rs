@@ -76,10 +76,34 @@ pub trait DomainInfo {
     fn state(&mut self, domid: DomId) -> Option<DomainState>;
 }
 
-/// Time.
+/// The processor's time stamp counter, or what stands for it. Its zero is arbitrary.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Cycles(pub u64);
+
+impl Cycles {
+    /// Cycles from `earlier` to here, at most 2³²-1; 0 if it is later.
+    pub fn since(self, earlier: Cycles) -> u32 {
+        u32::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(u32::MAX)
+    }
+}
+
+/// Time. What is provided is for a counter of nanoseconds.
 pub trait Clock {
-    /// Monotonic. The server reads it once per poll, and now and then in one that does not end.
-    fn now(&mut self) -> Instant;
+    /// Reads the counter. The server does so once per poll and once per request.
+    fn cycles(&mut self) -> Cycles;
+
+    /// The moment at which the counter stood there; monotonic from one call to the next.
+    fn instant(&mut self, at: Cycles) -> Instant {
+        Instant(at.0)
+    }
+
+    /// Cycles in a millisecond.
+    fn khz(&self) -> u64 {
+        1_000_000
+    }
+
+    /// When the program was entered.
+    fn started(&self) -> Cycles;
 }
 
 /// How often the machine under the server has been called, since the start.

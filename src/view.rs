@@ -68,6 +68,9 @@ impl Store {
     /// As `find`, for a caller that has hashed the path already.
     #[inline(always)]
     fn find_hashed(&mut self, view: &View, path: Path<'_>, hash: u64) -> Result<Option<Place>, XsError> {
+        if self.named == 0 {
+            self.named = hash;
+        }
         match view.tx {
             None => Ok(self.locate(path, hash).map(Place::Node)),
             Some(tx) => {

@@ -11,7 +11,7 @@ use support::{Client, FakeXen, request};
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::{
-    Calls, Clock, Counters, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
+    Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Refused, RingMapper,
 };
 use xenstore::server::Server;
 use xenstore::wire::{MessageType, TxId};
@@ -63,8 +63,11 @@ impl<const COUNTED: bool> DomainInfo for Outside<COUNTED> {
 }
 
 impl<const COUNTED: bool> Clock for Outside<COUNTED> {
-    fn now(&mut self) -> Instant {
-        self.call(Clock::now)
+    fn cycles(&mut self) -> Cycles {
+        self.call(Clock::cycles)
+    }
+    fn started(&self) -> Cycles {
+        Cycles(0)
     }
 }
 
@@ -322,7 +325,7 @@ fn an_allocation_while_serving_would_be_seen() {
 #[test]
 fn a_server_takes_no_more_than_its_capacities_say() {
     for mib in [3, 8, 64, 500] {
-        let capacities = Capacities::for_memory(mib << 20).expect("enough memory");
+        let capacities = Capacities::for_memory(mib << 20, mib << 16).expect("enough memory");
         let domains = capacities.domains;
         let taken = measure(|| drop(Server::<FakeXen>::new(Settings::DEFAULT, &capacities, 1))).bytes_max;
         // The fake's rings are smaller than what is counted for them.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant as Moment};
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::{
-    Calls, Clock, Counters, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
+    Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Refused, RingMapper,
 };
 use xenstore::server::Server;
 use xenstore::wire::{Header, MessageType, TxId};
@@ -52,8 +52,11 @@ impl DomainInfo for Machine {
 }
 
 impl Clock for Machine {
-    fn now(&mut self) -> Instant {
-        Instant(1)
+    fn cycles(&mut self) -> Cycles {
+        Cycles(1)
+    }
+    fn started(&self) -> Cycles {
+        Cycles(1)
     }
 }
 

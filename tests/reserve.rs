@@ -9,7 +9,7 @@ use xenstore::config::{Capacities, Quotas, Settings};
 /// The smallest store there is, in which each domain may hold as much as it likes.
 fn host(guests: u16) -> Host {
     let none = Quotas { nodes: 0, memory: 0, node_size: 0, outstanding: 20, ..Quotas::DEFAULT };
-    let capacities = Capacities::for_memory(Capacities::MIN_MEMORY).expect("the least memory is enough");
+    let capacities = Capacities::for_memory(Capacities::MIN_MEMORY, 0).expect("the least memory is enough");
     let mut host = Host::with(Settings { quotas: none, ..Settings::DEFAULT }, &capacities);
     for guest in 1..=guests {
         host.boot(guest);

@@ -23,6 +23,7 @@ const AMPLE: Capacities = Capacities {
     tx_nodes: 300,
     messages: 100,
     trace: 16,
+    names: 16,
 };
 
 /// Transactions that keep chunks in use, so that few are left of so many that answers have their reserve.

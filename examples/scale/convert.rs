@@ -141,7 +141,7 @@ impl Record {
                 error: (result != "ok").then(|| result.to_string()),
             },
             ["released"] => What::Released,
-            ["introduced"] | ["event", "", _] => What::Other,
+            ["introduced", ..] | ["event", ..] => What::Other,
             _ => return Err("this must not happen in a recording".to_string()),
         };
         Ok(Record { number, domid, what, ..Record::default() })

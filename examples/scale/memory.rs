@@ -63,7 +63,8 @@ pub fn ours(name: &str, recording: &Recording) -> Result<()> {
 
 /// What the store of the image has with `--memory mib`.
 fn capacities(mib: usize) -> Result<Capacities> {
-    Capacities::for_memory((mib << 20) - IMAGE).ok_or_else(|| failed("too little memory"))
+    Capacities::for_memory((mib << 20) - IMAGE, Capacities::default_trace(mib << 20))
+        .ok_or_else(|| failed("too little memory"))
 }
 
 fn start<W: World>(world: &mut W, recording: &Recording, guest: u16) -> Result<()> {

@@ -59,7 +59,8 @@ pub fn ours(
     recording: &Recording,
     toolstacks: u16,
 ) -> Result<()> {
-    let capacities = Capacities::for_memory(MEMORY).ok_or_else(|| Error::other("too little memory"))?;
+    let capacities = Capacities::for_memory(MEMORY, Capacities::default_trace(MEMORY))
+        .ok_or_else(|| Error::other("too little memory"))?;
     let mut host = Host::new(&capacities, recording).map_err(Error::other)?;
     let mut other = Host::new(&capacities, recording).map_err(Error::other)?;
     let sessions: std::result::Result<Vec<_>, _> = (0..toolstacks).map(|_| host.accept()).collect();

@@ -17,7 +17,8 @@ const MEMORY: usize = 1279 << 20;
 
 /// Of this library, as in the image: over rings. Callgrind is to collect [`Host::serve`] only.
 pub fn ours(name: &str, callgrind: &Callgrind<'_>, recording: &Recording, counts: &[u16]) -> Result<()> {
-    let capacities = Capacities::for_memory(MEMORY).ok_or_else(|| Error::other("too little memory"))?;
+    let capacities = Capacities::for_memory(MEMORY, Capacities::default_trace(MEMORY))
+        .ok_or_else(|| Error::other("too little memory"))?;
     let mut host = Host::new(&capacities, recording).map_err(Error::other)?;
     let empty = host.in_use().memory();
     replay(name, &mut host, callgrind, recording, counts, |host, alive| {

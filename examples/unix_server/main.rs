@@ -63,8 +63,8 @@ fn parse(mut args: lexopt::Parser) -> Result<Option<Options>, lexopt::Error> {
         }
     }
     let socket = socket.ok_or("SOCKET is missing")?;
-    if !(2..=65536).contains(&memory) {
-        return Err(format!("--memory {memory}: 2 to 65536 MiB are possible").into());
+    if !(3..=65536).contains(&memory) {
+        return Err(format!("--memory {memory}: 3 to 65536 MiB are possible").into());
     }
     Ok(Some(Options { socket, memory }))
 }
@@ -87,10 +87,11 @@ fn run(options: &Options) -> io::Result<()> {
     let mut listener = bind(options)?;
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    let capacities =
-        Capacities::for_memory(options.memory << 20).ok_or_else(|| io::Error::other("too little memory"))?;
+    let memory = options.memory << 20;
+    let capacities = Capacities::for_memory(memory, Capacities::default_trace(memory))
+        .ok_or_else(|| io::Error::other("too little memory"))?;
     let mut unix = Unix::new();
-    let mut server = Server::new(Settings::DEFAULT, &capacities, unix.now().0);
+    let mut server = Server::new(Settings::DEFAULT, &capacities, unix.started().0);
     server.start(&mut unix, DomId(0), Port(1)).map_err(|_| io::Error::other("the store does not start"))?;
     let mut clients = Clients::default();
     let mut events = Events::with_capacity(256);

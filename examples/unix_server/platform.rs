@@ -8,7 +8,8 @@ use rustix::time::{ClockId, clock_gettime};
 
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
-    Calls, Clock, Counters, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
+    Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Instant, Refused,
+    RingMapper,
 };
 
 pub struct Unix {
@@ -18,17 +19,22 @@ pub struct Unix {
     pub calls: Calls,
     /// Dom0's own ring, which nobody uses here.
     dom0: Rc<RingPage>,
+    /// When the program was entered, nanoseconds.
+    started: Cycles,
 }
 
 impl Unix {
     pub fn new() -> Unix {
-        Unix {
+        let mut unix = Unix {
+            started: Cycles(0),
             ports: BTreeSet::new(),
             pending: Vec::new(),
             notified: Vec::new(),
             calls: Calls::default(),
             dom0: Rc::new(RingPage::new()),
-        }
+        };
+        unix.started = unix.cycles();
+        unix
     }
 
     /// The lowest free port, now in use.
@@ -60,7 +66,7 @@ impl Unix {
 
     /// How long it is until then.
     pub fn until(&mut self, deadline: Instant) -> Duration {
-        Duration::from_nanos(deadline.0.saturating_sub(self.now().0))
+        Duration::from_nanos(deadline.0.saturating_sub(self.cycles().0))
     }
 }
 
@@ -102,9 +108,13 @@ impl DomainInfo for Unix {
 }
 
 impl Clock for Unix {
-    fn now(&mut self) -> Instant {
+    fn cycles(&mut self) -> Cycles {
         let now = clock_gettime(ClockId::Monotonic);
-        Instant(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
+        Cycles(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
+    }
+
+    fn started(&self) -> Cycles {
+        self.started
     }
 }
 

@@ -20,6 +20,7 @@ const CAPACITIES: Capacities = Capacities {
     tx_nodes: 40,
     messages: 64,
     trace: 64,
+    names: 16,
 };
 
 const QUOTAS: Quotas = Quotas {

@@ -12,24 +12,39 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 /// Nanoseconds since Xen booted; monotonic; 0 until the shared page is there. Costs a VM exit on hosts
 /// without a stable TSC.
 pub fn system_time() -> u64 {
+    system_time_at(cpu::tsc())
+}
+
+/// The same for a reading of the counter.
+pub fn system_time_at(tsc: u64) -> u64 {
     let Some(shared) = memory::shared_info() else { return 0 };
-    let now = read(&shared.vcpu_info[0].time);
+    let now = read(&shared.vcpu_info[0].time, tsc);
     let last = LAST.load(Ordering::Relaxed);
     LAST.store(now.max(last), Ordering::Relaxed);
     now.max(last)
 }
 
-fn read(time: &TimeInfo) -> u64 {
+/// The counter's ticks in a millisecond; 0 until the shared page is there.
+pub fn khz() -> u64 {
+    let Some(shared) = memory::shared_info() else { return 0 };
+    let time = &shared.vcpu_info[0].time;
+    let multiplier = u64::from(time.tsc_to_system_mul.load(Ordering::Relaxed)).max(1);
+    let shifted = (1_000_000_u64 << 32) / multiplier;
+    let shift = time.tsc_shift.load(Ordering::Relaxed);
+    let distance = u32::from(shift.unsigned_abs()) % 64;
+    if shift >= 0 { shifted >> distance } else { shifted << distance }
+}
+
+fn read(time: &TimeInfo, tsc: u64) -> u64 {
     loop {
         let version = time.version.load(Ordering::Acquire);
         let stamp = time.tsc_timestamp.load(Ordering::Relaxed);
         let base = time.system_time.load(Ordering::Relaxed);
         let multiplier = time.tsc_to_system_mul.load(Ordering::Relaxed);
         let shift = time.tsc_shift.load(Ordering::Relaxed);
-        let tsc = cpu::tsc();
         fence(Ordering::Acquire);
         if version & 1 == 0 && version == time.version.load(Ordering::Relaxed) {
-            return base.wrapping_add(nanoseconds(tsc.wrapping_sub(stamp), shift, multiplier));
+            return base.wrapping_add(nanoseconds(tsc.saturating_sub(stamp), shift, multiplier));
         }
     }
 }

@@ -69,7 +69,7 @@ const NAMES: [&str; 32] = [
 
 /// Called by boot/vectors.s on the exception's own stack.
 pub extern "C" fn exception(frame: &Frame) -> ! {
-    fatal::stop_after(fatal::Reason::Crash, || describe(frame))
+    fatal::stop_after(fatal::Reason::Crash, 0, || describe(frame))
 }
 
 fn describe(frame: &Frame) {

@@ -3,20 +3,22 @@
 //! dom0 waits for ever for a store that is gone, so a visible crash is the best that is left to do.
 
 use core::fmt;
-use core::panic::PanicInfo;
+use core::panic::{Location, PanicInfo};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use xen_sys::{SHUTDOWN_crash, SHUTDOWN_poweroff};
-use xenstore::trace::Trace;
+use xenstore::platform::Cycles;
+use xenstore::server::Server;
 
 use super::hypercall::Errno;
-use super::{console, cpu, xen};
+use super::platform::Guest;
+use super::{clock, console, cpu, xen};
 
 /// Records shown of the last things the server did.
-const TRACE_RECORDS: usize = 16;
+const TRACE_RECORDS: u64 = 64;
 
-static TRACE: AtomicPtr<Trace> = AtomicPtr::new(ptr::null_mut());
+static SERVER: AtomicPtr<Server<Guest>> = AtomicPtr::new(ptr::null_mut());
 
 /// How often the end has begun: describing it may fail as well.
 static ENTERED: AtomicU32 = AtomicU32::new(0);
@@ -28,24 +30,27 @@ pub enum Reason {
     Crash,
 }
 
-/// Has the trace printed before a crash. It must stay where it is for ever.
-pub fn remember_trace(trace: &'static Trace) {
-    TRACE.store(ptr::from_ref(trace).cast_mut(), Ordering::Relaxed);
+/// Has the server's trace printed before a crash.
+///
+/// # Safety
+/// The server stays there for ever.
+pub unsafe fn remember(server: *mut Server<Guest>) {
+    SERVER.store(server, Ordering::Relaxed);
 }
 
 /// Stops the domain after one line.
 pub fn stop(reason: Reason, message: fmt::Arguments<'_>) -> ! {
-    stop_after(reason, || console::fatal_line(message))
+    stop_after(reason, 0, || console::fatal_line(message))
 }
 
-/// Stops the domain after `describe` has printed why.
-pub fn stop_after(reason: Reason, describe: impl FnOnce()) -> ! {
+/// Stops the domain after `describe` has printed why; `line` of the program is where, if that is known.
+pub fn stop_after(reason: Reason, line: u32, describe: impl FnOnce()) -> ! {
     let times_before = ENTERED.fetch_add(1, Ordering::Relaxed);
     if times_before < 2 {
         describe();
     }
     if times_before == 0 && reason == Reason::Crash {
-        print_trace();
+        print_trace(line);
     }
     if console::runs_on_xen() {
         xen::shutdown(match reason {
@@ -56,20 +61,20 @@ pub fn stop_after(reason: Reason, describe: impl FnOnce()) -> ! {
     cpu::reset()
 }
 
-fn print_trace() {
-    let trace = TRACE.load(Ordering::Relaxed);
-    // SAFETY: null or a `&'static Trace`. The server may have been stopped half-way through adding a
-    // record, but it never runs again, and a record is plain numbers whatever they say.
-    if let Some(trace) = unsafe { trace.as_ref() } {
-        for record in trace.last(TRACE_RECORDS) {
-            console::fatal_line(format_args!("  {record}"));
-        }
+fn print_trace(line: u32) {
+    let server = SERVER.load(Ordering::Relaxed);
+    // SAFETY: null or, by `remember`'s promise, a server. It may have been stopped half-way through anything,
+    // but it never runs again, and what is done here panics at worst, which ends here too.
+    if let Some(server) = unsafe { server.as_mut() } {
+        server.note_panic(Cycles(cpu::tsc()), line);
+        server.tell_trace(TRACE_RECORDS, clock::khz(), &mut |told| console::fatal_line(told));
     }
 }
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    stop_after(Reason::Crash, || match info.location() {
+    let line = info.location().map_or(0, Location::line);
+    stop_after(Reason::Crash, line, || match info.location() {
         Some(at) => {
             console::fatal_line(format_args!("panic: {} ({}:{})", info.message(), at.file(), at.line()))
         }

@@ -6,14 +6,15 @@ use xen_sys::{VIRQ_DOM_EXC, VIRQ_TIMER};
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::pending::PendingPorts;
 use xenstore::platform::{
-    Calls, Clock, Counters, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
+    Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Instant, Refused,
+    RingMapper,
 };
 
 use super::domains::Domains;
 use super::grants::Ring;
 use super::hypercall::Errno;
 use super::idle::{self, Alarm};
-use super::{clock, counters, events, fatal};
+use super::{clock, counters, cpu, events, fatal};
 
 /// Our own xenstore page, for the client in this very domain.
 #[derive(Clone, Copy)]
@@ -31,16 +32,18 @@ pub struct Guest {
     alarm: Alarm,
     domains: Domains,
     own: OwnRing,
+    started: Cycles,
 }
 
 impl Guest {
     /// Binds the virtual interrupts and finds out how to ask about domains. `console` is a port whose
-    /// events are not worth waking up for.
+    /// events are not worth waking up for; `started` is when the program was entered.
     pub fn new(
         mut ports: Box<dyn PendingPorts>,
         own: OwnRing,
         version: (u32, u32),
         console: Option<Port>,
+        started: Cycles,
     ) -> Guest {
         if let Some(console) = console {
             ports.mask(console);
@@ -63,7 +66,7 @@ impl Guest {
             }
             Domains::Unprivileged => log::warn!("not a xenstore domain: dead domains go unnoticed"),
         }
-        Guest { ports, timer, domain_exceptions, alarm: Alarm::default(), domains, own }
+        Guest { ports, timer, domain_exceptions, alarm: Alarm::default(), domains, own, started }
     }
 
     pub fn own_domid(&self) -> DomId {
@@ -146,8 +149,20 @@ impl DomainInfo for Guest {
 }
 
 impl Clock for Guest {
-    fn now(&mut self) -> Instant {
-        Instant(clock::system_time())
+    fn cycles(&mut self) -> Cycles {
+        Cycles(cpu::tsc())
+    }
+
+    fn instant(&mut self, at: Cycles) -> Instant {
+        Instant(clock::system_time_at(at.0))
+    }
+
+    fn khz(&self) -> u64 {
+        clock::khz()
+    }
+
+    fn started(&self) -> Cycles {
+        self.started
     }
 }
 

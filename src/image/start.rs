@@ -8,13 +8,14 @@ use xenstore::abi::hvm::{HvmParam, StartInfo};
 use xenstore::abi::{DomId, Port};
 use xenstore::cmdline::{self, Options};
 use xenstore::config::{Capacities, Settings};
+use xenstore::platform::Cycles;
 use xenstore::server::Server;
 
 use super::fatal::{self, Reason};
 use super::platform::{Guest, OwnRing};
 use super::segments::UPCALL_VECTOR;
 use super::xen::{self, Xen};
-use super::{console, logger, memory, paging, ports, seed, segments};
+use super::{console, cpu, logger, memory, paging, ports, seed, segments};
 
 const NAME: &str = concat!(env!("CARGO_BIN_NAME"), " ", env!("CARGO_PKG_VERSION"));
 
@@ -26,6 +27,7 @@ const COMMAND_LINE: usize = 4095;
 
 /// Called by boot/entry.s with the address of the loader's [`StartInfo`].
 pub extern "C" fn start(start_info: *const StartInfo) -> ! {
+    let started = Cycles(cpu::tsc());
     segments::load();
     let Some(xen) = xen::detect() else {
         console::add_serial();
@@ -50,24 +52,24 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
         );
     };
 
-    claim_memory();
+    let ram = claim_memory();
     let shared = fatal::unless("the shared page cannot be mapped", memory::map_shared_info());
     // SAFETY: `segments::load` made the vector's gate, and this is 64-bit code.
     fatal::unless("upcalls cannot be delivered", unsafe { xen::deliver_upcalls(UPCALL_VECTOR) });
 
     let own_ring = OwnRing { domid: own, page: param(HvmParam::StorePfn).map(frame) };
-    let ports = ports::set_up(options.event_format, shared, capacities().ports());
-    let mut guest = Guest::new(ports, own_ring, version, console_port);
+    let ports = ports::set_up(options.event_format, shared, capacities(&options, ram).ports());
+    let mut guest = Guest::new(ports, own_ring, version, console_port, started);
 
-    let capacities = capacities();
+    let capacities = capacities(&options, ram);
     let settings = Settings { log: options.log_level == LevelFilter::Trace, ..options.settings };
     // Never freed, so that the trace can be printed when all else has failed.
     let server: *mut Server<Guest> =
         Box::into_raw(Box::new(Server::new(settings, &capacities, seed::seed(shared))));
-    // SAFETY: just allocated and never freed. The trace is read only after serving has stopped for ever, when
-    // nothing uses the mutable reference any more.
+    // SAFETY: just allocated and never freed. The trace is looked at only after serving has stopped for ever,
+    // when nothing uses the mutable reference any more.
     let server = unsafe {
-        fatal::remember_trace((*server).trace());
+        fatal::remember(server);
         &mut *server
     };
     serve(server, &mut guest, &options, event)
@@ -151,8 +153,8 @@ fn read_options(start_info: *const StartInfo) -> Options {
     options
 }
 
-/// Counts RAM, fixes the page tables, and makes a heap of what is free.
-fn claim_memory() {
+/// Counts RAM, fixes the page tables, and makes a heap of what is free. The result is RAM, bytes.
+fn claim_memory() -> usize {
     const LEAST: u64 = 3 << 20;
     let ram_end = fatal::unless("RAM cannot be counted", memory::ram_end());
     if ram_end < LEAST {
@@ -174,18 +176,22 @@ fn claim_memory() {
     // info and the command line, which lie there, have been read.
     unsafe { memory::init_heap(free) };
     log::info!("{} KiB of RAM, {} KiB of heap", ram_end / 1024, size / 1024);
+    ram_end as usize
 }
 
 /// What the server can have of what is free of the heap.
-fn capacities() -> Capacities {
+fn capacities(options: &Options, ram: usize) -> Capacities {
     let (_, free) = memory::heap_usage();
     let memory = free.saturating_sub(HEAP_RESERVE);
-    Capacities::for_memory(memory).unwrap_or_else(|| {
+    let trace = options.trace_size.map_or(Capacities::default_trace(ram), |kib| kib as usize * 1024);
+    Capacities::for_memory(memory, trace).unwrap_or_else(|| {
         fatal::stop(
             Reason::Crash,
             format_args!(
-                "too little memory: {} KiB are left for the store, {} KiB are needed; raise --memory",
-                memory / 1024,
+                "too little memory: {} KiB are left for the store beside {} KiB of trace, {} KiB are needed; \
+                 raise --memory",
+                memory.saturating_sub(trace) / 1024,
+                trace / 1024,
                 Capacities::MIN_MEMORY / 1024
             ),
         )

@@ -47,6 +47,7 @@ impl<P: Platform> Server<P> {
             transactions: store.transactions.open.arena().used() as usize,
             tx_nodes: store.transactions.nodes.arena().used() as usize,
             messages: self.outbox.messages.arena().used() as usize,
+            names: 0,
             trace: 0,
         }
     }

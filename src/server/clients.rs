@@ -7,6 +7,7 @@ use crate::abi::Port;
 use crate::connection::Connection;
 use crate::domain::DomainId;
 use crate::platform::{Platform, Refused};
+use crate::trace::Tally;
 
 /// A client taken in by [`Server::accept`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +39,9 @@ impl<P: Platform> Server<P> {
         self.close_port(platform, id);
         if let Some(place) = self.connections.get_mut(id.index()) {
             *place = None;
+        }
+        if let Some(tally) = self.tally(id) {
+            *tally = Tally::EMPTY;
         }
         self.store.domains.dismiss_client(id);
     }

@@ -2,9 +2,12 @@
 
 mod quota;
 mod report;
+mod stats;
 mod switches;
+mod trace;
 
 use core::fmt::{Arguments, Write};
+use core::str::FromStr;
 
 pub(super) use switches::{LogSwitches, log_exchange};
 
@@ -22,7 +25,7 @@ struct Command<P: Platform> {
 }
 
 impl<P: Platform> Command<P> {
-    const ALL: [Command<P>; 9] = [
+    const ALL: [Command<P>; 10] = [
         Command { name: "check", usage: "", run: Server::control_check },
         Command { name: "log", usage: "[on|off|+<switch>|-<switch>]", run: Server::control_log },
         Command { name: "logfile", usage: "<file>", run: Server::control_logfile },
@@ -30,7 +33,16 @@ impl<P: Platform> Command<P> {
         Command { name: "print", usage: "<string>", run: Server::control_print },
         Command { name: "quota", usage: "[set <name> <val>|<domid>|max [-r]]", run: Server::control_quota },
         Command { name: "quota-soft", usage: "[set <name> <val>]", run: Server::control_quota_soft },
-        Command { name: "stats", usage: "", run: Server::control_stats },
+        Command {
+            name: "stats",
+            usage: "[json] [<type>|<domid>|domains [<from>]]",
+            run: Server::control_stats,
+        },
+        Command {
+            name: "trace",
+            usage: "[on|off|show|mark <text>|dump [<from>]|paths <hash>...|filter [<kinds>]]",
+            run: Server::control_trace,
+        },
         Command { name: "help", usage: "", run: Server::control_help },
     ];
 }
@@ -100,6 +112,11 @@ fn line(reply: &mut Reply, text: Arguments<'_>) -> Result<(), XsError> {
 fn finish(reply: &mut Reply) -> Result<Outcome, XsError> {
     reply.push(b"\0")?;
     Ok(Outcome::Data)
+}
+
+/// A number or the like, else EINVAL.
+fn parse<T: FromStr>(text: &[u8]) -> Result<T, XsError> {
+    core::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(XsError::EINVAL)
 }
 
 /// EINVAL if arguments are left.

@@ -9,7 +9,7 @@ use crate::path::{Path, PathBuf};
 use crate::perms::Access;
 use crate::platform::Platform;
 use crate::store::{AclId, Claim, NameBuf, NodeId, Store};
-use crate::trace::{self, Record};
+use crate::trace::{Kind as Traced, Record};
 use crate::watch::{Change, Watch};
 use crate::wire::{Header, MessageBuf, MessageType, TxId, XsError, strings};
 
@@ -64,8 +64,13 @@ impl<P: Platform> Server<P> {
             // In place, as the slices' own sorts are, in an eighth of their code.
             matches = BinaryHeap::from(matches).into_sorted_vec();
         }
+        let hash = match node {
+            _ if matches.is_empty() => 0,
+            Some(id) => self.store.node(id).hash,
+            None => self.store.note_name(path),
+        };
         for n in 0..matches.len() {
-            self.send_event_of(&matches, n, path);
+            self.send_event_of(&matches, n, path, hash);
         }
         self.matches = matches;
     }
@@ -77,7 +82,8 @@ impl<P: Platform> Server<P> {
         lists.iter().flatten().any(|acl| acls.access(blobs, *acl, &caller).contains(Access::READ))
     }
 
-    fn send_event_of(&mut self, matches: &[Match], n: usize, path: Path<'_>) {
+    /// Sends the event of the nth match; `hash` is that of `path`.
+    fn send_event_of(&mut self, matches: &[Match], n: usize, path: Path<'_>, hash: u64) {
         let (Some(Match { id, .. }), Some(mut message)) = (matches.get(n).copied(), self.event.take()) else {
             return;
         };
@@ -99,14 +105,14 @@ impl<P: Platform> Server<P> {
         if special || !own.any(told) {
             let shown = if watch.relative { path.relative_to_home() } else { path.as_bytes() };
             if let Ok(message) = event(&mut message, shown, token) {
-                self.send_event(to, special, message);
+                self.send_event(to, special, hash, message);
             }
         }
         self.event = Some(message);
     }
 
     /// Sends one event. One that finds no room, or waits already, is dropped.
-    fn send_event(&mut self, to: DomainId, special: bool, message: &[u8]) {
+    fn send_event(&mut self, to: DomainId, special: bool, hash: u64, message: &[u8]) {
         let privileged = self.is_privileged(to);
         let Domain { domid, quotas, usage, .. } = self.store.domains.get(to);
         let (domid, quota, held) = (*domid, quotas.memory, usage.memory);
@@ -129,8 +135,13 @@ impl<P: Platform> Server<P> {
         };
         let sent = affordable && self.send(to, by, claim, Kind::Event { deadline }, message);
         self.counters.events += u64::from(sent);
-        let kind = if sent { trace::Kind::Event } else { trace::Kind::Dropped };
-        self.record(Record::new(kind, self.now, domid, (message.len() - Header::SIZE) as u32));
+        let size = (message.len() - Header::SIZE) as u16;
+        let kind = if sent { Traced::Event } else { Traced::Dropped };
+        self.record(Record { hash, size, ..Record::new(kind, domid) });
+        for tally in self.tallies(to) {
+            let count = if sent { &mut tally.events } else { &mut tally.dropped };
+            *count = count.wrapping_add(1);
+        }
     }
 
     /// Whether more waits because of this guest than ordinary guests cause. Its further events leave room for
@@ -146,7 +157,7 @@ impl<P: Platform> Server<P> {
         let (Some(path), Some(token)) = (args.next(), args.next()) else { return };
         let Some(mut message) = self.event.take() else { return };
         if let Ok(message) = event(&mut message, path, token) {
-            self.send_event(to, path.first() == Some(&b'@'), message);
+            self.send_event(to, path.first() == Some(&b'@'), self.store.named, message);
         }
         self.event = Some(message);
     }

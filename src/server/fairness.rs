@@ -15,7 +15,7 @@ use super::Server;
 use crate::abi::DomId;
 use crate::domain::{DomainId, Hold};
 use crate::platform::{Instant, Platform};
-use crate::trace::{Kind, Record};
+use crate::trace::Kind;
 
 /// Nanoseconds of a hold after a guest's failed commit.
 const FOR_GUESTS: u64 = 100_000_000;
@@ -62,7 +62,7 @@ impl<P: Platform> Server<P> {
             false => return,
         };
         domain.hold = Hold { until: until.max(Some(now.after_nanoseconds(length))), times };
-        self.record(Record::new(Kind::Held, now, writer, times));
+        self.record_of_domain(Kind::Held, writer, times);
     }
 
     /// Until when this domain is not read, if so.

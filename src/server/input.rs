@@ -12,7 +12,7 @@ use crate::domain::DomainId;
 use crate::platform::Platform;
 use crate::ring::{self, Input};
 use crate::store::Claim;
-use crate::trace;
+use crate::trace::{Kind, Stall};
 use crate::wire::{Header, PAYLOAD_MAX};
 
 const HEADER: u32 = Header::SIZE as u32;
@@ -61,7 +61,7 @@ impl<P: Platform> Server<P> {
                 if self.answer(platform, id, header, &mut scratch) {
                     self.consume(id, input, in_ring)
                 } else {
-                    self.list_waiting(id);
+                    self.list_waiting(id, Stall::NoRoom);
                     false
                 }
             }
@@ -94,21 +94,23 @@ impl<P: Platform> Server<P> {
         }
         let domain = self.store.domains.get(id);
         let over = |quota: u32, used: u32| quota != 0 && used >= quota;
-        let stalled = if domain.privileged {
-            self.store.blobs.arena().available_to(Claim::Answer) < CHUNKS_PER_ANSWER
-                || self.outbox.messages.arena().available_to(Claim::Answer) == 0
+        let (stalled, why) = if domain.privileged {
+            let full = self.store.blobs.arena().available_to(Claim::Answer) < CHUNKS_PER_ANSWER
+                || self.outbox.messages.arena().available_to(Claim::Answer) == 0;
+            (full, Stall::NoRoom)
         } else {
             // Only what waits here is given back by waiting: who holds too much otherwise must be able to
             // ask for its removal, and handlers refuse to add to it.
             let waits = connection.queue.first.is_some();
-            over(domain.quotas.outstanding, domain.usage.outstanding)
-                || (waits && over(domain.quotas.memory, domain.usage.memory))
+            let unread = over(domain.quotas.outstanding, domain.usage.outstanding)
+                || (waits && over(domain.quotas.memory, domain.usage.memory));
+            (unread, Stall::Unread)
         };
-        let stalled = self.is_held(id) || stalled;
-        if stalled {
-            self.list_waiting(id);
+        let held = self.is_held(id);
+        if held || stalled {
+            self.list_waiting(id, if held { Stall::Held } else { why });
         }
-        !stalled
+        !(held || stalled)
     }
 
     fn look(&mut self, id: DomainId, scratch: &mut Scratch) -> Found {
@@ -146,7 +148,7 @@ impl<P: Platform> Server<P> {
             return self.set_aside(id, input, first, missing, scratch);
         }
         if !self.has_room_for_answer(id, header) {
-            self.list_waiting(id);
+            self.list_waiting(id, Stall::NoRoom);
             return Found::Nothing;
         }
         if taken > HEADER || missing > first {
@@ -212,7 +214,7 @@ impl<P: Platform> Server<P> {
             self.store.blobs.arena().available_to(claim) as usize > payload.len() / crate::store::CHUNK;
         let before = partial.memory();
         if !payload.is_empty() && (!room || self.store.blobs.extend(&mut partial.payload, payload).is_err()) {
-            self.list_waiting(id);
+            self.list_waiting(id, Stall::NoRoom);
             return Found::Nothing;
         }
         if let Some(header) = scratch.message.first_chunk() {
@@ -252,7 +254,7 @@ impl<P: Platform> Server<P> {
             }
         }
         log::warn!("domain {domid} broke the ring protocol ({error:?}) and is ignored from now on");
-        self.record(trace::Record::new(trace::Kind::RingError, self.now, domid, error as u32));
+        self.record_of_domain(Kind::RingError, domid, error as u32);
         self.list_notify(id);
     }
 

@@ -13,7 +13,7 @@ use crate::path::Path;
 use crate::perms::{Access, Entry};
 use crate::platform::{DomainState, Platform, Refused};
 use crate::store::{Claim, NodeId, Value};
-use crate::trace::{Kind, Record};
+use crate::trace::{Kind, Tally};
 use crate::wire::XsError;
 
 /// The store as it begins: these nodes, empty, for the privileged domain only.
@@ -29,6 +29,9 @@ impl<P: Platform> Server<P> {
     /// Creates the initial nodes and connects to the privileged domain by its grant and its event channel
     /// `port`. Requests that wait in its ring already are kept.
     pub fn start(&mut self, platform: &mut P, priv_domid: DomId, port: Port) -> Result<(), Refused> {
+        self.clock = platform.started();
+        self.record_of_domain(Kind::Started, DomId::INVALID, 0);
+        self.clock = platform.cycles();
         let state = platform.state(priv_domid);
         let id = self
             .store
@@ -106,7 +109,7 @@ impl<P: Platform> Server<P> {
             *place = Some(Connection::new(ring, local));
         }
         self.store.domains.update(id).introduced = true;
-        self.record(Record::new(Kind::Introduced, self.now, domid, 0));
+        self.record_of_domain(Kind::Introduced, domid, local.0);
         Ok(())
     }
 
@@ -178,8 +181,11 @@ impl<P: Platform> Server<P> {
         if let Some(place) = self.connections.get_mut(id.index()) {
             *place = None;
         }
+        if let Some(tally) = self.tally(id) {
+            *tally = Tally::EMPTY;
+        }
         self.store.domains.dismiss(id);
-        self.record(Record::new(Kind::Released, self.now, domid, 0));
+        self.record_of_domain(Kind::Released, domid, 0);
         if introduced {
             self.fire_special(Path::RELEASE_DOMAIN, None);
             self.fire_special(Path::RELEASE_DOMAIN, Some(domid));

@@ -17,6 +17,7 @@ mod operations;
 mod output;
 mod poll;
 mod quotas;
+mod recorder;
 mod transactions;
 mod watches;
 
@@ -40,12 +41,12 @@ use crate::hash::Key;
 use crate::outbox::{Cause, Message, Outbox};
 use crate::path::PREFIXES_MAX;
 use crate::perms::{Caller, Life};
-use crate::platform::{Instant, Platform};
+use crate::platform::{Cycles, Instant, Platform};
 use crate::store::{Acl, Arena, Chunk, Node, Recent, Store, Table};
-use crate::trace::{Counters, Record, Trace};
+use crate::trace::{Counters, Names, Record, Tally, Trace};
 use crate::transaction::{Transaction, TxNode};
 use crate::watch::{Watch, WatchId, WatchPath};
-use crate::wire::{Header, MessageBuf, PAYLOAD_MAX};
+use crate::wire::{Header, MessageBuf, MessageType, PAYLOAD_MAX};
 
 /// Features that every connection is offered unless SET_FEATURE restricts it.
 pub const FEATURES: ServerFeatures = ServerFeatures::all();
@@ -55,6 +56,9 @@ const OTHER_PORTS: usize = 16;
 
 /// Bytes that a platform's handle of a mapped ring may take: so many are counted for each domain.
 const RING_HANDLE: usize = 16;
+
+/// Message types that are counted apart; the last is for all that are unknown.
+const TYPES: usize = MessageType::SetQuota as usize + 2;
 
 /// Parts of the store's memory of which a guest may hold one before it counts as greedy.
 const SHARES: usize = 64;
@@ -70,6 +74,8 @@ bitflags! {
         const READY = 1;
         const NOTIFY = 2;
         const WAITING = 4;
+        /// That it waits has been taken down.
+        const STALLED = 8;
     }
 }
 
@@ -112,6 +118,8 @@ pub struct Server<P: Platform> {
     matches: Vec<Match>,
     /// The server's own domain, if it is a client of itself.
     own: Option<DomId>,
+    /// When the clock was read last, and the moment it was at the wake-up.
+    clock: Cycles,
     now: Instant,
     /// When connections that could not go on are looked at again.
     next_retry: Instant,
@@ -119,10 +127,17 @@ pub struct Server<P: Platform> {
     share: u32,
     /// Whose request is being served.
     serving: Option<DomainId>,
+    /// The type of that request, see [`TYPES`]; the last of all when there is none.
+    serving_type: usize,
     trace: Trace,
     counters: Counters,
-    /// What of it goes to the log too.
+    /// By message type.
+    types: Box<[Tally; TYPES]>,
+    /// By the domain record's slot.
+    tallies: Box<[Tally]>,
+    /// What of the trace goes to the log too, and how many records have gone there.
     log: LogSwitches,
+    logged: u64,
     /// The most that any guest has held at once.
     peak: Quotas,
     /// Set when guests are held for others' transactions.
@@ -152,21 +167,21 @@ impl<P: Platform> Server<P> {
             event: Some(Box::new(MessageBuf::EMPTY)),
             matches: Vec::with_capacity(capacities.watches),
             own: None,
+            clock: Cycles(0),
             now: Instant(0),
             next_retry: Instant(0),
             share: u32::try_from(memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN),
             serving: None,
+            serving_type: TYPES - 1,
             trace: Trace::new(capacities.trace),
             counters: Counters::default(),
+            types: Box::new([Tally::EMPTY; TYPES]),
+            tallies: vec![Tally::EMPTY; domains].into_boxed_slice(),
             log: LogSwitches { on: settings.log, ..LogSwitches::DEFAULT },
+            logged: 0,
             peak: Quotas::NOTHING,
             holding: None,
         }
-    }
-
-    /// The flight recorder.
-    pub fn trace(&self) -> &Trace {
-        &self.trace
     }
 
     fn connection(&mut self, id: DomainId) -> Option<&mut Connection<P::Ring>> {
@@ -190,15 +205,6 @@ impl<P: Platform> Server<P> {
 
     fn port_owner(&self, port: Port) -> Option<DomainId> {
         self.ports.get(port.0 as usize).copied().flatten()
-    }
-
-    /// Takes a record down. If its kind is logged it goes to the log too, and its number is the result.
-    fn record(&mut self, record: Record) -> Option<u64> {
-        let record = self.trace.push(record);
-        self.log.shows(record.kind).then(|| {
-            log::info!("{record}");
-            record.sequence
-        })
     }
 }
 
@@ -226,7 +232,10 @@ pub fn memory(c: &Capacities) -> usize {
         + Table::<Message>::bytes(c.messages, 0)
         + Arena::<Cause>::bytes(c.messages, 0)
         + c.domains * per_domain
+        + c.domains * size_of::<Tally>()
         + c.trace * size_of::<Record>()
+        + c.names * Names::ENTRY
+        + size_of::<[Tally; TYPES]>()
         + size_of::<Scratch>()
         + size_of::<MessageBuf>()
         + PREFIXES_MAX * size_of::<u64>()

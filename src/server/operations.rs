@@ -4,7 +4,7 @@
 
 use super::control::log_exchange;
 use super::output::Reply;
-use super::{Scratch, Server};
+use super::{Scratch, Server, TYPES};
 use crate::abi::DomId;
 use crate::config::Quotas;
 use crate::domain::DomainId;
@@ -122,9 +122,21 @@ impl<P: Platform> Server<P> {
         let payload = message.get(Header::SIZE..Header::SIZE + header.len as usize).unwrap_or_default();
         reply.clear();
         self.outbox.end_request();
+        let domid = self.store.domains.get(from).domid;
+        let msg_type = header.msg_type.min(255) as u8;
         self.serving = Some(from);
-        self.store.writer = self.store.domains.get(from).domid;
+        self.serving_type = (header.msg_type as usize).min(TYPES - 1);
+        self.store.writer = domid;
+        self.store.named = 0;
         self.store.largest = Quotas::NOTHING;
+        let begun = self.clock;
+        self.record(Record {
+            tx: header.tx_id,
+            amount: header.req_id,
+            msg_type,
+            size: header.len as u16,
+            ..Record::new(Kind::Begun, domid)
+        });
         let result = self.dispatch(platform, from, header, payload, reply);
         let error = result.as_ref().err().copied();
         let message = finish(reply, header, &result);
@@ -135,20 +147,49 @@ impl<P: Platform> Server<P> {
         }
         self.account(from, self.store.largest);
         self.outbox.end_request();
-        self.serving = None;
-        self.store.writer = DomId::INVALID;
-        let domid = self.store.domains.get(from).domid;
-        let record = Record {
-            tx: header.tx_id,
-            msg_type: header.msg_type.min(255) as u8,
-            error,
-            ..Record::new(Kind::Request, self.now, domid, size)
-        };
-        if let Some(number) = self.record(record) {
-            let told = if matches!(result, Ok(Outcome::Data)) { reply.payload() } else { &[] };
-            log_exchange(number, payload, told);
+        if answered {
+            if let Some(error) = error {
+                self.note_error(from, header, error);
+            }
+            self.clock = platform.cycles();
+            let cycles = self.clock.since(begun);
+            self.tallies(from).for_each(|tally| tally.add(header.len, size, cycles));
+            let ended = Record {
+                hash: self.store.named,
+                tx: header.tx_id,
+                amount: cycles,
+                msg_type,
+                error,
+                size: size as u16,
+                ..Record::new(Kind::Ended, domid)
+            };
+            if let Some(number) = self.record(ended) {
+                let told = if matches!(result, Ok(Outcome::Data)) { reply.payload() } else { &[] };
+                log_exchange(number, payload, told);
+            }
         }
+        self.serving = None;
+        self.serving_type = TYPES - 1;
+        self.store.writer = DomId::INVALID;
         answered
+    }
+
+    /// Takes down that a request has failed.
+    #[cold]
+    #[inline(never)]
+    fn note_error(&mut self, from: DomainId, header: Header, error: XsError) {
+        for tally in self.tallies(from) {
+            tally.add_error(error);
+        }
+        if error.is_refusal() {
+            self.record(Record {
+                hash: self.store.named,
+                tx: header.tx_id,
+                msg_type: header.msg_type.min(255) as u8,
+                error: Some(error),
+                ..Record::new(Kind::Refused, self.store.domains.get(from).domid)
+            });
+        }
     }
 
     fn dispatch(

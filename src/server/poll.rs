@@ -1,10 +1,11 @@
 //! The loop: who is ready, how long each is served in one turn, when peers are notified, when to wake.
 
 use super::{Listed, Server};
+use crate::abi::DomId;
 use crate::domain::DomainId;
 use crate::platform::{Event, Instant, Platform};
 use crate::ring;
-use crate::trace;
+use crate::trace::{Kind, Record, Stall};
 
 /// Requests of one connection that are served in one turn while others wait.
 const TURN: usize = 8;
@@ -20,7 +21,9 @@ impl<P: Platform> Server<P> {
     /// Serves until no work is left. Returns when it wants to be called again even if no event comes.
     pub fn poll(&mut self, platform: &mut P) -> Option<Instant> {
         self.counters.polls += 1;
+        let slept = self.clock;
         self.look_at_the_clock(platform);
+        self.record_of_domain(Kind::WokeUp, DomId::INVALID, self.clock.since(slept));
         for round in 1_usize.. {
             if round.is_multiple_of(ROUNDS) {
                 self.look_at_the_clock(platform);
@@ -40,8 +43,15 @@ impl<P: Platform> Server<P> {
                 if self.serve(platform, id) {
                     self.list_ready(id);
                 }
+                if self.listed.get(id.index()).is_some_and(|listed| listed.contains(Listed::STALLED)) {
+                    self.note_progress(id);
+                }
             }
             self.notify_idle(platform);
+            if !self.ready.is_empty() {
+                // What notifying took is no request's.
+                self.clock = platform.cycles();
+            }
         }
         (!self.waiting.is_empty()).then(|| self.next_look())
     }
@@ -52,7 +62,8 @@ impl<P: Platform> Server<P> {
     }
 
     fn look_at_the_clock(&mut self, platform: &mut P) {
-        self.now = platform.now();
+        self.clock = platform.cycles();
+        self.now = platform.instant(self.clock);
         if self.now >= self.next_look() {
             self.next_retry = self.now.after_seconds(RETRY);
             self.expire();
@@ -101,9 +112,23 @@ impl<P: Platform> Server<P> {
     }
 
     /// Has the connection looked at again when time has passed.
-    pub(super) fn list_waiting(&mut self, id: DomainId) {
+    pub(super) fn list_waiting(&mut self, id: DomainId, why: Stall) {
         if self.list(id, Listed::WAITING) {
             self.waiting.push(id);
+        }
+        if self.list(id, Listed::STALLED) {
+            let domid = self.store.domains.get(id).domid;
+            self.record(Record { detail: why as u8, ..Record::new(Kind::Stalled, domid) });
+            if let Some(tally) = self.tally(id) {
+                tally.stalls = tally.stalls.wrapping_add(1);
+            }
+        }
+    }
+
+    /// A connection that was looked at and does not wait any more is not stalled.
+    fn note_progress(&mut self, id: DomainId) {
+        if self.listed.get(id.index()).is_some_and(|listed| !listed.contains(Listed::WAITING)) {
+            self.unlist(id, Listed::STALLED);
         }
     }
 
@@ -139,6 +164,7 @@ impl<P: Platform> Server<P> {
                 continue;
             }
             self.unlist(id, Listed::NOTIFY);
+            self.record_of_domain(Kind::Notified, self.store.domains.get(id).domid, 0);
             let Some(connection) = self.connection(id) else { continue };
             if let Some(port) = connection.port {
                 platform.notify(port);
@@ -170,7 +196,10 @@ impl<P: Platform> Server<P> {
             let Some((before, size)) = self.outbox.find_late(&connection.queue, self.now) else { return };
             let eased = self.outbox.pop_after(&mut self.store, &mut connection.queue, id, before);
             let domid = self.store.domains.get(id).domid;
-            self.record(trace::Record::new(trace::Kind::Dropped, self.now, domid, size as u32));
+            self.record(Record { size: size as u16, ..Record::new(Kind::Dropped, domid) });
+            if let Some(tally) = self.tally(id) {
+                tally.dropped = tally.dropped.wrapping_add(1);
+            }
             if let Some(eased) = eased {
                 self.list_ready(eased);
             }

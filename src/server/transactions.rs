@@ -3,10 +3,12 @@
 use super::Server;
 use super::operations::{Outcome, Request};
 use super::output::Reply;
+use crate::abi::DomId;
 use crate::path::{Path, PathBuf};
 use crate::platform::Platform;
+use crate::trace::{Kind, Record};
 use crate::transaction::{Mark, Transaction, TransactionId};
-use crate::wire::{XsError, decimal};
+use crate::wire::{TxId, XsError, decimal};
 
 impl<P: Platform> Server<P> {
     pub(super) fn transaction_start(
@@ -30,6 +32,7 @@ impl<P: Platform> Server<P> {
             return Err(XsError::ENOMEM);
         }
         let id = self.store.open_transaction(request.from, self.now)?;
+        self.record_of_transaction(Kind::TransactionStarted, id, 0);
         reply.push_string(decimal(id.0, &mut [0; 10]))?;
         Ok(Outcome::Data)
     }
@@ -46,14 +49,37 @@ impl<P: Platform> Server<P> {
             _ => return Err(XsError::EINVAL),
         };
         let tx = request.view.tx.ok_or(XsError::ENOENT)?;
+        let id = request.header.tx_id;
         let ended = if commit { self.commit(request, tx) } else { Ok(()) };
-        if ended == Err(XsError::EAGAIN)
-            && let Some(spoiler) = self.store.spoiler(tx)
-        {
-            self.hold(spoiler, request.from);
+        match ended {
+            Err(XsError::EAGAIN) => self.note_conflict(request, tx),
+            Ok(()) if commit => {
+                let nodes = self.store.transactions.open.get(tx).node_count;
+                self.record_of_transaction(Kind::TransactionCommitted, id, nodes);
+            }
+            _ => self.record_of_transaction(Kind::TransactionAborted, id, 0),
         }
         self.store.drop_transaction(tx)?;
         ended.map(|()| Outcome::Ok)
+    }
+
+    /// Follows up on a transaction that has read what has changed since.
+    fn note_conflict(&mut self, request: &Request<'_>, tx: TransactionId) {
+        let (hash, writer) = self.store.spoiler(tx).unwrap_or((0, DomId::INVALID));
+        self.hold(writer, request.from);
+        self.record(Record {
+            hash,
+            tx: request.header.tx_id,
+            amount: writer.0.into(),
+            ..Record::new(Kind::TransactionConflict, self.store.domains.get(request.from).domid)
+        });
+        for tally in self.tallies(request.from) {
+            tally.conflicts = tally.conflicts.wrapping_add(1);
+        }
+    }
+
+    fn record_of_transaction(&mut self, kind: Kind, tx: TxId, amount: u32) {
+        self.record(Record { tx, amount, ..Record::new(kind, self.store.writer) });
     }
 
     fn commit(&mut self, request: &Request<'_>, tx: TransactionId) -> Result<(), XsError> {

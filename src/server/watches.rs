@@ -30,6 +30,7 @@ impl<P: Platform> Server<P> {
         };
         let mut buf = PathBuf::new();
         let path = self.path(request, input, Special::Allowed, &mut buf)?;
+        self.store.named = self.store.note_name(path);
         if self.store.find_watch(request.from, path, token).is_some() {
             return Err(XsError::EEXIST);
         }

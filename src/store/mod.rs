@@ -28,6 +28,7 @@ use crate::config::{Capacities, Quotas};
 use crate::domain::Domains;
 use crate::hash::Key;
 use crate::path::PREFIXES_MAX;
+use crate::trace::Names;
 use crate::transaction::Transactions;
 use crate::watch::Watches;
 use crate::wire::XsError;
@@ -39,6 +40,10 @@ pub struct Store {
     pub domains: Domains,
     pub nodes: Table<Node>,
     pub recent: Recent,
+    /// Paths that the trace has to name.
+    pub names: Names,
+    /// Hash of the first path that the request at hand has named, 0 if there is none.
+    pub named: u64,
     pub watches: Watches,
     pub transactions: Transactions,
     /// Counts every change of a value or of a list of children.
@@ -72,6 +77,8 @@ impl Store {
             domains: Domains::new(capacities.domains, journal),
             nodes: Table::new(capacities.nodes, journal),
             recent: Recent::new(capacities.nodes),
+            names: Names::new(capacities.names),
+            named: 0,
             watches: Watches::new(capacities),
             transactions: Transactions::new(capacities),
             generation: 0,

@@ -20,7 +20,8 @@ pub type Value = Text<VALUE_INLINE>;
 
 #[derive(Clone, Copy)]
 pub struct Node {
-    pub(super) hash: u64,
+    /// Of its path.
+    pub hash: u64,
     /// Changes with the value; never the same for two values, also not of two nodes.
     pub value_generation: u64,
     /// Changes with the list of children, likewise.

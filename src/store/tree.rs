@@ -34,9 +34,23 @@ impl Store {
 
     #[inline(never)]
     fn locate_anew(&mut self, path: Path<'_>, hash: u64) -> Option<NodeId> {
+        self.names.note(hash, path.as_bytes());
         let id = self.lookup_by_names(path, hash)?;
         self.remember(path, id);
         Some(id)
+    }
+
+    /// The path of the node with this hash.
+    pub fn path_hashed<'a>(&self, hash: u64, buf: &'a mut PathBuf) -> Option<Path<'a>> {
+        let id = self.nodes.find(hash, |_| true)?;
+        self.path_of(id, buf).ok()
+    }
+
+    /// Keeps a path for the trace, whether there is a node or not. The result is its hash.
+    pub fn note_name(&mut self, path: Path<'_>) -> u64 {
+        let hash = path.hash(&self.key);
+        self.names.note(hash, path.as_bytes());
+        hash
     }
 
     /// Takes note that `path` leads to this node, which is there to stay.

@@ -2,9 +2,16 @@
 //! Both are always on.
 
 mod counters;
+mod kind;
+mod names;
+pub mod page;
 mod record;
 mod ring;
+mod tally;
 
 pub use counters::Counters;
-pub use record::{Kind, Record};
-pub use ring::Trace;
+pub use kind::{Kind, Stall};
+pub use names::Names;
+pub use record::Record;
+pub use ring::{ALL_KINDS, Trace};
+pub use tally::{FIRST_STEP, STEPS, Tally};

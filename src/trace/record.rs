@@ -1,80 +1,162 @@
 //! One trace record: 32 bytes, written without formatting, printed on demand.
 
+use super::{Kind, Stall};
 use crate::abi::DomId;
-use crate::platform::Instant;
+use crate::platform::Cycles;
 use crate::wire::{MessageType, TxId, XsError};
 
-/// What a record tells.
+/// One record. What its fields tell depends on its kind; those that tell nothing are zero. Invariant: 32 bytes,
+/// as its [wire form](Record::to_bytes).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Kind {
-    /// A request was answered: type, error, transaction, size of the answer, hash of nothing.
-    Request,
-    /// A watch event was written or queued for the domain; size of the message.
-    Event,
-    /// A watch event for the domain found no room, or waited too long.
-    Dropped,
-    /// The domain was introduced.
-    Introduced,
-    /// The domain was released, or is dead or gone.
-    Released,
-    /// The domain broke the ring protocol; size is the error field's value.
-    RingError,
-    /// The domain made another's commit fail and is held; size is how often its hold has doubled.
-    Held,
-}
-
-/// One record. Invariant: 32 bytes, so that a dump is an array.
-#[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Record {
-    /// When the server woke to do this, nanoseconds.
-    pub time: Instant,
-    pub sequence: u64,
+    pub time: Cycles,
+    /// Hash of a path or text, keyed anew at each start; 0 if there is none.
+    pub hash: u64,
     pub tx: TxId,
-    pub size: u32,
+    pub amount: u32,
     pub domid: DomId,
     pub kind: Kind,
-    /// Message type of a request, as sent.
+    /// Message type of a request, as sent; 255 for those above.
     pub msg_type: u8,
     pub error: Option<XsError>,
+    pub detail: u8,
+    /// Bytes.
+    pub size: u16,
 }
 
-const _: () = assert!(size_of::<Record>() == 32);
+const _: () = assert!(size_of::<Record>() == Record::SIZE);
 
 impl Record {
-    pub const EMPTY: Record = Record {
-        time: Instant(0),
-        sequence: 0,
-        tx: TxId::NONE,
-        size: 0,
-        domid: DomId(0),
-        kind: Kind::Request,
-        msg_type: 0,
-        error: None,
-    };
+    pub const SIZE: usize = 32;
 
-    pub fn new(kind: Kind, time: Instant, domid: DomId, size: u32) -> Record {
-        Record { kind, time, domid, size, ..Record::EMPTY }
+    pub const fn new(kind: Kind, domid: DomId) -> Record {
+        Record {
+            time: Cycles(0),
+            hash: 0,
+            tx: TxId::NONE,
+            amount: 0,
+            domid,
+            kind,
+            msg_type: 0,
+            error: None,
+            detail: 0,
+            size: 0,
+        }
+    }
+
+    /// The wire form: the fields in their order, little-endian; the error as its number, 0 for none.
+    pub fn to_bytes(&self) -> [u8; Record::SIZE] {
+        let [hash, time] = [self.hash, self.time.0].map(u64::to_le_bytes);
+        let [tx, amount] = [self.tx.0, self.amount].map(u32::to_le_bytes);
+        let [domid, size] = [self.domid.0, self.size].map(u16::to_le_bytes);
+        let error = self.error.map_or(0, XsError::number);
+        let [kind, msg_type, detail] = [self.kind as u8, self.msg_type, self.detail];
+        let mut bytes = [0; Record::SIZE];
+        let fields: [&[u8]; 7] =
+            [&time, &hash, &tx, &amount, &domid, &[kind, msg_type, error, detail], &size];
+        let mut rest = bytes.as_mut_slice();
+        for field in fields {
+            let (place, after) = rest.split_at_mut(field.len().min(rest.len()));
+            place.copy_from_slice(field);
+            rest = after;
+        }
+        bytes
+    }
+
+    /// `None` if the kind or the error is none of this version's.
+    pub fn from_bytes(bytes: &[u8; Record::SIZE]) -> Option<Record> {
+        let [time, hash] =
+            [bytes.first_chunk()?, bytes.get(8..)?.first_chunk()?].map(|b| u64::from_le_bytes(*b));
+        let [tx, amount] = [bytes.get(16..)?.first_chunk()?, bytes.get(20..)?.first_chunk()?]
+            .map(|b| u32::from_le_bytes(*b));
+        let [domid_low, domid_high, kind, msg_type, error, detail, size_low, size_high] =
+            *bytes.last_chunk()?;
+        let error = match error {
+            0 => None,
+            number => Some(XsError::from_number(number)?),
+        };
+        Some(Record {
+            time: Cycles(time),
+            hash,
+            tx: TxId(tx),
+            amount,
+            domid: DomId(u16::from_le_bytes([domid_low, domid_high])),
+            kind: Kind::from_wire(kind)?,
+            msg_type,
+            error,
+            detail,
+            size: u16::from_le_bytes([size_low, size_high]),
+        })
+    }
+
+    /// Name of the message type.
+    pub fn type_name(&self) -> &'static str {
+        MessageType::from_wire(u32::from(self.msg_type)).map_or("?", MessageType::name)
     }
 }
 
 impl core::fmt::Display for Record {
+    /// Everything but when, and which path the hash stands for.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let (seconds, micros) = (self.time.0 / 1_000_000_000, self.time.0 / 1000 % 1_000_000);
-        write!(f, "{seconds}.{micros:06} #{} d{} ", self.sequence, self.domid)?;
-        match self.kind {
-            Kind::Request => {
-                let name = MessageType::from_wire(u32::from(self.msg_type)).map_or("?", MessageType::name);
-                let end = self.error.map_or("ok", XsError::name);
-                write!(f, "{name} tx {} {end}, {} bytes", self.tx.0, self.size)
+        let Record { domid, kind, tx, amount, size, .. } = *self;
+        write!(f, "d{domid} ")?;
+        match kind {
+            Kind::Begun => {
+                write!(f, "{} begun, tx {}, {size} bytes, request {amount}", self.type_name(), tx.0)
             }
-            Kind::Event => write!(f, "event, {} bytes", self.size),
-            Kind::Dropped => write!(f, "event dropped, {} bytes", self.size),
-            Kind::Introduced => write!(f, "introduced"),
-            Kind::Released => write!(f, "released"),
-            Kind::RingError => write!(f, "ring error {}", self.size),
-            Kind::Held => write!(f, "held, doubled {} times", self.size),
+            Kind::Ended => {
+                let end = self.error.map_or("ok", XsError::name);
+                write!(f, "{} tx {} {end}, {amount} cycles, {size} bytes", self.type_name(), tx.0)
+            }
+            Kind::Event | Kind::Dropped => write!(f, "{}, {size} bytes", kind.name()),
+            Kind::TransactionStarted | Kind::TransactionAborted => write!(f, "{} {}", kind.name(), tx.0),
+            Kind::TransactionCommitted => write!(f, "{} {}, {amount} nodes", kind.name(), tx.0),
+            Kind::TransactionConflict => write!(f, "{} {} with d{amount}", kind.name(), tx.0),
+            Kind::Introduced => write!(f, "introduced, port {amount}"),
+            Kind::Refused => {
+                write!(
+                    f,
+                    "{} refused, tx {}, {}",
+                    self.type_name(),
+                    tx.0,
+                    self.error.map_or("?", XsError::name)
+                )
+            }
+            Kind::Stalled => write!(f, "stalled: {}", Stall::from_wire(self.detail).map_or("?", Stall::name)),
+            Kind::Held => write!(f, "held, doubled {amount} times"),
+            Kind::WokeUp => write!(f, "woke-up after {amount} cycles"),
+            Kind::RingError => write!(f, "ring-error {amount}"),
+            Kind::Panic => write!(f, "panic in line {amount}"),
+            Kind::Started | Kind::Released | Kind::Notified | Kind::Mark => f.write_str(kind.name()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_back() {
+        for kind in Kind::ALL {
+            let record = Record {
+                time: Cycles(0x0102_0304_0506_0708),
+                hash: u64::MAX - 5,
+                tx: TxId(7),
+                amount: 0xdead_beef,
+                msg_type: 11,
+                error: Some(XsError::EISCONN),
+                detail: 3,
+                size: 4096,
+                ..Record::new(*kind, DomId(32751))
+            };
+            let bytes = record.to_bytes();
+            assert_eq!(bytes[..2], [8, 7]);
+            assert_eq!(Record::from_bytes(&bytes), Some(record));
+        }
+        let mut unknown = Record::new(Kind::Mark, DomId(0)).to_bytes();
+        unknown[26] = 200;
+        assert_eq!(Record::from_bytes(&unknown), None);
     }
 }

@@ -3,43 +3,106 @@
 use alloc::boxed::Box;
 use alloc::vec;
 
-use super::Record;
+use super::{Kind, Record};
+use crate::abi::DomId;
 
 pub struct Trace {
     records: Box<[Record]>,
     /// Where the next one goes: the oldest's place.
     next: usize,
-    written: u64,
+    /// Records of the rounds before this one.
+    before: u64,
+    /// Kinds that are taken down now, by [`Kind::bit`].
+    kinds: u32,
+    /// Only of this domain, if there is one.
+    only: Option<DomId>,
+    /// Kinds that are taken down when the trace is on.
+    wanted: u32,
+    on: bool,
 }
+
+/// All kinds.
+pub const ALL_KINDS: u32 = (1 << Kind::ALL.len()) - 1;
 
 impl Trace {
     /// Room for `capacity` records, at least one.
     pub fn new(capacity: usize) -> Self {
-        Trace { records: vec![Record::EMPTY; capacity.max(1)].into_boxed_slice(), next: 0, written: 0 }
+        let empty = Record::new(Kind::Started, DomId(0));
+        Trace {
+            records: vec![empty; capacity.max(1)].into_boxed_slice(),
+            next: 0,
+            before: 0,
+            kinds: ALL_KINDS,
+            only: None,
+            wanted: ALL_KINDS,
+            on: true,
+        }
     }
 
-    /// Records written since the start, the overwritten ones included.
-    pub fn written(&self) -> u64 {
-        self.written
+    pub fn is_on(&self) -> bool {
+        self.on
     }
 
-    /// Writes a record and returns it with its number.
-    pub fn push(&mut self, record: Record) -> Record {
-        let record = Record { sequence: self.written, ..record };
+    /// Takes records down, or not.
+    pub fn set_on(&mut self, on: bool) {
+        self.on = on;
+        self.kinds = if on { self.wanted } else { 0 };
+    }
+
+    /// The kinds that are taken down while the trace is on, by [`Kind::bit`], and of which domain only.
+    pub fn filter(&self) -> (u32, Option<DomId>) {
+        (self.wanted, self.only)
+    }
+
+    pub fn set_filter(&mut self, kinds: u32, only: Option<DomId>) {
+        self.wanted = kinds;
+        self.only = only;
+        self.set_on(self.on);
+    }
+
+    /// Most records that can be there.
+    pub fn capacity(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    /// Records written since the start, the overwritten ones included: one above the newest's number.
+    pub fn end(&self) -> u64 {
+        self.before + self.next as u64
+    }
+
+    /// Number of the oldest that is still there.
+    pub fn first(&self) -> u64 {
+        self.end().saturating_sub(self.records.len() as u64)
+    }
+
+    /// Takes a record down, if the filter wants it.
+    #[inline(always)] // Several times in each request.
+    pub fn push(&mut self, record: Record) {
+        if self.kinds & record.kind.bit() == 0 || self.only.is_some_and(|only| only != record.domid) {
+            return;
+        }
         if let Some(place) = self.records.get_mut(self.next) {
             *place = record;
         }
-        self.next = if self.next + 1 < self.records.len() { self.next + 1 } else { 0 };
-        self.written += 1;
-        record
+        self.next += 1;
+        if self.next == self.records.len() {
+            self.before += self.next as u64;
+            self.next = 0;
+        }
+    }
+
+    /// The records from `number` on, oldest first. Those overwritten are passed over.
+    pub fn from(&self, number: u64) -> impl Iterator<Item = Record> {
+        let held = self.end() - self.first();
+        let skip = number.saturating_sub(self.first()).min(held);
+        let (newer, older) = self.records.split_at_checked(self.next).unwrap_or_default();
+        let older = if self.before == 0 { &[] } else { older };
+        older.iter().chain(newer).skip(usize::try_from(skip).unwrap_or(usize::MAX)).copied()
     }
 
     /// The newest `count` records, oldest of them first.
-    pub fn last(&self, count: usize) -> impl Iterator<Item = Record> {
-        let all = self.records.len();
-        let held = usize::try_from(self.written).unwrap_or(all).min(all).min(count);
-        let (newer, older) = self.records.split_at_checked(self.next).unwrap_or_default();
-        older.iter().chain(newer).skip(all - held).copied()
+    pub fn last(&self, count: u64) -> impl Iterator<Item = Record> {
+        self.from(self.end().saturating_sub(count))
     }
 }
 
@@ -49,14 +112,35 @@ mod tests {
 
     #[test]
     fn the_newest_are_kept_in_order() {
-        let mut trace = Trace::new(4);
-        assert_eq!(trace.last(9).count(), 0);
-        for size in 0..6 {
-            trace.push(Record { size, ..Record::EMPTY });
+        for capacity in 1..6 {
+            let mut trace = Trace::new(capacity);
+            assert_eq!(trace.last(9).count(), 0);
+            for amount in 0..23_u32 {
+                trace.push(Record { amount, ..Record::new(Kind::Mark, DomId(0)) });
+                assert_eq!(trace.end(), u64::from(amount) + 1);
+                let held = trace.end().min(capacity as u64);
+                assert_eq!(trace.first(), trace.end() - held);
+                for number in 0..=trace.end() {
+                    let found: std::vec::Vec<_> = trace.from(number).map(|record| record.amount).collect();
+                    let from = number.max(trace.first()) as u32;
+                    assert_eq!(found, (from..=amount).collect::<std::vec::Vec<_>>());
+                }
+            }
+            assert_eq!(trace.last(1).count(), 1);
         }
-        let kept: std::vec::Vec<_> = trace.last(9).map(|record| (record.sequence, record.size)).collect();
-        assert_eq!(kept, [(2, 2), (3, 3), (4, 4), (5, 5)]);
-        assert_eq!(trace.last(1).count(), 1);
-        assert_eq!(trace.written(), 6);
+    }
+
+    #[test]
+    fn filters() {
+        let mut trace = Trace::new(8);
+        trace.set_filter(ALL_KINDS & !Kind::Notified.bit(), Some(DomId(3)));
+        trace.push(Record::new(Kind::Notified, DomId(3)));
+        trace.push(Record::new(Kind::Mark, DomId(4)));
+        trace.push(Record::new(Kind::Mark, DomId(3)));
+        trace.set_on(false);
+        trace.push(Record::new(Kind::Mark, DomId(3)));
+        trace.set_on(true);
+        assert_eq!((trace.end(), trace.first()), (1, 0));
+        assert_eq!(trace.filter(), (ALL_KINDS & !Kind::Notified.bit(), Some(DomId(3))));
     }
 }

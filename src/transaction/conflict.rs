@@ -6,13 +6,17 @@ use crate::path::{Path, PathBuf};
 use crate::store::{Store, writer_of};
 
 impl Store {
-    /// The domain that changed something after this transaction had read it; the first one found.
-    pub fn spoiler(&self, tx: TransactionId) -> Option<DomId> {
+    /// The hash of the first path that this transaction has read and that has changed since, and the domain
+    /// that changed it: [`DomId::INVALID`] if the server itself did.
+    pub fn spoiler(&mut self, tx: TransactionId) -> Option<(u64, DomId)> {
         let mut path = PathBuf::new();
-        self.copies(tx).find_map(|(_, copy)| {
+        let found = self.copies(tx).find_map(|(_, copy)| {
             copy.path.append_cleared(&self.blobs, &mut path).ok()?;
-            self.spoiler_of(copy, Path::from_canonical(&path))
-        })
+            let writer = self.spoiler_of(copy, Path::from_canonical(&path))?;
+            Some((copy.path_hash(), writer))
+        })?;
+        self.names.note(found.0, &path);
+        Some(found)
     }
 
     fn spoiler_of(&self, copy: &TxNode, path: Path<'_>) -> Option<DomId> {

@@ -46,6 +46,59 @@ impl XsError {
     }
 }
 
+impl XsError {
+    /// All there are.
+    pub const ALL: [XsError; 16] = [
+        XsError::EINVAL,
+        XsError::EACCES,
+        XsError::EEXIST,
+        XsError::EISDIR,
+        XsError::ENOENT,
+        XsError::ENOMEM,
+        XsError::ENOSPC,
+        XsError::EIO,
+        XsError::ENOTEMPTY,
+        XsError::ENOSYS,
+        XsError::EROFS,
+        XsError::EBUSY,
+        XsError::EAGAIN,
+        XsError::EISCONN,
+        XsError::E2BIG,
+        XsError::EPERM,
+    ];
+
+    /// Xen's number for it (errno.h).
+    pub const fn number(self) -> u8 {
+        match self {
+            XsError::EPERM => 1,
+            XsError::ENOENT => 2,
+            XsError::EIO => 5,
+            XsError::E2BIG => 7,
+            XsError::EAGAIN => 11,
+            XsError::ENOMEM => 12,
+            XsError::EACCES => 13,
+            XsError::EBUSY => 16,
+            XsError::EEXIST => 17,
+            XsError::EISDIR => 21,
+            XsError::EINVAL => 22,
+            XsError::ENOSPC => 28,
+            XsError::EROFS => 30,
+            XsError::ENOSYS => 38,
+            XsError::ENOTEMPTY => 39,
+            XsError::EISCONN => 106,
+        }
+    }
+
+    /// Whether a quota or a lack of room is what it tells of.
+    pub fn is_refusal(self) -> bool {
+        matches!(self, XsError::ENOSPC | XsError::ENOMEM | XsError::EIO)
+    }
+
+    pub fn from_number(number: u8) -> Option<XsError> {
+        XsError::ALL.into_iter().find(|error| error.number() == number)
+    }
+}
+
 impl From<crate::store::Full> for XsError {
     /// No slot is left, or a request touches more than the journal holds.
     fn from(_: crate::store::Full) -> Self {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
-    Calls, Clock, Counters, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
+    Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Refused, RingMapper,
 };
 
 use crate::support::FakeXen;
@@ -74,8 +74,11 @@ impl DomainInfo for Shifty {
 }
 
 impl Clock for Shifty {
-    fn now(&mut self) -> Instant {
-        self.xen.now()
+    fn cycles(&mut self) -> Cycles {
+        self.xen.cycles()
+    }
+    fn started(&self) -> Cycles {
+        self.xen.started()
     }
 }
 

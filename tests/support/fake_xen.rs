@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
-    Calls, Clock, Counters, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
+    Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Instant, Refused,
+    RingMapper,
 };
 
 struct FakeDomain {
@@ -170,9 +171,13 @@ impl DomainInfo for FakeXen {
 }
 
 impl Clock for FakeXen {
-    fn now(&mut self) -> Instant {
+    fn cycles(&mut self) -> Cycles {
         self.now.0 += self.ticking;
-        self.now
+        Cycles(self.now.0)
+    }
+
+    fn started(&self) -> Cycles {
+        Cycles(1_000_000_000)
     }
 }
 

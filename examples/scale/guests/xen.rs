@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
-    Calls, Clock, Counters, DomainInfo, DomainState, Event, EventChannels, Instant, Refused, RingMapper,
+    Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Refused, RingMapper,
 };
 
 #[derive(Default)]
@@ -125,8 +125,11 @@ impl DomainInfo for Xen {
 }
 
 impl Clock for Xen {
-    fn now(&mut self) -> Instant {
-        Instant(1)
+    fn cycles(&mut self) -> Cycles {
+        Cycles(1)
+    }
+    fn started(&self) -> Cycles {
+        Cycles(1)
     }
 }
 

@@ -1,13 +1,10 @@
-//! `memreport`, `logfile` and `stats`: what memory is used for, where it is told, and what was done so far.
-
-use core::fmt::Arguments;
+//! `memreport` and `logfile`: what memory is used for, and where things are told.
 
 use super::{finish, line, no_more};
-use crate::platform::{Calls, Platform};
+use crate::platform::Platform;
 use crate::server::Server;
 use crate::server::operations::Outcome;
 use crate::server::output::Reply;
-use crate::trace::Counters;
 use crate::wire::{Strings, XsError};
 
 /// The answer to whoever names a file.
@@ -23,7 +20,9 @@ impl<P: Platform> Server<P> {
     ) -> Result<Outcome, XsError> {
         let file = args.next();
         no_more(args)?;
-        self.report_memory(&mut |text| log::info!("memory: {text}"));
+        for (what, [used, most, capacity]) in self.fill_levels() {
+            log::info!("memory: {used} {what}, at most {most}, room for {capacity}");
+        }
         if file.is_some() {
             line(reply, format_args!("{NO_FILES}"))?;
             return finish(reply);
@@ -43,40 +42,15 @@ impl<P: Platform> Server<P> {
         finish(reply)
     }
 
-    /// Counts from the start on, each a line of name and number.
-    pub(super) fn control_stats(
-        &mut self,
-        platform: &P,
-        args: Strings<'_>,
-        reply: &mut Reply,
-    ) -> Result<Outcome, XsError> {
-        no_more(args)?;
-        let Counters { requests, events, polls } = self.counters;
-        let Calls { notify, idle, wake_up, timer, other } = platform.calls();
-        for (name, count) in [
-            ("requests", requests),
-            ("events", events),
-            ("polls", polls),
-            ("notify", notify),
-            ("idle", idle),
-            ("wake-up", wake_up),
-            ("timer", timer),
-            ("other-hypercalls", other),
-        ] {
-            line(reply, format_args!("{name:<17}: {count:>8}"))?;
-        }
-        finish(reply)
-    }
-
-    /// One line for each kind of storage.
-    fn report_memory(&self, report: &mut dyn FnMut(Arguments<'_>)) {
+    /// Of each kind of storage: slots in use, at most so far, and all.
+    pub(super) fn fill_levels(&self) -> [(&'static str, [u32; 3]); 9] {
         let store = &self.store;
         macro_rules! arenas {
             ($($what:literal: $arena:expr,)*) => {
-                [$(($what, $arena.used(), $arena.high_water(), $arena.capacity()),)*]
+                [$(($what, [$arena.used(), $arena.high_water(), $arena.capacity()]),)*]
             };
         }
-        for (what, used, most, capacity) in arenas! {
+        arenas! {
             "nodes": store.nodes.arena(),
             "chunks": store.blobs.arena(),
             "permission lists": store.acls.table().arena(),
@@ -86,8 +60,6 @@ impl<P: Platform> Server<P> {
             "transactions": store.transactions.open.arena(),
             "transaction nodes": store.transactions.nodes.arena(),
             "waiting messages": self.outbox.messages.arena(),
-        } {
-            report(format_args!("{used} {what}, at most {most}, room for {capacity}"));
         }
     }
 }

@@ -20,9 +20,9 @@ bitflags! {
         const IO = 2;
         /// Domains held back for others' transactions.
         const WRL = 4;
-        /// Accounting. Nothing is logged of it.
+        /// Requests refused for quotas and lack of room.
         const ACC = 8;
-        /// The data base. Nothing is logged of it.
+        /// Transactions that failed for others' changes.
         const TDB = 16;
     }
 }
@@ -40,9 +40,12 @@ impl LogSwitches {
     /// Whether records of this kind are logged.
     pub fn shows(&self, kind: Kind) -> bool {
         let switch = match kind {
-            Kind::Request | Kind::Event | Kind::Dropped => Switches::IO,
+            Kind::Ended | Kind::Event | Kind::Dropped => Switches::IO,
             Kind::Introduced | Kind::Released | Kind::RingError => Switches::OBJ,
             Kind::Held => Switches::WRL,
+            Kind::Refused => Switches::ACC,
+            Kind::TransactionConflict => Switches::TDB,
+            _ => return false,
         };
         self.on && self.kinds.contains(switch)
     }

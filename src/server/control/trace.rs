@@ -1,0 +1,155 @@
+//! `trace`: the flight recorder's records, and which are taken down.
+
+use core::fmt::Write;
+
+use super::{finish, line, no_more, parse};
+use crate::platform::Platform;
+use crate::server::Server;
+use crate::server::operations::Outcome;
+use crate::server::output::Reply;
+use crate::trace::page::{Base64, Head, RECORDS_MAX};
+use crate::trace::{ALL_KINDS, Kind, Names, Record};
+use crate::wire::{Strings, XsError, strict_domid};
+
+/// Records that `show` tells: so many fit a message, whatever their paths.
+const SHOWN: u64 = 16;
+
+impl<P: Platform> Server<P> {
+    pub(super) fn control_trace(
+        &mut self,
+        platform: &P,
+        mut args: Strings<'_>,
+        reply: &mut Reply,
+    ) -> Result<Outcome, XsError> {
+        let Some(what) = args.next() else { return self.trace_state(reply) };
+        match what {
+            b"dump" => return self.trace_dump(platform, args, reply),
+            b"paths" => return self.trace_paths(args, reply),
+            b"filter" => return self.trace_filter(args, reply),
+            b"show" => {
+                no_more(args)?;
+                let mut told = Ok(());
+                self.tell_trace(SHOWN, platform.khz(), &mut |text| {
+                    told = told.and_then(|()| line(reply, text))
+                });
+                told?;
+                return finish(reply);
+            }
+            b"mark" => return self.trace_mark(args),
+            b"on" => self.trace.set_on(true),
+            b"off" => self.trace.set_on(false),
+            _ => return Err(XsError::EINVAL),
+        }
+        no_more(args)?;
+        Ok(Outcome::Ok)
+    }
+
+    /// `mark <word>…`: a record that operators find again.
+    fn trace_mark(&mut self, args: Strings<'_>) -> Result<Outcome, XsError> {
+        let mut text = heapless::Vec::<u8, { Names::TEXT_MAX }>::new();
+        for word in args {
+            let blank: &[u8] = if text.is_empty() { b"" } else { b" " };
+            [blank, word]
+                .into_iter()
+                .try_for_each(|part| text.extend_from_slice(part))
+                .map_err(|_| XsError::E2BIG)?;
+        }
+        if text.is_empty() {
+            return Err(XsError::EINVAL);
+        }
+        let hash = self.store.key.hash(&text);
+        self.store.names.note(hash, &text);
+        self.record(Record { hash, ..Record::new(Kind::Mark, self.store.writer) });
+        Ok(Outcome::Ok)
+    }
+
+    fn trace_state(&self, reply: &mut Reply) -> Result<Outcome, XsError> {
+        let trace = &self.trace;
+        line(reply, format_args!("trace            : {}", if trace.is_on() { "on" } else { "off" }))?;
+        for (name, count) in
+            [("records written", trace.end()), ("overwritten", trace.first()), ("room for", trace.capacity())]
+        {
+            line(reply, format_args!("{name:<17}: {count:>8}"))?;
+        }
+        finish(reply)
+    }
+
+    /// `dump [<number>]`: a page of records from that number on, see [`crate::trace::page`].
+    fn trace_dump(&self, platform: &P, mut args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
+        let from = args.next().map(parse).transpose()?.unwrap_or(0);
+        no_more(args)?;
+        let trace = &self.trace;
+        let first = from.clamp(trace.first(), trace.end());
+        let count = (trace.end() - first).min(RECORDS_MAX as u64);
+        let head = Head {
+            first,
+            count,
+            end: trace.end(),
+            lost: trace.first(),
+            khz: platform.khz(),
+            started: platform.started().0,
+        };
+        line(reply, format_args!("{head}"))?;
+        let mut base64 = Base64::default();
+        let mut out = |digits: &[u8]| reply.push(digits);
+        for record in trace.from(first).take(RECORDS_MAX) {
+            base64.write(&record.to_bytes(), &mut out)?;
+        }
+        base64.finish(&mut out)?;
+        line(reply, format_args!(""))?;
+        finish(reply)
+    }
+
+    /// `paths <hash>…`, hexadecimal: a line of hash and path for each, as many as fit.
+    fn trace_paths(&self, args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
+        for hash in args {
+            let hash = core::str::from_utf8(hash).ok().and_then(|hash| u64::from_str_radix(hash, 16).ok());
+            let hash = hash.ok_or(XsError::EINVAL)?;
+            let start = reply.len();
+            let written = write!(reply, "{hash:016x} ")
+                .and_then(|()| self.write_name(hash, reply))
+                .and_then(|()| writeln!(reply));
+            if written.is_err() || reply.is_full() {
+                reply.truncate(start);
+                break;
+            }
+        }
+        finish(reply)
+    }
+
+    /// `filter [all|none|+<kind>|-<kind>|domain <domid>|domain all]…`: what is taken down from now on.
+    fn trace_filter(&mut self, mut args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
+        let (mut kinds, mut only) = self.trace.filter();
+        if args.rest().is_empty() {
+            for kind in Kind::ALL {
+                let state = if kinds & kind.bit() != 0 { "on" } else { "off" };
+                line(reply, format_args!("{:<17}: {state}", kind.name()))?;
+            }
+            match only {
+                Some(domid) => line(reply, format_args!("{:<17}: {domid}", "domain"))?,
+                None => line(reply, format_args!("{:<17}: all", "domain"))?,
+            }
+            return finish(reply);
+        }
+        while let Some(arg) = args.next() {
+            match arg {
+                b"all" => (kinds, only) = (ALL_KINDS, None),
+                b"none" => kinds = 0,
+                b"domain" => {
+                    only = match args.required()? {
+                        b"all" => None,
+                        domid => Some(strict_domid(domid)?),
+                    }
+                }
+                [sign @ (b'+' | b'-'), name @ ..] => {
+                    let kind = Kind::ALL.iter().find(|kind| kind.name().as_bytes() == name);
+                    let bit = kind.ok_or(XsError::EINVAL)?.bit();
+                    kinds = if *sign == b'+' { kinds | bit } else { kinds & !bit };
+                }
+                _ => return Err(XsError::EINVAL),
+            }
+        }
+        self.trace.set_filter(kinds, only);
+        Ok(Outcome::Ok)
+    }
+}

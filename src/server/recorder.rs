@@ -1,0 +1,91 @@
+//! What is taken down of the server's work: records for the trace, sums for the statistics.
+
+use core::fmt::{self, Arguments};
+
+use super::Server;
+use crate::abi::DomId;
+use crate::domain::DomainId;
+use crate::path::PathBuf;
+use crate::platform::{Cycles, Platform};
+use crate::trace::{Kind, Record, Tally, Trace};
+
+/// Longest path that is told of a node. What is longer is cut.
+const PATH_SHOWN: usize = 1024;
+
+impl<P: Platform> Server<P> {
+    /// The flight recorder.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Takes a record down as of the last look at the clock. If its kind is logged it goes to the log too, and
+    /// the number that it has there is the result.
+    #[inline(always)] // Several times in each request.
+    pub(super) fn record(&mut self, record: Record) -> Option<u64> {
+        self.trace.push(Record { time: self.clock, ..record });
+        self.log.shows(record.kind).then(|| self.log_record(record))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn log_record(&mut self, record: Record) -> u64 {
+        let number = self.logged;
+        self.logged += 1;
+        log::info!("#{number} {record}");
+        number
+    }
+
+    /// Takes down what happens to a domain and has no more to tell.
+    #[inline(always)]
+    pub(super) fn record_of_domain(&mut self, kind: Kind, domid: DomId, amount: u32) {
+        self.record(Record { amount, ..Record::new(kind, domid) });
+    }
+
+    /// Takes down that the server ends in this line of its program.
+    pub fn note_panic(&mut self, at: Cycles, line: u32) {
+        self.clock = at;
+        self.record_of_domain(Kind::Panic, DomId::INVALID, line);
+    }
+
+    /// The sums of the type of request that is being served, and of the domain.
+    #[inline(always)]
+    pub(super) fn tallies(&mut self, id: DomainId) -> impl Iterator<Item = &mut Tally> {
+        let of_type = self.types.get_mut(self.serving_type);
+        of_type.into_iter().chain(self.tallies.get_mut(id.index()))
+    }
+
+    /// The sums of one domain.
+    pub(super) fn tally(&mut self, id: DomainId) -> Option<&mut Tally> {
+        self.tallies.get_mut(id.index())
+    }
+
+    /// Tells the newest `count` records, a line each, in the order in which they were written. `khz` are the
+    /// cycles in a millisecond.
+    pub fn tell_trace(&self, count: u64, khz: u64, tell: &mut dyn FnMut(Arguments<'_>)) {
+        for record in self.trace.last(count) {
+            // Microseconds since an arbitrary moment, the same for all records.
+            let time = u128::from(record.time.0) * 1000 / u128::from(khz.max(1));
+            let (seconds, micros) = (time / 1_000_000, time % 1_000_000);
+            match self.store.names.find(record.hash) {
+                Some((name, _)) => {
+                    tell(format_args!("{seconds}.{micros:06} {record} {}", name.escape_ascii()))
+                }
+                None => tell(format_args!("{seconds}.{micros:06} {record}")),
+            }
+        }
+    }
+
+    /// Writes what a record's hash stands for: a path, in the store or looked for lately, or a mark's text.
+    /// What is long ends in `...`; what is not known is `?`.
+    pub(super) fn write_name(&self, hash: u64, out: &mut impl fmt::Write) -> fmt::Result {
+        let mut buf = PathBuf::new();
+        let path = self.store.path_hashed(hash, &mut buf);
+        let (text, whole) = match path {
+            Some(path) => (path.as_bytes(), true),
+            None => self.store.names.find(hash).unwrap_or((b"?", true)),
+        };
+        let shown = text.get(..PATH_SHOWN).unwrap_or(text);
+        let end = if whole && shown.len() == text.len() { "" } else { "..." };
+        write!(out, "{}{end}", shown.escape_ascii())
+    }
+}

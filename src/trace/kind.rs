@@ -1,0 +1,119 @@
+//! What a record can tell.
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $number:literal $name:ident $text:literal,)*) => {
+        /// Kinds of records. Their numbers are those of [`super::page`]'s format.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u8)]
+        pub enum Kind {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl Kind {
+            pub const ALL: &[Kind] = &[$(Kind::$name,)*];
+
+            pub const fn from_wire(number: u8) -> Option<Kind> {
+                match number {
+                    $($number => Some(Kind::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// As people write it, in filters too.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Kind::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The server begins to serve. Time is that of the entry into its program.
+    0 Started "started",
+    /// A request was taken up: its type and transaction; size of its payload; amount is its `req_id`. It has no
+    /// end if there was no room for its answer; then it is taken up again.
+    1 Begun "begun",
+    /// It was answered: how it ended; size of the answer's payload; amount is the cycles since it, or the
+    /// request before it in the same wake-up, was taken up; hash of the path that it named first.
+    2 Ended "ended",
+    /// A watch event was written or queued for the domain: size of its payload, hash of its path. Between a
+    /// request's begin and end it is the request's.
+    3 Event "event",
+    /// A watch event for the domain found no room, or waited too long: its size.
+    4 Dropped "dropped",
+    /// The domain opened the transaction.
+    5 TransactionStarted "tx-started",
+    /// The transaction took effect: amount is the nodes it had touched.
+    6 TransactionCommitted "tx-committed",
+    /// The transaction was given up by its client.
+    7 TransactionAborted "tx-aborted",
+    /// The transaction had read what has changed since: hash of the node's path; amount is the domid of who
+    /// changed it, or `DOMID_INVALID` if that is nobody or not known.
+    8 TransactionConflict "tx-conflict",
+    /// The domain was introduced: amount is our port.
+    9 Introduced "introduced",
+    /// The domain was released, or is dead or gone.
+    10 Released "released",
+    /// A quota or a lack of room refused a request: its type, transaction, error and path.
+    11 Refused "refused",
+    /// The domain is not served for now, or its messages wait: `detail` is a [`Stall`].
+    12 Stalled "stalled",
+    /// The domain made another's commit fail and is held: amount is how often its hold has doubled.
+    13 Held "held",
+    /// The server woke up: amount is the cycles for which it was idle.
+    14 WokeUp "woke-up",
+    /// The domain was notified.
+    15 Notified "notified",
+    /// The domain broke the ring protocol: amount is the error field's value.
+    16 RingError "ring-error",
+    /// An operator's mark: hash of its text.
+    17 Mark "mark",
+    /// The end of the server: amount is the line of its program.
+    18 Panic "panic",
+}
+
+impl Kind {
+    /// Its place in a set of kinds.
+    pub const fn bit(self) -> u32 {
+        1 << self as u8
+    }
+}
+
+macro_rules! stalls {
+    ($($(#[$doc:meta])* $number:literal $name:ident $text:literal,)*) => {
+        /// Why a domain has to wait.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub enum Stall {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl Stall {
+            pub const fn from_wire(number: u8) -> Option<Stall> {
+                match number {
+                    $($number => Some(Stall::$name),)*
+                    _ => None,
+                }
+            }
+
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Stall::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+stalls! {
+    /// It leaves too many answers unread, or holds too much memory with them.
+    1 Unread "does not read its answers",
+    /// The server has no room for its request or for the answer.
+    2 NoRoom "no room",
+    /// It is held for others' transactions.
+    3 Held "held",
+    /// Its ring is full.
+    4 RingFull "its ring is full",
+}

@@ -1,0 +1,105 @@
+//! Sums over all requests of one message type, or of one domain.
+
+use crate::wire::XsError;
+
+/// Steps of a [`Tally`]'s histogram.
+pub const STEPS: usize = 16;
+
+/// The first step's upper end, cycles, as a power of two. Each further step ends at twice the one before; the
+/// last has no end.
+pub const FIRST_STEP: u32 = 11;
+
+/// All numbers wrap, bytes and cycles at 2⁶⁴, the others at 2³².
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tally {
+    /// Bytes of the requests' payloads.
+    pub received: u64,
+    /// Bytes of the answers' payloads.
+    pub sent: u64,
+    /// Cycles spent, see [`super::Kind::Ended`].
+    pub cycles: u64,
+    /// Requests by the cycles that each took.
+    pub times: [u32; STEPS],
+    /// Requests that failed, by error.
+    pub errors: [u32; XsError::ALL.len()],
+    /// Watch events: for a type those that its requests caused, for a domain those for it.
+    pub events: u32,
+    /// Watch events that found no room or waited too long; told apart as `events`.
+    pub dropped: u32,
+    /// Transactions that ended in EAGAIN.
+    pub conflicts: u32,
+    /// Requests that a quota or a lack of room refused.
+    pub refused: u32,
+    /// How often the domain had to wait. Types have none.
+    pub stalls: u32,
+}
+
+impl Tally {
+    pub const EMPTY: Tally = Tally {
+        received: 0,
+        sent: 0,
+        cycles: 0,
+        times: [0; STEPS],
+        errors: [0; XsError::ALL.len()],
+        events: 0,
+        dropped: 0,
+        conflicts: 0,
+        refused: 0,
+        stalls: 0,
+    };
+
+    /// Takes in a request that was answered.
+    #[inline(always)] // Twice in each request.
+    pub fn add(&mut self, received: u32, sent: u32, cycles: u32) {
+        self.received = self.received.wrapping_add(u64::from(received));
+        self.sent = self.sent.wrapping_add(u64::from(sent));
+        self.cycles = self.cycles.wrapping_add(u64::from(cycles));
+        let step = (cycles >> FIRST_STEP).checked_ilog2().map_or(0, |step| step as usize + 1);
+        if let Some(count) = self.times.get_mut(step.min(STEPS - 1)) {
+            *count = count.wrapping_add(1);
+        }
+    }
+
+    /// Notes that the request has failed.
+    pub fn add_error(&mut self, error: XsError) {
+        if let Some(count) = self.errors.get_mut(error as usize) {
+            *count = count.wrapping_add(1);
+        }
+        self.refused = self.refused.wrapping_add(u32::from(error.is_refusal()));
+    }
+
+    /// Requests answered.
+    pub fn requests(&self) -> u32 {
+        self.times.iter().fold(0, |sum, count| sum.wrapping_add(*count))
+    }
+
+    /// Requests that failed, by how.
+    pub fn failures(&self) -> impl Iterator<Item = (XsError, u32)> {
+        XsError::ALL.into_iter().zip(self.errors).filter(|(_, count)| *count > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_go_to_their_step() {
+        let mut tally = Tally::EMPTY;
+        for cycles in [0, 2047, 2048, 4095, 4096, u32::MAX] {
+            tally.add(1, 2, cycles);
+        }
+        assert_eq!(tally.times[..3], [2, 2, 1]);
+        assert_eq!(tally.times[STEPS - 1], 1);
+        assert_eq!((tally.requests(), tally.received, tally.sent), (6, 6, 12));
+    }
+
+    #[test]
+    fn errors_are_at_their_number() {
+        for error in XsError::ALL {
+            let mut tally = Tally::EMPTY;
+            tally.add_error(error);
+            assert_eq!(tally.failures().collect::<std::vec::Vec<_>>(), [(error, 1)]);
+        }
+    }
+}
