@@ -3,42 +3,120 @@
 use std::path::PathBuf;
 
 use lexopt::prelude::*;
+use xenstore::trace::Kind;
+use xenstore::wire::{MessageType, XsError};
+
+use crate::show::Filter;
 
 pub const HELP: &str = "\
 Usage: xs-trace dump [--store PLACE] FILE
+       xs-trace show [FILTER...] FILE
 
 Shows what a xenstore-stubdom's flight recorder has taken down. A FILE of - is the standard input or output.
-dump      saves the records of a running store, with the paths and names they stand for
-  --store PLACE  the store's socket or device (default: XENSTORED_PATH, else /dev/xen/xenbus, else
-                 /run/xenstored/socket)
+
+dump      saves the records of a running store, with the paths and names that they stand for
+  --store PLACE    the store's socket or device (default: XENSTORED_PATH, else /dev/xen/xenbus, else
+                   /run/xenstored/socket)
+show      prints a line for each record: seconds since the server's start, domain, what happened, path
+  --domain DOMAIN  only those of a domain, by number or name
+  --type TYPE      only those of requests of a type, such as READ
+  --kind KIND      only those of a kind, such as ended or tx-conflict
+  --errno ERROR    only those of requests that failed so, such as EACCES
+  --path PREFIX    only those that name a path that begins so
+  --from SECONDS, --to SECONDS
+                   only those of this time, in seconds since the server's start
+  Each of the first five can be given several times: one must fit.
 ";
 
 pub enum Task {
     Dump { store: Option<PathBuf>, file: PathBuf },
+    Show { filter: Filter, file: PathBuf },
 }
 
+type Parsed = Result<Option<Task>, lexopt::Error>;
+
 /// None if only help was wanted.
-pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
-    let mut words = Vec::new();
-    let mut store = None;
+pub fn parse(mut args: lexopt::Parser) -> Parsed {
+    match args.next()? {
+        Some(Long("help") | Short('h')) => Ok(None),
+        Some(Value(task)) => match task.string()?.as_str() {
+            "dump" => dump(args),
+            "show" => show(args),
+            other => Err(format!("no task '{other}': dump and show are possible").into()),
+        },
+        Some(other) => Err(other.unexpected()),
+        None => Err("a task is missing: dump or show".into()),
+    }
+}
+
+/// The file that a task wants, which must be named once.
+#[derive(Default)]
+struct File(Option<PathBuf>);
+
+impl File {
+    /// Takes an argument that is no option of the task.
+    fn take(&mut self, arg: lexopt::Arg<'_>) -> Result<(), lexopt::Error> {
+        match arg {
+            Value(path) if self.0.is_none() => {
+                self.0 = Some(path.into());
+                Ok(())
+            }
+            other => Err(other.unexpected()),
+        }
+    }
+
+    fn named(self) -> Result<PathBuf, lexopt::Error> {
+        self.0.ok_or_else(|| "FILE is missing".into())
+    }
+}
+
+fn dump(mut args: lexopt::Parser) -> Parsed {
+    let (mut store, mut file) = (None, File::default());
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
-            Long("store") => store = Some(PathBuf::from(args.value()?)),
-            Value(word) => words.push(word),
-            other => return Err(other.unexpected()),
+            Long("store") => store = Some(args.value()?.into()),
+            other => file.take(other)?,
         }
     }
-    let mut words = words.into_iter();
-    let task = words.next().ok_or("a task is missing")?.string()?;
-    let file = words.next().map(PathBuf::from);
-    if let Some(word) = words.next() {
-        return Err(Value(word).unexpected());
+    Ok(Some(Task::Dump { store, file: file.named()? }))
+}
+
+fn show(mut args: lexopt::Parser) -> Parsed {
+    let (mut filter, mut file) = (Filter::default(), File::default());
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("help") | Short('h') => return Ok(None),
+            Long("domain") => filter.domains.push(args.value()?.string()?),
+            Long("type") => filter.types.push(args.value()?.parse_with(message_type)?),
+            Long("kind") => filter.kinds.push(args.value()?.parse_with(kind)?),
+            Long("errno") => filter.errors.push(args.value()?.parse_with(error)?),
+            Long("path") => filter.paths.push(args.value()?.string()?),
+            Long("from") => filter.from = Some(args.value()?.parse()?),
+            Long("to") => filter.to = Some(args.value()?.parse()?),
+            other => file.take(other)?,
+        }
     }
-    let file = || file.ok_or("FILE is missing");
-    let task = match task.as_str() {
-        "dump" => Task::Dump { store, file: file()? },
-        other => return Err(format!("no task '{other}': dump is possible").into()),
-    };
-    Ok(Some(task))
+    Ok(Some(Task::Show { filter, file: file.named()? }))
+}
+
+/// What is called so, in whatever case, or what could have been meant.
+fn named<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, text: &str) -> Result<T, String> {
+    let found = all.iter().copied().find(|one| name(*one).eq_ignore_ascii_case(text));
+    found.ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|one| name(*one)).collect();
+        format!("wanted is one of {}", names.join(", "))
+    })
+}
+
+fn message_type(text: &str) -> Result<MessageType, String> {
+    named(MessageType::ALL, MessageType::name, text)
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    named(Kind::ALL, Kind::name, text)
+}
+
+fn error(text: &str) -> Result<XsError, String> {
+    named(&XsError::ALL, XsError::name, text)
 }

@@ -1,12 +1,16 @@
 //! Looks at a store's flight recorder: saves its records, and shows, sums up and converts what was saved.
 
 mod arguments;
+mod dump;
+mod fetch;
 mod problem;
+mod show;
 mod store;
 
 use std::process::ExitCode;
 
 use arguments::Task;
+use dump::Dump;
 use problem::Problem;
 use store::Store;
 
@@ -34,9 +38,15 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<(), Problem> {
     match task {
         Task::Dump { store, file } => {
-            let mut store = Store::open(store.as_deref())?;
-            let page = store.control(&["trace", "dump"])?;
-            std::fs::write(&file, page).map_err(|error| Problem::new(format!("{}: {error}", file.display())))
+            let dump = fetch::fetch(&mut Store::open(store.as_deref())?)?;
+            dump.save(&file)?;
+            let (before, meanwhile) = dump.lost();
+            eprintln!(
+                "{} records saved; {before} older ones were overwritten before, {meanwhile} meanwhile",
+                dump.records.len()
+            );
+            Ok(())
         }
+        Task::Show { filter, file } => show::show(&Dump::load(&file)?, &filter),
     }
 }

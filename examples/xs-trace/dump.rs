@@ -1,0 +1,177 @@
+//! A dump: records of a store's flight recorder with all that is needed to read them, and its file.
+//!
+//! The file begins with the line `xenstore-trace-dump 1 json=<bytes> records=<count>`. So many bytes of JSON follow,
+//! which are [`Notes`], then so many records in their wire form (`xenstore::trace::Record::to_bytes`), 32 bytes
+//! each, and nothing more.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use xenstore::abi::DomId;
+use xenstore::platform::Cycles;
+use xenstore::trace::Record;
+
+use crate::problem::Problem;
+
+/// The first word of a file.
+const NAME: &str = "xenstore-trace-dump";
+
+/// The file's format.
+const VERSION: u32 = 1;
+
+/// Longest first line.
+const LINE_MAX: usize = 100;
+
+pub struct Dump {
+    pub notes: Notes,
+    pub records: Vec<Record>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Notes {
+    /// Cycles in a millisecond, in which the records' times count.
+    pub khz: u64,
+    /// When the server's program was entered, cycles.
+    pub started: u64,
+    /// Number of the first record here; those before it were overwritten before the dump began.
+    pub first: u64,
+    /// What was overwritten while the dump was taken.
+    pub gaps: Vec<Gap>,
+    /// What hashes stand for, by their hexadecimal digits: paths, and texts of marks.
+    pub paths: BTreeMap<String, String>,
+    /// Names of domains by their numbers, as far as the store has them.
+    pub names: BTreeMap<u16, String>,
+    /// The answer to CONTROL `stats json`.
+    pub stats: serde_json::Value,
+}
+
+/// Records that are missing between two that are here.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct Gap {
+    /// Index of the record behind it, from 0.
+    pub before: usize,
+    /// Records that are missing.
+    pub count: u64,
+}
+
+impl Dump {
+    /// What a record's hash stands for; none if it has none, `?` if nobody knows.
+    pub fn path(&self, hash: u64) -> &str {
+        match hash {
+            0 => "",
+            hash => self.notes.paths.get(&hash_name(hash)).map_or("?", String::as_str),
+        }
+    }
+
+    /// A domain's number and name.
+    pub fn domain(&self, domid: DomId) -> String {
+        match self.notes.names.get(&domid.0) {
+            _ if domid == DomId::INVALID => "server".to_string(),
+            Some(name) => format!("d{domid} {name}"),
+            None => format!("d{domid}"),
+        }
+    }
+
+    /// Nanoseconds.
+    pub fn nanos(&self, cycles: u64) -> u64 {
+        let nanos = u128::from(cycles) * 1_000_000 / u128::from(self.notes.khz.max(1));
+        nanos.try_into().unwrap_or(u64::MAX)
+    }
+
+    /// Microseconds.
+    pub fn micros(&self, cycles: u32) -> f64 {
+        self.nanos(cycles.into()) as f64 / 1e3
+    }
+
+    /// Nanoseconds from the entry into the server's program to then.
+    pub fn since_start(&self, time: Cycles) -> u64 {
+        self.nanos(time.0.saturating_sub(self.notes.started))
+    }
+
+    /// Records that were overwritten: before the dump, and while it was taken.
+    pub fn lost(&self) -> (u64, u64) {
+        (self.notes.first, self.notes.gaps.iter().map(|gap| gap.count).sum())
+    }
+
+    /// Writes it to a file, or to the standard output if that is `-`.
+    pub fn save(&self, file: &Path) -> Result<(), Problem> {
+        let json = serde_json::to_vec(&self.notes).map_err(|error| Problem::new(error.to_string()))?;
+        let mut bytes =
+            format!("{NAME} {VERSION} json={} records={}\n", json.len(), self.records.len()).into_bytes();
+        bytes.extend(json);
+        self.records.iter().for_each(|record| bytes.extend(record.to_bytes()));
+        write(file, &bytes)
+    }
+
+    /// Reads it from a file, or from the standard input if that is `-`.
+    pub fn load(file: &Path) -> Result<Dump, Problem> {
+        let read = if is_standard(file) {
+            let mut bytes = Vec::new();
+            io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+        } else {
+            fs::read(file)
+        };
+        let problem = |text: &dyn std::fmt::Display| Problem::new(format!("{}: {text}", file.display()));
+        let bytes = read.map_err(|error| problem(&error))?;
+        parse(&bytes).map_err(|text| problem(&text))
+    }
+}
+
+/// As [`Notes::paths`] has it.
+pub fn hash_name(hash: u64) -> String {
+    format!("{hash:016x}")
+}
+
+fn is_standard(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+/// Writes a whole file, or to the standard output if its name is `-`.
+pub fn write(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let written =
+        if is_standard(file) { io::stdout().lock().write_all(bytes) } else { fs::write(file, bytes) };
+    written.map_err(|error| Problem::new(format!("{}: {error}", file.display())))
+}
+
+fn parse(bytes: &[u8]) -> Result<Dump, String> {
+    let foreign = || "not a dump of xs-trace".to_string();
+    let (line, rest) = first_line(bytes).ok_or_else(foreign)?;
+    let mut words = line.split(' ');
+    if words.next() != Some(NAME) {
+        return Err(foreign());
+    }
+    match words.next().and_then(|word| word.parse::<u32>().ok()) {
+        Some(VERSION) => {}
+        Some(other) => return Err(format!("a dump of version {other}; this is for version {VERSION}")),
+        None => return Err(foreign()),
+    }
+    let mut size = |name| words.next()?.strip_prefix(name)?.parse::<usize>().ok();
+    let json = size("json=").ok_or_else(foreign)?;
+    let count = size("records=").ok_or_else(foreign)?;
+    let whole = count.checked_mul(Record::SIZE).and_then(|records| records.checked_add(json));
+    let whole = whole.ok_or_else(foreign)?;
+    if rest.len() < whole {
+        return Err(format!("truncated: {} bytes are missing", whole - rest.len()));
+    }
+    if rest.len() > whole {
+        return Err(format!("{} bytes follow the end of the dump", rest.len() - whole));
+    }
+    let (json, records) = rest.split_at(json);
+    let notes = serde_json::from_slice(json).map_err(|error| format!("a damaged dump: {error}"))?;
+    let records = records_of(records).ok_or("a damaged dump, or one of a newer server")?;
+    Ok(Dump { notes, records })
+}
+
+fn first_line(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let end = bytes.iter().take(LINE_MAX).position(|byte| *byte == b'\n')?;
+    Some((std::str::from_utf8(&bytes[..end]).ok()?, &bytes[end + 1..]))
+}
+
+/// Records of their wire form; none if one is unknown or not whole.
+pub fn records_of(bytes: &[u8]) -> Option<Vec<Record>> {
+    let (records, rest) = bytes.as_chunks();
+    if rest.is_empty() { records.iter().map(Record::from_bytes).collect() } else { None }
+}
