@@ -57,7 +57,7 @@ fill_work() {
     if ((GUESTS)); then
         mkdir -p "$WORK/guest/nested"
         cp -r "$here"/guest/* "$WORK/guest/"
-        cp "$here/dom0/check.sh" "$WORK/guest/nested/"
+        cp "$here"/dom0/{check,ask}.sh "$WORK/guest/nested/"
         archive "$WORK/guest" | cat "$STOCK/guest.cpio" - >"$overlay/nested/guest-initrd"
         cp "$STOCK/vmlinux" "$overlay/nested/guest-kernel"
     fi
