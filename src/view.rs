@@ -5,11 +5,12 @@
 
 use heapless::Vec;
 
+use crate::abi::DomId;
 use crate::config::Quotas;
 use crate::domain::DomainId;
-use crate::path::Path;
+use crate::path::{Path, PathBuf, Special, canonicalize};
 use crate::perms::{Access, Caller, Entry};
-use crate::store::{AclBuf, AclId, Claim, Name, NameBuf, Node, NodeId, Store, Value};
+use crate::store::{AclBuf, AclId, Claim, Name, NameBuf, Node, NodeId, Recent, Store, Value};
 use crate::transaction::{Mark, TransactionId, TxNodeId};
 use crate::watch::Change;
 use crate::wire::XsError;
@@ -43,6 +44,15 @@ pub enum Place {
     Copy(TxNodeId),
 }
 
+/// Where a request wants to go.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    pub path: Path<'a>,
+    pub hash: u64,
+    /// The node there, if it was found lately.
+    node: Option<NodeId>,
+}
+
 /// Where in a list of children.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Start {
@@ -59,6 +69,46 @@ pub(crate) fn node_size(acl_entries: usize, value: usize, children_bytes: usize)
 }
 
 impl Store {
+    /// Checks a path as sent by `domid` and makes it absolute, see [`canonicalize`]. From then on it is what
+    /// the request is about.
+    #[inline(always)] // The beginning of every request.
+    pub fn target<'a>(
+        &mut self,
+        input: &'a [u8],
+        domid: DomId,
+        path_max: Option<u32>,
+        special: Special,
+        buf: &'a mut PathBuf,
+    ) -> Result<Target<'a>, XsError> {
+        // Only what is canonical was ever found, so what was found lately needs no other check.
+        if input.len() <= Recent::PATH_MAX
+            && input.first() == Some(&b'/')
+            && path_max.is_none_or(|max| input.len() <= max as usize)
+        {
+            let hash = self.key.hash(input);
+            if let Some(node) = self.recent.find(input, hash) {
+                self.named = hash;
+                return Ok(Target { path: Path::from_canonical(input), hash, node: Some(node) });
+            }
+        }
+        self.target_anew(input, domid, path_max, special, buf)
+    }
+
+    #[inline(never)]
+    fn target_anew<'a>(
+        &mut self,
+        input: &'a [u8],
+        domid: DomId,
+        path_max: Option<u32>,
+        special: Special,
+        buf: &'a mut PathBuf,
+    ) -> Result<Target<'a>, XsError> {
+        let path = canonicalize(input, domid, path_max, special, buf)?;
+        let hash = path.hash(&self.key);
+        self.named = hash;
+        Ok(Target { path, hash, node: None })
+    }
+
     /// The node at `path`, if it is there.
     #[inline]
     pub fn find(&mut self, view: &View, path: Path<'_>) -> Result<Option<Place>, XsError> {
@@ -68,9 +118,6 @@ impl Store {
     /// As `find`, for a caller that has hashed the path already.
     #[inline(always)]
     fn find_hashed(&mut self, view: &View, path: Path<'_>, hash: u64) -> Result<Option<Place>, XsError> {
-        if self.named == 0 {
-            self.named = hash;
-        }
         match view.tx {
             None => Ok(self.locate(path, hash).map(Place::Node)),
             Some(tx) => {
@@ -113,8 +160,13 @@ impl Store {
     ///
     /// EACCES without. If there is no node: ENOENT for those who have any of `needed` on the nearest node
     /// above, EACCES for the others, who so cannot tell which names exist.
-    pub fn seek(&mut self, view: &View, path: Path<'_>, needed: Access) -> Result<Place, XsError> {
-        match self.find(view, path)? {
+    pub fn seek(&mut self, view: &View, target: Target<'_>, needed: Access) -> Result<Place, XsError> {
+        let Target { path, hash, node } = target;
+        let found = match node.filter(|_| view.tx.is_none()) {
+            Some(node) => Some(Place::Node(node)),
+            None => self.find_hashed(view, path, hash)?,
+        };
+        match found {
             Some(place) if self.access(view, place).contains(needed) => Ok(place),
             Some(_) => Err(XsError::EACCES),
             None if view.caller.privileged => Err(XsError::ENOENT),

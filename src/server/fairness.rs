@@ -62,7 +62,7 @@ impl<P: Platform> Server<P> {
             false => return,
         };
         domain.hold = Hold { until: until.max(Some(now.after_nanoseconds(length))), times };
-        self.record_of_domain(Kind::Held, writer, times);
+        self.note_of_domain(Kind::Held, writer, times);
     }
 
     /// Until when this domain is not read, if so.

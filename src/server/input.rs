@@ -254,7 +254,7 @@ impl<P: Platform> Server<P> {
             }
         }
         log::warn!("domain {domid} broke the ring protocol ({error:?}) and is ignored from now on");
-        self.record_of_domain(Kind::RingError, domid, error as u32);
+        self.note_of_domain(Kind::RingError, domid, error as u32);
         self.list_notify(id);
     }
 

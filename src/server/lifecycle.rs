@@ -30,7 +30,7 @@ impl<P: Platform> Server<P> {
     /// `port`. Requests that wait in its ring already are kept.
     pub fn start(&mut self, platform: &mut P, priv_domid: DomId, port: Port) -> Result<(), Refused> {
         self.clock = platform.started();
-        self.record_of_domain(Kind::Started, DomId::INVALID, 0);
+        self.note_of_domain(Kind::Started, DomId::INVALID, 0);
         self.clock = platform.cycles();
         let state = platform.state(priv_domid);
         let id = self
@@ -109,7 +109,7 @@ impl<P: Platform> Server<P> {
             *place = Some(Connection::new(ring, local));
         }
         self.store.domains.update(id).introduced = true;
-        self.record_of_domain(Kind::Introduced, domid, local.0);
+        self.note_of_domain(Kind::Introduced, domid, local.0);
         Ok(())
     }
 
@@ -185,7 +185,7 @@ impl<P: Platform> Server<P> {
             *tally = Tally::EMPTY;
         }
         self.store.domains.dismiss(id);
-        self.record_of_domain(Kind::Released, domid, 0);
+        self.note_of_domain(Kind::Released, domid, 0);
         if introduced {
             self.fire_special(Path::RELEASE_DOMAIN, None);
             self.fire_special(Path::RELEASE_DOMAIN, Some(domid));

@@ -8,31 +8,31 @@ use super::output::Reply;
 use crate::abi::{DomId, ServerFeatures};
 use crate::connection::Cursor;
 use crate::domain::DomainId;
-use crate::path::{Path, PathBuf, Special, canonicalize};
+use crate::path::{Path, PathBuf, Special};
 use crate::perms::{Access, Entry, Life, letter, parse};
 use crate::platform::Platform;
 use crate::store::{AclBuf, AclId, NodeId, shown_generation};
-use crate::view::{Place, Start, View};
+use crate::view::{Place, Start, Target, View};
 use crate::watch::Change;
 use crate::wire::{PAYLOAD_MAX, XsError, number, strings, terminated};
 
 impl<P: Platform> Server<P> {
-    /// The request's path, checked and absolute.
-    pub(super) fn path<'a>(
+    /// What the request is about.
+    pub(super) fn target<'a>(
         &mut self,
         request: &Request<'_>,
         input: &'a [u8],
         special: Special,
         buf: &'a mut PathBuf,
-    ) -> Result<Path<'a>, XsError> {
+    ) -> Result<Target<'a>, XsError> {
         let View { caller, quotas, .. } = request.view;
         let max = (!caller.privileged && quotas.path_max != 0).then_some(quotas.path_max);
-        let path = canonicalize(input, caller.domid, max, special, buf)?;
+        let target = self.store.target(input, caller.domid, max, special, buf)?;
         if !caller.privileged {
             let largest = &mut self.store.largest;
-            largest.path_max = largest.path_max.max(path.relative_to_home().len() as u32);
+            largest.path_max = largest.path_max.max(target.path.relative_to_home().len() as u32);
         }
-        Ok(path)
+        Ok(target)
     }
 
     pub(super) fn read(
@@ -42,8 +42,8 @@ impl<P: Platform> Server<P> {
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
-        let path = self.path(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
-        let place = self.store.seek(&request.view, path, Access::READ)?;
+        let target = self.target(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
+        let place = self.store.seek(&request.view, target, Access::READ)?;
         let value = self.store.value_at(place);
         value.pieces(&self.store.blobs).try_for_each(|piece| reply.push(piece))?;
         Ok(Outcome::Data)
@@ -58,16 +58,16 @@ impl<P: Platform> Server<P> {
         let mut args = strings(request.payload);
         let input = args.required()?;
         let mut buf = PathBuf::new();
-        let path = self.path(request, input, Special::Refused, &mut buf)?;
-        let place = match self.store.seek(&request.view, path, Access::WRITE) {
+        let target = self.target(request, input, Special::Refused, &mut buf)?;
+        let place = match self.store.seek(&request.view, target, Access::WRITE) {
             Ok(place) => {
                 self.store.write_at(&request.view, place, args.rest())?;
                 place
             }
-            Err(XsError::ENOENT) => self.store.create_at(&request.view, path, args.rest())?,
+            Err(XsError::ENOENT) => self.store.create_at(&request.view, target.path, args.rest())?,
             Err(error) => return Err(error),
         };
-        self.changed(place, path, None);
+        self.changed(place, target.path, None);
         Ok(Outcome::Ok)
     }
 
@@ -78,26 +78,28 @@ impl<P: Platform> Server<P> {
         _: &mut Reply,
     ) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
-        let path = self.path(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
-        let place = match self.store.seek(&request.view, path, Access::WRITE) {
+        let target = self.target(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
+        let place = match self.store.seek(&request.view, target, Access::WRITE) {
             Ok(_) => return Ok(Outcome::Ok),
-            Err(XsError::ENOENT) => self.store.create_at(&request.view, path, &[])?,
+            Err(XsError::ENOENT) => self.store.create_at(&request.view, target.path, &[])?,
             Err(error) => return Err(error),
         };
-        self.changed(place, path, None);
+        self.changed(place, target.path, None);
         Ok(Outcome::Ok)
     }
 
     pub(super) fn rm(&mut self, _: &mut P, request: &Request<'_>, _: &mut Reply) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
-        let path = self.path(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
-        match self.store.seek(&request.view, path, Access::WRITE) {
-            Ok(_) if path.is_root() => Err(XsError::EINVAL),
-            Ok(Place::Node(id)) => self.remove_tree(id, Some(path)).map(|()| Outcome::Ok),
-            Ok(Place::Copy(id)) => self.store.remove_copies(&request.view, id, path).map(|()| Outcome::Ok),
+        let target = self.target(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
+        match self.store.seek(&request.view, target, Access::WRITE) {
+            Ok(_) if target.path.is_root() => Err(XsError::EINVAL),
+            Ok(Place::Node(id)) => self.remove_tree(id, Some(target.path)).map(|()| Outcome::Ok),
+            Ok(Place::Copy(id)) => {
+                self.store.remove_copies(&request.view, id, target.path).map(|()| Outcome::Ok)
+            }
             // Nothing to remove is fine if the place where it could be is there.
             Err(XsError::ENOENT) => {
-                let parent = path.parent().ok_or(XsError::EINVAL)?;
+                let parent = target.path.parent().ok_or(XsError::EINVAL)?;
                 self.store.find(&request.view, parent)?.ok_or(XsError::ENOENT).map(|_| Outcome::Ok)
             }
             Err(error) => Err(error),
@@ -149,8 +151,8 @@ impl<P: Platform> Server<P> {
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
-        let path = self.path(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
-        let place = self.store.seek(&request.view, path, Access::READ)?;
+        let target = self.target(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
+        let place = self.store.seek(&request.view, target, Access::READ)?;
         let (_, len) = self.store.list_at(place);
         if len > PAYLOAD_MAX {
             return Err(XsError::E2BIG);
@@ -172,9 +174,9 @@ impl<P: Platform> Server<P> {
             return Err(XsError::EINVAL);
         }
         let mut buf = PathBuf::new();
-        let path = self.path(request, args.required()?, Special::Refused, &mut buf)?;
+        let target = self.target(request, args.required()?, Special::Refused, &mut buf)?;
         let offset = number(args.required()?);
-        let place = self.store.seek(&request.view, path, Access::READ)?;
+        let place = self.store.seek(&request.view, target, Access::READ)?;
         let (generation, len) = self.store.list_at(place);
         write!(reply, "{}\0", shown_generation(generation)).map_err(|_| XsError::E2BIG)?;
         let room = PAYLOAD_MAX - reply.len() - 1;
@@ -239,8 +241,8 @@ impl<P: Platform> Server<P> {
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
-        let path = self.path(request, terminated(request.payload)?, Special::Allowed, &mut buf)?;
-        let place = self.store.seek(&request.view, path, Access::READ)?;
+        let target = self.target(request, terminated(request.payload)?, Special::Allowed, &mut buf)?;
+        let place = self.store.seek(&request.view, target, Access::READ)?;
         let acl = self.store.acl_at(place).ok_or(XsError::EIO)?;
         for (n, entry) in self.store.acls.entries(&self.store.blobs, acl).enumerate() {
             if n == 0 || self.is_shown(entry) {
@@ -288,8 +290,8 @@ impl<P: Platform> Server<P> {
             entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::ENOSPC)?;
         }
         let mut buf = PathBuf::new();
-        let path = self.path(request, input, Special::Allowed, &mut buf)?;
-        let place = self.store.seek(view, path, Access::WRITE | Access::OWNER)?;
+        let target = self.target(request, input, Special::Allowed, &mut buf)?;
+        let place = self.store.seek(view, target, Access::WRITE | Access::OWNER)?;
         let old = self.store.acl_at(place).ok_or(XsError::EIO)?;
         let present = self.store.acls.owner(old);
         if !view.caller.privileged && present.life != owner.life {
@@ -300,7 +302,7 @@ impl<P: Platform> Server<P> {
         self.store.acls.retain(old)?;
         let set = self.store.set_acl_at(view, place, &entries);
         if set.is_ok() {
-            self.changed(place, path, Some(old));
+            self.changed(place, target.path, Some(old));
         }
         self.store.acls.release(&mut self.store.blobs, old)?;
         set.map(|()| Outcome::Ok)

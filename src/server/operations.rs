@@ -182,7 +182,7 @@ impl<P: Platform> Server<P> {
             tally.add_error(error);
         }
         if error.is_refusal() {
-            self.record(Record {
+            self.note(Record {
                 hash: self.store.named,
                 tx: header.tx_id,
                 msg_type: header.msg_type.min(255) as u8,

@@ -23,7 +23,8 @@ impl<P: Platform> Server<P> {
         self.counters.polls += 1;
         let slept = self.clock;
         self.look_at_the_clock(platform);
-        self.record_of_domain(Kind::WokeUp, DomId::INVALID, self.clock.since(slept));
+        let amount = self.clock.since(slept);
+        self.record(Record { amount, ..Record::new(Kind::WokeUp, DomId::INVALID) });
         for round in 1_usize.. {
             if round.is_multiple_of(ROUNDS) {
                 self.look_at_the_clock(platform);
@@ -118,7 +119,7 @@ impl<P: Platform> Server<P> {
         }
         if self.list(id, Listed::STALLED) {
             let domid = self.store.domains.get(id).domid;
-            self.record(Record { detail: why as u8, ..Record::new(Kind::Stalled, domid) });
+            self.note(Record { detail: why as u8, ..Record::new(Kind::Stalled, domid) });
             if let Some(tally) = self.tally(id) {
                 tally.stalls = tally.stalls.wrapping_add(1);
             }
@@ -164,7 +165,7 @@ impl<P: Platform> Server<P> {
                 continue;
             }
             self.unlist(id, Listed::NOTIFY);
-            self.record_of_domain(Kind::Notified, self.store.domains.get(id).domid, 0);
+            self.record(Record::new(Kind::Notified, self.store.domains.get(id).domid));
             let Some(connection) = self.connection(id) else { continue };
             if let Some(port) = connection.port {
                 platform.notify(port);
@@ -196,7 +197,7 @@ impl<P: Platform> Server<P> {
             let Some((before, size)) = self.outbox.find_late(&connection.queue, self.now) else { return };
             let eased = self.outbox.pop_after(&mut self.store, &mut connection.queue, id, before);
             let domid = self.store.domains.get(id).domid;
-            self.record(Record { size: size as u16, ..Record::new(Kind::Dropped, domid) });
+            self.note(Record { size: size as u16, ..Record::new(Kind::Dropped, domid) });
             if let Some(tally) = self.tally(id) {
                 tally.dropped = tally.dropped.wrapping_add(1);
             }

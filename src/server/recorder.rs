@@ -35,16 +35,22 @@ impl<P: Platform> Server<P> {
         number
     }
 
-    /// Takes down what happens to a domain and has no more to tell.
-    #[inline(always)]
-    pub(super) fn record_of_domain(&mut self, kind: Kind, domid: DomId, amount: u32) {
-        self.record(Record { amount, ..Record::new(kind, domid) });
+    /// As `record`, for what is rare.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn note(&mut self, record: Record) {
+        self.record(record);
+    }
+
+    /// Takes down what happens to a domain, is rare and has no more to tell.
+    pub(super) fn note_of_domain(&mut self, kind: Kind, domid: DomId, amount: u32) {
+        self.note(Record { amount, ..Record::new(kind, domid) });
     }
 
     /// Takes down that the server ends in this line of its program.
     pub fn note_panic(&mut self, at: Cycles, line: u32) {
         self.clock = at;
-        self.record_of_domain(Kind::Panic, DomId::INVALID, line);
+        self.note_of_domain(Kind::Panic, DomId::INVALID, line);
     }
 
     /// The sums of the type of request that is being served, and of the domain.

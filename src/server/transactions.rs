@@ -32,7 +32,7 @@ impl<P: Platform> Server<P> {
             return Err(XsError::ENOMEM);
         }
         let id = self.store.open_transaction(request.from, self.now)?;
-        self.record_of_transaction(Kind::TransactionStarted, id, 0);
+        self.note_transaction(Kind::TransactionStarted, id, 0);
         reply.push_string(decimal(id.0, &mut [0; 10]))?;
         Ok(Outcome::Data)
     }
@@ -55,9 +55,9 @@ impl<P: Platform> Server<P> {
             Err(XsError::EAGAIN) => self.note_conflict(request, tx),
             Ok(()) if commit => {
                 let nodes = self.store.transactions.open.get(tx).node_count;
-                self.record_of_transaction(Kind::TransactionCommitted, id, nodes);
+                self.note_transaction(Kind::TransactionCommitted, id, nodes);
             }
-            _ => self.record_of_transaction(Kind::TransactionAborted, id, 0),
+            _ => self.note_transaction(Kind::TransactionAborted, id, 0),
         }
         self.store.drop_transaction(tx)?;
         ended.map(|()| Outcome::Ok)
@@ -67,7 +67,7 @@ impl<P: Platform> Server<P> {
     fn note_conflict(&mut self, request: &Request<'_>, tx: TransactionId) {
         let (hash, writer) = self.store.spoiler(tx).unwrap_or((0, DomId::INVALID));
         self.hold(writer, request.from);
-        self.record(Record {
+        self.note(Record {
             hash,
             tx: request.header.tx_id,
             amount: writer.0.into(),
@@ -78,8 +78,8 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    fn record_of_transaction(&mut self, kind: Kind, tx: TxId, amount: u32) {
-        self.record(Record { tx, amount, ..Record::new(kind, self.store.writer) });
+    fn note_transaction(&mut self, kind: Kind, tx: TxId, amount: u32) {
+        self.note(Record { tx, amount, ..Record::new(kind, self.store.writer) });
     }
 
     fn commit(&mut self, request: &Request<'_>, tx: TransactionId) -> Result<(), XsError> {

@@ -9,10 +9,7 @@ use alloc::vec;
 use super::node::NodeId;
 use crate::words::word;
 
-/// Longest path that is kept. With it, an entry fills one cache line.
-const PATH_MAX: usize = 48;
-
-type Words = [[u8; 8]; PATH_MAX / 8];
+type Words = [[u8; 8]; Recent::PATH_MAX / 8];
 
 #[derive(Clone, Copy)]
 pub struct Found {
@@ -32,8 +29,11 @@ pub struct Recent {
 }
 
 impl Recent {
+    /// Longest path that is kept, bytes. With it, an entry fills one cache line.
+    pub const PATH_MAX: usize = 48;
+
     pub fn new(nodes: usize) -> Recent {
-        let empty = Found { hash: 0, node: None, len: 0, path: [[0; 8]; PATH_MAX / 8] };
+        let empty = Found { hash: 0, node: None, len: 0, path: [[0; 8]; Self::PATH_MAX / 8] };
         Recent { entries: vec![empty; Self::entry_count(nodes)].into_boxed_slice() }
     }
 
@@ -58,10 +58,10 @@ impl Recent {
     }
 
     pub fn remember(&mut self, path: &[u8], hash: u64, node: NodeId) {
-        if path.len() > PATH_MAX {
+        if path.len() > Self::PATH_MAX {
             return;
         }
-        let mut words = [[0; 8]; PATH_MAX / 8];
+        let mut words = [[0; 8]; Self::PATH_MAX / 8];
         for (at, to) in words.iter_mut().enumerate() {
             *to = word(path, 8 * at).to_le_bytes();
         }

@@ -8,16 +8,15 @@ use crate::abi::DomId;
 
 pub struct Trace {
     records: Box<[Record]>,
-    /// Where the next one goes: the oldest's place.
+    /// Where the next one goes, the oldest's place; or the end, before it goes to the beginning.
     next: usize,
     /// Records of the rounds before this one.
     before: u64,
-    /// Kinds that are taken down now, by [`Kind::bit`].
-    kinds: u32,
-    /// Only of this domain, if there is one.
-    only: Option<DomId>,
-    /// Kinds that are taken down when the trace is on.
+    /// Kinds that are taken down without a further look, by [`Kind::bit`].
+    at_once: u32,
+    /// Kinds that are taken down when the trace is on, and of which domain only.
     wanted: u32,
+    only: Option<DomId>,
     on: bool,
 }
 
@@ -32,9 +31,9 @@ impl Trace {
             records: vec![empty; capacity.max(1)].into_boxed_slice(),
             next: 0,
             before: 0,
-            kinds: ALL_KINDS,
-            only: None,
+            at_once: ALL_KINDS,
             wanted: ALL_KINDS,
+            only: None,
             on: true,
         }
     }
@@ -46,7 +45,7 @@ impl Trace {
     /// Takes records down, or not.
     pub fn set_on(&mut self, on: bool) {
         self.on = on;
-        self.kinds = if on { self.wanted } else { 0 };
+        self.at_once = if on && self.only.is_none() { self.wanted } else { 0 };
     }
 
     /// The kinds that are taken down while the trace is on, by [`Kind::bit`], and of which domain only.
@@ -78,17 +77,32 @@ impl Trace {
     /// Takes a record down, if the filter wants it.
     #[inline(always)] // Several times in each request.
     pub fn push(&mut self, record: Record) {
-        if self.kinds & record.kind.bit() == 0 || self.only.is_some_and(|only| only != record.domid) {
+        if self.at_once & record.kind.bit() == 0 && !self.wants(record.kind, record.domid) {
             return;
         }
-        if let Some(place) = self.records.get_mut(self.next) {
+        let place = match self.records.get_mut(self.next) {
+            Some(place) => Some(place),
+            None => self.begin_round(),
+        };
+        if let Some(place) = place {
             *place = record;
         }
         self.next += 1;
-        if self.next == self.records.len() {
-            self.before += self.next as u64;
-            self.next = 0;
-        }
+    }
+
+    /// What a filter has to look into.
+    #[cold]
+    #[inline(never)]
+    fn wants(&self, kind: Kind, domid: DomId) -> bool {
+        self.on && self.wanted & kind.bit() != 0 && self.only.is_none_or(|only| only == domid)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_round(&mut self) -> Option<&mut Record> {
+        self.before += self.next as u64;
+        self.next = 0;
+        self.records.first_mut()
     }
 
     /// The records from `number` on, oldest first. Those overwritten are passed over.

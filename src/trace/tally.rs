@@ -54,8 +54,9 @@ impl Tally {
         self.received = self.received.wrapping_add(u64::from(received));
         self.sent = self.sent.wrapping_add(u64::from(sent));
         self.cycles = self.cycles.wrapping_add(u64::from(cycles));
-        let step = (cycles >> FIRST_STEP).checked_ilog2().map_or(0, |step| step as usize + 1);
-        if let Some(count) = self.times.get_mut(step.min(STEPS - 1)) {
+        // A power of two above what is short makes the first step one as well.
+        let step = (cycles | (1 << (FIRST_STEP - 1))).ilog2() - (FIRST_STEP - 1);
+        if let Some(count) = self.times.get_mut((step as usize).min(STEPS - 1)) {
             *count = count.wrapping_add(1);
         }
     }

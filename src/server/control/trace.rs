@@ -59,7 +59,7 @@ impl<P: Platform> Server<P> {
         }
         let hash = self.store.key.hash(&text);
         self.store.names.note(hash, &text);
-        self.record(Record { hash, ..Record::new(Kind::Mark, self.store.writer) });
+        self.note(Record { hash, ..Record::new(Kind::Mark, self.store.writer) });
         Ok(Outcome::Ok)
     }
 
