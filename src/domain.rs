@@ -265,9 +265,13 @@ impl Domains {
 
     /// All records: of domains, in order of their slots, then of local clients.
     pub fn iter(&self) -> impl Iterator<Item = (DomainId, &Domain)> {
-        let clients = core::iter::successors(self.clients, |id| self.get(*id).next_client);
         let domains = (0..self.arena.slots().len()).filter_map(|slot| self.at(slot));
-        domains.chain(clients).map(|id| (id, self.get(id)))
+        domains.chain(self.clients()).map(|id| (id, self.get(id)))
+    }
+
+    /// The records of local clients.
+    pub fn clients(&self) -> impl Iterator<Item = DomainId> {
+        core::iter::successors(self.clients, |id| self.get(*id).next_client)
     }
 
     /// The domain record in this slot, if there is one.

@@ -40,8 +40,11 @@ impl<P: Platform> Server<P> {
         if let Some(place) = self.connections.get_mut(id.index()) {
             *place = None;
         }
-        if let Some(tally) = self.tally(id) {
-            *tally = Tally::EMPTY;
+        // What it did stays in the sums of whom it acted for.
+        let done = self.tally(id).map(|tally| core::mem::replace(tally, Tally::EMPTY));
+        let whom = self.store.domains.privileged().and_then(|whom| self.tally(whom));
+        if let (Some(tally), Some(done)) = (whom, done) {
+            tally.absorb(&done);
         }
         self.store.domains.dismiss_client(id);
     }

@@ -61,6 +61,24 @@ impl Tally {
         }
     }
 
+    /// Adds what another has counted.
+    pub fn absorb(&mut self, other: &Tally) {
+        self.received = self.received.wrapping_add(other.received);
+        self.sent = self.sent.wrapping_add(other.sent);
+        self.cycles = self.cycles.wrapping_add(other.cycles);
+        let counts = self.times.iter_mut().chain(&mut self.errors).chain([
+            &mut self.events,
+            &mut self.dropped,
+            &mut self.conflicts,
+            &mut self.refused,
+            &mut self.stalls,
+        ]);
+        let others = [other.events, other.dropped, other.conflicts, other.refused, other.stalls];
+        for (count, more) in counts.zip(other.times.into_iter().chain(other.errors).chain(others)) {
+            *count = count.wrapping_add(more);
+        }
+    }
+
     /// Notes that the request has failed.
     pub fn add_error(&mut self, error: XsError) {
         if let Some(count) = self.errors.get_mut(error as usize) {

@@ -3,7 +3,7 @@
 use core::fmt::Write;
 
 use super::{finish, no_more, parse};
-use crate::domain::DomainId;
+use crate::domain::{DomainId, Usage};
 use crate::platform::{Calls, Platform};
 use crate::server::operations::Outcome;
 use crate::server::output::Reply;
@@ -263,10 +263,32 @@ impl<P: Platform> Server<P> {
         out.close()
     }
 
+    /// The local clients that act for a domain, which only the privileged one has.
+    fn clients_of(&self, id: DomainId) -> impl Iterator<Item = DomainId> {
+        let has_some = self.store.domains.privileged() == Some(id);
+        has_some.then(|| self.store.domains.clients()).into_iter().flatten()
+    }
+
+    /// What a domain has done, its clients included.
+    fn done_by(&self, id: DomainId) -> Tally {
+        let tally = |id: DomainId| self.tallies.get(id.index()).copied().unwrap_or(Tally::EMPTY);
+        self.clients_of(id).fold(tally(id), |mut sum, client| {
+            sum.absorb(&tally(client));
+            sum
+        })
+    }
+
     fn domain_row(&self, id: DomainId) -> [u64; COLUMNS.len()] {
         let domain = self.store.domains.get(id);
-        let usage = domain.usage;
-        let tally = self.tallies.get(id.index()).copied().unwrap_or(Tally::EMPTY);
+        let mut usage = domain.usage;
+        for client in self.clients_of(id) {
+            let Usage { nodes, watches, transactions, memory, .. } = self.store.domains.get(client).usage;
+            usage.nodes = usage.nodes.wrapping_add(nodes);
+            usage.watches = usage.watches.wrapping_add(watches);
+            usage.transactions = usage.transactions.wrapping_add(transactions);
+            usage.memory = usage.memory.wrapping_add(memory);
+        }
+        let tally = self.done_by(id);
         [
             u64::from(domain.domid.0),
             wide(tally.requests()),
@@ -290,7 +312,7 @@ impl<P: Platform> Server<P> {
         let domain = self.store.domains.get(id);
         out.open("")?;
         out.number("domid", u64::from(domain.domid.0))?;
-        write_tally(out, &self.tallies.get(id.index()).copied().unwrap_or(Tally::EMPTY))?;
+        write_tally(out, &self.done_by(id))?;
         let now = domain.usage.as_quotas();
         let peak = domain.peak.max(now);
         let columns = ["held", "most", "quota"];
