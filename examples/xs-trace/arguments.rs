@@ -7,6 +7,7 @@ use xenstore::trace::Kind;
 use xenstore::wire::{MessageType, XsError};
 
 use crate::show::Filter;
+use crate::top;
 
 pub const HELP: &str = "\
 Usage: xs-trace dump [--store PLACE] FILE
@@ -31,6 +32,7 @@ show      prints a line for each record: seconds since the server's start, domai
 pub enum Task {
     Dump { store: Option<PathBuf>, file: PathBuf },
     Show { filter: Filter, file: PathBuf },
+    Top(top::Options),
 }
 
 type Parsed = Result<Option<Task>, lexopt::Error>;
@@ -42,10 +44,11 @@ pub fn parse(mut args: lexopt::Parser) -> Parsed {
         Some(Value(task)) => match task.string()?.as_str() {
             "dump" => dump(args),
             "show" => show(args),
-            other => Err(format!("no task '{other}': dump and show are possible").into()),
+            "top" => Ok(top::Options::parse(args)?.map(Task::Top)),
+            other => Err(format!("no task '{other}': dump, show and top are possible").into()),
         },
         Some(other) => Err(other.unexpected()),
-        None => Err("a task is missing: dump or show".into()),
+        None => Err("a task is missing: dump, show or top".into()),
     }
 }
 

@@ -6,6 +6,7 @@ mod fetch;
 mod problem;
 mod show;
 mod store;
+mod top;
 
 use std::process::ExitCode;
 
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
     let task = match arguments::parse(lexopt::Parser::from_env()) {
         Ok(Some(task)) => task,
         Ok(None) => {
-            print!("{}", arguments::HELP);
+            print!("{}\n{}", arguments::HELP, top::HELP);
             return ExitCode::SUCCESS;
         }
         Err(error) => {
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<(), Problem> {
     match task {
+        Task::Top(options) => top::run(&options),
         Task::Dump { store, file } => {
             let dump = fetch::fetch(&mut Store::open(store.as_deref())?)?;
             dump.save(&file)?;

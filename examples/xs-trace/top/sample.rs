@@ -1,0 +1,210 @@
+//! What the store's counters say at one moment, as `CONTROL stats json` and its pages of domains tell it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::problem::Problem;
+use crate::store::Store;
+
+/// Counters and holdings of a domain, all since it was introduced. Of several connections of a domain, as a
+/// socket's clients have them, they are sums.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Counts {
+    pub requests: u64,
+    pub cycles: u64,
+    pub events: u64,
+    pub conflicts: u64,
+    pub refused: u64,
+    pub stalls: u64,
+    pub nodes: u64,
+    pub watches: u64,
+    pub transactions: u64,
+    /// Bytes.
+    pub memory: u64,
+}
+
+type Field = fn(&mut Counts) -> &mut u64;
+
+impl Counts {
+    /// Where each is in a row, by the names of the table's columns.
+    const FIELDS: [(&str, Field); 10] = [
+        ("requests", |counts| &mut counts.requests),
+        ("cycles", |counts| &mut counts.cycles),
+        ("events", |counts| &mut counts.events),
+        ("conflicts", |counts| &mut counts.conflicts),
+        ("refused", |counts| &mut counts.refused),
+        ("stalls", |counts| &mut counts.stalls),
+        ("nodes", |counts| &mut counts.nodes),
+        ("watches", |counts| &mut counts.watches),
+        ("transactions", |counts| &mut counts.transactions),
+        ("memory", |counts| &mut counts.memory),
+    ];
+}
+
+/// How full one of the server's arenas is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Level {
+    pub what: String,
+    pub used: u64,
+    pub room: u64,
+}
+
+/// One look at the store.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct Sample {
+    pub requests: u64,
+    pub failed: u64,
+    pub events: u64,
+    pub running_ms: u64,
+    pub levels: Vec<Level>,
+    /// The server's clock, in cycles, and how many of them a millisecond has.
+    pub clock: u64,
+    pub khz: u64,
+    pub domains: BTreeMap<u16, Counts>,
+}
+
+/// The number at `name`. A store that does not tell it is of another version.
+fn number(value: &Value, name: &str) -> Result<u64, Problem> {
+    let missing = || Problem::new(format!("the store's statistics have no '{name}': another version?"));
+    value[name].as_u64().ok_or_else(missing)
+}
+
+fn parse(text: &str) -> Result<Value, Problem> {
+    serde_json::from_str(text)
+        .map_err(|_| Problem::new("the store's statistics are no JSON: another version?"))
+}
+
+impl Sample {
+    /// Asks for all of it.
+    ///
+    /// # Errors
+    /// If the store is lost, or answers as none of this version does.
+    pub fn take(store: &mut Store) -> Result<Sample, Problem> {
+        Sample::ask(|words| store.control(words))
+    }
+
+    fn ask(mut control: impl FnMut(&[&str]) -> Result<String, Problem>) -> Result<Sample, Problem> {
+        let mut sample = Sample::default();
+        sample.read_totals(&parse(&control(&["stats", "json"])?)?)?;
+        let mut from = 0;
+        loop {
+            let page = parse(&control(&["stats", "json", "domains", &from.to_string()])?)?;
+            sample.read_domains(&page)?;
+            match page.get("next") {
+                None => return Ok(sample),
+                // Ever on, so that it ends.
+                Some(next) if next.as_u64() > Some(from) => from = number(&page, "next")?,
+                Some(next) => {
+                    let told = format!("a page of domains from {from} on is followed by {next}");
+                    return Err(Problem::new(told));
+                }
+            }
+        }
+    }
+
+    fn read_totals(&mut self, all: &Value) -> Result<(), Problem> {
+        self.requests = number(all, "requests")?;
+        self.events = number(all, "events")?;
+        self.running_ms = number(all, "running-ms")?;
+        for kind in all["types"].as_object().into_iter().flatten().map(|(_, kind)| kind) {
+            self.failed += number(kind, "failed")?;
+        }
+        for (what, level) in all["memory"].as_object().into_iter().flatten() {
+            let (used, room) = (number(level, "used")?, number(level, "room")?);
+            self.levels.push(Level { what: what.clone(), used, room });
+        }
+        Ok(())
+    }
+
+    fn read_domains(&mut self, page: &Value) -> Result<(), Problem> {
+        self.khz = number(page, "khz")?;
+        self.clock = number(page, "clock")?;
+        let columns: Vec<&str> =
+            page["columns"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let place = |name: &str| {
+            let found = columns.iter().position(|column| *column == name);
+            found.ok_or_else(|| {
+                Problem::new(format!("the table of domains has no column '{name}': another version?"))
+            })
+        };
+        let domid = place("domid")?;
+        let mut places = Vec::new();
+        for (name, field) in Counts::FIELDS {
+            places.push((place(name)?, field));
+        }
+        for row in page["domains"].as_array().into_iter().flatten() {
+            let cell = |index: usize| {
+                row[index].as_u64().ok_or_else(|| Problem::new(format!("no row of a domain: {row}")))
+            };
+            let domid = cell(domid)?;
+            let domid = u16::try_from(domid).map_err(|_| Problem::new(format!("{domid} is no domid")))?;
+            let counts = self.domains.entry(domid).or_default();
+            for (index, field) in &places {
+                *field(counts) += cell(*index)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOTALS: &str = r#"{"requests":5,"events":2,"running-ms":392,"types":{
+        "READ":{"requests":3,"failed":1},"WRITE":{"requests":2,"failed":1}},
+        "memory":{"nodes":{"used":7,"most":9,"room":100}}}"#;
+
+    fn page(rows: &str, end: &str) -> String {
+        format!(
+            r#"{{"khz":1000,"clock":77,"columns":["domid","requests","failed","received","sent","cycles","events",
+            "dropped","conflicts","refused","stalls","nodes","watches","transactions","memory"],"domains":[{rows}]{end}}}"#
+        )
+    }
+
+    fn ask(pages: &[String]) -> Result<Sample, String> {
+        let mut asked = 0;
+        let answer = |words: &[&str]| {
+            asked += 1;
+            assert_eq!(words.get(2), (asked > 1).then_some(&"domains"), "{words:?}");
+            Ok(if asked == 1 { TOTALS.to_owned() } else { pages[asked - 2].clone() })
+        };
+        Sample::ask(answer).map_err(|problem| problem.to_string())
+    }
+
+    #[test]
+    fn connections_of_a_domain_are_added_up_over_pages() {
+        let first =
+            page("[0,10,0,0,0,500,1,0,0,0,0,3,2,1,64],[5,1,0,0,0,9,0,0,4,5,6,0,0,0,0]", r#","next":2"#);
+        let second = page("[0,1,0,0,0,20,0,0,0,0,0,3,0,0,32]", "");
+        let sample = ask(&[first, second]).expect("a sample");
+        assert_eq!((sample.requests, sample.failed, sample.events, sample.running_ms), (5, 2, 2, 392));
+        assert_eq!(sample.levels, [Level { what: "nodes".into(), used: 7, room: 100 }]);
+        assert_eq!((sample.khz, sample.clock), (1000, 77));
+        assert_eq!(sample.domains.keys().copied().collect::<Vec<_>>(), [0, 5]);
+        let host = sample.domains[&0];
+        assert_eq!((host.requests, host.cycles, host.events, host.nodes), (11, 520, 1, 6));
+        assert_eq!((host.watches, host.transactions, host.memory), (2, 1, 96));
+        let guest = sample.domains[&5];
+        assert_eq!((guest.conflicts, guest.refused, guest.stalls), (4, 5, 6));
+    }
+
+    #[test]
+    fn what_is_no_such_answer_is_said() {
+        for (text, wanted) in [
+            ("EINVAL", "the store's statistics are no JSON"),
+            ("{\"khz\":1}", "the store's statistics have no 'clock'"),
+            (
+                "{\"khz\":1,\"clock\":1,\"columns\":[\"domid\"]}",
+                "the table of domains has no column 'requests'",
+            ),
+            (&page("[70000,10,0,0,0,500,1,0,0,0,0,3,2,1,64]", ""), "70000 is no domid"),
+            (&page("[1,10]", ""), "no row of a domain: [1,10]"),
+            (&page("", ",\"next\":0"), "a page of domains from 0 on is followed by 0"),
+        ] {
+            let error = ask(&[text.to_owned()]).expect_err(wanted);
+            assert!(error.starts_with(wanted), "{error}");
+        }
+    }
+}

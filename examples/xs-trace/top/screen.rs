@@ -1,0 +1,94 @@
+//! What stands where on the screen.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Modifier, Style, Stylize};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::columns::Column;
+use super::keys::{HELP, View};
+use super::rates::{Row, Table};
+use super::{heading, levels, sums};
+
+/// `silent` is the seconds for which the store has not answered, if that is long.
+pub fn draw(frame: &mut Frame<'_>, view: &mut View, table: Option<&mut Table>, silent: Option<u64>) {
+    if view.help {
+        return frame.render_widget(Paragraph::new(help()), frame.area());
+    }
+    let Some(table) = table else {
+        let what = silent.map_or_else(|| "looking at the store".to_owned(), no_answer);
+        return frame.render_widget(Paragraph::new(what), frame.area());
+    };
+    view.sorting.sort(&mut table.rows);
+    let head = head(view, table, silent, usize::from(frame.area().width));
+    let [top, titles, rows] =
+        Layout::vertical([Constraint::Length(head.len() as u16), Constraint::Length(1), Constraint::Min(0)])
+            .areas(frame.area());
+    frame.render_widget(Paragraph::new(head), top);
+    frame.render_widget(Paragraph::new(title_line(view, name_width(titles))).reversed(), titles);
+    view.fit(table.rows.len(), usize::from(rows.height));
+    let shown = table.rows.iter().skip(view.offset).take(view.height);
+    let lines: Vec<Line<'_>> = shown.map(|row| row_line(row, name_width(rows))).collect();
+    frame.render_widget(Paragraph::new(lines), rows);
+}
+
+/// The name has what the other columns leave of a line.
+fn name_width(area: Rect) -> usize {
+    let taken: usize = Column::ALL.iter().map(|column| column.width() + 1).sum();
+    Column::Name.width() + (usize::from(area.width) + 1).saturating_sub(taken)
+}
+
+fn no_answer(seconds: u64) -> String {
+    format!("the store has not answered for {seconds} s")
+}
+
+fn head<'a>(view: &View, table: &Table, silent: Option<u64>, width: usize) -> Vec<Line<'a>> {
+    let order = if view.sorting.reverse { ", reversed" } else { "" };
+    let paused = if view.paused { ", paused" } else { "" };
+    let (title, delay) = (view.sorting.column.title(), view.delay.as_secs_f64());
+    let mut lines = vec![
+        Line::from(format!("xs-trace top - {}, every {delay} s, by {title}{order}{paused}", heading(table))),
+        Line::from(sums(table)).bold(),
+    ];
+    lines.extend(levels(table, width).into_iter().map(Line::from));
+    lines.push(match (silent, &view.prompt) {
+        (Some(seconds), None) => Line::from(no_answer(seconds)).bold().red(),
+        (_, Some(typed)) => Line::from(format!("delay in seconds (is {delay}): {typed}_")).bold(),
+        (None, None) => Line::from(view.message.clone()).bold(),
+    });
+    lines
+}
+
+fn title_line<'a>(view: &View, name_width: usize) -> Line<'a> {
+    let cells = Column::ALL.iter().map(|column| {
+        let style = if *column == view.sorting.column {
+            Modifier::UNDERLINED | Modifier::BOLD
+        } else {
+            Modifier::empty()
+        };
+        let text = column.fit(column.title(), name_width);
+        [Span::styled(text, Style::new().add_modifier(style)), Span::raw(" ")]
+    });
+    Line::from_iter(cells.flatten())
+}
+
+/// A domain that was in trouble just then stands out, one that did nothing steps back.
+fn row_line<'a>(row: &Row, name_width: usize) -> Line<'a> {
+    let cells = Column::ALL.map(|column| column.fit(&column.cell(row), name_width));
+    let line = Line::from(cells.join(" "));
+    match (row.trouble, row.requests > 0.0) {
+        (true, _) => line.bold().yellow(),
+        (false, true) => line,
+        (false, false) => line.dim(),
+    }
+}
+
+fn help<'a>() -> Vec<Line<'a>> {
+    let mut lines = vec![Line::from("xs-trace top: keys").bold()];
+    lines.extend(HELP.map(|(keys, what)| Line::from(format!("  {keys:<28}{what}"))));
+    lines.push(Line::from("columns").bold());
+    lines
+        .extend(Column::ALL.map(|column| Line::from(format!("  {:<8}{}", column.title(), column.meaning()))));
+    lines
+}

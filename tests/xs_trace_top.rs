@@ -1,0 +1,142 @@
+//! `xs-trace top` as plain text, from a server that is busy, and from one that goes away.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+
+use xenstore::wire::{Header, MessageType, TxId};
+
+/// An example, built if it is missing or old.
+fn example(name: &str) -> PathBuf {
+    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", name]).status();
+    assert!(built.is_ok_and(|status| status.success()), "{name} does not build");
+    let tests = std::env::current_exe().expect("our own path");
+    tests.ancestors().nth(2).expect("target folder").join("examples").join(name)
+}
+
+/// `unix_server`, stopped when dropped.
+struct Server(Child);
+
+impl Server {
+    fn start(socket: &Path) -> Server {
+        let mut command = Command::new(example("unix_server"));
+        let mut child =
+            command.args(["--memory", "8"]).arg(socket).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut line = [0; 7];
+        child.stdout.as_mut().expect("piped").read_exact(&mut line).expect("it says that it serves");
+        Server(child)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().and_then(|()| self.0.wait()).expect("it stops");
+    }
+}
+
+struct Client(UnixStream);
+
+impl Client {
+    fn ask(&mut self, msg_type: MessageType, payload: &[u8]) {
+        let len = payload.len() as u32;
+        let header = Header { msg_type: msg_type as u32, req_id: 0, tx_id: TxId::NONE, len };
+        self.0.write_all(&[&header.emit(), payload].concat()).expect("sent");
+        loop {
+            let mut header = [0; Header::SIZE];
+            self.0.read_exact(&mut header).expect("an answer");
+            let header = Header::parse(&header);
+            self.0.read_exact(&mut vec![0; header.len as usize]).expect("its payload");
+            if header.msg_type != MessageType::WatchEvent as u32 {
+                return;
+            }
+        }
+    }
+}
+
+fn top(socket: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(example("xs-trace"));
+    command.arg("top").args(arguments).arg("--store").arg(socket).stdin(Stdio::null());
+    command.output().expect("it runs")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("text")
+}
+
+#[test]
+fn batch_mode_tells_what_domains_ask() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let socket = folder.path().join("socket");
+    let _server = Server::start(&socket);
+    let mut client = Client(UnixStream::connect(&socket).expect("connected"));
+    client.ask(MessageType::Write, b"/local/domain/0/name\0Domain-0");
+    client.ask(MessageType::Watch, b"/a\0token\0");
+    client.ask(MessageType::Watch, b"/b\0token\0");
+
+    let done = AtomicBool::new(false);
+    let output = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Relaxed) {
+                client.ask(MessageType::Write, b"/a\0value");
+                client.ask(MessageType::Read, b"/missing\0");
+            }
+        });
+        let output = top(&socket, &["--delay", "0.3", "--batch", "-n", "2"]);
+        done.store(true, Relaxed);
+        output
+    });
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let tables: Vec<&str> = text(&output.stdout).split_inclusive("\n\n").collect();
+    assert_eq!(tables.len(), 4, "two heads and two tables: {tables:?}");
+    for (head, table) in [(tables[0], tables[1]), (tables[2], tables[3])] {
+        assert!(head.starts_with("xs-trace top - up 0:00:"), "{head}");
+        assert!(head.contains("watches 2/"), "{head}");
+        let sums: Vec<&str> = head.lines().nth(1).expect("sums").split(", ").collect();
+        assert!(sums.iter().all(|sum| !sum.starts_with("0 ")), "requests, errors and events: {sums:?}");
+        let rows: Vec<Vec<&str>> =
+            table.trim().lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(rows[0].join(" "), "DOMID NAME REQ/S USEC EVT/S WATCH NODES MEM TX CONFL STALL REFUS");
+        assert_eq!(rows[1][..2], ["0", "Domain-0"]);
+        assert_eq!(rows[1][5], "2", "watches of all clients: {rows:?}");
+        for column in [2, 3, 4] {
+            assert_ne!(rows[1][column].trim_start_matches('-'), "0", "{rows:?}");
+        }
+    }
+}
+
+#[test]
+fn a_store_that_is_not_there_is_one_line() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let socket = folder.path().join("socket");
+    let output = top(&socket, &["--once"]);
+    let error = text(&output.stderr);
+    assert!(error.starts_with("xs-trace: no store at ") && error.lines().count() == 1, "{error}");
+
+    let server = Server::start(&socket);
+    let going = thread::scope(|scope| {
+        let top = scope.spawn(|| top(&socket, &["--batch", "--delay", "0.1"]));
+        thread::sleep(std::time::Duration::from_millis(700));
+        drop(server);
+        top.join().expect("it ends")
+    });
+    let error = text(&going.stderr);
+    assert!(error.starts_with("xs-trace: lost the store at ") && error.lines().count() == 1, "{error}");
+    assert_eq!(going.status.code(), Some(1));
+}
+
+#[test]
+fn mistakes_in_the_call_are_told() {
+    for (arguments, wanted) in [
+        (&["--delay", "0"][..], "delay '0': 0.1 to 3600 seconds are possible"),
+        (&["-n", "3"], "-n is for --batch"),
+        (&["-b", "-n", "none"], "-n none: a number of tables, 1 or more, is wanted"),
+        (&[], "top wants a terminal; --batch prints plain text"),
+    ] {
+        let output = top(Path::new("/nowhere"), arguments);
+        let error = text(&output.stderr);
+        assert!(error.starts_with(&format!("xs-trace: {wanted}")) && error.lines().count() == 1, "{error}");
+    }
+}
