@@ -100,7 +100,9 @@ impl core::fmt::Display for Record {
     /// Everything but when, and which path the hash stands for.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Record { domid, kind, tx, amount, size, .. } = *self;
-        write!(f, "d{domid} ")?;
+        if !matches!(kind, Kind::Started | Kind::WokeUp | Kind::Panic) {
+            write!(f, "d{domid} ")?;
+        }
         match kind {
             Kind::Begun => {
                 write!(f, "{} begun, tx {}, {size} bytes, request {amount}", self.type_name(), tx.0)

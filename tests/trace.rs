@@ -1,0 +1,371 @@
+//! The flight recorder: which records a session leaves, what their hashes stand for, and the sums.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use serde_json::Value;
+use support::Host;
+use xenstore::abi::DomId;
+use xenstore::config::{Capacities, Quotas, Settings};
+use xenstore::platform::Cycles;
+use xenstore::trace::page::Head;
+use xenstore::trace::{Kind, Record};
+use xenstore::wire::MessageType;
+
+/// A page of records from `number` on.
+fn page(host: &mut Host, number: u64) -> (Head, Vec<Record>) {
+    let text = host.ask(0, 0, &format!("CONTROL trace|dump|{number}|")).replace("\\n", "\n");
+    let (head, rest) = Head::parse(&text).expect("a page");
+    let line = rest.lines().next().expect("the records' line");
+    let bytes = base64::engine::general_purpose::STANDARD.decode(line).expect("base64");
+    let records: Vec<Record> =
+        bytes.as_chunks().0.iter().map(|bytes| Record::from_bytes(bytes).expect("a record")).collect();
+    assert_eq!(records.len() as u64, head.count);
+    (head, records)
+}
+
+/// What a hash stands for.
+fn name(host: &mut Host, hash: u64) -> String {
+    let line = host.ask(0, 0, &format!("CONTROL trace|paths|{hash:x}|"));
+    let (told, name) = line.trim_end_matches("\\n|").split_once(' ').expect("a hash and a name");
+    assert_eq!(told, format!("{hash:016x}"));
+    name.to_string()
+}
+
+/// A host of which the records so far are passed over.
+struct Recorded {
+    host: Host,
+    from: u64,
+}
+
+impl Recorded {
+    fn new(host: Host) -> Recorded {
+        let from = host.server.trace().end();
+        Recorded { host, from }
+    }
+
+    /// What was recorded since, without when the server woke up and whom it notified.
+    fn records(&mut self) -> Vec<Record> {
+        let records: Vec<Record> = self.host.server.trace().from(self.from).collect();
+        self.from = self.host.server.trace().end();
+        records.into_iter().filter(|record| !matches!(record.kind, Kind::WokeUp | Kind::Notified)).collect()
+    }
+
+    /// The same as texts, with paths.
+    fn told(&mut self) -> Vec<String> {
+        let records = self.records();
+        let told = records.into_iter().map(|record| match record.hash {
+            0 => record.to_string(),
+            hash => format!("{record} {}", name(&mut self.host, hash)),
+        });
+        let told = told.collect();
+        self.from = self.host.server.trace().end();
+        told
+    }
+}
+
+#[test]
+fn a_session_leaves_its_records_in_order() {
+    let mut host = Host::new();
+    host.boot(5);
+    let mut recorded = Recorded::new(host);
+    recorded.host.expect(&[(5, 0, "WATCH data|t|", "OK|; ev data,t"), (0, 0, "READ /nope|", "ENOENT")]);
+    let tx = recorded.host.start(5);
+    recorded.host.expect(&[
+        (5, tx, "WRITE data/a|xyz", "OK|"),
+        (5, tx, "TRANSACTION_END T|", "ev data/a,t; OK|"),
+        (5, 0, "RM data|", "ev data,t; OK|"),
+        (5, 77, "READ data|", "ENOENT"),
+        (0, 0, "99 |", "ENOSYS"),
+    ]);
+    let home = "/local/domain/5";
+    assert_eq!(
+        recorded.told(),
+        [
+            "d5 WATCH begun, tx 0, 7 bytes, request 7",
+            &format!("d5 event, 7 bytes {home}/data"),
+            &format!("d5 WATCH tx 0 ok, 0 cycles, 3 bytes {home}/data"),
+            "d0 READ begun, tx 0, 6 bytes, request 7",
+            "d0 READ tx 0 ENOENT, 0 cycles, 0 bytes /nope",
+            "d5 TRANSACTION_START begun, tx 0, 1 bytes, request 7",
+            "d5 tx-started 1",
+            "d5 TRANSACTION_START tx 0 ok, 0 cycles, 2 bytes",
+            "d5 WRITE begun, tx 1, 10 bytes, request 7",
+            &format!("d5 WRITE tx 1 ok, 0 cycles, 3 bytes {home}/data/a"),
+            "d5 TRANSACTION_END begun, tx 1, 2 bytes, request 7",
+            &format!("d5 event, 9 bytes {home}/data/a"),
+            "d5 tx-committed 1, 3 nodes",
+            "d5 TRANSACTION_END tx 1 ok, 0 cycles, 3 bytes",
+            "d5 RM begun, tx 0, 5 bytes, request 7",
+            &format!("d5 event, 7 bytes {home}/data"),
+            &format!("d5 RM tx 0 ok, 0 cycles, 3 bytes {home}/data"),
+            "d5 READ begun, tx 77, 5 bytes, request 7",
+            "d5 READ tx 77 ENOENT, 0 cycles, 0 bytes",
+            "d0 ? begun, tx 0, 1 bytes, request 7",
+            "d0 ? tx 0 ENOSYS, 0 cycles, 0 bytes",
+        ]
+    );
+}
+
+#[test]
+fn a_conflict_names_its_node_and_who_changed_it() {
+    let mut host = Host::new();
+    host.boot(5);
+    host.ok(0, 0, "WRITE /shared|1");
+    host.ok(0, 0, "SET_PERMS /shared|n0|b5|");
+    let tx = host.start(0);
+    host.expect(&[
+        (0, tx, "READ /shared|", "1"),
+        (5, 0, "WRITE /shared|2", "OK|"),
+        (0, tx, "WRITE /b|", "OK|"),
+    ]);
+    let mut recorded = Recorded::new(host);
+    recorded.host.expect(&[(0, tx, "TRANSACTION_END T|", "EAGAIN")]);
+    let told = recorded.told();
+    assert!(told.contains(&format!("d0 tx-conflict {tx} with d5 /shared")), "{told:#?}");
+    assert!(told.contains(&"d5 held, doubled 0 times".to_string()), "{told:#?}");
+    let tx = recorded.host.start(0);
+    recorded.host.ok(0, tx, "TRANSACTION_END F|");
+    assert!(recorded.told().contains(&format!("d0 tx-aborted {tx}")));
+}
+
+#[test]
+fn refusals_stalls_and_lost_events_are_recorded() {
+    let quotas = Quotas { nodes: 2, outstanding: 2, ..Quotas::DEFAULT };
+    let mut host = Host::with(Settings { quotas, ..Settings::DEFAULT }, &Capacities::for_nodes(8192));
+    host.boot(5);
+    host.ok(5, 0, &format!("WRITE data|{}", "x".repeat(900)));
+    let mut recorded = Recorded::new(host);
+    assert_eq!(recorded.host.ask(5, 0, "WRITE other|x"), "ENOSPC");
+    let told = recorded.told();
+    assert!(told.contains(&"d5 WRITE refused, tx 0, ENOSPC /local/domain/5/other".to_string()), "{told:#?}");
+
+    for _ in 0..6 {
+        recorded.host.send(5, 0, "READ data|");
+    }
+    recorded.host.poll();
+    let stalls = |records: Vec<Record>| -> Vec<u8> {
+        records
+            .into_iter()
+            .filter(|record| record.kind == Kind::Stalled)
+            .map(|record| record.detail)
+            .collect()
+    };
+    // The ring is full first; once is told of it, however often it is looked at.
+    assert_eq!(stalls(recorded.records()), [4]);
+    for _ in 0..3 {
+        recorded.host.xen.pass(2);
+        recorded.host.poll();
+    }
+    assert_eq!(stalls(recorded.records()), [0_u8; 0]);
+    recorded.host.received(5);
+    let stats = json(&mut recorded.host, "5");
+    assert_eq!(stats["stalls"], 1);
+    assert_eq!(stats["refused"], 1);
+    assert_eq!(stats["errors"]["ENOSPC"], 1);
+}
+
+/// `stats json …` as a value.
+fn json(host: &mut Host, subject: &str) -> Value {
+    let arguments = subject.split_whitespace().map(|word| format!("{word}|")).collect::<String>();
+    let text = host.ask(0, 0, &format!("CONTROL stats|json|{arguments}"));
+    let text = text.trim_end_matches("\\n|").replace("\\\"", "\"");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn only_what_the_filter_wants_is_recorded() {
+    let mut host = Host::new();
+    host.boot(5);
+    host.boot(6);
+    let mut recorded = Recorded::new(host);
+    let states = recorded.host.ask(0, 0, "CONTROL trace|filter|");
+    assert!(Kind::ALL.iter().all(|kind| states.contains(&format!("{:<17}: on\\n", kind.name()))), "{states}");
+    recorded.host.expect(&[(0, 0, "CONTROL trace|filter|none|+ended|domain|5|", "OK|")]);
+    let states = recorded.host.ask(0, 0, "CONTROL trace|filter|");
+    assert!(
+        states.contains("ended            : on\\n") && states.contains("begun            : off\\n"),
+        "{states}"
+    );
+    assert!(states.ends_with("domain           : 5\\n|"), "{states}");
+    recorded.records();
+    recorded.host.expect(&[(5, 0, "READ a|", "ENOENT"), (6, 0, "READ a|", "ENOENT")]);
+    let seen: Vec<_> = recorded.records().iter().map(|record| (record.kind, record.domid.0)).collect();
+    assert_eq!(seen, [(Kind::Ended, 5)]);
+    recorded.host.expect(&[(0, 0, "CONTROL trace|off|", "OK|"), (5, 0, "READ a|", "ENOENT")]);
+    assert_eq!(recorded.records(), []);
+    recorded.host.expect(&[
+        (0, 0, "CONTROL trace|on|", "OK|"),
+        (0, 0, "CONTROL trace|filter|all|-begun|", "OK|"),
+        (6, 0, "READ a|", "ENOENT"),
+    ]);
+    let seen = recorded.records();
+    assert!(seen.iter().any(|record| record.domid == DomId(6)), "{seen:#?}");
+    assert!(
+        seen.iter().skip(1).all(|record| record.kind != Kind::Begun || record.domid == DomId(0)),
+        "{seen:#?}"
+    );
+    for bad in [
+        "more|",
+        "filter|+x|",
+        "filter|begun|",
+        "filter|domain|",
+        "filter|domain|x|",
+        "on|x|",
+        "mark|",
+        "dump|x|",
+    ] {
+        assert_eq!(recorded.host.ask(0, 0, &format!("CONTROL trace|{bad}")), "EINVAL", "{bad}");
+    }
+    assert_eq!(recorded.host.ask(0, 0, "CONTROL trace|paths|xyz|"), "EINVAL");
+    assert_eq!(recorded.host.ask(5, 0, "CONTROL trace|"), "EACCES");
+}
+
+#[test]
+fn pages_put_together_are_the_trace_and_what_is_lost_is_known() {
+    let mut host = Host::with(Settings::DEFAULT, &Capacities { trace: 1000, ..Capacities::for_nodes(1000) });
+    let mut all: BTreeMap<u64, Record> = BTreeMap::new();
+    let (mut next, mut lost, mut written) = (0, 0, 0_u32);
+    for round in 0..60 {
+        // Each round leaves more than a page, and one of them more than there is room for.
+        let requests = if round == 30 { 700 } else { 40 };
+        for _ in 0..requests {
+            host.ok(0, 0, &format!("WRITE /n|{written}"));
+            written += 1;
+        }
+        loop {
+            let (head, records) = page(&mut host, next);
+            lost += head.first - next;
+            assert!(head.end - head.first <= 1000 && head.lost == head.end.saturating_sub(1000));
+            for (number, record) in (head.first..).zip(records) {
+                assert!(all.insert(number, record).is_none(), "no record comes twice");
+            }
+            next = head.first + head.count;
+            if head.end - next < 10 {
+                break;
+            }
+        }
+    }
+    assert!(lost > 1000, "a round overwrote what was not fetched: {lost}");
+    assert_eq!(all.len() as u64 + lost, next);
+    // In each run of numbers that has no gap the requests' identifiers and times follow one another.
+    let mut before: Option<(u64, Record)> = None;
+    for (number, record) in all {
+        if let Some((last, earlier)) = before.filter(|(last, _)| last + 1 == number) {
+            assert!(earlier.time <= record.time, "record {last} is later than the next");
+            if earlier.kind == Kind::Begun && earlier.msg_type == MessageType::Write as u8 {
+                assert_eq!(
+                    (record.kind, record.msg_type),
+                    (Kind::Ended, MessageType::Write as u8),
+                    "{number}"
+                );
+            }
+        }
+        before = Some((number, record));
+    }
+}
+
+#[test]
+fn what_is_gone_and_what_was_said_keeps_its_name() {
+    let mut recorded = Recorded::new(Host::new());
+    let long = format!("/{}", "long/".repeat(30)).trim_end_matches('/').to_string();
+    recorded.host.expect(&[
+        (0, 0, "WRITE /a/b|", "OK|"),
+        (0, 0, "RM /a|", "OK|"),
+        (0, 0, &format!("READ {long}|"), "ENOENT"),
+        (0, 0, "CONTROL trace|mark|before|the|boot|", "OK|"),
+    ]);
+    let told = recorded.told();
+    assert!(told.iter().any(|line| line.ends_with("bytes /a/b")), "{told:#?}");
+    assert!(told.iter().any(|line| line == "d0 mark before the boot"), "{told:#?}");
+    let cut: String = long.chars().take(118).collect();
+    assert!(told.iter().any(|line| line.ends_with(&format!(" {cut}..."))), "{told:#?}");
+    assert_eq!(name(&mut recorded.host, 12345), "?");
+    let many: String = (1..200).map(|hash| format!("{hash:016x}|")).collect();
+    let answer = recorded.host.ask(0, 0, &format!("CONTROL trace|paths|{many}"));
+    assert_eq!(answer.matches("\\n").count(), 199);
+    // What does not fit is left out from the end.
+    recorded.host.ok(0, 0, &format!("WRITE {}|", "/x".repeat(700)));
+    let hash = recorded.records().into_iter().find_map(|r| (r.hash != 0).then_some(r.hash)).expect("a path");
+    let answer = recorded.host.ask(0, 0, &format!("CONTROL trace|paths|{}", format!("{hash:x}|").repeat(9)));
+    assert_eq!(answer.matches("\\n").count(), 3, "1024 bytes of each and dots: {answer}");
+}
+
+#[test]
+fn sums_by_type_and_by_domain() {
+    let mut host = Host::new();
+    host.xen.ticking = 3000;
+    host.boot(5);
+    host.expect(&[
+        (5, 0, "WATCH data|t|", "OK|; ev data,t"),
+        (5, 0, "WRITE data|value", "ev data,t; OK|"),
+        (5, 0, "READ data|", "value"),
+        (5, 0, "READ none|", "ENOENT"),
+        (5, 0, "INTRODUCE 6|1|5|", "EACCES"),
+    ]);
+    let read = json(&mut host, "READ");
+    assert_eq!((&read["requests"], &read["received"], &read["sent"]), (&2.into(), &10.into(), &5.into()));
+    assert_eq!(read["errors"], serde_json::json!({"ENOENT": 1}));
+    assert_eq!(read["cycles"], 2 * 3000);
+    assert_eq!(read["below-cycles"]["4096"], 2);
+    let domain = json(&mut host, "5");
+    assert_eq!((&domain["requests"], &domain["events"]), (&5.into(), &2.into()));
+    assert_eq!(domain["errors"], serde_json::json!({"ENOENT": 1, "EACCES": 1}));
+    assert_eq!(domain["quotas"]["nodes"], serde_json::json!({"held": 2, "most": 2, "quota": 1000}));
+    assert_eq!(json(&mut host, "WRITE")["events"], 1);
+    let all = json(&mut host, "");
+    assert_eq!(all["types"]["READ"]["requests"], 2);
+    assert_eq!(all["memory"]["domains"]["used"], 2);
+    assert_eq!(all["memory"]["nodes"]["room"], 8192);
+    let text = host.ask(0, 0, "CONTROL stats|");
+    assert!(text.contains("\\nREAD                            2            1 "), "{text}");
+    // Its successor begins anew.
+    host.kill(5);
+    host.boot(5);
+    assert_eq!(json(&mut host, "5")["requests"], 0);
+    assert_eq!(host.ask(0, 0, "CONTROL stats|77|"), "ENOENT");
+    for bad in ["x|", "json|x|", "json|READ|x|", "domains|x|"] {
+        assert_eq!(host.ask(0, 0, &format!("CONTROL stats|{bad}")), "EINVAL", "{bad}");
+    }
+}
+
+#[test]
+fn domains_come_in_pages() {
+    let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(50_000));
+    for domid in 1..300 {
+        host.boot(domid);
+    }
+    let (mut domids, mut from, mut pages) = (Vec::new(), 0, 0);
+    loop {
+        let page = json(&mut host, &format!("domains {from}"));
+        assert_eq!(page["columns"][0], "domid");
+        domids.extend(page["domains"].as_array().expect("rows").iter().map(|row| row[0].as_u64()));
+        pages += 1;
+        match page["next"].as_u64() {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    assert!(pages > 2, "{pages}");
+    domids.sort_unstable();
+    assert_eq!(domids, (0..300).map(Some).collect::<Vec<_>>());
+    let text = host.ask(0, 0, "CONTROL stats|domains|");
+    assert!(text.contains("next "), "{text}");
+}
+
+#[test]
+fn the_end_is_recorded_and_told() {
+    let mut host = Host::new();
+    host.ok(0, 0, "WRITE /last|");
+    host.server.note_panic(Cycles(9_000_000_000), 77);
+    let mut lines = Vec::new();
+    host.server.tell_trace(64, 1_000_000, &mut |line| lines.push(line.to_string()));
+    assert_eq!(lines.first().map(String::as_str), Some("1.000000 started"));
+    assert!(
+        lines.iter().any(|line| line == "1.000000 d0 WRITE tx 0 ok, 0 cycles, 3 bytes /last"),
+        "{lines:#?}"
+    );
+    assert_eq!(lines.last().map(String::as_str), Some("9.000000 panic in line 77"));
+}
