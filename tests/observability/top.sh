@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Drives `xs-trace top` in a terminal, as a user does: tmux has the keyboard and the screen.
+set -Eeuo pipefail
+trap 'echo "not ok - unexpected failure at line $LINENO: $BASH_COMMAND"' ERR
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cargo build --quiet --example xs-trace --example unix_server --example load
+examples=$(cargo metadata --format-version 1 --no-deps |
+    sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug/examples
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/top.XXXXXX")
+export XENSTORED_PATH=$work/socket
+terminal() { tmux -S "$work/tmux" -f /dev/null "$@"; }
+trap 'terminal kill-server || :; jobs -p | xargs -r kill || :; rm -rf "$work"' EXIT
+
+failed=0
+# sees WHAT PATTERN: until a line of the screen matches; 10 s are long enough for any machine.
+sees() {
+    local try
+    for ((try = 0; try < 100; try++)); do
+        if terminal capture-pane -p | grep -Eq -- "$2"; then
+            echo "ok - $1"
+            return 0
+        fi
+        sleep 0.1
+    done
+    echo "not ok - $1; nothing on the screen matches '$2':"
+    terminal capture-pane -p
+    failed=1
+}
+keys() { terminal send-keys "$@"; }
+
+"$examples/unix_server" --memory 8 "$XENSTORED_PATH" >/dev/null &
+server=$!
+"$examples/load" day
+"$examples/load" busy 120 &
+# Of the columns in a row: number, name, requests, latency, events, watches.
+busy='^ +0 Domain-0 +[1-9][0-9.k]* +[0-9.k]+ +[1-9][0-9.k]* +1 '
+
+terminal new-session -d -x 90 -y 24 "PS1='ready> ' exec bash --norc --noprofile"
+sees 'a shell is ready' '^ready>'
+keys "$examples/xs-trace top --delay 0.3" Enter
+sees 'the row of a busy domain' "$busy"
+sees 'requests and events in all' '^[1-9][0-9.k]* requests/s, 0 errors/s, [1-9][0-9.k]* events/s'
+sees 'fill levels' 'watches 1/'
+keys M && sees 'M sorts by memory' 'by MEM$'
+keys '<' && sees '< moves to the left' 'by NODES$'
+keys R && sees 'R reverses' 'by NODES, reversed$'
+keys ' ' && sees 'space pauses' 'reversed, paused$'
+keys ' ' && sees 'and goes on' 'reversed$'
+keys x && sees 'an unknown key is told' "^no key 'x'"
+keys d 0.2 Enter && sees 'd changes the delay' 'every 0\.2 s'
+keys h && sees 'h helps' 'sort by requests, latency, watches, memory, domid'
+keys h
+terminal resize-window -x 120 -y 10
+sees 'a wide screen has room for names' '^ +0 Domain-0 {30,}[1-9]'
+terminal resize-window -x 40 -y 4
+sees 'a small screen shows what fits' '^xs-trace top - up'
+terminal resize-window -x 90 -y 24
+sees 'the row again' "$busy"
+keys q
+sees 'q gives the terminal back' '^ready> *$'
+keys 'stty -a' Enter
+sees 'with echo and lines as before' '( |^)icanon.* echo '
+keys "clear; $examples/xs-trace top" Enter
+sees 'it starts again' "$busy"
+kill "$server"
+sees 'a store that goes away is one line' '^xs-trace: lost the store at '
+keys 'stty -a' Enter
+sees 'and the terminal is given back' '( |^)icanon.* echo '
+exit "$failed"
