@@ -12,8 +12,10 @@ use crate::top;
 pub const HELP: &str = "\
 Usage: xs-trace dump [--store PLACE] FILE
        xs-trace show [FILTER...] FILE
+       xs-trace report [--html OUT] [--top N] FILE
+       xs-trace export --perfetto [-o OUT] FILE
 
-Shows what a xenstore-stubdom's flight recorder has taken down. A FILE of - is the standard input or output.
+Shows what a xenstore-stubdom's flight recorder has taken down. A FILE or OUT of - is the standard input or output.
 
 dump      saves the records of a running store, with the paths and names that they stand for
   --store PLACE    the store's socket or device (default: XENSTORED_PATH, else /dev/xen/xenbus, else
@@ -27,10 +29,22 @@ show      prints a line for each record: seconds since the server's start, domai
   --from SECONDS, --to SECONDS
                    only those of this time, in seconds since the server's start
   Each of the first five can be given several times: one must fit.
+report    sums up: who asked for what, how long it took, what went wrong
+  --html OUT       as a page with drawings, for a browser
+  --top N          rows of the longer tables (default 10)
+export    writes Chrome's trace-event JSON, which ui.perfetto.dev opens
+  -o, --output OUT (default -)
 ";
+
+const TASKS: &str = "dump, show, report, export and top";
+
+/// Rows of the longer tables of a report.
+const TOP: usize = 10;
 
 pub enum Task {
     Dump { store: Option<PathBuf>, file: PathBuf },
+    Export { file: PathBuf, out: PathBuf },
+    Report { file: PathBuf, html: Option<PathBuf>, top: usize },
     Show { filter: Filter, file: PathBuf },
     Top(top::Options),
 }
@@ -43,12 +57,14 @@ pub fn parse(mut args: lexopt::Parser) -> Parsed {
         Some(Long("help") | Short('h')) => Ok(None),
         Some(Value(task)) => match task.string()?.as_str() {
             "dump" => dump(args),
+            "export" => export(args),
+            "report" => report(args),
             "show" => show(args),
             "top" => Ok(top::Options::parse(args)?.map(Task::Top)),
-            other => Err(format!("no task '{other}': dump, show and top are possible").into()),
+            other => Err(format!("no task '{other}': {TASKS} are possible").into()),
         },
         Some(other) => Err(other.unexpected()),
-        None => Err("a task is missing: dump, show or top".into()),
+        None => Err(format!("a task is missing: {TASKS} are possible").into()),
     }
 }
 
@@ -101,6 +117,40 @@ fn show(mut args: lexopt::Parser) -> Parsed {
         }
     }
     Ok(Some(Task::Show { filter, file: file.named()? }))
+}
+
+fn report(mut args: lexopt::Parser) -> Parsed {
+    let (mut html, mut top, mut file) = (None, TOP, File::default());
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("help") | Short('h') => return Ok(None),
+            Long("html") => html = Some(args.value()?.into()),
+            Long("top") => top = args.value()?.parse_with(rows)?,
+            other => file.take(other)?,
+        }
+    }
+    Ok(Some(Task::Report { file: file.named()?, html, top }))
+}
+
+fn export(mut args: lexopt::Parser) -> Parsed {
+    let (mut perfetto, mut out, mut file) = (false, PathBuf::from("-"), File::default());
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("help") | Short('h') => return Ok(None),
+            Long("perfetto") => perfetto = true,
+            Long("output") | Short('o') => out = args.value()?.into(),
+            other => file.take(other)?,
+        }
+    }
+    if !perfetto {
+        return Err("the format is missing: --perfetto is possible".into());
+    }
+    Ok(Some(Task::Export { file: file.named()?, out }))
+}
+
+/// Rows of a table.
+fn rows(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|rows| *rows > 0).ok_or_else(|| "wanted is a number above 0".to_string())
 }
 
 /// What is called so, in whatever case, or what could have been meant.

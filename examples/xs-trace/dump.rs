@@ -96,6 +96,11 @@ impl Dump {
         (self.notes.first, self.notes.gaps.iter().map(|gap| gap.count).sum())
     }
 
+    /// Whether records are missing right before this one.
+    pub fn follows_gap(&self, index: usize) -> bool {
+        self.notes.gaps.iter().any(|gap| gap.before == index)
+    }
+
     /// Writes it to a file, or to the standard output if that is `-`.
     pub fn save(&self, file: &Path) -> Result<(), Problem> {
         let json = serde_json::to_vec(&self.notes).map_err(|error| Problem::new(error.to_string()))?;

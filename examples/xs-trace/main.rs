@@ -3,16 +3,21 @@
 mod arguments;
 mod dump;
 mod fetch;
+mod perfetto;
 mod problem;
+mod report;
+mod requests;
 mod show;
 mod store;
 mod top;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use arguments::Task;
 use dump::Dump;
 use problem::Problem;
+use report::Report;
 use store::Store;
 
 fn main() -> ExitCode {
@@ -48,6 +53,15 @@ fn run(task: Task) -> Result<(), Problem> {
                 dump.records.len()
             );
             Ok(())
+        }
+        Task::Export { file, out } => dump::write(&out, &perfetto::export(&Dump::load(&file)?)?),
+        Task::Report { file, html, top } => {
+            let dump = Dump::load(&file)?;
+            let report = Report::new(&dump, top);
+            match html {
+                Some(out) => dump::write(&out, report::page(&report)?.as_bytes()),
+                None => dump::write(Path::new("-"), report::text(&report).as_bytes()),
+            }
         }
         Task::Show { filter, file } => show::show(&Dump::load(&file)?, &filter),
     }

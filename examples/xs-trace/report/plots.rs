@@ -1,0 +1,181 @@
+//! The drawings of a report.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use xenstore::abi::DomId;
+
+use super::Report;
+
+/// Names and their colors.
+pub type Legend = Vec<(String, (u8, u8, u8))>;
+
+/// Pixels.
+const WIDTH: u32 = 1000;
+const HEIGHT: u32 = 320;
+/// Of one type's row.
+const ROW: u32 = 46;
+
+/// Columns over time.
+const COLUMNS: usize = 100;
+
+/// Domains with a color of their own; all others share one.
+const DOMAINS: usize = 8;
+
+/// Steps of the latency histogram for each power of ten.
+const STEPS: f64 = 8.0;
+
+/// Least time that is drawn, microseconds.
+const LEAST: f64 = 0.1;
+
+const FONT: (&str, u32) = ("sans-serif", 13);
+const GREY: RGBColor = RGBColor(0x88, 0x88, 0x88);
+const BAR: RGBColor = RGBColor(0x3b, 0x75, 0xaf);
+
+type Drawn<T> = Result<T, Box<dyn Error>>;
+
+/// How many requests there were in each of equal spans of time, domain upon domain.
+pub fn over_time(report: &Report<'_>) -> Drawn<(String, Legend)> {
+    let times: Vec<(u64, u16)> =
+        report.requests.iter().map(|request| (request.time(report.dump).0, request.ended.domid.0)).collect();
+    let first = times.iter().map(|(at, _)| *at).min().unwrap_or(0);
+    let last = times.iter().map(|(at, _)| *at).max().unwrap_or(0);
+    // Nanoseconds of a column; all are a microsecond at least.
+    let width = ((last - first) / COLUMNS as u64 + 1).max(10);
+
+    let (legend, places) = domains(report, &times);
+    let mut counts = vec![vec![0_u32; legend.len()]; COLUMNS];
+    for (at, domid) in times {
+        let column = ((at - first) / width) as usize;
+        counts[column.min(COLUMNS - 1)][places[&domid]] += 1;
+    }
+    let most = counts.iter().map(|column| column.iter().sum::<u32>()).max().unwrap_or(1);
+    let seconds = |column: usize| (first + column as u64 * width) as f64 / 1e9;
+
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
+        area.fill(&WHITE)?;
+        let mut chart = ChartBuilder::on(&area)
+            .margin(10)
+            .margin_right(30)
+            .x_label_area_size(45)
+            .y_label_area_size(70)
+            .build_cartesian_2d(seconds(0)..seconds(COLUMNS), 0_f64..f64::from(most) * 1.05)?;
+        let span = (seconds(COLUMNS) - seconds(0)).max(1e-6);
+        let digits = (2.0 - span.log10()).ceil().clamp(0.0, 7.0) as usize;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .x_labels(8)
+            .y_labels(5)
+            .x_desc("seconds since the server's start")
+            .y_desc(format!("requests in {}", duration(width as f64 / 1e3)))
+            .label_style(FONT)
+            .x_label_formatter(&|x| format!("{x:.digits$}"))
+            .y_label_formatter(&|y| if y.fract() == 0.0 { format!("{y}") } else { String::new() })
+            .light_line_style(TRANSPARENT)
+            .draw()?;
+        for (column, parts) in counts.iter().enumerate() {
+            let mut base = 0;
+            for (count, (_, (red, green, blue))) in parts.iter().zip(&legend) {
+                let top = base + count;
+                let corners = [(seconds(column), f64::from(base)), (seconds(column + 1), f64::from(top))];
+                if *count > 0 {
+                    chart.draw_series([Rectangle::new(corners, RGBColor(*red, *green, *blue).filled())])?;
+                }
+                base = top;
+            }
+        }
+        area.present()?;
+    }
+    Ok((svg, legend))
+}
+
+/// The busiest domains with their colors, and which of them, or the rest, each domain is.
+fn domains(report: &Report<'_>, times: &[(u64, u16)]) -> (Legend, BTreeMap<u16, usize>) {
+    let mut counts = BTreeMap::new();
+    times.iter().for_each(|(_, domid)| *counts.entry(*domid).or_insert(0_usize) += 1);
+    let mut busiest: Vec<(u16, usize)> = counts.into_iter().collect();
+    busiest.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let mut legend: Legend = busiest
+        .iter()
+        .take(DOMAINS)
+        .enumerate()
+        .map(|(n, (domid, _))| (report.dump.domain(DomId(*domid)), Palette99::pick(n).rgb()))
+        .collect();
+    if busiest.len() > DOMAINS {
+        legend.push((format!("{} others", busiest.len() - DOMAINS), GREY.rgb()));
+    }
+    let places = busiest.iter().enumerate().map(|(n, (domid, _))| (*domid, n.min(DOMAINS))).collect();
+    (legend, places)
+}
+
+/// Microseconds with the unit that suits them.
+fn duration(micros: f64) -> String {
+    let (value, unit) = match micros {
+        micros if micros < 1.0 => (micros * 1e3, "ns"),
+        micros if micros < 1e3 => (micros, "us"),
+        micros if micros < 1e6 => (micros / 1e3, "ms"),
+        micros => (micros / 1e6, "s"),
+    };
+    let digits = usize::from(value < 10.0 && value.fract() > 0.01);
+    format!("{value:.digits$} {unit}")
+}
+
+/// A row for each type, with how often its requests took how long; each row's highest column is as high.
+pub fn latency(report: &Report<'_>) -> Drawn<String> {
+    let step = |micros: f64| (micros.max(LEAST).log10() * STEPS).floor() as i32;
+    let mut types: BTreeMap<&str, BTreeMap<i32, u32>> = BTreeMap::new();
+    for request in &report.requests {
+        let micros = request.time(report.dump).1 as f64 / 1e3;
+        *types.entry(request.ended.type_name()).or_default().entry(step(micros)).or_insert(0) += 1;
+    }
+    let mut types: Vec<_> =
+        types.into_iter().map(|(name, steps)| (name, steps.values().sum::<u32>(), steps)).collect();
+    types.sort_by_key(|(_, count, _)| std::cmp::Reverse(*count));
+    let steps = || types.iter().flat_map(|(_, _, steps)| steps.keys());
+    let low = f64::from(*steps().min().unwrap_or(&0)) / STEPS;
+    let high = f64::from(steps().max().unwrap_or(&0) + 1) / STEPS;
+    let (low, high) = (10_f64.powf(low.floor()), 10_f64.powf(high.ceil()));
+
+    let rows = types.len() as u32;
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (WIDTH, rows * ROW + 70)).into_drawing_area();
+        area.fill(&WHITE)?;
+        let mut chart = ChartBuilder::on(&area)
+            .margin(10)
+            .margin_right(30)
+            .x_label_area_size(45)
+            .y_label_area_size(200)
+            .build_cartesian_2d((low..high).log_scale(), f64::from(rows)..0_f64)?;
+        chart
+            .configure_mesh()
+            .disable_y_mesh()
+            .disable_y_axis()
+            .x_desc("time that a request took")
+            .label_style(FONT)
+            .x_label_formatter(&|x| duration(*x))
+            .light_line_style(BLACK.mix(0.05))
+            .draw()?;
+        let style = FONT.into_text_style(&area).pos(Pos::new(HPos::Right, VPos::Bottom));
+        for (row, (name, count, steps)) in types.iter().enumerate() {
+            let base = row as f64 + 1.0;
+            let most = steps.values().max().copied().unwrap_or(1);
+            for (step, count) in steps {
+                let edge = |step: i32| 10_f64.powf(f64::from(step) / STEPS);
+                let height = 0.85 * f64::from(*count) / f64::from(most);
+                let corners = [(edge(*step), base - height), (edge(step + 1), base)];
+                chart.draw_series([Rectangle::new(corners, BAR.filled())])?;
+            }
+            chart.draw_series([PathElement::new([(low, base), (high, base)], GREY)])?;
+            let (x, y) = chart.backend_coord(&(low, base));
+            area.draw(&Text::new(format!("{name}  {count}"), (x - 12, y - 6), &style))?;
+        }
+        area.present()?;
+    }
+    Ok(svg)
+}

@@ -1,0 +1,249 @@
+//! The figures and tables of a report.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xenstore::abi::DomId;
+use xenstore::trace::{Kind, Record, Stall};
+use xenstore::wire::XsError;
+
+use super::Table;
+use crate::dump::Dump;
+use crate::requests::Request;
+use crate::show::what;
+
+/// Nanoseconds as microseconds, with one decimal.
+fn micros(nanos: u64) -> String {
+    format!("{:.1}", nanos as f64 / 1e3)
+}
+
+/// Nanoseconds as seconds since the start.
+fn seconds(nanos: u64) -> String {
+    format!("{:.6}", nanos as f64 / 1e9)
+}
+
+/// How often each comes, most often first.
+fn counted<K: Ord>(all: impl IntoIterator<Item = K>) -> Vec<(K, usize)> {
+    let mut counts = BTreeMap::new();
+    all.into_iter().for_each(|one| *counts.entry(one).or_insert(0) += 1);
+    let mut counts: Vec<(K, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts
+}
+
+/// Which there are and how often, most often first.
+fn listed<K: Ord + ToString>(all: impl IntoIterator<Item = K>) -> String {
+    let counts = counted(all);
+    let words: Vec<String> =
+        counts.iter().map(|(one, count)| format!("{} {count}", one.to_string())).collect();
+    words.join(", ")
+}
+
+/// Of sorted values, the least that so many percent do not exceed.
+fn percentile(sorted: &[u64], percent: usize) -> u64 {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied().unwrap_or(0)
+}
+
+pub fn facts(dump: &Dump, requests: &[Request<'_>]) -> Vec<(&'static str, String)> {
+    let times = || dump.records.iter().map(|record| dump.since_start(record.time));
+    let (first, last) = (times().next().unwrap_or(0), times().next_back().unwrap_or(0));
+    let span = last - first.min(last);
+    let (before, meanwhile) = dump.lost();
+    let failed = requests.iter().filter(|request| request.ended.error.is_some()).count();
+    let busy: u64 = requests.iter().map(|request| request.time(dump).1).sum();
+    let of_span = |value: f64| if span == 0 { 0.0 } else { value / span as f64 };
+    let count = |kind| dump.records.iter().filter(|record| record.kind == kind).count();
+    let answer = match requests.first() {
+        Some(request) if before == 0 => format!("{} s", seconds(dump.since_start(request.ended.time))),
+        Some(_) => "not known: the first records are lost".to_string(),
+        None => "none yet".to_string(),
+    };
+    vec![
+        (
+            "records",
+            format!(
+                "{}, from {} s to {} s after the start",
+                dump.records.len(),
+                seconds(first),
+                seconds(last)
+            ),
+        ),
+        ("lost records", format!("{before} before them, {meanwhile} while they were fetched")),
+        ("entry to first answer", answer),
+        (
+            "requests",
+            format!(
+                "{}, {failed} of them failed; {:.1}/s",
+                requests.len(),
+                of_span(requests.len() as f64 * 1e9)
+            ),
+        ),
+        ("time in requests", format!("{} us, {:.2} % of all", micros(busy), of_span(busy as f64 * 100.0))),
+        ("watch events", format!("{} sent, {} dropped", count(Kind::Event), count(Kind::Dropped))),
+        (
+            "transactions",
+            format!(
+                "{} started, {} committed, {} aborted, {} conflicts",
+                count(Kind::TransactionStarted),
+                count(Kind::TransactionCommitted),
+                count(Kind::TransactionAborted),
+                count(Kind::TransactionConflict)
+            ),
+        ),
+    ]
+}
+
+pub fn tables(dump: &Dump, requests: &[Request<'_>], top: usize) -> Vec<Table> {
+    vec![
+        who(dump, requests, top),
+        types(dump, requests),
+        slowest(dump, requests, top),
+        conflicts(dump, top),
+        errors(dump, requests, top),
+        refusals(dump, top),
+        stalls(dump, top),
+        events(dump, top),
+        incidents(dump, top),
+    ]
+}
+
+fn who(dump: &Dump, requests: &[Request<'_>], top: usize) -> Table {
+    let counts = counted(requests.iter().map(|request| request.ended.domid.0));
+    let row = |(domid, count): (u16, usize)| {
+        let own = requests.iter().filter(|request| request.ended.domid.0 == domid);
+        let types = listed(own.map(|request| request.ended.type_name()));
+        vec![dump.domain(DomId(domid)), count.to_string(), types]
+    };
+    // Only those that are shown: each row looks through all requests.
+    let shown = counts.iter().copied().take(top).map(row).collect();
+    let left = counts.len().saturating_sub(top);
+    Table { left, ..Table::new("Who asked for what", &["domain", "requests", "of these"], shown, top) }
+}
+
+fn types(dump: &Dump, requests: &[Request<'_>]) -> Table {
+    let mut types: BTreeMap<&str, (Vec<u64>, usize)> = BTreeMap::new();
+    for request in requests {
+        let (times, failed) = types.entry(request.ended.type_name()).or_default();
+        times.push(request.time(dump).1);
+        *failed += usize::from(request.ended.error.is_some());
+    }
+    let all: u64 = types.values().flat_map(|(times, _)| times).sum();
+    let mut types: Vec<_> = types.into_iter().collect();
+    types.sort_by_key(|(_, (times, _))| std::cmp::Reverse(times.len()));
+    let rows = types.into_iter().map(|(name, (mut times, failed))| {
+        times.sort_unstable();
+        let sum: u64 = times.iter().sum();
+        let share = sum as f64 * 100.0 / all.max(1) as f64;
+        let mut row = vec![name.to_string(), times.len().to_string(), failed.to_string()];
+        row.extend([50, 90, 99, 100].map(|percent| micros(percentile(&times, percent))));
+        row.push(format!("{share:.1}"));
+        row
+    });
+    let columns = ["type", "requests", "failed", "p50 us", "p90 us", "p99 us", "max us", "% of time"];
+    Table::new("Requests by type", &columns, rows.collect(), usize::MAX)
+}
+
+fn slowest(dump: &Dump, requests: &[Request<'_>], top: usize) -> Table {
+    let mut slow: Vec<_> = requests.iter().map(|request| (request.time(dump), request.ended)).collect();
+    slow.sort_by_key(|((_, length), _)| std::cmp::Reverse(*length));
+    slow.truncate(top);
+    let rows = slow.into_iter().map(|((at, length), record)| {
+        let end = record.error.map_or("ok", XsError::name).to_string();
+        let path = dump.path(record.hash).to_string();
+        let domain = dump.domain(record.domid);
+        vec![record.type_name().to_string(), micros(length), seconds(at), domain, end, path]
+    });
+    Table::new("Slowest requests", &["type", "us", "at s", "domain", "end", "path"], rows.collect(), top)
+}
+
+/// The records of a kind.
+fn of(dump: &Dump, kind: Kind) -> impl Iterator<Item = &Record> {
+    dump.records.iter().filter(move |record| record.kind == kind)
+}
+
+fn conflicts(dump: &Dump, top: usize) -> Table {
+    let rows = counted(of(dump, Kind::TransactionConflict).map(|record| record.hash));
+    let rows = rows.into_iter().map(|(hash, count)| {
+        let here = || of(dump, Kind::TransactionConflict).filter(move |record| record.hash == hash);
+        let losers = listed(here().map(|record| dump.domain(record.domid)));
+        let writers = listed(here().map(|record| match u16::try_from(record.amount).map(DomId) {
+            Ok(domid) if domid != DomId::INVALID => dump.domain(domid),
+            _ => "unknown".to_string(),
+        }));
+        vec![dump.path(hash).to_string(), count.to_string(), losers, writers]
+    });
+    let columns = ["node", "conflicts", "transactions of", "changed by"];
+    Table::new("Transaction conflicts by node", &columns, rows.collect(), top)
+}
+
+fn errors(dump: &Dump, requests: &[Request<'_>], top: usize) -> Table {
+    let failed: Vec<(&str, &Record)> =
+        requests.iter().filter_map(|request| Some((request.ended.error?.name(), request.ended))).collect();
+    let rows = counted(failed.iter().map(|(error, record)| (*error, record.msg_type)));
+    let rows = rows.into_iter().map(|((error, msg_type), count)| {
+        let here: Vec<&Record> = failed
+            .iter()
+            .filter(|(name, record)| *name == error && record.msg_type == msg_type)
+            .map(|(_, record)| *record)
+            .collect();
+        let domains = listed(here.iter().map(|record| dump.domain(record.domid)));
+        let path =
+            counted(here.iter().map(|record| dump.path(record.hash))).first().map_or("", |(path, _)| path);
+        let name = here.first().map_or("", |record| record.type_name());
+        vec![error.to_string(), name.to_string(), count.to_string(), domains, path.to_string()]
+    });
+    Table::new("Errors", &["error", "type", "requests", "domains", "path most often"], rows.collect(), top)
+}
+
+fn refusals(dump: &Dump, top: usize) -> Table {
+    let refused = of(dump, Kind::Refused).map(|record| {
+        let error = record.error.map_or("?", XsError::name);
+        (record.domid.0, record.type_name(), error)
+    });
+    let rows = counted(refused).into_iter().map(|((domid, name, error), count)| {
+        vec![dump.domain(DomId(domid)), name.to_string(), error.to_string(), count.to_string()]
+    });
+    let columns = ["domain", "type", "error", "requests"];
+    Table::new("Refused for a quota or lack of room", &columns, rows.collect(), top)
+}
+
+fn stalls(dump: &Dump, top: usize) -> Table {
+    let stalled = of(dump, Kind::Stalled)
+        .map(|record| (record.domid.0, Stall::from_wire(record.detail).map_or("?", Stall::name)));
+    let held = of(dump, Kind::Held).map(|record| (record.domid.0, "made another's commit fail"));
+    let rows = counted(stalled.chain(held))
+        .into_iter()
+        .map(|((domid, why), count)| vec![dump.domain(DomId(domid)), count.to_string(), why.to_string()]);
+    Table::new("Stalls", &["domain", "times", "why"], rows.collect(), top)
+}
+
+fn events(dump: &Dump, top: usize) -> Table {
+    /// Events, bytes of them, events that were dropped.
+    type Sums = (usize, usize, usize);
+    let mut sums: BTreeMap<u16, Sums> = BTreeMap::new();
+    for record in of(dump, Kind::Event).chain(of(dump, Kind::Dropped)) {
+        let (sent, bytes, dropped) = sums.entry(record.domid.0).or_default();
+        if record.kind == Kind::Event {
+            *sent += 1;
+            *bytes += usize::from(record.size);
+        } else {
+            *dropped += 1;
+        }
+    }
+    let mut sums: Vec<(u16, Sums)> = sums.into_iter().collect();
+    sums.sort_by_key(|(_, (sent, _, dropped))| std::cmp::Reverse(sent + dropped));
+    let rows = sums.into_iter().map(|(domid, (sent, bytes, dropped))| {
+        let numbers = [sent, bytes, dropped].map(|number| number.to_string());
+        [dump.domain(DomId(domid))].into_iter().chain(numbers).collect()
+    });
+    Table::new("Watch events by receiver", &["domain", "sent", "bytes", "dropped"], rows.collect(), top)
+}
+
+fn incidents(dump: &Dump, top: usize) -> Table {
+    let kinds = BTreeSet::from([Kind::Mark, Kind::RingError, Kind::Panic]);
+    let rows = dump.records.iter().filter(|record| kinds.contains(&record.kind)).map(|record| {
+        let text = format!("{} {}", what(dump, record), dump.path(record.hash));
+        vec![seconds(dump.since_start(record.time)), dump.domain(record.domid), text.trim_end().to_string()]
+    });
+    Table::new("Marks and faults", &["at s", "domain", "what"], rows.collect(), top)
+}
