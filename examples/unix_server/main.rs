@@ -23,18 +23,23 @@ use client::Client;
 use platform::Unix;
 
 const LISTENER: Token = Token(0);
-const USAGE: &str = "usage: unix_server [--memory MIB] SOCKET";
+const USAGE: &str = "usage: unix_server [--memory MIB] [--trace-size KIB] SOCKET";
 
 struct Options {
     socket: PathBuf,
     memory: usize,
+    /// KiB of it for the trace ring, unless that is to be as usual.
+    trace: Option<usize>,
 }
 
 fn main() -> ExitCode {
     let options = match parse(lexopt::Parser::from_env()) {
         Ok(Some(options)) => options,
         Ok(None) => {
-            println!("{USAGE}\nServes xenstore on SOCKET, with memory for --memory MIB of it (default 64).");
+            println!(
+                "{USAGE}\nServes xenstore on SOCKET, with memory for --memory MIB of it (default 64), --trace-size KIB \
+                 of that for the trace ring (default 1/16)."
+            );
             return ExitCode::SUCCESS;
         }
         Err(error) => {
@@ -53,11 +58,12 @@ fn main() -> ExitCode {
 
 fn parse(mut args: lexopt::Parser) -> Result<Option<Options>, lexopt::Error> {
     use lexopt::prelude::{Long, Short, Value, ValueExt};
-    let (mut socket, mut memory) = (None, 64_usize);
+    let (mut socket, mut memory, mut trace) = (None, 64_usize, None);
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
             Long("memory") => memory = args.value()?.parse()?,
+            Long("trace-size") => trace = Some(args.value()?.parse()?),
             Value(path) if socket.is_none() => socket = Some(PathBuf::from(path)),
             other => return Err(other.unexpected()),
         }
@@ -66,7 +72,10 @@ fn parse(mut args: lexopt::Parser) -> Result<Option<Options>, lexopt::Error> {
     if !(3..=65536).contains(&memory) {
         return Err(format!("--memory {memory}: 3 to 65536 MiB are possible").into());
     }
-    Ok(Some(Options { socket, memory }))
+    if let Some(trace) = trace.filter(|kib| !(4..=memory << 9).contains(kib)) {
+        return Err(format!("--trace-size {trace}: 4 to {} KiB are possible", memory << 9).into());
+    }
+    Ok(Some(Options { socket, memory, trace }))
 }
 
 /// A socket left behind by a server that is gone is replaced; one that answers is not.
@@ -88,8 +97,9 @@ fn run(options: &Options) -> io::Result<()> {
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let memory = options.memory << 20;
-    let capacities = Capacities::for_memory(memory, Capacities::default_trace(memory))
-        .ok_or_else(|| io::Error::other("too little memory"))?;
+    let trace = options.trace.map_or_else(|| Capacities::default_trace(memory), |kib| kib << 10);
+    let capacities =
+        Capacities::for_memory(memory, trace).ok_or_else(|| io::Error::other("too little memory"))?;
     let mut unix = Unix::new();
     let mut server = Server::new(Settings::DEFAULT, &capacities, unix.started().0);
     server.start(&mut unix, DomId(0), Port(1)).map_err(|_| io::Error::other("the store does not start"))?;

@@ -23,7 +23,7 @@ th, td { text-align: left; vertical-align: top; padding: .2em .9em .2em 0; borde
 th { color: #666; font-weight: 500; white-space: nowrap; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td:first-child { white-space: nowrap; }
-.more, .none { color: #666; }
+.more { color: #666; }
 svg { max-width: 100%; height: auto; }
 .legend span { display: inline-block; margin-right: 1.2em; }
 .legend i { display: inline-block; width: .8em; height: .8em; margin-right: .4em; }
@@ -47,9 +47,10 @@ pub fn page(report: &Report<'_>) -> Result<String, Problem> {
         page += &format!("<h2>Requests over time, by domain</h2>\n{}{svg}\n", legend(&chips));
         page += &format!("<h2>Latency by type</h2>\n{}\n", latency(report).map_err(drawn)?);
     }
-    for table in &report.tables {
+    for table in report.filled() {
         page += &format!("<h2>{}</h2>\n{}", table.title, rows(table));
     }
+    page += &format!("<p class=\"more\">{}</p>\n", report.nothing_of());
     page += "</body>\n</html>\n";
     Ok(page)
 }
@@ -63,9 +64,6 @@ fn legend(chips: &Legend) -> String {
 }
 
 fn rows(table: &Table) -> String {
-    if table.rows.is_empty() {
-        return "<p class=\"none\">none</p>\n".to_string();
-    }
     let class = |column| if table.is_numeric(column) { " class=\"number\"" } else { "" };
     let classes: Vec<&str> = (0..table.columns.len()).map(class).collect();
     let mut html = "<div class=\"wide\"><table>\n<tr>".to_string();

@@ -38,11 +38,23 @@ impl Table {
     /// Whether the column's cells are numbers, which stand at its right.
     fn is_numeric(&self, column: usize) -> bool {
         let starts_with_digit = |row: &Vec<String>| row[column].starts_with(|c: char| c.is_ascii_digit());
-        !self.rows.is_empty() && self.rows.iter().all(starts_with_digit)
+        self.rows.iter().all(starts_with_digit)
     }
 }
 
 impl Report<'_> {
+    /// The tables that have something to tell.
+    fn filled(&self) -> impl Iterator<Item = &Table> {
+        self.tables.iter().filter(|table| !table.rows.is_empty())
+    }
+
+    /// The titles of those that have not, as a sentence's end; empty if there are none.
+    fn nothing_of(&self) -> String {
+        let empty = self.tables.iter().filter(|table| table.rows.is_empty());
+        let titles: Vec<String> = empty.map(|table| table.title.to_lowercase()).collect();
+        if titles.is_empty() { String::new() } else { format!("Nothing of: {}.", titles.join(", ")) }
+    }
+
     /// Sums up a dump; of long tables the first `top` rows.
     pub fn new(dump: &Dump, top: usize) -> Report<'_> {
         let requests = requests(dump);

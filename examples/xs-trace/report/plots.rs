@@ -21,8 +21,21 @@ const ROW: u32 = 46;
 /// Columns over time.
 const COLUMNS: usize = 100;
 
-/// Domains with a color of their own; all others share one.
-const DOMAINS: usize = 8;
+/// Colors of the busiest domains; all others share one.
+const COLORS: [RGBColor; 8] = [
+    RGBColor(0x3b, 0x75, 0xaf),
+    RGBColor(0xe8, 0x8b, 0x33),
+    RGBColor(0x51, 0x9e, 0x4b),
+    RGBColor(0xc4, 0x4e, 0x52),
+    RGBColor(0x8c, 0x6b, 0xb1),
+    RGBColor(0x8a, 0x64, 0x55),
+    RGBColor(0xd9, 0x86, 0xbc),
+    RGBColor(0x45, 0xb5, 0xc4),
+];
+const OTHERS: RGBColor = RGBColor(0xaa, 0xaa, 0xaa);
+
+/// Nanoseconds of a column, at least.
+const COLUMN_MIN: u64 = 10_000;
 
 /// Steps of the latency histogram for each power of ten.
 const STEPS: f64 = 8.0;
@@ -30,9 +43,8 @@ const STEPS: f64 = 8.0;
 /// Least time that is drawn, microseconds.
 const LEAST: f64 = 0.1;
 
-const FONT: (&str, u32) = ("sans-serif", 13);
+const FONT: (&str, u32) = ("sans-serif", 17);
 const GREY: RGBColor = RGBColor(0x88, 0x88, 0x88);
-const BAR: RGBColor = RGBColor(0x3b, 0x75, 0xaf);
 
 type Drawn<T> = Result<T, Box<dyn Error>>;
 
@@ -42,8 +54,7 @@ pub fn over_time(report: &Report<'_>) -> Drawn<(String, Legend)> {
         report.requests.iter().map(|request| (request.time(report.dump).0, request.ended.domid.0)).collect();
     let first = times.iter().map(|(at, _)| *at).min().unwrap_or(0);
     let last = times.iter().map(|(at, _)| *at).max().unwrap_or(0);
-    // Nanoseconds of a column; all are a microsecond at least.
-    let width = ((last - first) / COLUMNS as u64 + 1).max(10);
+    let width = ((last - first) / COLUMNS as u64 + 1).max(COLUMN_MIN);
 
     let (legend, places) = domains(report, &times);
     let mut counts = vec![vec![0_u32; legend.len()]; COLUMNS];
@@ -61,8 +72,8 @@ pub fn over_time(report: &Report<'_>) -> Drawn<(String, Legend)> {
         let mut chart = ChartBuilder::on(&area)
             .margin(10)
             .margin_right(30)
-            .x_label_area_size(45)
-            .y_label_area_size(70)
+            .x_label_area_size(50)
+            .y_label_area_size(80)
             .build_cartesian_2d(seconds(0)..seconds(COLUMNS), 0_f64..f64::from(most) * 1.05)?;
         let span = (seconds(COLUMNS) - seconds(0)).max(1e-6);
         let digits = (2.0 - span.log10()).ceil().clamp(0.0, 7.0) as usize;
@@ -102,14 +113,13 @@ fn domains(report: &Report<'_>, times: &[(u64, u16)]) -> (Legend, BTreeMap<u16, 
     busiest.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let mut legend: Legend = busiest
         .iter()
-        .take(DOMAINS)
-        .enumerate()
-        .map(|(n, (domid, _))| (report.dump.domain(DomId(*domid)), Palette99::pick(n).rgb()))
+        .zip(COLORS)
+        .map(|((domid, _), color)| (report.dump.domain(DomId(*domid)), color.rgb()))
         .collect();
-    if busiest.len() > DOMAINS {
-        legend.push((format!("{} others", busiest.len() - DOMAINS), GREY.rgb()));
+    if busiest.len() > COLORS.len() {
+        legend.push((format!("{} others", busiest.len() - COLORS.len()), OTHERS.rgb()));
     }
-    let places = busiest.iter().enumerate().map(|(n, (domid, _))| (*domid, n.min(DOMAINS))).collect();
+    let places = busiest.iter().enumerate().map(|(n, (domid, _))| (*domid, n.min(COLORS.len()))).collect();
     (legend, places)
 }
 
@@ -139,18 +149,20 @@ pub fn latency(report: &Report<'_>) -> Drawn<String> {
     let steps = || types.iter().flat_map(|(_, _, steps)| steps.keys());
     let low = f64::from(*steps().min().unwrap_or(&0)) / STEPS;
     let high = f64::from(steps().max().unwrap_or(&0) + 1) / STEPS;
-    let (low, high) = (10_f64.powf(low.floor()), 10_f64.powf(high.ceil()));
+    // Two powers of ten at least, so that only those are named.
+    let (low, high) = (low.floor(), high.ceil().max(low.floor() + 2.0));
+    let (low, high) = (10_f64.powf(low), 10_f64.powf(high));
 
     let rows = types.len() as u32;
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH, rows * ROW + 70)).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, (WIDTH, rows * ROW + 75)).into_drawing_area();
         area.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&area)
             .margin(10)
             .margin_right(30)
-            .x_label_area_size(45)
-            .y_label_area_size(200)
+            .x_label_area_size(50)
+            .y_label_area_size(240)
             .build_cartesian_2d((low..high).log_scale(), f64::from(rows)..0_f64)?;
         chart
             .configure_mesh()
@@ -169,7 +181,7 @@ pub fn latency(report: &Report<'_>) -> Drawn<String> {
                 let edge = |step: i32| 10_f64.powf(f64::from(step) / STEPS);
                 let height = 0.85 * f64::from(*count) / f64::from(most);
                 let corners = [(edge(*step), base - height), (edge(step + 1), base)];
-                chart.draw_series([Rectangle::new(corners, BAR.filled())])?;
+                chart.draw_series([Rectangle::new(corners, COLORS[0].filled())])?;
             }
             chart.draw_series([PathElement::new([(low, base), (high, base)], GREY)])?;
             let (x, y) = chart.backend_coord(&(low, base));

@@ -30,11 +30,17 @@ fn counted<K: Ord>(all: impl IntoIterator<Item = K>) -> Vec<(K, usize)> {
     counts
 }
 
-/// Which there are and how often, most often first.
-fn listed<K: Ord + ToString>(all: impl IntoIterator<Item = K>) -> String {
+/// Domains that one cell lists.
+const LISTED: usize = 4;
+
+/// The first `most` of those there are, and how often they come, most often first.
+fn listed<K: Ord + ToString>(all: impl IntoIterator<Item = K>, most: usize) -> String {
     let counts = counted(all);
-    let words: Vec<String> =
-        counts.iter().map(|(one, count)| format!("{} {count}", one.to_string())).collect();
+    let mut words: Vec<String> =
+        counts.iter().take(most).map(|(one, count)| format!("{} {count}", one.to_string())).collect();
+    if counts.len() > most {
+        words.push(format!("{} others", counts.len() - most));
+    }
     words.join(", ")
 }
 
@@ -73,7 +79,7 @@ pub fn facts(dump: &Dump, requests: &[Request<'_>]) -> Vec<(&'static str, String
         (
             "requests",
             format!(
-                "{}, {failed} of them failed; {:.1}/s",
+                "{}, {failed} of them failed; {:.0}/s",
                 requests.len(),
                 of_span(requests.len() as f64 * 1e9)
             ),
@@ -111,7 +117,7 @@ fn who(dump: &Dump, requests: &[Request<'_>], top: usize) -> Table {
     let counts = counted(requests.iter().map(|request| request.ended.domid.0));
     let row = |(domid, count): (u16, usize)| {
         let own = requests.iter().filter(|request| request.ended.domid.0 == domid);
-        let types = listed(own.map(|request| request.ended.type_name()));
+        let types = listed(own.map(|request| request.ended.type_name()), usize::MAX);
         vec![dump.domain(DomId(domid)), count.to_string(), types]
     };
     // Only those that are shown: each row looks through all requests.
@@ -165,11 +171,12 @@ fn conflicts(dump: &Dump, top: usize) -> Table {
     let rows = counted(of(dump, Kind::TransactionConflict).map(|record| record.hash));
     let rows = rows.into_iter().map(|(hash, count)| {
         let here = || of(dump, Kind::TransactionConflict).filter(move |record| record.hash == hash);
-        let losers = listed(here().map(|record| dump.domain(record.domid)));
-        let writers = listed(here().map(|record| match u16::try_from(record.amount).map(DomId) {
+        let losers = listed(here().map(|record| dump.domain(record.domid)), LISTED);
+        let writers = here().map(|record| match u16::try_from(record.amount).map(DomId) {
             Ok(domid) if domid != DomId::INVALID => dump.domain(domid),
             _ => "unknown".to_string(),
-        }));
+        });
+        let writers = listed(writers, LISTED);
         vec![dump.path(hash).to_string(), count.to_string(), losers, writers]
     });
     let columns = ["node", "conflicts", "transactions of", "changed by"];
@@ -186,7 +193,7 @@ fn errors(dump: &Dump, requests: &[Request<'_>], top: usize) -> Table {
             .filter(|(name, record)| *name == error && record.msg_type == msg_type)
             .map(|(_, record)| *record)
             .collect();
-        let domains = listed(here.iter().map(|record| dump.domain(record.domid)));
+        let domains = listed(here.iter().map(|record| dump.domain(record.domid)), LISTED);
         let path =
             counted(here.iter().map(|record| dump.path(record.hash))).first().map_or("", |(path, _)| path);
         let name = here.first().map_or("", |record| record.type_name());
@@ -204,7 +211,7 @@ fn refusals(dump: &Dump, top: usize) -> Table {
         vec![dump.domain(DomId(domid)), name.to_string(), error.to_string(), count.to_string()]
     });
     let columns = ["domain", "type", "error", "requests"];
-    Table::new("Refused for a quota or lack of room", &columns, rows.collect(), top)
+    Table::new("Refusals for a quota or lack of room", &columns, rows.collect(), top)
 }
 
 fn stalls(dump: &Dump, top: usize) -> Table {

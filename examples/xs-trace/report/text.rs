@@ -8,17 +8,18 @@ pub fn text(report: &Report<'_>) -> String {
     for (name, value) in &report.facts {
         text += &format!("{name:<width$}  {value}\n");
     }
-    for table in &report.tables {
+    for table in report.filled() {
         text += &format!("\n{}\n", table.title);
         text += &rows(table);
+    }
+    let nothing = report.nothing_of();
+    if !nothing.is_empty() {
+        text += &format!("\n{nothing}\n");
     }
     text
 }
 
 fn rows(table: &Table) -> String {
-    if table.rows.is_empty() {
-        return "  none\n".to_string();
-    }
     let columns = table.columns.len();
     let width = |column: usize| {
         let cells = table.rows.iter().map(|row| row[column].chars().count());
