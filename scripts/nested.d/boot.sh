@@ -35,10 +35,10 @@ qemu_command() {
     fi
 }
 
-# Boots, passes the job's lines on to stdout, sets STATUS to the job's exit status, or to "" when dom0
-# ended without one.
+# Boots, passes the job's lines on to stdout, those of files that it hands out to handed-out/, and sets STATUS to
+# the job's exit status, or to "" when dom0 ended without one.
 boot() {
-    local line pid
+    local line pid file=
     STATUS=
     qemu_command
     if ((INTERACTIVE)); then
@@ -48,6 +48,7 @@ boot() {
         return
     fi
     mkfifo channel
+    mkdir handed-out
     # pdeathsig: even if this script is killed outright, no QEMU stays behind.
     setpriv --pdeathsig TERM timeout -k 5 "$LIMIT" "${QEMU[@]}" </dev/null >channel 2>qemu.log &
     pid=$!
@@ -57,7 +58,9 @@ boot() {
         line=${line%$'\r'}
         case $line in
             'nested: ended '*) STATUS=${line##* } ;;
-            *) printf '%s\n' "$line" ;;
+            'nested: file ends') file= ;;
+            'nested: file '*) file=handed-out/${line##*[ /]} ;;
+            *) if [[ $file ]]; then printf '%s\n' "$line" >>"$file"; else printf '%s\n' "$line"; fi ;;
         esac
     done <channel
     ENDED_BY=0

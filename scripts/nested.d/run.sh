@@ -81,7 +81,18 @@ run_nested() {
     say "booting Xen $XEN, store: $SERVER"
     boot
     if [[ $LOG ]]; then cp console.log "$LOG"; fi
+    if [[ $OUT ]]; then keep_files; fi
     report
+}
+
+# The files that the job has handed out.
+keep_files() {
+    local file
+    mkdir -p "$OUT"
+    for file in handed-out/*; do
+        [[ -e $file ]] || continue
+        base64 -d "$file" | gunzip >"$OUT/${file##*/}" || die "the job's file ${file##*/} did not arrive whole"
+    done
 }
 
 report() {

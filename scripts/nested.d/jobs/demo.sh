@@ -24,3 +24,7 @@ title "xl shutdown guest, and its nodes are gone"
 xl shutdown -w guest || exit 1
 wait_for 30 sh -c "! xenstore-exists /local/domain/$domid" || exit 1
 xenstore-list /local/domain | sed 's:^:/local/domain/:'
+
+# For scripts/run, which reports on it.
+said=$(xs-trace dump /tmp/boot.trace 2>&1) || { echo "$said" && exit 1; }
+hand_out /tmp/boot.trace
