@@ -48,9 +48,9 @@ fn levels(table: &Table, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for level in &table.levels {
         let (used, room) = (level.used as f64, level.room as f64);
-        let percent = columns::compact((1000.0 * used / room.max(1.0)).round() / 10.0);
+        let percent = 100.0 * used / room.max(1.0);
         let text =
-            format!("{} {}/{} ({percent}%)", level.what, columns::compact(used), columns::compact(room));
+            format!("{} {}/{} ({percent:.1}%)", level.what, columns::compact(used), columns::compact(room));
         match lines.last_mut() {
             Some(line) if line.is_empty() => *line = text,
             Some(line) if line.len() + 2 + text.len() <= width => *line = format!("{line}, {text}"),
@@ -86,8 +86,8 @@ mod tests {
         assert_eq!(heading(&table), "up 2 days, 1:01:01, domains: 0");
         assert_eq!(sums(&table), "0 requests/s, 0 errors/s, 0 events/s");
         assert_eq!(
-            levels(&table, 50),
-            ["nodes 7/281k (0%), watches 7/281k (0%)", "transactions 7/281k (0%)"]
+            levels(&table, 52),
+            ["nodes 7/281k (0.0%), watches 7/281k (0.0%)", "transactions 7/281k (0.0%)"]
         );
     }
 
