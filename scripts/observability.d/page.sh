@@ -57,14 +57,13 @@ kinds() {
         "$root/src/trace/kind.rs"
 }
 
-# Of the dump that was asked for, or of the fixed load without the second in which a client reads nothing.
+# Of the dump that was asked for, or of the load without the second in which a client reads nothing.
 take_pictures() {
     local of=${dump:-$work/day.trace}
-    "$examples/xs-trace" report --html report.html "$of" >/dev/null
+    "$examples/xs-trace" report --html report.html "$of"
+    picture "$work/observability-report.png" 1000,1450 "file://$PWD/report.html"
     "$examples/xs-trace" export --perfetto -o perfetto.json "$of"
-    picture "$work/observability-report.png" 1000,1500 "file://$PWD/report.html"
-    if fetch_viewer; then
-        viewer_of perfetto.json
-        picture "$work/observability-timeline.png" 1200,400 "$viewer_url"
-    fi
+    fetch_viewer || die "without it there is no picture of it"
+    viewer_of perfetto.json
+    picture "$work/observability-viewer.png" 1200,220 "$viewer_url&view=left-heavy"
 }
