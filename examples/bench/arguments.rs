@@ -7,7 +7,7 @@ use lexopt::prelude::*;
 use crate::upstream::Clock;
 
 pub const HELP: &str = "\
-Usage: bench requests NAME --vgdb PREFIX [--times N]
+Usage: bench requests NAME --vgdb PREFIX [--times N] [--trace-off]
        bench loads NAME --vgdb PREFIX [--times N] --load N
        bench cache-lines NAME --trace PIPE
        bench counted | timed [COLUMN]
@@ -24,10 +24,11 @@ report         makes tables of the figures that it reads; status 1 if they miss 
   --about FILE   rows of a table that says what was measured with what
   --save FOLDER  writes the tables to performance.md there, too, and their drawings beside it
   --times N      requests of each kind that are counted (default 1000)
+  --trace-off    has the server record nothing meanwhile
 ";
 
 pub enum Task {
-    Requests { name: String, vgdb: String, times: usize },
+    Requests { name: String, vgdb: String, times: usize, trace_off: bool },
     Loads { name: String, vgdb: String, times: usize, load: usize },
     CacheLines { name: String, trace: PathBuf },
     Upstream { clock: Clock, column: Option<String> },
@@ -37,6 +38,7 @@ pub enum Task {
 /// None if only help was wanted.
 pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
     let (mut words, mut vgdb, mut trace, mut load, mut times) = (Vec::new(), None, None, None, 1000);
+    let mut trace_off = false;
     let (mut about, mut save) = (None, None);
     while let Some(arg) = args.next()? {
         match arg {
@@ -46,6 +48,7 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
             Long("about") => about = Some(PathBuf::from(args.value()?)),
             Long("save") => save = Some(PathBuf::from(args.value()?)),
             Long("load") => load = Some(args.value()?.parse()?),
+            Long("trace-off") => trace_off = true,
             Long("times") => times = args.value()?.parse()?,
             Value(word) => words.push(word.string()?),
             other => return Err(other.unexpected()),
@@ -60,7 +63,7 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
     let vgdb = vgdb.ok_or("--vgdb is missing");
     let required = || name.clone().ok_or("the server's name is missing");
     Ok(Some(match task.as_str() {
-        "requests" => Task::Requests { name: required()?, vgdb: vgdb?, times },
+        "requests" => Task::Requests { name: required()?, vgdb: vgdb?, times, trace_off },
         "loads" => {
             Task::Loads { name: required()?, vgdb: vgdb?, times, load: load.ok_or("--load is missing")? }
         }

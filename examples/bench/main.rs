@@ -27,6 +27,7 @@ use figure::Figure;
 use loads::Load;
 use requests::Request;
 use upstream::Clock;
+use xenstore::wire::{MessageType, TxId};
 
 fn main() -> ExitCode {
     let task = match arguments::parse(lexopt::Parser::from_env()) {
@@ -41,7 +42,9 @@ fn main() -> ExitCode {
         }
     };
     let done = match task {
-        Task::Requests { name, vgdb, times } => requests(&name, &Callgrind { prefix: &vgdb }, times),
+        Task::Requests { name, vgdb, times, trace_off } => {
+            requests(&name, &Callgrind { prefix: &vgdb }, times, trace_off)
+        }
         Task::Loads { name, vgdb, times, load } => loads(&name, &Callgrind { prefix: &vgdb }, times, load),
         Task::CacheLines { name, trace } => cache_lines(&name, &trace),
         Task::Upstream { clock, column } => upstream(clock, column.as_deref()),
@@ -60,8 +63,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn requests(name: &str, callgrind: &Callgrind<'_>, times: usize) -> Result<()> {
+fn requests(name: &str, callgrind: &Callgrind<'_>, times: usize, trace_off: bool) -> Result<()> {
     let mut client = Connection::open()?;
+    if trace_off {
+        client.ask(MessageType::Control, TxId::NONE, &[b"trace\0off\0"])?;
+    }
     Request::prepare(&mut client)?;
     for request in Request::ALL {
         let value = callgrind.per_request(&mut client, request, times)?;

@@ -24,7 +24,7 @@ counted() {
     if [[ $task == loads ]]; then WRAP+=(--instr-atstart=no); fi
     set -- "$examples/bench" "$task" "$server" --vgdb "$work/vgdb" "$@"
     case $server in
-        'this server') with_ours "$@" ;;
+        'this server'*) with_ours "$@" ;;
         'C xenstored') "$scripts/with-peer" --server xenstored --wrap "${WRAP[*]}" "$@" ;;
         oxenstored) "$scripts/with-peer" --server oxenstored --wrap "${WRAP[*]}" "$@" ;;
     esac
@@ -32,8 +32,13 @@ counted() {
 
 table_requests() {
     local server times MEMORY=4
-    for server in 'this server' 'C xenstored' oxenstored; do
+    for server in 'this server' 'this server, trace off' 'C xenstored' oxenstored; do
         times=$((quick ? 200 : 1000))
+        if [[ $server == *'trace off' ]]; then
+            say "table 1: $server"
+            counted requests "$server" --times "$times" --trace-off
+            continue
+        fi
         if [[ $server == oxenstored ]]; then
             # It takes ten times as long as the others, and its figures are for information.
             if ((quick)); then continue; fi

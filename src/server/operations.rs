@@ -132,7 +132,6 @@ impl<P: Platform> Server<P> {
         let begun = self.clock;
         self.record(Record {
             tx: header.tx_id,
-            amount: header.req_id,
             msg_type,
             size: header.len as u16,
             ..Record::new(Kind::Begun, domid)

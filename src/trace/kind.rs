@@ -32,8 +32,8 @@ macro_rules! kinds {
 kinds! {
     /// The server begins to serve. Time is that of the entry into its program.
     0 Started "started",
-    /// A request was taken up: its type and transaction; size of its payload; amount is its `req_id`. It has no
-    /// end if there was no room for its answer; then it is taken up again.
+    /// A request was taken up: its type and transaction; size of its payload. It has no end if there
+    /// was no room for its answer; then it is taken up again.
     1 Begun "begun",
     /// It was answered: how it ended; size of the answer's payload; amount is the cycles since it, or the
     /// request before it in the same wake-up, was taken up; hash of the path that it named first.

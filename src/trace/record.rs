@@ -14,15 +14,15 @@ pub struct Record {
     /// Hash of a path or text, keyed anew at each start; 0 if there is none.
     pub hash: u64,
     pub tx: TxId,
+    /// Bytes.
+    pub size: u16,
+    pub error: Option<XsError>,
+    pub detail: u8,
     pub amount: u32,
     pub domid: DomId,
     pub kind: Kind,
     /// Message type of a request, as sent; 255 for those above.
     pub msg_type: u8,
-    pub error: Option<XsError>,
-    pub detail: u8,
-    /// Bytes.
-    pub size: u16,
 }
 
 const _: () = assert!(size_of::<Record>() == Record::SIZE);
@@ -53,8 +53,8 @@ impl Record {
         let error = self.error.map_or(0, XsError::number);
         let [kind, msg_type, detail] = [self.kind as u8, self.msg_type, self.detail];
         let mut bytes = [0; Record::SIZE];
-        let fields: [&[u8]; 7] =
-            [&time, &hash, &tx, &amount, &domid, &[kind, msg_type, error, detail], &size];
+        let fields: [&[u8]; 8] =
+            [&time, &hash, &tx, &size, &[error, detail], &amount, &domid, &[kind, msg_type]];
         let mut rest = bytes.as_mut_slice();
         for field in fields {
             let (place, after) = rest.split_at_mut(field.len().min(rest.len()));
@@ -66,27 +66,29 @@ impl Record {
 
     /// `None` if the kind or the error is none of this version's.
     pub fn from_bytes(bytes: &[u8; Record::SIZE]) -> Option<Record> {
-        let [time, hash] =
-            [bytes.first_chunk()?, bytes.get(8..)?.first_chunk()?].map(|b| u64::from_le_bytes(*b));
-        let [tx, amount] = [bytes.get(16..)?.first_chunk()?, bytes.get(20..)?.first_chunk()?]
-            .map(|b| u32::from_le_bytes(*b));
-        let [domid_low, domid_high, kind, msg_type, error, detail, size_low, size_high] =
-            *bytes.last_chunk()?;
-        let error = match error {
+        let (time, rest) = bytes.split_first_chunk()?;
+        let (hash, rest) = rest.split_first_chunk()?;
+        let (tx, rest) = rest.split_first_chunk()?;
+        let (size, rest) = rest.split_first_chunk()?;
+        let ([error, detail], rest) = rest.split_first_chunk()?;
+        let (amount, rest) = rest.split_first_chunk()?;
+        let (domid, rest) = rest.split_first_chunk()?;
+        let [kind, msg_type] = *rest else { return None };
+        let error = match *error {
             0 => None,
             number => Some(XsError::from_number(number)?),
         };
         Some(Record {
-            time: Cycles(time),
-            hash,
-            tx: TxId(tx),
-            amount,
-            domid: DomId(u16::from_le_bytes([domid_low, domid_high])),
+            time: Cycles(u64::from_le_bytes(*time)),
+            hash: u64::from_le_bytes(*hash),
+            tx: TxId(u32::from_le_bytes(*tx)),
+            size: u16::from_le_bytes(*size),
+            error,
+            detail: *detail,
+            amount: u32::from_le_bytes(*amount),
+            domid: DomId(u16::from_le_bytes(*domid)),
             kind: Kind::from_wire(kind)?,
             msg_type,
-            error,
-            detail,
-            size: u16::from_le_bytes([size_low, size_high]),
         })
     }
 
@@ -105,7 +107,7 @@ impl core::fmt::Display for Record {
         }
         match kind {
             Kind::Begun => {
-                write!(f, "{} begun, tx {}, {size} bytes, request {amount}", self.type_name(), tx.0)
+                write!(f, "{} begun, tx {}, {size} bytes", self.type_name(), tx.0)
             }
             Kind::Ended => {
                 let end = self.error.map_or("ok", XsError::name);
@@ -158,7 +160,7 @@ mod tests {
             assert_eq!(Record::from_bytes(&bytes), Some(record));
         }
         let mut unknown = Record::new(Kind::Mark, DomId(0)).to_bytes();
-        unknown[26] = 200;
+        unknown[30] = 200;
         assert_eq!(Record::from_bytes(&unknown), None);
     }
 }

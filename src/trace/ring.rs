@@ -77,7 +77,7 @@ impl Trace {
     /// Takes a record down, if the filter wants it.
     #[inline(always)] // Several times in each request.
     pub fn push(&mut self, record: Record) {
-        if self.at_once & record.kind.bit() == 0 && !self.wants(record.kind, record.domid) {
+        if self.at_once & record.kind.bit() == 0 && !(self.on && self.wants(record.kind, record.domid)) {
             return;
         }
         let place = match self.records.get_mut(self.next) {
@@ -90,11 +90,11 @@ impl Trace {
         self.next += 1;
     }
 
-    /// What a filter has to look into.
+    /// What a filter has to look into, while the trace is on.
     #[cold]
     #[inline(never)]
     fn wants(&self, kind: Kind, domid: DomId) -> bool {
-        self.on && self.wanted & kind.bit() != 0 && self.only.is_none_or(|only| only == domid)
+        self.wanted & kind.bit() != 0 && self.only.is_none_or(|only| only == domid)
     }
 
     #[cold]

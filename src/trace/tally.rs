@@ -20,7 +20,7 @@ pub struct Tally {
     pub cycles: u64,
     /// Requests by the cycles that each took.
     pub times: [u32; STEPS],
-    /// Requests that failed, by error.
+    /// Requests that failed, in the order of [`XsError::ALL`].
     pub errors: [u32; XsError::ALL.len()],
     /// Watch events: for a type those that its requests caused, for a domain those for it.
     pub events: u32,
@@ -81,7 +81,7 @@ impl Tally {
 
     /// Notes that the request has failed.
     pub fn add_error(&mut self, error: XsError) {
-        if let Some(count) = self.errors.get_mut(error as usize) {
+        if let Some(count) = self.errors.get_mut(error as usize - 1) {
             *count = count.wrapping_add(1);
         }
         self.refused = self.refused.wrapping_add(u32::from(error.is_refusal()));

@@ -4,7 +4,8 @@
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum XsError {
-    EINVAL,
+    // Not 0, which so stands for no error where there may be none.
+    EINVAL = 1,
     EACCES,
     EEXIST,
     EISDIR,
