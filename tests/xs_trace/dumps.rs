@@ -1,0 +1,165 @@
+//! What `dump` saves and `show` tells.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use xenstore::wire::MessageType;
+
+use crate::{Server, run, text};
+
+/// Longer than all dumps of a test take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Lines without time, each run of blanks as one, durations as `T us`.
+fn shown(file: &Path, filter: &[&str]) -> Vec<String> {
+    let printed = run(&[&["show"], filter, &[text(file)]].concat()).expect("shown");
+    let line = |line: &str| {
+        let mut words: Vec<&str> = line.split_whitespace().skip(1).collect();
+        if let Some(n) = words.iter().position(|word| *word == "us," || *word == "us") {
+            words[n - 1] = "T";
+        }
+        words.join(" ")
+    };
+    printed.lines().map(line).collect()
+}
+
+#[test]
+fn a_session_is_shown_record_by_record() {
+    let server = Server::start(256);
+    let (mut one, mut other) = (server.connect(), server.connect());
+    one.write(0, "/local/domain/0/name");
+    one.ask(MessageType::Watch, 0, "/x\0token\0");
+    other.write(0, "/x");
+    let tx = one.begin();
+    assert_eq!(one.ask(MessageType::Read, tx, "/x\0"), "value");
+    other.write(0, "/x");
+    assert_eq!(one.commit(tx), "EAGAIN");
+    let tx = one.begin();
+    one.write(tx, "/y");
+    assert_eq!(one.commit(tx), "OK");
+    one.ask(MessageType::Read, 0, "/missing\0");
+    one.ask(MessageType::Control, 0, "trace\0mark\0all\0done\0");
+    let file = server.dump();
+
+    let mut expected = vec![
+        "WRITE begun, tx 0, 26 bytes, request 1",
+        "WRITE tx 0 ok, T us, 3 bytes /local/domain/0/name",
+        "WATCH begun, tx 0, 9 bytes, request 2",
+        "event, 9 bytes /x",
+        "WATCH tx 0 ok, T us, 3 bytes /x",
+        "WRITE begun, tx 0, 8 bytes, request 1",
+        "event, 9 bytes /x",
+        "WRITE tx 0 ok, T us, 3 bytes /x",
+        "TRANSACTION_START begun, tx 0, 1 bytes, request 3",
+        "tx-started 1",
+        "TRANSACTION_START tx 0 ok, T us, 2 bytes",
+        "READ begun, tx 1, 3 bytes, request 4",
+        "READ tx 1 ok, T us, 5 bytes /x",
+        "WRITE begun, tx 0, 8 bytes, request 2",
+        "event, 9 bytes /x",
+        "WRITE tx 0 ok, T us, 3 bytes /x",
+        "TRANSACTION_END begun, tx 1, 2 bytes, request 5",
+        "tx-conflict 1 with d0 /x",
+        "TRANSACTION_END tx 1 EAGAIN, T us, 0 bytes",
+        "TRANSACTION_START begun, tx 0, 1 bytes, request 6",
+        "tx-started 2",
+        "TRANSACTION_START tx 0 ok, T us, 2 bytes",
+        "WRITE begun, tx 2, 8 bytes, request 7",
+        "WRITE tx 2 ok, T us, 3 bytes /y",
+        "TRANSACTION_END begun, tx 2, 2 bytes, request 8",
+        "tx-committed 2, 2 nodes",
+        "TRANSACTION_END tx 2 ok, T us, 3 bytes",
+        "READ begun, tx 0, 9 bytes, request 9",
+        "READ tx 0 ENOENT, T us, 0 bytes /missing",
+        "CONTROL begun, tx 0, 20 bytes, request 10",
+        "mark all done",
+        "CONTROL tx 0 ok, T us, 3 bytes",
+        // What took the dump.
+        "CONTROL begun, tx 0, 13 bytes, request 1",
+    ];
+    let kinds =
+        ["begun", "ended", "event", "tx-started", "tx-committed", "tx-aborted", "tx-conflict", "mark"];
+    let filter: Vec<&str> = kinds.iter().flat_map(|kind| ["--kind", kind]).collect();
+    let found = shown(&file, &filter);
+    let found: Vec<&str> = found.iter().map(|line| line.strip_prefix("d0 value ").unwrap_or(line)).collect();
+    assert_eq!(found, expected);
+
+    expected.retain(|line| line.starts_with("READ") || line.starts_with("TRANSACTION_END"));
+    let found = shown(&file, &["--type", "read", "--type", "transaction_end", "--domain", "value"]);
+    assert_eq!(found.len(), expected.len());
+    assert_eq!(shown(&file, &["--errno", "ENOENT"]), ["d0 value READ tx 0 ENOENT, T us, 0 bytes /missing"]);
+    assert_eq!(shown(&file, &["--path", "/m", "--domain", "0"]).len(), 1);
+    assert_eq!(shown(&file, &["--path", "/x", "--kind", "event"]).len(), 3);
+    assert_eq!(shown(&file, &["--domain", "7"]).len(), 0);
+    assert_eq!(shown(&file, &["--to", "0"]), ["server started"]);
+    assert_eq!(shown(&file, &["--from", "3600"]).len(), 0);
+}
+
+/// The client's WRITEs follow one another by number, each with its end, but where it is said that records are
+/// missing. How often that is.
+fn gaps_in_writes(lines: &[String]) -> usize {
+    let mut gaps = 0;
+    // The number of the last request, and whether it has ended.
+    let mut last: Option<(u32, bool)> = None;
+    for line in lines {
+        if line.contains("records were lost") {
+            gaps += 1;
+            last = None;
+        } else if let Some((_, number)) = line.split_once("request ") {
+            let number = number.parse().expect("a number");
+            assert!(last.is_none_or(|(last, ended)| ended && number == last + 1), "{line} after {last:?}");
+            last = Some((number, false));
+        } else {
+            assert!(last.is_none_or(|(_, ended)| !ended), "{line} after {last:?}");
+            last = last.map(|(number, _)| (number, true));
+        }
+    }
+    gaps
+}
+
+#[test]
+fn what_the_ring_has_overwritten_is_counted() {
+    let server = Server::start(8);
+    let mut client = server.connect();
+    for n in 0..500 {
+        client.write(0, &format!("/{}", n % 9));
+    }
+    let file = server.dump();
+    let lines = shown(&file, &["--type", "WRITE"]);
+    assert_eq!(gaps_in_writes(&lines), 0);
+    assert!(lines.last().is_some_and(|line| line.contains("WRITE tx 0 ok")), "{lines:?}");
+    let all = shown(&file, &[]).len();
+    assert!(lines.len() > 50 && all < 256, "{all} records, {} of writes", lines.len());
+    let report = run(&["report", text(&file)]).expect("a report");
+    let lost = report.lines().find_map(|line| line.strip_prefix("lost records"));
+    let lost: usize = lost.and_then(|line| line.split_whitespace().next()?.parse().ok()).expect("a number");
+    assert!(lost > 1000 && report.contains("not known: the first records are lost"), "{report}");
+}
+
+#[test]
+fn a_dump_during_load_misses_nothing_that_it_claims_to_have() {
+    for (trace, dumps) in [(4096, 1), (64, 2), (4, 4)] {
+        let server = Server::start(trace);
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut client, begin) = (server.connect(), Instant::now());
+                // It ends also when the test fails.
+                while !done.load(Relaxed) && begin.elapsed() < PATIENCE {
+                    client.write(0, "/busy");
+                }
+            });
+            // The writer has left requests for each dump.
+            for _ in 0..dumps {
+                thread::sleep(Duration::from_millis(20));
+                let lines = shown(&server.dump(), &["--type", "write"]);
+                assert!(!lines.is_empty());
+                let gaps = gaps_in_writes(&lines);
+                assert!(trace < 4096 || gaps == 0, "{gaps} gaps in a ring that is not full");
+            }
+            done.store(true, Relaxed);
+        });
+    }
+}

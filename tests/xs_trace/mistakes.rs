@@ -1,0 +1,78 @@
+//! One line tells what is wrong.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
+use std::thread;
+
+use xenstore::wire::{Header, MessageType};
+
+use crate::{Server, run, text};
+
+#[test]
+fn files_that_are_no_dumps() {
+    let server = Server::start(64);
+    let file = server.dump();
+    let whole = std::fs::read(&file).expect("read");
+    let other = b"xenstore-trace-dump 2 json=0 records=0\n";
+    let half = "truncated";
+    for (bytes, expected) in [
+        (&whole[..whole.len() - 1], "truncated: 1 bytes are missing"),
+        (&whole[..whole.len() / 2], half),
+        (&whole[..60], half),
+        (&whole[..20], "not a dump of xs-trace"),
+        (b"", "not a dump of xs-trace"),
+        (b"\x7fELF\n", "not a dump of xs-trace"),
+        (other, "a dump of version 2; this is for version 1"),
+        (&[&whole[..], b"x"].concat(), "1 bytes follow the end of the dump"),
+        (b"xenstore-trace-dump 1 json=2 records=0\n{}", "a damaged dump: missing field"),
+    ] {
+        std::fs::write(&file, bytes).expect("written");
+        for task in [&["show"][..], &["report"], &["export", "--perfetto"]] {
+            let told = run(&[task, &[text(&file)]].concat()).expect_err("no dump");
+            assert!(told.starts_with("xs-trace: /") && told.contains(expected), "{told}");
+        }
+    }
+}
+
+#[test]
+fn stores_that_are_not_there_or_have_no_recorder() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let socket = folder.path().join("socket");
+    let dump = || run(&["dump", "--store", text(&socket), "/dev/null"]).expect_err("no dump");
+    let told = dump();
+    assert!(told.contains(&format!("no store at {}: it does not exist", socket.display())), "{told}");
+
+    let listener = UnixListener::bind(&socket).expect("bind");
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let mut header = [0; Header::SIZE];
+        stream.read_exact(&mut header).expect("a request");
+        let header = Header::parse(&header);
+        stream.read_exact(&mut vec![0; header.len as usize]).expect("its payload");
+        let answer = Header { msg_type: MessageType::Error as u32, len: 7, ..header };
+        stream.write_all(&[&answer.emit(), &b"EINVAL\0"[..]].concat()).expect("sent");
+    });
+    let told = dump();
+    assert!(told.contains("has no trace"), "{told}");
+    server.join().expect("it ends");
+    let told = dump();
+    assert!(told.contains("no server listens there"), "{told}");
+}
+
+#[test]
+fn words_that_are_not_understood() {
+    for (arguments, expected) in [
+        (&[][..], "a task is missing"),
+        (&["sing"], "no task 'sing': dump, show"),
+        (&["dump"], "FILE is missing"),
+        (&["show", "--domain", "0", "a", "b"], "unexpected argument \"b\""),
+        (&["show", "--kind", "ending", "a"], "wanted is one of started, begun, ended"),
+        (&["show", "--errno", "EWHAT", "a"], "wanted is one of EINVAL"),
+        (&["show", "--html", "a"], "invalid option '--html'"),
+        (&["report", "--top", "0", "a"], "wanted is a number above 0"),
+        (&["export", "a"], "the format is missing: --perfetto is possible"),
+    ] {
+        let told = run(arguments).expect_err("a mistake");
+        assert!(told.contains(expected) && told.contains("--help"), "{arguments:?}: {told}");
+    }
+}

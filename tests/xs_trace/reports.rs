@@ -1,0 +1,58 @@
+//! What `report` sums up.
+
+use xenstore::wire::MessageType;
+
+use crate::{Server, run, text};
+
+#[test]
+fn a_report_counts_what_was_asked() {
+    let server = Server::start(256);
+    let mut client = server.connect();
+    client.ask(MessageType::Watch, 0, "/a\0token\0");
+    for _ in 0..5 {
+        client.write(0, "/a");
+        client.ask(MessageType::Read, 0, "/<none>\0");
+    }
+    for _ in 0..3 {
+        let tx = client.begin();
+        client.ask(MessageType::Read, tx, "/a\0");
+        client.write(0, "/a");
+        assert_eq!(client.commit(tx), "EAGAIN");
+    }
+    client.ask(MessageType::Control, 0, "trace\0mark\0<here>\0");
+    let file = server.dump();
+    let report = run(&["report", text(&file)]).expect("a report");
+    let words: Vec<String> =
+        report.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for expected in [
+        "lost records 0 before them, 0 while they were fetched",
+        "watch events 9 sent, 0 dropped",
+        "transactions 3 started, 0 committed, 0 aborted, 3 conflicts",
+        "d0 24 READ 8, WRITE 8, TRANSACTION_END 3, TRANSACTION_START 3, CONTROL 1, WATCH 1",
+        "/a 3 d0 3 d0 3",
+        "EINVAL READ 5 d0 5",
+        "EAGAIN TRANSACTION_END 3 d0 3",
+    ] {
+        assert!(words.iter().any(|line| line.starts_with(expected)), "{expected}\n{report}");
+    }
+    assert!(words.iter().any(|line| line.starts_with("READ 8 5 ")), "{report}");
+    assert!(words.iter().any(|line| line.ends_with(" d0 mark <here>")), "{report}");
+    assert!(run(&["report", "--top", "1", text(&file)]).expect("a report").contains("and 1 more"));
+
+    let page = run(&["report", "--html", "-", text(&file)]).expect("a page");
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
+    assert_eq!(page.matches("<svg").count(), 2);
+    assert!(page.contains("mark &lt;here&gt;") && !page.contains("<here>"));
+    // Only the name of SVG itself is an address.
+    assert_eq!(page.matches("://").count(), page.matches("http://www.w3.org/2000/svg").count());
+    assert!(!page.contains("src=") && !page.contains("<script"));
+}
+
+#[test]
+fn a_server_that_nobody_has_asked_has_a_report() {
+    let server = Server::start(64);
+    let file = server.dump();
+    let report = run(&["report", text(&file)]).expect("a report");
+    assert!(report.contains("none yet") && report.contains("Nothing of: who asked for what"), "{report}");
+    assert!(run(&["report", "--html", "-", text(&file)]).expect("a page").ends_with("</html>\n"));
+}
