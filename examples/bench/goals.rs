@@ -203,4 +203,16 @@ pub const TABLES: &[Table] = &[
         constants: None,
         plot: None,
     },
+    Table {
+        number: 9,
+        title: "Cycles per request inside the image",
+        about: "What requests of `test-xenstore -i 200` take in the stub domain, from taking one up to having its \
+                answer in the ring, by the records of its own flight recorder, from Xen in QEMU with -icount, \
+                where a cycle is an instruction. Each look at the clock is an exit to Xen there, whose \
+                instructions are in the figures.",
+        base: None,
+        goals: &[],
+        constants: None,
+        plot: None,
+    },
 ];

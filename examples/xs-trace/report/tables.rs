@@ -141,11 +141,13 @@ fn types(dump: &Dump, requests: &[Request<'_>]) -> Table {
         let sum: u64 = times.iter().sum();
         let share = sum as f64 * 100.0 / all.max(1) as f64;
         let mut row = vec![name.to_string(), times.len().to_string(), failed.to_string()];
+        row.push(micros(sum / times.len().max(1) as u64));
         row.extend([50, 90, 99, 100].map(|percent| micros(percentile(&times, percent))));
         row.push(format!("{share:.1}"));
         row
     });
-    let columns = ["type", "requests", "failed", "p50 us", "p90 us", "p99 us", "max us", "% of time"];
+    let columns =
+        ["type", "requests", "failed", "mean us", "p50 us", "p90 us", "p99 us", "max us", "% of time"];
     Table::new("Requests by type", &columns, rows.collect(), usize::MAX)
 }
 
