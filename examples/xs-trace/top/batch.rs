@@ -24,7 +24,7 @@ pub fn run(mut store: Store, options: &Options) -> Result<(), Problem> {
         let after = Sample::take(&mut store)?;
         names.keep(|domid| after.domains.contains_key(&domid));
         names.learn(&mut store, after.domains.keys().copied())?;
-        let mut table = Table::between(&before, &after, &names.0);
+        let mut table = Table::between(&before, &after, &names.known);
         Sorting::by(Column::Requests).sort(&mut table.rows);
         match print(&table) {
             // Who reads it has seen enough.

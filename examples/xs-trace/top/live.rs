@@ -49,7 +49,7 @@ fn ask(mut store: Store, asked: &Receiver<Vec<u16>>, looks: &Sender<Result<Look,
             let first = sample.domains.keys().take(NAMED).copied();
             let wanted = wanted.into_iter().filter(|domid| sample.domains.contains_key(domid));
             names.learn(&mut store, first.chain(wanted))?;
-            Ok((sample, names.0.clone()))
+            Ok((sample, names.known.clone()))
         });
         let lost = look.is_err();
         if looks.send(look).is_err() || lost {

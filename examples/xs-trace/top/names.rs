@@ -1,4 +1,5 @@
-//! The domains' names, each asked for once.
+//! The domains' names. Asked for once; a domain without one may be young, so a few times, but not for ever, as each
+//! is a failed request in the store's own statistics.
 
 use std::collections::BTreeMap;
 
@@ -7,34 +8,43 @@ use xenstore::wire::MessageType;
 use crate::problem::Problem;
 use crate::store::Store;
 
+/// How often a domain without a name is asked for it.
+const TRIES: u8 = 3;
+
 #[derive(Default)]
-pub struct Names(pub BTreeMap<u16, String>);
+pub struct Names {
+    pub known: BTreeMap<u16, String>,
+    /// How often those without a name have been asked.
+    tried: BTreeMap<u16, u8>,
+}
 
 impl Names {
-    /// Reads those that are not known yet; a domain that has none may get one later.
+    /// Reads those that are not known yet.
     ///
     /// # Errors
     /// If the store does not answer. That it has no such node, or none for us, is an answer.
     pub fn learn(&mut self, store: &mut Store, domids: impl Iterator<Item = u16>) -> Result<(), Problem> {
         for domid in domids {
-            if self.0.contains_key(&domid) {
+            let tries = self.tried.get(&domid).copied().unwrap_or(0);
+            if tries == TRIES || self.known.contains_key(&domid) {
                 continue;
             }
             let path = format!("/local/domain/{domid}/name\0");
             match store.request(MessageType::Read, path.as_bytes()) {
                 Ok(name) => {
                     let name = String::from_utf8_lossy(&name);
-                    self.0.insert(domid, name.chars().filter(|letter| !letter.is_control()).collect());
+                    self.known.insert(domid, name.chars().filter(|letter| !letter.is_control()).collect());
                 }
-                Err(Problem::Refused { .. }) => {}
+                Err(Problem::Refused { .. }) => drop(self.tried.insert(domid, tries + 1)),
                 Err(lost) => return Err(lost),
             }
         }
         Ok(())
     }
 
-    /// Forgets the names of domains that are gone, as another may get the number.
+    /// Forgets domains that are gone, as another may get the number.
     pub fn keep(&mut self, is_there: impl Fn(u16) -> bool) {
-        self.0.retain(|domid, _| is_there(*domid));
+        self.known.retain(|domid, _| is_there(*domid));
+        self.tried.retain(|domid, _| is_there(*domid));
     }
 }
