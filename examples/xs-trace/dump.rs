@@ -166,7 +166,7 @@ fn parse(bytes: &[u8]) -> Result<Dump, String> {
     }
     let (json, records) = rest.split_at(json);
     let notes = serde_json::from_slice(json).map_err(|error| format!("a damaged dump: {error}"))?;
-    let records = records_of(records).ok_or("a damaged dump, or one of a newer server")?;
+    let records = records_of(records).ok_or("a damaged dump, or one of another version of the server")?;
     Ok(Dump { notes, records })
 }
 

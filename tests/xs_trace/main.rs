@@ -51,7 +51,7 @@ impl Server {
     fn connect(&self) -> Client {
         let stream = UnixStream::connect(self.socket()).expect("connect");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
-        Client { stream, req_id: 0 }
+        Client { stream }
     }
 
     /// A dump of it, in a file.
@@ -69,18 +69,15 @@ impl Drop for Server {
     }
 }
 
-/// Its requests are numbered from 1 on.
 struct Client {
     stream: UnixStream,
-    req_id: u32,
 }
 
 impl Client {
     /// The answer, without its NUL, past events that come before it; an error is one as well.
     fn ask(&mut self, msg_type: MessageType, tx: u32, payload: &str) -> String {
-        self.req_id += 1;
         let len = payload.len() as u32;
-        let header = Header { msg_type: msg_type as u32, req_id: self.req_id, tx_id: TxId(tx), len };
+        let header = Header { msg_type: msg_type as u32, req_id: 0, tx_id: TxId(tx), len };
         self.stream.write_all(&[&header.emit(), payload.as_bytes()].concat()).expect("send");
         loop {
             let mut header = [0; Header::SIZE];

@@ -170,9 +170,10 @@ fn of(dump: &Dump, kind: Kind) -> impl Iterator<Item = &Record> {
 }
 
 fn conflicts(dump: &Dump, top: usize) -> Table {
-    let rows = counted(of(dump, Kind::TransactionConflict).map(|record| record.hash));
+    let conflicts: Vec<&Record> = of(dump, Kind::TransactionConflict).collect();
+    let rows = counted(conflicts.iter().map(|record| record.hash));
     let rows = rows.into_iter().map(|(hash, count)| {
-        let here = || of(dump, Kind::TransactionConflict).filter(move |record| record.hash == hash);
+        let here = || conflicts.iter().filter(move |record| record.hash == hash);
         let losers = listed(here().map(|record| dump.domain(record.domid)), LISTED);
         let writers = here().map(|record| match u16::try_from(record.amount).map(DomId) {
             Ok(domid) if domid != DomId::INVALID => dump.domain(domid),
