@@ -11,7 +11,7 @@ use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Quotas, Settings};
 use xenstore::platform::Cycles;
 use xenstore::trace::page::Head;
-use xenstore::trace::{Kind, Record};
+use xenstore::trace::{Kind, Record, Stall};
 use xenstore::wire::MessageType;
 
 /// A page of records from `number` on.
@@ -153,8 +153,8 @@ fn refusals_stalls_and_lost_events_are_recorded() {
             .map(|record| record.detail)
             .collect()
     };
-    // The ring is full first; once is told of it, however often it is looked at.
-    assert_eq!(stalls(recorded.records()), [4]);
+    // It is told of once, however often it is looked at.
+    assert_eq!(stalls(recorded.records()), [Stall::Unread as u8]);
     for _ in 0..3 {
         recorded.host.xen.pass(2);
         recorded.host.poll();
@@ -165,6 +165,24 @@ fn refusals_stalls_and_lost_events_are_recorded() {
     assert_eq!(stats["stalls"], 1);
     assert_eq!(stats["refused"], 1);
     assert_eq!(stats["errors"]["ENOSPC"], 1);
+}
+
+#[test]
+fn an_answer_longer_than_the_ring_is_no_stall_unless_it_is_left_there() {
+    let mut host = Host::new();
+    host.boot(5);
+    host.ok(5, 0, &format!("WRITE data|{}", "x".repeat(1500)));
+    let mut recorded = Recorded::new(host);
+    assert_eq!(recorded.host.ask(5, 0, "READ data|").len(), 1500);
+    let stalled = |records: Vec<Record>| records.iter().filter(|record| record.kind == Kind::Stalled).count();
+    assert_eq!(stalled(recorded.records()), 0);
+    recorded.host.send(5, 0, "READ data|");
+    recorded.host.poll();
+    recorded.host.xen.pass(2);
+    recorded.host.poll();
+    let records = recorded.records();
+    assert!(records.iter().any(|record| record.detail == Stall::RingFull as u8), "{records:#?}");
+    assert_eq!(stalled(records), 1);
 }
 
 /// `stats json …` as a value.

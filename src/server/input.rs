@@ -61,7 +61,7 @@ impl<P: Platform> Server<P> {
                 if self.answer(platform, id, header, &mut scratch) {
                     self.consume(id, input, in_ring)
                 } else {
-                    self.list_waiting(id, Stall::NoRoom);
+                    self.stall(id, Stall::NoRoom);
                     false
                 }
             }
@@ -108,7 +108,7 @@ impl<P: Platform> Server<P> {
         };
         let held = self.is_held(id);
         if held || stalled {
-            self.list_waiting(id, if held { Stall::Held } else { why });
+            self.stall(id, if held { Stall::Held } else { why });
         }
         !(held || stalled)
     }
@@ -148,7 +148,7 @@ impl<P: Platform> Server<P> {
             return self.set_aside(id, input, first, missing, scratch);
         }
         if !self.has_room_for_answer(id, header) {
-            self.list_waiting(id, Stall::NoRoom);
+            self.stall(id, Stall::NoRoom);
             return Found::Nothing;
         }
         if taken > HEADER || missing > first {
@@ -214,7 +214,7 @@ impl<P: Platform> Server<P> {
             self.store.blobs.arena().available_to(claim) as usize > payload.len() / crate::store::CHUNK;
         let before = partial.memory();
         if !payload.is_empty() && (!room || self.store.blobs.extend(&mut partial.payload, payload).is_err()) {
-            self.list_waiting(id, Stall::NoRoom);
+            self.stall(id, Stall::NoRoom);
             return Found::Nothing;
         }
         if let Some(header) = scratch.message.first_chunk() {

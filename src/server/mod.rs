@@ -234,7 +234,7 @@ pub fn memory(c: &Capacities) -> usize {
         + c.domains * per_domain
         + c.domains * size_of::<Tally>()
         + c.trace * size_of::<Record>()
-        + c.names * Names::ENTRY
+        + Names::bytes(c.names)
         + size_of::<[Tally; TYPES]>()
         + size_of::<Scratch>()
         + size_of::<MessageBuf>()

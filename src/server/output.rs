@@ -8,7 +8,6 @@ use crate::outbox::Kind;
 use crate::platform::Platform;
 use crate::ring;
 use crate::store::Claim;
-use crate::trace::Stall;
 use crate::wire::MessageBuf;
 
 /// The answer to a request.
@@ -63,7 +62,7 @@ impl<P: Platform> Server<P> {
         if self.flush(id).is_err() {
             self.list_ready(id);
         }
-        self.list_waiting(id, Stall::RingFull);
+        self.list_waiting(id);
         queued
     }
 
@@ -94,7 +93,7 @@ impl<P: Platform> Server<P> {
             if done {
                 self.pop_message(id);
             } else if !progress {
-                self.list_waiting(id, Stall::RingFull);
+                self.list_waiting(id);
                 break;
             }
         }

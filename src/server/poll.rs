@@ -113,10 +113,20 @@ impl<P: Platform> Server<P> {
     }
 
     /// Has the connection looked at again when time has passed.
-    pub(super) fn list_waiting(&mut self, id: DomainId, why: Stall) {
+    pub(super) fn list_waiting(&mut self, id: DomainId) {
         if self.list(id, Listed::WAITING) {
             self.waiting.push(id);
         }
+    }
+
+    /// The same for one that has to wait for something beyond its next look.
+    pub(super) fn stall(&mut self, id: DomainId, why: Stall) {
+        self.list_waiting(id);
+        self.note_stall(id, why);
+    }
+
+    /// Takes down that a connection has to wait, once for each time.
+    fn note_stall(&mut self, id: DomainId, why: Stall) {
         if self.list(id, Listed::STALLED) {
             let domid = self.store.domains.get(id).domid;
             self.note(Record { detail: why as u8, ..Record::new(Kind::Stalled, domid) });
@@ -186,6 +196,9 @@ impl<P: Platform> Server<P> {
             let Some(id) = self.waiting.pop() else { break };
             self.unlist(id, Listed::WAITING);
             self.expire_events(id);
+            if self.connection(id).is_some_and(|connection| connection.queue.first.is_some()) {
+                self.note_stall(id, Stall::RingFull);
+            }
             self.list_ready(id);
         }
     }

@@ -70,8 +70,8 @@ impl<P: Platform> Server<P> {
     pub fn tell_trace(&self, count: u64, khz: u64, tell: &mut dyn FnMut(Arguments<'_>)) {
         for record in self.trace.last(count) {
             // Microseconds since an arbitrary moment, the same for all records.
-            let time = u128::from(record.time.0) * 1000 / u128::from(khz.max(1));
-            let (seconds, micros) = (time / 1_000_000, time % 1_000_000);
+            let (millis, rest) = (record.time.0 / khz.max(1), record.time.0 % khz.max(1));
+            let (seconds, micros) = (millis / 1000, millis % 1000 * 1000 + rest * 1000 / khz.max(1));
             match self.store.names.find(record.hash) {
                 Some((name, _)) => {
                     tell(format_args!("{seconds}.{micros:06} {record} {}", name.escape_ascii()))

@@ -47,6 +47,7 @@ impl Store {
     }
 
     /// Keeps a path for the trace, whether there is a node or not. The result is its hash.
+    #[inline(never)]
     pub fn note_name(&mut self, path: Path<'_>) -> u64 {
         let hash = path.hash(&self.key);
         self.names.note(hash, path.as_bytes());

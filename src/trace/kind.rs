@@ -114,6 +114,6 @@ stalls! {
     2 NoRoom "no room",
     /// It is held for others' transactions.
     3 Held "held",
-    /// Its ring is full.
+    /// Its ring is full, and has been for a second or so.
     4 RingFull "its ring is full",
 }
