@@ -35,15 +35,23 @@ impl Heard {
         Heard { notices: peer.notices(who), taken: page.word(Word::ReqCons), given: page.word(Word::RspProd) }
     }
 
-    /// A client waits for answers, however short, but for room only when its ring is about full, so it need not
-    /// hear that less than half of one was taken. More than a ring is no progress but a new start, of which
-    /// nobody is told.
-    fn has_moved_silently_since(self, before: Heard) -> bool {
-        let moved = |least: u32, now: u32, then: u32| (least..=RING).contains(&now.wrapping_sub(then));
-        self.notices == before.notices
-            && (moved(RING / 2, self.taken, before.taken) || moved(1, self.given, before.given))
+    /// What the client was not told of since. More than a ring is no progress but a new start, of which nobody is
+    /// told.
+    fn untold_since(self, before: Heard) -> Option<&'static str> {
+        let moved = |now: u32, then: u32| Some(now.wrapping_sub(then)).filter(|by| (1..=RING).contains(by));
+        if self.notices != before.notices {
+            return None;
+        }
+        match (moved(self.taken, before.taken), moved(self.given, before.given)) {
+            (Some(taken), None) if taken < RING / 2 => Some(BEGINNING_TAKEN),
+            (None, None) => None,
+            _ => Some("its ring has moved"),
+        }
     }
 }
+
+/// Less than half a ring was taken and nothing was answered.
+pub const BEGINNING_TAKEN: &str = "the beginning of a request was taken";
 
 struct Connected {
     client: Client,
@@ -228,8 +236,8 @@ impl Side {
                 crowded |= count > RING / 2;
                 let now = Heard::of(self.peer.as_ref(), *who, connected.client.page.as_ref());
                 let before = std::mem::replace(&mut connected.heard, now);
-                if now.has_moved_silently_since(before) {
-                    seen.notes.push(format!("{who} was not told that its ring has moved"));
+                if let Some(what) = now.untold_since(before) {
+                    seen.notes.push(format!("{who} was not told that {what}"));
                 }
             }
             self.collect(&mut seen);

@@ -5,6 +5,7 @@ use crate::compare::Difference;
 use crate::message::{self, GET_PERMS, SET_PERMS};
 use crate::page::Word;
 use crate::seen::Item;
+use crate::side::BEGINNING_TAKEN;
 use crate::step::{Step, absolute};
 
 /// One request to release a domain, answered before or after the events that it causes.
@@ -48,6 +49,12 @@ fn children_first(events: &[Item]) -> bool {
     (0..events.len()).all(|at| {
         !events[at + 1..].iter().any(|later| later.1 == events[at].1 && below(&later.0, &events[at].0))
     })
+}
+
+/// That the beginning of a request has left the ring is told with the answer.
+pub fn untold_beginning(_: &Facts, step: &Step, difference: &Difference) -> bool {
+    let Difference::Note { expected, got } = difference else { return false };
+    matches!(step, Step::Pieces(..)) && expected.is_empty() && got.ends_with(BEGINNING_TAKEN)
 }
 
 /// A domain that was released and introduced again has its old rights on nodes that were the last to be

@@ -81,6 +81,7 @@ pub const ROWS: &[Row] = &[
     Row { id: "order-of-removal", after: After::GoOn, applies: life::order_of_removal },
     Row { id: "stale-entry", after: After::Stop, applies: life::stale_entry },
     Row { id: "dead-owner", after: After::Stop, applies: life::dead_owner },
+    Row { id: "untold-beginning", after: After::GoOn, applies: life::untold_beginning },
     Row { id: "reconnection", after: After::Stop, applies: life::reconnection },
     Row { id: "control-commands", after: After::GoOn, applies: limits::control_commands },
     Row { id: "server-features", after: After::GoOn, applies: older::server_features },
