@@ -129,6 +129,9 @@ fn a_conflict_names_its_node_and_who_changed_it() {
     let tx = recorded.host.start(0);
     recorded.host.ok(0, tx, "TRANSACTION_END F|");
     assert!(recorded.told().contains(&format!("d0 tx-aborted {tx}")));
+    let tx = recorded.host.start(5);
+    recorded.host.kill(5);
+    assert!(recorded.told().contains(&format!("d5 tx-aborted {tx}")));
 }
 
 #[test]

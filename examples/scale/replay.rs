@@ -12,7 +12,7 @@ use crate::programs::Daemon as Program;
 
 const TABLE: u64 = 3;
 
-/// Bytes for the store: what `--memory 1280` leaves, enough for 32,000 guests.
+/// Bytes for the store: what `--memory 1367` leaves, the trace included, enough for 32,000 guests.
 const MEMORY: usize = 1366 << 20;
 
 /// Of this library, as in the image: over rings. Callgrind is to collect [`Host::serve`] only.

@@ -159,7 +159,7 @@ impl<P: Platform> Server<P> {
     pub(super) fn drop_session(&mut self, id: DomainId) {
         self.drop_output(id);
         self.drop_input(id);
-        let dropped = self.store.remove_watches(id).and_then(|()| self.store.drop_transactions(id));
+        let dropped = self.store.remove_watches(id).and_then(|()| self.drop_transactions(id));
         debug_assert!(dropped.is_ok(), "nothing is refused outside attempts");
         if let Some(connection) = self.connection(id) {
             connection.cursor = None;

@@ -4,6 +4,7 @@ use super::Server;
 use super::operations::{Outcome, Request};
 use super::output::Reply;
 use crate::abi::DomId;
+use crate::domain::DomainId;
 use crate::path::{Path, PathBuf};
 use crate::platform::Platform;
 use crate::trace::{Kind, Record};
@@ -32,7 +33,7 @@ impl<P: Platform> Server<P> {
             return Err(XsError::ENOMEM);
         }
         let id = self.store.open_transaction(request.from, self.now)?;
-        self.note_transaction(Kind::TransactionStarted, id, 0);
+        self.note_transaction(Kind::TransactionStarted, view.caller.domid, id, 0);
         reply.push_string(decimal(id.0, &mut [0; 10]))?;
         Ok(Outcome::Data)
     }
@@ -49,15 +50,15 @@ impl<P: Platform> Server<P> {
             _ => return Err(XsError::EINVAL),
         };
         let tx = request.view.tx.ok_or(XsError::ENOENT)?;
-        let id = request.header.tx_id;
+        let (id, domid) = (request.header.tx_id, request.view.caller.domid);
         let ended = if commit { self.commit(request, tx) } else { Ok(()) };
         match ended {
             Err(XsError::EAGAIN) => self.note_conflict(request, tx),
             Ok(()) if commit => {
                 let nodes = self.store.transactions.open.get(tx).node_count;
-                self.note_transaction(Kind::TransactionCommitted, id, nodes);
+                self.note_transaction(Kind::TransactionCommitted, domid, id, nodes);
             }
-            _ => self.note_transaction(Kind::TransactionAborted, id, 0),
+            _ => self.note_transaction(Kind::TransactionAborted, domid, id, 0),
         }
         self.store.drop_transaction(tx)?;
         ended.map(|()| Outcome::Ok)
@@ -71,15 +72,26 @@ impl<P: Platform> Server<P> {
             hash,
             tx: request.header.tx_id,
             amount: writer.0.into(),
-            ..Record::new(Kind::TransactionConflict, self.store.domains.get(request.from).domid)
+            ..Record::new(Kind::TransactionConflict, request.view.caller.domid)
         });
         for tally in self.tallies(request.from) {
             tally.conflicts = tally.conflicts.wrapping_add(1);
         }
     }
 
-    fn note_transaction(&mut self, kind: Kind, tx: TxId, amount: u32) {
-        self.note(Record { tx, amount, ..Record::new(kind, self.store.writer) });
+    /// Drops all transactions of a domain.
+    pub(super) fn drop_transactions(&mut self, id: DomainId) -> Result<(), XsError> {
+        let domid = self.store.domains.get(id).domid;
+        while let Some(tx) = self.store.domains.get(id).transactions.first {
+            let client_id = self.store.transactions.open.get(tx).id;
+            self.note_transaction(Kind::TransactionAborted, domid, client_id, 0);
+            self.store.drop_transaction(tx)?;
+        }
+        Ok(())
+    }
+
+    fn note_transaction(&mut self, kind: Kind, domid: DomId, tx: TxId, amount: u32) {
+        self.note(Record { tx, amount, ..Record::new(kind, domid) });
     }
 
     fn commit(&mut self, request: &Request<'_>, tx: TransactionId) -> Result<(), XsError> {

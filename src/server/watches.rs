@@ -75,7 +75,7 @@ impl<P: Platform> Server<P> {
         _: &mut Reply,
     ) -> Result<Outcome, XsError> {
         self.store.remove_watches(request.from)?;
-        self.store.drop_transactions(request.from)?;
+        self.drop_transactions(request.from)?;
         Ok(Outcome::Ok)
     }
 }

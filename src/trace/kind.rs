@@ -47,7 +47,7 @@ kinds! {
     5 TransactionStarted "tx-started",
     /// The transaction took effect: amount is the nodes it had touched.
     6 TransactionCommitted "tx-committed",
-    /// The transaction was given up by its client.
+    /// The transaction was given up by its client, with its connection perhaps, or was refused at its end.
     7 TransactionAborted "tx-aborted",
     /// The transaction had read what has changed since: hash of the node's path; amount is the domid of who
     /// changed it, or `DOMID_INVALID` if that is nobody or not known.

@@ -63,14 +63,6 @@ impl Store {
         Ok(())
     }
 
-    /// Drops all transactions of a domain.
-    pub fn drop_transactions(&mut self, domain: DomainId) -> Result<(), XsError> {
-        while let Some(tx) = self.domains.get(domain).transactions.first {
-            self.drop_transaction(tx)?;
-        }
-        Ok(())
-    }
-
     fn find_copy(&self, tx: TransactionId, path: Path<'_>, path_hash: u64) -> Option<TxNodeId> {
         self.transactions.nodes.find(TxNode::hash_of(tx, path_hash), |node| {
             node.tx == tx && node.path.equals(&self.blobs, path.as_bytes())
