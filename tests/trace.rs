@@ -340,6 +340,8 @@ fn sums_by_type_and_by_domain() {
     assert_eq!(all["types"]["READ"]["requests"], 2);
     assert_eq!(all["memory"]["domains"]["used"], 2);
     assert_eq!(all["memory"]["nodes"]["room"], 8192);
+    let totals = json(&mut host, "totals");
+    assert!(totals["requests"].as_u64() > all["requests"].as_u64() && totals["types"].is_null(), "{totals}");
     let text = host.ask(0, 0, "CONTROL stats|");
     assert!(text.contains("\\nREAD                            2            1 "), "{text}");
     // Its successor begins anew.

@@ -35,7 +35,7 @@ impl<P: Platform> Command<P> {
         Command { name: "quota-soft", usage: "[set <name> <val>]", run: Server::control_quota_soft },
         Command {
             name: "stats",
-            usage: "[json] [<type>|<domid>|domains [<from>]]",
+            usage: "[json] [totals|<type>|<domid>|domains [<from>]]",
             run: Server::control_stats,
         },
         Command {

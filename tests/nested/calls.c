@@ -64,7 +64,9 @@ static void ask(uint32_t type, const char *text)
     struct { struct header header; char text[64]; } message = { { type, 0, 0, strlen(text) + 1 }, "" };
     ssize_t len = sizeof(message.header) + message.header.len;
 
-    strcpy(message.text, text);
+    /* Words of CONTROL end in NUL each. */
+    for (size_t n = 0; text[n]; n++)
+        message.text[n] = text[n] == '|' ? 0 : text[n];
     if (write(store, &message, len) != len)
         fail("a request cannot be written");
 }
@@ -102,7 +104,7 @@ static struct counts stats(void)
     char text[4097];
     struct counts counts;
 
-    burst(1, CONTROL, "stats", text, sizeof(text));
+    burst(1, CONTROL, "stats|totals", text, sizeof(text));
     for (int n = 0; n < COLUMNS; n++) {
         const char *line = strstr(text, columns[n]), *number = line ? strchr(line, ':') : NULL;
         if (!number) {
