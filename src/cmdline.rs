@@ -177,10 +177,12 @@ const OPTIONS: &[Definition] = &[
     define("help", b'H', Action::NoEffect(Takes::Nothing)),
 ];
 
-/// Reads a command line. `report` is told of each word that is not followed, in order.
+/// Reads a command line, words between white space or commas: upstream's `launch-xenstore` hands over one word
+/// only, and no value has a comma in it. `report` is told of each word that is not followed, in order.
 pub fn parse<'a>(line: &'a [u8], mut report: impl FnMut(Problem<'a>)) -> Options {
     let mut options = Options::DEFAULT;
-    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let mut words =
+        line.split(|byte| byte.is_ascii_whitespace() || *byte == b',').filter(|word| !word.is_empty());
     while let Some(word) = words.next() {
         if let Some(level) = word.strip_prefix(b"loglevel=") {
             match log_level(level) {

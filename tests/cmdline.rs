@@ -26,6 +26,11 @@ fn every_form_of_every_option_sets_what_it_names() {
         ("--event=27", |o| o.event = Some(Port(27))),
         ("--event 1 --event 2", |o| o.event = Some(Port(2))),
         ("--event 131071", |o| o.event = Some(Port(131_071))),
+        ("loglevel=warn,--quota=nodes=1,-Q,watches=2,", |o| {
+            o.log_level = LevelFilter::Warn;
+            o.settings.quotas.nodes = 1;
+            o.settings.quotas.watches = 2;
+        }),
         ("loglevel=error", |o| o.log_level = LevelFilter::Error),
         ("loglevel=warn", |o| o.log_level = LevelFilter::Warn),
         ("loglevel=info", |o| o.log_level = LevelFilter::Info),

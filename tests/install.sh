@@ -1,0 +1,201 @@
+#!/usr/bin/env bash
+# scripts/install on root trees: Debian's, of its real packages, and one laid out as upstream does.
+# shellcheck source-path=SCRIPTDIR/../scripts
+# shellcheck disable=SC2317  # commands that are arguments of others
+set -Eeuo pipefail
+trap 'echo "not ok - unexpected failure at line $LINENO: $BASH_COMMAND"' ERR
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=nested.d/messages.sh
+. scripts/nested.d/messages.sh
+# shellcheck source=nested.d/release.sh
+. scripts/nested.d/release.sh
+# shellcheck source=nested.d/packages.sh
+. scripts/nested.d/packages.sh
+
+image=target/xenstore-stubdom
+work=$(mktemp -d "${TMPDIR:-/tmp}/install.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+# ok WHAT COMMAND...: the command succeeds.
+ok() {
+    if "${@:2}"; then echo "ok - $1"; else echo "not ok - $1" && failed=1; fi
+}
+
+# All of a tree but what its directories' times say.
+snapshot() {
+    (cd "$1" && find . -type d -printf '%p %m %u %g\n' -o -printf '%p %y %m %u %g %l %T@\n' | sort &&
+        find . -type f -print0 | sort -z | xargs -0 -r sha256sum)
+}
+
+# on TREE OPTION...: the script on the tree, quietly; what it says goes to $work/said.
+on() { scripts/install --root "$1" "${@:2}" >"$work/said" 2>&1; }
+with_image() { on "$1" --image "$image" "${@:2}"; }
+
+# refuses WHAT WORDS COMMAND...: status 2, one line with the words, and nothing changed in $tree.
+refuses() {
+    local status=0 before
+    before=$(snapshot "$tree")
+    "${@:3}" || status=$?
+    ok "refuses: $1" refused "$status" "$2" "$before"
+}
+refused() {
+    if [[ $1 == 2 && $(wc -l <"$work/said") == 1 && $(snapshot "$tree") == "$3" ]]; then
+        if grep -qF -- "$2" "$work/said"; then return 0; fi
+    fi
+    cat "$work/said"
+    return 1
+}
+
+unchanged() { [[ $(snapshot "$tree") == "$1" ]]; }
+# reads NAME VALUE: what the host will find when it reads its settings.
+reads() { [[ $(bash -c ". '$tree$settings'; printf %s \"\${$1-}\"") == "$2" ]]; }
+edit() { sed -i "$1" "$tree$settings"; }
+
+# tree_of NAME: a fresh copy of a layout; sets tree.
+tree_of() {
+    tree=$work/tree
+    rm -rf "$tree"
+    cp -a "$work/$1" "$tree"
+}
+
+# Debian's host of one Xen version: $PACKAGES unpacked, and the settings that ucf puts in place.
+debian() {
+    local to=$work/debian-$XEN archive=$work/apt-$XEN deb
+    choose_release
+    write_apt_conf "$archive"
+    apt-get -c "$archive/apt.conf" -q=2 update >/dev/null
+    (cd "$archive/archives" &&
+        apt-get -c "$archive/apt.conf" -q=2 download "xen-utils-$XEN" xen-utils-common >/dev/null)
+    mkdir -p "$to/var/lib" "$to/usr/local/lib"
+    for deb in "$archive"/archives/*.deb; do dpkg -x "$deb" "$to"; done
+    cp "$to/usr/share/xen-utils-common/default.xen" "$to/etc/default/xen"
+    # What the tests need no copy of.
+    rm -r "${to:?}/usr/share" "$to"/usr/lib/xen-*/boot
+}
+
+# A host as upstream lays it out, in words of our own.
+upstream() {
+    local to=$work/upstream
+    mkdir -p "$to"/etc/{default,xen/scripts} "$to"/usr/lib/{xen/bin,systemd/system} "$to/usr/local/lib" "$to/var/lib"
+    printf '%s\n' '[Service]' 'Type=notify' 'ExecStart=/etc/xen/scripts/launch-xenstore' \
+        >"$to/usr/lib/systemd/system/xenstored.service"
+    printf '%s\n' '. /etc/xen/scripts/hotplugpath.sh' 'test -f /etc/default/xencommons && . /etc/default/xencommons' \
+        "exec \${LIBEXEC_BIN}/init-xenstore-domain --kernel \$XENSTORE_DOMAIN_KERNEL" \
+        >"$to/etc/xen/scripts/launch-xenstore"
+    echo 'LIBEXEC_BIN="/usr/lib/xen/bin"' >"$to/etc/xen/scripts/hotplugpath.sh"
+    : >"$to/usr/lib/xen/bin/init-xenstore-domain"
+    # No newline at the end, a mode and a time of its own: all of it has to come back.
+    printf '%s\n%s' 'XENSTORETYPE=daemon' 'XENSTORE_DOMAIN_ARGS=--verbose' >"$to/etc/default/xencommons"
+    chmod 640 "$to/etc/default/xencommons"
+    touch -d '2001-02-03 04:05:06' "$to/etc/default/xencommons"
+}
+
+# What holds on every layout; sets settings and tells $1 in each name.
+common() {
+    local name=$1 lib=/usr/local/lib/xenstore-stubdom before installed
+    settings=$2
+    tree_of "$name"
+    before=$(snapshot "$tree")
+    ok "$name: a dry run succeeds" with_image "$tree" --dry-run
+    ok "$name: and changes nothing" unchanged "$before"
+    ok "$name: it installs" with_image "$tree"
+    ok "$name: the image is there" cmp "$image" "$tree$lib/xenstore-stubdom"
+    ok "$name: the settings name it" reads XENSTORE_DOMAIN_KERNEL "$lib/xenstore-stubdom"
+    ok "$name: and its memory" reads XENSTORE_DOMAIN_SIZE 8
+    installed=$(snapshot "$tree")
+    ok "$name: it installs again" with_image "$tree"
+    ok "$name: which changes nothing" unchanged "$installed"
+    ok "$name: with other memory" with_image "$tree" --memory 64
+    ok "$name: the memory is set" reads XENSTORE_DOMAIN_SIZE 64
+    ok "$name: without a word of memory" with_image "$tree"
+    ok "$name: what was set stays" reads XENSTORE_DOMAIN_SIZE 64
+    installed=$(snapshot "$tree")
+    ok "$name: a dry run of going back" on "$tree" --uninstall --dry-run
+    ok "$name: changes nothing" unchanged "$installed"
+    ok "$name: it goes back" on "$tree" --uninstall
+    ok "$name: to the byte" unchanged "$before"
+    ok "$name: it goes back again" on "$tree" --uninstall
+    ok "$name: which changes nothing" unchanged "$before"
+
+    ok "$name: installed for changes by hand" with_image "$tree"
+    echo 'MINE=1' >>"$tree$settings"
+    ok "$name: it goes back" on "$tree" --uninstall
+    ok "$name: what was added by hand stays" reads MINE 1
+    ok "$name: and nothing of ours" reads XENSTORE_DOMAIN_KERNEL ''
+
+    tree_of "$name"
+    rm "$tree$settings"
+    before=$(snapshot "$tree")
+    ok "$name: it installs where there are no settings" with_image "$tree"
+    ok "$name: it goes back" on "$tree" --uninstall
+    ok "$name: to none" unchanged "$before"
+}
+
+refusals() {
+    tree_of upstream
+    settings=/etc/default/xencommons
+    refuses 'an unknown option' 'no option --frob' on "$tree" --frob
+    refuses 'an option without value' '--memory wants a value' on "$tree" --memory
+    refuses 'too little memory' 'from 8 to 2048' with_image "$tree" --memory 7
+    refuses 'memory with a unit' 'from 8 to 2048' with_image "$tree" --memory 8M
+    refuses 'a root that is not there' 'is no directory' on "$tree/none"
+    refuses 'an image that is not there' 'no such file' on "$tree" --image "$work/none"
+    refuses 'a program of Linux as image' 'no image of xenstore-stubdom' on "$tree" --image /bin/sh
+    refuses 'a text as image' 'no image of xenstore-stubdom' on "$tree" --image README.md
+    refuses '--uninstall with an image' 'takes only' with_image "$tree" --uninstall
+    mkdir -p "$tree/usr/local/lib/xenstore-stubdom" && touch "$tree/usr/local/lib/xenstore-stubdom/xenstore-stubdom"
+    refuses 'a file of somebody else in the place of the image' 'was not put there' with_image "$tree" --dry-run
+
+    tree_of upstream
+    rm "$tree/usr/lib/xen/bin/init-xenstore-domain"
+    refuses 'tools without init-xenstore-domain' 'no init-xenstore-domain' with_image "$tree"
+    tree_of upstream
+    echo 'exec oxenstored' >"$tree/etc/xen/scripts/launch-xenstore"
+    refuses 'another launch-xenstore' "is not upstream's" with_image "$tree"
+    rm "$tree/etc/xen/scripts/launch-xenstore"
+    refuses 'no launch-xenstore' 'which is not there' with_image "$tree"
+    echo 'ExecStart=/usr/sbin/oxenstored' >"$tree/usr/lib/systemd/system/xenstored.service"
+    refuses 'a unit that starts a daemon itself' 'does not start the store by launch-xenstore' with_image "$tree"
+    rm "$tree/usr/lib/systemd/system/xenstored.service"
+    refuses 'no Xen host' 'no Xen host' with_image "$tree"
+
+    tree_of upstream
+    edit '1i if true; then'
+    refuses 'settings that are no shell script' 'no sound shell script' with_image "$tree"
+    tree_of upstream
+    edit '1i return 0'
+    refuses 'settings that end early' 'in line 1' with_image "$tree"
+    tree_of upstream
+    mv "$tree$settings" "$tree$settings.real" && ln -s xencommons.real "$tree$settings"
+    refuses 'settings that are a link' 'not an ordinary file' with_image "$tree"
+    tree_of upstream
+    with_image "$tree" && edit '/^# xenstore-stubdom ends/d'
+    refuses 'a block without its end' 'were changed by hand' on "$tree" --uninstall
+
+    tree_of debian-4.17
+    settings=/etc/default/xen
+    edit 1p
+    sed -i 's/xenstore-read -s/xenstore-exists/' "$tree/etc/init.d/xen"
+    refuses 'another init script than Debian'"'"'s' 'is not that of Debian' with_image "$tree"
+    cp -a "$work/upstream/." "$tree"
+    refuses 'two that start a store' 'starts a store twice' with_image "$tree"
+}
+
+upstream
+for XEN in $XEN_VERSIONS; do debian; done
+common upstream /etc/default/xencommons
+tree_of upstream
+with_image "$tree"
+ok 'upstream: the store is a domain' reads XENSTORETYPE domain
+ok 'upstream: what the operator gave it stays' reads XENSTORE_DOMAIN_ARGS --verbose
+for XEN in $XEN_VERSIONS; do
+    common "debian-$XEN" /etc/default/xen
+    with_image "$tree"
+    start=/usr/local/lib/xenstore-stubdom/start
+    ok "debian-$XEN: the init script is told what to start" reads XENSTORED "$start"
+    ok "debian-$XEN: which is there" test -x "$tree$start"
+done
+refusals
+exit "$failed"
