@@ -392,3 +392,43 @@ fn the_end_is_recorded_and_told() {
     );
     assert_eq!(lines.last().map(String::as_str), Some("9.000000 panic in line 77"));
 }
+
+#[test]
+fn only_who_is_there_is_notified() {
+    let mut host = Host::new();
+    host.boot(5);
+    host.take_notified(0);
+    let from = host.server.trace().end();
+    host.send(5, 0, "READ none|");
+    host.send(0, 0, "RELEASE 5|");
+    host.poll();
+    let told = host.server.trace().from(from).filter(|record| record.kind == Kind::Notified);
+    let told: Vec<u16> = told.map(|record| record.domid.0).collect();
+    assert_eq!((told, host.take_notified(0)), (vec![0], 1));
+}
+
+#[test]
+fn a_domains_first_stall_is_recorded_whoever_had_its_slot() {
+    let quotas = Quotas { outstanding: 2, ..Quotas::DEFAULT };
+    let mut host = Host::with(Settings { quotas, ..Settings::DEFAULT }, &Capacities::for_nodes(8192));
+    for domid in [5, 6] {
+        host.boot(domid);
+        host.ok(domid, 0, &format!("WRITE data|{}", "x".repeat(900)));
+        for _ in 0..6 {
+            host.send(domid, 0, "READ data|");
+        }
+        host.poll();
+        assert_eq!(json(&mut host, &domid.to_string())["stalls"], 1, "domain {domid}");
+        host.kill(domid);
+    }
+}
+
+#[test]
+fn marks_pass_a_filter_for_a_domain() {
+    let mut recorded = Recorded::new(Host::new());
+    recorded.host.expect(&[
+        (0, 0, "CONTROL trace|filter|domain|5|", "OK|"),
+        (0, 0, "CONTROL trace|mark|here|", "OK|"),
+    ]);
+    assert_eq!(recorded.told().last().map(String::as_str), Some("d0 mark here"));
+}

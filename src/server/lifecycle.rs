@@ -5,7 +5,7 @@
 
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
-use super::{FEATURES, Server};
+use super::{FEATURES, Listed, Server};
 use crate::abi::{DomId, Port};
 use crate::connection::Connection;
 use crate::domain::DomainId;
@@ -164,6 +164,7 @@ impl<P: Platform> Server<P> {
         if let Some(connection) = self.connection(id) {
             connection.cursor = None;
         }
+        self.unlist(id, Listed::STALLED);
     }
 
     /// Ends a domain's life here: its session, its nodes with all below them, its connection, its record.

@@ -154,7 +154,7 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    fn unlist(&mut self, id: DomainId, list: Listed) {
+    pub(super) fn unlist(&mut self, id: DomainId, list: Listed) {
         if let Some(listed) = self.listed.get_mut(id.index()) {
             *listed -= list;
         }
@@ -175,15 +175,18 @@ impl<P: Platform> Server<P> {
                 continue;
             }
             self.unlist(id, Listed::NOTIFY);
-            self.record(Record::new(Kind::Notified, self.store.domains.get(id).domid));
             let Some(connection) = self.connection(id) else { continue };
-            if let Some(port) = connection.port {
+            let port = connection.port;
+            if let Some(port) = port {
                 platform.notify(port);
             }
             let waits = connection.queue.first.is_some();
             let asks = ring::input(&connection.ring).is_ok_and(|input| input.len > 0);
             if asks || (waits && ring::output(&connection.ring).is_ok_and(|output| output.room > 0)) {
                 self.list_ready(id);
+            }
+            if port.is_some() {
+                self.record(Record::new(Kind::Notified, self.store.domains.get(id).domid));
             }
         }
         self.notify.truncate(kept);

@@ -90,11 +90,11 @@ impl Trace {
         self.next += 1;
     }
 
-    /// What a filter has to look into, while the trace is on.
+    /// What a filter has to look into, while the trace is on. Marks are of no domain's doings.
     #[cold]
     #[inline(never)]
     fn wants(&self, kind: Kind, domid: DomId) -> bool {
-        self.wanted & kind.bit() != 0 && self.only.is_none_or(|only| only == domid)
+        self.wanted & kind.bit() != 0 && self.only.is_none_or(|only| only == domid || kind == Kind::Mark)
     }
 
     #[cold]
@@ -149,10 +149,10 @@ mod tests {
         let mut trace = Trace::new(8);
         trace.set_filter(ALL_KINDS & !Kind::Notified.bit(), Some(DomId(3)));
         trace.push(Record::new(Kind::Notified, DomId(3)));
-        trace.push(Record::new(Kind::Mark, DomId(4)));
-        trace.push(Record::new(Kind::Mark, DomId(3)));
+        trace.push(Record::new(Kind::Ended, DomId(4)));
+        trace.push(Record::new(Kind::Ended, DomId(3)));
         trace.set_on(false);
-        trace.push(Record::new(Kind::Mark, DomId(3)));
+        trace.push(Record::new(Kind::Ended, DomId(3)));
         trace.set_on(true);
         assert_eq!((trace.end(), trace.first()), (1, 0));
         assert_eq!(trace.filter(), (ALL_KINDS & !Kind::Notified.bit(), Some(DomId(3))));
