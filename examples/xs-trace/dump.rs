@@ -165,8 +165,17 @@ fn parse(bytes: &[u8]) -> Result<Dump, String> {
         return Err(format!("{} bytes follow the end of the dump", rest.len() - whole));
     }
     let (json, records) = rest.split_at(json);
-    let notes = serde_json::from_slice(json).map_err(|error| format!("a damaged dump: {error}"))?;
+    let notes: Notes = serde_json::from_slice(json).map_err(|error| format!("a damaged dump: {error}"))?;
     let records = records_of(records).ok_or("a damaged dump, or one of another version of the server")?;
+    // Who sends a file must not write to the reader's terminal: the store and `dump` escape all else.
+    let printable = |text: &String| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if !notes.paths.values().chain(notes.names.values()).all(printable) {
+        return Err("a damaged dump: a name that cannot be printed".to_string());
+    }
+    let lost = notes.gaps.iter().try_fold(notes.first, |sum, gap| sum.checked_add(gap.count));
+    if lost.is_none() || notes.gaps.iter().any(|gap| gap.before > count) {
+        return Err("a damaged dump: gaps where no records are".to_string());
+    }
     Ok(Dump { notes, records })
 }
 

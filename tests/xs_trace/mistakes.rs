@@ -8,6 +8,12 @@ use xenstore::wire::{Header, MessageType};
 
 use crate::{Server, run, text};
 
+/// A dump with no records, and with these notes.
+fn made(notes: &str) -> Vec<u8> {
+    let json = format!(r#"{{"khz":1,"started":0,"first":0,"paths":{{}},"stats":{{}},{notes}}}"#);
+    format!("xenstore-trace-dump 1 json={} records=0\n{json}", json.len()).into_bytes()
+}
+
 #[test]
 fn files_that_are_no_dumps() {
     let server = Server::start(64);
@@ -25,6 +31,8 @@ fn files_that_are_no_dumps() {
         (other, "a dump of version 2; this is for version 1"),
         (&[&whole[..], b"x"].concat(), "1 bytes follow the end of the dump"),
         (b"xenstore-trace-dump 1 json=2 records=0\n{}", "a damaged dump: missing field"),
+        (&made(r#""names":{"0":"\u001b[2J"},"gaps":[]"#), "a damaged dump: a name that cannot be printed"),
+        (&made(r#""names":{},"gaps":[{"before":1,"count":1}]"#), "a damaged dump: gaps where no records are"),
     ] {
         std::fs::write(&file, bytes).expect("written");
         for task in [&["show"][..], &["report"], &["export", "--perfetto"]] {

@@ -32,8 +32,7 @@ impl Names {
             let path = format!("/local/domain/{domid}/name\0");
             match store.request(MessageType::Read, path.as_bytes()) {
                 Ok(name) => {
-                    let name = String::from_utf8_lossy(&name);
-                    self.known.insert(domid, name.chars().filter(|letter| !letter.is_control()).collect());
+                    self.known.insert(domid, name.escape_ascii().to_string());
                 }
                 Err(Problem::Refused { .. }) => drop(self.tried.insert(domid, tries + 1)),
                 Err(lost) => return Err(lost),
