@@ -432,3 +432,21 @@ fn marks_pass_a_filter_for_a_domain() {
     ]);
     assert_eq!(recorded.told().last().map(String::as_str), Some("d0 mark here"));
 }
+
+#[test]
+fn what_went_with_a_node_above_keeps_its_name() {
+    let mut host = Host::new();
+    host.boot(5);
+    host.expect(&[
+        (5, 0, "WRITE data/a/b|", "OK|"),
+        (0, 0, "WATCH /local/domain/5/data/a/b|t|", "OK|; ev /local/domain/5/data/a/b,t"),
+    ]);
+    for n in 0..200 {
+        host.ask(0, 0, &format!("READ /none/{n}|"));
+    }
+    let mut recorded = Recorded::new(host);
+    recorded.host.kill(5);
+    recorded.host.hears(0, "ev /local/domain/5/data/a/b,t");
+    let told = recorded.told();
+    assert!(told.contains(&"d0 event, 27 bytes /local/domain/5/data/a/b".to_string()), "{told:#?}");
+}

@@ -80,7 +80,10 @@ pub fn what(dump: &Dump, record: &Record) -> String {
             let end = record.error.map_or("ok", XsError::name);
             format!("{} tx {} {end}, {micros:.1} us, {size} bytes", record.type_name(), tx.0)
         }
-        Kind::WokeUp => format!("woke-up after {micros:.1} us"),
+        Kind::WokeUp => {
+            let more = if amount == u32::MAX { "more than " } else { "" };
+            format!("woke-up after {more}{micros:.1} us")
+        }
         _ => {
             let text = record.to_string();
             text.strip_prefix(&format!("d{domid} ")).unwrap_or(&text).to_string()

@@ -115,12 +115,17 @@ impl<P: Platform> Server<P> {
         let mut at = self.store.first_leaf(top);
         loop {
             let node = self.store.node(at);
-            let (sibling, parent) = (node.next_sibling, node.parent);
+            let (sibling, parent, hash) = (node.next_sibling, node.parent, node.hash);
             // Most nodes are watched by nobody, and finding out their path takes longer than removing them.
             if at == top || self.store.is_watched(at) {
                 let path = match known.filter(|_| at == top) {
                     Some(path) => path,
-                    None => self.store.path_of(at, &mut buf)?,
+                    None => {
+                        let path = self.store.path_of(at, &mut buf)?;
+                        // No request has named it, and the store will not know what it was called.
+                        self.store.names.note(hash, path.as_bytes());
+                        path
+                    }
                 };
                 let above = parent.and_then(|parent| self.store.acl(parent));
                 let change = if at == top { Change::Subtree } else { Change::Exact };

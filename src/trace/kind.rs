@@ -35,8 +35,8 @@ kinds! {
     /// A request was taken up: its type and transaction; size of its payload. It has no end if there
     /// was no room for its answer; then it is taken up again.
     1 Begun "begun",
-    /// It was answered: how it ended; size of the answer's payload; amount is the cycles since it, or the
-    /// request before it in the same wake-up, was taken up; hash of the path that it named first.
+    /// It was answered: how it ended; size of the answer's payload, 0 of an error; amount is the cycles since
+    /// the server woke up, or answered the request before in the same wake-up; hash of the path that it named.
     2 Ended "ended",
     /// A watch event was written or queued for the domain: size of its payload, hash of its path. Between a
     /// request's begin and end it is the request's.
@@ -62,13 +62,13 @@ kinds! {
     12 Stalled "stalled",
     /// The domain made another's commit fail and is held: amount is how often its hold has doubled.
     13 Held "held",
-    /// The server woke up: amount is the cycles for which it was idle.
+    /// The server woke up: amount is the cycles for which it was idle, 2³²-1 if it was longer.
     14 WokeUp "woke-up",
     /// The domain was notified.
     15 Notified "notified",
     /// The domain broke the ring protocol: amount is the error field's value.
     16 RingError "ring-error",
-    /// An operator's mark: hash of its text.
+    /// An operator's mark: hash of its text. A filter for a domain lets it pass.
     17 Mark "mark",
     /// The end of the server: amount is the line of its program.
     18 Panic "panic",

@@ -116,6 +116,9 @@ impl core::fmt::Display for Record {
             Kind::Event | Kind::Dropped => write!(f, "{}, {size} bytes", kind.name()),
             Kind::TransactionStarted | Kind::TransactionAborted => write!(f, "{} {}", kind.name(), tx.0),
             Kind::TransactionCommitted => write!(f, "{} {}, {amount} nodes", kind.name(), tx.0),
+            Kind::TransactionConflict if amount == u32::from(DomId::INVALID.0) => {
+                write!(f, "{} {}", kind.name(), tx.0)
+            }
             Kind::TransactionConflict => write!(f, "{} {} with d{amount}", kind.name(), tx.0),
             Kind::Introduced => write!(f, "introduced, port {amount}"),
             Kind::Refused => {
@@ -129,6 +132,7 @@ impl core::fmt::Display for Record {
             }
             Kind::Stalled => write!(f, "stalled: {}", Stall::from_wire(self.detail).map_or("?", Stall::name)),
             Kind::Held => write!(f, "held, doubled {amount} times"),
+            Kind::WokeUp if amount == u32::MAX => write!(f, "woke-up after more than {} cycles", amount - 1),
             Kind::WokeUp => write!(f, "woke-up after {amount} cycles"),
             Kind::RingError => write!(f, "ring-error {amount}"),
             Kind::Panic => write!(f, "panic in line {amount}"),
@@ -140,6 +144,16 @@ impl core::fmt::Display for Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn what_is_not_known_is_not_told() {
+        let told = |kind, amount| Record { amount, tx: TxId(7), ..Record::new(kind, DomId(5)) }.to_string();
+        assert_eq!(told(Kind::TransactionConflict, 3), "d5 tx-conflict 7 with d3");
+        assert_eq!(told(Kind::TransactionConflict, DomId::INVALID.0.into()), "d5 tx-conflict 7");
+        assert_eq!(told(Kind::WokeUp, 3), "woke-up after 3 cycles");
+        assert_eq!(told(Kind::WokeUp, u32::MAX), "woke-up after more than 4294967294 cycles");
+    }
 
     #[test]
     fn bytes_and_back() {
