@@ -13,7 +13,7 @@ use crate::programs::Daemon as Program;
 
 const TABLE: u64 = 5;
 
-/// What the image says that it takes of its RAM itself, and what `src/image/start.rs` leaves free.
+/// What the image says that it takes of its RAM itself, and what `src/image/stubdom/start.rs` leaves free.
 const IMAGE: usize = (352 + 64) << 10;
 
 const GUEST: &str = "a guest, with all that it has in the store";

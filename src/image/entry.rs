@@ -4,7 +4,7 @@ use core::arch::global_asm;
 
 use xen_sys::XEN_ELFNOTE_PHYS32_ENTRY;
 
-use super::{counters, exceptions, grants, segments, start};
+use super::{counters, exceptions, hole, segments};
 
 /// Page table entry: present.
 pub const PRESENT: u64 = 1 << 0;
@@ -30,13 +30,13 @@ global_asm!(
     EFER_LME = const 1 << 8,
     CODE_SELECTOR = const segments::CODE_SELECTOR,
     DATA_SELECTOR = const segments::DATA_SELECTOR,
-    start = sym start::start,
+    start = sym crate::start,
 );
 
 global_asm!(
     include_str!("../../boot/vectors.s"),
     // Byte 0 of the page is evtchn_upcall_pending of vCPU 0, asserted in abi/shared_info.rs.
-    UPCALL_PENDING = const grants::SHARED_INFO_FRAME << 12,
+    UPCALL_PENDING = const hole::SHARED_INFO_FRAME << 12,
     UPCALLS = sym counters::UPCALLS,
     exception = sym exceptions::exception,
 );

@@ -4,21 +4,15 @@
 
 use core::fmt;
 use core::panic::{Location, PanicInfo};
-use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use xen_sys::{SHUTDOWN_crash, SHUTDOWN_poweroff};
-use xenstore::platform::Cycles;
-use xenstore::server::Server;
 
 use super::hypercall::Errno;
-use super::platform::Guest;
-use super::{clock, console, cpu, xen};
+use super::{console, cpu, xen};
 
-/// Records shown of the last things the server did.
-const TRACE_RECORDS: u64 = 64;
-
-static SERVER: AtomicPtr<Server<Guest>> = AtomicPtr::new(ptr::null_mut());
+/// What a program has to say after a crash, given the line of the program if that is known, else 0.
+static LAST_WORDS: spin::Mutex<Option<fn(u32)>> = spin::Mutex::new(None);
 
 /// How often the end has begun: describing it may fail as well.
 static ENTERED: AtomicU32 = AtomicU32::new(0);
@@ -30,12 +24,9 @@ pub enum Reason {
     Crash,
 }
 
-/// Has the server's trace printed before a crash.
-///
-/// # Safety
-/// The server stays there for ever.
-pub unsafe fn remember(server: *mut Server<Guest>) {
-    SERVER.store(server, Ordering::Relaxed);
+/// Has `words` called once when a crash has been described.
+pub fn set_last_words(words: fn(u32)) {
+    *LAST_WORDS.lock() = Some(words);
 }
 
 /// Stops the domain after one line.
@@ -49,8 +40,11 @@ pub fn stop_after(reason: Reason, line: u32, describe: impl FnOnce()) -> ! {
     if times_before < 2 {
         describe();
     }
-    if times_before == 0 && reason == Reason::Crash {
-        print_trace(line);
+    if times_before == 0
+        && reason == Reason::Crash
+        && let Some(words) = LAST_WORDS.try_lock().and_then(|words| *words)
+    {
+        words(line);
     }
     if console::runs_on_xen() {
         xen::shutdown(match reason {
@@ -59,16 +53,6 @@ pub fn stop_after(reason: Reason, line: u32, describe: impl FnOnce()) -> ! {
         });
     }
     cpu::reset()
-}
-
-fn print_trace(line: u32) {
-    let server = SERVER.load(Ordering::Relaxed);
-    // SAFETY: null or, by `remember`'s promise, a server. It may have been stopped half-way through anything,
-    // but it never runs again, and what is done here panics at worst, which ends here too.
-    if let Some(server) = unsafe { server.as_mut() } {
-        server.note_panic(Cycles(cpu::tsc()), line);
-        server.tell_trace(TRACE_RECORDS, clock::khz(), &mut |told| console::fatal_line(told));
-    }
 }
 
 #[panic_handler]

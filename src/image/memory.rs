@@ -12,7 +12,7 @@ use xenstore::abi::memory::{
 };
 use xenstore::abi::shared_info::SharedInfo;
 
-use super::grants::SHARED_INFO_FRAME;
+use super::hole::SHARED_INFO_FRAME;
 use super::hypercall::{self, Errno};
 use super::paging::RAM_LIMIT;
 

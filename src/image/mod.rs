@@ -1,26 +1,23 @@
-//! Everything between Xen and the library, and the only home of `unsafe`.
+//! Everything between Xen and a freestanding program, and the only home of `unsafe`.
 //!
-//! The order of things at boot is [`start`]; what the server asks of Xen is [`platform`].
+//! What any such program needs is here; [`boot`] is the order of things. The store's own part is `stubdom/`, that
+//! of the tests' little guest is `guest.rs`; each program's root declares the one it is made of.
 
+pub mod boot;
 mod boot_cell;
-mod clock;
-mod console;
-mod counters;
-mod cpu;
-mod domains;
+pub mod clock;
+pub mod console;
+pub mod counters;
+pub mod cpu;
 mod entry;
-mod events;
+pub mod events;
 mod exceptions;
-mod fatal;
-mod grants;
-mod hypercall;
-mod idle;
-mod logger;
-mod memory;
-mod paging;
-mod platform;
-mod ports;
-mod seed;
+pub mod fatal;
+pub mod hole;
+pub mod hypercall;
+pub mod idle;
+pub mod logger;
+pub mod memory;
+pub mod paging;
 mod segments;
-mod start;
-mod xen;
+pub mod xen;

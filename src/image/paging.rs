@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::boot_cell::BootCell;
 use super::cpu::{self, EFER_NXE, MSR_EFER};
 use super::entry::{LARGE, PRESENT, WRITABLE, symbol};
-use super::grants::{HOLE_END_FRAME, HOLE_FRAME};
+use super::hole::{HOLE_END_FRAME, HOLE_FRAME};
 
 const PAGE: u64 = 4096;
 const LARGE_PAGE: u64 = 2 << 20;

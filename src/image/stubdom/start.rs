@@ -3,44 +3,26 @@
 use alloc::boxed::Box;
 
 use log::LevelFilter;
-use xenstore::abi::console::ConsolePage;
+use xenstore::abi::Port;
 use xenstore::abi::hvm::{HvmParam, StartInfo};
-use xenstore::abi::{DomId, Port};
 use xenstore::cmdline::{self, Options};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::Cycles;
 use xenstore::server::Server;
 
-use super::fatal::{self, Reason};
 use super::platform::{Guest, OwnRing};
-use super::segments::UPCALL_VECTOR;
-use super::xen::{self, Xen};
-use super::{console, cpu, logger, memory, paging, ports, seed, segments};
-
-const NAME: &str = concat!(env!("CARGO_BIN_NAME"), " ", env!("CARGO_PKG_VERSION"));
+use super::{last_words, ports, seed};
+use crate::image::boot::{self, param};
+use crate::image::fatal::{self, Reason};
+use crate::image::{console, cpu, logger, memory};
 
 /// Heap that the server's capacities leave free: the server itself, alignment, boot's own needs.
 const HEAP_RESERVE: usize = 64 * 1024;
 
-/// Longest command line, without its end. Xen's own limit is 511 bytes.
-const COMMAND_LINE: usize = 4095;
-
 /// Called by boot/entry.s with the address of the loader's [`StartInfo`].
 pub extern "C" fn start(start_info: *const StartInfo) -> ! {
     let started = Cycles(cpu::tsc());
-    segments::load();
-    let Some(xen) = xen::detect() else {
-        console::add_serial();
-        fatal::stop(
-            Reason::PowerOff,
-            format_args!(
-                "{NAME}: Xen is not here; this is the kernel for init-xenstore-domain on a Xen host"
-            ),
-        );
-    };
-    console::on_xen();
-    let console_port = attach_console();
-    let (own, version) = introduce(&xen);
+    let identity = boot::meet_xen("the kernel for init-xenstore-domain on a Xen host");
 
     let options = read_options(start_info);
     let Some(event) = options.event else {
@@ -53,13 +35,11 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
     };
 
     let ram = claim_memory();
-    let shared = fatal::unless("the shared page cannot be mapped", memory::map_shared_info());
-    // SAFETY: `segments::load` made the vector's gate, and this is 64-bit code.
-    fatal::unless("upcalls cannot be delivered", unsafe { xen::deliver_upcalls(UPCALL_VECTOR) });
+    let shared = boot::open_events();
 
-    let own_ring = OwnRing { domid: own, page: param(HvmParam::StorePfn).map(frame) };
+    let own_ring = OwnRing { domid: identity.domid, page: param(HvmParam::StorePfn).map(boot::frame) };
     let ports = ports::set_up(options.event_format, shared, capacities(&options, ram).ports());
-    let mut guest = Guest::new(ports, own_ring, version, console_port, started);
+    let mut guest = Guest::new(ports, own_ring, identity.version, identity.console, started);
 
     let capacities = capacities(&options, ram);
     let settings = Settings { log: options.log_level == LevelFilter::Trace, ..options.settings };
@@ -69,7 +49,7 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
     // SAFETY: just allocated and never freed. The trace is looked at only after serving has stopped for ever,
     // when nothing uses the mutable reference any more.
     let server = unsafe {
-        fatal::remember(server);
+        last_words::remember(server);
         &mut *server
     };
     serve(server, &mut guest, &options, event)
@@ -104,51 +84,13 @@ fn serve(server: &mut Server<Guest>, guest: &mut Guest, options: &Options, event
     }
 }
 
-/// Sets the console ring up as early as can be. Without one there is still port 0xE9.
-fn attach_console() -> Option<Port> {
-    let page = param(HvmParam::ConsolePfn)?;
-    let port = Port(param(HvmParam::ConsoleEvtchn)? as u32);
-    let page: *const ConsolePage = frame(page);
-    // SAFETY: Xen populated the frame as the console page; it stays mapped, see `claim_memory`.
-    console::add_ring(unsafe { &*page }, port);
-    Some(port)
-}
-
-/// Says who is here, and finds out our own domid.
-fn introduce(xen: &Xen) -> (DomId, (u32, u32)) {
-    let version = (xen.major, xen.minor);
-    let Some(own) = xen.domid else {
-        fatal::stop(
-            Reason::Crash,
-            format_args!("{NAME}: Xen {}.{} is too old, 4.17 is needed", xen.major, xen.minor),
-        );
-    };
-    console::line(format_args!("{NAME}: domain {own} on Xen {}.{}", xen.major, xen.minor));
-    (own, version)
-}
-
 /// Reads the command line and makes the logger ready.
 fn read_options(start_info: *const StartInfo) -> Options {
-    // SAFETY: the loader leaves the structure at this address, and nothing has been written since.
-    let info = unsafe { start_info.read() };
-    if info.magic != StartInfo::MAGIC {
-        fatal::stop(
-            Reason::Crash,
-            format_args!("not started as a PVH guest: bad start info magic {:#x}", info.magic),
-        );
-    }
-    let line = if info.cmdline_paddr == 0 {
-        &[][..]
-    } else {
-        // SAFETY: the loader's command line ends with NUL; addresses are mapped one to one below 4 GiB,
-        // and reading where there is no memory has no effect.
-        let bytes = unsafe { core::slice::from_raw_parts(info.cmdline_paddr as *const u8, COMMAND_LINE) };
-        bytes.split(|&byte| byte == 0).next().unwrap_or_default()
-    };
+    let (line, modules) = boot::command_line(start_info);
     let options = cmdline::parse(line, |problem| console::line(format_args!("{problem}")));
     logger::install(options.log_level);
-    if info.nr_modules != 0 {
-        log::warn!("{} boot modules are ignored", info.nr_modules);
+    if modules != 0 {
+        log::warn!("{modules} boot modules are ignored");
     }
     options
 }
@@ -156,21 +98,7 @@ fn read_options(start_info: *const StartInfo) -> Options {
 /// Counts RAM, fixes the page tables, and makes a heap of what is free. The result is RAM, bytes.
 fn claim_memory() -> usize {
     const LEAST: u64 = 3 << 20;
-    let ram_end = fatal::unless("RAM cannot be counted", memory::ram_end());
-    if ram_end < LEAST {
-        fatal::stop(
-            Reason::Crash,
-            format_args!("too little memory: {} KiB of RAM, raise --memory", ram_end / 1024),
-        );
-    }
-    if !memory::is_ram_before(ram_end) {
-        fatal::stop(Reason::Crash, format_args!("RAM ends before {ram_end:#x}, where Xen says it ends"));
-    }
-    let mut special = [0; 2];
-    for (frame, which) in special.iter_mut().zip([HvmParam::ConsolePfn, HvmParam::StorePfn]) {
-        *frame = param(which).unwrap_or(0);
-    }
-    let free = paging::protect(ram_end, &special);
+    let (ram_end, free) = boot::claim_memory(LEAST);
     let size = free.end - free.start;
     // SAFETY: `protect` has just mapped this range, which is RAM behind the image and below it. The start
     // info and the command line, which lie there, have been read.
@@ -196,14 +124,4 @@ fn capacities(options: &Options, ram: usize) -> Capacities {
             ),
         )
     })
-}
-
-/// A parameter of our domain, `None` if there is no such thing.
-fn param(which: HvmParam) -> Option<u64> {
-    xen::param(which).ok()
-}
-
-/// The address of a guest frame.
-fn frame<T>(number: u64) -> *const T {
-    (number << 12) as *const T
 }

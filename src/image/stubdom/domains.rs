@@ -8,7 +8,7 @@ use xenstore::abi::domctl::{
 };
 use xenstore::platform::DomainState;
 
-use super::hypercall::{self, Errno};
+use crate::image::hypercall::{self, Errno};
 
 /// Interface versions whose getdomaininfo is laid out as we know it.
 const KNOWN_VERSIONS: core::ops::RangeInclusive<u32> = 0x14..=0x40;

@@ -1,7 +1,7 @@
 //! Ring pages of other domains, mapped by grant (grant_table.h).
 //!
 //! Each domid has its own guest frame in a hole of the address space, so mapping needs neither memory nor
-//! a search. The frames are dense: Xen pays one table page for every 2 MiB in which something is mapped.
+//! a search.
 
 use core::ops::Deref;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -13,19 +13,8 @@ use xenstore::abi::grant_table::{
 use xenstore::abi::{DomId, GrantRef, RingPage};
 use xenstore::platform::Refused;
 
-use super::hypercall;
-
-/// First guest frame of the hole, at 3.5 GiB: above any RAM that is used, below the special pages.
-pub const HOLE_FRAME: u64 = 0xe_0000;
-/// Where the shared page lies: beside the first ring pages, so that all share one of Xen's tables.
-pub const SHARED_INFO_FRAME: u64 = HOLE_FRAME;
-/// Frame of domain 0's ring; the others follow by domid.
-const RING_FRAME: u64 = HOLE_FRAME + 1;
-const DOMIDS: u64 = DomId::FIRST_RESERVED.0 as u64;
-/// One past the last frame of the hole that is used.
-pub const HOLE_END_FRAME: u64 = RING_FRAME + DOMIDS;
-
-const _: () = assert!(HOLE_END_FRAME <= 0xf_c000, "the hole must end below the firmware's area");
+use crate::image::hole::{DOMIDS, RING_FRAME};
+use crate::image::hypercall;
 
 /// Frames that hold a grant. Xen crashes a domain that maps over one, so this says more than the server's
 /// own books: a frame that could not be unmapped stays taken.

@@ -2,7 +2,7 @@
 
 use xenstore::abi::shared_info::SharedInfo;
 
-use super::{clock, cpu};
+use crate::image::{clock, cpu};
 
 /// Mixes whatever differs between two boots: the processor's random numbers if it has them, time stamps,
 /// the wall clock, our place in Xen's time.

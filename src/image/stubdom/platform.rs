@@ -12,9 +12,9 @@ use xenstore::platform::{
 
 use super::domains::Domains;
 use super::grants::Ring;
-use super::hypercall::Errno;
-use super::idle::{self, Alarm};
-use super::{clock, counters, cpu, events, fatal};
+use crate::image::hypercall::Errno;
+use crate::image::idle::{self, Alarm};
+use crate::image::{clock, counters, cpu, events, fatal};
 
 /// Our own xenstore page, for the client in this very domain.
 #[derive(Clone, Copy)]

@@ -11,8 +11,8 @@ use xenstore::abi::shared_info::SharedInfo;
 use xenstore::cmdline::EventFormat;
 use xenstore::pending::{Fifo, PendingPorts, TwoLevel};
 
-use super::hypercall::Errno;
-use super::{events, fatal, paging};
+use crate::image::hypercall::Errno;
+use crate::image::{events, fatal, paging};
 
 static CONTROL: ControlBlock = ControlBlock::new();
 

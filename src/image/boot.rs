@@ -1,0 +1,123 @@
+//! What every program does first, in this order: meet Xen, read the command line, claim the memory, open the
+//! events (arch-x86/hvm/start_info.h).
+
+use core::ops::Range;
+
+use xenstore::abi::console::ConsolePage;
+use xenstore::abi::hvm::{HvmParam, StartInfo};
+use xenstore::abi::shared_info::SharedInfo;
+use xenstore::abi::{DomId, Port};
+
+use super::fatal::{self, Reason};
+use super::segments::{self, UPCALL_VECTOR};
+use super::xen::{self, Xen};
+use super::{console, memory, paging};
+
+const NAME: &str = concat!(env!("CARGO_BIN_NAME"), " ", env!("CARGO_PKG_VERSION"));
+
+/// Longest command line, without its end. Xen's own limit is 511 bytes.
+const COMMAND_LINE: usize = 4095;
+
+/// Who we are.
+pub struct Identity {
+    pub domid: DomId,
+    /// Xen's major and minor version.
+    pub version: (u32, u32),
+    /// Our end of the console's event channel.
+    pub console: Option<Port>,
+}
+
+/// Makes exceptions and the console work and says who is here; `what_for` says where this kernel belongs if it is
+/// not on Xen. Called once, first of all.
+pub fn meet_xen(what_for: &str) -> Identity {
+    segments::load();
+    let Some(xen) = xen::detect() else {
+        console::add_serial();
+        fatal::stop(Reason::PowerOff, format_args!("{NAME}: Xen is not here; this is {what_for}"));
+    };
+    console::on_xen();
+    let console = attach_console();
+    introduce(&xen, console)
+}
+
+/// Sets the console ring up as early as can be. Without one there is still port 0xE9.
+fn attach_console() -> Option<Port> {
+    let page = param(HvmParam::ConsolePfn)?;
+    let port = Port(param(HvmParam::ConsoleEvtchn)? as u32);
+    let page: *const ConsolePage = frame(page);
+    // SAFETY: Xen populated the frame as the console page; it stays mapped, see `claim_memory`.
+    console::add_ring(unsafe { &*page }, port);
+    Some(port)
+}
+
+/// Says who is here, and finds out our own domid.
+fn introduce(xen: &Xen, console: Option<Port>) -> Identity {
+    let version = (xen.major, xen.minor);
+    let Some(domid) = xen.domid else {
+        fatal::stop(
+            Reason::Crash,
+            format_args!("{NAME}: Xen {}.{} is too old, 4.17 is needed", xen.major, xen.minor),
+        );
+    };
+    console::line(format_args!("{NAME}: domain {domid} on Xen {}.{}", xen.major, xen.minor));
+    Identity { domid, version, console }
+}
+
+/// The command line and how many modules were loaded beside us. The line lies in RAM that `claim_memory` gives away.
+pub fn command_line(start_info: *const StartInfo) -> (&'static [u8], u32) {
+    // SAFETY: the loader leaves the structure at this address, and nothing has been written since.
+    let info = unsafe { start_info.read() };
+    if info.magic != StartInfo::MAGIC {
+        fatal::stop(
+            Reason::Crash,
+            format_args!("not started as a PVH guest: bad start info magic {:#x}", info.magic),
+        );
+    }
+    let line = if info.cmdline_paddr == 0 {
+        &[][..]
+    } else {
+        // SAFETY: the loader's command line ends with NUL; addresses are mapped one to one below 4 GiB,
+        // and reading where there is no memory has no effect.
+        let bytes = unsafe { core::slice::from_raw_parts(info.cmdline_paddr as *const u8, COMMAND_LINE) };
+        bytes.split(|&byte| byte == 0).next().unwrap_or_default()
+    };
+    (line, info.nr_modules)
+}
+
+/// Counts RAM and fixes the page tables. The result is the end of RAM and what is free of it, as addresses; `least`
+/// bytes, at least 2 MiB, are needed. The start info and the command line lie in what is free.
+pub fn claim_memory(least: u64) -> (u64, Range<u64>) {
+    let ram_end = fatal::unless("RAM cannot be counted", memory::ram_end());
+    if ram_end < least {
+        fatal::stop(
+            Reason::Crash,
+            format_args!("too little memory: {} KiB of RAM, raise --memory", ram_end / 1024),
+        );
+    }
+    if !memory::is_ram_before(ram_end) {
+        fatal::stop(Reason::Crash, format_args!("RAM ends before {ram_end:#x}, where Xen says it ends"));
+    }
+    let mut special = [0; 2];
+    for (frame, which) in special.iter_mut().zip([HvmParam::ConsolePfn, HvmParam::StorePfn]) {
+        *frame = param(which).unwrap_or(0);
+    }
+    (ram_end, paging::protect(ram_end, &special))
+}
+
+/// Has Xen deliver events. The page it shares with us says which.
+pub fn open_events() -> &'static SharedInfo {
+    let shared = fatal::unless("the shared page cannot be mapped", memory::map_shared_info());
+    // SAFETY: `segments::load` made the vector's gate, and this is 64-bit code.
+    fatal::unless("upcalls cannot be delivered", unsafe { xen::deliver_upcalls(UPCALL_VECTOR) });
+    shared
+}
+
+/// A parameter of our domain, `None` if there is no such thing.
+pub fn param(which: HvmParam) -> Option<u64> {
+    xen::param(which).ok()
+}
+
+/// The address of a guest frame.
+pub fn frame<T>(number: u64) -> *const T {
+    (number << 12) as *const T
+}
