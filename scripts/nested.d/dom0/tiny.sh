@@ -1,0 +1,37 @@
+# Tiny guests (target/xs-guest) in dom0: their configurations, and what they say. Needs a run with
+# `--add target/xs-guest`.
+
+# tiny NAME ROLE [OPTION...]: a configuration NAME.cfg of a guest that does what ROLE says.
+tiny() {
+    local name=$1
+    shift
+    cat >"$name.cfg" <<CONFIG
+name = "$name"
+type = "pvh"
+kernel = "/nested/xs-guest"
+extra = "$*"
+memory = 2
+vcpus = 1
+on_poweroff = "destroy"
+on_crash = "preserve"
+CONFIG
+}
+
+# console NAME: what it has said, line ends as here.
+console() { tr -d '\r' <"/var/log/xen/console/guest-$1.log"; }
+
+# says_hello NAME: it has found its store.
+says_hello() { xenstore-read "/local/domain/$(xl domid "$1")/data/hello" | grep -q " from domain $(xl domid "$1")\$"; }
+
+# gone DOMID
+gone() { ! xenstore-exists "/local/domain/$1"; }
+
+# only_these DOMIDS: the store has homes for no others.
+only_these() { [ "$(xenstore-list /local/domain)" = "$1" ]; }
+
+# has_ended NAME: its rounds are done.
+has_ended() { console "$1" | grep -q '^[a-z-]*: ended'; }
+
+# events_seen NAME, events_due NAME: of its last report.
+events_seen() { console "$1" | sed -n 's/.*: ended.* \([0-9]*\) events of [0-9]*$/\1/p'; }
+events_due() { console "$1" | sed -n 's/.*: ended.* events of \([0-9]*\)$/\1/p'; }

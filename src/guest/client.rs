@@ -1,0 +1,213 @@
+//! The guest's end of its ring: whole requests and their answers, and bytes without sense for those who want that.
+
+use core::sync::atomic::Ordering::{Acquire, Release};
+
+use xenstore::abi::RING_SIZE;
+use xenstore::ring::guest;
+use xenstore::wire::{Header, MessageType, PAYLOAD_MAX, TxId, XsError};
+
+use crate::machine::Machine;
+
+/// Longest wait for an answer, nanoseconds. A store that does not answer by then does not answer at all.
+const PATIENCE: u64 = 30_000_000_000;
+
+/// Token of the watch that `xl shutdown` makes fire.
+const SHUTDOWN: &[u8] = b"shutdown";
+
+/// Why there is no answer to work with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failure {
+    Refused(XsError),
+    /// Nothing came, or what came is not of the protocol.
+    Silent,
+}
+
+pub type Answer<T> = Result<T, Failure>;
+
+pub struct Client {
+    pub machine: Machine,
+    /// A message that is being received, and how much of it there is.
+    message: [u8; Header::SIZE + PAYLOAD_MAX],
+    have: usize,
+    req_id: u32,
+    /// Watch events that came, those of [`Client::watch_shutdown`] not counted.
+    pub events: u32,
+    told_to_stop: bool,
+}
+
+impl Client {
+    pub fn new(machine: Machine) -> Client {
+        let message = [0; Header::SIZE + PAYLOAD_MAX];
+        Client { machine, message, have: 0, req_id: 0, events: 0, told_to_stop: false }
+    }
+
+    /// Sends a request, its payload in parts, and waits for the answer's payload.
+    pub fn ask(&mut self, what: MessageType, tx_id: TxId, parts: &[&[u8]]) -> Answer<&[u8]> {
+        let deadline = self.machine.now() + PATIENCE;
+        self.req_id = self.req_id.wrapping_add(1);
+        let len = parts.iter().map(|part| part.len() as u32).sum();
+        let header = Header { msg_type: what as u32, req_id: self.req_id, tx_id, len };
+        self.send(&header.emit(), deadline)?;
+        for part in parts {
+            self.send(part, deadline)?;
+        }
+        let answer = loop {
+            match self.receive() {
+                Some(answer) if answer.msg_type == MessageType::WatchEvent as u32 => {}
+                Some(answer) if answer.req_id == self.req_id => break answer,
+                Some(_) => return Err(Failure::Silent),
+                None => self.wait(deadline)?,
+            }
+        };
+        let payload = self.message.get(Header::SIZE..Header::SIZE + answer.len as usize).unwrap_or_default();
+        if answer.msg_type == MessageType::Error as u32 {
+            let name = payload.strip_suffix(b"\0").unwrap_or(payload);
+            let error = XsError::ALL.into_iter().find(|error| error.name().as_bytes() == name);
+            return Err(error.map_or(Failure::Silent, Failure::Refused));
+        }
+        Ok(payload)
+    }
+
+    /// As `ask`, outside of transactions, for those who do not need the answer's payload.
+    pub fn tell(&mut self, what: MessageType, parts: &[&[u8]]) -> Answer<()> {
+        self.ask(what, TxId::NONE, parts).map(drop)
+    }
+
+    pub fn write(&mut self, path: &[u8], value: &[u8]) -> Answer<()> {
+        self.tell(MessageType::Write, &[path, b"\0", value])
+    }
+
+    pub fn watch(&mut self, path: &[u8], token: &[u8]) -> Answer<()> {
+        self.tell(MessageType::Watch, &[path, b"\0", token, b"\0"])
+    }
+
+    pub fn begin(&mut self) -> Answer<TxId> {
+        let answer = self.ask(MessageType::TransactionStart, TxId::NONE, &[b"\0"])?;
+        let digits = answer.strip_suffix(b"\0").unwrap_or(answer);
+        let id = core::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+        id.map(TxId).ok_or(Failure::Silent)
+    }
+
+    /// All of `bytes`; takes events meanwhile, since a store whose answers are not taken does not listen.
+    fn send(&mut self, mut bytes: &[u8], deadline: u64) -> Answer<()> {
+        while !bytes.is_empty() {
+            let sent = self.push(bytes);
+            bytes = bytes.get(sent..).unwrap_or_default();
+            if sent == 0 && self.receive().is_none() {
+                self.wait(deadline)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts what there is room for into the ring and notifies.
+    pub fn push(&mut self, bytes: &[u8]) -> usize {
+        let sent = guest::write(&self.machine.page, bytes);
+        self.machine.notify();
+        sent
+    }
+
+    /// Throws away what the store has sent.
+    pub fn drain(&mut self) {
+        self.have = 0;
+        while guest::read(&self.machine.page, &mut self.message) > 0 {}
+        self.machine.notify();
+    }
+
+    /// The next whole message, if it is there. Counts events.
+    pub fn receive(&mut self) -> Option<Header> {
+        loop {
+            let header = self.message.first_chunk().filter(|_| self.have >= Header::SIZE).map(Header::parse);
+            let whole = Header::SIZE + header.map_or(0, |header| (header.len as usize).min(PAYLOAD_MAX));
+            if let Some(header) = header
+                && self.have == whole
+            {
+                self.have = 0;
+                self.note_event(header);
+                return Some(header);
+            }
+            let full = guest::waiting(&self.machine.page) == RING_SIZE as usize;
+            let place = self.message.get_mut(self.have..whole).unwrap_or_default();
+            let taken = guest::read(&self.machine.page, place);
+            if full {
+                self.machine.notify();
+            }
+            if taken == 0 {
+                return None;
+            }
+            self.have += taken;
+        }
+    }
+
+    fn note_event(&mut self, header: Header) {
+        if header.msg_type != MessageType::WatchEvent as u32 {
+            return;
+        }
+        let payload = self.message.get(Header::SIZE..Header::SIZE + header.len as usize).unwrap_or_default();
+        let token = payload.split(|&byte| byte == 0).nth(1);
+        if token == Some(SHUTDOWN) {
+            self.told_to_stop = true;
+        } else {
+            self.events += 1;
+        }
+    }
+
+    fn wait(&mut self, deadline: u64) -> Answer<()> {
+        if self.machine.now() >= deadline {
+            return Err(Failure::Silent);
+        }
+        self.machine.wait(deadline);
+        Ok(())
+    }
+
+    /// Takes events until `deadline`, nanoseconds since Xen booted, or until it is to stop.
+    pub fn listen(&mut self, deadline: u64) {
+        self.listen_for(u32::MAX, deadline);
+    }
+
+    /// As `listen`, but no longer than until so many events have come in all.
+    pub fn listen_for(&mut self, events: u32, deadline: u64) {
+        loop {
+            while self.receive().is_some() {}
+            if self.events >= events || self.told_to_stop || self.machine.now() >= deadline {
+                return;
+            }
+            self.machine.wait(deadline);
+        }
+    }
+
+    /// Nothing at all for so many microseconds.
+    pub fn pause(&mut self, microseconds: u64) {
+        let deadline = self.machine.now() + microseconds * 1000;
+        while self.machine.now() < deadline {
+            self.machine.wait(deadline);
+        }
+    }
+
+    pub fn watch_shutdown(&mut self) -> Answer<()> {
+        self.watch(b"control/shutdown", SHUTDOWN)
+    }
+
+    /// Whether `xl shutdown` or its like wants us to go; says then that we have heard.
+    pub fn is_to_stop(&mut self) -> bool {
+        if !core::mem::take(&mut self.told_to_stop) {
+            return false;
+        }
+        let asked = self
+            .ask(MessageType::Read, TxId::NONE, &[b"control/shutdown\0"])
+            .is_ok_and(|wanted| !wanted.is_empty());
+        asked && self.write(b"control/shutdown", b"").is_ok()
+    }
+
+    /// Has the store begin anew with us: watches, transactions and what was half sent are gone.
+    pub fn reconnect(&mut self) -> Answer<()> {
+        let deadline = self.machine.now() + PATIENCE;
+        self.machine.page.connection.store(1, Release);
+        self.machine.notify();
+        while self.machine.page.connection.load(Acquire) != 0 {
+            self.wait(deadline)?;
+        }
+        self.have = 0;
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! Guests that behave, each in its own way. One round each.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use heapless::String;
+use xenstore::wire::{Header, MessageType, TxId};
+
+use crate::client::{Answer, Failure};
+use crate::roles::Guest;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Waits to be asked to go.
+pub fn hello(guest: &mut Guest) -> Answer<()> {
+    guest.client.listen(guest.client.machine.now() + SECOND);
+    Ok(())
+}
+
+/// Writes and reads a node, with watches on it, and looks whether all is as it must be.
+pub fn load(guest: &mut Guest) -> Answer<()> {
+    if guest.counts.rounds == 0 {
+        for number in 0..guest.options.watches {
+            guest.client.watch(b"data/load", text(number).as_bytes())?;
+            guest.events_due += 1;
+        }
+        write_number(guest, 0)?;
+    }
+    let round = guest.counts.rounds;
+    if guest.random.below(100) < guest.options.writes {
+        write_number(guest, round)
+    } else {
+        read_number(guest)
+    }
+}
+
+/// The number of a round that wrote; the next reading has to find it.
+fn write_number(guest: &mut Guest, number: u32) -> Answer<()> {
+    guest.client.write(b"data/load", text(number).as_bytes())?;
+    guest.last_written = number;
+    // An event that waits unread swallows the next one like it: take them before the next write.
+    guest.events_due += guest.options.watches;
+    let deadline = guest.client.machine.now() + 10 * SECOND;
+    guest.client.listen_for(guest.events_due, deadline);
+    Ok(())
+}
+
+fn read_number(guest: &mut Guest) -> Answer<()> {
+    let wanted = text(guest.last_written);
+    let found = guest.client.ask(MessageType::Read, TxId::NONE, &[b"data/load\0"])?;
+    if found != wanted.as_bytes() {
+        guest.counts.wrong += 1;
+    }
+    Ok(())
+}
+
+/// Leaves watches, a transaction and half a request behind, asks for a new connection, and must find it empty and
+/// working.
+pub fn reconnect(guest: &mut Guest) -> Answer<()> {
+    let client = &mut guest.client;
+    client.watch(b"data/load", b"left")?;
+    let begun = client.begin()?;
+    let header = Header { msg_type: MessageType::Write as u32, req_id: 0, tx_id: begun, len: 500 };
+    client.push(&header.emit());
+    client.reconnect()?;
+    let seen = client.events;
+    client.write(b"data/load", b"after")?;
+    let ended = client.ask(MessageType::TransactionEnd, begun, &[b"T\0"]).map(drop);
+    // Neither an event of the watch nor the transaction may have come along.
+    if client.events != seen || !matches!(ended, Err(Failure::Refused(_))) {
+        guest.counts.wrong += 1;
+    }
+    client.watch_shutdown()
+}
+
+/// Leaves the ring as hvmloader does for the next one to use it.
+pub fn hvmloader_reset(guest: &mut Guest) -> Answer<()> {
+    let page = &guest.client.machine.page;
+    for word in page.req.iter().chain(&page.rsp) {
+        word.store(u64::MAX, Relaxed);
+    }
+    for index in [&page.req_cons, &page.req_prod, &page.rsp_cons, &page.rsp_prod] {
+        index.store(0, Relaxed);
+    }
+    let number = guest.counts.rounds;
+    write_number(guest, number)?;
+    read_number(guest)
+}
+
+/// A number in decimal digits.
+pub fn text(number: u32) -> String<10> {
+    let mut text = String::new();
+    // Ten digits hold any.
+    let _ = core::fmt::Write::write_fmt(&mut text, format_args!("{number}"));
+    text
+}

@@ -1,0 +1,120 @@
+//! Guests that break the ring's and the event channel's rules. One round each; nothing here waits for an answer that
+//! might never come.
+
+use core::sync::atomic::Ordering::{Relaxed, Release};
+
+use xenstore::abi::RING_SIZE;
+use xenstore::wire::{Header, MessageType, PAYLOAD_MAX, TxId};
+
+use crate::client::Answer;
+use crate::roles::Guest;
+
+/// Rounds that stay within what a store goes on listening to; after them come those that it need not forgive.
+const TOLERABLE: u32 = 200;
+
+/// Time that the store has between two rounds, microseconds: so that each is seen.
+const BREATH: u64 = 1000;
+
+/// Moves indexes about: first such that garbage becomes requests, then to where they cannot be.
+pub fn indexes(guest: &mut Guest) -> Answer<()> {
+    let page = &guest.client.machine.page;
+    let random = &mut guest.random;
+    let all = [&page.req_prod, &page.req_cons, &page.rsp_cons, &page.rsp_prod];
+    let index = all[random.below(4) as usize];
+    if guest.counts.rounds < TOLERABLE {
+        // Zeros ask for nothing that exists, so that the connection lasts.
+        let request = Header { msg_type: random.below(64), req_id: 0, tx_id: TxId(random.next()), len: 0 };
+        guest.client.push(&request.emit());
+        let cons = &guest.client.machine.page.rsp_cons;
+        let ahead = guest.client.machine.page.rsp_prod.load(Relaxed).wrapping_sub(cons.load(Relaxed));
+        cons.fetch_add(guest.random.below(ahead.clamp(1, RING_SIZE)), Release);
+    } else {
+        let value = match random.below(4) {
+            0 => random.next(),
+            1 => index.load(Relaxed).wrapping_add(RING_SIZE + 1),
+            2 => index.load(Relaxed).wrapping_sub(1),
+            _ => u32::MAX,
+        };
+        index.store(value, Release);
+    }
+    guest.client.machine.notify();
+    guest.client.pause(BREATH);
+    Ok(())
+}
+
+/// Sends requests in pieces as they fall, each announced, and leaves some of them unfinished for a new connection.
+pub fn torn(guest: &mut Guest) -> Answer<()> {
+    let mut message = [b'x'; Header::SIZE + 200];
+    let header = Header { msg_type: MessageType::Write as u32, req_id: 0, tx_id: TxId::NONE, len: 200 };
+    let (head, payload) = message.split_at_mut(Header::SIZE);
+    head.copy_from_slice(&header.emit());
+    payload[..10].copy_from_slice(b"data/torn\0");
+    let mut rest = &message[..];
+    let given_up = if guest.random.below(4) == 0 { guest.random.below(200) as usize } else { 0 };
+    while rest.len() > given_up {
+        let piece = 1 + guest.random.below(40) as usize;
+        let sent = guest.client.push(&rest[..piece.min(rest.len())]);
+        rest = &rest[sent..];
+        guest.client.drain();
+        if sent == 0 {
+            guest.client.pause(BREATH);
+        }
+    }
+    guest.client.drain();
+    if rest.is_empty() { Ok(()) } else { guest.client.reconnect() }
+}
+
+/// Messages as long as can be, of which no end is sent before the ring is full; then one that has no end.
+pub fn endless(guest: &mut Guest) -> Answer<()> {
+    let len = if guest.counts.rounds < TOLERABLE { PAYLOAD_MAX as u32 } else { u32::MAX };
+    let header = Header { msg_type: guest.random.below(64), req_id: 0, tx_id: TxId::NONE, len };
+    let junk = [b'y'; RING_SIZE as usize];
+    guest.client.push(&header.emit());
+    let mut left = PAYLOAD_MAX;
+    for _ in 0..2 * PAYLOAD_MAX / junk.len() {
+        left -= guest.client.push(&junk[..left.min(junk.len())]);
+        guest.client.drain();
+        if left == 0 {
+            return Ok(());
+        }
+        guest.client.pause(BREATH);
+    }
+    // The store takes no more of it.
+    Ok(())
+}
+
+/// Asks for more than its ring holds and never takes an answer.
+pub fn deaf(guest: &mut Guest) -> Answer<()> {
+    let header = Header { msg_type: MessageType::Read as u32, req_id: 0, tx_id: TxId::NONE, len: 11 };
+    let mut request = [0; Header::SIZE + 11];
+    request[..Header::SIZE].copy_from_slice(&header.emit());
+    request[Header::SIZE..].copy_from_slice(b"data/hello\0");
+    let mut sent = 0;
+    // Whole requests as long as there is room; what is cut off then is garbage for nobody to read.
+    while sent < 4 * RING_SIZE as usize && guest.client.push(&request) == request.len() {
+        sent += request.len();
+    }
+    guest.client.pause(BREATH);
+    Ok(())
+}
+
+/// Closes its end of the event channel and binds another one, with a request under way.
+pub fn rebind(guest: &mut Guest) -> Answer<()> {
+    let header = Header { msg_type: MessageType::Directory as u32, req_id: 0, tx_id: TxId::NONE, len: 2 };
+    guest.client.push(&header.emit());
+    if guest.client.machine.rebind().is_err() {
+        guest.counts.wrong += 1;
+    }
+    guest.client.push(b".\0");
+    guest.client.pause(BREATH);
+    guest.client.drain();
+    guest.client.write(b"data/rebound", b"x")
+}
+
+/// Notifies without anything to be done.
+pub fn kick(guest: &mut Guest) -> Answer<()> {
+    for _ in 0..100 {
+        guest.client.machine.notify();
+    }
+    Ok(())
+}

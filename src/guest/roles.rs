@@ -1,0 +1,153 @@
+//! What the guest can be, and its life: rounds of one role, counted and told, up to one of its ends.
+
+use core::fmt::Write;
+
+use heapless::String;
+use xenstore::abi::DomId;
+use xenstore::wire::{Header, MessageType, TxId};
+
+use crate::client::{Answer, Client, Failure};
+use crate::image::console;
+use crate::image::fatal::{self, Reason};
+use crate::options::Options;
+use crate::random::Random;
+use crate::{greedy, honest, hostile};
+
+const SECOND: u64 = 1_000_000_000;
+
+pub struct Role {
+    pub name: &'static str,
+    /// One round.
+    pub round: fn(&mut Guest) -> Answer<()>,
+}
+
+/// All roles.
+pub const ROLES: &[Role] = &[
+    Role { name: "hello", round: honest::hello },
+    Role { name: "load", round: honest::load },
+    Role { name: "reconnect", round: honest::reconnect },
+    Role { name: "hvmloader-reset", round: honest::hvmloader_reset },
+    Role { name: "indexes", round: hostile::indexes },
+    Role { name: "torn", round: hostile::torn },
+    Role { name: "endless", round: hostile::endless },
+    Role { name: "deaf", round: hostile::deaf },
+    Role { name: "rebind", round: hostile::rebind },
+    Role { name: "kick", round: hostile::kick },
+    Role { name: "watch-flood", round: greedy::watch_flood },
+    Role { name: "event-storm", round: greedy::event_storm },
+    Role { name: "transaction-flood", round: greedy::transaction_flood },
+    Role { name: "deep", round: greedy::deep },
+    Role { name: "wide", round: greedy::wide },
+    Role { name: "quotas", round: greedy::quotas },
+];
+
+/// How often what happened.
+#[derive(Default)]
+pub struct Counts {
+    pub rounds: u32,
+    /// Answers that were errors.
+    pub refused: u32,
+    /// Requests without an answer.
+    pub silent: u32,
+    /// Answers that are not what they must be.
+    pub wrong: u32,
+}
+
+pub struct Guest {
+    pub client: Client,
+    pub options: Options,
+    pub random: Random,
+    pub counts: Counts,
+    /// Events that must come in all, where a role knows.
+    pub events_due: u32,
+    /// What `data/load` must hold.
+    pub last_written: u32,
+    pub domid: DomId,
+    born: u64,
+    told: u64,
+}
+
+impl Guest {
+    pub fn new(client: Client, domid: DomId, options: Options) -> Guest {
+        let now = client.machine.now();
+        let random = Random::new(now ^ u64::from(domid.0) << 40);
+        let counts = Counts::default();
+        Guest { client, options, random, counts, events_due: 0, last_written: 0, domid, born: now, told: now }
+    }
+
+    /// Its whole life.
+    pub fn live(mut self) -> ! {
+        if let Err(failure) = self.greet() {
+            fatal::stop(Reason::Crash, format_args!("the store does not take a greeting: {failure:?}"));
+        }
+        self.report("began");
+        while !self.is_over() {
+            match (self.options.role.round)(&mut self) {
+                Ok(()) => {}
+                Err(Failure::Refused(_)) => self.counts.refused += 1,
+                Err(Failure::Silent) => self.counts.silent += 1,
+            }
+            self.counts.rounds = self.counts.rounds.wrapping_add(1);
+            self.keep_pace();
+            if self.client.machine.now() - self.told >= SECOND {
+                self.report("at");
+                self.told = self.client.machine.now();
+            }
+        }
+        self.client.listen(self.client.machine.now() + SECOND / 10);
+        self.report("ended");
+        if self.options.stay {
+            while !self.client.is_to_stop() {
+                self.client.listen(self.client.machine.now() + SECOND);
+            }
+        }
+        fatal::stop(Reason::PowerOff, format_args!("{}: bye", self.options.role.name))
+    }
+
+    /// What every guest begins with, so that dom0 can see that it is there.
+    fn greet(&mut self) -> Answer<()> {
+        self.client.watch_shutdown()?;
+        let mut words = String::<64>::new();
+        // Too long for no role's name.
+        let _ = write!(words, "{} from domain {}", self.options.role.name, self.domid);
+        self.client.write(b"data/hello", words.as_bytes())
+    }
+
+    fn is_over(&mut self) -> bool {
+        let Options { seconds, rounds, die_after, .. } = self.options;
+        if die_after != 0 && self.counts.rounds >= die_after {
+            self.die();
+        }
+        let age = (self.client.machine.now() - self.born) / SECOND;
+        rounds != 0 && self.counts.rounds >= rounds
+            || seconds != 0 && age >= u64::from(seconds)
+            || self.client.is_to_stop()
+    }
+
+    /// In the middle of whatever the role does, and of a transaction and of a request besides.
+    fn die(&mut self) -> ! {
+        // Whether there is one is for the role's rounds to know.
+        let _ = self.client.begin();
+        let header = Header { msg_type: MessageType::Write as u32, req_id: 0, tx_id: TxId::NONE, len: 100 };
+        self.client.push(&header.emit());
+        self.client.push(b"data/half");
+        fatal::stop(Reason::PowerOff, format_args!("{}: dies", self.options.role.name))
+    }
+
+    fn keep_pace(&mut self) {
+        if self.options.rate != 0 {
+            let due = u64::from(self.counts.rounds) * SECOND / u64::from(self.options.rate);
+            self.client.listen(self.born + due);
+        }
+    }
+
+    fn report(&self, what: &str) {
+        let Counts { rounds, refused, silent, wrong } = self.counts;
+        let milliseconds = (self.client.machine.now() - self.born) / 1_000_000;
+        console::line(format_args!(
+            "{}: {what} {milliseconds} ms, {rounds} rounds, {refused} refused, {silent} silent, {wrong} wrong, \
+             {} events of {}",
+            self.options.role.name, self.client.events, self.events_due
+        ));
+    }
+}
