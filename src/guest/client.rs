@@ -6,6 +6,7 @@ use xenstore::abi::RING_SIZE;
 use xenstore::ring::guest;
 use xenstore::wire::{Header, MessageType, PAYLOAD_MAX, TxId, XsError};
 
+use crate::image::fatal::{self, Reason};
 use crate::machine::Machine;
 
 /// Longest wait for an answer, nanoseconds. A store that does not answer by then does not answer at all.
@@ -30,20 +31,38 @@ pub struct Client {
     message: [u8; Header::SIZE + PAYLOAD_MAX],
     have: usize,
     req_id: u32,
+    /// Notifications left until it dies; 0 is never.
+    life: u32,
     /// Watch events that came, those of [`Client::watch_shutdown`] not counted.
     pub events: u32,
     told_to_stop: bool,
 }
 
 impl Client {
-    pub fn new(machine: Machine) -> Client {
+    /// One that is gone after `life` notifications, in the middle of whatever it does; 0 is never.
+    pub fn new(machine: Machine, life: u32) -> Client {
         let message = [0; Header::SIZE + PAYLOAD_MAX];
-        Client { machine, message, have: 0, req_id: 0, events: 0, told_to_stop: false }
+        Client { machine, message, have: 0, req_id: 0, life, events: 0, told_to_stop: false }
+    }
+
+    /// When to stop waiting for an answer to what is sent next.
+    pub fn deadline(&self) -> u64 {
+        self.machine.now() + PATIENCE
+    }
+
+    /// Notifies the store, or dies.
+    pub fn notify(&mut self) {
+        self.machine.notify();
+        self.life = match self.life {
+            0 => 0,
+            1 => fatal::stop(Reason::PowerOff, format_args!("dies")),
+            life => life - 1,
+        };
     }
 
     /// Sends a request, its payload in parts, and waits for the answer's payload.
     pub fn ask(&mut self, what: MessageType, tx_id: TxId, parts: &[&[u8]]) -> Answer<&[u8]> {
-        let deadline = self.machine.now() + PATIENCE;
+        let deadline = self.deadline();
         self.req_id = self.req_id.wrapping_add(1);
         let len = parts.iter().map(|part| part.len() as u32).sum();
         let header = Header { msg_type: what as u32, req_id: self.req_id, tx_id, len };
@@ -51,10 +70,15 @@ impl Client {
         for part in parts {
             self.send(part, deadline)?;
         }
+        self.answer_to(self.req_id, deadline)
+    }
+
+    /// The payload of the answer to the request that was sent last.
+    pub fn answer_to(&mut self, req_id: u32, deadline: u64) -> Answer<&[u8]> {
         let answer = loop {
             match self.receive() {
                 Some(answer) if answer.msg_type == MessageType::WatchEvent as u32 => {}
-                Some(answer) if answer.req_id == self.req_id => break answer,
+                Some(answer) if answer.req_id == req_id => break answer,
                 Some(_) => return Err(Failure::Silent),
                 None => self.wait(deadline)?,
             }
@@ -103,7 +127,7 @@ impl Client {
     /// Puts what there is room for into the ring and notifies.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
         let sent = guest::write(&self.machine.page, bytes);
-        self.machine.notify();
+        self.notify();
         sent
     }
 
@@ -111,7 +135,7 @@ impl Client {
     pub fn drain(&mut self) {
         self.have = 0;
         while guest::read(&self.machine.page, &mut self.message) > 0 {}
-        self.machine.notify();
+        self.notify();
     }
 
     /// The next whole message, if it is there. Counts events.
@@ -130,7 +154,7 @@ impl Client {
             let place = self.message.get_mut(self.have..whole).unwrap_or_default();
             let taken = guest::read(&self.machine.page, place);
             if full {
-                self.machine.notify();
+                self.notify();
             }
             if taken == 0 {
                 return None;
@@ -201,9 +225,9 @@ impl Client {
 
     /// Has the store begin anew with us: watches, transactions and what was half sent are gone.
     pub fn reconnect(&mut self) -> Answer<()> {
-        let deadline = self.machine.now() + PATIENCE;
+        let deadline = self.deadline();
         self.machine.page.connection.store(1, Release);
-        self.machine.notify();
+        self.notify();
         while self.machine.page.connection.load(Acquire) != 0 {
             self.wait(deadline)?;
         }

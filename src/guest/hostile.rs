@@ -37,7 +37,7 @@ pub fn indexes(guest: &mut Guest) -> Answer<()> {
         };
         index.store(value, Release);
     }
-    guest.client.machine.notify();
+    guest.client.notify();
     guest.client.pause(BREATH);
     Ok(())
 }
@@ -100,21 +100,21 @@ pub fn deaf(guest: &mut Guest) -> Answer<()> {
 
 /// Closes its end of the event channel and binds another one, with a request under way.
 pub fn rebind(guest: &mut Guest) -> Answer<()> {
-    let header = Header { msg_type: MessageType::Directory as u32, req_id: 0, tx_id: TxId::NONE, len: 2 };
+    let deadline = guest.client.deadline();
+    let header = Header { msg_type: MessageType::Directory as u32, req_id: 0, tx_id: TxId::NONE, len: 5 };
     guest.client.push(&header.emit());
     if guest.client.machine.rebind().is_err() {
         guest.counts.wrong += 1;
     }
-    guest.client.push(b".\0");
-    guest.client.pause(BREATH);
-    guest.client.drain();
+    guest.client.push(b"data\0");
+    guest.client.answer_to(header.req_id, deadline)?;
     guest.client.write(b"data/rebound", b"x")
 }
 
 /// Notifies without anything to be done.
 pub fn kick(guest: &mut Guest) -> Answer<()> {
     for _ in 0..100 {
-        guest.client.machine.notify();
+        guest.client.notify();
     }
     Ok(())
 }

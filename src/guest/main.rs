@@ -32,5 +32,5 @@ use roles::Guest;
 /// Called when the machine is ready.
 fn run(machine: Machine, domid: DomId, line: &'static [u8]) -> ! {
     let options = Options::parse(line);
-    Guest::new(Client::new(machine), domid, options).live()
+    Guest::new(Client::new(machine, options.die_after), domid, options).live()
 }

@@ -17,7 +17,7 @@ pub struct Options {
     pub seconds: u32,
     /// Ends after so many rounds; 0 is never.
     pub rounds: u32,
-    /// Is gone after so many rounds, in the middle of a request and a transaction; 0 is never.
+    /// Is gone after so many notifications, in the middle of whatever it does; 0 is never.
     pub die_after: u32,
     /// Waits for `xl shutdown` after its end.
     pub stay: bool,

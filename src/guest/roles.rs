@@ -4,7 +4,6 @@ use core::fmt::Write;
 
 use heapless::String;
 use xenstore::abi::DomId;
-use xenstore::wire::{Header, MessageType, TxId};
 
 use crate::client::{Answer, Client, Failure};
 use crate::image::console;
@@ -114,24 +113,11 @@ impl Guest {
     }
 
     fn is_over(&mut self) -> bool {
-        let Options { seconds, rounds, die_after, .. } = self.options;
-        if die_after != 0 && self.counts.rounds >= die_after {
-            self.die();
-        }
+        let Options { seconds, rounds, .. } = self.options;
         let age = (self.client.machine.now() - self.born) / SECOND;
         rounds != 0 && self.counts.rounds >= rounds
             || seconds != 0 && age >= u64::from(seconds)
             || self.client.is_to_stop()
-    }
-
-    /// In the middle of whatever the role does, and of a transaction and of a request besides.
-    fn die(&mut self) -> ! {
-        // Whether there is one is for the role's rounds to know.
-        let _ = self.client.begin();
-        let header = Header { msg_type: MessageType::Write as u32, req_id: 0, tx_id: TxId::NONE, len: 100 };
-        self.client.push(&header.emit());
-        self.client.push(b"data/half");
-        fatal::stop(Reason::PowerOff, format_args!("{}: dies", self.options.role.name))
     }
 
     fn keep_pace(&mut self) {

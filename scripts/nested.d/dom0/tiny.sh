@@ -1,6 +1,10 @@
 # Tiny guests (target/xs-guest) in dom0: their configurations, and what they say. Needs a run with
 # `--add target/xs-guest`.
 
+# The roles that attack.
+# shellcheck disable=SC2034  # for those who source this
+ATTACKS="indexes torn endless deaf rebind kick watch-flood event-storm transaction-flood deep wide quotas"
+
 # tiny NAME ROLE [OPTION...]: a configuration NAME.cfg of a guest that does what ROLE says.
 tiny() {
     local name=$1
@@ -28,6 +32,14 @@ gone() { ! xenstore-exists "/local/domain/$1"; }
 
 # only_these DOMIDS: the store has homes for no others.
 only_these() { [ "$(xenstore-list /local/domain)" = "$1" ]; }
+
+# levels: how much of each of its arenas the store has in use.
+levels() {
+    xenstore-control stats | sed -n '/^memory$/,$p' | awk 'NF > 3 { used = $(NF - 2); NF -= 3; print $0, used }'
+}
+
+# same_levels FILE: they are as they were.
+same_levels() { levels | cmp -s "$1" -; }
 
 # has_ended NAME: its rounds are done.
 has_ended() { console "$1" | grep -q '^[a-z-]*: ended'; }
