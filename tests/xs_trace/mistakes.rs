@@ -64,7 +64,8 @@ fn stores_that_are_not_there_or_have_no_recorder() {
     assert!(told.contains("has no trace"), "{told}");
     server.join().expect("it ends");
     // A process that another test starts holds the listener until it runs its program.
-    let told = std::iter::repeat_with(dump).find(|told| !told.contains("lost the store")).expect("it is told");
+    let told =
+        std::iter::repeat_with(dump).find(|told| !told.contains("lost the store")).expect("it is told");
     assert!(told.contains("no server listens there"), "{told}");
 }
 
