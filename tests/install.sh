@@ -183,8 +183,44 @@ refusals() {
     refuses 'two that start a store' 'starts a store twice' with_image "$tree"
 }
 
+# The package on Debian 12: its own command finds its own image, and nobody removes it from under the host.
+package() {
+    local deb=("$PWD"/target/xenstore-stubdom_*_amd64.deb) library=/usr/lib/xenstore-stubdom before file
+    settings=/etc/default/xen
+    tree_of debian-4.17
+    mkdir -p "$tree/var/lib/dpkg/"{info,updates}
+    : >"$tree/var/lib/dpkg/status"
+    before=$(<"$tree$settings")
+    ok 'package: it unpacks and configures' dpkg_in --install "${deb[0]}"
+    for file in $library/{xenstore-stubdom,start} /usr/bin/xs-trace /usr/share/doc/xenstore-stubdom/docs/install.md; do
+        ok "package: it brings $file" test -s "$tree$file"
+    done
+    ok 'package: the image is untouched' cmp "$image" "$tree$library/xenstore-stubdom"
+    ok 'package: so are the settings' cmp <(echo "$before") "$tree$settings"
+    ok 'package: its command sets the host' "$tree/usr/sbin/xenstore-stubdom-install" --root "$tree"
+    ok "package: to the package's image" reads XENSTORE_DOMAIN_KERNEL $library/xenstore-stubdom
+    ok 'package: and start' reads XENSTORED $library/start
+    ok 'package: without a copy' test ! -e "$tree/usr/local/lib/xenstore-stubdom"
+    edit '/^# xenstore-stubdom ends/d'
+    ok 'package: it stays if the host cannot be set back' fails dpkg_in --remove xenstore-stubdom
+    ok 'package: with its image' test -e "$tree$library/xenstore-stubdom"
+    sed -i '/^# xenstore-stubdom begins/,$d' "$tree$settings"
+    ok 'package: its command sets the host again' "$tree/usr/sbin/xenstore-stubdom-install" --root "$tree"
+    ok 'package: it is removed' dpkg_in --remove xenstore-stubdom
+    ok 'package: the settings are what they were' cmp <(echo "$before") "$tree$settings"
+    ok 'package: and nothing is left' test ! -e "$tree$library"
+    ok 'package: it unpacks again' dpkg_in --install "${deb[0]}"
+    ok 'package: it is removed, never having been set up' dpkg_in --remove xenstore-stubdom
+}
+dpkg_in() {
+    dpkg --root="$tree" --force-not-root --force-script-chrootless --log=/dev/null "$@" >"$work/said" 2>&1 ||
+        { cat "$work/said" && return 1; }
+}
+fails() { ! "$@" >/dev/null; }
+
 upstream
 for XEN in $XEN_VERSIONS; do debian; done
+package
 common upstream /etc/default/xencommons
 tree_of upstream
 with_image "$tree"
