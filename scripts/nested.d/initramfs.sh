@@ -8,6 +8,9 @@ GUEST_MODULES="xen-privcmd xen-evtchn xenfs"
 # For jobs whose guests have a disk and a network interface; they insert these themselves.
 DOM0_DEVICES="loop xen-blkback xen-netback"
 GUEST_DEVICES="xen-blkfront xen-netfront"
+# For guests that mount a disk, and for those that serve one to other guests.
+GUEST_FILESYSTEM="crc32c_generic mbcache jbd2 crc16 ext4"
+GUEST_BACKENDS="loop xen-blkback"
 CLIENTS="xenstore-chmod xenstore-exists xenstore-list xenstore-ls xenstore-read xenstore-rm xenstore-watch
     xenstore-write"
 
@@ -93,4 +96,8 @@ build_guest() {
     add_modules "$from" "$to/modules" $GUEST_MODULES
     # shellcheck disable=SC2086
     add_modules "$from" "$to/modules/devices" $GUEST_DEVICES
+    # shellcheck disable=SC2086
+    add_modules "$from" "$to/modules/filesystem" $GUEST_FILESYSTEM
+    # shellcheck disable=SC2086
+    add_modules "$from" "$to/modules/backends" $GUEST_BACKENDS
 }

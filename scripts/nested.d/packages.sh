@@ -55,7 +55,8 @@ unpack() {
     # The kernel package holds thousands of modules; a Xen guest and dom0 want a few.
     case ${1##*/} in
         linux-image-*) only=(--wildcards './boot/vmlinuz-*' '*/drivers/xen/xen-*.ko*' '*/drivers/xen/xenfs/*'
-            '*/drivers/block/xen-blk*' '*/drivers/block/loop.ko*' '*/drivers/net/xen-net*') ;;
+            '*/drivers/block/xen-blk*' '*/drivers/block/loop.ko*' '*/drivers/net/xen-net*'
+            '*/fs/ext4/*' '*/fs/jbd2/*' '*/fs/mbcache.ko*' '*/lib/crc16.ko*' '*/crypto/crc32c_generic.ko*') ;;
         xen-hypervisor-*) only=(--wildcards './boot/xen-*.gz') ;;
     esac
     dpkg-deb --fsys-tarfile "$1" |

@@ -31,3 +31,31 @@ traces() {
 
 # traceless DOMID...: xl takes the last traces away a moment after the domain is gone.
 traceless() { [ -z "$(traces "$@")" ]; }
+
+# disk_script: the hotplug script that libxl runs for a disk. It does only what makes a block device connect.
+disk_script() {
+    cat <<'SCRIPT'
+#!/bin/sh
+[ "$1" = add ] || exit 0
+device=$(xenstore-read "$XENBUS_PATH/params")
+xenstore-write "$XENBUS_PATH/physical-device" "$(stat -c %t:%T "$device")" "$XENBUS_PATH/hotplug-status" connected
+SCRIPT
+}
+
+# make_disk: /dev/loop0, with an empty ext2 file system, which dom0 can serve to guests.
+make_disk() {
+    local module
+    for module in /modules/devices/*-loop.ko /modules/devices/*-xen-blkback.ko; do insmod "$module" || return 1; done
+    mkdir -p /etc/xen/scripts
+    disk_script >/etc/xen/scripts/block
+    chmod +x /etc/xen/scripts/block
+    dd if=/dev/zero of=/tmp/disk bs=1M count=4 2>/dev/null
+    mke2fs -F /tmp/disk >/dev/null 2>&1 && losetup /dev/loop0 /tmp/disk
+}
+
+# mount_disk NAME: the guest mounts the disk xvda on /mnt, waiting for it to come; says nothing if that went well.
+mount_disk() {
+    # shellcheck disable=SC2016  # expanded in the guest
+    in_guest "$1" 'for m in /modules/devices/*-xen-blkfront.ko /modules/filesystem/*.ko; do insmod $m; done' >/dev/null
+    in_guest "$1" 'until [ -b /dev/xvda ]; do usleep 200000; done; mkdir /mnt; mount -t ext4 /dev/xvda /mnt'
+}
