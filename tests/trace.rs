@@ -247,6 +247,7 @@ fn only_what_the_filter_wants_is_recorded() {
 #[test]
 fn pages_put_together_are_the_trace_and_what_is_lost_is_known() {
     let mut host = Host::with(Settings::DEFAULT, &Capacities { trace: 1000, ..Capacities::for_nodes(1000) });
+    host.xen.ticking = 1;
     let mut all: BTreeMap<u64, Record> = BTreeMap::new();
     let (mut next, mut lost, mut written) = (0, 0, 0_u32);
     for round in 0..60 {
@@ -271,7 +272,7 @@ fn pages_put_together_are_the_trace_and_what_is_lost_is_known() {
     }
     assert!(lost > 1000, "a round overwrote what was not fetched: {lost}");
     assert_eq!(all.len() as u64 + lost, next);
-    // In each run of numbers that has no gap the requests' identifiers and times follow one another.
+    // In each run of numbers that has no gap times rise, and what has begun ends.
     let mut before: Option<(u64, Record)> = None;
     for (number, record) in all {
         if let Some((last, earlier)) = before.filter(|(last, _)| last + 1 == number) {

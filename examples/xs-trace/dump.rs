@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -134,11 +134,14 @@ fn is_standard(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// Writes a whole file, or to the standard output if its name is `-`.
+/// Writes a whole file, or to the standard output if its name is `-`; who reads that may stop early.
 pub fn write(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let written =
         if is_standard(file) { io::stdout().lock().write_all(bytes) } else { fs::write(file, bytes) };
-    written.map_err(|error| Problem::new(format!("{}: {error}", file.display())))
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Problem::new(format!("{}: {error}", file.display()))),
+    }
 }
 
 fn parse(bytes: &[u8]) -> Result<Dump, String> {

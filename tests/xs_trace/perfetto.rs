@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use serde_json::Value;
 use xenstore::wire::MessageType;
 
-use crate::{Client, Server, run, text};
+use crate::{Client, EXAMPLES, Server, run, text};
 
 fn exported(file: &Path) -> Vec<Value> {
     let json = run(&["export", "--perfetto", text(file)]).expect("JSON");
@@ -138,6 +139,19 @@ fn a_known_session_has_its_slices_flows_and_spans() {
     assert_eq!(tracks, ["d0 value", "server"]);
     let read = events.iter().find(|event| event["args"]["path"] == "/none").expect("it is there");
     assert_eq!((read["name"].as_str(), read["args"]["error"].as_str()), (Some("READ"), Some("ENOENT")));
+}
+
+#[test]
+fn who_reads_it_may_stop_early() {
+    let server = Server::start(64);
+    be_busy(&mut server.connect(), 10);
+    let file = server.dump();
+    let mut command = Command::new(EXAMPLES.join("xs-trace"));
+    command.args(["export", "--perfetto", text(&file)]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }
 
 #[test]
