@@ -82,6 +82,10 @@ build_dom0() {
     mkdir -p "$to/etc/xen" "$to/var/lib/xen" "$to/var/lib/xenstored" "$to/var/log/xen/console"
     : >"$to/etc/xen/xl.conf"
     cp "$from/etc/xen/oxenstored.conf" "$to/etc/xen/"
+    # How Debian starts all this.
+    mkdir -p "$to/etc/init.d" "$to/usr/lib/xen-common"
+    cp "$from/etc/init.d/xen" "$to/etc/init.d/"
+    cp -r "$from/usr/lib/xen-common/bin" "$to/usr/lib/xen-common/"
     # oxenstored loads its view of domains from here, since 4.20.
     if [[ -d $from/usr/lib/xen-$XEN/ocaml ]]; then cp -r "$from/usr/lib/xen-$XEN/ocaml" "$to/usr/lib/xen-$XEN/"; fi
 }
