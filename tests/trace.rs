@@ -135,6 +135,30 @@ fn a_conflict_names_its_node_and_who_changed_it() {
 }
 
 #[test]
+fn a_session_that_begins_anew_is_recorded_with_what_it_drops() {
+    use std::sync::atomic::Ordering::SeqCst;
+    let mut host = Host::new();
+    host.boot(5);
+    let mut recorded = Recorded::new(host);
+    for anew in ["by its own wish", "by INTRODUCE"] {
+        let tx = recorded.host.start(5);
+        recorded.told();
+        if anew == "by INTRODUCE" {
+            recorded.host.ok(0, 0, "INTRODUCE 5|1|5|");
+        } else {
+            recorded.host.client(5).page.connection.store(1, SeqCst);
+            recorded.host.xen.kick(DomId(5));
+            recorded.host.poll();
+        }
+        recorded.host.client(5).forget();
+        let told = recorded.told();
+        let at = |what: String| told.iter().position(|line| *line == what);
+        let (aborted, restarted) = (at(format!("d5 tx-aborted {tx}")), at("d5 restarted".to_string()));
+        assert!(aborted.is_some() && aborted < restarted, "{anew}: {told:#?}");
+    }
+}
+
+#[test]
 fn refusals_stalls_and_lost_events_are_recorded() {
     let quotas = Quotas { nodes: 2, outstanding: 2, ..Quotas::DEFAULT };
     let mut host = Host::with(Settings { quotas, ..Settings::DEFAULT }, &Capacities::for_nodes(8192));

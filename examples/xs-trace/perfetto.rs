@@ -155,6 +155,7 @@ impl Export<'_> {
             | Kind::TransactionConflict
             | Kind::Introduced
             | Kind::Released
+            | Kind::Restarted
             | Kind::Refused
             | Kind::Held
             | Kind::RingError

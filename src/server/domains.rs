@@ -9,6 +9,7 @@ use crate::domain::{Domain, DomainId};
 use crate::path::{Path, home};
 use crate::perms::Entry;
 use crate::platform::Platform;
+use crate::trace::Kind;
 use crate::wire::{XsError, number, one_string, strict_domid, strings};
 
 impl<P: Platform> Server<P> {
@@ -35,6 +36,7 @@ impl<P: Platform> Server<P> {
         if self.store.domains.get(id).introduced {
             self.rebind(platform, id, domid, Port(port));
             self.drop_session(id);
+            self.note_of_domain(Kind::Restarted, domid, 0);
             self.restart_ring(id);
         } else {
             self.connect(platform, id, domid, Port(port))?;

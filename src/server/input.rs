@@ -266,6 +266,7 @@ impl<P: Platform> Server<P> {
             .is_some_and(|connection| !connection.ignored && connection.ring.connection.load(Relaxed) == 1);
         if asked && self.offers(id, ServerFeatures::RECONNECTION) {
             self.drop_session(id);
+            self.note_of_domain(Kind::Restarted, self.store.domains.get(id).domid, 0);
             self.restart_ring(id);
         }
     }

@@ -72,6 +72,8 @@ kinds! {
     17 Mark "mark",
     /// The end of the server: amount is the line of its program.
     18 Panic "panic",
+    /// The domain's session began anew, by its own wish or by another INTRODUCE: what it had begun is forgotten.
+    19 Restarted "restarted",
 }
 
 impl Kind {
