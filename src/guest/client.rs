@@ -35,14 +35,17 @@ pub struct Client {
     life: u32,
     /// Watch events that came, those of [`Client::watch_shutdown`] not counted.
     pub events: u32,
+    /// The watch of [`Client::watch_shutdown`] has fired.
     told_to_stop: bool,
+    /// Somebody wants us to go; stays so.
+    stopping: bool,
 }
 
 impl Client {
     /// One that is gone after `life` notifications, in the middle of whatever it does; 0 is never.
     pub fn new(machine: Machine, life: u32) -> Client {
         let message = [0; Header::SIZE + PAYLOAD_MAX];
-        Client { machine, message, have: 0, req_id: 0, life, events: 0, told_to_stop: false }
+        Client { machine, message, have: 0, req_id: 0, life, events: 0, told_to_stop: false, stopping: false }
     }
 
     /// When to stop waiting for an answer to what is sent next.
@@ -214,13 +217,12 @@ impl Client {
 
     /// Whether `xl shutdown` or its like wants us to go; says then that we have heard.
     pub fn is_to_stop(&mut self) -> bool {
-        if !core::mem::take(&mut self.told_to_stop) {
-            return false;
+        if core::mem::take(&mut self.told_to_stop) {
+            let wanted = self.ask(MessageType::Read, TxId::NONE, &[b"control/shutdown\0"]);
+            self.stopping |=
+                wanted.is_ok_and(|wanted| !wanted.is_empty()) && self.write(b"control/shutdown", b"").is_ok();
         }
-        let asked = self
-            .ask(MessageType::Read, TxId::NONE, &[b"control/shutdown\0"])
-            .is_ok_and(|wanted| !wanted.is_empty());
-        asked && self.write(b"control/shutdown", b"").is_ok()
+        self.stopping
     }
 
     /// Has the store begin anew with us: watches, transactions and what was half sent are gone.

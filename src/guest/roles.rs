@@ -95,10 +95,8 @@ impl Guest {
         }
         self.client.listen(self.client.machine.now() + SECOND / 10);
         self.report("ended");
-        if self.options.stay {
-            while !self.client.is_to_stop() {
-                self.client.listen(self.client.machine.now() + SECOND);
-            }
+        while self.options.stay && !self.client.is_to_stop() {
+            self.client.listen(self.client.machine.now() + SECOND);
         }
         fatal::stop(Reason::PowerOff, format_args!("{}: bye", self.options.role.name))
     }
