@@ -41,6 +41,7 @@ const I: &str = "instructions";
 fn goals_that_are_met() {
     let figures = [
         (1, "READ", "this server", 810.0, I),
+        (1, "READ", "this server, trace off", 790.0, I),
         (1, "READ", "C xenstored", 8100.0, I),
         (1, "READ", "oxenstored", 56_700.0, I),
         (1, "READ", "this server, cache lines of data", 40.0, "cache lines"),
@@ -50,9 +51,9 @@ fn goals_that_are_met() {
     assert_eq!(status, Some(0));
     assert_eq!(
         rows.last().expect("a row"),
-        "| READ | 810 (0.10) | 8,100 | 56,700 (7.00) | 40 | met: 0.100 |"
+        "| READ | 810 (0.10) | 790 (0.10) | 8,100 | 56,700 (7.00) | 40 | met: 0.100 | met: 1.025 |"
     );
-    assert!(String::from_utf8_lossy(&output.stdout).ends_with("1 goals met, 0 missed.\n"));
+    assert!(String::from_utf8_lossy(&output.stdout).ends_with("2 goals met, 0 missed.\n"));
 }
 
 #[test]
