@@ -33,9 +33,12 @@ gone() { ! xenstore-exists "/local/domain/$1"; }
 # only_these DOMIDS: the store has homes for no others.
 only_these() { [ "$(xenstore-list /local/domain)" = "$1" ]; }
 
-# levels: how much of each of its arenas the store has in use.
+# levels: how much the store has in use of each of its arenas, charges dom0 with, and has of Xen.
 levels() {
     xenstore-control stats | sed -n '/^memory$/,$p' | awk 'NF > 3 { used = $(NF - 2); NF -= 3; print $0, used }'
+    xenstore-control quota 0 | awk '$2 == ":" { print "dom0:", $1, $3 }'
+    echo "event channels $(lsevtchn "$(xenstore-read /tool/xenstored/domid)" | wc -l)"
+    xl info | awk '$1 == "free_memory" { print "free MiB", $3 }'
 }
 
 # same_levels FILE: they are as they were.
