@@ -12,6 +12,7 @@
 //! | [`view`] | the rules about nodes, in and out of transactions |
 //! | [`connection`], [`outbox`] | one domain's I/O, and what waits for it |
 //! | [`server`] | loop, operation table, handlers, events, replies |
+//! | [`client`] | the other end of a ring |
 //! | [`trace`] | the flight recorder |
 //!
 //! A request's way: `poll` takes the pending events and lists the connections that are ready; `input` looks
@@ -28,6 +29,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod abi;
+pub mod client;
 pub mod cmdline;
 pub mod config;
 pub mod connection;

@@ -2,9 +2,10 @@
 //! refusal, and back.
 
 use heapless::Vec;
+use xenstore::client::{Answer, Failure};
 use xenstore::wire::{MessageType, TxId, XsError};
 
-use crate::client::{Answer, Client, Failure};
+use crate::Client;
 use crate::honest::text;
 use crate::roles::Guest;
 

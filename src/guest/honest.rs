@@ -3,16 +3,16 @@
 use core::sync::atomic::Ordering::Relaxed;
 
 use heapless::String;
+use xenstore::client::{Answer, Failure};
 use xenstore::wire::{Header, MessageType, TxId};
 
-use crate::client::{Answer, Failure};
 use crate::roles::Guest;
 
 const SECOND: u64 = 1_000_000_000;
 
 /// Waits to be asked to go.
 pub fn hello(guest: &mut Guest) -> Answer<()> {
-    guest.client.listen(guest.client.machine.now() + SECOND);
+    guest.client.listen(guest.client.now() + SECOND);
     Ok(())
 }
 
@@ -39,7 +39,7 @@ fn write_number(guest: &mut Guest, number: u32) -> Answer<()> {
     guest.last_written = number;
     // An event that waits unread swallows the next one like it: take them before the next write.
     guest.events_due += guest.options.watches;
-    let deadline = guest.client.machine.now() + 10 * SECOND;
+    let deadline = guest.client.now() + 10 * SECOND;
     guest.client.listen_for(guest.events_due, deadline);
     Ok(())
 }

@@ -4,9 +4,9 @@
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
 use xenstore::abi::RING_SIZE;
+use xenstore::client::Answer;
 use xenstore::wire::{Header, MessageType, PAYLOAD_MAX, TxId};
 
-use crate::client::Answer;
 use crate::roles::Guest;
 
 /// Rounds that stay within what a store goes on listening to; after them come those that it need not forgive.

@@ -4,8 +4,9 @@ use core::fmt::Write;
 
 use heapless::String;
 use xenstore::abi::DomId;
+use xenstore::client::{Answer, Failure};
 
-use crate::client::{Answer, Client, Failure};
+use crate::Client;
 use crate::image::console;
 use crate::image::fatal::{self, Reason};
 use crate::options::Options;
@@ -68,7 +69,7 @@ pub struct Guest {
 
 impl Guest {
     pub fn new(client: Client, domid: DomId, options: Options) -> Guest {
-        let now = client.machine.now();
+        let now = client.now();
         let random = Random::new(now ^ u64::from(domid.0) << 40);
         let counts = Counts::default();
         Guest { client, options, random, counts, events_due: 0, last_written: 0, domid, born: now, told: now }
@@ -88,15 +89,15 @@ impl Guest {
             }
             self.counts.rounds = self.counts.rounds.wrapping_add(1);
             self.keep_pace();
-            if self.client.machine.now() - self.told >= SECOND {
+            if self.client.now() - self.told >= SECOND {
                 self.report("at");
-                self.told = self.client.machine.now();
+                self.told = self.client.now();
             }
         }
-        self.client.listen(self.client.machine.now() + SECOND / 10);
+        self.client.listen(self.client.now() + SECOND / 10);
         self.report("ended");
         while self.options.stay && !self.client.is_to_stop() {
-            self.client.listen(self.client.machine.now() + SECOND);
+            self.client.listen(self.client.now() + SECOND);
         }
         fatal::stop(Reason::PowerOff, format_args!("{}: bye", self.options.role.name))
     }
@@ -112,7 +113,7 @@ impl Guest {
 
     fn is_over(&mut self) -> bool {
         let Options { seconds, rounds, .. } = self.options;
-        let age = (self.client.machine.now() - self.born) / SECOND;
+        let age = (self.client.now() - self.born) / SECOND;
         rounds != 0 && self.counts.rounds >= rounds
             || seconds != 0 && age >= u64::from(seconds)
             || self.client.is_to_stop()
@@ -127,7 +128,7 @@ impl Guest {
 
     fn report(&self, what: &str) {
         let Counts { rounds, refused, silent, wrong } = self.counts;
-        let milliseconds = (self.client.machine.now() - self.born) / 1_000_000;
+        let milliseconds = (self.client.now() - self.born) / 1_000_000;
         console::line(format_args!(
             "{}: {what} {milliseconds} ms, {rounds} rounds, {refused} refused, {silent} silent, {wrong} wrong, \
              {} events of {}",

@@ -8,6 +8,7 @@ use xen_sys::{
 };
 use xenstore::abi::hvm::{HvmParam, StartInfo};
 use xenstore::abi::{DomId, Port, RingPage};
+use xenstore::client;
 use xenstore::pending::{PendingPorts, TwoLevel};
 use xenstore::platform::Instant;
 
@@ -39,7 +40,8 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
         fatal::stop(Reason::Crash, format_args!("Xen tells of no xenstore"));
     };
     let page = StorePage(boot::frame(page));
-    crate::run(Machine { page, port: Port(port as u32), timer, ports, alarm: Alarm::default() }, domid, line)
+    let machine = Machine { page, port: Port(port as u32), timer, ports, alarm: Alarm::default(), life: 0 };
+    crate::run(machine, domid, line)
 }
 
 /// Our own xenstore page.
@@ -63,22 +65,32 @@ pub struct Machine {
     timer: Port,
     ports: TwoLevel<'static>,
     alarm: Alarm,
+    /// Notifications left until it dies; 0 is never.
+    pub life: u32,
 }
 
-impl Machine {
+impl client::Machine for Machine {
+    fn page(&self) -> &RingPage {
+        &self.page
+    }
+
     /// Nanoseconds since Xen booted.
-    pub fn now(&self) -> u64 {
+    fn now(&self) -> u64 {
         clock::system_time()
     }
 
-    /// Notifies the store.
-    pub fn notify(&self) {
+    /// Notifies the store, or dies.
+    fn notify(&mut self) {
         // Fails only for a moment in which the port is closed, where nobody can be notified.
         let _ = events::send(self.port);
+        self.life = match self.life {
+            0 => 0,
+            1 => fatal::stop(Reason::PowerOff, format_args!("dies")),
+            life => life - 1,
+        };
     }
 
-    /// Sleeps until the store has notified us, or until `deadline`, in nanoseconds since Xen booted.
-    pub fn wait(&mut self, deadline: u64) {
+    fn wait(&mut self, deadline: u64) {
         loop {
             let mut told = false;
             while let Some(port) = self.ports.take() {
@@ -96,7 +108,9 @@ impl Machine {
             }
         }
     }
+}
 
+impl Machine {
     /// Closes our end of the store's event channel and binds to the store's end again.
     pub fn rebind(&mut self) -> Result<(), Errno> {
         let (store, remote) = self.other_end()?;

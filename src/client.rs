@@ -1,13 +1,24 @@
-//! The guest's end of its ring: whole requests and their answers, and bytes without sense for those who want that.
+//! A client's end of a ring: whole requests and their answers, and bytes without sense for those who want that.
+//!
+//! What it needs of the program around it is [`Machine`]. Nothing here panics, whatever the server sends.
 
 use core::sync::atomic::Ordering::{Acquire, Release};
 
-use xenstore::abi::RING_SIZE;
-use xenstore::ring::guest;
-use xenstore::wire::{Header, MessageType, PAYLOAD_MAX, TxId, XsError};
+use crate::abi::{RING_SIZE, RingPage};
+use crate::ring::guest;
+use crate::wire::{Header, MessageType, PAYLOAD_MAX, TxId, XsError};
 
-use crate::image::fatal::{self, Reason};
-use crate::machine::Machine;
+/// What a client has of the domain that it is in.
+pub trait Machine {
+    /// The page that it shares with the server.
+    fn page(&self) -> &RingPage;
+    /// Nanoseconds of a monotonic clock whose zero is arbitrary.
+    fn now(&self) -> u64;
+    /// Notifies the server.
+    fn notify(&mut self);
+    /// Returns when the server has notified us, or at `deadline`, in nanoseconds of `now`; perhaps before.
+    fn wait(&mut self, deadline: u64);
+}
 
 /// Longest wait for an answer, nanoseconds. A store that does not answer by then does not answer at all.
 const PATIENCE: u64 = 30_000_000_000;
@@ -25,14 +36,12 @@ pub enum Failure {
 
 pub type Answer<T> = Result<T, Failure>;
 
-pub struct Client {
-    pub machine: Machine,
+pub struct Client<M: Machine> {
+    pub machine: M,
     /// A message that is being received, and how much of it there is.
     message: [u8; Header::SIZE + PAYLOAD_MAX],
     have: usize,
     req_id: u32,
-    /// Notifications left until it dies; 0 is never.
-    life: u32,
     /// Watch events that came, those of [`Client::watch_shutdown`] not counted.
     pub events: u32,
     /// The watch of [`Client::watch_shutdown`] has fired.
@@ -41,39 +50,44 @@ pub struct Client {
     stopping: bool,
 }
 
-impl Client {
-    /// One that is gone after `life` notifications, in the middle of whatever it does; 0 is never.
-    pub fn new(machine: Machine, life: u32) -> Client {
+impl<M: Machine> Client<M> {
+    pub fn new(machine: M) -> Self {
         let message = [0; Header::SIZE + PAYLOAD_MAX];
-        Client { machine, message, have: 0, req_id: 0, life, events: 0, told_to_stop: false, stopping: false }
+        Client { machine, message, have: 0, req_id: 0, events: 0, told_to_stop: false, stopping: false }
+    }
+
+    /// As the machine's.
+    pub fn now(&self) -> u64 {
+        self.machine.now()
     }
 
     /// When to stop waiting for an answer to what is sent next.
     pub fn deadline(&self) -> u64 {
-        self.machine.now() + PATIENCE
+        self.now() + PATIENCE
     }
 
-    /// Notifies the store, or dies.
+    /// Notifies the server.
     pub fn notify(&mut self) {
         self.machine.notify();
-        self.life = match self.life {
-            0 => 0,
-            1 => fatal::stop(Reason::PowerOff, format_args!("dies")),
-            life => life - 1,
-        };
     }
 
     /// Sends a request, its payload in parts, and waits for the answer's payload.
     pub fn ask(&mut self, what: MessageType, tx_id: TxId, parts: &[&[u8]]) -> Answer<&[u8]> {
         let deadline = self.deadline();
+        let req_id = self.submit(what as u32, tx_id, parts, deadline)?;
+        self.answer_to(req_id, deadline)
+    }
+
+    /// Sends a request, its payload in parts. The result is its `req_id`.
+    pub fn submit(&mut self, msg_type: u32, tx_id: TxId, parts: &[&[u8]], deadline: u64) -> Answer<u32> {
         self.req_id = self.req_id.wrapping_add(1);
         let len = parts.iter().map(|part| part.len() as u32).sum();
-        let header = Header { msg_type: what as u32, req_id: self.req_id, tx_id, len };
+        let header = Header { msg_type, req_id: self.req_id, tx_id, len };
         self.send(&header.emit(), deadline)?;
         for part in parts {
             self.send(part, deadline)?;
         }
-        self.answer_to(self.req_id, deadline)
+        Ok(self.req_id)
     }
 
     /// The payload of the answer to the request that was sent last.
@@ -86,7 +100,7 @@ impl Client {
                 None => self.wait(deadline)?,
             }
         };
-        let payload = self.message.get(Header::SIZE..Header::SIZE + answer.len as usize).unwrap_or_default();
+        let payload = self.payload(&answer);
         if answer.msg_type == MessageType::Error as u32 {
             let name = payload.strip_suffix(b"\0").unwrap_or(payload);
             let error = XsError::ALL.into_iter().find(|error| error.name().as_bytes() == name);
@@ -129,7 +143,7 @@ impl Client {
 
     /// Puts what there is room for into the ring and notifies.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
-        let sent = guest::write(&self.machine.page, bytes);
+        let sent = guest::write(self.machine.page(), bytes);
         self.notify();
         sent
     }
@@ -137,7 +151,7 @@ impl Client {
     /// Throws away what the store has sent.
     pub fn drain(&mut self) {
         self.have = 0;
-        while guest::read(&self.machine.page, &mut self.message) > 0 {}
+        while guest::read(self.machine.page(), &mut self.message) > 0 {}
         self.notify();
     }
 
@@ -153,9 +167,9 @@ impl Client {
                 self.note_event(header);
                 return Some(header);
             }
-            let full = guest::waiting(&self.machine.page) == RING_SIZE as usize;
+            let full = guest::waiting(self.machine.page()) == RING_SIZE as usize;
             let place = self.message.get_mut(self.have..whole).unwrap_or_default();
-            let taken = guest::read(&self.machine.page, place);
+            let taken = guest::read(self.machine.page(), place);
             if full {
                 self.notify();
             }
@@ -166,12 +180,21 @@ impl Client {
         }
     }
 
+    /// The payload of the message that was received last.
+    pub fn payload(&self, header: &Header) -> &[u8] {
+        self.message.get(Header::SIZE..Header::SIZE + header.len as usize).unwrap_or_default()
+    }
+
+    /// Whether there is more to be received, of a message that has begun or of another.
+    pub fn is_receiving(&self) -> bool {
+        self.have > 0 || guest::waiting(self.machine.page()) > 0
+    }
+
     fn note_event(&mut self, header: Header) {
         if header.msg_type != MessageType::WatchEvent as u32 {
             return;
         }
-        let payload = self.message.get(Header::SIZE..Header::SIZE + header.len as usize).unwrap_or_default();
-        let token = payload.split(|&byte| byte == 0).nth(1);
+        let token = self.payload(&header).split(|&byte| byte == 0).nth(1);
         if token == Some(SHUTDOWN) {
             self.told_to_stop = true;
         } else {
@@ -180,7 +203,7 @@ impl Client {
     }
 
     fn wait(&mut self, deadline: u64) -> Answer<()> {
-        if self.machine.now() >= deadline {
+        if self.now() >= deadline {
             return Err(Failure::Silent);
         }
         self.machine.wait(deadline);
@@ -196,7 +219,7 @@ impl Client {
     pub fn listen_for(&mut self, events: u32, deadline: u64) {
         loop {
             while self.receive().is_some() {}
-            if self.events >= events || self.told_to_stop || self.machine.now() >= deadline {
+            if self.events >= events || self.told_to_stop || self.now() >= deadline {
                 return;
             }
             self.machine.wait(deadline);
@@ -205,8 +228,8 @@ impl Client {
 
     /// Nothing at all for so many microseconds.
     pub fn pause(&mut self, microseconds: u64) {
-        let deadline = self.machine.now() + microseconds * 1000;
-        while self.machine.now() < deadline {
+        let deadline = self.now() + microseconds * 1000;
+        while self.now() < deadline {
             self.machine.wait(deadline);
         }
     }
@@ -220,7 +243,7 @@ impl Client {
         if core::mem::take(&mut self.told_to_stop) {
             let wanted = self.ask(MessageType::Read, TxId::NONE, &[b"control/shutdown\0"]);
             self.stopping |=
-                wanted.is_ok_and(|wanted| !wanted.is_empty()) && self.write(b"control/shutdown", b"").is_ok();
+                matches!(wanted, Ok(b"poweroff" | b"halt")) && self.write(b"control/shutdown", b"").is_ok();
         }
         self.stopping
     }
@@ -228,9 +251,9 @@ impl Client {
     /// Has the store begin anew with us: watches, transactions and what was half sent are gone.
     pub fn reconnect(&mut self) -> Answer<()> {
         let deadline = self.deadline();
-        self.machine.page.connection.store(1, Release);
+        self.machine.page().connection.store(1, Release);
         self.notify();
-        while self.machine.page.connection.load(Acquire) != 0 {
+        while self.machine.page().connection.load(Acquire) != 0 {
             self.wait(deadline)?;
         }
         self.have = 0;
