@@ -56,10 +56,14 @@ impl Client {
     }
 }
 
-fn top(socket: &Path, arguments: &[&str]) -> Output {
+fn command(socket: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(example("xs-trace"));
     command.arg("top").args(arguments).arg("--store").arg(socket).stdin(Stdio::null());
-    command.output().expect("it runs")
+    command
+}
+
+fn top(socket: &Path, arguments: &[&str]) -> Output {
+    command(socket, arguments).output().expect("it runs")
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -117,15 +121,15 @@ fn a_store_that_is_not_there_is_one_line() {
     assert!(error.starts_with("xs-trace: no store at ") && error.lines().count() == 1, "{error}");
 
     let server = Server::start(&socket);
-    let going = thread::scope(|scope| {
-        let top = scope.spawn(|| top(&socket, &["--batch", "--delay", "0.1"]));
-        thread::sleep(std::time::Duration::from_millis(700));
-        drop(server);
-        top.join().expect("it ends")
-    });
-    let error = text(&going.stderr);
+    let mut going = command(&socket, &["--batch", "--delay", "0.1"]);
+    let mut going = going.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    // It has the store, as the first bytes that it prints say. What it prints later fits the pipe.
+    going.stdout.as_mut().expect("piped").read_exact(&mut [0; 1]).expect("a table");
+    drop(server);
+    let gone = going.wait_with_output().expect("it ends");
+    let error = text(&gone.stderr);
     assert!(error.starts_with("xs-trace: lost the store at ") && error.lines().count() == 1, "{error}");
-    assert_eq!(going.status.code(), Some(1));
+    assert_eq!(gone.status.code(), Some(1));
 }
 
 #[test]
