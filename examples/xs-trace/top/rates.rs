@@ -34,32 +34,39 @@ pub struct Table {
     pub rows: Vec<Row>,
 }
 
+/// How much one of the server's 32-bit counters has grown. It wraps; but what would be more than half of all it can
+/// count has begun anew, and then it counts as one that stands still.
+fn growth(before: u64, after: u64) -> u64 {
+    let grown = after.wrapping_sub(before) & u64::from(u32::MAX);
+    if grown <= u64::from(u32::MAX / 2) { grown } else { 0 }
+}
+
 impl Table {
-    /// A counter that has fallen, because a connection has ended or a domid has got a new life, counts as one
-    /// that stands still.
+    /// A domain whose cycles have fallen has got a new life: it counts as if it had not been there.
     pub fn between(before: &Sample, after: &Sample, names: &BTreeMap<u16, String>) -> Table {
         let cycles_per_ms = after.khz.max(1) as f64;
         let seconds = (after.clock.saturating_sub(before.clock).max(1)) as f64 / cycles_per_ms / 1000.0;
-        let rate = |before: u64, after: u64| after.saturating_sub(before) as f64 / seconds;
+        let rate = |grown: u64| grown as f64 / seconds;
         let rows = after.domains.iter().map(|(domid, total)| {
-            let was = before.domains.get(domid).copied().unwrap_or_default();
-            let requests = total.requests.saturating_sub(was.requests);
-            let cycles = total.cycles.saturating_sub(was.cycles) as f64;
-            let grows = |count: fn(&Counts) -> u64| count(total) > count(&was);
+            let same = before.domains.get(domid).filter(|was| was.cycles <= total.cycles);
+            let was = same.copied().unwrap_or_default();
+            let grown = |count: fn(&Counts) -> u64| growth(count(&was), count(total));
+            let requests = grown(|counts| counts.requests);
+            let cycles = (total.cycles - was.cycles) as f64;
             Row {
                 domid: *domid,
                 name: names.get(domid).cloned().unwrap_or_default(),
-                requests: requests as f64 / seconds,
-                events: rate(was.events, total.events),
+                requests: rate(requests),
+                events: rate(grown(|counts| counts.events)),
                 latency: (requests > 0).then(|| cycles / requests as f64 / cycles_per_ms * 1000.0),
                 total: *total,
-                trouble: grows(|counts| counts.conflicts) || grows(|counts| counts.refused),
+                trouble: grown(|counts| counts.conflicts) + grown(|counts| counts.refused) > 0,
             }
         });
         Table {
-            requests: rate(before.requests, after.requests),
-            errors: rate(before.failed, after.failed),
-            events: rate(before.events, after.events),
+            requests: rate(after.requests.saturating_sub(before.requests)),
+            errors: rate(growth(before.failed, after.failed)),
+            events: rate(after.events.saturating_sub(before.events)),
             running_ms: after.running_ms,
             levels: after.levels.clone(),
             rows: rows.collect(),
@@ -98,6 +105,22 @@ mod tests {
         let rows = Table::between(&before, &after, &BTreeMap::new()).rows;
         let seen: Vec<_> =
             rows.iter().map(|row| (row.domid, row.requests, row.latency, row.trouble)).collect();
-        assert_eq!(seen, [(2, 0.0, None, false), (3, 7.0, Some(10.0), true)]);
+        assert_eq!(seen, [(2, 5.0, Some(10.0), false), (3, 7.0, Some(10.0), true)]);
+    }
+
+    #[test]
+    fn counters_wrap() {
+        let last = u64::from(u32::MAX);
+        let mut before = Sample { failed: 3 * last + 2, ..sample(0, &[(1, last - 4, 100), (2, 9, 100)]) };
+        let mut after = Sample { failed: 2 * last + 5, ..sample(1_000_000, &[(1, 5, 200), (2, 7, 200)]) };
+        for (sample, conflicts) in [(&mut before, last), (&mut after, 0)] {
+            sample.domains.get_mut(&1).expect("there").conflicts = conflicts;
+        }
+        let table = Table::between(&before, &after, &BTreeMap::new());
+        // One of the sums that make up `failed` has wrapped.
+        assert_eq!(table.errors, 4.0);
+        let seen: Vec<_> = table.rows.iter().map(|row| (row.requests, row.latency, row.trouble)).collect();
+        // The other one's connection is another.
+        assert_eq!(seen, [(10.0, Some(10.0), true), (0.0, None, false)]);
     }
 }

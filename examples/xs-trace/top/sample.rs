@@ -108,7 +108,7 @@ impl Sample {
         self.events = number(all, "events")?;
         self.running_ms = number(all, "running-ms")?;
         for kind in all["types"].as_object().into_iter().flatten().map(|(_, kind)| kind) {
-            self.failed += number(kind, "failed")?;
+            self.failed = self.failed.wrapping_add(number(kind, "failed")?);
         }
         for (what, level) in all["memory"].as_object().into_iter().flatten() {
             let (used, room) = (number(level, "used")?, number(level, "room")?);
@@ -141,7 +141,8 @@ impl Sample {
             let domid = u16::try_from(domid).map_err(|_| Problem::new(format!("{domid} is no domid")))?;
             let counts = self.domains.entry(domid).or_default();
             for (index, field) in &places {
-                *field(counts) += cell(*index)?;
+                let count = field(counts);
+                *count = count.wrapping_add(cell(*index)?);
             }
         }
         Ok(())
