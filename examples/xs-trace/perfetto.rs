@@ -122,7 +122,7 @@ impl Export<'_> {
         let parts = 2 * events.len() as u64 + 1;
         for (part, n) in (1..).step_by(2).zip(events) {
             let record = &dump.records[n];
-            let begin = at + length * part / parts;
+            let begin = at + (u128::from(length) * part / u128::from(parts)) as u64;
             let args = json!({"path": dump.path(record.hash), "bytes": record.size});
             self.slice(
                 record.domid,

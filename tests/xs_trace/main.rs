@@ -1,5 +1,6 @@
 //! The program `xs-trace`: dumps of servers on unix sockets, and what is made of them.
 
+mod crafted;
 mod dumps;
 mod mistakes;
 mod perfetto;

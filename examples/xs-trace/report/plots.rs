@@ -63,7 +63,7 @@ pub fn over_time(report: &Report<'_>) -> Drawn<(String, Legend)> {
         counts[column.min(COLUMNS - 1)][places[&domid]] += 1;
     }
     let most = counts.iter().map(|column| column.iter().sum::<u32>()).max().unwrap_or(1);
-    let seconds = |column: usize| (first + column as u64 * width) as f64 / 1e9;
+    let seconds = |column: usize| (first as f64 + column as f64 * width as f64) / 1e9;
 
     let mut svg = String::new();
     {

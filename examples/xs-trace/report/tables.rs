@@ -12,7 +12,7 @@ use crate::requests::Request;
 use crate::show::what;
 
 /// Nanoseconds as microseconds, with one decimal.
-fn micros(nanos: u64) -> String {
+fn micros(nanos: u128) -> String {
     format!("{:.1}", nanos as f64 / 1e3)
 }
 
@@ -50,13 +50,18 @@ fn percentile(sorted: &[u64], percent: usize) -> u64 {
     sorted.get(rank - 1).copied().unwrap_or(0)
 }
 
+/// The sum of any times that can be told.
+fn sum(times: impl IntoIterator<Item = u64>) -> u128 {
+    times.into_iter().map(u128::from).sum()
+}
+
 pub fn facts(dump: &Dump, requests: &[Request<'_>]) -> Vec<(&'static str, String)> {
     let times = || dump.records.iter().map(|record| dump.since_start(record.time));
     let (first, last) = (times().next().unwrap_or(0), times().next_back().unwrap_or(0));
     let span = last - first.min(last);
     let (before, meanwhile) = dump.lost();
     let failed = requests.iter().filter(|request| request.ended.error.is_some()).count();
-    let busy: u64 = requests.iter().map(|request| request.time(dump).1).sum();
+    let busy = sum(requests.iter().map(|request| request.time(dump).1));
     let of_span = |value: f64| if span == 0 { 0.0 } else { value / span as f64 };
     let count = |kind| dump.records.iter().filter(|record| record.kind == kind).count();
     let answer = match requests.first() {
@@ -133,16 +138,16 @@ fn types(dump: &Dump, requests: &[Request<'_>]) -> Table {
         times.push(request.time(dump).1);
         *failed += usize::from(request.ended.error.is_some());
     }
-    let all: u64 = types.values().flat_map(|(times, _)| times).sum();
+    let all = sum(types.values().flat_map(|(times, _)| times).copied());
     let mut types: Vec<_> = types.into_iter().collect();
     types.sort_by_key(|(_, (times, _))| std::cmp::Reverse(times.len()));
     let rows = types.into_iter().map(|(name, (mut times, failed))| {
         times.sort_unstable();
-        let sum: u64 = times.iter().sum();
-        let share = sum as f64 * 100.0 / all.max(1) as f64;
+        let own = sum(times.iter().copied());
+        let share = own as f64 * 100.0 / all.max(1) as f64;
         let mut row = vec![name.to_string(), times.len().to_string(), failed.to_string()];
-        row.push(micros(sum / times.len().max(1) as u64));
-        row.extend([50, 90, 99, 100].map(|percent| micros(percentile(&times, percent))));
+        row.push(micros(own / times.len().max(1) as u128));
+        row.extend([50, 90, 99, 100].map(|percent| micros(percentile(&times, percent).into())));
         row.push(format!("{share:.1}"));
         row
     });
@@ -159,7 +164,7 @@ fn slowest(dump: &Dump, requests: &[Request<'_>], top: usize) -> Table {
         let end = record.error.map_or("ok", XsError::name).to_string();
         let path = dump.path(record.hash).to_string();
         let domain = dump.domain(record.domid);
-        vec![record.type_name().to_string(), micros(length), seconds(at), domain, end, path]
+        vec![record.type_name().to_string(), micros(length.into()), seconds(at), domain, end, path]
     });
     Table::new("Slowest requests", &["type", "us", "at s", "domain", "end", "path"], rows.collect(), top)
 }

@@ -1,0 +1,93 @@
+//! Dumps that no server has made: whatever they say, each task ends well or tells in one line what is wrong.
+
+use std::path::Path;
+
+use fastrand::Rng;
+use xenstore::abi::DomId;
+use xenstore::platform::Cycles;
+use xenstore::trace::{Kind, Record};
+use xenstore::wire::{TxId, XsError};
+
+use crate::{run, text};
+
+const TASKS: [&[&str]; 4] = [&["show"], &["report"], &["report", "--html", "-"], &["export", "--perfetto"]];
+
+/// A dump of these records, with notes that begin with these members.
+fn dump(notes: &str, records: &[Record]) -> Vec<u8> {
+    let json = format!(r#"{{{notes},"paths":{{}},"names":{{}},"stats":{{}}}}"#);
+    let head = format!("xenstore-trace-dump 1 json={} records={}\n{json}", json.len(), records.len());
+    [head.into_bytes(), records.iter().flat_map(Record::to_bytes).collect()].concat()
+}
+
+/// Has each task look at a dump.
+fn look(file: &Path, bytes: &[u8], what: &str) {
+    std::fs::write(file, bytes).expect("written");
+    for task in TASKS {
+        let done = run(&[task, &[text(file)]].concat());
+        assert!(done.is_ok(), "{what}: {task:?} says {done:?}");
+    }
+}
+
+#[test]
+fn absurd_times_are_no_trouble() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("dump");
+    let at = |time: u64, kind: Kind| Record { time: Cycles(time), ..Record::new(kind, DomId(1)) };
+    let ended = |time: u64| Record { amount: u32::MAX, ..at(time, Kind::Ended) };
+    let (last, mut records) = (u64::MAX, Vec::new());
+    for (begin, end) in [(0, last), (0, last), (last, 0), (last - 1, last), (1, last)] {
+        let woke = Record { amount: u32::MAX, ..at(end, Kind::WokeUp) };
+        records.extend([at(begin, Kind::Begun), at(end, Kind::Event), ended(end), woke]);
+    }
+    for khz in [0, 1, 1_000_000, last] {
+        for (started, first, lost) in [(0, 0, last), (last, last, 0)] {
+            let gaps = format!(r#"[{{"before":1,"count":{lost}}}]"#);
+            let notes = format!(r#""khz":{khz},"started":{started},"first":{first},"gaps":{gaps}"#);
+            look(&file, &dump(&notes, &records), &notes);
+        }
+    }
+}
+
+/// Any number, often a very small or a very large one.
+fn number(random: &mut Rng) -> u64 {
+    match random.u8(..4) {
+        0 => random.u64(..4),
+        1 => u64::MAX - random.u64(..4),
+        2 => random.u64(..),
+        _ => random.u64(..1 << 32),
+    }
+}
+
+fn record(random: &mut Rng) -> Record {
+    let error = random.bool().then(|| random.choice(XsError::ALL)).flatten();
+    Record {
+        time: Cycles(number(random)),
+        hash: random.u64(..3),
+        tx: TxId(random.u32(..3)),
+        size: random.u16(..),
+        error,
+        detail: random.u8(..6),
+        amount: number(random) as u32,
+        domid: DomId(if random.bool() { random.u16(..20) } else { random.u16(..) }),
+        kind: *random.choice(Kind::ALL).expect("there are some"),
+        msg_type: random.u8(..),
+    }
+}
+
+#[test]
+fn random_records_are_no_trouble() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("dump");
+    for seed in 0..25 {
+        let mut random = Rng::with_seed(seed);
+        let mut records: Vec<Record> = (0..random.usize(1..300)).map(|_| record(&mut random)).collect();
+        if random.bool() {
+            records.sort_by_key(|record| record.time);
+        }
+        let (khz, started, first) = (number(&mut random), number(&mut random), number(&mut random));
+        let gap = random.usize(..records.len());
+        let gaps = format!(r#"[{{"before":{gap},"count":{}}}]"#, u64::MAX - first);
+        let notes = format!(r#""khz":{khz},"started":{started},"first":{first},"gaps":{gaps}"#);
+        look(&file, &dump(&notes, &records), &format!("seed {seed}"));
+    }
+}
