@@ -39,8 +39,10 @@ pub fn requests(dump: &Dump) -> Vec<Request<'_>> {
         match ended.kind {
             Kind::Begun => open = Some((n, ended)),
             Kind::Ended => {
+                // Between a request that ends the recording and one that takes it up again, others have ended.
                 let same = |begun: &Record| {
                     (begun.domid, begun.msg_type, begun.tx) == (ended.domid, ended.msg_type, ended.tx)
+                        && ended.time.since(begun.time) == ended.amount
                 };
                 let begun = open.take().filter(|(_, begun)| same(begun));
                 let from = match begun {

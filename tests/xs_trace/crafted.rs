@@ -91,3 +91,17 @@ fn random_records_are_no_trouble() {
         look(&file, &dump(&notes, &records), &format!("seed {seed}"));
     }
 }
+
+#[test]
+fn an_end_is_not_that_of_a_begin_before_the_trace_was_off() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("dump");
+    let records = [
+        Record::new(Kind::Begun, DomId(0)),
+        Record { time: Cycles(9_000_000), amount: 2000, ..Record::new(Kind::Ended, DomId(0)) },
+    ];
+    let notes = r#""khz":1000000,"started":0,"first":0,"gaps":[]"#;
+    std::fs::write(&file, dump(notes, &records)).expect("written");
+    let report = run(&["report", text(&file)]).expect("a report");
+    assert!(report.contains("time in requests       2.0 us"), "{report}");
+}
