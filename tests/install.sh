@@ -136,7 +136,7 @@ common() {
 refusals() {
     tree_of upstream
     settings=/etc/default/xencommons
-    refuses 'an unknown option' 'no option --frob' on "$tree" --frob
+    refuses 'an unknown option' "no option '--frob'; allowed: --dry-run" on "$tree" --frob
     refuses 'an option without value' '--memory wants a value' on "$tree" --memory
     refuses 'too little memory' 'from 8 to 2048' with_image "$tree" --memory 7
     refuses 'memory with a unit' 'from 8 to 2048' with_image "$tree" --memory 8M

@@ -5,3 +5,18 @@ say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
 # An operator's mistake or a missing part: one line, status 2, so that it differs from a failed job (1).
 die() { say "$*"; exit 2; }
+
+# no_option WORD: a mistake in the call. What is allowed is what `usage` names, in its first lines or before others.
+no_option() {
+    local allowed
+    allowed=$(usage | awk '
+        /^usage:|^ +scripts\// {
+            while (match($0, /--[a-z-]+/)) {
+                print substr($0, RSTART, RLENGTH)
+                $0 = substr($0, RSTART + RLENGTH)
+            }
+        }
+        /^  --/ { print $1 }
+        END { print "--help" }' | sort -u | paste -sd ' ')
+    die "no option '$1'; allowed: $allowed"
+}
