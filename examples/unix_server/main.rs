@@ -8,6 +8,7 @@ mod client;
 mod platform;
 
 use std::io::{self, ErrorKind};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -58,24 +59,28 @@ fn main() -> ExitCode {
 
 fn parse(mut args: lexopt::Parser) -> Result<Option<Options>, lexopt::Error> {
     use lexopt::prelude::{Long, Short, Value, ValueExt};
-    let (mut socket, mut memory, mut trace) = (None, 64_usize, None);
+    let (mut socket, mut memory, mut trace) = (None, None, None);
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
-            Long("memory") => memory = args.value()?.parse()?,
-            Long("trace-size") => trace = Some(args.value()?.parse()?),
+            Long("memory") => memory = Some(args.value()?.string()?),
+            Long("trace-size") => trace = Some(args.value()?.string()?),
             Value(path) if socket.is_none() => socket = Some(PathBuf::from(path)),
             other => return Err(other.unexpected()),
         }
     }
     let socket = socket.ok_or("SOCKET is missing")?;
-    if !(3..=65536).contains(&memory) {
-        return Err(format!("--memory {memory}: 3 to 65536 MiB are possible").into());
-    }
-    if let Some(trace) = trace.filter(|kib| !(4..=memory << 9).contains(kib)) {
-        return Err(format!("--trace-size {trace}: 4 to {} KiB are possible", memory << 9).into());
-    }
+    let memory = memory.map(|text| amount("--memory", &text, 3..=65536, "MiB")).transpose()?.unwrap_or(64);
+    let trace = trace.map(|text| amount("--trace-size", &text, 4..=memory << 9, "KiB")).transpose()?;
     Ok(Some(Options { socket, memory, trace }))
+}
+
+/// The value of an option that wants an amount of memory.
+fn amount(option: &str, text: &str, possible: RangeInclusive<usize>, unit: &str) -> Result<usize, String> {
+    let amount = text.parse().ok().filter(|amount| possible.contains(amount));
+    amount.ok_or_else(|| {
+        format!("{option} {text}: {} to {} {unit} are possible", possible.start(), possible.end())
+    })
 }
 
 /// A socket left behind by a server that is gone is replaced; one that answers is not.

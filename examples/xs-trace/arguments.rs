@@ -111,8 +111,8 @@ fn show(mut args: lexopt::Parser) -> Parsed {
             Long("kind") => filter.kinds.push(args.value()?.parse_with(kind)?),
             Long("errno") => filter.errors.push(args.value()?.parse_with(error)?),
             Long("path") => filter.paths.push(args.value()?.string()?),
-            Long("from") => filter.from = Some(args.value()?.parse()?),
-            Long("to") => filter.to = Some(args.value()?.parse()?),
+            Long("from") => filter.from = Some(args.value()?.parse_with(seconds)?),
+            Long("to") => filter.to = Some(args.value()?.parse_with(seconds)?),
             other => file.take(other)?,
         }
     }
@@ -146,6 +146,13 @@ fn export(mut args: lexopt::Parser) -> Parsed {
         return Err("the format is missing: --perfetto is possible".into());
     }
     Ok(Some(Task::Export { file: file.named()?, out }))
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds: &f64| !seconds.is_nan())
+        .ok_or_else(|| "wanted are seconds, like 1.5".to_string())
 }
 
 /// Rows of a table.

@@ -79,6 +79,7 @@ fn words_that_are_not_understood() {
         (&["show", "--kind", "ending", "a"], "wanted is one of started, begun, ended"),
         (&["show", "--errno", "EWHAT", "a"], "wanted is one of EINVAL"),
         (&["show", "--html", "a"], "invalid option '--html'"),
+        (&["show", "--from", "noon", "a"], "wanted are seconds, like 1.5"),
         (&["report", "--top", "0", "a"], "wanted is a number above 0"),
         (&["export", "a"], "the format is missing: --perfetto is possible"),
     ] {
