@@ -8,7 +8,7 @@ const LINKING: [&str; 8] = [
     "-no-pie",
     "-Wl,-Tlinker.ld",
     "-Wl,--build-id=none",
-    "-Wl,-z,max-page-size=4096",
+    "-Wl,-z,max-page-size=64",
     "-Wl,--gc-sections",
 ];
 
