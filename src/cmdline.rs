@@ -28,8 +28,22 @@ pub struct Options {
     /// The domain that the store runs in, if somebody says so.
     pub master_domid: Option<DomId>,
     pub event_format: EventFormat,
+    pub standalone: Standalone,
     /// KiB of memory for the trace ring; `None` for the default, see [`crate::config::Capacities::default_trace`].
     pub trace_size: Option<u32>,
+}
+
+/// What is done without `--event`: the image is then a guest that tries its own store. Plain words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standalone {
+    /// Does not end after its report, but waits for wishes.
+    pub stay: bool,
+    /// Puts its trace on the console.
+    pub dump: bool,
+    /// One row of the self-test is wrong.
+    pub fail: bool,
+    /// How long the benchmark takes, seconds.
+    pub seconds: u32,
 }
 
 /// Formats of event channels (event_channel.h).
@@ -49,6 +63,7 @@ impl Options {
         priv_domid: DomId(0),
         master_domid: None,
         event_format: EventFormat::Fifo,
+        standalone: Standalone { stay: false, dump: false, fail: false, seconds: 1 },
         trace_size: None,
     };
 }
@@ -56,8 +71,8 @@ impl Options {
 /// Why a word of the command line was not followed. Displays as one line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Problem<'a> {
-    /// No such option.
-    Unknown { word: &'a [u8] },
+    /// No such option; `serves` with `--event`, where other words make no sense.
+    Unknown { word: &'a [u8], serves: bool },
     /// The option wants a value and the line ends.
     NoValue { option: &'static str, allowed: &'static str },
     /// The option takes no value.
@@ -71,7 +86,11 @@ pub enum Problem<'a> {
 impl fmt::Display for Problem<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Problem::Unknown { word } => {
+            Problem::Unknown { word, serves: false } => {
+                let word = word.escape_ascii();
+                write!(f, "unknown word \"{word}\"; known: stay dump fail seconds=, and the store's options")
+            }
+            Problem::Unknown { word, serves: true } => {
                 write!(f, "unknown option \"{}\"; known: loglevel= --(", word.escape_ascii())?;
                 let mut separator = "";
                 for option in OPTIONS.iter().filter(|option| !matches!(option.action, Action::NoEffect(_))) {
@@ -121,6 +140,8 @@ const DOMID: &str = "a domid from 0 to 32751";
 const PORT: &str = "a port from 1 to 131071";
 const TRACE_KIB: RangeInclusive<u32> = 4..=1 << 20;
 const TRACE_SIZE: &str = "a number of KiB from 4 to 1048576";
+const SECONDS: RangeInclusive<u32> = 1..=3600;
+const SECONDS_ALLOWED: &str = "a number from 1 to 3600";
 const QUOTA: &str = "NAME=NUMBER with NAME one of nodes, watches, outstanding, memory, transactions, \
                      transaction-nodes, node-permissions, path-max, node-size";
 const SOFT_QUOTA: &str = "memory=NUMBER";
@@ -191,13 +212,26 @@ pub fn parse<'a>(line: &'a [u8], mut report: impl FnMut(Problem<'a>)) -> Options
             }
             continue;
         }
+        if let Some(value) = word.strip_prefix(b"seconds=") {
+            match number(value).filter(|seconds| SECONDS.contains(seconds)) {
+                Some(seconds) => options.standalone.seconds = seconds,
+                None => report(Problem::BadValue { option: "seconds", value, allowed: SECONDS_ALLOWED }),
+            }
+            continue;
+        }
+        let Standalone { stay, dump, fail, .. } = &mut options.standalone;
+        let words_of_its_own: [(&[u8], &mut bool); 3] = [(b"stay", stay), (b"dump", dump), (b"fail", fail)];
+        if let Some((_, wanted)) = words_of_its_own.into_iter().find(|(name, _)| *name == word) {
+            *wanted = true;
+            continue;
+        }
         match find(word) {
             Some((definition, value)) => {
                 if let Err(problem) = apply(&mut options, definition, value, &mut words) {
                     report(problem);
                 }
             }
-            None => report(Problem::Unknown { word }),
+            None => report(Problem::Unknown { word, serves: options.event.is_some() }),
         }
     }
     options

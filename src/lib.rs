@@ -13,6 +13,7 @@
 //! | [`connection`], [`outbox`] | one domain's I/O, and what waits for it |
 //! | [`server`] | loop, operation table, handlers, events, replies |
 //! | [`client`] | the other end of a ring |
+//! | [`standalone`] | the store tries itself |
 //! | [`trace`] | the flight recorder |
 //!
 //! A request's way: `poll` takes the pending events and lists the connections that are ready; `input` looks
@@ -42,6 +43,7 @@ pub mod perms;
 pub mod platform;
 pub mod ring;
 pub mod server;
+pub mod standalone;
 pub mod store;
 pub mod trace;
 pub mod transaction;

@@ -25,6 +25,12 @@ fn every_form_of_every_option_sets_what_it_names() {
         ("--event 27", |o| o.event = Some(Port(27))),
         ("--event=27", |o| o.event = Some(Port(27))),
         ("--event 1 --event 2", |o| o.event = Some(Port(2))),
+        ("stay", |o| o.standalone.stay = true),
+        ("dump fail seconds=3600", |o| {
+            o.standalone.dump = true;
+            o.standalone.fail = true;
+            o.standalone.seconds = 3600;
+        }),
         ("--event 131071", |o| o.event = Some(Port(131_071))),
         ("loglevel=warn,--quota=nodes=1,-Q,watches=2,", |o| {
             o.log_level = LevelFilter::Warn;
@@ -136,13 +142,17 @@ fn a_bad_word_is_named_once_and_the_rest_still_counts() {
 #[test]
 fn an_unknown_word_is_escaped_and_answered_with_what_is_known() {
     for word in ["--frobnicate", "-x", "-", "--", "nonsense", "--event2=1", "loglevel"] {
-        let (options, problems) = run(word);
-        assert_eq!(options, Options::DEFAULT);
+        let (options, problems) = run(&format!("--event 4 {word}"));
+        assert_eq!(options, with(|o| o.event = Some(Port(4))));
         assert_eq!(problems.len(), 1, "{word:?}");
         assert!(problems[0].starts_with(&format!("unknown option \"{word}\"")), "{problems:?}");
         assert!(problems[0].len() < 200, "Xen's log breaks longer lines");
         assert!(problems[0].contains("(event evtchn quota ") && !problems[0].contains("pid-file"));
+        let (_, problems) = run(word);
+        let known = "known: stay dump fail seconds=, and the store's options";
+        assert_eq!(problems, [format!("unknown word \"{word}\"; {known}")]);
     }
+    assert_eq!(run("seconds=0").1, ["option seconds: \"0\" ignored; allowed is a number from 1 to 3600"]);
     let mut problems = Vec::new();
     parse(b"\xff\x1b[2J --event 4", |problem| problems.push(problem.to_string()));
     assert_eq!(problems.len(), 1);

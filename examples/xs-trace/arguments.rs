@@ -10,7 +10,7 @@ use crate::show::Filter;
 use crate::top;
 
 pub const HELP: &str = "\
-Usage: xs-trace dump [--store PLACE] FILE
+Usage: xs-trace dump [--store PLACE | --console LOG] FILE
        xs-trace show [FILTER...] FILE
        xs-trace report [--html OUT] [--top N] FILE
        xs-trace export --perfetto [-o OUT] FILE
@@ -20,6 +20,8 @@ Shows what a xenstore-stubdom's flight recorder has taken down. A FILE or OUT of
 dump      saves the records of a running store, with the paths and names that they stand for
   --store PLACE    the store's socket or device (default: XENSTORED_PATH, else /dev/xen/xenbus, else
                    /run/xenstored/socket)
+  --console LOG    what an image under `xl create` has put on its console: the console daemon's log, or what
+                   `xl console` has shown
 show      prints a line for each record: seconds since the server's start, domain, what happened, path
   --domain DOMAIN  only those of a domain, by number or name
   --type TYPE      only those of requests of a type, such as READ
@@ -42,11 +44,18 @@ const TASKS: &str = "dump, show, report, export and top";
 const TOP: usize = 10;
 
 pub enum Task {
-    Dump { store: Option<PathBuf>, file: PathBuf },
+    Dump { from: From, file: PathBuf },
     Export { file: PathBuf, out: PathBuf },
     Report { file: PathBuf, html: Option<PathBuf>, top: usize },
     Show { filter: Filter, file: PathBuf },
     Top(top::Options),
+}
+
+/// Where a dump comes from.
+pub enum From {
+    /// The store at a place, or at the usual one.
+    Store(Option<PathBuf>),
+    Console(PathBuf),
 }
 
 type Parsed = Result<Option<Task>, lexopt::Error>;
@@ -90,15 +99,19 @@ impl File {
 }
 
 fn dump(mut args: lexopt::Parser) -> Parsed {
-    let (mut store, mut file) = (None, File::default());
+    let (mut from, mut file) = (None, File::default());
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
-            Long("store") => store = Some(args.value()?.into()),
+            Long("store" | "console") if from.is_some() => {
+                return Err("one of --store and --console is possible, once".into());
+            }
+            Long("store") => from = Some(From::Store(Some(args.value()?.into()))),
+            Long("console") => from = Some(From::Console(args.value()?.into())),
             other => file.take(other)?,
         }
     }
-    Ok(Some(Task::Dump { store, file: file.named()? }))
+    Ok(Some(Task::Dump { from: from.unwrap_or(From::Store(None)), file: file.named()? }))
 }
 
 fn show(mut args: lexopt::Parser) -> Parsed {

@@ -1,6 +1,7 @@
 //! Looks at a store's flight recorder: saves its records, and shows, sums up and converts what was saved.
 
 mod arguments;
+mod console;
 mod dump;
 mod fetch;
 mod perfetto;
@@ -14,7 +15,7 @@ mod top;
 use std::path::Path;
 use std::process::ExitCode;
 
-use arguments::Task;
+use arguments::{From, Task};
 use dump::Dump;
 use problem::Problem;
 use report::Report;
@@ -44,8 +45,11 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<(), Problem> {
     match task {
         Task::Top(options) => top::run(&options),
-        Task::Dump { store, file } => {
-            let dump = fetch::fetch(&mut Store::open(store.as_deref())?)?;
+        Task::Dump { from, file } => {
+            let dump = match from {
+                From::Console(log) => console::read(&log)?,
+                From::Store(place) => fetch::fetch(&mut Store::open(place.as_deref())?)?,
+            };
             dump.save(&file)?;
             let (before, meanwhile) = dump.lost();
             eprintln!(

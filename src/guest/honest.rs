@@ -74,7 +74,7 @@ pub fn reconnect(guest: &mut Guest) -> Answer<()> {
 
 /// Leaves the ring as hvmloader does for the next one to use it.
 pub fn hvmloader_reset(guest: &mut Guest) -> Answer<()> {
-    let page = &guest.client.machine.page;
+    let page = guest.client.machine.page;
     for word in page.req.iter().chain(&page.rsp) {
         word.store(u64::MAX, Relaxed);
     }

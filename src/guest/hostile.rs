@@ -17,7 +17,7 @@ const BREATH: u64 = 1000;
 
 /// Moves indexes about: first such that garbage becomes requests, then to where they cannot be.
 pub fn indexes(guest: &mut Guest) -> Answer<()> {
-    let page = &guest.client.machine.page;
+    let page = guest.client.machine.page;
     let random = &mut guest.random;
     let all = [&page.req_prod, &page.req_cons, &page.rsp_cons, &page.rsp_prod];
     let index = all[random.below(4) as usize];

@@ -6,14 +6,15 @@ use core::ops::Range;
 use xenstore::abi::console::ConsolePage;
 use xenstore::abi::hvm::{HvmParam, StartInfo};
 use xenstore::abi::shared_info::SharedInfo;
-use xenstore::abi::{DomId, Port};
+use xenstore::abi::{DomId, Port, RingPage};
 
 use super::fatal::{self, Reason};
 use super::segments::{self, UPCALL_VECTOR};
 use super::xen::{self, Xen};
 use super::{console, memory, paging};
 
-const NAME: &str = concat!(env!("CARGO_BIN_NAME"), " ", env!("CARGO_PKG_VERSION"));
+/// What this program is.
+pub const NAME: &str = concat!(env!("CARGO_BIN_NAME"), " ", env!("CARGO_PKG_VERSION"));
 
 /// Longest command line, without its end. Xen's own limit is 511 bytes.
 const COMMAND_LINE: usize = 4095;
@@ -113,11 +114,24 @@ pub fn open_events() -> &'static SharedInfo {
 }
 
 /// A parameter of our domain, `None` if there is no such thing.
-pub fn param(which: HvmParam) -> Option<u64> {
+fn param(which: HvmParam) -> Option<u64> {
     xen::param(which).ok()
 }
 
+/// Our own xenstore page, if Xen has one for us.
+pub fn store_page() -> Option<&'static RingPage> {
+    let page: *const RingPage = frame(param(HvmParam::StorePfn)?);
+    // SAFETY: Xen populated the frame as our xenstore page, and `claim_memory` keeps it mapped for ever; the store
+    // writes to it at any time, which is what its atomic fields are for.
+    Some(unsafe { &*page })
+}
+
+/// Our end of the event channel of our own xenstore page, if Xen has given us one.
+pub fn store_port() -> Option<Port> {
+    param(HvmParam::StoreEvtchn).filter(|port| *port != 0).map(|port| Port(port as u32))
+}
+
 /// The address of a guest frame.
-pub fn frame<T>(number: u64) -> *const T {
+fn frame<T>(number: u64) -> *const T {
     (number << 12) as *const T
 }

@@ -65,6 +65,16 @@ pub fn booted() {
     CONSOLE.lock().booting = false;
 }
 
+/// Whether there is room for a line, whatever its length. Also if there is no ring.
+pub fn has_room() -> bool {
+    CONSOLE.lock().ring.as_ref().is_none_or(|ring| ring.room() > LINE)
+}
+
+/// Whether all has been read, or there is no ring.
+pub fn is_read() -> bool {
+    CONSOLE.lock().ring.as_ref().is_none_or(|ring| ring.room() == CONSOLE_OUT_SIZE as usize)
+}
+
 /// Prints one line.
 pub fn line(text: fmt::Arguments<'_>) {
     let line = Line::new(text);
@@ -105,11 +115,15 @@ impl Ring {
         }
     }
 
+    /// Bytes.
+    fn room(&self) -> usize {
+        let used = self.out_prod.wrapping_sub(self.page.out_cons.load(Ordering::Acquire));
+        CONSOLE_OUT_SIZE.saturating_sub(used) as usize
+    }
+
     /// All of the line or nothing.
     fn put(&mut self, line: &Line) -> bool {
-        let used = self.out_prod.wrapping_sub(self.page.out_cons.load(Ordering::Acquire));
-        let room = CONSOLE_OUT_SIZE.saturating_sub(used) as usize;
-        if line.bytes().count() > room {
+        if line.bytes().count() > self.room() {
             return false;
         }
         for byte in line.bytes() {

@@ -1,9 +1,10 @@
 //! Event channels (event_channel.h): the operations.
 
 use xen_sys::{
-    __HYPERVISOR_event_channel_op, EVTCHNOP_bind_interdomain, EVTCHNOP_bind_virq, EVTCHNOP_close,
-    EVTCHNOP_expand_array, EVTCHNOP_init_control, EVTCHNOP_send, evtchn_bind_interdomain, evtchn_bind_virq,
-    evtchn_close, evtchn_expand_array, evtchn_init_control, evtchn_send,
+    __HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, EVTCHNOP_bind_interdomain, EVTCHNOP_bind_virq,
+    EVTCHNOP_close, EVTCHNOP_expand_array, EVTCHNOP_init_control, EVTCHNOP_send, evtchn_alloc_unbound,
+    evtchn_bind_interdomain, evtchn_bind_virq, evtchn_close, evtchn_expand_array, evtchn_init_control,
+    evtchn_send,
 };
 use xenstore::abi::{DomId, Port};
 
@@ -24,6 +25,14 @@ pub fn bind_interdomain(domid: DomId, remote: Port) -> Result<Port, Errno> {
     // SAFETY: the structure of EVTCHNOP_bind_interdomain.
     unsafe { operate(EVTCHNOP_bind_interdomain, &mut op) }?;
     Ok(Port(op.local_port))
+}
+
+/// A new port whose other end is for us to bind, too.
+pub fn alloc_loopback() -> Result<Port, Errno> {
+    let mut op = evtchn_alloc_unbound { dom: DomId::SELF.0, remote_dom: DomId::SELF.0, port: 0 };
+    // SAFETY: the structure of EVTCHNOP_alloc_unbound.
+    unsafe { operate(EVTCHNOP_alloc_unbound, &mut op) }?;
+    Ok(Port(op.port))
 }
 
 /// Binds a `VIRQ_*` to a new port.

@@ -1,12 +1,10 @@
 //! What the tests' guest has of Xen: its own xenstore page and port, a clock, and its end.
 
-use core::ops::Deref;
-
 use xen_sys::{
     __HYPERVISOR_event_channel_op, EVTCHNOP_status, VIRQ_TIMER, evtchn_status, evtchn_status__bindgen_ty_1,
     evtchn_status__bindgen_ty_1__bindgen_ty_2,
 };
-use xenstore::abi::hvm::{HvmParam, StartInfo};
+use xenstore::abi::hvm::StartInfo;
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::client;
 use xenstore::pending::{PendingPorts, TwoLevel};
@@ -35,32 +33,16 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
         ports.mask(console);
     }
     let timer = fatal::unless("the timer interrupt cannot be bound", events::bind_virq(VIRQ_TIMER));
-    let (Some(page), Some(port)) = (boot::param(HvmParam::StorePfn), boot::param(HvmParam::StoreEvtchn))
-    else {
+    let (Some(page), Some(port)) = (boot::store_page(), boot::store_port()) else {
         fatal::stop(Reason::Crash, format_args!("Xen tells of no xenstore"));
     };
-    let page = StorePage(boot::frame(page));
-    let machine = Machine { page, port: Port(port as u32), timer, ports, alarm: Alarm::default(), life: 0 };
+    let machine = Machine { page, port, timer, ports, alarm: Alarm::default(), life: 0 };
     crate::run(machine, domid, line)
-}
-
-/// Our own xenstore page.
-#[derive(Clone, Copy)]
-pub struct StorePage(*const RingPage);
-
-impl Deref for StorePage {
-    type Target = RingPage;
-
-    fn deref(&self) -> &RingPage {
-        // SAFETY: Xen populated the frame as our xenstore page, and `claim_memory` keeps it mapped for ever; the
-        // store writes to it at any time, which is what its atomic fields are for.
-        unsafe { &*self.0 }
-    }
 }
 
 /// The domain we are.
 pub struct Machine {
-    pub page: StorePage,
+    pub page: &'static RingPage,
     port: Port,
     timer: Port,
     ports: TwoLevel<'static>,
@@ -71,7 +53,7 @@ pub struct Machine {
 
 impl client::Machine for Machine {
     fn page(&self) -> &RingPage {
-        &self.page
+        self.page
     }
 
     /// Nanoseconds since Xen booted.

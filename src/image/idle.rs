@@ -2,6 +2,7 @@
 
 use xenstore::platform::Instant;
 
+use super::logger::say;
 use super::{counters, xen};
 
 unsafe extern "C" {
@@ -23,7 +24,7 @@ impl Alarm {
             counters::TIMER_SETTINGS.add();
             match xen::set_timer(deadline.0) {
                 Ok(()) => self.armed = Some(deadline),
-                Err(error) => log::error!("the timer cannot be set: {error}"),
+                Err(error) => say!(Error, "the timer cannot be set: {error}"),
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The `log` crate's other end: one console line per record, with seconds since Xen booted and the level.
 
-use log::{LevelFilter, Log, Metadata, Record};
+use core::fmt::Arguments;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::{clock, console};
 
@@ -28,4 +30,19 @@ pub fn install(level: LevelFilter) {
     // Fails only when there is a logger already, which then is this one.
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(level);
+}
+
+/// Logs. The `log` crate's own macros put all of their work into each place that uses them.
+macro_rules! say {
+    ($level:ident, $($text:tt)+) => {
+        $crate::image::logger::log(::log::Level::$level, ::core::format_args!($($text)+))
+    };
+}
+pub(crate) use say;
+
+/// What [`say`] does.
+#[cold]
+#[inline(never)]
+pub fn log(level: Level, text: Arguments<'_>) {
+    log::log!(level, "{text}");
 }

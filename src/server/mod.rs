@@ -8,6 +8,7 @@ mod check;
 mod clients;
 mod control;
 mod domains;
+pub mod dump;
 mod events;
 mod fairness;
 mod input;

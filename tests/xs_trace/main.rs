@@ -1,10 +1,13 @@
 //! The program `xs-trace`: dumps of servers on unix sockets, and what is made of them.
 
+mod consoles;
 mod crafted;
 mod dumps;
 mod mistakes;
 mod perfetto;
 mod reports;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;

@@ -75,6 +75,7 @@ fn words_that_are_not_understood() {
         (&[][..], "a task is missing"),
         (&["sing"], "no task 'sing': dump, show"),
         (&["dump"], "FILE is missing"),
+        (&["dump", "--console", "a", "--store", "b", "c"], "one of --store and --console is possible"),
         (&["show", "--domain", "0", "a", "b"], "unexpected argument \"b\""),
         (&["show", "--kind", "ending", "a"], "wanted is one of started, begun, ended"),
         (&["show", "--errno", "EWHAT", "a"], "wanted is one of EINVAL"),

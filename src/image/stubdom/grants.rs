@@ -15,6 +15,7 @@ use xenstore::platform::Refused;
 
 use crate::image::hole::{DOMIDS, RING_FRAME};
 use crate::image::hypercall;
+use crate::image::logger::say;
 
 /// Frames that hold a grant. Xen crashes a domain that maps over one, so this says more than the server's
 /// own books: a frame that could not be unmapped stays taken.
@@ -27,7 +28,7 @@ fn mark(domid: DomId) -> (&'static AtomicU64, u64) {
 /// One domain's ring page. Unmapped when dropped, unless it is our own.
 pub struct Ring {
     page: *const RingPage,
-    /// Whose it is; [`DomId::SELF`] for our own page, which is not mapped by grant.
+    /// Whose it is; [`DomId::SELF`] for a page of ours, which is not mapped by grant.
     domid: DomId,
     /// Xen's name of the mapping.
     handle: u32,
@@ -41,7 +42,7 @@ impl Ring {
         }
         let (word, bit) = mark(domid);
         if word.load(Ordering::Relaxed) & bit != 0 {
-            log::error!("domain {domid}: its ring page is mapped already");
+            say!(Error, "domain {domid}: its ring page is mapped already");
             return Err(Refused);
         }
         let address = (RING_FRAME + u64::from(domid.0)) << 12;
@@ -65,21 +66,18 @@ impl Ring {
                 Ok(Ring { page: address as *const RingPage, domid, handle: op.handle })
             }
             Ok(_) => {
-                log::warn!("domain {domid}: its ring page cannot be mapped, grant status {}", op.status);
+                say!(Warn, "domain {domid}: its ring page cannot be mapped, grant status {}", op.status);
                 Err(Refused)
             }
             Err(error) => {
-                log::error!("domain {domid}: its ring page cannot be mapped: {error}");
+                say!(Error, "domain {domid}: its ring page cannot be mapped: {error}");
                 Err(Refused)
             }
         }
     }
 
-    /// Our own page, which is ordinary memory.
-    ///
-    /// # Safety
-    /// `page` must be mapped for ever.
-    pub unsafe fn own(page: *const RingPage) -> Ring {
+    /// A page of ours, which is ordinary memory.
+    pub fn own(page: &'static RingPage) -> Ring {
         Ring { page, domid: DomId::SELF, handle: 0 }
     }
 }
@@ -110,7 +108,7 @@ impl Drop for Ring {
             let (word, bit) = mark(domid);
             word.fetch_and(!bit, Ordering::Relaxed);
         } else {
-            log::error!("domain {domid}: its ring page cannot be unmapped, grant status {}", op.status);
+            say!(Error, "domain {domid}: its ring page cannot be unmapped, grant status {}", op.status);
         }
     }
 }

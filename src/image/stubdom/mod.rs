@@ -1,4 +1,4 @@
-//! The store's part of the image: its start, and what the server asks of Xen.
+//! The store's part of the image: its start, what the server asks of Xen, and what it does without a host to serve.
 
 mod domains;
 mod grants;
@@ -6,6 +6,7 @@ mod last_words;
 mod platform;
 mod ports;
 mod seed;
+mod standalone;
 mod start;
 
 pub use start::start;

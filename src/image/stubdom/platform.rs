@@ -14,15 +14,11 @@ use super::domains::Domains;
 use super::grants::Ring;
 use crate::image::hypercall::Errno;
 use crate::image::idle::{self, Alarm};
+use crate::image::logger::say;
 use crate::image::{clock, counters, cpu, events, fatal};
 
-/// Our own xenstore page, for the client in this very domain.
-#[derive(Clone, Copy)]
-pub struct OwnRing {
-    pub domid: DomId,
-    /// Mapped for ever, if there is one.
-    pub page: Option<*const RingPage>,
-}
+/// Whose pages can be in our own memory: our own, or those of the clients in the image.
+pub type LocalPages = heapless::Vec<(DomId, &'static RingPage), 2>;
 
 /// The domain we run in, as the server sees it.
 pub struct Guest {
@@ -31,46 +27,49 @@ pub struct Guest {
     domain_exceptions: Option<Port>,
     alarm: Alarm,
     domains: Domains,
-    own: OwnRing,
+    own_domid: DomId,
+    local: LocalPages,
     started: Cycles,
 }
 
 impl Guest {
-    /// Binds the virtual interrupts and finds out how to ask about domains. `console` is a port whose
-    /// events are not worth waking up for; `started` is when the program was entered.
-    pub fn new(
-        mut ports: Box<dyn PendingPorts>,
-        own: OwnRing,
-        version: (u32, u32),
-        console: Option<Port>,
-        started: Cycles,
-    ) -> Guest {
-        if let Some(console) = console {
-            ports.mask(console);
-        }
+    /// As an ordinary domain. The domains of `local` pages are in truth this one, `own_domid`: their ports are its
+    /// own. `started` is when the program was entered.
+    pub fn new(ports: Box<dyn PendingPorts>, own_domid: DomId, local: LocalPages, started: Cycles) -> Guest {
         let timer = fatal::unless("the timer interrupt cannot be bound", events::bind_virq(VIRQ_TIMER));
+        let (alarm, domains) = (Alarm::default(), Domains::Unprivileged);
+        Guest { ports, timer, domain_exceptions: None, alarm, domains, own_domid, local, started }
+    }
+
+    /// Finds out how to ask about other domains, as one that serves them must, on a Xen of this version.
+    pub fn learn_of_domains(&mut self, version: (u32, u32)) {
         let bound = events::bind_virq(VIRQ_DOM_EXC);
-        let domains =
-            fatal::unless("no interface to ask about domains works", Domains::probe(own.domid, version));
-        let domain_exceptions = match bound {
-            Err(error) if domains == Domains::Unprivileged => {
-                log::warn!("not told of dead domains: {error}");
+        self.domains =
+            fatal::unless("no interface to ask about domains works", Domains::probe(self.own_domid, version));
+        self.domain_exceptions = match bound {
+            Err(error) if self.domains == Domains::Unprivileged => {
+                say!(Warn, "not told of dead domains: {error}");
                 None
             }
             bound => Some(fatal::unless("the interrupt for dead domains cannot be bound", bound)),
         };
-        match domains {
-            Domains::Stable => log::info!("domain information: get_domain_state"),
+        match self.domains {
+            Domains::Stable => say!(Info, "domain information: get_domain_state"),
             Domains::Legacy(version) => {
-                log::info!("domain information: getdomaininfo, interface {version:#x}")
+                say!(Info, "domain information: getdomaininfo, interface {version:#x}")
             }
-            Domains::Unprivileged => log::warn!("not a xenstore domain: dead domains go unnoticed"),
+            Domains::Unprivileged => {
+                say!(Warn, "not a xenstore domain: dead domains go unnoticed")
+            }
         }
-        Guest { ports, timer, domain_exceptions, alarm: Alarm::default(), domains, own, started }
     }
 
     pub fn own_domid(&self) -> DomId {
-        self.own.domid
+        self.own_domid
+    }
+
+    fn local_page(&self, domid: DomId) -> Option<&'static RingPage> {
+        self.local.iter().find(|(of, _)| *of == domid).map(|(_, page)| *page)
     }
 
     /// Returns when there may be something to do: an event, or `deadline`.
@@ -88,14 +87,15 @@ impl Guest {
 /// Tells the administrator; the guest sees a plain refusal.
 fn refused(what: &str, port: Port) -> impl FnOnce(Errno) -> Refused {
     move |error| {
-        log::warn!("port {}: {what}: {error}", port.0);
+        say!(Warn, "port {}: {what}: {error}", port.0);
         Refused
     }
 }
 
 impl EventChannels for Guest {
     fn bind_interdomain(&mut self, domid: DomId, remote: Port) -> Result<Port, Refused> {
-        events::bind_interdomain(domid, remote).map_err(refused("cannot be bound", remote))
+        let at = if self.local_page(domid).is_some() { self.own_domid } else { domid };
+        events::bind_interdomain(at, remote).map_err(refused("cannot be bound", remote))
     }
 
     fn take_pending(&mut self) -> Option<Event> {
@@ -114,13 +114,13 @@ impl EventChannels for Guest {
     fn notify(&mut self, local: Port) {
         counters::NOTIFICATIONS.add();
         if let Err(error) = events::send(local) {
-            log::warn!("port {}: cannot be notified: {error}", local.0);
+            say!(Warn, "port {}: cannot be notified: {error}", local.0);
         }
     }
 
     fn close(&mut self, local: Port) {
         if let Err(error) = events::close(local) {
-            log::warn!("port {}: cannot be closed: {error}", local.0);
+            say!(Warn, "port {}: cannot be closed: {error}", local.0);
         }
     }
 }
@@ -129,12 +129,11 @@ impl RingMapper for Guest {
     type Ring = Ring;
 
     fn map(&mut self, domid: DomId) -> Result<Ring, Refused> {
-        if domid == self.own.domid {
-            let page = self.own.page.ok_or(Refused)?;
-            // SAFETY: `OwnRing::page` is mapped for ever.
-            return Ok(unsafe { Ring::own(page) });
+        match self.local_page(domid) {
+            Some(page) => Ok(Ring::own(page)),
+            None if domid == self.own_domid => Err(Refused),
+            None => Ring::map(domid),
         }
-        Ring::map(domid)
     }
 }
 

@@ -12,6 +12,7 @@ use xenstore::cmdline::EventFormat;
 use xenstore::pending::{Fifo, PendingPorts, TwoLevel};
 
 use crate::image::hypercall::Errno;
+use crate::image::logger::say;
 use crate::image::{events, fatal, paging};
 
 static CONTROL: ControlBlock = ControlBlock::new();
@@ -26,11 +27,11 @@ pub fn set_up(wanted: EventFormat, shared: &'static SharedInfo, ports: usize) ->
         },
     };
     match refusal {
-        None => log::info!("event channels: 2-level, {} ports, as asked for", TwoLevel::PORTS),
-        Some(error) => log::info!("event channels: 2-level, {} ports; FIFO: {error}", TwoLevel::PORTS),
+        None => say!(Info, "event channels: 2-level, {} ports, as asked for", TwoLevel::PORTS),
+        Some(error) => say!(Info, "event channels: 2-level, {} ports; FIFO: {error}", TwoLevel::PORTS),
     }
     if ports > TwoLevel::PORTS {
-        log::warn!("event channels: not every domain that there is memory for can have one");
+        say!(Warn, "event channels: not every domain that there is memory for can have one");
     }
     Box::new(TwoLevel::new(shared))
 }
@@ -45,6 +46,6 @@ fn set_up_fifo(shared: &'static SharedInfo, ports: usize) -> Result<Fifo<'static
         // SAFETY: the page is never freed, and all its fields are atomic.
         fatal::unless("no room for event channels", unsafe { events::expand_array(frame) });
     }
-    log::info!("event channels: FIFO, {} ports", pages.len() * WORDS_PER_PAGE);
+    say!(Info, "event channels: FIFO, {} ports", pages.len() * WORDS_PER_PAGE);
     Ok(Fifo::new(&shared.vcpu_info[0].evtchn_upcall_pending, &CONTROL, pages))
 }

@@ -4,16 +4,19 @@ use alloc::boxed::Box;
 
 use log::LevelFilter;
 use xenstore::abi::Port;
-use xenstore::abi::hvm::{HvmParam, StartInfo};
+use xenstore::abi::hvm::StartInfo;
+use xenstore::abi::shared_info::SharedInfo;
 use xenstore::cmdline::{self, Options};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::Cycles;
 use xenstore::server::Server;
 
-use super::platform::{Guest, OwnRing};
-use super::{last_words, ports, seed};
-use crate::image::boot::{self, param};
+use super::platform::Guest;
+use super::standalone::Rings;
+use super::{last_words, ports, seed, standalone};
+use crate::image::boot;
 use crate::image::fatal::{self, Reason};
+use crate::image::logger::say;
 use crate::image::{console, cpu, logger, memory};
 
 /// Heap that the server's capacities leave free: the server itself, alignment, boot's own needs.
@@ -22,26 +25,43 @@ const HEAP_RESERVE: usize = 64 * 1024;
 /// Called by boot/entry.s with the address of the loader's [`StartInfo`].
 pub extern "C" fn start(start_info: *const StartInfo) -> ! {
     let started = Cycles(cpu::tsc());
-    let identity = boot::meet_xen("the kernel for init-xenstore-domain on a Xen host");
+    let identity = boot::meet_xen("the kernel for init-xenstore-domain, or for xl create, on a Xen host");
 
     let options = read_options(start_info);
-    let Some(event) = options.event else {
-        fatal::stop(
-            Reason::PowerOff,
-            format_args!(
-                "no --event N: only init-xenstore-domain makes a domain the host's xenstore; powering off"
-            ),
-        );
-    };
-
     let ram = claim_memory();
     let shared = boot::open_events();
 
-    let own_ring = OwnRing { domid: identity.domid, page: param(HvmParam::StorePfn).map(boot::frame) };
-    let ports = ports::set_up(options.event_format, shared, capacities(&options, ram).ports());
-    let mut guest = Guest::new(ports, own_ring, identity.version, identity.console, started);
+    let mut ports = ports::set_up(options.event_format, shared, capacities(&options, ram).ports());
+    if let Some(console) = identity.console {
+        // Whether somebody reads it is not worth waking up for.
+        ports.mask(console);
+    }
+    let Some(event) = options.event else {
+        let rings = Rings::new(&mut *ports);
+        let guest = Guest::new(ports, identity.domid, rings.pages(), started);
+        if options.log_level < LevelFilter::Trace {
+            console::booted();
+        }
+        let (server, capacities) = new_server(&options, ram, shared);
+        let (reason, words) =
+            standalone::run(server, &capacities, guest, &rings, &identity, options.standalone);
+        fatal::stop(reason, format_args!("{words}"));
+    };
+    let own_page = boot::store_page().map(|page| (identity.domid, page));
+    let mut guest = Guest::new(ports, identity.domid, own_page.into_iter().collect(), started);
+    guest.learn_of_domains(identity.version);
+    let (server, _) = new_server(&options, ram, shared);
+    serve(server, &mut guest, &options, event)
+}
 
-    let capacities = capacities(&options, ram);
+/// The server, of all the memory that is left.
+#[inline(never)]
+fn new_server(
+    options: &Options,
+    ram: usize,
+    shared: &SharedInfo,
+) -> (&'static mut Server<Guest>, Capacities) {
+    let capacities = capacities(options, ram);
     let settings = Settings { log: options.log_level == LevelFilter::Trace, ..options.settings };
     // Never freed, so that the trace can be printed when all else has failed.
     let server: *mut Server<Guest> =
@@ -52,7 +72,7 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
         last_words::remember(server);
         &mut *server
     };
-    serve(server, &mut guest, &options, event)
+    (server, capacities)
 }
 
 /// Takes up dom0's connection, ours if there is one, and then whatever comes.
@@ -67,14 +87,14 @@ fn serve(server: &mut Server<Guest>, guest: &mut Guest, options: &Options, event
             ),
         );
     }
-    if let Some(port) = param(HvmParam::StoreEvtchn).filter(|&port| port != 0) {
+    if let Some(port) = boot::store_port() {
         let own = guest.own_domid();
-        if server.start_own(guest, own, Port(port as u32)).is_err() {
-            log::warn!("domain {own}, our own, is not served");
+        if server.start_own(guest, own, port).is_err() {
+            say!(Warn, "domain {own}, our own, is not served");
         }
     }
     let (used, free) = memory::heap_usage();
-    log::info!("serving; heap {} KiB used, {} KiB free", used / 1024, free / 1024);
+    say!(Info, "serving; heap {} KiB used, {} KiB free", used / 1024, free / 1024);
     if options.log_level < LevelFilter::Trace {
         console::booted();
     }
@@ -87,10 +107,17 @@ fn serve(server: &mut Server<Guest>, guest: &mut Guest, options: &Options, event
 /// Reads the command line and makes the logger ready.
 fn read_options(start_info: *const StartInfo) -> Options {
     let (line, modules) = boot::command_line(start_info);
-    let options = cmdline::parse(line, |problem| console::line(format_args!("{problem}")));
+    let mut understood = true;
+    let options = cmdline::parse(line, |problem| {
+        console::line(format_args!("{problem}"));
+        understood = false;
+    });
+    if options.event.is_none() && !understood {
+        fatal::stop(Reason::PowerOff, format_args!("nothing was run; powering off"));
+    }
     logger::install(options.log_level);
     if modules != 0 {
-        log::warn!("{modules} boot modules are ignored");
+        say!(Warn, "{modules} boot modules are ignored");
     }
     options
 }
@@ -103,11 +130,12 @@ fn claim_memory() -> usize {
     // SAFETY: `protect` has just mapped this range, which is RAM behind the image and below it. The start
     // info and the command line, which lie there, have been read.
     unsafe { memory::init_heap(free) };
-    log::info!("{} KiB of RAM, {} KiB of heap", ram_end / 1024, size / 1024);
+    say!(Info, "{} KiB of RAM, {} KiB of heap", ram_end / 1024, size / 1024);
     ram_end as usize
 }
 
 /// What the server can have of what is free of the heap.
+#[inline(never)]
 fn capacities(options: &Options, ram: usize) -> Capacities {
     let (_, free) = memory::heap_usage();
     let memory = free.saturating_sub(HEAP_RESERVE);

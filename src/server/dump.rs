@@ -1,0 +1,73 @@
+//! The whole trace as lines of text, for a machine whose only way out is its console. `xs-trace dump --console` reads
+//! them.
+
+use core::fmt::Arguments;
+
+use heapless::{Deque, String};
+
+use super::Server;
+use crate::platform::{Cycles, Platform};
+use crate::trace::Record;
+use crate::trace::page::{Base64, Head, RECORDS_MAX};
+
+/// What each line begins with, behind whatever the console puts before it.
+pub const MARK: &str = "dump: ";
+
+/// The last line, behind the mark.
+pub const END: &str = "end";
+
+/// Records of one line: in base64 they fill the most that a line of the console has room for.
+const RECORDS: usize = 5;
+
+/// Digits of so many records.
+const DIGITS: usize = (RECORDS * Record::SIZE).div_ceil(3) * 4;
+
+/// Longest part of a path that is told.
+const PATH: usize = 180;
+
+/// Hashes told last, which are not told again.
+const RECENT: usize = 32;
+
+const _: () = assert!(RECORDS <= RECORDS_MAX);
+
+impl<P: Platform> Server<P> {
+    /// Tells all records: the [`Head`] of a page that has them all; lines of `records` in base64, each for itself;
+    /// what their hashes stand for, as `path` with the hash in hexadecimal and the text; [`END`]. `started` is when the
+    /// program was entered, `khz` are the cycles in a millisecond.
+    pub fn dump_trace(&self, started: Cycles, khz: u64, tell: &mut dyn FnMut(Arguments<'_>)) {
+        let trace = &self.trace;
+        let (first, end) = (trace.first(), trace.end());
+        tell(format_args!(
+            "{MARK}{}",
+            Head { first, count: end - first, end, lost: first, khz, started: started.0 }
+        ));
+        let mut recent = Deque::<u64, RECENT>::new();
+        let mut next = first;
+        while next < end {
+            let (mut digits, mut base64) = (String::<DIGITS>::new(), Base64::default());
+            // There is room for so many.
+            let mut out = |four: &[u8]| drop(digits.push_str(core::str::from_utf8(four).unwrap_or_default()));
+            for record in trace.from(next).take(RECORDS) {
+                base64.write(&record.to_bytes(), &mut out);
+            }
+            base64.finish(&mut out);
+            tell(format_args!("{MARK}records {digits}"));
+            for record in trace.from(next).take(RECORDS) {
+                if record.hash == 0 || recent.iter().any(|told| *told == record.hash) {
+                    continue;
+                }
+                if recent.is_full() {
+                    recent.pop_front();
+                }
+                // Never full, as of this.
+                let _ = recent.push_back(record.hash);
+                let mut name = String::<PATH>::new();
+                // Of what is long the beginning is told.
+                let _ = self.write_name(record.hash, &mut name);
+                tell(format_args!("{MARK}path {:016x} {name}", record.hash));
+            }
+            next += RECORDS as u64;
+        }
+        tell(format_args!("{MARK}{END}"));
+    }
+}

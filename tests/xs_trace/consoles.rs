@@ -1,0 +1,41 @@
+//! Dumps that an image under `xl create` has put on its console.
+
+use xenstore::platform::Cycles;
+
+use crate::support::Host;
+use crate::{run, text};
+
+/// What the console daemon has logged of a store that was asked for something, with times or without.
+fn logged(time: &str) -> String {
+    let mut host = Host::new();
+    host.boot(1);
+    host.ok(1, 0, "WRITE data/of-the-guest|1|");
+    let mut log = format!("{time}state: staying\r\n");
+    host.server.dump_trace(Cycles(0), 1_000_000, &mut |line| log += &format!("{time}{line}\r\n"));
+    log + time + "bye\n"
+}
+
+#[test]
+fn are_read_like_others() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (log, file) = (folder.path().join("log"), folder.path().join("dump"));
+    let take = || run(&["dump", "--console", text(&log), text(&file)]);
+    for time in ["", "[2026-11-22 10:20:30] "] {
+        // The last that is whole counts.
+        let all = [&logged(time), &logged(time)[..], "dump: xenstore-trace 1 first=0"].concat();
+        std::fs::write(&log, &all).expect("written");
+        take().expect("a dump");
+        let shown = run(&["show", "--type", "WRITE", "--domain", "1", text(&file)]).expect("shown");
+        let [begun, ended] = shown.lines().collect::<Vec<_>>()[..] else { panic!("{shown}") };
+        assert!(begun.contains(" d1 ") && begun.contains("WRITE begun, tx 0"), "{begun}");
+        assert!(ended.ends_with(" /local/domain/1/data/of-the-guest"), "{ended}");
+
+        let mut lines: Vec<&str> = all.lines().collect();
+        let last = lines.iter().rposition(|line| line.contains("dump: records ")).expect("records");
+        lines.remove(last);
+        std::fs::write(&log, lines.join("\n")).expect("written");
+        assert!(take().expect_err("a line is missing").contains("the console has lost lines"));
+    }
+    std::fs::write(&log, "nothing\n").expect("written");
+    assert!(take().expect_err("no dump").contains("no whole dump of a xenstore-stubdom's trace is in it"));
+}
