@@ -1,11 +1,10 @@
-//! The flight recorder: which records a session leaves, what their hashes stand for, and the sums.
+//! The flight recorder: which records a session leaves, and what their hashes stand for.
 
 mod support;
 
 use std::collections::BTreeMap;
 
 use base64::Engine;
-use serde_json::Value;
 use support::Host;
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Quotas, Settings};
@@ -188,7 +187,7 @@ fn refusals_stalls_and_lost_events_are_recorded() {
     }
     assert_eq!(stalls(recorded.records()), [0_u8; 0]);
     recorded.host.received(5);
-    let stats = json(&mut recorded.host, "5");
+    let stats = recorded.host.stats("5");
     assert_eq!(stats["stalls"], 1);
     assert_eq!(stats["refused"], 1);
     assert_eq!(stats["errors"]["ENOSPC"], 1);
@@ -210,14 +209,6 @@ fn an_answer_longer_than_the_ring_is_no_stall_unless_it_is_left_there() {
     let records = recorded.records();
     assert!(records.iter().any(|record| record.detail == Stall::RingFull as u8), "{records:#?}");
     assert_eq!(stalled(records), 1);
-}
-
-/// `stats json …` as a value.
-fn json(host: &mut Host, subject: &str) -> Value {
-    let arguments = subject.split_whitespace().map(|word| format!("{word}|")).collect::<String>();
-    let text = host.ask(0, 0, &format!("CONTROL stats|json|{arguments}"));
-    let text = text.trim_end_matches("\\n|").replace("\\\"", "\"");
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 #[test]
@@ -259,11 +250,13 @@ fn only_what_the_filter_wants_is_recorded() {
         "filter|domain|",
         "filter|domain|x|",
         "on|x|",
+        "off|x|",
         "mark|",
         "dump|x|",
     ] {
         assert_eq!(recorded.host.ask(0, 0, &format!("CONTROL trace|{bad}")), "EINVAL", "{bad}");
     }
+    assert!(recorded.host.ask(0, 0, "CONTROL trace|").starts_with("trace            : on\\n"));
     assert_eq!(recorded.host.ask(0, 0, "CONTROL trace|paths|xyz|"), "EINVAL");
     assert_eq!(recorded.host.ask(5, 0, "CONTROL trace|"), "EACCES");
 }
@@ -340,70 +333,6 @@ fn what_is_gone_and_what_was_said_keeps_its_name() {
 }
 
 #[test]
-fn sums_by_type_and_by_domain() {
-    let mut host = Host::new();
-    host.xen.ticking = 3000;
-    host.boot(5);
-    host.expect(&[
-        (5, 0, "WATCH data|t|", "OK|; ev data,t"),
-        (5, 0, "WRITE data|value", "ev data,t; OK|"),
-        (5, 0, "READ data|", "value"),
-        (5, 0, "READ none|", "ENOENT"),
-        (5, 0, "INTRODUCE 6|1|5|", "EACCES"),
-    ]);
-    let read = json(&mut host, "READ");
-    assert_eq!((&read["requests"], &read["received"], &read["sent"]), (&2.into(), &10.into(), &5.into()));
-    assert_eq!(read["errors"], serde_json::json!({"ENOENT": 1}));
-    assert_eq!(read["cycles"], 2 * 3000);
-    assert_eq!(read["below-cycles"]["4096"], 2);
-    let domain = json(&mut host, "5");
-    assert_eq!((&domain["requests"], &domain["events"]), (&5.into(), &2.into()));
-    assert_eq!(domain["errors"], serde_json::json!({"ENOENT": 1, "EACCES": 1}));
-    assert_eq!(domain["quotas"]["nodes"], serde_json::json!({"held": 2, "most": 2, "quota": 1000}));
-    assert_eq!(json(&mut host, "WRITE")["events"], 1);
-    let all = json(&mut host, "");
-    assert_eq!(all["types"]["READ"]["requests"], 2);
-    assert_eq!(all["memory"]["domains"]["used"], 2);
-    assert_eq!(all["memory"]["nodes"]["room"], 8192);
-    let totals = json(&mut host, "totals");
-    assert!(totals["requests"].as_u64() > all["requests"].as_u64() && totals["types"].is_null(), "{totals}");
-    let text = host.ask(0, 0, "CONTROL stats|");
-    assert!(text.contains("\\nREAD                            2            1 "), "{text}");
-    // Its successor begins anew.
-    host.kill(5);
-    host.boot(5);
-    assert_eq!(json(&mut host, "5")["requests"], 0);
-    assert_eq!(host.ask(0, 0, "CONTROL stats|77|"), "ENOENT");
-    for bad in ["x|", "json|x|", "json|READ|x|", "domains|x|"] {
-        assert_eq!(host.ask(0, 0, &format!("CONTROL stats|{bad}")), "EINVAL", "{bad}");
-    }
-}
-
-#[test]
-fn domains_come_in_pages() {
-    let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(50_000));
-    for domid in 1..300 {
-        host.boot(domid);
-    }
-    let (mut domids, mut from, mut pages) = (Vec::new(), 0, 0);
-    loop {
-        let page = json(&mut host, &format!("domains {from}"));
-        assert_eq!(page["columns"][0], "domid");
-        domids.extend(page["domains"].as_array().expect("rows").iter().map(|row| row[0].as_u64()));
-        pages += 1;
-        match page["next"].as_u64() {
-            Some(next) => from = next,
-            None => break,
-        }
-    }
-    assert!(pages > 2, "{pages}");
-    domids.sort_unstable();
-    assert_eq!(domids, (0..300).map(Some).collect::<Vec<_>>());
-    let text = host.ask(0, 0, "CONTROL stats|domains|");
-    assert!(text.contains("next "), "{text}");
-}
-
-#[test]
 fn the_end_is_recorded_and_told() {
     let mut host = Host::new();
     host.ok(0, 0, "WRITE /last|");
@@ -443,7 +372,7 @@ fn a_domains_first_stall_is_recorded_whoever_had_its_slot() {
             host.send(domid, 0, "READ data|");
         }
         host.poll();
-        assert_eq!(json(&mut host, &domid.to_string())["stalls"], 1, "domain {domid}");
+        assert_eq!(host.stats(&domid.to_string())["stalls"], 1, "domain {domid}");
         host.kill(domid);
     }
 }
@@ -474,4 +403,40 @@ fn what_went_with_a_node_above_keeps_its_name() {
     recorded.host.hears(0, "ev /local/domain/5/data/a/b,t");
     let told = recorded.told();
     assert!(told.contains(&"d0 event, 27 bytes /local/domain/5/data/a/b".to_string()), "{told:#?}");
+}
+
+#[test]
+fn names_stay_while_nothing_is_recorded_and_marks_whatever_is_asked() {
+    let mut recorded = Recorded::new(Host::new());
+    recorded.host.expect(&[
+        (0, 0, "CONTROL trace|mark|before|", "OK|"),
+        (0, 0, "READ /asked|", "ENOENT"),
+        (0, 0, "CONTROL trace|off|", "OK|"),
+    ]);
+    let flood = |host: &mut Host| {
+        for n in 0..1000 {
+            host.ask(0, 0, &format!("READ /none/{n}|"));
+        }
+    };
+    flood(&mut recorded.host);
+    let told = recorded.told();
+    assert!(told.iter().any(|line| line.ends_with(" /asked")), "{told:#?}");
+    recorded.host.expect(&[(0, 0, "CONTROL trace|on|", "OK|"), (0, 0, "CONTROL trace|mark|here|", "OK|")]);
+    let mark = recorded.records().into_iter().find(|record| record.kind == Kind::Mark).expect("a mark");
+    flood(&mut recorded.host);
+    assert_eq!(name(&mut recorded.host, mark.hash), "here");
+}
+
+#[test]
+fn a_filter_for_a_domain_keeps_the_names_that_it_asks_for() {
+    let mut host = Host::new();
+    host.boot(5);
+    host.boot(6);
+    let mut recorded = Recorded::new(host);
+    recorded.host.expect(&[(0, 0, "CONTROL trace|filter|domain|5|", "OK|"), (5, 0, "READ asked|", "ENOENT")]);
+    for n in 0..1000 {
+        recorded.host.ask(6, 0, &format!("READ none/{n}|"));
+    }
+    let told = recorded.told();
+    assert!(told.iter().any(|line| line.ends_with(" /local/domain/5/asked")), "{told:#?}");
 }

@@ -40,7 +40,7 @@ impl<P: Platform> Command<P> {
         },
         Command {
             name: "trace",
-            usage: "[on|off|show|mark <text>|dump [<from>]|paths <hash>...|filter [<kinds>]]",
+            usage: "[on|off|show|mark <text>|dump [<from>]|paths <hash>...|filter [<kinds>] [domain <domid>]]",
             run: Server::control_trace,
         },
         Command { name: "help", usage: "", run: Server::control_help },

@@ -91,9 +91,12 @@ impl<P: Platform> Server<P> {
     pub(super) fn rm(&mut self, _: &mut P, request: &Request<'_>, _: &mut Reply) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
         let target = self.target(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
-        // The store will not know what it was called.
-        self.store.names.note(target.hash, target.path.as_bytes());
-        match self.store.seek(&request.view, target, Access::WRITE) {
+        let found = self.store.seek(&request.view, target, Access::WRITE);
+        if found.is_ok() {
+            // The store will not know what it was called.
+            self.store.names.note(target.hash, target.path.as_bytes());
+        }
+        match found {
             Ok(_) if target.path.is_root() => Err(XsError::EINVAL),
             Ok(Place::Node(id)) => self.remove_tree(id, Some(target.path)).map(|()| Outcome::Ok),
             Ok(Place::Copy(id)) => {

@@ -1,8 +1,10 @@
-//! What hashes in records stand for: paths that were looked for lately and marks. The store knows those that are there;
-//! this knows those that are gone, or never were.
+//! What hashes in records stand for: paths that were looked for lately, and the last marks. The store knows those that
+//! are there; this knows those that are gone, or never were.
 
 use alloc::boxed::Box;
 use alloc::vec;
+
+use crate::abi::DomId;
 
 #[derive(Clone, Copy)]
 struct Named {
@@ -14,12 +16,32 @@ struct Named {
 
 const _: () = assert!(size_of::<Named>() == Names::ENTRY);
 
-/// Texts that share a place; the newest is first.
+impl Named {
+    fn set(&mut self, hash: u64, text: &[u8]) {
+        self.hash = hash;
+        self.len = u16::try_from(text.len()).unwrap_or(u16::MAX);
+        let len = text.len().min(Names::TEXT_MAX);
+        if let (Some(place), Some(text)) = (self.text.get_mut(..len), text.get(..len)) {
+            place.copy_from_slice(text);
+        }
+    }
+}
+
+/// Paths that share a place; the newest is first.
 const SHARING: usize = 4;
 
 pub struct Names {
-    /// Each text has one place, by its hash; the oldest there makes room.
+    /// Each path has one place, by its hash; the oldest there makes room. Behind those for paths are the last marks,
+    /// which paths so do not push out.
     places: Box<[[Named; SHARING]]>,
+    /// Places for paths.
+    paths: usize,
+    /// The next mark's, of all marks' entries.
+    next: usize,
+    /// Nothing is kept while nothing is recorded, so that what is recorded keeps its names.
+    on: bool,
+    /// Of which domain's requests only paths are kept.
+    only: Option<DomId>,
 }
 
 impl Names {
@@ -27,47 +49,69 @@ impl Names {
     pub const TEXT_MAX: usize = 118;
     /// Bytes of memory for one text.
     pub const ENTRY: usize = 128;
+    /// Marks that are kept.
+    pub const MARKS: usize = 16;
 
-    /// Bytes of memory for so many texts.
+    /// Bytes of memory for so many paths, and the marks.
     pub const fn bytes(capacity: usize) -> usize {
-        capacity.next_multiple_of(SHARING) * Names::ENTRY
+        (capacity.next_multiple_of(SHARING) + Names::MARKS) * Names::ENTRY
     }
 
-    /// Room for `capacity` texts, rounded up.
+    /// Room for `capacity` paths, rounded up.
+    #[inline(never)] // Once, and no part of the loop that serves.
     pub fn new(capacity: usize) -> Names {
-        let empty = [Named { hash: 0, len: 0, text: [0; Names::TEXT_MAX] }; SHARING];
-        Names { places: vec![empty; capacity.div_ceil(SHARING).max(1)].into_boxed_slice() }
+        let empty = Named { hash: 0, len: 0, text: [0; Names::TEXT_MAX] };
+        let paths = capacity.div_ceil(SHARING).max(1);
+        let places = vec![[empty; SHARING]; paths + Names::MARKS / SHARING].into_boxed_slice();
+        Names { places, paths, next: 0, on: true, only: None }
     }
 
-    /// Keeps a text, or its beginning if it is long.
+    /// Whether anything is kept, and of which domain's requests only.
+    pub fn set_filter(&mut self, on: bool, only: Option<DomId>) {
+        (self.on, self.only) = (on, only);
+    }
+
+    /// Keeps a path that a request of `by` has named.
+    pub fn note_of(&mut self, by: DomId, hash: u64, path: &[u8]) {
+        if self.only.is_none_or(|only| only == by) {
+            self.note(hash, path);
+        }
+    }
+
+    /// Keeps a path, or its beginning if it is long.
     #[inline(never)] // It is rare, and long.
-    pub fn note(&mut self, hash: u64, text: &[u8]) {
+    pub fn note(&mut self, hash: u64, path: &[u8]) {
         let place = self.place(hash);
-        let Some(entries) = self.places.get_mut(place) else { return };
+        let Some(entries) = self.places.get_mut(place).filter(|_| self.on) else { return };
         if entries.iter().any(|entry| entry.hash == hash) {
             return;
         }
         entries.rotate_right(1);
         let [entry, ..] = entries;
-        entry.hash = hash;
-        entry.len = u16::try_from(text.len()).unwrap_or(u16::MAX);
-        let len = text.len().min(Names::TEXT_MAX);
-        if let (Some(place), Some(text)) = (entry.text.get_mut(..len), text.get(..len)) {
-            place.copy_from_slice(text);
+        entry.set(hash, path);
+    }
+
+    /// Keeps a mark's text.
+    pub fn note_mark(&mut self, hash: u64, text: &[u8]) {
+        let marks = self.places.get_mut(self.paths..).unwrap_or_default().as_flattened_mut();
+        if let Some(entry) = marks.get_mut(self.next) {
+            entry.set(hash, text);
         }
+        self.next = (self.next + 1) % Names::MARKS;
     }
 
     /// The text, and whether all of it is here.
     pub fn find(&self, hash: u64) -> Option<(&[u8], bool)> {
-        let entries = self.places.get(self.place(hash)).filter(|_| hash != 0)?;
-        let entry = entries.iter().find(|entry| entry.hash == hash)?;
+        let paths = self.places.get(self.place(hash)).filter(|_| hash != 0)?;
+        let marks = self.places.get(self.paths..)?.as_flattened();
+        let entry = paths.iter().chain(marks).find(|entry| entry.hash == hash)?;
         let len = usize::from(entry.len);
         Some((entry.text.get(..len.min(Names::TEXT_MAX))?, len <= Names::TEXT_MAX))
     }
 
     fn place(&self, hash: u64) -> usize {
         // The high half of a product spreads hashes over any number of places.
-        ((u128::from(hash) * self.places.len() as u128) >> 64) as usize
+        ((u128::from(hash) * self.paths as u128) >> 64) as usize
     }
 }
 
@@ -90,5 +134,31 @@ mod tests {
         names.note(6, &[b'x'; 200]);
         assert_eq!(names.find(6), Some((&[b'x'; Names::TEXT_MAX][..], false)));
         assert_eq!(names.find(2), None);
+    }
+
+    #[test]
+    fn paths_do_not_push_out_marks() {
+        let mut names = Names::new(1);
+        for hash in 1..=20 {
+            names.note_mark(hash, &[b'a' + hash as u8]);
+        }
+        (21..99).for_each(|hash| names.note(hash, b"path"));
+        assert_eq!(names.find(4), None);
+        for hash in 5..=20 {
+            assert_eq!(names.find(hash), Some((&[b'a' + hash as u8][..], true)));
+        }
+    }
+
+    #[test]
+    fn only_what_is_recorded_is_kept() {
+        let mut names = Names::new(64);
+        names.set_filter(true, Some(DomId(5)));
+        names.note_of(DomId(5), 1, b"/own");
+        names.note_of(DomId(6), 2, b"/other");
+        names.note(3, b"/an/event");
+        names.set_filter(false, None);
+        names.note(4, b"/unseen");
+        let kept: std::vec::Vec<u64> = (1..5).filter(|hash| names.find(*hash).is_some()).collect();
+        assert_eq!(kept, [1, 3]);
     }
 }

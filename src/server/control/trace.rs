@@ -23,9 +23,9 @@ impl<P: Platform> Server<P> {
     ) -> Result<Outcome, XsError> {
         let Some(what) = args.next() else { return self.trace_state(reply) };
         match what {
-            b"dump" => return self.trace_dump(platform, args, reply),
-            b"paths" => return self.trace_paths(args, reply),
-            b"filter" => return self.trace_filter(args, reply),
+            b"dump" => self.trace_dump(platform, args, reply),
+            b"paths" => self.trace_paths(args, reply),
+            b"filter" => self.trace_filter(args, reply),
             b"show" => {
                 no_more(args)?;
                 let mut told = Ok(());
@@ -33,15 +33,23 @@ impl<P: Platform> Server<P> {
                     told = told.and_then(|()| line(reply, text))
                 });
                 told?;
-                return finish(reply);
+                finish(reply)
             }
-            b"mark" => return self.trace_mark(args),
-            b"on" => self.trace.set_on(true),
-            b"off" => self.trace.set_on(false),
-            _ => return Err(XsError::EINVAL),
+            b"mark" => self.trace_mark(args),
+            b"on" | b"off" => {
+                no_more(args)?;
+                self.trace.set_on(what == b"on");
+                self.filter_names();
+                Ok(Outcome::Ok)
+            }
+            _ => Err(XsError::EINVAL),
         }
-        no_more(args)?;
-        Ok(Outcome::Ok)
+    }
+
+    /// Names are kept for what is recorded.
+    fn filter_names(&mut self) {
+        let (_, only) = self.trace.filter();
+        self.store.names.set_filter(self.trace.is_on(), only);
     }
 
     /// `mark <word>…`: a record that operators find again.
@@ -58,7 +66,7 @@ impl<P: Platform> Server<P> {
             return Err(XsError::EINVAL);
         }
         let hash = self.store.key.hash(&text);
-        self.store.names.note(hash, &text);
+        self.store.names.note_mark(hash, &text);
         self.note(Record { hash, ..Record::new(Kind::Mark, self.store.writer) });
         Ok(Outcome::Ok)
     }
@@ -152,6 +160,7 @@ impl<P: Platform> Server<P> {
             }
         }
         self.trace.set_filter(kinds, only);
+        self.filter_names();
         Ok(Outcome::Ok)
     }
 }
