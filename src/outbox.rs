@@ -43,9 +43,11 @@ pub struct Message {
     next: Option<MessageId>,
     pub bytes: Blob,
     /// Bytes that are in the ring already.
-    pub written: u32,
+    pub written: u16,
     pub kind: Kind,
     cause: Option<CauseId>,
+    /// Type of the request that it was queued in.
+    pub msg_type: u8,
 }
 
 impl Message {
@@ -74,6 +76,7 @@ impl Slot for Message {
         written: 0,
         kind: Kind::Reply,
         cause: None,
+        msg_type: 0,
     };
 }
 
@@ -127,8 +130,8 @@ impl Outbox {
         self.messages.find(hash, |message| store.blobs.equals(message.bytes, bytes)).is_some()
     }
 
-    /// Queues a message for `to`, on account of a request of `by` if that is a guest. False if there is no
-    /// room for it.
+    /// Queues a message for `to` in a request of this type, on account of `by` if that is a guest. False if there is
+    /// no room for it.
     #[allow(clippy::too_many_arguments)]
     pub fn push(
         &mut self,
@@ -138,6 +141,7 @@ impl Outbox {
         by: Option<DomainId>,
         claim: Claim,
         kind: Kind,
+        msg_type: u8,
         message: &[u8],
     ) -> bool {
         let len = message.len();
@@ -154,8 +158,7 @@ impl Outbox {
         } else {
             Self::event_hash(store, to, message)
         };
-        let queued =
-            self.messages.insert(Message { hash, chain: None, next: None, bytes, written: 0, kind, cause });
+        let queued = self.messages.insert(Message { hash, bytes, kind, cause, msg_type, ..Message::EMPTY });
         let Ok(id) = queued else { return false };
         match queue.last.replace(id) {
             Some(last) => self.messages.update(last).next = Some(id),
@@ -181,15 +184,15 @@ impl Outbox {
         Some(id)
     }
 
-    /// The oldest event whose delivery has not begun in time, as the message before it and its size. Events
-    /// wait equally long, so behind one that is in time there is none that is late.
-    pub fn find_late(&self, queue: &Queue, now: Instant) -> Option<(Option<MessageId>, usize)> {
+    /// The oldest event whose delivery has not begun in time, and the message before it. Events wait equally
+    /// long, so behind one that is in time there is none that is late.
+    pub fn find_late(&self, queue: &Queue, now: Instant) -> Option<(Option<MessageId>, MessageId)> {
         let (mut before, mut next) = (None, queue.first);
         while let Some(id) = next {
             let message = self.messages.get(id);
             match message.kind {
                 Kind::Event { deadline } if message.written == 0 => {
-                    return (deadline? <= now).then(|| (before, message.bytes.len()));
+                    return (deadline? <= now).then_some((before, id));
                 }
                 _ => (before, next) = (next, message.next),
             }

@@ -4,7 +4,7 @@ use alloc::collections::BinaryHeap;
 
 use super::{Match, SHARES, Server};
 use crate::domain::{Domain, DomainId};
-use crate::outbox::{Kind, Message};
+use crate::outbox::{Kind, Message, MessageId};
 use crate::path::{Path, PathBuf};
 use crate::perms::Access;
 use crate::platform::Platform;
@@ -133,14 +133,34 @@ impl<P: Platform> Server<P> {
         } else {
             Claim::to_keep(privileged, self.is_greedy(to))
         };
-        let sent = affordable && self.send(to, by, claim, Kind::Event { deadline }, message);
-        self.counters.events += u64::from(sent);
+        self.counters.events += 1;
         let size = (message.len() - Header::SIZE) as u16;
-        let kind = if sent { Traced::Event } else { Traced::Dropped };
-        self.record(Record { hash, size, ..Record::new(kind, domid) });
-        for tally in self.tallies(to) {
-            let count = if sent { &mut tally.events } else { &mut tally.dropped };
-            *count = count.wrapping_add(1);
+        self.record(Record { hash, size, ..Record::new(Traced::Event, domid) });
+        let msg_type = self.serving_type;
+        self.tallies(to).for_each(|tally| tally.events = tally.events.wrapping_add(1));
+        if !(affordable && self.send(to, by, claim, Kind::Event { deadline }, message)) {
+            self.note_dropped(to, msg_type, hash, size);
+        }
+    }
+
+    /// Takes down that a domain never gets an event that a request of this type has caused.
+    #[cold]
+    #[inline(never)]
+    fn note_dropped(&mut self, to: DomainId, msg_type: usize, hash: u64, size: u16) {
+        let domid = self.store.domains.get(to).domid;
+        self.note(Record { hash, size, ..Record::new(Traced::Dropped, domid) });
+        let serving = core::mem::replace(&mut self.serving_type, msg_type);
+        self.tallies(to).for_each(|tally| tally.dropped = tally.dropped.wrapping_add(1));
+        self.serving_type = serving;
+    }
+
+    /// The same, if a message that was queued is an event.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn note_given_up(&mut self, to: DomainId, message: MessageId) {
+        let Message { kind, bytes, msg_type, .. } = *self.outbox.messages.get(message);
+        if kind != Kind::Reply {
+            self.note_dropped(to, msg_type.into(), 0, (bytes.len() - Header::SIZE) as u16);
         }
     }
 

@@ -57,7 +57,8 @@ impl<P: Platform> Server<P> {
             return false;
         };
         let by = by.filter(|by| !self.store.domains.is_privileged(*by));
-        let queued = self.outbox.push(&mut self.store, &mut connection.queue, id, by, claim, kind, message);
+        let (store, msg_type) = (&mut self.store, self.serving_type as u8);
+        let queued = self.outbox.push(store, &mut connection.queue, id, by, claim, kind, msg_type, message);
         self.account(id, Quotas::NOTHING);
         if self.flush(id).is_err() {
             self.list_ready(id);
@@ -79,7 +80,7 @@ impl<P: Platform> Server<P> {
                 let rest = piece.get(skip.min(piece.len())..).unwrap_or_default();
                 skip = skip.saturating_sub(piece.len());
                 let put = out.put(page, rest);
-                message.written += put as u32;
+                message.written += put as u16;
                 if put < rest.len() {
                     break;
                 }
@@ -111,7 +112,8 @@ impl<P: Platform> Server<P> {
 
     /// Drops all that waits for a connection.
     pub(super) fn drop_output(&mut self, id: DomainId) {
-        while self.connection(id).is_some_and(|connection| connection.queue.first.is_some()) {
+        while let Some(first) = self.connection(id).and_then(|connection| connection.queue.first) {
+            self.note_given_up(id, first);
             self.pop_message(id);
         }
     }

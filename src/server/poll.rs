@@ -208,15 +208,15 @@ impl<P: Platform> Server<P> {
 
     /// Events expire wherever they wait, also behind an answer that is not read: they hold up those who
     /// caused them.
+    #[inline(never)]
     fn expire_events(&mut self, id: DomainId) {
-        while let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) {
-            let Some((before, size)) = self.outbox.find_late(&connection.queue, self.now) else { return };
+        while let Some(connection) = self.connections.get(id.index()).and_then(Option::as_ref) {
+            let Some((before, late)) = self.outbox.find_late(&connection.queue, self.now) else { return };
+            self.note_given_up(id, late);
+            let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
+                return;
+            };
             let eased = self.outbox.pop_after(&mut self.store, &mut connection.queue, id, before);
-            let domid = self.store.domains.get(id).domid;
-            self.note(Record { size: size as u16, ..Record::new(Kind::Dropped, domid) });
-            if let Some(tally) = self.tally(id) {
-                tally.dropped = tally.dropped.wrapping_add(1);
-            }
             if let Some(eased) = eased {
                 self.list_ready(eased);
             }

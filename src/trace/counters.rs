@@ -5,7 +5,7 @@
 pub struct Counters {
     /// Requests answered.
     pub requests: u64,
-    /// Watch events written to a ring or queued for one.
+    /// Watch events, those included that a domain never gets.
     pub events: u64,
     /// Calls of `Server::poll`.
     pub polls: u64,

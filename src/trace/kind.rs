@@ -38,10 +38,11 @@ kinds! {
     /// It was answered: how it ended; size of the answer's payload, 0 of an error; amount is the cycles since
     /// the server woke up, or answered the request before in the same wake-up; hash of the path that it named.
     2 Ended "ended",
-    /// A watch event was written or queued for the domain: size of its payload, hash of its path. Between a
-    /// request's begin and end it is the request's.
+    /// A watch event for the domain: size of its payload, hash of its path. Between a request's begin and end it is
+    /// the request's.
     3 Event "event",
-    /// A watch event for the domain found no room, or waited too long: its size.
+    /// The domain never gets a watch event that was recorded: it found no room, and follows at once, with its hash;
+    /// or it has waited too long, or the domain's session has ended before. Size of its payload.
     4 Dropped "dropped",
     /// The domain opened the transaction.
     5 TransactionStarted "tx-started",

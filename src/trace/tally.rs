@@ -22,9 +22,11 @@ pub struct Tally {
     pub times: [u32; STEPS],
     /// Requests that failed, in the order of [`XsError::ALL`].
     pub errors: [u32; XsError::ALL.len()],
-    /// Watch events: for a type those that its requests caused, for a domain those for it.
+    /// Watch events: for a type those that its requests caused, for a domain those for it. Equal ones that wait
+    /// are one.
     pub events: u32,
-    /// Watch events that found no room or waited too long; told apart as `events`.
+    /// Those of `events` that the domain never gets: they found no room, waited too long, or its session ended
+    /// before.
     pub dropped: u32,
     /// Transactions that ended in EAGAIN.
     pub conflicts: u32,

@@ -82,7 +82,7 @@ equal 'the boot is there from its start on' '0 started' "$before $(sed -n '1s/ .
 sleep 4
 says 'filter: without some kinds' OK xenstore-control trace filter -woke-up -notified
 says 'filter: tells' 'notified         : off' sh -c 'xenstore-control trace filter | grep notified'
-counted() { xenstore-control stats json | sed -n "s/.*\"$1\":{\"requests\":\([0-9]*\),.*/\1/p"; }
+counted() { xenstore-control stats json | sed -n "s/.*\"$1\":\[\([0-9]*\),.*/\1/p"; }
 writes=$(counted WRITE)
 
 says 'mark' OK xenstore-control trace mark the session begins

@@ -90,7 +90,7 @@ pub fn facts(dump: &Dump, requests: &[Request<'_>]) -> Vec<(&'static str, String
             ),
         ),
         ("time in requests", format!("{} us, {:.2} % of all", micros(busy), of_span(busy as f64 * 100.0))),
-        ("watch events", format!("{} sent, {} dropped", count(Kind::Event), count(Kind::Dropped))),
+        ("watch events", format!("{}, {} of them dropped", count(Kind::Event), count(Kind::Dropped))),
         (
             "transactions",
             format!(
@@ -233,25 +233,25 @@ fn stalls(dump: &Dump, top: usize) -> Table {
 }
 
 fn events(dump: &Dump, top: usize) -> Table {
-    /// Events, bytes of them, events that were dropped.
+    /// Events, bytes of them, those that were dropped.
     type Sums = (usize, usize, usize);
     let mut sums: BTreeMap<u16, Sums> = BTreeMap::new();
     for record in of(dump, Kind::Event).chain(of(dump, Kind::Dropped)) {
-        let (sent, bytes, dropped) = sums.entry(record.domid.0).or_default();
+        let (events, bytes, dropped) = sums.entry(record.domid.0).or_default();
         if record.kind == Kind::Event {
-            *sent += 1;
+            *events += 1;
             *bytes += usize::from(record.size);
         } else {
             *dropped += 1;
         }
     }
     let mut sums: Vec<(u16, Sums)> = sums.into_iter().collect();
-    sums.sort_by_key(|(_, (sent, _, dropped))| std::cmp::Reverse(sent + dropped));
-    let rows = sums.into_iter().map(|(domid, (sent, bytes, dropped))| {
-        let numbers = [sent, bytes, dropped].map(|number| number.to_string());
+    sums.sort_by_key(|(_, (events, ..))| std::cmp::Reverse(*events));
+    let rows = sums.into_iter().map(|(domid, (events, bytes, dropped))| {
+        let numbers = [events, bytes, dropped].map(|number| number.to_string());
         [dump.domain(DomId(domid))].into_iter().chain(numbers).collect()
     });
-    Table::new("Watch events by receiver", &["domain", "sent", "bytes", "dropped"], rows.collect(), top)
+    Table::new("Watch events by receiver", &["domain", "events", "bytes", "dropped"], rows.collect(), top)
 }
 
 fn incidents(dump: &Dump, top: usize) -> Table {

@@ -70,6 +70,23 @@ fn number(value: &Value, name: &str) -> Result<u64, Problem> {
     value[name].as_u64().ok_or_else(missing)
 }
 
+/// Which column of a table has this name.
+fn place(table: &Value, name: &str) -> Result<usize, Problem> {
+    let columns = table["columns"].as_array().into_iter().flatten();
+    let place = columns.map(Value::as_str).position(|column| column == Some(name));
+    place
+        .ok_or_else(|| Problem::new(format!("a table of the store has no column '{name}': another version?")))
+}
+
+/// The rows of a table whose rows have names.
+fn rows(table: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    table.as_object().into_iter().flatten().filter(|(name, _)| *name != "columns")
+}
+
+fn cell(row: &Value, index: usize) -> Result<u64, Problem> {
+    row[index].as_u64().ok_or_else(|| Problem::new(format!("no row of a table: {row}")))
+}
+
 fn parse(text: &str) -> Result<Value, Problem> {
     serde_json::from_str(text)
         .map_err(|_| Problem::new("the store's statistics are no JSON: another version?"))
@@ -107,11 +124,15 @@ impl Sample {
         self.requests = number(all, "requests")?;
         self.events = number(all, "events")?;
         self.running_ms = number(all, "running-ms")?;
-        for kind in all["types"].as_object().into_iter().flatten().map(|(_, kind)| kind) {
-            self.failed = self.failed.wrapping_add(number(kind, "failed")?);
+        let types = &all["types"];
+        let failed = place(types, "failed")?;
+        for (_, row) in rows(types) {
+            self.failed = self.failed.wrapping_add(cell(row, failed)?);
         }
-        for (what, level) in all["memory"].as_object().into_iter().flatten() {
-            let (used, room) = (number(level, "used")?, number(level, "room")?);
+        let memory = &all["memory"];
+        let (used, room) = (place(memory, "used")?, place(memory, "room")?);
+        for (what, row) in rows(memory) {
+            let (used, room) = (cell(row, used)?, cell(row, room)?);
             self.levels.push(Level { what: what.clone(), used, room });
         }
         Ok(())
@@ -120,29 +141,18 @@ impl Sample {
     fn read_domains(&mut self, page: &Value) -> Result<(), Problem> {
         self.khz = number(page, "khz")?;
         self.clock = number(page, "clock")?;
-        let columns: Vec<&str> =
-            page["columns"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let place = |name: &str| {
-            let found = columns.iter().position(|column| *column == name);
-            found.ok_or_else(|| {
-                Problem::new(format!("the table of domains has no column '{name}': another version?"))
-            })
-        };
-        let domid = place("domid")?;
+        let domid = place(page, "domid")?;
         let mut places = Vec::new();
         for (name, field) in Counts::FIELDS {
-            places.push((place(name)?, field));
+            places.push((place(page, name)?, field));
         }
         for row in page["domains"].as_array().into_iter().flatten() {
-            let cell = |index: usize| {
-                row[index].as_u64().ok_or_else(|| Problem::new(format!("no row of a domain: {row}")))
-            };
-            let domid = cell(domid)?;
+            let domid = cell(row, domid)?;
             let domid = u16::try_from(domid).map_err(|_| Problem::new(format!("{domid} is no domid")))?;
             let counts = self.domains.entry(domid).or_default();
             for (index, field) in &places {
                 let count = field(counts);
-                *count = count.wrapping_add(cell(*index)?);
+                *count = count.wrapping_add(cell(row, *index)?);
             }
         }
         Ok(())
@@ -154,8 +164,8 @@ mod tests {
     use super::*;
 
     const TOTALS: &str = r#"{"requests":5,"events":2,"running-ms":392,"types":{
-        "READ":{"requests":3,"failed":1},"WRITE":{"requests":2,"failed":1}},
-        "memory":{"nodes":{"used":7,"most":9,"room":100}}}"#;
+        "columns":["requests","failed"],"READ":[3,1],"WRITE":[2,1]},
+        "memory":{"columns":["used","most","room"],"nodes":[7,9,100]}}"#;
 
     fn page(rows: &str, end: &str) -> String {
         format!(
@@ -198,10 +208,10 @@ mod tests {
             ("{\"khz\":1}", "the store's statistics have no 'clock'"),
             (
                 "{\"khz\":1,\"clock\":1,\"columns\":[\"domid\"]}",
-                "the table of domains has no column 'requests'",
+                "a table of the store has no column 'requests'",
             ),
             (&page("[70000,10,0,0,0,500,1,0,0,0,0,3,2,1,64]", ""), "70000 is no domid"),
-            (&page("[1,10]", ""), "no row of a domain: [1,10]"),
+            (&page("[1,10]", ""), "no row of a table: [1,10]"),
             (&page("", ",\"next\":0"), "a page of domains from 0 on is followed by 0"),
         ] {
             let error = ask(&[text.to_owned()]).expect_err(wanted);

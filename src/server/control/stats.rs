@@ -12,8 +12,10 @@ use crate::server::{Server, TYPES};
 use crate::trace::{Counters, FIRST_STEP, Tally};
 use crate::wire::{MessageType, Strings, XsError};
 
-/// Name of the sums over all message types that do not exist, and over what no request caused.
+/// Name of the sums over all message types that do not exist, and over what no request caused; and of those over the
+/// number between types that is none's.
 const OTHER: &str = "other";
+const UNASSIGNED: &str = "unassigned";
 
 /// Columns of `stats domains`. The first is the domain's number, the others are what it has done and holds.
 const COLUMNS: [&str; 15] = [
@@ -33,6 +35,15 @@ const COLUMNS: [&str; 15] = [
     "transactions",
     "memory",
 ];
+
+/// Columns by message type, and of the memory's levels.
+const TYPE_COLUMNS: [&str; 5] = ["requests", "failed", "received", "sent", "cycles"];
+const LEVEL_COLUMNS: [&str; 3] = ["used", "most", "room"];
+
+/// Width of the rows' names, of values behind them, and of those in `stats domains`.
+const NAME: usize = 20;
+const WIDTH: usize = 10;
+const WIDE: usize = 12;
 
 /// Room that is kept for the end of a list.
 const END: usize = 64;
@@ -88,30 +99,49 @@ impl Writer<'_> {
         if self.form == Form::Json { self.put(format_args!("}}")) } else { Ok(()) }
     }
 
-    /// A row of a table: in JSON an object, its members named by `columns`.
-    fn row(&mut self, name: &str, columns: &[&str], values: &[u64]) -> Result<(), XsError> {
-        match self.form {
-            Form::Text => {
-                self.put(format_args!("{name:<20}"))?;
-                values.iter().try_for_each(|value| self.put(format_args!(" {value:>12}")))?;
-                self.put(format_args!("\n"))
-            }
-            Form::Json => {
-                self.open(name)?;
-                columns.iter().zip(values).try_for_each(|(name, value)| self.number(name, *value))?;
-                self.close()
-            }
+    /// A row's values, in a text each `width` wide at least.
+    fn values(&mut self, width: usize, values: &[u64]) -> Result<(), XsError> {
+        if self.form == Form::Text {
+            return values.iter().try_for_each(|value| self.put(format_args!(" {value:>width$}")));
         }
+        let mut before = '[';
+        for value in values {
+            self.put(format_args!("{before}{value}"))?;
+            before = ',';
+        }
+        self.put(format_args!("]"))
     }
 
-    /// The names of a table's columns, over the rows.
-    fn heading(&mut self, columns: &[&str]) -> Result<(), XsError> {
-        if self.form == Form::Json {
-            return Ok(());
+    /// A row of a table.
+    fn row(&mut self, name: &str, values: &[u64]) -> Result<(), XsError> {
+        self.comma()?;
+        match self.form {
+            Form::Text => self.put(format_args!("{name:<NAME$}"))?,
+            Form::Json => self.put(format_args!("\"{name}\":"))?,
         }
-        self.put(format_args!("{:<20}", ""))?;
-        columns.iter().try_for_each(|name| self.put(format_args!(" {name:>12}")))?;
-        self.put(format_args!("\n"))
+        self.values(WIDTH, values)?;
+        self.end_line()
+    }
+
+    fn end_line(&mut self) -> Result<(), XsError> {
+        if self.form == Form::Text { self.put(format_args!("\n")) } else { Ok(()) }
+    }
+
+    /// The names of a table's columns, in a text each `width` wide and behind `names` for those of the rows. JSON has
+    /// them here only, not in each row, so that every answer fits a message.
+    fn heading(&mut self, names: usize, width: usize, columns: &[&str]) -> Result<(), XsError> {
+        if self.form == Form::Text {
+            self.put(format_args!("{:<names$}", ""))?;
+            columns.iter().try_for_each(|name| self.put(format_args!(" {name:>width$}")))?;
+            return self.end_line();
+        }
+        self.comma()?;
+        let mut before = "\"columns\":[";
+        for name in columns {
+            self.put(format_args!("{before}\"{name}\""))?;
+            before = ",";
+        }
+        self.put(format_args!("]"))
     }
 
     fn finish(self) -> Result<Outcome, XsError> {
@@ -131,7 +161,8 @@ fn failed(tally: &Tally) -> u32 {
 }
 
 fn type_name(index: usize) -> &'static str {
-    u32::try_from(index).ok().and_then(MessageType::from_wire).map_or(OTHER, MessageType::name)
+    let none = if index == TYPES - 1 { OTHER } else { UNASSIGNED };
+    u32::try_from(index).ok().and_then(MessageType::from_wire).map_or(none, MessageType::name)
 }
 
 impl<P: Platform> Server<P> {
@@ -178,41 +209,26 @@ impl<P: Platform> Server<P> {
         let Counters { requests, events, polls } = self.counters;
         let Calls { notify, idle, wake_up, timer, other } = platform.calls();
         out.open("")?;
-        for (name, count) in [
-            ("requests", requests),
-            ("events", events),
-            ("polls", polls),
-            ("notify", notify),
-            ("idle", idle),
-            ("wake-up", wake_up),
-            ("timer", timer),
-            ("other-hypercalls", other),
-            ("trace-records", self.trace.end()),
-            ("trace-overwritten", self.trace.first()),
-            ("khz", platform.khz()),
-            ("running-ms", self.clock.0.saturating_sub(platform.started().0) / platform.khz().max(1)),
-        ] {
-            out.number(name, count)?;
+        write_totals(
+            out,
+            &[
+                ("requests", requests),
+                ("events", events),
+                ("polls", polls),
+                ("notify", notify),
+                ("idle", idle),
+                ("wake-up", wake_up),
+                ("timer", timer),
+                ("other-hypercalls", other),
+                ("trace-records", self.trace.end()),
+                ("trace-overwritten", self.trace.first()),
+                ("khz", platform.khz()),
+                ("running-ms", self.clock.0.saturating_sub(platform.started().0) / platform.khz().max(1)),
+            ],
+        )?;
+        if parts {
+            write_parts(out, &*self.types, &self.fill_levels())?;
         }
-        if !parts {
-            return out.close();
-        }
-        let columns = ["requests", "failed", "received", "sent", "cycles"];
-        out.open("types")?;
-        out.heading(&columns)?;
-        for (index, tally) in self.types.iter().enumerate().filter(|(_, tally)| tally.requests() > 0) {
-            let Tally { received, sent, cycles, .. } = *tally;
-            let values = [wide(tally.requests()), wide(failed(tally)), received, sent, cycles];
-            out.row(type_name(index), &columns, &values)?;
-        }
-        out.close()?;
-        let columns = ["used", "most", "room"];
-        out.open("memory")?;
-        out.heading(&columns)?;
-        for (what, numbers) in self.fill_levels() {
-            out.row(what, &columns, &numbers.map(wide))?;
-        }
-        out.close()?;
         out.close()
     }
 
@@ -223,14 +239,10 @@ impl<P: Platform> Server<P> {
             out.number("khz", platform.khz())?;
             let clock = self.clock;
             out.number("clock", clock.0)?;
-            out.put(format_args!(",\"columns\":["))?;
-            for (n, name) in COLUMNS.iter().enumerate() {
-                out.put(format_args!("{}\"{name}\"", if n > 0 { "," } else { "" }))?;
-            }
-            out.put(format_args!("],\"domains\":["))?;
-        } else {
-            COLUMNS.iter().try_for_each(|name| out.put(format_args!("{name:>12} ")))?;
-            out.put(format_args!("\n"))?;
+        }
+        out.heading(0, WIDE, &COLUMNS)?;
+        if out.form == Form::Json {
+            out.put(format_args!(",\"domains\":["))?;
         }
         let capacity = self.store.domains.arena.capacity() as usize;
         let mut next = 0;
@@ -239,19 +251,9 @@ impl<P: Platform> Server<P> {
             let Some(id) = self.store.domains.at(slot) else { continue };
             let start = out.reply.len();
             let row = self.domain_row(id);
-            let written = match out.form {
-                Form::Json => row.iter().enumerate().try_for_each(|(n, value)| {
-                    let before = match (n, first) {
-                        (0, true) => "[",
-                        (0, false) => ",[",
-                        _ => ",",
-                    };
-                    out.put(format_args!("{before}{value}"))
-                }),
-                Form::Text => row.iter().try_for_each(|value| out.put(format_args!("{value:>12} "))),
-            };
-            let end = if out.form == Form::Json { "]" } else { "\n" };
-            let fits = written.and_then(|()| out.put(format_args!("{end}"))).is_ok();
+            let comma = if out.form == Form::Json && !first { "," } else { "" };
+            let written = out.put(format_args!("{comma}")).and_then(|()| out.values(WIDE, &row));
+            let fits = written.and_then(|()| out.end_line()).is_ok();
             if !fits || out.reply.len() + END > crate::wire::PAYLOAD_MAX {
                 out.reply.truncate(start);
                 next = slot;
@@ -320,16 +322,39 @@ impl<P: Platform> Server<P> {
         write_tally(out, &self.done_by(id))?;
         let now = domain.usage.as_quotas();
         let peak = domain.peak.max(now);
-        let columns = ["held", "most", "quota"];
         out.open("quotas")?;
-        out.heading(&columns)?;
+        out.heading(NAME, WIDTH, &["held", "most", "quota"])?;
         for quota in &QUOTAS {
             let values = [&now, &peak, &domain.quotas].map(|quotas| wide((quota.get)(quotas)));
-            out.row(quota.name, &columns, &values)?;
+            out.row(quota.name, &values)?;
         }
         out.close()?;
         out.close()
     }
+}
+
+fn write_totals(out: &mut Writer<'_>, totals: &[(&str, u64)]) -> Result<(), XsError> {
+    totals.iter().try_for_each(|(name, count)| out.number(name, *count))
+}
+
+/// The sums of all message types that were asked for, and how full the memory is.
+fn write_parts(
+    out: &mut Writer<'_>,
+    types: &[Tally],
+    levels: &[(&'static str, [u32; 3])],
+) -> Result<(), XsError> {
+    out.open("types")?;
+    out.heading(NAME, WIDTH, &TYPE_COLUMNS)?;
+    for (index, tally) in types.iter().enumerate().filter(|(_, tally)| tally.requests() > 0) {
+        let Tally { received, sent, cycles, .. } = *tally;
+        let values = [wide(tally.requests()), wide(failed(tally)), received, sent, cycles];
+        out.row(type_name(index), &values)?;
+    }
+    out.close()?;
+    out.open("memory")?;
+    out.heading(NAME, WIDTH, &LEVEL_COLUMNS)?;
+    levels.iter().try_for_each(|(what, numbers)| out.row(what, &numbers.map(wide)))?;
+    out.close()
 }
 
 /// All of a tally. The histogram's steps are named by their upper ends in cycles, powers of two.
@@ -360,4 +385,29 @@ fn write_tally(out: &mut Writer<'_>, tally: &Tally) -> Result<(), XsError> {
         out.number(&name, wide(*count))?;
     }
     out.close()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_numbers_fit_an_answer() {
+        let mut tally = Tally { received: u64::MAX, sent: u64::MAX, cycles: u64::MAX, ..Tally::EMPTY };
+        (tally.times[0], tally.errors[0]) = (u32::MAX, u32::MAX);
+        for form in [Form::Text, Form::Json] {
+            let mut reply = Reply::EMPTY;
+            let mut out = Writer { reply: &mut reply, form, follows: false };
+            let written = out
+                .open("")
+                // No name is longer than these, and no list.
+                .and_then(|()| write_totals(&mut out, &[("trace-overwritten", u64::MAX); 12]))
+                .and_then(|()| {
+                    write_parts(&mut out, &[tally; TYPES], &[("transaction nodes", [u32::MAX; 3]); 9])
+                })
+                .and_then(|()| out.close())
+                .and_then(|()| out.finish());
+            assert!(written.is_ok(), "{} bytes", reply.len());
+        }
+    }
 }
