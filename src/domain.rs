@@ -265,8 +265,19 @@ impl Domains {
 
     /// All records: of domains, in order of their slots, then of local clients.
     pub fn iter(&self) -> impl Iterator<Item = (DomainId, &Domain)> {
-        let domains = (0..self.arena.slots().len()).filter_map(|slot| self.at(slot));
-        domains.chain(self.clients()).map(|id| (id, self.get(id)))
+        core::iter::successors(self.following(None), |id| self.following(Some(*id)))
+            .map(|id| (id, self.get(id)))
+    }
+
+    /// The record behind another, or the first. Apart, since it is rare and there are many loops over all.
+    #[inline(never)]
+    fn following(&self, before: Option<DomainId>) -> Option<DomainId> {
+        let slot = match before {
+            None => 0,
+            Some(id) if self.at(id.index()) == Some(id) => id.index() + 1,
+            Some(client) => return self.get(client).next_client,
+        };
+        (slot..self.arena.slots().len()).find_map(|slot| self.at(slot)).or(self.clients)
     }
 
     /// The records of local clients.
