@@ -19,8 +19,8 @@
 //! A request's way: `poll` takes the pending events and lists the connections that are ready; `input` looks
 //! into a ring and copies one whole message out; `operations` checks type, privilege and transaction and
 //! calls the handler; `view` checks path rights and quotas and changes the store in one attempt that
-//! happens completely or not at all; `events` queues the watch events, `output` writes the reply; only then
-//! is the request consumed, and one notification goes out for the whole burst.
+//! happens completely or not at all; `events` queues the watch events; only when there is room for the reply
+//! does `output` consume the request and write it, and one notification goes out for the whole burst.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -58,8 +58,9 @@ impl<P: Platform> Server<P> {
                 false
             }
             Found::Message(header, in_ring, input) => {
+                self.unconsumed = Some((input, in_ring));
                 if self.answer(platform, id, header, &mut scratch) {
-                    self.consume(id, input, in_ring)
+                    self.has_more(id)
                 } else {
                     self.stall(id, Stall::NoRoom);
                     false
@@ -70,16 +71,27 @@ impl<P: Platform> Server<P> {
         served
     }
 
-    /// Only now, with effect and answer in place, is a request consumed. The connection may have gone with
-    /// it. True if the ring has more.
-    fn consume(&mut self, id: DomainId, input: Input, in_ring: u32) -> bool {
+    /// Consumes the request that is being served: its effect is in place, and its answer has room.
+    ///
+    /// Before the answer shows: from then on the ring is the guest's to leave for the next user, and hvmloader zeroes
+    /// all of its indexes. What we wrote to ours later would make it a broken ring.
+    pub(super) fn consume(&mut self, id: DomainId) {
+        let Some((input, in_ring)) = self.unconsumed.take() else { return };
+        if let Some(connection) = self.connection(id).filter(|connection| !connection.ignored) {
+            input.consume(&connection.ring, in_ring);
+        }
+    }
+
+    /// After a request: whether there is more in the ring. The connection may have gone with it.
+    fn has_more(&mut self, id: DomainId) -> bool {
         if self.connection(id).is_some_and(|connection| connection.partial.len > 0) {
             self.drop_input(id);
         }
         let Some(connection) = self.connection(id).filter(|connection| !connection.ignored) else {
             return false;
         };
-        let more = input.consume(&connection.ring, in_ring);
+        // The next look says what is wrong with a ring that is.
+        let more = ring::input(&connection.ring).map_or(true, |input| input.len > 0);
         self.list_notify(id);
         more
     }

@@ -118,7 +118,7 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Sends the answer to a request. False if the request must be done again because there is no room for
+    /// Consumes a request and sends its answer. False if the request must be done again because there is no room for
     /// its answer now.
     pub(super) fn reply(&mut self, id: DomainId, repeatable: bool, message: &[u8]) -> bool {
         if repeatable
@@ -128,6 +128,7 @@ impl<P: Platform> Server<P> {
         {
             return false;
         }
+        self.consume(id);
         let sent = self.send(id, Some(id), Claim::Answer, Kind::Reply, message);
         debug_assert!(
             sent || self.connection(id).is_none_or(|connection| connection.ignored),

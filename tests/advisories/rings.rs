@@ -124,6 +124,42 @@ fn xsa_38_nothing_is_computed_from_a_second_look() {
     }
 }
 
+/// As hvmloader leaves it for the next user, who may run beside the server and not wait to be notified.
+#[test]
+fn a_ring_that_is_zeroed_as_soon_as_the_answer_shows_is_served_on() {
+    let mut xen = FakeXen::new();
+    let (dom0, guest) = (xen.create(DomId(0)), xen.create(DomId(5)));
+    let hook: Hook = Hook::default();
+    let mut platform = Shifty { xen, guest: DomId(5), hook: hook.clone() };
+    let mut server: Server<Shifty> = Server::new(Settings::DEFAULT, &Capacities::for_nodes(8192), 42);
+    server.start(&mut platform, DomId(0), Port(1)).expect("dom0 connects");
+    let mut dom0 = Client::new(dom0);
+    dom0.write(&bytes(MessageType::Introduce, 0, 0, "5|1|5|"));
+    platform.xen.kick(DomId(0));
+    server.poll(&mut platform);
+    *hook.borrow_mut() = Some(Box::new(|page| {
+        if page.rsp_prod.load(SeqCst) > 0 {
+            for index in [&page.req_cons, &page.req_prod, &page.rsp_cons, &page.rsp_prod] {
+                index.store(0, SeqCst);
+            }
+        }
+    }));
+    let mut guest = Client::new(guest);
+    for req_id in 0..3 {
+        guest.write(&bytes(MessageType::Read, req_id, 0, "/tool|"));
+        platform.xen.kick(DomId(5));
+        server.poll(&mut platform);
+        assert_eq!(guest.indexes(), [0; 4], "of request {req_id}");
+        assert_eq!(guest.page.error.load(SeqCst), 0);
+    }
+    *hook.borrow_mut() = None;
+    guest.write(&bytes(MessageType::Read, 3, 0, "/tool|"));
+    platform.xen.kick(DomId(5));
+    server.poll(&mut platform);
+    assert_eq!(guest.read().len(), 1);
+    server.check(&mut |finding| panic!("{finding}"));
+}
+
 #[test]
 fn xsa_72_a_list_too_long_for_a_message() {
     let mut host = scene();
