@@ -44,6 +44,7 @@ becomes 30 'stays: is there after its report' is_state stays staying
 xenstore-ls -p "$(home stays)" | sed 's/^/stays: /'
 matches 'stays: its nodes say that the self-test has passed' '^[0-9]+ passed, 0 failed$' "$(xenstore-read "$(home stays)/self-test")"
 matches 'stays: its nodes say how long a READ takes' '^[1-9][0-9]* ns ' "$(xenstore-read "$(home stays)/benchmark/READ")"
+matches 'stays: its nodes say what memory it uses' '^[1-9][0-9]* KiB used, ' "$(xenstore-read "$(home stays)/memory")"
 xenstore-write "$(home stays)/request" sing
 becomes 10 'stays: says what it can be asked for' has_said stays '^request: dump, run or stop is possible'
 xenstore-write "$(home stays)/request" run
@@ -61,9 +62,10 @@ xenstore-write "$(home stays)/request" stop
 becomes 20 'stays: stops when asked to' gone stays
 matches 'stays: says so' '^state: stopped$' "$(console stays)"
 
-trial told stay
+trial told stay dump --trace-size=8
 xl create -q told.cfg || failed 'told: xl create'
 becomes 30 'told: stays' is_state told staying
+matches 'told: has dumped its trace at once, as it was told to' '^dump: end$' "$(console told)"
 xl shutdown -w told >/dev/null 2>&1
 becomes 20 'told: xl shutdown ends it' gone told
 

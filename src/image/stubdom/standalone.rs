@@ -24,7 +24,7 @@ use xenstore::standalone::{DOMIDS, Loopback, bench};
 use super::platform::{Guest, LocalPages};
 use crate::image::boot::{self, Identity};
 use crate::image::fatal::{self, Reason};
-use crate::image::{clock, console, events};
+use crate::image::{clock, console, events, memory};
 
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MILLISECOND;
@@ -163,6 +163,8 @@ pub fn run(
     trial.fact("version", &boot::NAME);
     trial.fact("xen", &format_args!("{}.{}", identity.version.0, identity.version.1));
     trial.fact("clock", &format_args!("{} MHz", khz / 1000));
+    let (used, free) = memory::heap_usage();
+    trial.fact("memory", &format_args!("{} KiB used, {} KiB free", used / 1024, free / 1024));
     trial.fact("room", &format_args!("{} nodes, {} domains", capacities.nodes, capacities.domains));
     trial.live()
 }
