@@ -10,7 +10,7 @@ use crate::show::Filter;
 use crate::top;
 
 pub const HELP: &str = "\
-Usage: xs-trace dump [--store PLACE | --console LOG] FILE
+Usage: xs-trace dump [[--store PLACE] [--hold] | --console LOG] FILE
        xs-trace show [FILTER...] FILE
        xs-trace report [--html OUT] [--top N] FILE
        xs-trace export --perfetto [-o OUT] FILE
@@ -20,6 +20,8 @@ Shows what a xenstore-stubdom's flight recorder has taken down. A FILE or OUT of
 dump      saves the records of a running store, with the paths and names that they stand for
   --store PLACE    the store's socket or device (default: XENSTORED_PATH, else /dev/xen/xenbus, else
                    /run/xenstored/socket)
+  --hold           has the store record nothing meanwhile, so that nothing is overwritten and no name forgotten,
+                   however much it has to do
   --console LOG    what an image under `xl create` has put on its console: the console daemon's log, or what
                    `xl console` has shown
 show      prints a line for each record: seconds since the server's start, domain, what happened, path
@@ -44,7 +46,7 @@ const TASKS: &str = "dump, show, report, export and top";
 const TOP: usize = 10;
 
 pub enum Task {
-    Dump { from: From, file: PathBuf },
+    Dump { from: From, hold: bool, file: PathBuf },
     Export { file: PathBuf, out: PathBuf },
     Report { file: PathBuf, html: Option<PathBuf>, top: usize },
     Show { filter: Filter, file: PathBuf },
@@ -99,7 +101,7 @@ impl File {
 }
 
 fn dump(mut args: lexopt::Parser) -> Parsed {
-    let (mut from, mut file) = (None, File::default());
+    let (mut from, mut hold, mut file) = (None, false, File::default());
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
@@ -108,10 +110,15 @@ fn dump(mut args: lexopt::Parser) -> Parsed {
             }
             Long("store") => from = Some(From::Store(Some(args.value()?.into()))),
             Long("console") => from = Some(From::Console(args.value()?.into())),
+            Long("hold") => hold = true,
             other => file.take(other)?,
         }
     }
-    Ok(Some(Task::Dump { from: from.unwrap_or(From::Store(None)), file: file.named()? }))
+    let from = from.unwrap_or(From::Store(None));
+    if hold && matches!(from, From::Console(_)) {
+        return Err("--hold is for a store that runs, not for --console".into());
+    }
+    Ok(Some(Task::Dump { from, hold, file: file.named()? }))
 }
 
 fn show(mut args: lexopt::Parser) -> Parsed {

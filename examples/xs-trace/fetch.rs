@@ -1,10 +1,13 @@
-//! Takes a dump of a running store, which goes on recording meanwhile.
+//! Takes a dump of a running store, which goes on recording meanwhile unless it is held.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use indicatif::{ProgressBar, ProgressStyle};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use xenstore::abi::DomId;
 use xenstore::trace::Kind;
 use xenstore::trace::Record;
@@ -18,25 +21,58 @@ use crate::store::Store;
 /// Hashes that are asked for at once: the request fits what the kernel's device takes.
 const HASHES: usize = 100;
 
-/// All records that were there when it began. Those of its own requests, but for the first's begin, come later.
-pub fn fetch(store: &mut Store) -> Result<Dump, Problem> {
+/// While it goes on recording.
+pub fn running(store: &mut Store) -> Result<Dump, Problem> {
+    fetch(store, &AtomicBool::new(false))
+}
+
+/// While it records nothing. However that ends, also by a signal, it records again then, if it did before.
+pub fn held(store: &mut Store) -> Result<Dump, Problem> {
+    let state = store.control(&["trace"])?;
+    let was_on = state.lines().next().is_some_and(|line| line.ends_with(": on"));
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, stop.clone())
+            .map_err(|error| Problem::new(format!("no way to notice signals: {error}")))?;
+    }
+    store.control(&["trace", "off"])?;
+    let dump = fetch(store, &stop);
+    if was_on {
+        store.control(&["trace", "on"]).map_err(|problem| {
+            Problem::new(format!("{problem}; it may still be off: xenstore-control trace on"))
+        })?;
+    }
+    dump
+}
+
+/// All records that were there when it began, until `stop` is set. Those of its own requests, but for the first's
+/// begin, come later.
+fn fetch(store: &mut Store, stop: &AtomicBool) -> Result<Dump, Problem> {
     let (head, mut records) = page(store, 0)?;
     let Head { first, end, khz, started, .. } = head;
     let mut gaps = Vec::new();
     // Draws nothing if the standard error is no terminal.
-    let bar = ProgressBar::new(end - first).with_style(style());
-    let mut next = first + head.count;
+    let bar = ProgressBar::new(end.saturating_sub(first)).with_style(style());
+    // What a page's hashes stand for is asked at once, as a store that goes on forgets it.
+    let mut paths = Paths::default();
+    paths.learn(store, &records)?;
+    let mut next = first.saturating_add(head.count);
     while next < end {
+        if stop.load(Relaxed) {
+            return Err(Problem::new("interrupted: nothing is saved"));
+        }
         let (head, more) = page(store, next)?;
-        if more.is_empty() {
+        if more.is_empty() || head.first < next {
             return Err(Problem::new("the store's trace has ended before the number that it told"));
         }
         if head.first > next {
             gaps.push(Gap { before: records.len(), count: head.first.min(end) - next });
         }
         let wanted = usize::try_from(end.saturating_sub(head.first)).unwrap_or(usize::MAX);
-        records.extend(more.into_iter().take(wanted));
-        next = head.first + head.count;
+        let more = more.get(..wanted).unwrap_or(&more);
+        paths.learn(store, more)?;
+        records.extend(more);
+        next = head.first.saturating_add(head.count);
         bar.set_position(next.min(end) - first);
     }
     let notes = Notes {
@@ -44,7 +80,7 @@ pub fn fetch(store: &mut Store) -> Result<Dump, Problem> {
         started,
         first,
         gaps,
-        paths: paths(store, &records, &bar)?,
+        paths: paths.known,
         names: names(store, &records)?,
         stats: stats(store)?,
     };
@@ -53,7 +89,7 @@ pub fn fetch(store: &mut Store) -> Result<Dump, Problem> {
 }
 
 fn style() -> ProgressStyle {
-    let style = ProgressStyle::with_template("{msg:8} {wide_bar} {human_pos} of {human_len}, {eta} left");
+    let style = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len}, {eta} left");
     style.map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> "))
 }
 
@@ -69,32 +105,34 @@ fn page(store: &mut Store, from: u64) -> Result<(Head, Vec<Record>), Problem> {
     Ok((head, records))
 }
 
-/// What the records' hashes stand for, as far as the store knows.
-fn paths(
-    store: &mut Store,
-    records: &[Record],
-    bar: &ProgressBar,
-) -> Result<BTreeMap<String, String>, Problem> {
-    let hashes: BTreeSet<u64> = records.iter().map(|record| record.hash).filter(|hash| *hash != 0).collect();
-    let hashes: Vec<String> = hashes.into_iter().map(hash_name).collect();
-    bar.set_message("paths");
-    bar.set_length(hashes.len() as u64);
-    let mut paths = BTreeMap::new();
-    let mut rest = hashes.as_slice();
-    while !rest.is_empty() {
-        let mut words = vec!["trace", "paths"];
-        words.extend(rest.iter().take(HASHES).map(String::as_str));
-        let answer = store.control(&words)?;
-        for (hash, path) in answer.lines().filter_map(|line| line.split_once(' ')) {
-            if path != "?" {
-                paths.insert(hash.to_string(), path.to_string());
+/// What hashes stand for.
+#[derive(Default)]
+struct Paths {
+    /// As far as the store knows.
+    known: BTreeMap<String, String>,
+    asked: BTreeSet<u64>,
+}
+
+impl Paths {
+    /// Asks for the hashes of these records that were not asked for before.
+    fn learn(&mut self, store: &mut Store, records: &[Record]) -> Result<(), Problem> {
+        let hashes = records.iter().map(|record| record.hash).filter(|hash| *hash != 0);
+        let hashes: Vec<String> = hashes.filter(|hash| self.asked.insert(*hash)).map(hash_name).collect();
+        let mut rest = hashes.as_slice();
+        while !rest.is_empty() {
+            let mut words = vec!["trace", "paths"];
+            words.extend(rest.iter().take(HASHES).map(String::as_str));
+            let answer = store.control(&words)?;
+            for (hash, path) in answer.lines().filter_map(|line| line.split_once(' ')) {
+                if path != "?" {
+                    self.known.insert(hash.to_string(), path.to_string());
+                }
             }
+            // An answer has room for fewer lines than were asked for. The path that has not even fit alone is left.
+            rest = rest.get(answer.lines().count().max(1)..).unwrap_or_default();
         }
-        // An answer has room for fewer lines than were asked for. The path that has not even fit alone is left.
-        rest = &rest[answer.lines().count().max(1)..];
-        bar.set_position((hashes.len() - rest.len()) as u64);
+        Ok(())
     }
-    Ok(paths)
 }
 
 fn names(store: &mut Store, records: &[Record]) -> Result<BTreeMap<u16, String>, Problem> {

@@ -45,10 +45,13 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<(), Problem> {
     match task {
         Task::Top(options) => top::run(&options),
-        Task::Dump { from, file } => {
+        Task::Dump { from, hold, file } => {
             let dump = match from {
                 From::Console(log) => console::read(&log)?,
-                From::Store(place) => fetch::fetch(&mut Store::open(place.as_deref())?)?,
+                From::Store(place) => {
+                    let mut store = Store::open(place.as_deref())?;
+                    if hold { fetch::held(&mut store)? } else { fetch::running(&mut store)? }
+                }
             };
             dump.save(&file)?;
             let (before, meanwhile) = dump.lost();

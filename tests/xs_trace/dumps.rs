@@ -176,3 +176,37 @@ fn a_dump_during_load_misses_nothing_that_it_claims_to_have() {
         });
     }
 }
+
+#[test]
+fn a_held_store_loses_neither_records_nor_names() {
+    let server = Server::start(4096);
+    let done = AtomicBool::new(false);
+    let lines = thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut client, begin) = (server.connect(), Instant::now());
+            for n in 0.. {
+                assert_eq!(client.ask(MessageType::Read, 0, &format!("/none/{n}\0")), "ENOENT");
+                if done.load(Relaxed) || begin.elapsed() > PATIENCE {
+                    break;
+                }
+            }
+        });
+        thread::sleep(Duration::from_millis(100));
+        let file = server.dump_with(&["--hold"]);
+        done.store(true, Relaxed);
+        shown(&file, &["--kind", "ended", "--type", "read", "--errno", "ENOENT", "--path", "/none/"])
+    });
+    let paths = lines.iter().rev().take(500).filter_map(|line| line.split(' ').next_back());
+    let numbers: Vec<u64> = paths.filter_map(|path| path.strip_prefix("/none/")?.parse().ok()).collect();
+    assert!(
+        numbers.len() > 100 && numbers.is_sorted_by(|later, earlier| *later == earlier + 1),
+        "{numbers:?}"
+    );
+    let mut client = server.connect();
+    let mut state = || client.ask(MessageType::Control, 0, "trace\0").lines().next().map(str::to_string);
+    assert_eq!(state().as_deref(), Some("trace            : on"));
+    // What was off stays off.
+    server.connect().ask(MessageType::Control, 0, "trace\0off\0");
+    server.dump_with(&["--hold"]);
+    assert_eq!(state().as_deref(), Some("trace            : off"));
+}

@@ -60,8 +60,13 @@ impl Server {
 
     /// A dump of it, in a file.
     fn dump(&self) -> PathBuf {
+        self.dump_with(&[])
+    }
+
+    fn dump_with(&self, options: &[&str]) -> PathBuf {
         let file = self.folder.path().join("dump");
-        run(&["dump", "--store", text(&self.socket()), text(&file)]).expect("a dump");
+        let socket = self.socket();
+        run(&[&["dump", "--store", text(&socket), text(&file)], options].concat()).expect("a dump");
         file
     }
 }

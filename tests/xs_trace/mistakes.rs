@@ -2,11 +2,13 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use xenstore::wire::{Header, MessageType};
 
-use crate::{Server, run, text};
+use crate::{EXAMPLES, Server, run, text};
 
 /// A dump with no records, and with these notes.
 fn made(notes: &str) -> Vec<u8> {
@@ -86,5 +88,54 @@ fn words_that_are_not_understood() {
     ] {
         let told = run(arguments).expect_err("a mistake");
         assert!(told.contains(expected) && told.contains("--help"), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
+fn a_store_that_is_held_records_again_however_the_dump_ends() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let socket = folder.path().join("socket");
+    for signal in [None, Some("INT"), Some("TERM"), Some("HUP")] {
+        let listener = UnixListener::bind(&socket).expect("bind");
+        let mut command = Command::new(EXAMPLES.join("xs-trace"));
+        let command = command.args(["dump", "--hold", "--store", text(&socket), "/dev/null"]);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+        let (mut stream, _) = listener.accept().expect("a client");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
+        let mut asked: Vec<String> = Vec::new();
+        while asked.last().is_none_or(|last| last != "trace on") {
+            let mut header = [0; Header::SIZE];
+            stream.read_exact(&mut header).expect("a request");
+            let header = Header::parse(&header);
+            let mut payload = vec![0; header.len as usize];
+            stream.read_exact(&mut payload).expect("its payload");
+            let words = String::from_utf8(payload).expect("text").replace('\0', " ").trim().to_string();
+            // The second page is none, or its reader is told to end.
+            let page = |first: u64| {
+                let record = "A".repeat(43) + "=";
+                format!("xenstore-trace 1 first={first} count=1 end=9 lost=0 khz=1 started=0\n{record}\n")
+            };
+            let answer = match (words.as_str(), signal) {
+                ("trace", _) => "trace            : on\n".to_string(),
+                ("trace dump 0", _) => page(0),
+                ("trace dump 1", None) => "no page".to_string(),
+                ("trace dump 1", Some(signal)) => {
+                    let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+                    assert!(sent.is_ok_and(|status| status.success()));
+                    page(1)
+                }
+                _ => "OK".to_string(),
+            };
+            asked.push(words);
+            let header = Header { len: answer.len() as u32, ..header };
+            stream.write_all(&[&header.emit(), answer.as_bytes()].concat()).expect("sent");
+        }
+        assert_eq!(asked, ["trace", "trace off", "trace dump 0", "trace dump 1", "trace on"], "{signal:?}");
+        let mut told = String::new();
+        child.stderr.take().expect("piped").read_to_string(&mut told).expect("text");
+        assert_eq!(child.wait().expect("it ends").code(), Some(1), "{signal:?}");
+        let expected = if signal.is_some() { "interrupted" } else { "not a page" };
+        assert!(told.contains(expected) && told.lines().count() == 1, "{signal:?}: {told}");
+        std::fs::remove_file(&socket).expect("removed");
     }
 }
