@@ -130,7 +130,7 @@ impl<M: Machine> Client<M> {
     }
 
     /// All of `bytes`; takes events meanwhile, since a store whose answers are not taken does not listen.
-    fn send(&mut self, mut bytes: &[u8], deadline: u64) -> Answer<()> {
+    pub fn send(&mut self, mut bytes: &[u8], deadline: u64) -> Answer<()> {
         while !bytes.is_empty() {
             let sent = self.push(bytes);
             bytes = bytes.get(sent..).unwrap_or_default();

@@ -66,60 +66,8 @@ pub fn wide(guest: &mut Guest) -> Answer<()> {
     guest.client.tell(MessageType::Rm, &[b"data/wide\0"])
 }
 
-/// All quotas in turn.
-pub fn quotas(guest: &mut Guest) -> Answer<()> {
-    let large = [b'v'; 1900];
-    let own = u32::from(guest.domid.0);
-    match guest.counts.rounds % 8 {
-        0 => watch_flood(guest),
-        1 => transaction_flood(guest),
-        2 => deep(guest),
-        3 => {
-            // Memory: large values in as many nodes as can be.
-            until_refused(guest, |client, n| client.write(&numbered(b"data/m/", n), &large))?;
-            guest.client.tell(MessageType::Rm, &[b"data/m\0"])
-        }
-        4 => until_refused(guest, |client, n| {
-            // A node's size.
-            client.write(b"data/size", large.get(..n as usize * 64).unwrap_or(&[b'v'; 4000]))
-        }),
-        5 => {
-            // Entries of a permission list.
-            let mut list = Vec::<u8, 200>::new();
-            // Ends with the refusal long before it is full.
-            let _ = list.extend_from_slice(b"data/hello\0");
-            until_refused(guest, |client, n| {
-                let _ = list.push(if n == 0 { b'n' } else { b'r' });
-                let _ = list.extend_from_slice(text(own + n).as_bytes());
-                let _ = list.push(0);
-                client.tell(MessageType::SetPerms, &[&list])
-            })
-        }
-        6 => {
-            // A path's length.
-            let mut path = [b'p'; 4000];
-            path[..5].copy_from_slice(b"data/");
-            until_refused(guest, |client, n| {
-                let path = path.get(..8 + 100 * n as usize).unwrap_or(&path);
-                client.tell(MessageType::Mkdir, &[path, b"\0"])?;
-                client.tell(MessageType::Rm, &[path, b"\0"])
-            })
-        }
-        _ => {
-            // Nodes of one transaction.
-            let id = guest.client.begin()?;
-            until_refused(guest, |client, n| {
-                client.ask(MessageType::Write, id, &[&numbered(b"data/n", n), b"\0x"]).map(drop)
-            })?;
-            // Refused or not, it is over.
-            let _ = guest.client.ask(MessageType::TransactionEnd, id, &[b"F\0"]);
-            Ok(())
-        }
-    }
-}
-
 /// Does it until it is refused, which has to happen; more than that is not our business.
-fn until_refused(guest: &mut Guest, mut more: impl FnMut(&mut Client, u32) -> Answer<()>) -> Answer<()> {
+pub fn until_refused(guest: &mut Guest, mut more: impl FnMut(&mut Client, u32) -> Answer<()>) -> Answer<()> {
     for n in 0..MANY {
         match more(&mut guest.client, n) {
             Ok(()) => {}

@@ -16,6 +16,14 @@ pub fn hello(guest: &mut Guest) -> Answer<()> {
     Ok(())
 }
 
+/// Uses its processor and asks nothing of the store: what such guests cost others is no store's doing.
+pub fn spin(_: &mut Guest) -> Answer<()> {
+    for step in 0..1_000_000_u32 {
+        core::hint::black_box(step);
+    }
+    Ok(())
+}
+
 /// Writes and reads a node, with watches on it, and looks whether all is as it must be.
 pub fn load(guest: &mut Guest) -> Answer<()> {
     if guest.counts.rounds == 0 {

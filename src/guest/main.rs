@@ -1,7 +1,7 @@
 //! A tiny guest for tests of a xenstore: a client, honest or hostile as its command line says.
 //!
 //! It boots under `xl create` on `src/image/`, which has all of its `unsafe`. [`options`] reads the command line,
-//! [`roles`] is the table of what it can be, [`honest`], [`hostile`] and [`greedy`] are the roles, and
+//! [`roles`] is the table of what it can be, [`honest`], [`hostile`], [`greedy`] and [`quotas`] are the roles, and
 //! [`xenstore::client`] is the one way to talk to the store. Once a second and at the end it tells on its console how
 //! far it is.
 #![no_std]
@@ -19,6 +19,7 @@ mod image;
 #[path = "../image/guest.rs"]
 mod machine;
 mod options;
+mod quotas;
 mod random;
 mod roles;
 

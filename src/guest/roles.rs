@@ -11,7 +11,7 @@ use crate::image::console;
 use crate::image::fatal::{self, Reason};
 use crate::options::Options;
 use crate::random::Random;
-use crate::{greedy, honest, hostile};
+use crate::{greedy, honest, hostile, quotas};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -27,6 +27,7 @@ pub const ROLES: &[Role] = &[
     Role { name: "load", round: honest::load },
     Role { name: "reconnect", round: honest::reconnect },
     Role { name: "hvmloader-reset", round: honest::hvmloader_reset },
+    Role { name: "spin", round: honest::spin },
     Role { name: "indexes", round: hostile::indexes },
     Role { name: "torn", round: hostile::torn },
     Role { name: "endless", round: hostile::endless },
@@ -38,7 +39,7 @@ pub const ROLES: &[Role] = &[
     Role { name: "transaction-flood", round: greedy::transaction_flood },
     Role { name: "deep", round: greedy::deep },
     Role { name: "wide", round: greedy::wide },
-    Role { name: "quotas", round: greedy::quotas },
+    Role { name: "quotas", round: quotas::quotas },
 ];
 
 /// How often what happened.
@@ -121,8 +122,10 @@ impl Guest {
 
     fn keep_pace(&mut self) {
         if self.options.rate != 0 {
-            let due = u64::from(self.counts.rounds) * SECOND / u64::from(self.options.rate);
-            self.client.listen(self.born + due);
+            let due = self.born + u64::from(self.counts.rounds) * SECOND / u64::from(self.options.rate);
+            while self.client.now() < due && !self.client.is_to_stop() {
+                self.client.listen(due);
+            }
         }
     }
 

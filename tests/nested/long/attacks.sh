@@ -1,7 +1,7 @@
-# nested: --add target/xs-guest --add tests/nested/latency.c --limit 580
+# nested: --memory 32 --add target/xs-guest --add tests/nested/latency.c --limit 900
 # Each attack that a guest of ours knows, one after the other, and each one's death in the middle of it: dom0 is
 # answered meanwhile and afterwards, the store stays consistent, holds no more for the attacker than it may, and
-# keeps nothing of it.
+# keeps nothing of it. With enough memory for one guest to use up its quota of that, too.
 # shellcheck source=/dev/null
 . /nested/lib.sh
 # shellcheck source=/dev/null
@@ -23,6 +23,13 @@ answered() {
 # held DOMID: the most memory that the store has held for it, and what it may.
 held() { xenstore-control stats "$1" | awk '$1 == "memory" { print $3, $4 }'; }
 
+# used_up DOMID: it has had as good as all of each quota. The soft one is the other's warning.
+used_up() {
+    xenstore-control stats "$1" | awk '/^quotas$/ { on = 1 }
+        on && NF == 4 && $1 != "soft-memory" { quotas++; spared += $3 < $4 * 0.9 }
+        END { exit quotas != 9 || spared }'
+}
+
 others=$(xenstore-list /local/domain)
 answered 'idle: dom0 is answered'
 for role in $ATTACKS; do
@@ -31,6 +38,10 @@ for role in $ATTACKS; do
     attacker=$(xl domid attacker)
     becomes 20 "$role: began" xenstore-exists "/local/domain/$attacker/data/hello"
     answered "$role: dom0 is answered"
+    if [ "$role" = quotas ]; then
+        becomes 60 "$role: each was used up" used_up "$attacker"
+        xenstore-control stats "$attacker" | sed -n '/^quotas$/,$p' | sed 's/^/# /'
+    fi
     says "$role: the store is consistent meanwhile" OK xenstore-control check
     # shellcheck disable=SC2046  # two numbers
     set -- $(held "$attacker")
