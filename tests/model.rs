@@ -5,7 +5,7 @@
 
 mod support;
 
-#[path = "model/naive.rs"]
+#[path = "model/naive/mod.rs"]
 mod naive;
 #[path = "model/session.rs"]
 mod session;

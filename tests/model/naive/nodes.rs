@@ -1,0 +1,142 @@
+//! Requests about nodes.
+
+use super::*;
+
+impl Model {
+    pub(super) fn write(&mut self, who: u16, tx: u32, path: &str, value: &str) -> Result<String> {
+        match self.seek(who, tx, path, WRITE) {
+            Ok(()) if tx == 0 => self.set_value(path, value.to_string()),
+            Ok(()) => {
+                let conflicts = self.bug == Bug::BlindWritesConflict;
+                let copy = self.copy(who, tx, path);
+                copy.now.as_mut().expect("it exists").value = value.to_string();
+                copy.wrote_value = true;
+                copy.read_value |= conflicts;
+                copy.fires = Some(Change::Subtree);
+            }
+            Err("ENOENT") => self.create_at(who, tx, path, value)?,
+            Err(error) => return Err(error),
+        }
+        if tx == 0 {
+            self.fire_for_node(path, Change::Subtree, None);
+        }
+        Ok("OK|".into())
+    }
+
+    pub(super) fn mkdir(&mut self, who: u16, tx: u32, path: &str) -> Result<String> {
+        match self.seek(who, tx, path, WRITE) {
+            Ok(()) => {}
+            Err("ENOENT") => {
+                self.create_at(who, tx, path, "")?;
+                if tx == 0 {
+                    self.fire_for_node(path, Change::Subtree, None);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok("OK|".into())
+    }
+
+    pub(super) fn rm(&mut self, who: u16, tx: u32, path: &str) -> Result<String> {
+        match self.seek(who, tx, path, WRITE) {
+            Ok(()) if path == "/" => return Err("EINVAL"),
+            Ok(()) if tx == 0 => self.remove_tree(path),
+            Ok(()) => self.remove_copies(who, tx, path)?,
+            Err("ENOENT") => {
+                if !self.exists(who, tx, parent(path).ok_or("EINVAL")?)? {
+                    return Err("ENOENT");
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok("OK|".into())
+    }
+
+    pub(super) fn remove_copies(&mut self, who: u16, tx: u32, top: &str) -> Result<()> {
+        if let Some(above) = parent(top) {
+            self.look(who, tx, above)?;
+        }
+        let below = if self.tree.contains_key(top) { self.subtree(top) } else { Vec::new() };
+        for path in below {
+            self.look(who, tx, &path)?;
+            self.copy(who, tx, &path).read_children = true;
+        }
+        let open = self.domain(who).open.get_mut(&tx).expect("an open transaction");
+        open.made.retain(|path| depth_below(path, top).is_none());
+        for (path, copy) in &mut open.copies {
+            if copy.now.is_some() && depth_below(path, top).is_some() {
+                copy.now = None;
+                (copy.made, copy.wrote_value, copy.wrote_perms) = (false, true, true);
+                if copy.fires != Some(Change::Subtree) {
+                    copy.fires = Some(if path == top { Change::Subtree } else { Change::Exact });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn read(&mut self, who: u16, tx: u32, path: &str) -> Result<String> {
+        self.seek(who, tx, path, READ)?;
+        if tx == 0 {
+            return Ok(self.tree[path].value.clone());
+        }
+        let forgets = self.bug == Bug::ReadsDoNotConflict;
+        let copy = self.copy(who, tx, path);
+        copy.read_value |= !copy.wrote_value && !forgets;
+        Ok(copy.now.as_ref().expect("it exists").value.clone())
+    }
+
+    pub(super) fn directory(&mut self, who: u16, tx: u32, path: &str) -> Result<String> {
+        self.seek(who, tx, path, READ)?;
+        let here = self.tree.get(path).map(|node| node.children.clone()).unwrap_or_default();
+        if tx == 0 {
+            return Ok(here.iter().map(|name| format!("{name}|")).collect());
+        }
+        self.copy(who, tx, path).read_children = true;
+        let open = &self.domains[&who].open[&tx];
+        let kept = here.iter().filter(|name| {
+            open.copies.get(&child(path, name)).is_none_or(|copy| copy.now.is_some() && !copy.made)
+        });
+        let made = open.made.iter().filter(|made| parent(made) == Some(path));
+        Ok(kept.map(|name| format!("{name}|")).chain(made.map(|path| format!("{}|", name(path)))).collect())
+    }
+
+    pub(super) fn get_perms(&mut self, who: u16, tx: u32, path: &str) -> Result<String> {
+        self.seek(who, tx, path, READ)?;
+        let perms = self.perms_at(who, tx, path);
+        Ok(self.shown(&perms))
+    }
+
+    /// The list as it will be kept. Domains that are heard of become known, whatever comes of the request.
+    pub(super) fn parse_perms(&mut self, perms: &[(char, u16)]) -> Result<Vec<Perm>> {
+        let mut list = Vec::new();
+        for (n, (letter, domid)) in perms.iter().enumerate() {
+            let life = match self.know(*domid) {
+                _ if *domid == ANY && n > 0 => ANYBODY,
+                Some(life) => life,
+                None if n == 0 => return Err("ENOENT"),
+                None => NOBODY,
+            };
+            list.push(Perm { letter: *letter, domid: *domid, life });
+        }
+        Ok(list)
+    }
+
+    pub(super) fn change_perms(&mut self, who: u16, tx: u32, path: &str, perms: Vec<Perm>) -> Result<String> {
+        self.seek(who, tx, path, WRITE | OWNER)?;
+        let old = self.perms_at(who, tx, path);
+        if who != 0 && old[0].life != perms[0].life {
+            return Err("EPERM");
+        }
+        if tx == 0 {
+            self.set_perms(path, perms);
+            self.fire_for_node(path, Change::Subtree, Some(old));
+        } else {
+            let copy = self.copy(who, tx, path);
+            copy.now.as_mut().expect("it exists").perms = perms;
+            copy.wrote_perms = true;
+            copy.fires = Some(Change::Subtree);
+        }
+        Ok("OK|".into())
+    }
+}
