@@ -1,7 +1,7 @@
 //! What `dump` saves and `show` tells.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use xenstore::wire::MessageType;
 use crate::{Client, Server, run, text};
 
 /// Longer than all dumps of a test take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Lines without time, each run of blanks as one, durations as `T us`.
 fn shown(file: &Path, filter: &[&str]) -> Vec<String> {
@@ -148,31 +148,51 @@ fn what_the_ring_has_overwritten_is_counted() {
     assert!(lost > 1000 && report.contains("not known: the first records are lost"), "{report}");
 }
 
+/// Asks one request after another, at most so many, beside `work`; what that is given waits for so many more.
+fn beside<T>(
+    server: &Server,
+    most: usize,
+    request: impl Fn(&mut Client, usize) + Sync,
+    work: impl FnOnce(&dyn Fn(usize)) -> T,
+) -> T {
+    let (done, asked, begin) = (AtomicBool::new(false), AtomicUsize::new(0), Instant::now());
+    // All of it ends also when the test fails.
+    let late = || begin.elapsed() > PATIENCE;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = server.connect();
+            for n in 0..most {
+                request(&mut client, n);
+                asked.store(n + 1, Relaxed);
+                if done.load(Relaxed) || late() {
+                    break;
+                }
+            }
+        });
+        let result = work(&|more| {
+            let enough = asked.load(Relaxed) + more;
+            while asked.load(Relaxed) < enough && !late() {
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        done.store(true, Relaxed);
+        result
+    })
+}
+
 #[test]
 fn a_dump_during_load_misses_nothing_that_it_claims_to_have() {
-    for (trace, dumps) in [(4096, 1), (64, 2), (4, 4)] {
+    // The largest ring does not get full, however slow the dump is: a request is four records of 32 bytes.
+    for (trace, most, dumps) in [(4096, 20_000, 1), (64, usize::MAX, 2), (4, usize::MAX, 4)] {
         let server = Server::start(trace);
-        let done = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                let (mut client, begin) = (server.connect(), Instant::now());
-                // It ends also when the test fails.
-                for n in 0.. {
-                    numbered(&mut client, n);
-                    if done.load(Relaxed) || begin.elapsed() > PATIENCE {
-                        break;
-                    }
-                }
-            });
-            // The writer has left requests for each dump.
+        beside(&server, most, numbered, |wait| {
             for _ in 0..dumps {
-                thread::sleep(Duration::from_millis(20));
+                wait(20);
                 let lines = shown(&server.dump(), &["--type", "write"]);
                 assert!(!lines.is_empty());
                 let gaps = gaps(&lines);
                 assert!(trace < 4096 || gaps == 0, "{gaps} gaps in a ring that is not full");
             }
-            done.store(true, Relaxed);
         });
     }
 }
@@ -180,20 +200,12 @@ fn a_dump_during_load_misses_nothing_that_it_claims_to_have() {
 #[test]
 fn a_held_store_loses_neither_records_nor_names() {
     let server = Server::start(4096);
-    let done = AtomicBool::new(false);
-    let lines = thread::scope(|scope| {
-        scope.spawn(|| {
-            let (mut client, begin) = (server.connect(), Instant::now());
-            for n in 0.. {
-                assert_eq!(client.ask(MessageType::Read, 0, &format!("/none/{n}\0")), "ENOENT");
-                if done.load(Relaxed) || begin.elapsed() > PATIENCE {
-                    break;
-                }
-            }
-        });
-        thread::sleep(Duration::from_millis(100));
+    let read = |client: &mut Client, n| {
+        assert_eq!(client.ask(MessageType::Read, 0, &format!("/none/{n}\0")), "ENOENT");
+    };
+    let lines = beside(&server, usize::MAX, read, |wait| {
+        wait(200);
         let file = server.dump_with(&["--hold"]);
-        done.store(true, Relaxed);
         shown(&file, &["--kind", "ended", "--type", "read", "--errno", "ENOENT", "--path", "/none/"])
     });
     let paths = lines.iter().rev().take(500).filter_map(|line| line.split(' ').next_back());
