@@ -25,7 +25,7 @@ refuses() {
 
 shopt -s extglob
 for script in scripts/*; do
-    [[ -f $script ]] || continue
+    [[ -f $script && -x $script ]] || continue
     ok "${script##*/}: --help" helps "$script"
     ok "${script##*/}: a mistake is one line" refuses "$script"
 done
