@@ -192,6 +192,8 @@ package() {
     : >"$tree/var/lib/dpkg/status"
     before=$(<"$tree$settings")
     ok 'package: it unpacks and configures' dpkg_in --install "${deb[0]}"
+    ok 'package: its configuration for a trial names its image' \
+        grep -qx "kernel = \"$library/xenstore-stubdom\"" "$tree$library/xenstore-stubdom.cfg"
     for file in $library/{xenstore-stubdom,start} /usr/bin/xs-trace /usr/share/doc/xenstore-stubdom/docs/install.md; do
         ok "package: it brings $file" test -s "$tree$file"
     done

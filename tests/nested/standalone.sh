@@ -1,6 +1,6 @@
-# nested: --add target/xenstore-stubdom:nested/store --add scripts/xenstore-stubdom.cfg --add target/xs-trace:usr/bin/xs-trace
-# The image under plain `xl create`, beside a host's store: it tests and times its own store, says so on its console
-# and in its nodes, and ends as it is told to. The jobs that source this have another store as the host's.
+# nested: --server daemon --add target/xenstore-stubdom:nested/store --add scripts/xenstore-stubdom.cfg --add target/xs-trace:usr/bin/xs-trace
+# The image under plain `xl create`, beside C xenstored as the host's store: it tests and times its own store, says so on
+# its console and in its nodes, and ends as it is told to. The job that sources this has another store as the host's.
 # shellcheck source=/dev/null
 . /nested/lib.sh
 # shellcheck source=/dev/null

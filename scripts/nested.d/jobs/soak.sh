@@ -57,7 +57,10 @@ commands() {
 consistent() { [ "$(xenstore-control check)" = OK ]; }
 
 # within_quota NAME: the store held no more memory for it than it may.
-within_quota() { xenstore-control stats "$(xl domid "$1")" | awk '$1 == "memory" { print; exit $3 > $4 }'; }
+within_quota() {
+    domid=$(xl domid "$1") || return 1
+    xenstore-control stats "$domid" | awk '$1 == "memory" { print; seen = 1; over = $3 > $4 } END { exit !seen || over }'
+}
 
 # answered: dom0 is, and right, each time; sets times.
 answered() {
