@@ -144,15 +144,6 @@ impl Host {
         self.check();
     }
 
-    /// The answer to `stats json` about a subject.
-    #[track_caller]
-    pub fn stats(&mut self, subject: &str) -> serde_json::Value {
-        let arguments = subject.split_whitespace().map(|word| format!("{word}|")).collect::<String>();
-        let text = self.ask(0, 0, &format!("CONTROL stats|json|{arguments}"));
-        let text = text.trim_end_matches("\\n|").replace("\\\"", "\"");
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-    }
-
     /// Opens a transaction and returns its identifier.
     #[track_caller]
     pub fn start(&mut self, domid: u16) -> u32 {
