@@ -127,12 +127,12 @@ fn show(mut args: lexopt::Parser) -> Parsed {
         match arg {
             Long("help") | Short('h') => return Ok(None),
             Long("domain") => filter.domains.push(args.value()?.string()?),
-            Long("type") => filter.types.push(args.value()?.parse_with(message_type)?),
-            Long("kind") => filter.kinds.push(args.value()?.parse_with(kind)?),
-            Long("errno") => filter.errors.push(args.value()?.parse_with(error)?),
+            Long("type") => filter.types.push(value("--type", &mut args, message_type)?),
+            Long("kind") => filter.kinds.push(value("--kind", &mut args, kind)?),
+            Long("errno") => filter.errors.push(value("--errno", &mut args, error)?),
             Long("path") => filter.paths.push(args.value()?.string()?),
-            Long("from") => filter.from = Some(args.value()?.parse_with(seconds)?),
-            Long("to") => filter.to = Some(args.value()?.parse_with(seconds)?),
+            Long("from") => filter.from = Some(value("--from", &mut args, seconds)?),
+            Long("to") => filter.to = Some(value("--to", &mut args, seconds)?),
             other => file.take(other)?,
         }
     }
@@ -145,7 +145,7 @@ fn report(mut args: lexopt::Parser) -> Parsed {
         match arg {
             Long("help") | Short('h') => return Ok(None),
             Long("html") => html = Some(args.value()?.into()),
-            Long("top") => top = args.value()?.parse_with(rows)?,
+            Long("top") => top = value("--top", &mut args, rows)?,
             other => file.take(other)?,
         }
     }
@@ -166,6 +166,16 @@ fn export(mut args: lexopt::Parser) -> Parsed {
         return Err("the format is missing: --perfetto is possible".into());
     }
     Ok(Some(Task::Export { file: file.named()?, out }))
+}
+
+/// The value of an option; `parse` tells what is wanted.
+fn value<T>(
+    option: &str,
+    args: &mut lexopt::Parser,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, lexopt::Error> {
+    let text = args.value()?.string()?;
+    parse(&text).map_err(|wanted| format!("{option} {text}: {wanted}").into())
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
