@@ -26,7 +26,7 @@ fn a_report_counts_what_was_asked() {
         report.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     for expected in [
         "lost records 0 before them, 0 while they were fetched",
-        "watch events 9, 0 of them dropped",
+        "watch events 9, 0 dropped",
         "transactions 3 started, 0 committed, 0 aborted, 3 conflicts",
         "d0 24 READ 8, WRITE 8, TRANSACTION_END 3, TRANSACTION_START 3, CONTROL 1, WATCH 1",
         "/a 3 d0 3 d0 3",

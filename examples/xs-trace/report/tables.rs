@@ -90,7 +90,7 @@ pub fn facts(dump: &Dump, requests: &[Request<'_>]) -> Vec<(&'static str, String
             ),
         ),
         ("time in requests", format!("{} us, {:.2} % of all", micros(busy), of_span(busy as f64 * 100.0))),
-        ("watch events", format!("{}, {} of them dropped", count(Kind::Event), count(Kind::Dropped))),
+        ("watch events", format!("{}, {} dropped", count(Kind::Event), count(Kind::Dropped))),
         (
             "transactions",
             format!(
@@ -175,17 +175,18 @@ fn of(dump: &Dump, kind: Kind) -> impl Iterator<Item = &Record> {
 }
 
 fn conflicts(dump: &Dump, top: usize) -> Table {
-    let conflicts: Vec<&Record> = of(dump, Kind::TransactionConflict).collect();
-    let rows = counted(conflicts.iter().map(|record| record.hash));
-    let rows = rows.into_iter().map(|(hash, count)| {
-        let here = || conflicts.iter().filter(move |record| record.hash == hash);
-        let losers = listed(here().map(|record| dump.domain(record.domid)), LISTED);
-        let writers = here().map(|record| match u16::try_from(record.amount).map(DomId) {
+    let mut nodes: BTreeMap<u64, Vec<&Record>> = BTreeMap::new();
+    of(dump, Kind::TransactionConflict).for_each(|record| nodes.entry(record.hash).or_default().push(record));
+    let mut nodes: Vec<(u64, Vec<&Record>)> = nodes.into_iter().collect();
+    nodes.sort_by_key(|(_, here)| std::cmp::Reverse(here.len()));
+    let rows = nodes.into_iter().map(|(hash, here)| {
+        let losers = listed(here.iter().map(|record| dump.domain(record.domid)), LISTED);
+        let writers = here.iter().map(|record| match u16::try_from(record.amount).map(DomId) {
             Ok(domid) if domid != DomId::INVALID => dump.domain(domid),
             _ => "unknown".to_string(),
         });
         let writers = listed(writers, LISTED);
-        vec![dump.path(hash).to_string(), count.to_string(), losers, writers]
+        vec![dump.path(hash).to_string(), here.len().to_string(), losers, writers]
     });
     let columns = ["node", "conflicts", "transactions of", "changed by"];
     Table::new("Transaction conflicts by node", &columns, rows.collect(), top)
