@@ -38,7 +38,7 @@ pub struct Notes {
     pub started: u64,
     /// Number of the first record here; those before it were overwritten before the dump began.
     pub first: u64,
-    /// What was overwritten while the dump was taken.
+    /// What was overwritten while the dump was taken, in the records' order.
     pub gaps: Vec<Gap>,
     /// What hashes stand for, by their hexadecimal digits: paths, and texts of marks.
     pub paths: BTreeMap<String, String>,
@@ -96,13 +96,34 @@ impl Dump {
         (self.notes.first, self.notes.gaps.iter().map(|gap| gap.count).sum())
     }
 
-    /// Whether records are missing right before this one.
-    pub fn follows_gap(&self, index: usize) -> bool {
-        self.notes.gaps.iter().any(|gap| gap.before == index)
+    /// How many records are missing right before this one, if there are any.
+    pub fn missing_before(&self, index: usize) -> Option<u64> {
+        let gaps = &self.notes.gaps;
+        let found = gaps.binary_search_by_key(&index, |gap| gap.before).ok()?;
+        gaps.get(found).map(|gap| gap.count)
+    }
+
+    /// What makes it no dump that can be shown. What is saved and what is loaded passes.
+    fn check(&self) -> Result<(), &'static str> {
+        let Notes { first, gaps, paths, names, .. } = &self.notes;
+        // Who sends a file, or answers as a store, must not write to the reader's terminal.
+        let printable = |text: &String| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if !paths.values().chain(names.values()).all(printable) {
+            return Err("a name that cannot be printed");
+        }
+        let lost = gaps.iter().try_fold(*first, |sum, gap| sum.checked_add(gap.count));
+        if lost.is_none() || gaps.iter().any(|gap| gap.before > self.records.len()) {
+            return Err("gaps where no records are");
+        }
+        if !gaps.is_sorted_by(|one, next| one.before < next.before) {
+            return Err("gaps that are not in their order");
+        }
+        Ok(())
     }
 
     /// Writes it to a file, or to the standard output if that is `-`.
     pub fn save(&self, file: &Path) -> Result<(), Problem> {
+        self.check().map_err(|wrong| Problem::new(format!("not saved: {wrong}")))?;
         let json = serde_json::to_vec(&self.notes).map_err(|error| Problem::new(error.to_string()))?;
         let mut bytes =
             format!("{NAME} {VERSION} json={} records={}\n", json.len(), self.records.len()).into_bytes();
@@ -170,16 +191,9 @@ fn parse(bytes: &[u8]) -> Result<Dump, String> {
     let (json, records) = rest.split_at(json);
     let notes: Notes = serde_json::from_slice(json).map_err(|error| format!("a damaged dump: {error}"))?;
     let records = records_of(records).ok_or("a damaged dump, or one of another version of the server")?;
-    // Who sends a file must not write to the reader's terminal: the store and `dump` escape all else.
-    let printable = |text: &String| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if !notes.paths.values().chain(notes.names.values()).all(printable) {
-        return Err("a damaged dump: a name that cannot be printed".to_string());
-    }
-    let lost = notes.gaps.iter().try_fold(notes.first, |sum, gap| sum.checked_add(gap.count));
-    if lost.is_none() || notes.gaps.iter().any(|gap| gap.before > count) {
-        return Err("a damaged dump: gaps where no records are".to_string());
-    }
-    Ok(Dump { notes, records })
+    let dump = Dump { notes, records };
+    dump.check().map_err(|wrong| format!("a damaged dump: {wrong}"))?;
+    Ok(dump)
 }
 
 fn first_line(bytes: &[u8]) -> Option<(&str, &[u8])> {

@@ -171,8 +171,8 @@ impl Export<'_> {
 
     /// The time before a wake-up, on the server's track.
     fn idle(&mut self, n: usize, woke: &Record) {
-        let before =
-            n.checked_sub(1).map(|n| self.dump.records[n].time).filter(|_| !self.dump.follows_gap(n));
+        let follows_gap = self.dump.missing_before(n).is_some();
+        let before = n.checked_sub(1).map(|n| self.dump.records[n].time).filter(|_| !follows_gap);
         let from = match (woke.amount, before) {
             // It was longer than the record can tell.
             (u32::MAX, Some(before)) => before.0,

@@ -1,6 +1,6 @@
 //! What can go wrong, each as one line for the user.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 pub enum Problem {
     /// The store answered a request with an error.
@@ -21,10 +21,16 @@ impl Problem {
 }
 
 impl fmt::Display for Problem {
+    /// What stores and files hold must not write to the reader's terminal: what cannot be printed is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Problem::Refused { request, error } => write!(f, "the store answers {request} with {error}"),
-            Problem::Told(text) => f.write_str(text),
-        }
+        let text = match self {
+            Problem::Refused { request, error } => format!("the store answers {request} with {error}"),
+            Problem::Told(text) => text.clone(),
+        };
+        text.chars().try_for_each(|char| match char {
+            // Nothing to a terminal, and easier to read as they are.
+            '"' | '\'' | '\\' => f.write_char(char),
+            other => write!(f, "{}", other.escape_debug()),
+        })
     }
 }

@@ -33,7 +33,7 @@ pub fn requests(dump: &Dump) -> Vec<Request<'_>> {
     let mut requests = Vec::new();
     let mut open = None;
     for (n, ended) in dump.records.iter().enumerate() {
-        if dump.follows_gap(n) {
+        if dump.missing_before(n).is_some() {
             open = None;
         }
         match ended.kind {

@@ -56,8 +56,8 @@ pub fn show(dump: &Dump, filter: &Filter) -> Result<(), Problem> {
 
 fn write(dump: &Dump, filter: &Filter, out: &mut impl Write) -> io::Result<()> {
     for (n, record) in dump.records.iter().enumerate() {
-        if let Some(gap) = dump.notes.gaps.iter().find(|gap| gap.before == n) {
-            writeln!(out, "{:>14} {} records were lost here", "", gap.count)?;
+        if let Some(count) = dump.missing_before(n) {
+            writeln!(out, "{:>14} {count} records were lost here", "")?;
         }
         if filter.lets_pass(dump, record) {
             let time = dump.since_start(record.time) / 1000;

@@ -5,6 +5,8 @@ use xenstore::platform::Cycles;
 use crate::support::Host;
 use crate::{run, text};
 
+const HEAD: &str = "dump: xenstore-trace 1 first=0 count=0 end=0 lost=0 khz=1 started=0\n";
+
 /// What the console daemon has logged of a store that was asked for something, with times or without.
 fn logged(time: &str) -> String {
     let mut host = Host::new();
@@ -38,4 +40,18 @@ fn are_read_like_others() {
     }
     std::fs::write(&log, "nothing\n").expect("written");
     assert!(take().expect_err("no dump").contains("no whole dump of a xenstore-stubdom's trace is in it"));
+}
+
+#[test]
+fn that_would_write_to_the_terminal_are_not_saved() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (log, file) = (folder.path().join("log"), folder.path().join("dump"));
+    for (line, expected) in [
+        ("\x1b]0;title\x07\u{202e} junk", r"a damaged line: \u{1b}]0;title\u{7}\u{202e} junk"),
+        ("path 0000000000000001 \x1b[31mred", "not saved: a name that cannot be printed"),
+    ] {
+        std::fs::write(&log, format!("{HEAD}dump: {line}\ndump: end\n")).expect("written");
+        let told = run(&["dump", "--console", text(&log), text(&file)]).expect_err("a mistake");
+        assert!(told.contains(expected) && !file.exists(), "{told}");
+    }
 }

@@ -125,5 +125,11 @@ fn run(arguments: &[&str]) -> Result<String, String> {
         return Ok(printed);
     }
     assert_eq!((printed.as_str(), told.lines().count()), ("", 1), "{told}");
+    // Whatever others have written is nothing to a terminal.
+    assert!(
+        told.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')),
+        "{}",
+        told.as_bytes().escape_ascii()
+    );
     Err(told)
 }

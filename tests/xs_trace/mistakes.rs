@@ -23,6 +23,7 @@ fn files_that_are_no_dumps() {
     let whole = std::fs::read(&file).expect("read");
     let other = b"xenstore-trace-dump 2 json=0 records=0\n";
     let half = "truncated";
+    let twice = r#""names":{},"gaps":[{"before":0,"count":1},{"before":0,"count":1}]"#;
     for (bytes, expected) in [
         (&whole[..whole.len() - 1], "truncated: 1 bytes are missing"),
         (&whole[..whole.len() / 2], half),
@@ -35,6 +36,7 @@ fn files_that_are_no_dumps() {
         (b"xenstore-trace-dump 1 json=2 records=0\n{}", "a damaged dump: missing field"),
         (&made(r#""names":{"0":"\u001b[2J"},"gaps":[]"#), "a damaged dump: a name that cannot be printed"),
         (&made(r#""names":{},"gaps":[{"before":1,"count":1}]"#), "a damaged dump: gaps where no records are"),
+        (&made(twice), "a damaged dump: gaps that are not in their order"),
     ] {
         std::fs::write(&file, bytes).expect("written");
         for task in [&["show"][..], &["report"], &["export", "--perfetto"]] {
@@ -53,17 +55,22 @@ fn stores_that_are_not_there_or_have_no_recorder() {
     assert!(told.contains(&format!("no store at {}: it does not exist", socket.display())), "{told}");
 
     let listener = UnixListener::bind(&socket).expect("bind");
+    let errors = ["EINVAL\0", "\x1b]0;title\x07\0"];
     let server = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a client");
-        let mut header = [0; Header::SIZE];
-        stream.read_exact(&mut header).expect("a request");
-        let header = Header::parse(&header);
-        stream.read_exact(&mut vec![0; header.len as usize]).expect("its payload");
-        let answer = Header { msg_type: MessageType::Error as u32, len: 7, ..header };
-        stream.write_all(&[&answer.emit(), &b"EINVAL\0"[..]].concat()).expect("sent");
+        for error in errors {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut header = [0; Header::SIZE];
+            stream.read_exact(&mut header).expect("a request");
+            let header = Header::parse(&header);
+            stream.read_exact(&mut vec![0; header.len as usize]).expect("its payload");
+            let answer = Header { msg_type: MessageType::Error as u32, len: error.len() as u32, ..header };
+            stream.write_all(&[&answer.emit(), error.as_bytes()].concat()).expect("sent");
+        }
     });
-    let told = dump();
-    assert!(told.contains("has no trace"), "{told}");
+    for expected in ["has no trace", r"the store answers CONTROL with \u{1b}]0;title\u{7}"] {
+        let told = dump();
+        assert!(told.contains(expected), "{told}");
+    }
     server.join().expect("it ends");
     // A process that another test starts holds the listener until it runs its program.
     let told =
@@ -79,11 +86,12 @@ fn words_that_are_not_understood() {
         (&["dump"], "FILE is missing"),
         (&["dump", "--console", "a", "--store", "b", "c"], "one of --store and --console is possible"),
         (&["show", "--domain", "0", "a", "b"], "unexpected argument \"b\""),
-        (&["show", "--kind", "ending", "a"], "wanted is one of started, begun, ended"),
-        (&["show", "--errno", "EWHAT", "a"], "wanted is one of EINVAL"),
+        (&["show", "--kind", "ending", "a"], "--kind ending: wanted is one of started, begun, ended"),
+        (&["show", "--errno", "EWHAT", "a"], "--errno EWHAT: wanted is one of EINVAL"),
         (&["show", "--html", "a"], "invalid option '--html'"),
-        (&["show", "--from", "noon", "a"], "wanted are seconds, like 1.5"),
-        (&["report", "--top", "0", "a"], "wanted is a number above 0"),
+        (&["show", "--from", "noon", "a"], "--from noon: wanted are seconds, like 1.5"),
+        (&["show", "--to", "x", "a"], "--to x: wanted are seconds, like 1.5"),
+        (&["report", "--top", "0", "a"], "--top 0: wanted is a number above 0"),
         (&["export", "a"], "the format is missing: --perfetto is possible"),
     ] {
         let told = run(arguments).expect_err("a mistake");
