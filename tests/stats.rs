@@ -1,22 +1,16 @@
 //! The sums that `stats` tells: what each counts, and that all come.
 
+#[path = "support/json.rs"]
+mod json;
 mod support;
 
 use std::sync::atomic::Ordering::SeqCst;
 
+use json::stats;
 use support::Host;
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Quotas, Settings};
 use xenstore::trace::Kind;
-
-/// The answer to `stats json` about a subject.
-#[track_caller]
-fn stats(host: &mut Host, subject: &str) -> serde_json::Value {
-    let arguments = subject.split_whitespace().map(|word| format!("{word}|")).collect::<String>();
-    let text = host.ask(0, 0, &format!("CONTROL stats|json|{arguments}"));
-    let text = text.trim_end_matches("\\n|").replace("\\\"", "\"");
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
 
 #[test]
 fn sums_by_type_and_by_domain() {
