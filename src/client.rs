@@ -83,19 +83,22 @@ impl<M: Machine> Client<M> {
         self.req_id = self.req_id.wrapping_add(1);
         let len = parts.iter().map(|part| part.len() as u32).sum();
         let header = Header { msg_type, req_id: self.req_id, tx_id, len };
-        self.send(&header.emit(), deadline)?;
+        self.put(&header.emit(), deadline)?;
         for part in parts {
-            self.send(part, deadline)?;
+            self.put(part, deadline)?;
         }
+        self.notify();
         Ok(self.req_id)
     }
 
-    /// The payload of the answer to the request that was sent last.
+    /// The payload of the answer to a request. Answers to earlier ones, for which nobody has waited to the end, are
+    /// passed over.
     pub fn answer_to(&mut self, req_id: u32, deadline: u64) -> Answer<&[u8]> {
         let answer = loop {
             match self.receive() {
                 Some(answer) if answer.msg_type == MessageType::WatchEvent as u32 => {}
                 Some(answer) if answer.req_id == req_id => break answer,
+                Some(answer) if req_id.wrapping_sub(answer.req_id) < 1 << 31 => {}
                 Some(_) => return Err(Failure::Silent),
                 None => self.wait(deadline)?,
             }
@@ -110,6 +113,7 @@ impl<M: Machine> Client<M> {
     }
 
     /// As `ask`, outside of transactions, for those who do not need the answer's payload.
+    #[inline(never)]
     pub fn tell(&mut self, what: MessageType, parts: &[&[u8]]) -> Answer<()> {
         self.ask(what, TxId::NONE, parts).map(drop)
     }
@@ -129,16 +133,27 @@ impl<M: Machine> Client<M> {
         id.map(TxId).ok_or(Failure::Silent)
     }
 
-    /// All of `bytes`; takes events meanwhile, since a store whose answers are not taken does not listen.
-    pub fn send(&mut self, mut bytes: &[u8], deadline: u64) -> Answer<()> {
-        while !bytes.is_empty() {
-            let sent = self.push(bytes);
+    /// Puts all of `bytes` into the ring and notifies.
+    pub fn send(&mut self, bytes: &[u8], deadline: u64) -> Answer<()> {
+        self.put(bytes, deadline)?;
+        self.notify();
+        Ok(())
+    }
+
+    /// Puts all of `bytes` into the ring and notifies only if there was no room for them; takes events meanwhile,
+    /// since a store whose answers are not taken does not listen.
+    fn put(&mut self, mut bytes: &[u8], deadline: u64) -> Answer<()> {
+        loop {
+            let sent = guest::write(self.machine.page(), bytes);
             bytes = bytes.get(sent..).unwrap_or_default();
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            self.notify();
             if sent == 0 && self.receive().is_none() {
                 self.wait(deadline)?;
             }
         }
-        Ok(())
     }
 
     /// Puts what there is room for into the ring and notifies.

@@ -149,8 +149,8 @@ impl Times {
         let Times { least, count, .. } = *self;
         let mut up_to = 0;
         let median = self.buckets.iter().position(|bucket| {
-            up_to += bucket;
-            up_to * 2 >= count
+            up_to += u64::from(*bucket);
+            up_to * 2 >= u64::from(count)
         });
         let median = median.unwrap_or(0) as u32;
         let shift = (median / STEPS).saturating_sub(1);
@@ -165,6 +165,17 @@ const _: () = assert!(DOMIDS[1].0 == 1, "requests name the guest");
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_median_of_more_than_half_of_what_can_be_counted() {
+        let mut all = Times::new();
+        for (time, count) in [(10, 1_000_000_000), (20, 1_500_000_000)] {
+            all.note(time);
+            all.buckets[time as usize] = count;
+        }
+        all.count = 2_500_000_000;
+        assert_eq!(all.figures().median, 20);
+    }
 
     #[test]
     fn figures_of_known_times() {

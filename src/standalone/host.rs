@@ -25,17 +25,23 @@ pub enum Request {
     Unknown,
 }
 
+/// Longest time between two looks for wishes, nanoseconds, though no event tells of any.
+const LOOK: u64 = 60_000_000_000;
+
 /// This domain as a client of the host's store.
 pub struct Host<M: Machine> {
     pub client: Client<M>,
-    /// It has not answered. It is not asked again, since each time would take as long.
+    /// It did not answer the last time. It is told nothing until it has answered a look for wishes, since each time
+    /// would take as long.
     silent: bool,
+    /// Events there had been when the wish was read that is not granted yet, or whose node could not be emptied.
+    seen: Option<u32>,
 }
 
 impl<M: Machine> Host<M> {
     /// Without a store, what would be told there is not.
     pub fn new(client: Client<M>) -> Self {
-        Host { client, silent: false }
+        Host { client, silent: false, seen: None }
     }
 
     /// Begins to listen for wishes, and for those of `xl shutdown`.
@@ -56,24 +62,44 @@ impl<M: Machine> Host<M> {
         self.with(|client| client.write(path.as_bytes(), text.as_bytes()))
     }
 
-    /// What is wished for, once.
+    /// Waits for the next wish.
+    pub fn next_wish(&mut self) -> Request {
+        loop {
+            if let Some(wish) = self.wish() {
+                return wish;
+            }
+            let (events, now) = (self.client.events, self.client.now());
+            self.client.listen_for(events.wrapping_add(1), now + LOOK);
+        }
+    }
+
+    /// What is wished for, once: a wish whose node cannot be emptied is looked at again when there has been an event.
     pub fn wish(&mut self) -> Option<Request> {
         if self.client.is_to_stop() {
             return Some(Request::Stop);
         }
-        let wish = self.client.ask(MessageType::Read, TxId::NONE, &[REQUEST, b"\0"]).ok()?;
-        Some(match wish {
-            b"" => return None,
-            b"dump" => Request::Dump,
-            b"run" => Request::Run,
-            b"stop" => Request::Stop,
-            _ => Request::Unknown,
-        })
+        if self.seen == Some(self.client.events) {
+            return None;
+        }
+        let wish = self.client.ask(MessageType::Read, TxId::NONE, &[REQUEST, b"\0"]);
+        let wish = wish.map(|wish| match wish {
+            b"" => None,
+            b"dump" => Some(Request::Dump),
+            b"run" => Some(Request::Run),
+            b"stop" => Some(Request::Stop),
+            _ => Some(Request::Unknown),
+        });
+        self.silent = wish == Err(Failure::Silent);
+        let wish = wish.ok().flatten();
+        self.seen = wish.map(|_| self.client.events);
+        wish
     }
 
     /// It has been granted, or cannot be.
     pub fn granted(&mut self) -> Answer<()> {
-        self.with(|client| client.write(REQUEST, b""))
+        self.client.write(REQUEST, b"")?;
+        self.seen = None;
+        Ok(())
     }
 
     fn with(&mut self, ask: impl FnOnce(&mut Client<M>) -> Answer<()>) -> Answer<()> {

@@ -59,6 +59,7 @@ impl<M: Machine> Loopback<'_, M> {
     }
 
     /// Makes a request that must not be refused.
+    #[inline(never)]
     fn tell(&mut self, who: usize, what: MessageType, payload: &[u8]) -> Answer<()> {
         let mut answer = Err(Failure::Silent);
         self.exchange(who, what as u32, TxId::NONE, payload, &mut |header, _| {

@@ -2,10 +2,12 @@
 #![allow(dead_code, unused_imports, reason = "each test program uses a part")]
 
 mod client;
+mod end;
 mod fake_xen;
 pub mod log;
 
 pub use client::{Client, Message, request};
+pub use end::End;
 pub use fake_xen::FakeXen;
 
 use std::collections::BTreeMap;

@@ -194,20 +194,14 @@ impl Trial {
     /// Does what is wished for, until that is the end.
     fn obey(&mut self) {
         loop {
-            while let Some(request) = self.host.wish() {
-                match request {
-                    Request::Dump => self.dump(),
-                    Request::Run => self.time_store(),
-                    Request::Stop => return,
-                    Request::Unknown => {
-                        self.console.tell(format_args!("request: dump, run or stop is possible"))
-                    }
-                }
-                let granted = self.host.granted();
-                self.told(granted);
+            match self.host.next_wish() {
+                Request::Dump => self.dump(),
+                Request::Run => self.time_store(),
+                Request::Stop => return,
+                Request::Unknown => self.console.tell(format_args!("request: dump, run or stop is possible")),
             }
-            let (seen, now) = (self.host.client.events, clock::system_time());
-            self.host.client.listen_for(seen.wrapping_add(1), now + 60 * SECOND);
+            let granted = self.host.granted();
+            self.told(granted);
         }
     }
 
