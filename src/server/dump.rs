@@ -1,7 +1,7 @@
 //! The whole trace as lines of text, for a machine whose only way out is its console. `xs-trace dump --console` reads
 //! them.
 
-use core::fmt::Arguments;
+use core::fmt::{self, Arguments};
 
 use heapless::{Deque, String};
 
@@ -22,7 +22,7 @@ const RECORDS: usize = 5;
 /// Digits of so many records.
 const DIGITS: usize = (RECORDS * Record::SIZE).div_ceil(3) * 4;
 
-/// Longest part of a path that is told.
+/// Longest part of a path that is told, characters: with it a line of the console is nearly full.
 const PATH: usize = 180;
 
 /// Hashes told last, which are not told again.
@@ -61,9 +61,7 @@ impl<P: Platform> Server<P> {
                 }
                 // Never full, as of this.
                 let _ = recent.push_back(record.hash);
-                let mut name = String::<PATH>::new();
-                // Of what is long the beginning is told.
-                let _ = self.write_name(record.hash, &mut name);
+                let name = fmt::from_fn(|out| self.write_name(record.hash, PATH, out));
                 tell(format_args!("{MARK}path {:016x} {name}", record.hash));
             }
             next += RECORDS as u64;

@@ -9,9 +9,6 @@ use crate::path::PathBuf;
 use crate::platform::{Cycles, Platform};
 use crate::trace::{Kind, Record, Tally, Trace};
 
-/// Longest path that is told of a node. What is longer is cut.
-const PATH_SHOWN: usize = 1024;
-
 impl<P: Platform> Server<P> {
     /// The flight recorder.
     pub fn trace(&self) -> &Trace {
@@ -82,15 +79,20 @@ impl<P: Platform> Server<P> {
     }
 
     /// Writes what a record's hash stands for: a path, in the store or looked for lately, or a mark's text.
-    /// What is long ends in `...`; what is not known is `?`.
-    pub(super) fn write_name(&self, hash: u64, out: &mut impl fmt::Write) -> fmt::Result {
+    /// What is longer than `most` characters ends in `...` behind them; what is not known is `?`.
+    pub(super) fn write_name(&self, hash: u64, most: usize, out: &mut impl fmt::Write) -> fmt::Result {
         let mut buf = PathBuf::new();
         let path = self.store.path_hashed(hash, &mut buf);
         let (text, whole) = match path {
             Some(path) => (path.as_bytes(), true),
             None => self.store.names.find(hash).unwrap_or((b"?", true)),
         };
-        let shown = text.get(..PATH_SHOWN).unwrap_or(text);
+        let mut len = 0;
+        let cut = text.iter().position(|byte| {
+            len += byte.escape_ascii().len();
+            len > most
+        });
+        let shown = cut.and_then(|cut| text.get(..cut)).unwrap_or(text);
         let end = if whole && shown.len() == text.len() { "" } else { "..." };
         write!(out, "{}{end}", shown.escape_ascii())
     }

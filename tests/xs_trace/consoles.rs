@@ -55,3 +55,22 @@ fn that_would_write_to_the_terminal_are_not_saved() {
         assert!(told.contains(expected) && !file.exists(), "{told}");
     }
 }
+
+#[test]
+fn what_is_cut_of_a_long_path_shows() {
+    let mut host = Host::new();
+    let long = format!("/{}", "x".repeat(200));
+    host.ok(0, 0, &format!("WRITE {long}|1"));
+    host.ok(0, 0, &format!("WRITE {}|1", &long[..180]));
+    host.ok(0, 0, &format!("CONTROL trace|mark|{}|", "\u{1}".repeat(100)));
+    let mut lines = Vec::new();
+    host.server.dump_trace(Cycles(0), 1_000_000, &mut |line| lines.push(line.to_string()));
+    let paths: Vec<&str> = lines
+        .iter()
+        .filter(|line| line.starts_with("dump: path "))
+        .filter_map(|line| line.rsplit(' ').next())
+        .collect();
+    let mark = format!("{}...", "\\x01".repeat(45));
+    assert_eq!(paths[paths.len() - 3..], [&format!("{}...", &long[..180]), &long[..180], &mark]);
+    assert!(lines.iter().all(|line| line.len() <= 240), "more than a line of the console");
+}

@@ -14,6 +14,9 @@ use crate::wire::{Strings, XsError, strict_domid};
 /// Records that `show` tells: so many fit a message, whatever their paths.
 const SHOWN: u64 = 16;
 
+/// Longest path that `paths` tells of a node, characters.
+const PATH_SHOWN: usize = 1024;
+
 impl<P: Platform> Server<P> {
     pub(super) fn control_trace(
         &mut self,
@@ -117,7 +120,7 @@ impl<P: Platform> Server<P> {
             let hash = hash.ok_or(XsError::EINVAL)?;
             let start = reply.len();
             let written = write!(reply, "{hash:016x} ")
-                .and_then(|()| self.write_name(hash, reply))
+                .and_then(|()| self.write_name(hash, PATH_SHOWN, reply))
                 .and_then(|()| writeln!(reply));
             if written.is_err() || reply.is_full() {
                 reply.truncate(start);
