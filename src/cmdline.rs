@@ -212,17 +212,9 @@ pub fn parse<'a>(line: &'a [u8], mut report: impl FnMut(Problem<'a>)) -> Options
             }
             continue;
         }
-        if let Some(value) = word.strip_prefix(b"seconds=") {
-            match number(value).filter(|seconds| SECONDS.contains(seconds)) {
-                Some(seconds) => options.standalone.seconds = seconds,
-                None => report(Problem::BadValue { option: "seconds", value, allowed: SECONDS_ALLOWED }),
-            }
-            continue;
-        }
-        let Standalone { stay, dump, fail, .. } = &mut options.standalone;
-        let words_of_its_own: [(&[u8], &mut bool); 3] = [(b"stay", stay), (b"dump", dump), (b"fail", fail)];
-        if let Some((_, wanted)) = words_of_its_own.into_iter().find(|(name, _)| *name == word) {
-            *wanted = true;
+        if let Some((option, followed)) = trial_word(&mut options.standalone, word) {
+            let followed = if options.event.is_some() { Err(Problem::NoEffect { option }) } else { followed };
+            followed.unwrap_or_else(&mut report);
             continue;
         }
         match find(word) {
@@ -235,6 +227,24 @@ pub fn parse<'a>(line: &'a [u8], mut report: impl FnMut(Problem<'a>)) -> Options
         }
     }
     options
+}
+
+/// Follows a word that only a trial has a use for. The result is its name, and whether it could be followed.
+fn trial_word<'a>(trial: &mut Standalone, word: &'a [u8]) -> Option<(&'static str, Result<(), Problem<'a>>)> {
+    let (option, wanted) = match word {
+        b"stay" => ("stay", &mut trial.stay),
+        b"dump" => ("dump", &mut trial.dump),
+        b"fail" => ("fail", &mut trial.fail),
+        _ => {
+            let (option, value) = ("seconds", word.strip_prefix(b"seconds=")?);
+            let seconds = number(value).filter(|seconds| SECONDS.contains(seconds));
+            trial.seconds = seconds.unwrap_or(trial.seconds);
+            let bad = Problem::BadValue { option, value, allowed: SECONDS_ALLOWED };
+            return Some((option, seconds.map(drop).ok_or(bad)));
+        }
+    };
+    *wanted = true;
+    Some((option, Ok(())))
 }
 
 /// The option that a word names, with the value that is part of the word: `--opt`, `--opt=value`, `-o`,

@@ -140,6 +140,15 @@ fn a_bad_word_is_named_once_and_the_rest_still_counts() {
 }
 
 #[test]
+fn the_words_of_a_trial_have_no_effect_on_a_store_that_serves() {
+    for word in ["stay", "dump", "fail", "seconds=5", "seconds=0"] {
+        let (_, problems) = run(&format!("--event 4 {word}"));
+        let option = word.split('=').next().expect("a name");
+        assert_eq!(problems, [format!("option {option} has no effect in a xenstore domain")]);
+    }
+}
+
+#[test]
 fn an_unknown_word_is_escaped_and_answered_with_what_is_known() {
     for word in ["--frobnicate", "-x", "-", "--", "nonsense", "--event2=1", "loglevel"] {
         let (options, problems) = run(&format!("--event 4 {word}"));
