@@ -48,12 +48,23 @@ pub struct Client<M: Machine> {
     told_to_stop: bool,
     /// Somebody wants us to go; stays so.
     stopping: bool,
+    /// And to come up again.
+    pub reboots: bool,
 }
 
 impl<M: Machine> Client<M> {
     pub fn new(machine: M) -> Self {
         let message = [0; Header::SIZE + PAYLOAD_MAX];
-        Client { machine, message, have: 0, req_id: 0, events: 0, told_to_stop: false, stopping: false }
+        Client {
+            machine,
+            message,
+            have: 0,
+            req_id: 0,
+            events: 0,
+            told_to_stop: false,
+            stopping: false,
+            reboots: false,
+        }
     }
 
     /// As the machine's.
@@ -253,12 +264,16 @@ impl<M: Machine> Client<M> {
         self.watch(b"control/shutdown", SHUTDOWN)
     }
 
-    /// Whether `xl shutdown` or its like wants us to go; says then that we have heard.
+    /// Whether `xl shutdown`, `xl reboot` or their like want us to go; says then that we have heard.
     pub fn is_to_stop(&mut self) -> bool {
         if core::mem::take(&mut self.told_to_stop) {
             let wanted = self.ask(MessageType::Read, TxId::NONE, &[b"control/shutdown\0"]);
-            self.stopping |=
-                matches!(wanted, Ok(b"poweroff" | b"halt")) && self.write(b"control/shutdown", b"").is_ok();
+            let reboots = matches!(wanted, Ok(b"reboot"));
+            if (reboots || matches!(wanted, Ok(b"poweroff" | b"halt")))
+                && self.write(b"control/shutdown", b"").is_ok()
+            {
+                (self.stopping, self.reboots) = (true, reboots);
+            }
         }
         self.stopping
     }

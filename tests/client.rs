@@ -82,3 +82,24 @@ fn a_new_connection_has_nothing_of_the_old_one() {
     client.machine.asleep = 2;
     assert_eq!(client.reconnect(), Err(Failure::Silent));
 }
+
+#[test]
+fn who_is_told_to_go_says_that_it_has_heard() {
+    for (told, goes, reboots) in
+        [("poweroff", true, false), ("halt", true, false), ("reboot", true, true), ("suspend", false, false)]
+    {
+        let (host, mut client) = guest();
+        client.watch_shutdown().expect("watched");
+        assert!(!client.is_to_stop());
+        host.borrow_mut().expect(&[
+            (0, 0, &format!("WRITE /local/domain/5/control/shutdown|{told}"), "OK|"),
+            (0, 0, "SET_PERMS /local/domain/5/control/shutdown|n5|", "OK|"),
+        ]);
+        client.listen(u64::MAX);
+        assert_eq!((client.is_to_stop(), client.reboots), (goes, reboots), "{told}");
+        assert_eq!(client.is_to_stop(), goes, "stays so");
+        let left = host.borrow_mut().ask(0, 0, "READ /local/domain/5/control/shutdown|");
+        assert_eq!(left, if goes { "" } else { told });
+        assert_eq!(client.events, 0);
+    }
+}

@@ -100,7 +100,8 @@ impl Guest {
         while self.options.stay && !self.client.is_to_stop() {
             self.client.listen(self.client.now() + SECOND);
         }
-        fatal::stop(Reason::PowerOff, format_args!("{}: bye", self.options.role.name))
+        let reason = if self.client.reboots { Reason::Reboot } else { Reason::PowerOff };
+        fatal::stop(reason, format_args!("{}: bye", self.options.role.name))
     }
 
     /// What every guest begins with, so that dom0 can see that it is there.

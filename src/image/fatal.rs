@@ -6,7 +6,7 @@ use core::fmt;
 use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use xen_sys::{SHUTDOWN_crash, SHUTDOWN_poweroff};
+use xen_sys::{SHUTDOWN_crash, SHUTDOWN_poweroff, SHUTDOWN_reboot};
 
 use super::hypercall::Errno;
 use super::{console, cpu, xen};
@@ -21,6 +21,7 @@ static ENTERED: AtomicU32 = AtomicU32::new(0);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     PowerOff,
+    Reboot,
     Crash,
 }
 
@@ -49,6 +50,7 @@ pub fn stop_after(reason: Reason, line: u32, describe: impl FnOnce()) -> ! {
     if console::runs_on_xen() {
         xen::shutdown(match reason {
             Reason::PowerOff => SHUTDOWN_poweroff,
+            Reason::Reboot => SHUTDOWN_reboot,
             Reason::Crash => SHUTDOWN_crash,
         });
     }

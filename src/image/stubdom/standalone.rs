@@ -188,7 +188,11 @@ impl Trial {
         } else {
             self.end("finished");
         }
-        (Reason::PowerOff, "powering off")
+        if self.host.client.reboots {
+            (Reason::Reboot, "rebooting")
+        } else {
+            (Reason::PowerOff, "powering off")
+        }
     }
 
     /// Does what is wished for, until that is the end.
