@@ -33,12 +33,20 @@ const CHUNKS_PER_ANSWER: u32 = ((Header::SIZE + PAYLOAD_MAX) / crate::store::CHU
 /// writes header and payload one after the other, and we may come in between.
 const ROOM_FOR_SURE: u32 = RING_SIZE / 2;
 
+/// A whole request in a connection's input.
+pub(super) struct Arrived {
+    pub header: Header,
+    /// The look that found it.
+    input: Input,
+    /// How many of the ring's bytes belong to it.
+    in_ring: u32,
+}
+
 /// What a look at a connection's input found.
 enum Found {
     /// Nothing whole yet.
     Nothing,
-    /// A whole message: its header, and how many of the ring's bytes belong to it.
-    Message(Header, u32, Input),
+    Message(Arrived),
     /// The guest broke the protocol.
     Broken(RingError),
 }
@@ -57,9 +65,8 @@ impl<P: Platform> Server<P> {
                 self.ignore(id, error);
                 false
             }
-            Found::Message(header, in_ring, input) => {
-                self.unconsumed = Some((input, in_ring));
-                if self.answer(platform, id, header, &mut scratch) {
+            Found::Message(request) => {
+                if self.answer(platform, id, &request, &mut scratch) {
                     self.has_more(id)
                 } else {
                     self.stall(id, Stall::NoRoom);
@@ -71,14 +78,13 @@ impl<P: Platform> Server<P> {
         served
     }
 
-    /// Consumes the request that is being served: its effect is in place, and its answer has room.
+    /// Consumes the request that has been served: its effect is in place, and its answer has room.
     ///
     /// Before the answer shows: from then on the ring is the guest's to leave for the next user, and hvmloader zeroes
     /// all of its indexes. What we wrote to ours later would make it a broken ring.
-    pub(super) fn consume(&mut self, id: DomainId) {
-        let Some((input, in_ring)) = self.unconsumed.take() else { return };
+    pub(super) fn consume(&mut self, id: DomainId, Arrived { input, in_ring, .. }: &Arrived) {
         if let Some(connection) = self.connection(id).filter(|connection| !connection.ignored) {
-            input.consume(&connection.ring, in_ring);
+            input.consume(&connection.ring, *in_ring);
         }
     }
 
@@ -166,7 +172,7 @@ impl<P: Platform> Server<P> {
         if taken > HEADER || missing > first {
             self.gather(id, input, first, missing, scratch);
         }
-        Found::Message(header, missing, input)
+        Found::Message(Arrived { header, input, in_ring: missing })
     }
 
     /// Puts together what a look at the beginning has left out: what was taken before, and the rest.

@@ -43,7 +43,6 @@ use crate::outbox::{Cause, Message, Outbox};
 use crate::path::PREFIXES_MAX;
 use crate::perms::{Caller, Life};
 use crate::platform::{Cycles, Instant, Platform};
-use crate::ring::Input;
 use crate::store::{Acl, Arena, Chunk, Node, Recent, Store, Table};
 use crate::trace::{Counters, Names, Record, Tally, Trace};
 use crate::transaction::{Transaction, TxNode};
@@ -129,8 +128,6 @@ pub struct Server<P: Platform> {
     share: u32,
     /// Whose request is being served.
     serving: Option<DomainId>,
-    /// The look that found that request, and how many of the ring's bytes belong to it; until it is consumed.
-    unconsumed: Option<(Input, u32)>,
     /// The type of that request, see [`TYPES`]; the last of all when there is none.
     serving_type: usize,
     trace: Trace,
@@ -176,7 +173,6 @@ impl<P: Platform> Server<P> {
             next_retry: Instant(0),
             share: u32::try_from(memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN),
             serving: None,
-            unconsumed: None,
             serving_type: TYPES - 1,
             trace: Trace::new(capacities.trace),
             counters: Counters::default(),

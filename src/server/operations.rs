@@ -3,6 +3,7 @@
 //! Checks come in one order: unknown type ENOSYS, privilege EACCES, transaction ENOENT; then the handler.
 
 use super::control::log_exchange;
+use super::input::Arrived;
 use super::output::Reply;
 use super::{Scratch, Server, TYPES};
 use crate::abi::DomId;
@@ -115,9 +116,10 @@ impl<P: Platform> Server<P> {
         &mut self,
         platform: &mut P,
         from: DomainId,
-        header: Header,
+        request: &Arrived,
         scratch: &mut Scratch,
     ) -> bool {
+        let header = request.header;
         let Scratch { message, reply } = scratch;
         let payload = message.get(Header::SIZE..Header::SIZE + header.len as usize).unwrap_or_default();
         reply.clear();
@@ -140,7 +142,7 @@ impl<P: Platform> Server<P> {
         let error = result.as_ref().err().copied();
         let message = finish(reply, header, &result);
         let size = if error.is_none() { (message.len() - Header::SIZE) as u32 } else { 0 };
-        let answered = self.reply(from, header.is_repeatable(), message);
+        let answered = self.reply(from, request, message);
         if let Ok(Outcome::Watching) = result {
             self.send_first_event(from, payload);
         }

@@ -1,6 +1,7 @@
 //! From an outcome to bytes in the ring: the one place that writes replies, and the queue behind it.
 
 use super::Server;
+use super::input::Arrived;
 use crate::abi::{RingError, ServerFeatures};
 use crate::config::Quotas;
 use crate::domain::DomainId;
@@ -120,15 +121,15 @@ impl<P: Platform> Server<P> {
 
     /// Consumes a request and sends its answer. False if the request must be done again because there is no room for
     /// its answer now.
-    pub(super) fn reply(&mut self, id: DomainId, repeatable: bool, message: &[u8]) -> bool {
-        if repeatable
+    pub(super) fn reply(&mut self, id: DomainId, request: &Arrived, message: &[u8]) -> bool {
+        if request.header.is_repeatable()
             && !self.is_privileged(id)
             && !self.fits_ring(id, message.len())
             && !self.has_room(id, message.len())
         {
             return false;
         }
-        self.consume(id);
+        self.consume(id, request);
         let sent = self.send(id, Some(id), Claim::Answer, Kind::Reply, message);
         debug_assert!(
             sent || self.connection(id).is_none_or(|connection| connection.ignored),
