@@ -56,7 +56,7 @@ fn sums_by_type_and_by_domain() {
     host.boot(5);
     assert_eq!(stats(&mut host, "5")["requests"], 0);
     assert_eq!(host.ask(0, 0, "CONTROL stats|77|"), "ENOENT");
-    for bad in ["x|", "json|x|", "json|READ|x|", "domains|x|"] {
+    for bad in ["x|", "json|x|", "json|READ|x|", "domains|x|", "|", "json||"] {
         assert_eq!(host.ask(0, 0, &format!("CONTROL stats|{bad}")), "EINVAL", "{bad}");
     }
 }

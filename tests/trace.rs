@@ -252,6 +252,7 @@ fn only_what_the_filter_wants_is_recorded() {
         "filter|begun|",
         "filter|domain|",
         "filter|domain|x|",
+        "filter|domain||",
         "on|x|",
         "off|x|",
         "mark|",
@@ -442,4 +443,19 @@ fn a_filter_for_a_domain_keeps_the_names_that_it_asks_for() {
     }
     let told = recorded.told();
     assert!(told.iter().any(|line| line.ends_with(" /local/domain/5/asked")), "{told:#?}");
+}
+
+#[test]
+fn marks_that_are_not_recorded_leave_the_texts_of_those_that_are() {
+    let mut recorded = Recorded::new(Host::new());
+    recorded.host.ok(0, 0, "CONTROL trace|mark|before|");
+    let mark = recorded.records().into_iter().find(|record| record.kind == Kind::Mark).expect("a mark");
+    for (without, again) in [("off", "on"), ("filter|-mark", "filter|all")] {
+        recorded.host.ok(0, 0, &format!("CONTROL trace|{without}|"));
+        for n in 0..20 {
+            recorded.host.ok(0, 0, &format!("CONTROL trace|mark|unheard|{n}|"));
+        }
+        assert_eq!(name(&mut recorded.host, mark.hash), "before", "{without}");
+        recorded.host.ok(0, 0, &format!("CONTROL trace|{again}|"));
+    }
 }

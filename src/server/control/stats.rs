@@ -182,6 +182,7 @@ impl<P: Platform> Server<P> {
         let mut out = Writer { reply, form, follows: false };
         match subject {
             None => self.stats_of_all(platform, &mut out, true)?,
+            Some(b"") => return Err(XsError::EINVAL),
             // Short, so that asking costs as little as a request does.
             Some(b"totals") => self.stats_of_all(platform, &mut out, false)?,
             Some(b"domains") => {

@@ -68,9 +68,13 @@ impl<P: Platform> Server<P> {
         if text.is_empty() {
             return Err(XsError::EINVAL);
         }
-        let hash = self.store.key.hash(&text);
-        self.store.names.note_mark(hash, &text);
-        self.note(Record { hash, ..Record::new(Kind::Mark, self.store.writer) });
+        let record =
+            Record { hash: self.store.key.hash(&text), ..Record::new(Kind::Mark, self.store.writer) };
+        // Else it would push out the text of a mark that is there.
+        if self.trace.takes(record.kind, record.domid) {
+            self.store.names.note_mark(record.hash, &text);
+        }
+        self.note(record);
         Ok(Outcome::Ok)
     }
 
@@ -151,6 +155,7 @@ impl<P: Platform> Server<P> {
                 b"domain" => {
                     only = match args.required()? {
                         b"all" => None,
+                        b"" => return Err(XsError::EINVAL),
                         domid => Some(strict_domid(domid)?),
                     }
                 }
