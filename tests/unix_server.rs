@@ -4,9 +4,18 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use xenstore::wire::{Header, MessageType, TxId};
+
+/// The example: there already when all tests are built; missing or old when only this one is.
+static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "unix_server"]).status();
+    assert!(built.is_ok_and(|status| status.success()), "the example does not build");
+    let tests = std::env::current_exe().expect("our own path");
+    tests.ancestors().nth(2).expect("target folder").join("examples/unix_server")
+});
 
 /// The example, on a socket in a folder of its own; stopped when dropped.
 struct UnixServer {
@@ -17,20 +26,14 @@ struct UnixServer {
 
 impl UnixServer {
     fn start() -> UnixServer {
+        UnixServer::start_with(&mut Command::new(&*PROGRAM), &["--memory", "32"])
+    }
+
+    /// The command is the example, or what becomes it.
+    fn start_with(command: &mut Command, options: &[&str]) -> UnixServer {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let socket = folder.path().join("socket");
-        let tests = std::env::current_exe().expect("our own path");
-        let program = tests.ancestors().nth(2).expect("target folder").join("examples/unix_server");
-        // There already when all tests are built; missing or old when only this one is.
-        let built =
-            Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "unix_server"]).status();
-        assert!(built.is_ok_and(|status| status.success()), "the example does not build");
-        let mut child = Command::new(&program)
-            .args(["--memory", "32"])
-            .arg(&socket)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let mut child = command.args(options).arg(&socket).stdout(Stdio::piped()).spawn().expect("it starts");
         let mut line = [0; 7];
         child.stdout.as_mut().expect("piped").read_exact(&mut line).expect("it says that it serves");
         assert_eq!(&line, b"serving");
@@ -170,4 +173,39 @@ fn what_is_too_long_ends_the_connection() {
     client.send(&header.emit());
     assert_eq!(client.stream.read(&mut [0; 16]).expect("the end"), 0);
     server.check();
+}
+
+#[test]
+fn clients_that_find_no_descriptor_wait_until_others_go() {
+    let few = "ulimit -n 16 && exec \"$0\" \"$@\"";
+    let server = UnixServer::start_with(Command::new("sh").args(["-c", few]).arg(&*PROGRAM), &[]);
+    let mut clients: Vec<Client> = (0..40).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.send(&message(MessageType::Read, b"/\0"));
+    }
+    for mut client in clients {
+        assert_eq!(client.receive().0, MessageType::Read as u32);
+    }
+    server.check();
+}
+
+#[test]
+fn amounts_of_memory_that_are_told_to_be_possible_are() {
+    for (memory, possible) in [("3", 1024), ("4", 2048), ("64", 63488)] {
+        let options =
+            |trace: usize| ["--memory", memory, "--trace-size", &trace.to_string()].map(String::from);
+        for wrong in [3, possible + 1] {
+            let output =
+                Command::new(&*PROGRAM).args(options(wrong)).arg("/none/socket").output().expect("it runs");
+            let told = String::from_utf8(output.stderr).expect("text");
+            let expected =
+                format!("unix_server: --trace-size {wrong}: 4 to {possible} KiB are possible; usage: ");
+            assert!(told.starts_with(&expected) && told.lines().count() == 1, "{told}");
+        }
+        for right in [4, possible] {
+            let options = options(right);
+            UnixServer::start_with(&mut Command::new(&*PROGRAM), &options.each_ref().map(String::as_str))
+                .check();
+        }
+    }
 }

@@ -71,7 +71,9 @@ fn parse(mut args: lexopt::Parser) -> Result<Option<Options>, lexopt::Error> {
     }
     let socket = socket.ok_or("SOCKET is missing")?;
     let memory = memory.map(|text| amount("--memory", &text, 3..=65536, "MiB")).transpose()?.unwrap_or(64);
-    let trace = trace.map(|text| amount("--trace-size", &text, 4..=memory << 9, "KiB")).transpose()?;
+    // The store needs the rest.
+    let most = ((memory << 20) - Capacities::MIN_MEMORY) >> 10;
+    let trace = trace.map(|text| amount("--trace-size", &text, 4..=most, "KiB")).transpose()?;
     Ok(Some(Options { socket, memory, trace }))
 }
 
@@ -127,10 +129,13 @@ fn run(options: &Options) -> io::Result<()> {
                 gone.push(port);
             }
         }
-        while let Some(port) = gone.pop() {
-            if let Some(client) = clients.take(port) {
+        if !gone.is_empty() {
+            for client in gone.drain(..).filter_map(|port| clients.take(port)) {
                 server.disconnect(&mut unix, client.handle());
             }
+            // One that has found no descriptor free is not announced again.
+            accept_all(&listener, &poll, &mut server, &mut unix, &mut clients)?;
+            more = true;
         }
         if more {
             continue;
