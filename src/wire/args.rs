@@ -92,7 +92,7 @@ pub fn decimal(mut number: u32, digits: &mut [u8; 10]) -> &[u8] {
     digits.get(10 - count..).unwrap_or_default()
 }
 
-/// A domid: decimal digits only and at most 65535, else EINVAL. The empty string is 0.
+/// A domid: decimal digits only and at most 65535, else EINVAL. The empty string is 0, as in the C daemon.
 pub fn strict_domid(string: &[u8]) -> Result<DomId, XsError> {
     if !string.iter().all(u8::is_ascii_digit) {
         return Err(XsError::EINVAL);
