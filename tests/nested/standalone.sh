@@ -69,6 +69,15 @@ matches 'told: has dumped its trace at once, as it was told to' '^dump: end$' "$
 xl shutdown -w told >/dev/null 2>&1
 becomes 20 'told: xl shutdown ends it' gone told
 
+trial anew stay
+xl create -q anew.cfg || failed 'anew: xl create'
+becomes 30 'anew: stays' is_state anew staying
+domid=$(xl domid anew)
+xl reboot -w anew >/dev/null 2>&1
+becomes 40 'anew: xl reboot has it begin again' sh -c "[ \"\$(xl domid anew)\" -gt $domid ]"
+becomes 30 'anew: stays again' is_state anew staying
+xl destroy anew
+
 trial wrong stya
 xl create -q wrong.cfg
 becomes 10 'wrong: a word that is not known ends it with one line' has_said wrong '^unknown word "stya"; known: stay dump fail seconds=,'
