@@ -11,6 +11,14 @@ gone() { ! xenstore-exists "/local/domain/$1"; }
 count() { [ "$(grep -c "^$2\$" "$1")" -ge "$3" ]; }
 says_answer() { [ "$(xenstore-read "/local/domain/$1/data/answer")" = "$2" ]; }
 
+# tells_of NAME: that it has written to the store from inside. If not, what can be seen of it from outside.
+tells_of() {
+    becomes 90 "$1: wrote to the store from inside" xenstore-exists "/local/domain/$2/data/hello"
+    if ! xenstore-exists "/local/domain/$2/data/hello"; then
+        { console "$1" && xenstore-control stats "$2" && xenstore-control trace show && xl vcpu-list; } | tail -n 100 | sed 's/^/# /'
+    fi
+}
+
 # Sets domid. A guest's first words come from its own reading of its own name.
 start_guest() {
     contains "$1: xl create" "Parsing config from $1.cfg" "$(xl create "$1.cfg" 2>&1 || echo failed)"
@@ -29,8 +37,8 @@ start_guest one
 one=$domid
 start_guest two
 two=$domid
-becomes 90 'one: wrote to the store from inside' xenstore-exists "/local/domain/$one/data/hello"
-becomes 90 'two: wrote to the store from inside' xenstore-exists "/local/domain/$two/data/hello"
+tells_of one "$one"
+tells_of two "$two"
 says 'one: read its own name' 'from one' xenstore-read "/local/domain/$one/data/hello"
 says 'two: read its own name' 'from two' xenstore-read "/local/domain/$two/data/hello"
 matches 'one: owns what it wrote' "^hello .*\\(n$one\\)\$" "$(xenstore-ls -p "/local/domain/$one/data")"
@@ -62,7 +70,7 @@ equal 'xl lists no guest' '' "$(xl list | grep -E '^(one|two|three) ')"
 # Xen hands out domids in turn, so a guest that has the first one's again is made by moving a third there:
 # saved with its domid, that number changed in the file, and restored. It also has to find its store again.
 start_guest three
-becomes 90 'three: wrote to the store from inside' xenstore-exists "/local/domain/$domid/data/hello"
+tells_of three "$domid"
 xenstore-write "/local/domain/$domid/data/ask" before
 becomes 20 'three: answers' says_answer "$domid" "three, domain $domid, heard before"
 xl save -D three /tmp/three >/tmp/save 2>&1
