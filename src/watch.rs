@@ -275,13 +275,13 @@ impl Store {
         mut found: impl FnMut(WatchId, &Watch),
     ) {
         match (change, node) {
-            (Change::Exact, _) => self.watches_at(path, path.hash(&self.key), path, &mut found),
+            (Change::Exact, _) => self.watches_at(path, path.hash(&self.key), path, change, &mut found),
             (Change::Subtree, Some(id)) => {
                 let mut next = Some(self.node(id));
                 let mut len = path.as_bytes().len();
                 while let Some(node) = next {
                     if node.watched {
-                        self.watches_at(path.cut(len), node.hash(), path, &mut found);
+                        self.watches_at(path.cut(len), node.hash(), path, change, &mut found);
                     }
                     len = len.saturating_sub(node.name.len() + 1);
                     next = node.parent.map(|parent| self.node(parent));
@@ -289,7 +289,7 @@ impl Store {
             }
             (Change::Subtree, None) => {
                 let _all = path.each_prefix(&self.key, None, |prefix, hash| {
-                    self.watches_at(prefix, hash, path, &mut found);
+                    self.watches_at(prefix, hash, path, change, &mut found);
                     Ok::<(), XsError>(())
                 });
             }
@@ -313,14 +313,16 @@ impl Store {
         prefix: Path<'_>,
         hash: u64,
         path: Path<'_>,
+        change: Change,
         found: &mut impl FnMut(WatchId, &Watch),
     ) {
         let Some(at) = self.watch_path(prefix, hash) else { return };
         for (id, watch) in self.watches_here(at) {
             let wanted = match watch.depth {
                 None => true,
-                // A special event has no place in the tree that a depth could be counted from.
-                Some(_) if path.is_special() => is_about_one_domain(path),
+                // What happens to domains has no place in the tree that a depth could be counted from. A change of
+                // the special node's permissions has one.
+                Some(_) if change == Change::Exact && path.is_special() => is_about_one_domain(path),
                 Some(depth) => path.depth_below(prefix).is_some_and(|below| below <= depth as usize),
             };
             if wanted {

@@ -288,6 +288,37 @@ fn guests_hear_of_releases_and_of_what_they_are_let() {
 }
 
 #[test]
+fn permissions_of_a_special_node_are_told_to_all_who_watch_it() {
+    let mut host = Host::new();
+    host.boot(5);
+    for (path, token, depth) in [
+        ("@releaseDomain", "r", ""),
+        ("@releaseDomain", "r0", "0|"),
+        ("@releaseDomain", "r1", "1|"),
+        ("@releaseDomain/9", "r9", ""),
+        ("@introduceDomain", "i1", "1|"),
+    ] {
+        let (request, told) = (format!("WATCH {path}|{token}|{depth}"), format!("OK|; ev {path},{token}"));
+        host.expect(&[(0, 0, &request, &told), (5, 0, &request, &told)]);
+    }
+    let told = "ev @releaseDomain,r; ev @releaseDomain,r0; ev @releaseDomain,r1";
+    host.expect(&[(0, 0, "SET_PERMS @releaseDomain|n0|r5|", &format!("{told}; OK|"))]);
+    host.hears(5, told);
+    let tx = host.start(0);
+    host.expect(&[
+        (0, tx, "SET_PERMS @releaseDomain|n0|", "OK|"),
+        (0, tx, "SET_PERMS @introduceDomain|n0|r5|", "OK|"),
+        (0, tx, "TRANSACTION_END T|", &format!("{told}; ev @introduceDomain,i1; OK|")),
+    ]);
+    host.hears(5, &format!("{told}; ev @introduceDomain,i1"));
+    // Who neither could read it before nor can now hears nothing.
+    host.expect(&[(0, 0, "SET_PERMS @releaseDomain|n0|", &format!("{told}; OK|"))]);
+    host.hears(5, "");
+    // What happens to domains has its own rules about depth, see `introduction_is_announced_once`.
+    host.expect(&[(0, 0, "RELEASE 5|", "ev @releaseDomain,r; ev @releaseDomain/5,r1; OK|")]);
+}
+
+#[test]
 fn a_special_node_outlives_the_guest_that_owned_it() {
     let mut host = Host::new();
     host.boot(5);

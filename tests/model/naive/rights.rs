@@ -41,7 +41,7 @@ impl Model {
                 (None, None) => false,
                 (Some(below), _) if below > 0 && change == Change::Exact => false,
                 (Some(_), None) => true,
-                (Some(_), Some(_)) if special => of_one_domain.is_some(),
+                (Some(_), Some(_)) if special && change == Change::Exact => of_one_domain.is_some(),
                 (Some(below), Some(depth)) => below <= depth,
             };
             let may_read = lists.iter().any(|list| self.access(watch.domid, list) & READ != 0);
