@@ -27,7 +27,7 @@ impl Partial {
 /// Where the last DIRECTORY_PART stopped, so that the next goes on there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cursor {
-    /// The listed node's list generation. No other list ever has it but a transaction's copy, and that of a node
+    /// The listed node's generation. No other list ever has it but a transaction's copy, and that of a node
     /// made by the same change, which is empty.
     pub generation: u64,
     /// Bytes of names before `start`.

@@ -220,17 +220,18 @@ impl Store {
         }
     }
 
-    /// The generation of the list of children, and the bytes of their names with NULs.
+    /// The generation of the node, which its list of children shares, and the bytes of the children's names with
+    /// NULs.
     pub fn list_at(&mut self, place: Place) -> (u64, usize) {
         match place {
             Place::Node(id) => {
                 let node = self.node(id);
-                (node.list_generation, node.children_bytes as usize)
+                (node.generation(), node.children_bytes as usize)
             }
             Place::Copy(id) => {
                 let node = self.transactions.nodes.update(id);
                 node.mark |= Mark::READ_LIST;
-                (node.list_generation, node.children_bytes as usize)
+                (node.generation, node.children_bytes as usize)
             }
         }
     }
@@ -287,7 +288,9 @@ impl Store {
         match place {
             Place::Node(id) => self.set_value(id, value)?,
             Place::Copy(id) => {
+                let generation = self.next_generation();
                 let node = self.transactions.nodes.modify(id)?;
+                node.generation = generation;
                 let old = core::mem::replace(&mut node.value, value);
                 node.mark |= Mark::WROTE_VALUE;
                 node.fires = Some(Change::Subtree);
@@ -409,7 +412,9 @@ impl Store {
             match place {
                 Place::Node(id) => store.set_acl(id, acl)?,
                 Place::Copy(id) => {
+                    let generation = store.next_generation();
                     let node = store.transactions.nodes.modify(id)?;
+                    node.generation = generation;
                     let old = node.acl.replace(acl);
                     node.mark |= Mark::WROTE_ACL;
                     node.fires = Some(Change::Subtree);

@@ -166,8 +166,41 @@ fn children_are_listed_in_order_of_creation() {
     assert_eq!(generation(&mut host), g, "the list is the same");
     host.expect(&[(0, 0, "WRITE /o/new|", "OK|")]);
     assert_ne!(generation(&mut host), g, "the list has changed");
+    // Equal generations promise a node that has not changed, not only its list.
+    let tx = host.start(0);
+    for tx in [0, tx] {
+        for request in ["WRITE /o|", "SET_PERMS /o|n0|r5|", "SET_PERMS /o|n0|r5|", "RM /o/q|", "MKDIR /o/q|"]
+        {
+            let ask = |host: &mut Host, request: &str| host.ask(0, tx, request);
+            let before = ask(&mut host, "DIRECTORY_PART /o|100|");
+            assert_eq!(ask(&mut host, request), "OK|", "{request}");
+            assert_ne!(ask(&mut host, "DIRECTORY_PART /o|100|"), before, "{request}");
+            assert_eq!(ask(&mut host, "READ /o|"), "");
+            assert_eq!(ask(&mut host, "MKDIR /o|"), "OK|");
+        }
+    }
+    let g = generation(&mut host);
+    host.expect(&[(0, tx, "TRANSACTION_END T|", "OK|")]);
+    assert_ne!(generation(&mut host), g, "the commit has changed it");
     let empty = host.ask(0, 0, "DIRECTORY_PART /o/z|0|");
     assert!(empty.ends_with("||") && empty.matches('|').count() == 2, "{empty}");
+}
+
+#[test]
+fn no_generation_comes_twice_however_often_permissions_are_set() {
+    let mut host = Host::new();
+    host.expect(&[(0, 0, "MKDIR /o/a|", "OK|")]);
+    let generation = |host: &mut Host| host.ask(0, 0, "DIRECTORY_PART /o|0|");
+    let (mut seen, first) = (std::collections::BTreeSet::new(), generation(&mut host));
+    seen.insert(first);
+    for n in 0..65_540 {
+        host.ok(0, 0, "SET_PERMS /o|n0|");
+        // Where the count starts over, and now and then before.
+        if n % 64 == 0 || n > 65_500 {
+            assert!(seen.insert(generation(&mut host)), "after {n} times");
+        }
+    }
+    host.check();
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::domain::DomainId;
 use crate::path::{Path, PathBuf, Special};
 use crate::perms::{Access, Entry, Life, letter, parse};
 use crate::platform::Platform;
-use crate::store::{AclBuf, AclId, NodeId, shown_generation};
+use crate::store::{AclBuf, AclId, NodeId};
 use crate::view::{Place, Start, Target, View};
 use crate::watch::Change;
 use crate::wire::{PAYLOAD_MAX, XsError, number, strings, terminated};
@@ -171,7 +171,7 @@ impl<P: Platform> Server<P> {
         Ok(Outcome::Data)
     }
 
-    /// Answers with the list's generation and the names from a byte offset on; an empty name ends the
+    /// Answers with the node's generation and the names from a byte offset on; an empty name ends the
     /// list. xenstore.txt, DIRECTORY_PART.
     pub(super) fn directory_part(
         &mut self,
@@ -188,7 +188,7 @@ impl<P: Platform> Server<P> {
         let offset = number(args.required()?);
         let place = self.store.seek(&request.view, target, Access::READ)?;
         let (generation, len) = self.store.list_at(place);
-        write!(reply, "{}\0", shown_generation(generation)).map_err(|_| XsError::E2BIG)?;
+        write!(reply, "{generation}\0").map_err(|_| XsError::E2BIG)?;
         let room = PAYLOAD_MAX - reply.len() - 1;
         match usize::try_from(offset).ok().filter(|offset| *offset < len) {
             None => reply.push(b"\0")?,

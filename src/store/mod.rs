@@ -61,11 +61,6 @@ pub fn writer_of(generation: u64) -> DomId {
     DomId(generation as u16)
 }
 
-/// A generation as clients see it: without its writer.
-pub fn shown_generation(generation: u64) -> u64 {
-    generation >> u16::BITS
-}
-
 impl Store {
     /// An empty store: no node, not even the root.
     pub fn new(capacities: &Capacities, key: Key) -> Self {

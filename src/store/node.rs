@@ -40,6 +40,8 @@ pub struct Node {
     pub children_bytes: u32,
     pub name: Name,
     pub value: Value,
+    /// Counts how often its permissions were set, see [`Node::generation`].
+    pub(super) acl_changes: u16,
     /// Whether there may be watches on its path. Invariant: where one is, this is true.
     pub watched: bool,
 }
@@ -53,6 +55,15 @@ impl Node {
     /// Bytes of memory that a node with a name and a value of these lengths takes.
     pub const fn memory(name: usize, value: usize) -> u32 {
         Node::MEMORY + Name::memory(name) + Value::memory(value)
+    }
+
+    /// The generation that clients see: another one after each change of the value, of the list of children or of
+    /// the permissions. The latter are counted apart, where the other two have their writer, because transactions
+    /// conflict by those. Invariant: a node never has the same generation twice, since its list counts as changed
+    /// when that count starts over.
+    pub fn generation(&self) -> u64 {
+        self.value_generation.max(self.list_generation) >> u16::BITS << u16::BITS
+            | u64::from(self.acl_changes)
     }
 
     /// The permission list. Invariant: every node in use has one.
@@ -78,6 +89,7 @@ impl Slot for Node {
         children_bytes: 0,
         name: Text::EMPTY,
         value: Text::EMPTY,
+        acl_changes: 0,
         watched: false,
     };
 }

@@ -177,12 +177,18 @@ impl Store {
     /// Replaces the permission list, taking over one hold on `acl`.
     pub fn set_acl(&mut self, id: NodeId, acl: AclId) -> Result<(), Full> {
         let Some(old) = self.acl(id) else { return Ok(()) };
-        let owner = self.acls.owner(acl);
-        if self.acls.owner(old) == owner {
-            self.nodes.modify(id)?.acl = Some(acl);
-        } else {
+        let same_owner = self.acls.owner(old) == self.acls.owner(acl);
+        if !same_owner {
             self.disown(id)?;
-            self.nodes.modify(id)?.acl = Some(acl);
+        }
+        let node = self.nodes.modify(id)?;
+        node.acl = Some(acl);
+        node.acl_changes = node.acl_changes.wrapping_add(1);
+        if node.acl_changes == 0 {
+            let generation = self.next_generation();
+            self.nodes.modify(id)?.list_generation = generation;
+        }
+        if !same_owner {
             self.own(id)?;
         }
         self.acls.release(&mut self.blobs, old)

@@ -118,7 +118,7 @@ impl Store {
                 copy.mark = Mark::EXISTED | Mark::EXISTS;
                 copy.seen_value = node.value_generation;
                 copy.seen_list = node.list_generation;
-                copy.list_generation = node.list_generation;
+                copy.generation = node.generation();
                 copy.children_bytes = node.children_bytes;
                 copy.seen_children_bytes = node.children_bytes;
                 copy.value = node.value.duplicate(&mut store.blobs)?;
@@ -168,7 +168,7 @@ impl Store {
         copy.parent = Some(parent);
         copy.acl = Some(acl);
         copy.children_bytes = 0;
-        copy.list_generation = generation;
+        copy.generation = generation;
         copy.prev_made = prev_made;
         copy.next_made = None;
         if fires {
@@ -183,7 +183,7 @@ impl Store {
         open.made.last = Some(id);
         let above = self.transactions.nodes.modify(parent)?;
         above.children_bytes += path.name().len() as u32 + 1;
-        above.list_generation = generation;
+        above.generation = generation;
         old.free(&mut self.blobs)?;
         self.charge_tx(tx, Value::memory(old.len()), Value::memory(value.len()))?;
         Ok(id)
@@ -216,7 +216,7 @@ impl Store {
         {
             let above = self.transactions.nodes.update(above);
             above.children_bytes = above.children_bytes.saturating_sub(path.name().len() as u32 + 1);
-            above.list_generation = generation;
+            above.generation = generation;
         }
         let mut next = self.transactions.open.get(tx).touched.first;
         while let Some(id) = next {

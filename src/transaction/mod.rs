@@ -131,8 +131,8 @@ pub struct TxNode {
     pub children_bytes: u32,
     /// As they were at first touch.
     pub seen_children_bytes: u32,
-    /// As the client sees it: moves with the transaction's own changes of the list too.
-    pub list_generation: u64,
+    /// As the client sees it: moves with the transaction's own changes too.
+    pub generation: u64,
     pub value: Value,
     pub path: Text<PATH_INLINE>,
 }
@@ -174,7 +174,7 @@ impl Slot for TxNode {
         acl: None,
         children_bytes: 0,
         seen_children_bytes: 0,
-        list_generation: 0,
+        generation: 0,
         value: Text::EMPTY,
         path: Text::EMPTY,
     };
