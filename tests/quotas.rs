@@ -3,6 +3,7 @@
 mod support;
 
 use support::Host;
+use xenstore::abi::DomId;
 
 fn host() -> Host {
     let mut host = Host::new();
@@ -279,6 +280,75 @@ fn quotas_are_named_read_and_set() {
     ]);
     host.boot(7);
     host.expect(&[(0, 0, "GET_QUOTA 7|nodes|", "60|")]);
+}
+
+#[test]
+fn what_is_set_before_its_introduction_is_kept_for_a_domain() {
+    for first in ["SET_QUOTA 7|nodes|5|", "GET_QUOTA 7|nodes|", "GET_FEATURE 7|", "SET_FEATURE 7|2|"] {
+        let mut host = Host::new();
+        // The server has not heard of it before.
+        host.create(7);
+        let told = if first.starts_with("GET_F") { "15|" } else { "1000|" };
+        host.expect(&[(0, 0, first, if first.starts_with("SET") { "OK|" } else { told })]);
+        host.expect(&[
+            (0, 0, "SET_QUOTA 7|nodes|3|", "OK|"),
+            (0, 0, "SET_QUOTA 7|watches|1|", "OK|"),
+            (0, 0, "SET_FEATURE 7|6|", "OK|"),
+            (0, 0, "GET_QUOTA 7|nodes|", "3|"),
+            (0, 0, "GET_QUOTA 7|foo|", "EINVAL"),
+            (0, 0, "GET_FEATURE 7|", "6|"),
+            (0, 0, "IS_DOMAIN_INTRODUCED 7|", "F|"),
+            // Defaults that are set now are for those who are not known yet.
+            (0, 0, "SET_QUOTA nodes|60|", "OK|"),
+            (0, 0, "WRITE /local/domain/7|", "OK|"),
+            (0, 0, "SET_PERMS /local/domain/7|n7|", "OK|"),
+        ]);
+        let text = host.ask(0, 0, "CONTROL quota|7|");
+        assert!(text.starts_with("Domain 7:\\nnodes            :        1 (max        1)\\n"), "{text}");
+        host.expect(&[
+            (0, 0, "INTRODUCE 7|1|5|", "OK|"),
+            (0, 0, "GET_QUOTA 7|nodes|", "3|"),
+            (7, 0, "GET_FEATURE ", "6|"),
+            (7, 0, "WRITE a|", "OK|"),
+            (7, 0, "WRITE b|", "OK|"),
+            (7, 0, "WRITE c|", "ENOSPC"),
+            (7, 0, "WATCH a|t|", "OK|; ev a,t"),
+            (7, 0, "WATCH a|u|", "ENOSPC"),
+        ]);
+        // The next of its number begins anew, as does the same after RELEASE.
+        host.expect(&[
+            (0, 0, "RELEASE 7|", "OK|"),
+            (0, 0, "GET_QUOTA 7|nodes|", "60|"),
+            (0, 0, "GET_FEATURE 7|", "15|"),
+        ]);
+    }
+}
+
+#[test]
+fn what_is_set_for_a_domain_goes_with_it_though_it_was_never_introduced() {
+    for legacy in [false, true] {
+        let mut host = Host::new();
+        host.xen.legacy = legacy;
+        host.create(7);
+        host.expect(&[
+            (0, 0, "WATCH @releaseDomain|r|", "OK|; ev @releaseDomain,r"),
+            (0, 0, "SET_QUOTA 7|nodes|3|", "OK|"),
+        ]);
+        host.xen.vanish(DomId(7));
+        host.poll();
+        host.hears(0, "");
+        for request in [
+            "GET_QUOTA 7|nodes|",
+            "SET_QUOTA 7|nodes|3|",
+            "GET_FEATURE 7|",
+            "SET_FEATURE 7|2|",
+            "CONTROL quota|7|",
+        ] {
+            host.expect(&[(0, 0, request, "ENOENT")]);
+        }
+        host.create(7);
+        host.expect(&[(0, 0, "GET_QUOTA 7|nodes|", "1000|"), (0, 0, "GET_QUOTA 65535|nodes|", "ENOENT")]);
+    }
 }
 
 #[test]

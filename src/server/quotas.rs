@@ -82,7 +82,7 @@ pub fn quota(name: &[u8]) -> Option<&'static QuotaName> {
 impl<P: Platform> Server<P> {
     pub(super) fn get_feature(
         &mut self,
-        _: &mut P,
+        platform: &mut P,
         request: &Request<'_>,
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
@@ -93,7 +93,7 @@ impl<P: Platform> Server<P> {
         }
         let id = match count {
             0 => request.from,
-            1 => self.record_of(args.required()?)?,
+            1 => self.known(platform, args.required()?)?,
             _ => return Err(XsError::EINVAL),
         };
         write!(reply, "{}\0", self.store.domains.get(id).features.bits()).map_err(|_| XsError::E2BIG)?;
@@ -110,8 +110,8 @@ impl<P: Platform> Server<P> {
         if args.remaining() != 2 {
             return Err(XsError::EINVAL);
         }
-        let (domid, value) = (strict_domid(args.required()?)?, number(args.required()?));
-        let id = self.know(platform, domid).ok_or(XsError::ENOENT)?;
+        let id = self.known(platform, args.required()?)?;
+        let value = number(args.required()?);
         if self.store.domains.get(id).introduced {
             return Err(XsError::EBUSY);
         }
@@ -124,7 +124,7 @@ impl<P: Platform> Server<P> {
     /// Without argument the names, with a name the default, with a domid and a name that domain's.
     pub(super) fn get_quota(
         &mut self,
-        _: &mut P,
+        platform: &mut P,
         request: &Request<'_>,
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
@@ -140,7 +140,7 @@ impl<P: Platform> Server<P> {
             }
             1 => self.settings.quotas,
             2 => {
-                let id = self.record_of(args.required()?)?;
+                let id = self.known(platform, args.required()?)?;
                 self.store.domains.get(id).quotas
             }
             _ => return Err(XsError::EINVAL),
@@ -153,14 +153,14 @@ impl<P: Platform> Server<P> {
     /// With a name and a value the default for domains to come, with a domid before them that domain's.
     pub(super) fn set_quota(
         &mut self,
-        _: &mut P,
+        platform: &mut P,
         request: &Request<'_>,
         _: &mut Reply,
     ) -> Result<Outcome, XsError> {
         let mut args = strings(request.payload);
         let id = match args.remaining() {
             2 => None,
-            3 => Some(self.record_of(args.required()?)?),
+            3 => Some(self.known(platform, args.required()?)?),
             _ => return Err(XsError::EINVAL),
         };
         let quota = quota(args.required()?).ok_or(XsError::EINVAL)?;
@@ -170,6 +170,12 @@ impl<P: Platform> Server<P> {
             None => (quota.set)(&mut self.settings.quotas, value),
         }
         Ok(Outcome::Ok)
+    }
+
+    /// The record of the living domain that a domid names, which may be made before its introduction; ENOENT if
+    /// there is no such domain.
+    fn known(&mut self, platform: &mut P, string: &[u8]) -> Result<DomainId, XsError> {
+        self.know(platform, strict_domid(string)?).ok_or(XsError::ENOENT)
     }
 
     /// The record that a domid names; ENOENT if there is none.
