@@ -1,7 +1,7 @@
 //! What the server knows of each domain: which life of its number, what it holds, what it may hold.
 //!
-//! A record exists for every introduced domain, and for every living domain that owns a node or is named
-//! in a permission list. Its I/O is the connection's business.
+//! A record exists for every introduced domain, and for every living domain that owns a node, is named in a
+//! permission list, or whose quotas or features were asked for. Its I/O is the connection's business.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -119,6 +119,20 @@ pub struct Domain {
     pub delta: Delta,
     /// Of a local client, the next one.
     next_client: Option<DomainId>,
+}
+
+impl Domain {
+    /// Takes note of the nodes that it owns and the memory that it holds now, whoever has given it those.
+    pub fn note_peak(&mut self) {
+        self.peak.nodes = self.peak.nodes.max(self.usage.nodes);
+        self.peak.memory = self.peak.memory.max(self.usage.memory);
+        self.peak.soft_memory = self.peak.memory;
+    }
+
+    /// The most that it has held at once.
+    pub fn most(&self) -> Quotas {
+        self.peak.max(self.usage.as_quotas())
+    }
 }
 
 impl Slot for Domain {

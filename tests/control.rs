@@ -248,6 +248,50 @@ fn the_greatest_of_all_guests_is_kept_until_reset() {
 }
 
 #[test]
+fn what_others_have_given_a_guest_counts_too() {
+    let mut host = Host::new();
+    host.boot(5);
+    host.boot(6);
+    let most = |host: &mut Host, name: &str| {
+        let of_one = numbers(&host.ask(0, 0, "CONTROL quota|5|"))[name][1];
+        assert_eq!(numbers(&host.ask(0, 0, "CONTROL quota|max|"))[name], [of_one], "{name}");
+        of_one
+    };
+    // The home.
+    assert_eq!(most(&mut host, "nodes"), 1);
+    let value = "x".repeat(3000);
+    host.expect(&[
+        (0, 0, "WRITE /given/a/b|", "OK|"),
+        (0, 0, "SET_PERMS /given|n5|", "OK|"),
+        (0, 0, "WRITE /given/c/d|", "OK|"),
+    ]);
+    assert_eq!(most(&mut host, "nodes"), 4);
+    let tx = host.start(0);
+    host.expect(&[
+        (0, tx, "SET_PERMS /given/a|n5|", "OK|"),
+        (0, tx, "WRITE /given/c/e|", "OK|"),
+        (0, tx, "TRANSACTION_END T|", "OK|"),
+    ]);
+    assert_eq!(most(&mut host, "nodes"), 6);
+    let before = most(&mut host, "memory");
+    host.expect(&[(0, 0, &format!("WRITE /given/c|{value}"), "OK|"), (0, 0, "WRITE /given/c|", "OK|")]);
+    assert!(most(&mut host, "memory") >= before + 3000);
+    host.expect(&[(0, 0, "RM /given|", "OK|")]);
+    assert_eq!(most(&mut host, "nodes"), 6, "what it held once");
+    assert_eq!(numbers(&host.ask(0, 0, "CONTROL quota|max|-r|"))["nodes"], [1]);
+    // A device model writes into what belongs to its target.
+    let before = most(&mut host, "memory");
+    host.expect(&[
+        (0, 0, "SET_TARGET 6|5|", "OK|"),
+        (6, 0, &format!("WRITE /local/domain/5|{}", "x".repeat(2000)), "OK|"),
+    ]);
+    assert!(most(&mut host, "memory") >= before + 2000);
+    host.kill(5);
+    host.kill(6);
+    assert_eq!(numbers(&host.ask(0, 0, "CONTROL quota|max|"))["nodes"], [1], "that of those who are gone");
+}
+
+#[test]
 fn a_domain_above_its_soft_quota_is_named_every_ten_seconds() {
     log::catch();
     let mut host = Host::new();

@@ -25,9 +25,6 @@ impl<P: Platform> Server<P> {
         let domain = self.store.domains.update(id);
         let peak = domain.usage.as_quotas().max(request);
         domain.peak = domain.peak.max(peak);
-        if !domain.privileged {
-            self.peak = self.peak.max(peak);
-        }
         if much && domain.next_warning <= now {
             domain.next_warning = now.after_seconds(WARNINGS_APART);
             let Usage { memory, .. } = domain.usage;
@@ -36,17 +33,19 @@ impl<P: Platform> Server<P> {
         }
     }
 
+    /// The most that any guest has held at once.
+    pub(super) fn peak(&self) -> Quotas {
+        let guests = self.store.domains.iter().filter(|(_, domain)| !domain.privileged);
+        guests.fold(self.peak_of_gone, |peak, (_, domain)| peak.max(domain.most()))
+    }
+
     /// Forgets what was held once and is not any more.
     pub(super) fn reset_peaks(&mut self) {
-        self.peak = Quotas::NOTHING;
+        self.peak_of_gone = Quotas::NOTHING;
         for slot in 0..self.store.domains.arena.capacity() as usize {
             let Some(id) = self.store.domains.at(slot) else { continue };
-            let privileged = self.is_privileged(id);
             let domain = self.store.domains.update(id);
             domain.peak = domain.usage.as_quotas();
-            if !privileged {
-                self.peak = self.peak.max(domain.peak);
-            }
         }
     }
 }

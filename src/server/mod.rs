@@ -139,8 +139,8 @@ pub struct Server<P: Platform> {
     /// What of the trace goes to the log too, and how many records have gone there.
     log: LogSwitches,
     logged: u64,
-    /// The most that any guest has held at once.
-    peak: Quotas,
+    /// The most that any guest that is gone has held at once.
+    peak_of_gone: Quotas,
     /// Set when guests are held for others' transactions.
     holding: Option<Holding>,
 }
@@ -180,7 +180,7 @@ impl<P: Platform> Server<P> {
             tallies: vec![Tally::EMPTY; domains].into_boxed_slice(),
             log: LogSwitches { on: settings.log, ..LogSwitches::DEFAULT },
             logged: 0,
-            peak: Quotas::NOTHING,
+            peak_of_gone: Quotas::NOTHING,
             holding: None,
         }
     }

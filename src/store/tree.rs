@@ -276,8 +276,9 @@ impl Store {
     /// Moves a domain's memory charge from `old` to `new` bytes.
     pub fn charge(&mut self, domain: Option<DomainId>, old: u32, new: u32) -> Result<(), Full> {
         if let (Some(domain), true) = (domain, old != new) {
-            let usage = &mut self.domains.arena.modify(domain)?.usage;
-            usage.memory = usage.memory.wrapping_sub(old).wrapping_add(new);
+            let record = self.domains.arena.modify(domain)?;
+            record.usage.memory = record.usage.memory.wrapping_sub(old).wrapping_add(new);
+            record.note_peak();
         }
         Ok(())
     }
@@ -291,6 +292,7 @@ impl Store {
         record.owned.first.get_or_insert(id);
         record.usage.nodes += 1;
         record.usage.memory = record.usage.memory.wrapping_add(memory);
+        record.note_peak();
         let node = self.nodes.modify(id)?;
         node.prev_owned = prev;
         node.next_owned = None;

@@ -46,15 +46,16 @@ impl<P: Platform> Server<P> {
                 }
                 no_more(args)?;
                 line(reply, format_args!("Max. seen accounting values:"))?;
+                let peak = self.peak();
                 for quota in hard() {
-                    line(reply, format_args!("{:<17}: {:>8}", quota.name, (quota.get)(&self.peak)))?;
+                    line(reply, format_args!("{:<17}: {:>8}", quota.name, (quota.get)(&peak)))?;
                 }
                 finish(reply)
             }
             Some(domid) => {
                 no_more(args)?;
                 let domain = self.store.domains.get(self.record_of(domid)?);
-                let (now, peak) = (domain.usage.as_quotas(), domain.peak.max(domain.usage.as_quotas()));
+                let (now, peak) = (domain.usage.as_quotas(), domain.most());
                 line(reply, format_args!("Domain {}:", domain.domid))?;
                 for QuotaName { name, get, .. } in hard() {
                     line(reply, format_args!("{name:<17}: {:>8} (max {:>8})", get(&now), get(&peak)))?;

@@ -321,8 +321,7 @@ impl<P: Platform> Server<P> {
         out.open("")?;
         out.number("domid", u64::from(domain.domid.0))?;
         write_tally(out, &self.done_by(id))?;
-        let now = domain.usage.as_quotas();
-        let peak = domain.peak.max(now);
+        let (now, peak) = (domain.usage.as_quotas(), domain.most());
         out.open("quotas")?;
         out.heading(NAME, WIDTH, &["held", "most", "quota"])?;
         for quota in &QUOTAS {
