@@ -1,0 +1,61 @@
+# The table of what the jobs on Xen came to, for docs/compatibility.md.
+# shellcheck shell=bash
+# shellcheck disable=SC2154  # versions
+# shellcheck disable=SC2016  # marks and names in the text's own quotes
+
+TABLE_BEGIN='<!-- The table below is written by `scripts/test long --save`. -->'
+TABLE_END='<!-- The table ends. -->'
+
+# summary_of JOB: the first sentence of its comment.
+summary_of() {
+    awk '/^# (nested|servers|shellcheck)/ { next }
+         /^# / { text = text " " substr($0, 3); next }
+         { exit }
+         END {
+             sub(/^ /, "", text)
+             if (match(text, /\. /)) text = substr(text, 1, RSTART)
+             print text
+         }' "$1"
+}
+
+# cell JOB XEN SERVER: what that run came to.
+cell() {
+    local result passed failed seconds
+    if [[ " $(servers_of "$1" | xargs) " != *" $3 "* ]]; then
+        echo
+    elif result=$(result_of "$@"); then
+        read -r passed failed seconds <<<"$result"
+        if ((failed)); then echo "$failed of $((passed + failed)) fail"; else echo "$passed checks, $seconds s"; fi
+    else
+        echo 'not run'
+    fi
+}
+
+# print_table JOB...: a row for each job.
+print_table() {
+    local job xen server row
+    row='| job | what it shows |'
+    for xen in $versions; do row+=" $xen, image | $xen, C |"; done
+    printf '%s\n' "$row" "|---|---|$(for xen in $versions; do printf -- '---|---|'; done)"
+    for job in "$@"; do
+        row="| \`$(basename "$job" .sh)\` | $(summary_of "$job") |"
+        for xen in $versions; do
+            for server in stubdom daemon; do row+=" $(cell "$job" "$xen" "$server") |"; done
+        done
+        printf '%s\n' "$row"
+    done
+}
+
+# save_table FILE JOB...: puts the table between the two marks of the file.
+save_table() {
+    local file=$1 new
+    shift
+    grep -qxF -- "$TABLE_BEGIN" "$file" && grep -qxF -- "$TABLE_END" "$file" || die "$file lacks the marks of the table"
+    new=$(mktemp "$file.XXXXXX")
+    awk -v begin="$TABLE_BEGIN" -v end="$TABLE_END" -v table="$(print_table "$@")" '
+        $0 == end { inside = 0 }
+        !inside { print }
+        $0 == begin { inside = 1; print "\n" table "\n" }' "$file" >"$new"
+    cat "$new" >"$file"
+    rm "$new"
+}

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# scripts/test's own books: which runs on Xen are to be made, which have passed already, and the table of them.
+# shellcheck source-path=SCRIPTDIR/../scripts
+# shellcheck disable=SC2016  # names in quotes of the text
+# shellcheck disable=SC2034  # read by the files sourced here
+# shellcheck disable=SC2317  # commands that are arguments of others
+set -Eeuo pipefail
+trap 'echo "not ok - unexpected failure at line $LINENO: $BASH_COMMAND"' ERR
+
+scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")/../scripts" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+root=$work logs=$work part=long versions="4.17 4.20" failed=0
+# shellcheck source=nested.d/messages.sh
+. "$scripts/nested.d/messages.sh"
+# shellcheck source=test.d/jobs.sh
+. "$scripts/test.d/jobs.sh"
+# shellcheck source=test.d/table.sh
+. "$scripts/test.d/table.sh"
+
+# is WHAT WANTED GOT
+is() {
+    if [[ $2 == "$3" ]]; then echo "ok - $1"; else printf 'not ok - %s\n# wanted: %s\n# got: %s\n' "$@" && failed=1; fi
+}
+
+# queue JOB...: the runs to be made.
+queue() { fill_queue "$@" 2>/dev/null && cat "$logs/queue"; }
+
+# ended RUN JOB SERVER PASSED FAILED: that run has come to this.
+ended() { echo "$(key_of "$2" "$3") $4 $5 60" >"$results/$1"; }
+
+mkdir -p target "$results"
+echo image >target/xenstore-stubdom
+echo guest >guest.sh
+printf '%s\n' '# nested: --add guest.sh' '# servers: stubdom daemon' '# One thing. And' '# more of it.' >one.sh
+printf '%s\n' '# nested: --guests' '# A thing whose' '# sentence goes on.' '. x' >two.sh
+
+is 'servers: those of the line' 'stubdom daemon' "$(servers_of one.sh)"
+is 'servers: the image without one' stubdom "$(servers_of two.sh)"
+all=$'4.17 stubdom one.sh\n4.17 daemon one.sh\n4.20 stubdom one.sh\n4.20 daemon one.sh\n4.17 stubdom two.sh\n4.20 stubdom two.sh'
+is 'a first call makes all runs' "$all" "$(queue one.sh two.sh)"
+
+ended 'one 4.17 stubdom' one.sh stubdom 12 0
+ended 'one 4.17 daemon' one.sh daemon 11 0
+ended 'one 4.20 stubdom' one.sh stubdom 10 2
+ended 'two 4.20 stubdom' two.sh stubdom 7 0
+is 'the next one makes those that have not passed' \
+    $'4.20 stubdom one.sh\n4.20 daemon one.sh\n4.17 stubdom two.sh' "$(queue one.sh two.sh)"
+part=nested
+is 'everyday jobs are always run, on the image' $'4.17 stubdom one.sh\n4.20 stubdom one.sh' "$(queue one.sh)"
+part=long
+
+is 'the table: each run by what it came to' '| job | what it shows | 4.17, image | 4.17, C | 4.20, image | 4.20, C |
+|---|---|---|---|---|---|
+| `one` | One thing. | 12 checks, 60 s | 11 checks, 60 s | 2 of 12 fail | not run |
+| `two` | A thing whose sentence goes on. | not run |  | 7 checks, 60 s |  |' "$(print_table one.sh two.sh)"
+printf '%s\n' above "$TABLE_BEGIN" old "$TABLE_END" below >page.md
+save_table page.md two.sh
+is 'the page: what stands around the table stays' 'above below' "$(sed -n '1p;$p' page.md | xargs)"
+is 'the page: the old table goes' '' "$(grep old page.md || :)"
+is 'the page: the new one is there' 1 "$(grep -c '^| `two`' page.md)"
+
+echo other >target/xenstore-stubdom
+is 'another image has all its runs made again' \
+    $'4.17 stubdom one.sh\n4.20 stubdom one.sh\n4.20 daemon one.sh' "$(queue one.sh)"
+echo other >guest.sh
+is 'so has a file of the job, on each server' 4 "$(queue one.sh | wc -l)"
+exit "$failed"
