@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# scripts/install on root trees: Debian's, of its real packages, and one laid out as upstream does.
+# scripts/install on root trees: Debian's, of its real packages, and one laid out as upstream does; and in whole Debians
+# that are chrooted into, where it and the package's own command are typed as docs/install.md says.
 # shellcheck source-path=SCRIPTDIR/../scripts
 # shellcheck disable=SC2317  # commands that are arguments of others
 set -Eeuo pipefail
@@ -10,12 +11,18 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/nested.d/messages.sh
 # shellcheck source=nested.d/release.sh
 . scripts/nested.d/release.sh
+# shellcheck source=nested.d/machine.sh
+. scripts/nested.d/machine.sh
 # shellcheck source=nested.d/packages.sh
 . scripts/nested.d/packages.sh
+# shellcheck source=nested.d/debootstrap.sh
+. scripts/nested.d/debootstrap.sh
+# shellcheck source=../tests/typed.sh
+. tests/typed.sh
 
 image=target/xenstore-stubdom
 work=$(mktemp -d "${TMPDIR:-/tmp}/install.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+trap 'as_root rm -rf --one-file-system "$work"' EXIT
 failed=0
 
 # ok WHAT COMMAND...: the command succeeds.
@@ -183,6 +190,35 @@ refusals() {
     refuses 'two that start a store' 'starts a store twice' with_image "$tree"
 }
 
+# Where the system fails it, it says what it could not do, not which line of its own, and leaves nothing half done.
+failures() {
+    settings=/etc/default/xencommons
+    tree_of upstream
+    rmdir "$tree/var/lib" "$tree/usr/local/lib"
+    ok 'without /var/lib: it installs' with_image "$tree"
+    ok 'without /var/lib: it goes back' on "$tree" --uninstall
+    ok 'without /var/lib: to the same settings' cmp "$work/upstream$settings" "$tree$settings"
+    let_down "/var is no directory" "keep $settings as it is" rm -r "$tree/var" -- touch "$tree/var"
+    let_down "/usr/local is no directory" 'copy target/xenstore-stubdom to' rm -r "$tree/usr/local" -- touch "$tree/usr/local"
+}
+# let_down WHAT WORDS COMMAND... -- COMMAND...: after these commands, it says that it could not do what the words say.
+let_down() {
+    local what=$1 words=$2 status=0 before command=()
+    shift 2
+    tree_of upstream
+    for word; do
+        if [[ $word == -- ]]; then "${command[@]}" && command=(); else command+=("$word"); fi
+    done
+    "${command[@]}"
+    before=$(sha256sum "$tree$settings")
+    with_image "$tree" || status=$?
+    ok "$what: status 1" test "$status" = 1
+    ok "$what: it says what it could not do" says "install: could not $words"
+    ok "$what: and none of its own lines" fails grep -E '\$|line [0-9]' "$work/said"
+    ok "$what: the settings are untouched" test "$(sha256sum "$tree$settings")" = "$before"
+    ok "$what: no unfinished file" test -z "$(find "$tree" -name '*.??????')"
+}
+
 # The package on Debian 12: its own command finds its own image, and nobody removes it from under the host.
 package() {
     local deb=("$PWD"/target/xenstore-stubdom_*_amd64.deb) library=/usr/lib/xenstore-stubdom before file
@@ -194,31 +230,115 @@ package() {
     ok 'package: it unpacks and configures' dpkg_in --install "${deb[0]}"
     ok 'package: its configuration for a trial names its image' \
         grep -qx "kernel = \"$library/xenstore-stubdom\"" "$tree$library/xenstore-stubdom.cfg"
+    ok 'package: and no file that it does not have' names_no_checkout "$tree$library/xenstore-stubdom.cfg"
+    ok 'package: its command calls itself by its name' calls_itself "$tree/usr/sbin/xenstore-stubdom-install"
     for file in $library/{xenstore-stubdom,start} /usr/bin/xs-trace /usr/share/doc/xenstore-stubdom/docs/install.md; do
         ok "package: it brings $file" test -s "$tree$file"
     done
     ok 'package: the image is untouched' cmp "$image" "$tree$library/xenstore-stubdom"
     ok 'package: so are the settings' cmp <(echo "$before") "$tree$settings"
-    ok 'package: its command sets the host' "$tree/usr/sbin/xenstore-stubdom-install" --root "$tree"
+    ok 'package: its command sets the host' quietly "$tree/usr/sbin/xenstore-stubdom-install" --root "$tree"
     ok "package: to the package's image" reads XENSTORE_DOMAIN_KERNEL $library/xenstore-stubdom
     ok 'package: and start' reads XENSTORED $library/start
     ok 'package: without a copy' test ! -e "$tree/usr/local/lib/xenstore-stubdom"
+    cp -a "$work/upstream" "$work/other"
+    ok 'package: its command sets another host' quietly "$tree/usr/sbin/xenstore-stubdom-install" --root "$work/other"
+    ok 'package: to a copy of its image' cmp "$image" "$work/other/usr/local/lib/xenstore-stubdom/xenstore-stubdom"
     edit '/^# xenstore-stubdom ends/d'
     ok 'package: it stays if the host cannot be set back' fails dpkg_in --remove xenstore-stubdom
     ok 'package: with its image' test -e "$tree$library/xenstore-stubdom"
     sed -i '/^# xenstore-stubdom begins/,$d' "$tree$settings"
-    ok 'package: its command sets the host again' "$tree/usr/sbin/xenstore-stubdom-install" --root "$tree"
+    ok 'package: its command sets the host again' quietly "$tree/usr/sbin/xenstore-stubdom-install" --root "$tree"
     ok 'package: it is removed' dpkg_in --remove xenstore-stubdom
     ok 'package: the settings are what they were' cmp <(echo "$before") "$tree$settings"
     ok 'package: and nothing is left' test ! -e "$tree$library"
     ok 'package: it unpacks again' dpkg_in --install "${deb[0]}"
     ok 'package: it is removed, never having been set up' dpkg_in --remove xenstore-stubdom
 }
+# names_no_checkout FILE: it names no path that only a checkout has.
+names_no_checkout() { ! grep -E '(^|[^/a-z])(scripts|target|docs|tests)/' "$1"; }
+# calls_itself COMMAND: in its usage and its mistakes, which send nobody to a checkout either.
+calls_itself() {
+    "$1" --help >"$work/said"
+    if "$1" --root "$tree/none" 2>>"$work/said" || "$1" --root "$tree" --image "$work/none" 2>>"$work/said"; then return 1; fi
+    names_no_checkout "$work/said" && [[ $(grep -c '^xenstore-stubdom-install: ' "$work/said") == 2 ]] && says 'usage: xenstore-stubdom-install '
+}
 dpkg_in() {
-    dpkg --root="$tree" --force-not-root --force-script-chrootless --log=/dev/null "$@" >"$work/said" 2>&1 ||
-        { cat "$work/said" && return 1; }
+    quietly dpkg --root="$tree" --force-not-root --force-script-chrootless --log=/dev/null "$@"
 }
 fails() { ! "$@" >/dev/null; }
+quietly() { "$@" >"$work/said" 2>&1 || { cat "$work/said" && return 1; }; }
+
+# ---- a whole Debian, in which a reader of docs/install.md sits
+
+# whole: Debian as its own installer leaves it, with Xen's tools, and this checkout with what is built; sets tree.
+whole() {
+    choose_release
+    prepare_tree "$SUITE" "xen-utils-$XEN" xenstore-utils sudo
+    tree=$work/whole
+    settings=/etc/default/xen
+    as_root rm -rf --one-file-system "$tree"
+    as_root cp -a "$TREE" "$tree"
+    as_root mkdir -p "$tree/srv/checkout/target"
+    as_root cp -a scripts "$tree/srv/checkout/"
+    as_root cp "$image" target/xenstore-stubdom_*_amd64.deb "$tree/srv/checkout/target/"
+}
+
+# types COMMAND: it is typed at the top of the checkout. Nothing is mounted there, as in many a rescue system.
+types() {
+    as_root chroot "$tree" env -i HOME=/root TERM=linux PATH=/usr/sbin:/usr/bin:/sbin:/bin bash -c "cd /srv/checkout && $1" \
+        >"$work/said" 2>&1 </dev/null || { cat "$work/said" && return 1; }
+}
+says() { grep -qF -- "$1" "$work/said" || { cat "$work/said" && return 1; }; }
+
+# What can differ between before and after, if all is taken back.
+of_host() {
+    (cd "$tree" && { find etc usr/local usr/local/lib var/lib usr/lib usr/bin usr/sbin -maxdepth 1 | sort; } && snapshot etc/default)
+}
+as_before() { diff <(echo "$1") <(of_host); }
+
+# in_debian: all that docs/install.md has the reader type, with the paths of this host and no option that names another.
+in_debian() {
+    local name="Debian with $XEN" own=/usr/local/lib/xenstore-stubdom library=/usr/lib/xenstore-stubdom before command
+    whole
+    before=$(of_host)
+    ok "$name: ./scripts/install --dry-run" types './scripts/install --dry-run'
+    ok "$name: changes nothing" as_before "$before"
+    ok "$name: it is for root only" types \
+        '! setpriv --reuid 65534 --clear-groups ./scripts/install && setpriv --reuid 65534 --clear-groups ./scripts/install --dry-run'
+    ok "$name: sudo ./scripts/install" types 'sudo ./scripts/install'
+    ok "$name: names the way back" says './scripts/install --uninstall'
+    ok "$name: the settings name the image" reads XENSTORE_DOMAIN_KERNEL $own/xenstore-stubdom
+    ok "$name: which is there" cmp "$image" "$tree$own/xenstore-stubdom"
+    ok "$name: and the program that starts it" reads XENSTORED $own/start
+    ok "$name: ./scripts/install --memory 64" types './scripts/install --memory 64'
+    ok "$name: sets the memory" reads XENSTORE_DOMAIN_SIZE 64
+    ok "$name: sudo ./scripts/install --uninstall" types 'sudo ./scripts/install --uninstall'
+    ok "$name: leaves the host as it was" as_before "$before"
+
+    ok "$name: the package" types 'sudo apt-get install ./target/xenstore-stubdom_*.deb'
+    ok "$name: changes no settings" reads XENSTORED ''
+    ok "$name: sudo xenstore-stubdom-install --dry-run" types 'sudo xenstore-stubdom-install --dry-run'
+    ok "$name: sudo xenstore-stubdom-install" types 'sudo xenstore-stubdom-install'
+    ok "$name: names the way back" says 'xenstore-stubdom-install --uninstall'
+    ok "$name: the settings name the package's image" reads XENSTORE_DOMAIN_KERNEL $library/xenstore-stubdom
+    ok "$name: xenstore-stubdom-install --memory 32" types 'xenstore-stubdom-install --memory 32'
+    ok "$name: sets the memory" reads XENSTORE_DOMAIN_SIZE 32
+    ok "$name: xenstore-stubdom-install --uninstall" types 'xenstore-stubdom-install --uninstall'
+    ok "$name: takes all of it back" reads XENSTORED ''
+    ok "$name: sudo xenstore-stubdom-install, again" types 'sudo xenstore-stubdom-install'
+    ok "$name: removing the package" types 'apt-get -y remove xenstore-stubdom'
+    ok "$name: leaves the host as it was" as_before "$before"
+
+    # All of it in the page's own words and order; what is slow or ends the machine is for others to try.
+    while read -r command; do
+        case $command in
+            ./scripts/build-image | ./scripts/package | 'sudo reboot' | XENSTORE_DOMAIN_ARGS=*) ;;
+            *) ok "$name: docs/install.md: $command" types "$command" ;;
+        esac
+    done < <(typed docs/install.md)
+    ok "$name: after which the settings are as before" reads XENSTORED ''
+}
 
 upstream
 for XEN in $XEN_VERSIONS; do debian; done
@@ -236,4 +356,6 @@ for XEN in $XEN_VERSIONS; do
     ok "debian-$XEN: which is there" test -x "$tree$start"
 done
 refusals
+failures
+for XEN in $XEN_VERSIONS; do in_debian; done
 exit "$failed"
