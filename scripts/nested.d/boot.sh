@@ -9,7 +9,7 @@ TCG_CPU=EPYC,+svm,+npt,-smap,-smep,-monitor,-rdtscp
 # eager-fpu: with Xen's lazy switching of the SSE registers, and TCG's XSAVE, dom0's programs find a guest's
 # values in theirs, about once in six time slices. It shows as crashes of dom0's tools while a guest runs.
 XEN_ARGS="console=com1 com1=115200,8n1 cpuidle=0 spec-ctrl=eager-fpu
-    dom0_mem=768M,max:768M dom0_max_vcpus=1 guest_loglvl=all"
+    dom0_max_vcpus=1 guest_loglvl=all"
 DOM0_ARGS="console=hvc0 earlyprintk=xen quiet"
 
 # Fills QEMU with the command line. The first serial port is Xen's and dom0's console, the second the
@@ -21,9 +21,10 @@ qemu_command() {
         kvm) accel=kvm cpu=host ;;
         *) die "ACCEL=$ACCEL is not known here; allowed: tcg, kvm" ;;
     esac
+    local xen_args="$XEN_ARGS dom0_mem=${DOM0_MEMORY}M,max:${DOM0_MEMORY}M"
     QEMU=(qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp "$CPUS" -m "$RAM"
         -nodefaults -no-user-config -display none -no-reboot
-        -kernel xen -append "${XEN_ARGS//$'\n'/ }" -initrd "vmlinux $DOM0_ARGS,dom0.cpio"
+        -kernel xen -append "${xen_args//$'\n'/ }" -initrd "vmlinux $DOM0_ARGS,dom0.cpio"
         -serial file:console.log)
     # One guest nanosecond is one instruction: figures repeat whatever else the machine does.
     if ((ICOUNT)); then QEMU+=(-icount "shift=0,sleep=off"); fi

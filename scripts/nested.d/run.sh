@@ -8,6 +8,7 @@ check_request() {
         stubdom | daemon | oxenstored | none) ;;
         *) die "no server '$SERVER'; allowed: stubdom, daemon, oxenstored, none" ;;
     esac
+    choose_dom0
     [[ " $XEN_VERSIONS " == *" $XEN "* ]] || die "XEN=$XEN is not known here; allowed: ${XEN_VERSIONS// /, }"
     if [[ ${ACCEL:-tcg} == kvm && ! -w /dev/kvm ]]; then die "ACCEL=kvm: /dev/kvm cannot be used here"; fi
     if ((FETCH_ONLY)); then return 0; fi
@@ -24,6 +25,15 @@ check_request() {
     for file in "${ADD[@]}"; do
         [[ -f ${file%%:*} ]] || die "no such file: ${file%%:*}"
     done
+}
+
+# Sets what follows from the kind of dom0: DOM0_MEMORY and, unless the call names it, RAM, in MiB.
+choose_dom0() {
+    case $DOM0 in
+        small) RAM=${RAM:-1500} DOM0_MEMORY=768 ;;
+        full) RAM=${RAM:-$FULL_RAM} DOM0_MEMORY=$FULL_DOM0_MEMORY ;;
+        *) die "no dom0 '$DOM0'; allowed: small, full" ;;
+    esac
 }
 
 # Rows and columns for the shell's side of the serial line, which cannot ask for them.
@@ -70,7 +80,10 @@ run_nested() {
     check_request "$@"
     need qemu-system-x86_64=qemu-system-x86
     if [[ " ${ADD[*]}" == *.c* ]]; then need cc=gcc; fi
-    prepare_stock "$here"
+    case $DOM0 in
+        small) prepare_stock "$here" ;;
+        full) prepare_full_stock "$here" ;;
+    esac
     BUSYBOX=$STOCK/busybox
     if ((FETCH_ONLY)); then exit 0; fi
 
