@@ -1,0 +1,275 @@
+#!/usr/bin/env bash
+# Every command that README.md and docs/ have their reader type does what it should: here, or in the test named for it.
+# shellcheck source-path=SCRIPTDIR/../scripts
+# shellcheck disable=SC2016  # words of the pages
+# shellcheck disable=SC2317  # commands that are arguments of others
+set -Eeuo pipefail
+trap 'echo "not ok - unexpected failure at line $LINENO: $BASH_COMMAND"' ERR
+
+usage() {
+    cat <<'TEXT'
+usage: tests/readme.sh [--slow | --slow=COMMAND]
+Runs the quick ones of all commands in README.md and docs/, and looks for each of the others in the test that runs it.
+  --slow           runs those that take minutes, and write pages, in a copy of this checkout: some two hours
+  --slow=COMMAND   only this one of them
+TEXT
+}
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+checkout=$PWD
+# shellcheck source=peers.d/prepare.sh
+. scripts/peers.d/prepare.sh
+# shellcheck source=peers.d/daemon.sh
+. scripts/peers.d/daemon.sh
+# shellcheck source=../tests/typed.sh
+. tests/typed.sh
+
+XEN=${XEN:-4.17} failed=0
+work=$(mktemp -d "${TMPDIR:-/tmp}/readme.XXXXXX")
+trap 'tmux -S "$work/tmux" kill-server 2>/dev/null || :; jobs -p | xargs -r kill 2>/dev/null || :; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+# ok WHAT COMMAND...: the command succeeds.
+ok() {
+    if "${@:2}"; then echo "ok - $1"; else echo "not ok - $1" && failed=1; fi
+}
+# quietly COMMAND...: what it says is shown if it fails.
+quietly() { "$@" >"$work/said" 2>&1 </dev/null || { tail -n 30 "$work/said" && return 1; }; }
+
+# Where each command is tried: `here`, below; `slow`, by --slow; else a file, and the words there that run it or one like
+# it. A star stands for the rest. What makes the reader root or says where he is has been left out.
+TRIED='
+scripts/run => slow
+scripts/run --shell => slow
+scripts/test => .ci/run: scripts/test
+scripts/test long => tests/runner.sh: part=long
+scripts/build-image => scripts/test: step image scripts/build-image
+scripts/build-tool => scripts/test: step tool scripts/build-tool
+scripts/package => scripts/test: step package scripts/package
+scripts/audit-image => scripts/test: step audit scripts/audit-image
+scripts/audit-panics => scripts/test: step panics scripts/audit-panics
+scripts/conformance => scripts/test: scripts/conformance
+scripts/fuzz SECONDS => scripts/test: step fuzzing scripts/fuzz 60
+scripts/observability => slow
+scripts/bench => slow
+scripts/bench --quick => slow
+scripts/bench --save => slow
+cargo bench => slow
+scripts/isolation => slow
+scripts/isolation --save => slow
+scripts/record => slow
+scripts/soak MINUTES => slow
+scripts/soak 20 => slow
+scripts/nested JOB => scripts/test.d/jobs.sh: scripts/nested
+scripts/nested --server daemon JOB => scripts/test.d/jobs.sh: --server "$server"
+scripts/nested --out docs => scripts/run: --out "$out"
+scripts/with-peer COMMAND => here
+cargo build --release --example unix_server => here
+cargo run --release --example unix_server /tmp/xs.sock & => here
+export XENSTORED_PATH=/tmp/xs.sock => here
+until xenstore-write /hello world; do sleep 1; done => here
+xenstore-ls => here
+cargo run --release --example scale -- memory => here
+scripts/build-image && sudo xl create -c scripts/xenstore-stubdom.cfg => tests/nested/standalone.sh: xl create -c
+xenstore-ls /local/domain/$(xl domid xenstore-try)/data/xenstore-stubdom => tests/nested/standalone.sh: home()
+xenstore-write /local/domain/$(xl domid xenstore-try)/data/xenstore-stubdom/request dump => tests/nested/standalone.sh: /request" dump
+scripts/build-image && sudo ./scripts/install => tests/install.sh: sudo ./scripts/install
+scripts/install => tests/install.sh: sudo ./scripts/install
+scripts/install --dry-run => tests/install.sh: ./scripts/install --dry-run
+scripts/install --uninstall => tests/install.sh: sudo ./scripts/install --uninstall
+scripts/install --root DIR => tests/install.sh: scripts/install --root
+apt-get install ./target/xenstore-stubdom_*.deb => tests/install.sh: typed docs/install.md
+xenstore-stubdom-install => tests/install.sh: sudo xenstore-stubdom-install
+reboot => tests/nested/long/debian-host.sh: reboot
+XENSTORE_DOMAIN_ARGS="--param loglevel=debug,--quota=nodes=2000" => tests/nested/long/debian-init.sh: --quota=nodes=2000
+XENSTORE_DOMAIN_ARGS="--flask system_u:system_r:xenstore_t" => docs/install.md: **Not tested**
+xl sched-credit2 -d 0 -w 65535 => scripts/nested.d/jobs/isolation.sh: xl sched-credit2 -d 0 -w 65535
+xl sched-credit2 -d "$(xenstore-read /tool/xenstored/domid)" -w 65535 => scripts/nested.d/jobs/isolation.sh: -w 65535
+xl sched-credit2 -s -p Pool-0 -r 0 => scripts/nested.d/jobs/isolation.sh: xl sched-credit2 -s -p Pool-0 -r 0
+xs-trace top => tests/observability/top.sh: xs-trace top
+xs-trace dump --console LOG FILE => tests/nested/standalone.sh: xs-trace dump --console
+xs-trace * => here
+xenstore-control * => here
+'
+
+# The commands in running text: those of this project, and those that ask the store for what only this one has.
+mentioned() {
+    grep -ohE '`(\./)?(scripts/|cargo |xs-trace |xenstore-control )[^`]*`' "$@" | tr -d '`' | while read -r command; do
+        # A folder, a file of settings or the like is nothing to type.
+        if [[ $command != *scripts/* ]] || [[ -f ${command%% *} && -x ${command%% *} ]]; then echo "$command"; fi
+    done
+}
+
+# plain COMMAND: without what a reader adds to become root or to be where he is.
+plain() { sed -E 's/^sudo //; s#^\./##' <<<"$1"; }
+
+# place_of COMMAND: what the table says of it.
+place_of() {
+    local plain line pattern
+    plain=$(plain "$1")
+    while IFS= read -r line; do
+        pattern=${line% => *}
+        if [[ $pattern == "$plain" || ($pattern == *' *' && $plain == "${pattern%\*}"*) ]]; then
+            echo "${line##* => }" && return
+        fi
+    done <<<"$TRIED"
+    return 1
+}
+
+# covered COMMAND: the table has it, and the file that it names has the words.
+covered() {
+    local place
+    place=$(place_of "$1") || { echo "# no line of the table in tests/readme.sh is about it" && return 1; }
+    case $place in
+        here | slow) ;;
+        *) grep -qF -- "${place#*: }" "${place%%: *}" || { echo "# ${place%%: *} has no '${place#*: }'" && return 1; } ;;
+    esac
+}
+
+# Every command of the pages is tried somewhere.
+all_covered() {
+    local command commands
+    commands=$({ typed README.md docs/*.md && mentioned README.md docs/*.md; } | sort -u)
+    while IFS= read -r command; do ok "tried: $command" covered "$command"; done <<<"$commands"
+    ok 'docs/observability.md has the commands of its template' \
+        diff <(typed scripts/observability.d/page.md) <(typed docs/observability.md)
+}
+
+# ---- tried here
+
+# The block of README.md, pasted as a whole into a shell, with a socket that is nobody else's.
+quickest_try() {
+    awk '/^## / { on = /Quickest try/ } on' README.md >"$work/section"
+    typed "$work/section" | sed "s,/tmp/xs.sock,$work/try.sock,g" >"$work/block"
+    ok 'the quickest try is a block of commands' test "$(wc -l <"$work/block")" -gt 2
+    ok 'the quickest try: pasted as a whole' pasted
+}
+pasted() {
+    echo 'kill %1' >>"$work/block"
+    timeout -k 5 300 bash <"$work/block" >"$work/said" 2>&1 || :
+    grep -qx 'hello = "world"' "$work/said" || { cat "$work/said" && return 1; }
+}
+
+# What docs/observability.md asks a store that has something to tell; placeholders become what is there.
+observing() {
+    local examples command
+    cargo build --quiet --release --example unix_server
+    cargo build --quiet --example load
+    examples=$(cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+    [[ -x target/xs-trace ]] || scripts/build-tool
+    ln -s "$checkout/target/xs-trace" "$work/bin/"
+    export XENSTORED_PATH=$work/observed.sock
+    "$examples/release/examples/unix_server" --memory 8 "$XENSTORED_PATH" >"$work/serving" &
+    until grep -q serving "$work/serving"; do sleep 0.1; done
+    "$examples/debug/examples/load" day
+    cd "$work"
+    while IFS= read -r command; do
+        if [[ $(place_of "$command") != here ]]; then continue; fi
+        case $command in
+            'xs-trace dump --hold' | 'xs-trace report') command+=' store.trace' ;;
+            'xenstore-control stats DOMID' | 'xenstore-control trace filter domain N') command="${command% *} 0" ;;
+            'xenstore-control quota set') command+=' nodes 1000' ;;
+            # The pages say that it is refused.
+            'xenstore-control live-update') command="! $command" ;;
+        esac
+        ok "$command" quietly bash -c "$command"
+    done < <(asked_of_store)
+    cd "$checkout"
+}
+
+# The pages' commands for a running store, those first that belong together.
+asked_of_store() {
+    (cd "$checkout" && typed docs/observability.md && mentioned README.md docs/*.md) |
+        grep -E '^(xs-trace|xenstore-control) ' | awk '!seen[$0]++'
+}
+
+quick() {
+    all_covered
+    prepare_peers
+    wrap_tools "$work/bin"
+    PATH=$work/bin:$PATH
+    quickest_try
+    observing
+    ok 'scripts/with-peer test-xenstore -i 1000' quietly scripts/with-peer test-xenstore -i 1000
+    ok 'cargo run --release --example scale -- memory' quietly cargo run --quiet --release --example scale -- memory
+}
+
+# ---- slow, in a copy, since some of them write pages
+
+# copy_checkout: changes to a copy of what git knows, whose builds are kept for the next time.
+copy_checkout() {
+    mkdir "$work/copy"
+    git ls-files -z | xargs -0 cp --parents -t "$work/copy" 2>/dev/null || :
+    export CARGO_TARGET_DIR=$checkout/target/readme
+    cd "$work/copy"
+}
+
+# wrote PAGE COMMAND...: the command succeeds and has written the page anew.
+wrote() {
+    touch -d '2001-01-01' "$1"
+    "${@:2}" && [[ $(stat -c %Y "$1") -gt 1000000000 ]]
+}
+
+# A shell in dom0, with a terminal, in which somebody types.
+a_shell() {
+    tmux -S "$work/tmux" -f /dev/null new-session -d -x 100 -y 40 "./scripts/run --shell; echo shell ended with \$?; sleep 60"
+    on_screen 600 'dom0#' || return 1
+    tmux -S "$work/tmux" send-keys 'xenstore-read /local/domain/0/name' Enter
+    on_screen 60 '^Domain-0' || return 1
+    tmux -S "$work/tmux" send-keys exit Enter
+    on_screen 60 '^shell ended with 0'
+}
+# on_screen SECONDS PATTERN: a line of the screen becomes like that.
+on_screen() {
+    local end=$((SECONDS + $1))
+    until tmux -S "$work/tmux" capture-pane -p | grep -Eq -- "$2"; do
+        if ((SECONDS > end)); then tmux -S "$work/tmux" capture-pane -p && return 1; fi
+        sleep 1
+    done
+}
+
+# A report, also as the files that it names.
+a_run() { quietly env "$@" ./scripts/run && test -s target/run/boot.html -a -s target/run/boot.perfetto.json; }
+
+# slowly COMMAND
+slowly() {
+    case $1 in
+        scripts/run) ok './scripts/run' a_run XEN=4.17 && ok 'XEN=4.20 ./scripts/run' a_run XEN=4.20 ;;
+        'scripts/run --shell') ok './scripts/run --shell' a_shell ;;
+        scripts/observability) ok "$1" wrote docs/observability.md quietly scripts/observability ;;
+        scripts/record) ok "$1" wrote examples/scale/guest.txt quietly scripts/record ;;
+        'scripts/isolation --save') ok "$1" wrote docs/isolation.md quietly scripts/isolation --save ;;
+        'scripts/bench --save') ok "$1" wrote docs/performance.md quietly scripts/bench --save ;;
+        'scripts/bench --quick') ok "$1" quietly scripts/bench --quick ;;
+        'scripts/soak 20') ok "$1" quietly scripts/soak 20 ;;
+        'cargo bench') ok "$1" quietly cargo bench ;;
+        # The same with less to do.
+        scripts/bench | scripts/isolation | 'scripts/soak MINUTES') ;;
+        *) ok "$1: this test knows how to run it" false ;;
+    esac
+}
+
+slow_commands() { sed -n 's/ => slow$//p' <<<"$TRIED"; }
+
+# slow [COMMAND]: all of them or one.
+slow() {
+    local command
+    need qemu-system-x86_64=qemu-system-x86 cc=gcc objcopy=binutils tmux=tmux valgrind=valgrind chromium=chromium
+    copy_checkout
+    while IFS= read -r command; do
+        if [[ ! ${1:-} || $command == "$1" ]]; then slowly "$command"; fi
+    done < <(slow_commands)
+}
+
+case ${1:-} in
+    '') quick ;;
+    --slow) slow ;;
+    --slow=*)
+        command=$(plain "${1#*=}")
+        slow_commands | grep -qxF -- "$command" || die "'$command' is not slow; allowed: $(slow_commands | paste -sd ,)"
+        slow "$command"
+        ;;
+    --help | -h) usage && exit 0 ;;
+    *) no_option "$1" ;;
+esac
+exit "$failed"
