@@ -24,8 +24,11 @@ qemu_command() {
     local xen_args="$XEN_ARGS dom0_mem=${DOM0_MEMORY}M,max:${DOM0_MEMORY}M"
     QEMU=(qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp "$CPUS" -m "$RAM"
         -nodefaults -no-user-config -display none -no-reboot
-        -kernel xen -append "${xen_args//$'\n'/ }" -initrd "vmlinux $DOM0_ARGS,dom0.cpio"
-        -serial file:console.log)
+        -chardev file,id=console,path=console.log,append=on -serial chardev:console)
+    case $DOM0 in
+        debian) QEMU+=("${DEBIAN_DRIVES[@]}") ;;
+        *) QEMU+=(-kernel xen -append "${xen_args//$'\n'/ }" -initrd "vmlinux $DOM0_ARGS,dom0.cpio") ;;
+    esac
     # One guest nanosecond is one instruction: figures repeat whatever else the machine does.
     if ((ICOUNT)); then QEMU+=(-icount "shift=0,sleep=off"); fi
     if ((INTERACTIVE)); then
@@ -37,7 +40,7 @@ qemu_command() {
 }
 
 # Boots, passes the job's lines on to stdout, those of files that it hands out to handed-out/, and sets STATUS to
-# the job's exit status, or to "" when dom0 ended without one.
+# the job's exit status, to "reboot" when the job wants another boot, or to "" when dom0 ended without either.
 boot() {
     local line pid file=
     STATUS=
@@ -48,8 +51,9 @@ boot() {
         if ((ENDED_BY == 0)); then STATUS=0; fi
         return
     fi
+    rm -f channel
     mkfifo channel
-    mkdir handed-out
+    mkdir -p handed-out
     # pdeathsig: even if this script is killed outright, no QEMU stays behind.
     setpriv --pdeathsig TERM timeout -k 5 "$LIMIT" "${QEMU[@]}" </dev/null >channel 2>qemu.log &
     pid=$!
@@ -59,6 +63,7 @@ boot() {
         line=${line%$'\r'}
         case $line in
             'nested: ended '*) STATUS=${line##* } ;;
+            'nested: reboot') STATUS=reboot ;;
             'nested: file ends') file= ;;
             'nested: file '*) file=handed-out/${line##*[ /]} ;;
             *) if [[ $file ]]; then printf '%s\n' "$line" >>"$file"; else printf '%s\n' "$line"; fi ;;

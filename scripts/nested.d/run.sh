@@ -27,13 +27,19 @@ check_request() {
     done
 }
 
-# Sets what follows from the kind of dom0: DOM0_MEMORY and, unless the call names it, RAM, in MiB.
+# Sets what follows from the kind of dom0: DOM0_MEMORY and, unless the call names them, RAM, in MiB, and LIMIT.
 choose_dom0() {
     case $DOM0 in
         small) RAM=${RAM:-1500} DOM0_MEMORY=768 ;;
         full) RAM=${RAM:-$FULL_RAM} DOM0_MEMORY=$FULL_DOM0_MEMORY ;;
-        *) die "no dom0 '$DOM0'; allowed: small, full" ;;
+        debian)
+            RAM=${RAM:-$DEBIAN_RAM} DOM0_MEMORY=$DEBIAN_DOM0_MEMORY LIMIT=${LIMIT:-$DEBIAN_LIMIT}
+            ((START)) && [[ $SERVER != none ]] ||
+                die "--dom0 debian starts its store as such a host does; only the others know --no-start and --server none"
+            ;;
+        *) die "no dom0 '$DOM0'; allowed: small, full, debian" ;;
     esac
+    LIMIT=${LIMIT:-180}
 }
 
 # Rows and columns for the shell's side of the serial line, which cannot ask for them.
@@ -71,7 +77,10 @@ fill_work() {
         archive "$WORK/guest" | cat "$STOCK/guest.cpio" - >"$overlay/nested/guest-initrd"
         cp "$STOCK/vmlinux" "$overlay/nested/guest-kernel"
     fi
-    archive "$overlay" | cat "$STOCK/dom0.cpio" - >"$WORK/dom0.cpio"
+    case $DOM0 in
+        debian) add_disks "$here/.." "$overlay" "$WORK" ;;
+        *) archive "$overlay" | cat "$STOCK/dom0.cpio" - >"$WORK/dom0.cpio" ;;
+    esac
     rm -r "$overlay"
     ln -s "$STOCK/xen" "$STOCK/vmlinux" "$WORK/"
 }
@@ -83,6 +92,8 @@ run_nested() {
     case $DOM0 in
         small) prepare_stock "$here" ;;
         full) prepare_full_stock "$here" ;;
+        # Its guests are the small dom0's.
+        debian) need qemu-img=qemu-utils && prepare_stock "$here" && prepare_debian "$here" ;;
     esac
     BUSYBOX=$STOCK/busybox
     if ((FETCH_ONLY)); then exit 0; fi
@@ -93,6 +104,10 @@ run_nested() {
     cd "$WORK"
     say "booting Xen $XEN, store: $SERVER"
     boot
+    while [[ $STATUS == reboot && $ENDED_BY == 0 ]]; do
+        say "the host reboots"
+        boot
+    done
     if [[ $LOG ]]; then cp console.log "$LOG"; fi
     if [[ $OUT ]]; then keep_files; fi
     report
