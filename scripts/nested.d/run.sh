@@ -22,6 +22,7 @@ check_request() {
     if [[ $SERVER == stubdom && ! -f $IMAGE ]]; then
         die "no image at $IMAGE: build it with scripts/build-image, or choose --server daemon"
     fi
+    if ((WITH_TOOLS)) && [[ $DOM0 == debian ]]; then die "--tools is for the kinds of dom0 that are in memory: small, full"; fi
     for file in "${ADD[@]}"; do
         [[ -f ${file%%:*} ]] || die "no such file: ${file%%:*}"
     done
@@ -96,11 +97,13 @@ run_nested() {
         debian) need qemu-img=qemu-utils && prepare_stock "$here" && prepare_debian "$here" ;;
     esac
     BUSYBOX=$STOCK/busybox
+    if ((WITH_TOOLS)); then prepare_tools "$here"; fi
     if ((FETCH_ONLY)); then exit 0; fi
 
     WORK=$(mktemp -d)
     trap 'rm -rf "$WORK"' EXIT
     fill_work "$@"
+    if ((WITH_TOOLS)); then cat "$TOOLS" >>"$WORK/dom0.cpio"; fi
     cd "$WORK"
     say "booting Xen $XEN, store: $SERVER"
     boot
