@@ -29,4 +29,53 @@ for script in scripts/*; do
     ok "${script##*/}: --help" helps "$script"
     ok "${script##*/}: a mistake is one line" refuses "$script"
 done
+
+# machine FLAGS [MODULE NESTED]: the files of such a machine, for why_no_xen_in_kvm.
+machine() {
+    rm -rf "$scratch/machine"
+    mkdir -p "$scratch/machine"/{dev,proc}
+    printf 'model name\t: of a test\nflags\t\t: fpu %s nx\n' "$1" >"$scratch/machine/proc/cpuinfo"
+    : >"$scratch/machine/dev/kvm"
+    if [[ ${2:-} ]]; then
+        mkdir -p "$scratch/machine/sys/module/$2/parameters"
+        echo "$3" >"$scratch/machine/sys/module/$2/parameters/nested"
+    fi
+}
+# tells_of_kvm PATTERN: what keeps Xen from that machine's KVM matches it.
+tells_of_kvm() {
+    local why
+    why=$(. scripts/nested.d/machine.sh && why_no_xen_in_kvm "$scratch/machine")
+    # shellcheck disable=SC2053  # a pattern
+    [[ $why == $1 ]] || { echo "# $why" && return 1; }
+}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+machine 'sse svm_lock'
+ok 'KVM without svm or vmx: is told' tells_of_kvm 'the processor shows neither svm nor vmx*'
+machine 'sse svm' kvm_amd 0
+ok 'KVM that keeps svm from guests: is told' tells_of_kvm '/sys/module/kvm_amd/parameters/nested is 0, *kvm_amd with nested=1'
+machine 'vmx sse' kvm_intel N
+ok 'KVM that keeps vmx from guests: is told' tells_of_kvm '/sys/module/kvm_intel/parameters/nested is N, *kvm_intel with nested=1'
+for can in 'svm kvm_amd 1' 'vmx kvm_intel Y' svm; do
+    # shellcheck disable=SC2086  # words
+    machine $can
+    ok "KVM that can nest ($can): nothing to tell" tells_of_kvm ''
+done
+rm "$scratch/machine/dev/kvm"
+ok 'no KVM: is told' tells_of_kvm '/dev/kvm cannot be used here'
+
+# nested_refuses PATTERN: a call of scripts/nested ends with one such line, before anything is fetched.
+nested_refuses() {
+    local said status=0
+    said=$(NESTED_CACHE=$scratch/cache scripts/nested /dev/null 2>&1) || status=$?
+    # shellcheck disable=SC2053
+    [[ $status == 2 && $said == $1 && $said != *$'\n'* && ! -e $scratch/cache ]] || {
+        echo "# status $status: $said"
+        return 1
+    }
+}
+if [[ $(. scripts/nested.d/machine.sh && why_no_xen_in_kvm) ]]; then
+    ACCEL=kvm ok 'nested: says why ACCEL=kvm is not possible here' nested_refuses 'nested: ACCEL=kvm: *; ACCEL=tcg works everywhere'
+fi
+ACCEL=xvm ok 'nested: ACCEL it does not know' nested_refuses "nested: ACCEL=xvm is not known here; allowed: tcg, kvm"
 exit "$failed"

@@ -22,3 +22,20 @@ need() {
             "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null; } ||
         die "could not install ${missing[*]}; see apt's message above"
 }
+
+# why_no_xen_in_kvm [ROOT]: what keeps Xen from running under this machine's KVM; nothing if nothing is known to. Xen's own
+# guests need a processor that virtualizes: KVM must have such a one and pass it on. ROOT is where /proc and so on are.
+why_no_xen_in_kvm() {
+    local root=${1:-} flag module nested
+    [[ -w $root/dev/kvm ]] || { echo '/dev/kvm cannot be used here' && return; }
+    flag=$(grep -m 1 '^flags' "$root/proc/cpuinfo" | grep -woE 'svm|vmx' | head -n 1) || :
+    case $flag in
+        svm) module=kvm_amd ;;
+        vmx) module=kvm_intel ;;
+        *) echo 'the processor shows neither svm nor vmx in /proc/cpuinfo, and Xen needs one for its guests' && return ;;
+    esac
+    nested=$root/sys/module/$module/parameters/nested
+    if [[ -e $nested && $(<"$nested") != [1Y]* ]]; then
+        echo "${nested#"$root"} is $(<"$nested"), so guests cannot have $flag; load $module with nested=1"
+    fi
+}

@@ -3,14 +3,21 @@
 
 # check_request JOB...: every mistake an operator can make, before anything is fetched.
 check_request() {
-    local file
+    local file reason
     case $SERVER in
         stubdom | daemon | oxenstored | none) ;;
         *) die "no server '$SERVER'; allowed: stubdom, daemon, oxenstored, none" ;;
     esac
     choose_dom0
     [[ " $XEN_VERSIONS " == *" $XEN "* ]] || die "XEN=$XEN is not known here; allowed: ${XEN_VERSIONS// /, }"
-    if [[ ${ACCEL:-tcg} == kvm && ! -w /dev/kvm ]]; then die "ACCEL=kvm: /dev/kvm cannot be used here"; fi
+    case ${ACCEL:-tcg} in
+        tcg) ;;
+        kvm)
+            reason=$(why_no_xen_in_kvm)
+            [[ -z $reason ]] || die "ACCEL=kvm: $reason; ACCEL=tcg works everywhere"
+            ;;
+        *) die "ACCEL=$ACCEL is not known here; allowed: tcg, kvm" ;;
+    esac
     if ((FETCH_ONLY)); then return 0; fi
     if ((INTERACTIVE)); then
         (($# == 0)) || die "--shell takes no job"
