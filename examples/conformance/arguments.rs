@@ -1,20 +1,23 @@
 //! The command line.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
+use crate::message::{GET_FEATURE, GET_QUOTA};
 use crate::peer::Peer;
-use crate::programs::{Daemon, Kind};
-use crate::step::{Quota, Session};
+use crate::programs::{Daemon, Kind, Release};
+use crate::side::Side;
+use crate::step::{Quota, Request, Session};
 
 const HELP: &str = "\
-Usage: conformance --root DIR --standin FILE [options]
+Usage: conformance --root DIR|--peer FILE --standin FILE [options]
 
 Carries out the same sessions on our server and on a reference, and compares all answers.
 
   --root DIR       Debian's Xen packages, unpacked
+  --peer FILE      instead, a C xenstored of Xen 4.21 or later
   --standin FILE   the stand-in library that daemons are started on
   --ops N          requests to compare, at least (default 40000)
   --seed S         seed of the first random session (default 1)
@@ -52,7 +55,7 @@ pub struct Arguments {
 impl Arguments {
     /// None if only help was wanted.
     pub fn read() -> Result<Option<Arguments>, lexopt::Error> {
-        let (mut root, mut standin) = (None, None);
+        let (mut root, mut peer, mut standin) = (None, None, None);
         let (mut operations, mut seed) = (40_000, 1);
         let mut kind = Kind::C;
         let mut verbose = false;
@@ -62,6 +65,7 @@ impl Arguments {
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("root") => root = Some(PathBuf::from(parser.value()?)),
+                Long("peer") => peer = Some(PathBuf::from(parser.value()?)),
                 Long("standin") => standin = Some(PathBuf::from(parser.value()?)),
                 Long("ops") => operations = parser.value()?.parse()?,
                 Long("seed") => seed = parser.value()?.parse()?,
@@ -77,11 +81,20 @@ impl Arguments {
                 _ => return Err(argument.unexpected()),
             }
         }
-        let root = root.ok_or("--root is missing")?;
         let standin = standin.ok_or("--standin is missing")?;
-        let reference =
-            Daemon::find(kind, &root, &standin, Vec::new()).map_err(|problem| problem.to_string())?;
+        let reference = match (root, peer) {
+            (Some(root), None) => {
+                Daemon::find(kind, &root, &standin, Vec::new()).map_err(|problem| problem.to_string())?
+            }
+            (None, Some(file)) if kind == Kind::C => new_daemon(&file, &standin)?,
+            _ => return Err("either --root or --peer, and --peer is no oxenstored".into()),
+        };
         Ok(Some(Arguments { task, operations, seed, verbose, reference, ours }))
+    }
+
+    /// What the reference is.
+    pub fn release(&self) -> Release {
+        self.reference.release
     }
 
     /// The reference takes our server's place.
@@ -106,4 +119,21 @@ impl Arguments {
             }
         })
     }
+}
+
+/// A daemon of a new release, and of which: quotas can be asked for from 4.22 on, features from 4.21 on.
+fn new_daemon(file: &Path, standin: &Path) -> Result<Daemon, String> {
+    let wrong = |problem: String| format!("{}: {problem}", file.display());
+    let mut daemon = Daemon::at(file, standin).map_err(|problem| wrong(problem.to_string()))?;
+    let peer = daemon.start(&[]);
+    let peer = peer.map_err(|problem| wrong(format!("does not run as an xenstored ({problem})")))?;
+    let questions = [GET_FEATURE, GET_QUOTA].map(|kind| Request::new(kind, *b""));
+    let seen = Side::new(peer).requests(0, &questions).map_err(|gone| wrong(gone.0))?;
+    let answered: Vec<bool> = seen.replies(0).iter().map(|reply| reply.is_success()).collect();
+    daemon.release = match answered.as_slice() {
+        [true, true] => Release::Xen4_22,
+        [true, false] => Release::Xen4_21,
+        _ => return Err(wrong("is no xenstored of Xen 4.21 or later".to_string())),
+    };
+    Ok(daemon)
 }

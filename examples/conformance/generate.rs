@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use fastrand::Rng;
 
 use crate::message::{
-    CONTROL, DIRECTORY, DIRECTORY_PART, GET_DOMAIN_PATH, GET_PERMS, INTRODUCE, IS_DOMAIN_INTRODUCED, MKDIR,
-    READ, RELEASE, RESET_WATCHES, RESUME, RM, SET_PERMS, SET_TARGET, TRANSACTION_END, TRANSACTION_START,
-    UNWATCH, WATCH, WRITE,
+    CONTROL, DIRECTORY, DIRECTORY_PART, GET_DOMAIN_PATH, GET_FEATURE, GET_PERMS, GET_QUOTA, INTRODUCE,
+    IS_DOMAIN_INTRODUCED, MKDIR, READ, RELEASE, RESET_WATCHES, RESUME, RM, SET_FEATURE, SET_PERMS, SET_QUOTA,
+    SET_TARGET, TRANSACTION_END, TRANSACTION_START, UNWATCH, WATCH, WRITE,
 };
 use crate::parse;
 use crate::step::{Life, Quota, Request, Session, Step, Tx, absolute};
@@ -18,6 +18,8 @@ pub const GUESTS: [u16; 3] = [1, 2, 3];
 /// Domains that come and go.
 pub const VISITORS: [u16; 2] = [4, 5];
 const SLOTS: u8 = 3;
+/// DOMID_ANY.
+const EVERYBODY: u16 = 32757;
 /// How many paths a session comes back to.
 const RECENT: usize = 12;
 
@@ -51,12 +53,14 @@ pub struct Generator {
     watches: Vec<(u16, Vec<u8>)>,
     recent: Vec<Vec<u8>>,
     silent: Option<u16>,
+    /// Asks for what only Xen 4.22 has, too: an older daemon's refusals would soon be the end of each session.
+    pub newer: bool,
     /// Visitors that are on their way out; what an INTRODUCE of such a domain does is undefined.
     pub fading: BTreeSet<u16>,
 }
 
-/// The session that belongs to this seed.
-pub fn session(seed: u64, length: usize) -> Session {
+/// The session that belongs to this seed, with or without what is new in Xen 4.22.
+pub fn session(seed: u64, length: usize, newer: bool) -> Session {
     let mut rng = Rng::with_seed(seed);
     let theme = THEMES[rng.usize(..THEMES.len())];
     let mut generator = Generator {
@@ -67,6 +71,7 @@ pub fn session(seed: u64, length: usize) -> Session {
         watches: Vec::new(),
         recent: Vec::new(),
         silent: None,
+        newer,
         fading: BTreeSet::new(),
     };
     generator.furnish();
@@ -217,7 +222,8 @@ impl Generator {
     fn permission(&mut self, who: u16) -> Request {
         let mut payload = self.path(who);
         if self.rng.u32(..20) == 0 {
-            payload = b"@releaseDomain".to_vec();
+            let introduce = self.newer && self.rng.bool();
+            payload = if introduce { b"@introduceDomain".to_vec() } else { b"@releaseDomain".to_vec() };
         }
         if self.rng.u32(..4) == 0 {
             payload.push(0);
@@ -225,7 +231,8 @@ impl Generator {
         }
         for entry in 0..self.rng.u16(1..5) {
             let letter = ["n", "r", "w", "b"][self.rng.usize(..4)];
-            let anybody = [0, 1, 2, 3, 4, 9][self.rng.usize(..6)];
+            let anybody = [0, 1, 2, 3, 4, 9, EVERYBODY, EVERYBODY];
+            let anybody = anybody[self.rng.usize(..if self.newer { 8 } else { 6 })];
             let domid = if entry == 0 && self.rng.u32(..5) > 0 && who != 0 { who } else { anybody };
             payload.extend_from_slice(format!("\0{letter}{domid}").as_bytes());
         }
@@ -239,7 +246,7 @@ impl Generator {
             Some(at) if self.rng.bool() => Request::new(UNWATCH, self.watches.swap_remove(at).1),
             _ => {
                 let path = match self.rng.u32(..10) {
-                    0 => b"@releaseDomain".to_vec(),
+                    0 => self.event(),
                     1 => b"@introduceDomain".to_vec(),
                     2 => b"/".to_vec(),
                     _ => self.path(who),
@@ -247,9 +254,43 @@ impl Generator {
                 let token = ["", "t", "u", "token"][self.rng.usize(..4)];
                 let payload = [&path[..], b"\0", token.as_bytes(), b"\0"].concat();
                 self.watches.push((who, payload.clone()));
-                Request::new(WATCH, payload)
+                Request::new(WATCH, [payload, self.depth()].concat())
             }
         }
+    }
+
+    /// What tells of domains' ends, of one domain's or of any.
+    pub fn event(&mut self) -> Vec<u8> {
+        let events = ["@releaseDomain", "@introduceDomain", "@releaseDomain/4", "@introduceDomain/5", "@"];
+        let known = if self.newer { events.len() } else { 1 };
+        events[self.rng.usize(..known)].as_bytes().to_vec()
+    }
+
+    /// A third argument of WATCH, now and then.
+    pub fn depth(&mut self) -> Vec<u8> {
+        let depths = ["0\0", "1\0", "2\0", "-1\0"];
+        match self.newer && self.rng.bool() {
+            true => depths[self.rng.usize(..depths.len())].as_bytes().to_vec(),
+            false => Vec::new(),
+        }
+    }
+
+    /// Features or quotas of some domain, or quotas of all domains to come.
+    pub fn setting(&mut self, domid: u16) -> Request {
+        let quotas = ["nodes", "watches", "transactions", "node-permissions", "node-size", "soft-memory"];
+        let name = quotas[self.rng.usize(..quotas.len())];
+        // What is too much for anybody here, and what is soon reached.
+        let value =
+            [5000, 200, 100, 8, 3, 0][self.rng.usize(..if self.theme == Theme::Quotas { 6 } else { 2 })];
+        let features = [0, 2, 4, 6, 8, 10, 12, 14, 16][self.rng.usize(..9)];
+        let (kind, payload) = match self.rng.u32(..8) {
+            0..3 => (SET_FEATURE, format!("{domid}\0{features}\0")),
+            3 => (GET_FEATURE, format!("{domid}\0")),
+            4..6 => (SET_QUOTA, format!("{domid}\0{name}\0{value}\0")),
+            6 => (SET_QUOTA, format!("{name}\0{value}\0")),
+            _ => (GET_QUOTA, format!("{domid}\0{name}\0")),
+        };
+        Request::new(kind, payload.into_bytes())
     }
 
     fn transaction(&mut self, who: u16) -> Request {
@@ -272,6 +313,9 @@ impl Generator {
     /// Requests that a store sees now and then.
     fn rare(&mut self) -> Request {
         let domid = self.rng.u16(..7);
+        if self.newer && self.rng.bool() {
+            return self.setting(domid);
+        }
         let kind = [
             GET_DOMAIN_PATH,
             IS_DOMAIN_INTRODUCED,
@@ -340,7 +384,19 @@ impl Generator {
     /// A new domain takes the place of the one that had this domid.
     pub fn visit(&mut self, domid: u16) {
         self.steps.push(Step::Domain(domid, Life::Gone));
-        self.steps.extend(parse::guest(domid));
+        let [built, home, introduced] = parse::guest(domid);
+        self.steps.push(built);
+        if self.newer {
+            // A toolstack restricts a domain before anybody serves it.
+            for _ in 0..self.rng.usize(..3) {
+                let setting = self.setting(domid);
+                self.steps.push(Step::Requests(0, vec![setting]));
+            }
+        }
+        self.steps.extend([home, introduced]);
+        if self.newer && self.rng.u32(..4) == 0 {
+            self.steps.push(Step::Requests(domid, vec![Request::new(GET_FEATURE, *b"")]));
+        }
         self.fading.remove(&domid);
     }
 }

@@ -38,8 +38,9 @@ pub fn step(from: &mut Generator) -> Step {
         14 => Step::Domain(visitor, Life::Gone),
         15 => one(0, IS_DOMAIN_INTRODUCED, text(format!("{visitor}\0"))),
         16 => {
-            let event = ["@releaseDomain", "@introduceDomain"][from.rng.usize(..2)];
-            one(from.client(), WATCH, text(format!("{event}\0d\0")))
+            let event = if from.rng.bool() { from.event() } else { b"@introduceDomain".to_vec() };
+            let depth = from.depth();
+            one(from.client(), WATCH, [event, b"\0d\0".to_vec(), depth].concat())
         }
         17 => {
             let path = from.path(0);

@@ -32,6 +32,7 @@ mod transaction;
 use std::process::ExitCode;
 
 use crate::arguments::{Arguments, Task};
+use crate::programs::Release;
 use crate::report::Report;
 use crate::run::{Options, Outcome, Run};
 use crate::step::{Session, Step};
@@ -93,12 +94,17 @@ fn compare(arguments: &Arguments) -> Result<bool, Fault> {
             for text in CASES {
                 for mut session in parse::sessions(text)? {
                     session.steps.push(Step::Store);
-                    carry_out(arguments, &mut report, &session)?;
+                    // Our server on a hypervisor that lists changed domains, and on one that does not.
+                    for lists_changes in [false, true] {
+                        session.lists_changes = lists_changes;
+                        carry_out(arguments, &mut report, &session)?;
+                    }
                 }
             }
+            let newer = arguments.release() >= Release::Xen4_22;
             let mut seed = arguments.seed;
             while report.operations < arguments.operations {
-                carry_out(arguments, &mut report, &generate::session(seed, LENGTH))?;
+                carry_out(arguments, &mut report, &generate::session(seed, LENGTH, newer))?;
                 seed = seed.wrapping_add(1);
             }
         }
@@ -132,6 +138,7 @@ fn carry_out(arguments: &Arguments, report: &mut Report, session: &Session) -> R
 fn once(arguments: &Arguments, session: &Session) -> Result<Outcome, Fault> {
     let reference = arguments.reference.start(&session.quotas)?;
     let ours = arguments.ours(session)?;
-    let options = Options { alike: arguments.tests_itself(), trace: arguments.traces() };
+    let options =
+        Options { release: arguments.release(), alike: arguments.tests_itself(), trace: arguments.traces() };
     Ok(Run::new(reference, ours, options).carry_out(session))
 }

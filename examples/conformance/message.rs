@@ -29,6 +29,8 @@ pub const SET_TARGET: u32 = 19;
 pub const RESET_WATCHES: u32 = 21;
 pub const DIRECTORY_PART: u32 = 22;
 pub const GET_FEATURE: u32 = 23;
+pub const SET_FEATURE: u32 = 24;
+pub const GET_QUOTA: u32 = 25;
 pub const SET_QUOTA: u32 = 26;
 pub const CONTROL: u32 = 0;
 

@@ -37,17 +37,28 @@ impl Kind {
     }
 }
 
-/// A daemon out of Debian's packages, unpacked under `root`.
+/// Releases of Xen between which the C daemon's answers have changed, the oldest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Release {
+    Xen4_17,
+    /// And 4.18, and 4.19.
+    Xen4_20,
+    Xen4_21,
+    /// And later.
+    Xen4_22,
+}
+
+/// A daemon that can be started as often as it is needed.
 pub struct Daemon {
-    root: PathBuf,
-    directory: PathBuf,
+    command: Vec<PathBuf>,
+    libraries: Option<PathBuf>,
     standin: PathBuf,
     kind: Kind,
-    wrap: Vec<PathBuf>,
+    pub release: Release,
 }
 
 impl Daemon {
-    /// `wrap` is what it is to be started under, as the words of a command; with none, it is started itself.
+    /// One out of Debian's packages, unpacked under `root`. `wrap` is what it is to be started under, as the words of a command; with none, it is started itself.
     pub fn find(kind: Kind, root: &Path, standin: &Path, wrap: Vec<PathBuf>) -> io::Result<Daemon> {
         let lib = root.join("usr/lib");
         let mut found = std::fs::read_dir(&lib)?
@@ -57,8 +68,29 @@ impl Daemon {
         let directory = found
             .find(|path| path.join(kind.name()).exists())
             .ok_or_else(|| io::Error::other(format!("no {} under {}", kind.name(), lib.display())))?;
-        let (root, standin) = (root.to_path_buf(), standin.to_path_buf());
-        Ok(Daemon { root, directory, standin, kind, wrap })
+        let old = directory.ends_with("xen-4.17/bin");
+        let release = if old { Release::Xen4_17 } else { Release::Xen4_20 };
+        // The packages' own loader and C library: the daemon may be of another release than this machine.
+        let mut command = wrap;
+        command.extend([
+            root.join("lib64/ld-linux-x86-64.so.2"),
+            PathBuf::from("--library-path"),
+            root.join("usr/lib/x86_64-linux-gnu"),
+            directory.join(kind.name()),
+        ]);
+        Ok(Daemon { command, libraries: None, standin: standin.to_path_buf(), kind, release })
+    }
+
+    /// The C daemon of a new release that lies there, its libraries in the folder `lib` beside it or in the system.
+    pub fn at(file: &Path, standin: &Path) -> io::Result<Daemon> {
+        let file = file.canonicalize()?;
+        Ok(Daemon {
+            libraries: file.parent().map(|folder| folder.join("lib")).filter(|folder| folder.is_dir()),
+            command: vec![file],
+            standin: standin.to_path_buf(),
+            kind: Kind::C,
+            release: Release::Xen4_22,
+        })
     }
 
     /// The daemon, running, with an empty store.
@@ -78,16 +110,14 @@ impl Daemon {
         if self.kind == Kind::C {
             arguments.extend(self.limits(quotas));
         }
-        // The packages' own loader and C library: the daemon may be of another release than this machine.
-        let mut command = self.wrap.clone();
-        command.extend([
-            self.root.join("lib64/ld-linux-x86-64.so.2"),
-            PathBuf::from("--library-path"),
-            self.root.join("usr/lib/x86_64-linux-gnu"),
-            self.directory.join(self.kind.name()),
-        ]);
         let settings = (self.kind == Kind::Ocaml).then_some(OCAML_SETTINGS);
-        let program = Program { command, preload: self.standin.clone(), arguments, settings };
+        let program = Program {
+            command: self.command.clone(),
+            preload: self.standin.clone(),
+            arguments,
+            libraries: self.libraries.clone(),
+            settings,
+        };
         Ok(Box::new(Standin::start(&program)?))
     }
 }
@@ -97,6 +127,9 @@ impl Daemon {
     fn limits(&self, quotas: &[Quota]) -> Vec<String> {
         let of = |name: &str, value: u32| Quota { name: name.to_string(), value };
         let mut all = vec![of("watches", 128), of("transactions", 10), of("node-size", 2048)];
+        if self.release == Release::Xen4_22 {
+            all.extend([of("nodes", 1000), of("transaction-nodes", 1024), of("node-permissions", 5)]);
+        }
         all.retain(|default| quotas.iter().all(|quota| quota.name != default.name));
         all.extend_from_slice(quotas);
         all.iter().flat_map(|quota| self.limit(quota)).collect()
@@ -104,16 +137,22 @@ impl Daemon {
 
     /// What makes the daemon accept just as much as the quota says.
     fn limit(&self, Quota { name, value }: &Quota) -> [String; 2] {
-        // One more than they say is what these let pass.
-        let less = value.saturating_sub(1).to_string();
-        // 4.17 counts a larger header, and refuses what just fits.
-        let larger = if self.directory.ends_with("xen-4.17/bin") { value + 9 } else { *value };
+        let value = match (self.release, name.as_str()) {
+            // These refuse what reaches a quota, but for those that bound what a domain has in flight. 0 is none.
+            (Release::Xen4_22, "outstanding" | "memory") => *value,
+            (Release::Xen4_22, _) => value + u32::from(*value > 0),
+            // One more than they say is what these let pass.
+            (_, "watches" | "transactions") => value.saturating_sub(1),
+            // 4.17 counts a larger header, and refuses what just fits.
+            (Release::Xen4_17, "node-size") => value + 9,
+            _ => *value,
+        };
         match name.as_str() {
             "nodes" => ["--entry-nb".to_string(), value.to_string()],
-            "watches" => ["--watch-nb".to_string(), less],
-            "transactions" => ["--transaction".to_string(), less],
+            "watches" => ["--watch-nb".to_string(), value.to_string()],
+            "transactions" => ["--transaction".to_string(), value.to_string()],
             "node-permissions" => ["--perm-nb".to_string(), value.to_string()],
-            "node-size" => ["--entry-size".to_string(), larger.to_string()],
+            "node-size" => ["--entry-size".to_string(), value.to_string()],
             "path-max" => ["--path-max".to_string(), value.to_string()],
             name => ["--quota".to_string(), format!("{name}={value}")],
         }

@@ -84,6 +84,12 @@ impl Item {
         }
     }
 
+    /// The decimal number that this answer is.
+    pub fn number(&self) -> Option<u64> {
+        let Item::Reply { error: None, payload, .. } = self else { return None };
+        std::str::from_utf8(payload.strip_suffix(&[0])?).ok()?.parse().ok()
+    }
+
     pub fn is_success(&self) -> bool {
         matches!(self, Item::Reply { error: None, .. })
     }

@@ -20,10 +20,18 @@ use crate::peer::{Gone, HANGS, Peer};
 use crate::step::Life;
 
 const DOMIDS: u64 = 0x7ff0;
+/// Where the parts of the file "hypervisor" begin, and its length.
+const NOTICES: u64 = DOMIDS;
+const UNIQUE_IDS: u64 = NOTICES + 4 * DOMIDS;
+const CHANGED: u64 = UNIQUE_IDS + 8 * DOMIDS;
+const HYPERVISOR: u64 = CHANGED + DOMIDS;
 const KICK: u32 = 1;
 const DOMAINS: u32 = 2;
 const TIME: u32 = 3;
 const NOTHING: u32 = 4;
+
+/// dom0's unique id; tests/standin/manage.c has the same number.
+const DOM0_UNIQUE_ID: u64 = 1;
 
 const EXISTS: u8 = 1;
 const SHUT_DOWN: u8 = 2;
@@ -42,6 +50,7 @@ pub struct Standin {
     sent: u32,
     taken: u32,
     clock: u32,
+    last_unique_id: u64,
     directory: TempDir,
 }
 
@@ -51,6 +60,8 @@ pub struct Program {
     pub preload: PathBuf,
     /// `{dir}` in them stands for the daemon's directory.
     pub arguments: Vec<String>,
+    /// Where it looks for its libraries first.
+    pub libraries: Option<PathBuf>,
     /// Settings, if the daemon reads a file named "settings" in its directory.
     pub settings: Option<&'static str>,
 }
@@ -58,7 +69,7 @@ pub struct Program {
 impl Standin {
     pub fn start(program: &Program) -> io::Result<Standin> {
         let directory = tempfile::Builder::new().prefix("xenstore-standin-").tempdir_in(scratch())?;
-        let hypervisor = new_file(&directory.path().join("hypervisor"), DOMIDS + 4 * DOMIDS)?;
+        let hypervisor = new_file(&directory.path().join("hypervisor"), HYPERVISOR)?;
         let dom0 = new_file(&ring_file(&directory, 0), 4096)?;
         let (socket, theirs) = UnixStream::pair()?;
         socket.set_read_timeout(Some(PATIENCE))?;
@@ -76,13 +87,23 @@ impl Standin {
             .env("STANDIN_DRIVER", "0")
             .env("XENSTORED_RUNDIR", directory.path())
             .env("XENSTORED_ROOTDIR", directory.path())
+            .envs(program.libraries.iter().map(|folder| ("LD_LIBRARY_PATH", folder)))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()?;
         let pages = BTreeMap::from([(0, Rc::new(FilePage(dom0)) as Rc<dyn Page>)]);
-        let mut standin =
-            Standin { child, socket, hypervisor, pages, sent: 0, taken: 0, clock: 0, directory };
+        let mut standin = Standin {
+            child,
+            socket,
+            hypervisor,
+            pages,
+            sent: 0,
+            taken: 0,
+            clock: 0,
+            last_unique_id: DOM0_UNIQUE_ID,
+            directory,
+        };
         standin.tell(NOTHING, 0);
         standin.settle().map_err(|gone| io::Error::other(gone.0))?;
         Ok(standin)
@@ -101,6 +122,11 @@ impl Standin {
     fn state(&self, domid: u16) -> u8 {
         let mut byte = [0];
         self.hypervisor.read_exact_at(&mut byte, u64::from(domid)).map_or(0, |()| byte[0])
+    }
+
+    /// Writes into the file "hypervisor".
+    fn note(&self, bytes: &[u8], at: u64) {
+        self.hypervisor.write_all_at(bytes, at).expect("the daemon's directory can be written");
     }
 
     /// Why the daemon ended, from its exit status and last words.
@@ -134,6 +160,8 @@ impl Peer for Standin {
                 fs::remove_file(&path).ok();
                 let file = new_file(&path, 4096).expect("the daemon's directory can be written");
                 self.pages.insert(domid, Rc::new(FilePage(file)));
+                self.last_unique_id += 1;
+                self.note(&self.last_unique_id.to_le_bytes(), UNIQUE_IDS + 8 * u64::from(domid));
                 EXISTS
             }
             Life::ShutDown => self.state(domid) | SHUT_DOWN,
@@ -145,9 +173,11 @@ impl Peer for Standin {
                 0
             }
         };
-        self.hypervisor
-            .write_all_at(&[state], u64::from(domid))
-            .expect("the daemon's directory can be written");
+        self.note(&[state], u64::from(domid));
+        // Nobody is told that a domain runs again.
+        if life != Life::Resumed {
+            self.note(&[1], CHANGED + u64::from(domid));
+        }
     }
 
     fn kick(&mut self, domid: u16) {
@@ -183,7 +213,7 @@ impl Peer for Standin {
     fn notices(&self, domid: u16) -> u32 {
         let mut bytes = [0; 4];
         self.hypervisor
-            .read_exact_at(&mut bytes, DOMIDS + 4 * u64::from(domid))
+            .read_exact_at(&mut bytes, NOTICES + 4 * u64::from(domid))
             .map_or(0, |()| u32::from_le_bytes(bytes))
     }
 

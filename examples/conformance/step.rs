@@ -32,6 +32,11 @@ impl Request {
         Request { kind, tx: Tx::None, payload: payload.into(), opens: None, expect: None }
     }
 
+    /// The number of the first entry of SET_PERMS.
+    pub fn new_owner(&self) -> Option<&[u8]> {
+        self.payload.split(|byte| *byte == 0).nth(1)?.get(1..)
+    }
+
     /// The first string of the payload, made absolute, if it is a node's path.
     pub fn path(&self, who: u16) -> Option<String> {
         if !message::is_about_a_node(self.kind) {

@@ -14,20 +14,30 @@ peers_scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=nested.d/packages.sh
 . "$peers_scripts/nested.d/packages.sh"
 
-# Sets PEERS_ROOT, the unpacked packages of $XEN, and STANDIN, the stand-in library for their daemons.
-# Several runs may come here at once: each result appears by one rename, complete or not at all.
+# Several runs may come to these two at once: each result appears by one rename, complete or not at all.
+
+# Sets STANDIN, the stand-in library for daemons.
+prepare_standin() {
+    local cache=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom} lock
+    need cc=gcc
+    mkdir -p "$cache" || die "cannot write to $cache (NESTED_CACHE chooses another folder)"
+    exec {lock}>"$cache/standin.lock"
+    flock "$lock"
+    build_standin "$cache"
+    exec {lock}>&-
+}
+
+# Sets PEERS_ROOT, the unpacked packages of $XEN, and STANDIN.
 prepare_peers() {
     local cache=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom} recipe lock
-    need cc=gcc
+    prepare_standin
     choose_release
     PACKAGES="xen-utils-$XEN xenstore-utils"
     recipe=$(cat "$peers_scripts"/nested.d/{release,packages}.sh "${BASH_SOURCE[0]}" | sha256sum | cut -c 1-12)
     PEERS_ROOT=$cache/peers-$XEN-$recipe
-    mkdir -p "$cache" || die "cannot write to $cache (NESTED_CACHE chooses another folder)"
     exec {lock}>"$cache/peers-$XEN.lock"
     flock "$lock"
     [[ -e $PEERS_ROOT ]] || fetch_peers "$cache"
-    build_standin "$cache"
     exec {lock}>&-
 }
 

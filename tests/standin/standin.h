@@ -35,10 +35,12 @@ enum domain_state {
     DOMAIN_DEAD = 8,  /* only its remains are left */
 };
 
-/* The file "hypervisor". The driver writes states, the daemon writes notices. */
+/* The file "hypervisor". The driver writes it, but for notices; the daemon takes marks of changes away. */
 struct hypervisor {
     uint8_t state[MAX_DOMID];
-    uint32_t notices[MAX_DOMID]; /* notifications sent to each domain so far */
+    uint32_t notices[MAX_DOMID];   /* notifications sent to each domain so far */
+    uint64_t unique_id[MAX_DOMID]; /* no two domains ever have the same */
+    uint8_t changed[MAX_DOMID];    /* 1 if the state has changed since the daemon has asked */
 };
 
 enum message {

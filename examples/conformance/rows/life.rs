@@ -1,6 +1,6 @@
 //! Rows about domains that come and go, and about the order of what is told of them.
 
-use super::{Facts, reads_again, requests, strings};
+use super::{Facts, plain_number, reads_again, requests, strings};
 use crate::compare::Difference;
 use crate::message::{self, GET_PERMS, SET_PERMS};
 use crate::page::Word;
@@ -16,23 +16,23 @@ pub fn release_order(_: &Facts, step: &Step, difference: &Difference) -> bool {
 
 /// In which order domains that changed at once are looked at, and in which order a domain's nodes are
 /// removed, is free, as long as no node goes before those below it. One `@releaseDomain` may stand for all
-/// that have shut down.
+/// that have shut down, and what tells of a death for the shutdown before it.
 pub fn order_of_removal(facts: &Facts, step: &Step, difference: &Difference) -> bool {
     let Difference::Events { expected, got, .. } = difference else { return false };
     let removal = matches!(step, Step::Virq | Step::Domain(..))
         || requests(step).iter().any(|request| request.kind == message::RELEASE);
-    let is_release = |item: &&Item| item.path() == Some(b"@releaseDomain");
-    let sorted = |items: &[Item]| {
-        let mut others: Vec<Item> = items.iter().filter(|item| !is_release(item)).cloned().collect();
-        others.sort();
-        others
+    let is_release = |item: &Item| item.path().is_some_and(|path| path.starts_with(b"@releaseDomain"));
+    let sorted = |items: &[Item], release: bool| {
+        let mut some: Vec<Item> = items.iter().filter(|item| is_release(item) == release).cloned().collect();
+        some.sort();
+        some
     };
-    let releases = |items: &[Item]| items.iter().filter(is_release).count();
-    let (theirs, ours) = (releases(expected), releases(got));
-    removal
-        && sorted(expected) == sorted(got)
-        && children_first(got)
-        && (theirs == ours || (theirs > 0 && ours > 0 && !facts.shut_down.is_empty()))
+    let (mut theirs, mut ours) = (sorted(expected, true), sorted(got, true));
+    if !facts.shut_down.is_empty() {
+        theirs.dedup();
+        ours.dedup();
+    }
+    removal && sorted(expected, false) == sorted(got, false) && children_first(got) && theirs == ours
 }
 
 /// No event of one watch is followed by one from below its path.
@@ -68,26 +68,22 @@ pub fn stale_entry(facts: &Facts, _: &Step, difference: &Difference) -> bool {
         && got.error() == Some("EACCES")
 }
 
-/// A node given to a domain that is dead, though its remains still exist.
+/// A node given to a domain that is dead, though its remains still exist, or a quota or features of such a domain.
 pub fn dead_owner(facts: &Facts, _: &Step, difference: &Difference) -> bool {
     let Difference::Reply { request, expected, got, .. } = difference else { return false };
-    let owner = strings(request).get(1).copied().unwrap_or_default();
-    let owner = owner.get(1..).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-    request.kind == SET_PERMS
-        && owner.is_some_and(|domid: u16| facts.lost.contains(&domid))
+    let named = match request.kind {
+        SET_PERMS => request.new_owner(),
+        message::GET_FEATURE..=message::SET_QUOTA => Some(strings(request)[0]),
+        _ => None,
+    };
+    named.and_then(plain_number).is_some_and(|domid| facts.lost.contains(&domid))
         && expected.error() != Some("EINVAL")
         && got.error() == Some("ENOENT")
 }
 
 /// The permissions that GET_PERMS shows, or that a line of the store shows, without those of lost domains.
 pub fn dead_entries(facts: &Facts, step: &Step, difference: &Difference) -> bool {
-    let (expected, got) = match difference {
-        Difference::Reply { request, expected, got, .. } if request.kind == GET_PERMS => {
-            (expected.to_string(), got.to_string())
-        }
-        Difference::Note { expected, got } if *step == Step::Store => (expected.clone(), got.clone()),
-        _ => return false,
-    };
+    let Some((expected, got)) = shown_entries(step, difference) else { return false };
     // All that we show is there, and what we leave out is an entry of a domain that is gone.
     let mut ours = got.split('|').peekable();
     let gone = |entry: &str| {
@@ -95,6 +91,17 @@ pub fn dead_entries(facts: &Facts, step: &Step, difference: &Difference) -> bool
     };
     let left_out = expected.split('|').filter(|entry| ours.next_if(|next| next == entry).is_none());
     left_out.into_iter().all(gone) && ours.next().is_none()
+}
+
+/// Two lists of permissions that differ, or two lines of the store, which have them too.
+pub fn shown_entries(step: &Step, difference: &Difference) -> Option<(String, String)> {
+    match difference {
+        Difference::Reply { request, expected, got, .. } if request.kind == GET_PERMS => {
+            Some((expected.to_string(), got.to_string()))
+        }
+        Difference::Note { expected, got } if *step == Step::Store => Some((expected.clone(), got.clone())),
+        _ => None,
+    }
 }
 
 /// The guest asks for a new connection; our server gives it one.

@@ -4,18 +4,22 @@
 
 mod life;
 mod limits;
+mod newest;
 mod older;
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use crate::compare::Difference;
 use crate::message::{self, SET_PERMS};
+use crate::programs::Release;
 use crate::seen::Item;
 use crate::step::{Request, Step};
 
 /// What the session has done so far that rows need to know.
-#[derive(Default)]
 pub struct Facts {
+    /// What the reference is.
+    pub release: Release,
     /// Domids that died, were released or were given to another domain.
     pub lost: BTreeSet<u16>,
     /// Domains that exist, as far as they were built in this session.
@@ -28,12 +32,52 @@ pub struct Facts {
     pub ended: Vec<(u32, String)>,
     /// CONTROL has changed a quota.
     pub quota_changed: bool,
+    /// Quotas that were set since the start, by CONTROL or SET_QUOTA.
+    pub quotas_set: BTreeSet<String>,
+    /// The reference does not know a message that sets something, or makes a domain known.
+    pub newer_unknown: bool,
+    /// Somebody watches `@`.
+    pub watches_bare_at: bool,
+    /// Domains that had shut down when they were introduced or said to have resumed.
+    pub shut_down_early: BTreeSet<u16>,
+    /// Domains whose introduction was refused.
+    pub refused: BTreeSet<u16>,
+    /// Domains that others were given as their target.
+    pub targets: BTreeSet<u16>,
     /// A special node was given to a guest.
     pub special_given: bool,
     /// A transaction holds changes of special nodes.
     pub special_in_transaction: bool,
     /// Some node has a permission entry for everybody.
     pub any_domain: bool,
+}
+
+impl Facts {
+    /// Some domain can reach its quota of nodes.
+    pub fn has_few_nodes(&self) -> bool {
+        self.few_nodes || self.quotas_set.contains("nodes")
+    }
+
+    pub fn of(release: Release) -> Facts {
+        Facts {
+            release,
+            lost: BTreeSet::new(),
+            built: BTreeSet::new(),
+            shut_down: BTreeSet::new(),
+            few_nodes: false,
+            ended: Vec::new(),
+            quota_changed: false,
+            quotas_set: BTreeSet::new(),
+            newer_unknown: false,
+            watches_bare_at: false,
+            shut_down_early: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            targets: BTreeSet::new(),
+            special_given: false,
+            special_in_transaction: false,
+            any_domain: false,
+        }
+    }
 }
 
 /// What becomes of a session after a difference.
@@ -47,9 +91,16 @@ pub enum After {
 
 pub struct Row {
     pub id: &'static str,
+    /// The releases whose daemons differ so.
+    of: RangeInclusive<Release>,
     pub after: After,
     applies: fn(&Facts, &Step, &Difference) -> bool,
 }
+
+const ALL: RangeInclusive<Release> = Release::Xen4_17..=Release::Xen4_22;
+const OF_4_17: RangeInclusive<Release> = Release::Xen4_17..=Release::Xen4_17;
+const UNTIL_4_21: RangeInclusive<Release> = Release::Xen4_17..=Release::Xen4_21;
+const FROM_4_22: RangeInclusive<Release> = Release::Xen4_22..=Release::Xen4_22;
 
 /// Rows that the run itself decides on, having asked the reference again.
 pub const RETRIED_COMMIT: &str = "commit-without-conflict";
@@ -61,45 +112,88 @@ pub const DOMAINS_IN_TRANSACTION: &str = "domains-changed-in-transaction";
 pub const CRASH: &str = "reference-crash";
 
 pub const ROWS: &[Row] = &[
-    Row { id: "malformed-string", after: After::GoOn, applies: older::malformed_string },
-    Row { id: "special-get-perms", after: After::GoOn, applies: older::special_get_perms },
-    Row { id: "special-set-perms", after: After::GoOn, applies: older::special_set_perms },
-    Row { id: "special-owner", after: After::Stop, applies: older::special_owner },
-    Row { id: "special-set-perms-event", after: After::GoOn, applies: older::special_set_perms_event },
-    Row { id: "release-visible", after: After::GoOn, applies: older::release_visible },
-    Row { id: "release-perms", after: After::GoOn, applies: older::release_perms },
-    Row { id: "special-root-watch", after: After::GoOn, applies: older::special_root_watch },
-    Row { id: "event-merge", after: After::GoOn, applies: life::event_merge },
-    Row { id: "unwatch-path", after: After::GoOn, applies: older::unwatch_path },
-    Row { id: "watch-special-name", after: After::Stop, applies: older::watch_special_name },
-    Row { id: "domid-syntax", after: After::Stop, applies: older::domid_syntax },
-    Row { id: "path-length", after: After::Stop, applies: older::path_length },
-    Row { id: "newer-message", after: After::GoOn, applies: older::newer_message },
-    Row { id: "watch-depth", after: After::Stop, applies: older::watch_depth },
-    Row { id: "any-domain", after: After::Stop, applies: older::any_domain },
-    Row { id: "release-order", after: After::GoOn, applies: life::release_order },
-    Row { id: "order-of-removal", after: After::GoOn, applies: life::order_of_removal },
-    Row { id: "stale-entry", after: After::Stop, applies: life::stale_entry },
-    Row { id: "dead-owner", after: After::Stop, applies: life::dead_owner },
-    Row { id: "untold-beginning", after: After::GoOn, applies: life::untold_beginning },
-    Row { id: "reconnection", after: After::Stop, applies: life::reconnection },
-    Row { id: "control-commands", after: After::GoOn, applies: limits::control_commands },
-    Row { id: "server-features", after: After::GoOn, applies: older::server_features },
-    Row { id: "dead-entries", after: After::GoOn, applies: life::dead_entries },
-    Row { id: "watch-quota-error", after: After::GoOn, applies: older::watch_quota_error },
-    Row { id: "memory-charged", after: After::Stop, applies: limits::memory_charged },
-    Row { id: "node-quota-in-transaction", after: After::Stop, applies: limits::node_quota_in_transaction },
-    Row { id: "node-quota-at-commit", after: After::Stop, applies: limits::node_quota_at_commit },
-    Row { id: "quota-of-new-domains", after: After::Stop, applies: limits::quota_of_new_domains },
-    Row { id: "special-node-counted", after: After::Stop, applies: limits::special_node_counted },
-    Row { id: "commit-event-order", after: After::GoOn, applies: life::commit_event_order },
-    Row { id: "commit-all-at-once", after: After::GoOn, applies: life::commit_all_at_once },
-    Row { id: "which-refusal", after: After::GoOn, applies: limits::which_refusal },
+    Row { id: "malformed-string", of: OF_4_17, after: After::GoOn, applies: older::malformed_string },
+    Row { id: "special-get-perms", of: OF_4_17, after: After::GoOn, applies: older::special_get_perms },
+    Row { id: "special-set-perms", of: OF_4_17, after: After::GoOn, applies: older::special_set_perms },
+    Row { id: "special-owner", of: OF_4_17, after: After::Stop, applies: older::special_owner },
+    Row {
+        id: "special-set-perms-event",
+        of: OF_4_17,
+        after: After::GoOn,
+        applies: older::special_set_perms_event,
+    },
+    Row { id: "release-visible", of: UNTIL_4_21, after: After::GoOn, applies: older::release_visible },
+    Row { id: "release-perms", of: UNTIL_4_21, after: After::GoOn, applies: older::release_perms },
+    Row { id: "special-root-watch", of: UNTIL_4_21, after: After::GoOn, applies: older::special_root_watch },
+    Row { id: "event-merge", of: ALL, after: After::GoOn, applies: life::event_merge },
+    Row { id: "unwatch-path", of: OF_4_17, after: After::GoOn, applies: older::unwatch_path },
+    Row { id: "watch-special-name", of: OF_4_17, after: After::Stop, applies: older::watch_special_name },
+    Row { id: "domid-syntax", of: ALL, after: After::Stop, applies: older::domid_syntax },
+    Row { id: "path-length", of: OF_4_17, after: After::Stop, applies: older::path_length },
+    Row { id: "newer-message", of: UNTIL_4_21, after: After::GoOn, applies: older::newer_message },
+    Row { id: "newer-message", of: UNTIL_4_21, after: After::Stop, applies: older::newer_setting },
+    Row { id: "watch-depth", of: UNTIL_4_21, after: After::Stop, applies: older::watch_depth },
+    Row { id: "any-domain", of: UNTIL_4_21, after: After::Stop, applies: older::any_domain },
+    Row { id: "release-order", of: ALL, after: After::GoOn, applies: life::release_order },
+    Row { id: "order-of-removal", of: ALL, after: After::GoOn, applies: life::order_of_removal },
+    Row { id: "stale-entry", of: ALL, after: After::Stop, applies: life::stale_entry },
+    Row { id: "dead-owner", of: ALL, after: After::Stop, applies: life::dead_owner },
+    Row { id: "untold-beginning", of: ALL, after: After::GoOn, applies: life::untold_beginning },
+    Row { id: "reconnection", of: ALL, after: After::Stop, applies: life::reconnection },
+    Row { id: "control-commands", of: ALL, after: After::GoOn, applies: limits::control_commands },
+    Row { id: "server-features", of: ALL, after: After::GoOn, applies: older::server_features },
+    Row { id: "dead-entries", of: ALL, after: After::GoOn, applies: life::dead_entries },
+    Row { id: "watch-quota-error", of: UNTIL_4_21, after: After::GoOn, applies: older::watch_quota_error },
+    Row { id: "memory-charged", of: ALL, after: After::Stop, applies: limits::memory_charged },
+    Row {
+        id: "node-quota-in-transaction",
+        of: ALL,
+        after: After::Stop,
+        applies: limits::node_quota_in_transaction,
+    },
+    Row {
+        id: "node-quota-at-commit",
+        of: UNTIL_4_21,
+        after: After::Stop,
+        applies: limits::node_quota_at_commit,
+    },
+    Row {
+        id: "quota-of-new-domains",
+        of: UNTIL_4_21,
+        after: After::Stop,
+        applies: limits::quota_of_new_domains,
+    },
+    Row {
+        id: "special-node-counted",
+        of: OF_4_17,
+        after: After::Stop,
+        applies: limits::special_node_counted,
+    },
+    Row { id: "commit-event-order", of: ALL, after: After::GoOn, applies: life::commit_event_order },
+    Row { id: "commit-all-at-once", of: ALL, after: After::GoOn, applies: life::commit_all_at_once },
+    Row { id: "quota-edge", of: FROM_4_22, after: After::GoOn, applies: newest::quota_told },
+    Row { id: "quota-edge", of: FROM_4_22, after: After::Stop, applies: newest::quota_edge },
+    Row {
+        id: "node-quota-overshoot",
+        of: FROM_4_22,
+        after: After::Stop,
+        applies: newest::node_quota_overshoot,
+    },
+    Row { id: "memory-quota-below", of: FROM_4_22, after: After::Stop, applies: newest::memory_quota_below },
+    Row { id: "introduce-dom0", of: ALL, after: After::Stop, applies: newest::introduce_dom0 },
+    Row { id: "permission-syntax", of: ALL, after: After::Stop, applies: newest::permission_syntax },
+    Row { id: "entry-of-a-later-domain", of: FROM_4_22, after: After::GoOn, applies: newest::later_domain },
+    Row { id: "early-shutdown", of: FROM_4_22, after: After::GoOn, applies: newest::early_shutdown },
+    Row { id: "bare-at", of: FROM_4_22, after: After::GoOn, applies: newest::bare_at },
+    Row { id: "death-of-a-target", of: ALL, after: After::Stop, applies: newest::death_of_a_target },
+    Row { id: "owner-anybody", of: FROM_4_22, after: After::GoOn, applies: newest::owner_anybody },
+    Row { id: "which-refusal", of: ALL, after: After::GoOn, applies: limits::which_refusal },
 ];
 
 /// The rows that allow this difference, none if it is not allowed.
 pub fn find(facts: &Facts, step: &Step, difference: &Difference) -> Vec<&'static Row> {
-    let one = |difference: &Difference| ROWS.iter().find(|row| (row.applies)(facts, step, difference));
+    let rows = || ROWS.iter().filter(|row| row.of.contains(&facts.release));
+    let one = |difference: &Difference| rows().find(|row| (row.applies)(facts, step, difference));
     if let Some(row) = one(difference) {
         return vec![row];
     }
@@ -133,10 +227,10 @@ pub fn ids() -> Vec<&'static str> {
 }
 
 /// Requests that make Debian's 4.17.7 stop at an assertion of its own, and the death of a domain that owns a
-/// special node, which 4.20 does not survive.
+/// special node, which newer ones do not survive.
 pub fn may_crash(facts: &Facts, step: &Step, how: &str) -> bool {
-    if how.starts_with("signal: 11") {
-        return facts.special_given;
+    if facts.release > Release::Xen4_17 {
+        return how.starts_with("signal: 11") && facts.special_given;
     }
     let special = |request: &Request| request.kind == SET_PERMS && request.payload.starts_with(b"@");
     how.starts_with("signal: 6")
@@ -155,6 +249,12 @@ fn requests(step: &Step) -> &[Request] {
 /// Events that waited come late.
 fn reads_again(step: &Step) -> bool {
     matches!(step, Step::Reading(_, true))
+}
+
+/// A number as a decimal one is written, without sign or blank.
+fn plain_number(text: &[u8]) -> Option<u16> {
+    let digits = text.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()
 }
 
 fn strings(request: &Request) -> Vec<&[u8]> {

@@ -1,9 +1,10 @@
 //! Rows where Xen 4.17 or 4.20 answers otherwise than 4.22, which we follow.
 
-use super::{Facts, is_malformed, reads_again, requests, strings, surplus};
+use super::{Facts, is_malformed, plain_number, reads_again, requests, strings, surplus};
 use crate::compare::Difference;
 use crate::message::{self, GET_PERMS, SET_PERMS, UNWATCH, WATCH};
 use crate::page::Word;
+use crate::programs::Release;
 use crate::seen::Item;
 use crate::step::Step;
 
@@ -110,11 +111,11 @@ fn refused_by_ours_only(difference: &Difference) -> bool {
     }
 }
 
-/// Requests whose first string is a domid that is not a plain decimal one.
-pub fn domid_syntax(_: &Facts, _: &Step, difference: &Difference) -> bool {
+/// Requests whose first string is a domid that is not a plain decimal one. 4.22 lets only blanks and a sign pass.
+pub fn domid_syntax(facts: &Facts, _: &Step, difference: &Difference) -> bool {
     let Difference::Reply { request, got, .. } = difference else { return false };
     let number = strings(request)[0];
-    let text = std::str::from_utf8(number).unwrap_or("?");
+    let after_sign = std::str::from_utf8(number).unwrap_or("?").trim_start().trim_start_matches(['+', '-']);
     matches!(
         request.kind,
         message::INTRODUCE
@@ -124,11 +125,12 @@ pub fn domid_syntax(_: &Facts, _: &Step, difference: &Difference) -> bool {
             | message::RESUME
             | message::SET_TARGET
     ) && got.error() == Some("EINVAL")
-        && text.parse::<u16>().is_err()
+        && plain_number(number).is_none()
+        && (facts.release < Release::Xen4_22 || after_sign.parse::<u16>().is_ok())
 }
 
 /// Bytes of a path that count towards the limit.
-fn counted_length(path: &[u8]) -> usize {
+pub fn counted_length(path: &[u8]) -> usize {
     let home = path.strip_prefix(b"/local/domain/").and_then(|rest| {
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         (digits > 0 && rest.get(digits) == Some(&b'/')).then(|| rest.len() - digits - 1)
@@ -152,6 +154,21 @@ pub fn newer_message(_: &Facts, _: &Step, difference: &Difference) -> bool {
     (message::GET_FEATURE..=message::SET_QUOTA).contains(&request.kind) && expected.error() == Some("ENOSYS")
 }
 
+/// What a message that the daemon does not know has set: a quota, or that a domain is known.
+pub fn newer_setting(facts: &Facts, step: &Step, difference: &Difference) -> bool {
+    let shows = match (step, difference) {
+        (Step::Fill(..), Difference::Note { .. }) => !facts.quotas_set.is_empty(),
+        (_, Difference::Reply { request, expected, got, .. }) => {
+            request.kind == message::CONTROL
+                && strings(request)[0] == b"quota"
+                && expected.error() == Some("ENOENT")
+                && got.is_success()
+        }
+        _ => false,
+    };
+    facts.newer_unknown && shows
+}
+
 pub fn watch_depth(_: &Facts, step: &Step, difference: &Difference) -> bool {
     let [request] = requests(step) else { return false };
     let three = request.payload.iter().filter(|byte| **byte == 0).count() == 3;
@@ -166,8 +183,25 @@ pub fn watch_depth(_: &Facts, step: &Step, difference: &Difference) -> bool {
         }
 }
 
-pub fn server_features(_: &Facts, step: &Step, difference: &Difference) -> bool {
-    matches!((step, difference), (Step::Peek(_, Word::Features), Difference::Note { .. }))
+/// What is offered, in the ring page and by GET_FEATURE, and what SET_FEATURE takes: the daemon has no
+/// reconnection, and before 4.22 tells of nothing in the ring page.
+pub fn server_features(facts: &Facts, step: &Step, difference: &Difference) -> bool {
+    match (step, difference) {
+        (Step::Peek(_, Word::Features), Difference::Note { expected, got }) => {
+            facts.release < Release::Xen4_22 || (expected.ends_with("Some(14)") && got.ends_with("Some(15)"))
+        }
+        (_, Difference::Reply { request, expected, got, .. }) => match request.kind {
+            message::GET_FEATURE => expected.number() == Some(14) && got.number() == Some(15),
+            message::SET_FEATURE => {
+                let value = strings(request).get(1).and_then(|value| plain_number(value));
+                value.is_some_and(|value| value & 1 != 0)
+                    && expected.error() == Some("EINVAL")
+                    && got.is_success()
+            }
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 pub fn any_domain(facts: &Facts, _: &Step, difference: &Difference) -> bool {

@@ -6,6 +6,7 @@ use super::{Flow, Run};
 use crate::compare::Difference;
 use crate::message::{self, TRANSACTION_START};
 use crate::peer::Gone;
+use crate::programs::Release;
 use crate::rows::{
     self, After, CRASH, DOMAINS_IN_TRANSACTION, DOOMED_VIEW, FAILED_IN_TRANSACTION, OWNER_GONE,
     RETRIED_COMMIT, SPECIAL_IN_TRANSACTION,
@@ -61,7 +62,8 @@ impl Run {
                 self.retry(index, (who, request), &open, expected)
             }
             (b'T', "OK", "EAGAIN")
-                if open.done.iter().any(|(inside, _)| inside.payload.starts_with(b"@")) =>
+                if self.facts.release == Release::Xen4_17
+                    && open.done.iter().any(|(inside, _)| inside.payload.starts_with(b"@")) =>
             {
                 self.allow(SPECIAL_IN_TRANSACTION);
                 Flow::Break(())

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::compare::{Difference, compare, stated};
 use crate::message::{self, INTRODUCE, RELEASE, RESET_WATCHES, TRANSACTION_START};
 use crate::peer::{Gone, Peer};
+use crate::programs::Release;
 use crate::rows::{self, After, CRASH, Facts};
 use crate::seen::Seen;
 use crate::side::Side;
@@ -47,8 +48,10 @@ pub struct Run {
 }
 
 /// How a session is carried out.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Options {
+    /// What the reference is.
+    pub release: Release,
     /// Both peers are the reference, to test this driver.
     pub alike: bool,
     /// Prints each step with what was seen.
@@ -65,7 +68,7 @@ impl Run {
             reference: Side::new(reference),
             ours: Side::new(ours),
             ledger: Ledger::default(),
-            facts: Facts::default(),
+            facts: Facts::of(options.release),
             silent: BTreeSet::new(),
             outcome: Outcome::default(),
         }
@@ -221,12 +224,28 @@ impl Run {
             self.ledger.domain_lost();
             over.extend(self.ledger.take_all(*who));
         }
+        let refused = got
+            .answers()
+            .filter(|(_, request, answer)| request.kind == INTRODUCE && answer.error() == Some("EINVAL"));
+        self.facts.refused.extend(refused.filter_map(|(_, request, _)| named_domain(request)));
         for (who, request, _) in got.answers().filter(|(_, _, answer)| answer.is_success()) {
             self.facts.any_domain |= names_everybody(request);
             self.facts.quota_changed |=
                 request.kind == message::CONTROL && request.payload.starts_with(b"quota\0set\0");
+            self.facts.newer_unknown |= (message::GET_FEATURE..=message::SET_QUOTA).contains(&request.kind)
+                && self.facts.release < Release::Xen4_22;
+            self.facts.quotas_set.extend(set_quota(request));
+            self.facts.watches_bare_at |=
+                request.kind == message::WATCH && request.payload.starts_with(b"@\0");
             self.facts.special_given |=
                 request.kind == message::SET_PERMS && request.payload.starts_with(b"@");
+            match (request.kind, named_domain(request)) {
+                (INTRODUCE | message::RESUME, Some(domid)) if self.facts.shut_down.contains(&domid) => {
+                    self.facts.shut_down_early.insert(domid);
+                }
+                (message::SET_TARGET, _) => self.facts.targets.extend(target_of(request)),
+                _ => {}
+            }
             match (request.kind, named_domain(request)) {
                 (RESET_WATCHES, _) => over.extend(self.ledger.take_all(who)),
                 (INTRODUCE, Some(domid)) => over.extend(self.ledger.take_all(domid)),
@@ -251,6 +270,23 @@ impl Run {
 fn named_domain(request: &Request) -> Option<u16> {
     let text = request.payload.split(|byte| *byte == 0).next()?;
     std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// The domain that SET_TARGET names second.
+fn target_of(request: &Request) -> Option<u16> {
+    let text = request.payload.split(|byte| *byte == 0).nth(1)?;
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// The name of the quota that the request sets.
+fn set_quota(request: &Request) -> Option<String> {
+    let strings: Vec<&[u8]> = request.payload.split(|byte| *byte == 0).collect();
+    let name = match (request.kind, strings.as_slice()) {
+        (message::CONTROL, [b"quota", b"set", name, ..]) => name,
+        (message::SET_QUOTA, [_, name, _, _] | [name, _, _]) => name,
+        _ => return None,
+    };
+    Some(String::from_utf8_lossy(name).into_owned())
 }
 
 /// SET_PERMS with an entry for DOMID_ANY.
