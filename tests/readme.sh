@@ -196,12 +196,17 @@ quick() {
 
 # ---- slow, in a copy, since some of them write pages
 
-# copy_checkout: changes to a copy of what git knows, whose builds are kept for the next time.
+# copy_checkout: changes to a copy of what git knows, in the cache folder. What is built there stays for the next time.
 copy_checkout() {
-    mkdir "$work/copy"
-    git ls-files -z | xargs -0 cp --parents -t "$work/copy" 2>/dev/null || :
-    export CARGO_TARGET_DIR=$checkout/target/readme
-    cd "$work/copy"
+    local copy=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom}/readme file
+    mkdir -p "$copy"
+    exec {copying}>"$copy.lock"
+    flock -n "$copying" || die "another run works in $copy"
+    find "$copy" -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
+    git ls-files | while IFS= read -r file; do
+        if [[ -e $file ]]; then cp -p --parents "$file" "$copy"; fi
+    done
+    cd "$copy"
 }
 
 # wrote PAGE COMMAND...: the command succeeds and has written the page anew.
