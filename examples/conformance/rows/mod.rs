@@ -100,6 +100,7 @@ pub struct Row {
 const ALL: RangeInclusive<Release> = Release::Xen4_17..=Release::Xen4_22;
 const OF_4_17: RangeInclusive<Release> = Release::Xen4_17..=Release::Xen4_17;
 const UNTIL_4_21: RangeInclusive<Release> = Release::Xen4_17..=Release::Xen4_21;
+const FROM_4_21: RangeInclusive<Release> = Release::Xen4_21..=Release::Xen4_22;
 const FROM_4_22: RangeInclusive<Release> = Release::Xen4_22..=Release::Xen4_22;
 
 /// Rows that the run itself decides on, having asked the reference again.
@@ -183,7 +184,7 @@ pub const ROWS: &[Row] = &[
     Row { id: "introduce-dom0", of: ALL, after: After::Stop, applies: newest::introduce_dom0 },
     Row { id: "permission-syntax", of: ALL, after: After::Stop, applies: newest::permission_syntax },
     Row { id: "entry-of-a-later-domain", of: FROM_4_22, after: After::GoOn, applies: newest::later_domain },
-    Row { id: "early-shutdown", of: FROM_4_22, after: After::GoOn, applies: newest::early_shutdown },
+    Row { id: "early-shutdown", of: FROM_4_21, after: After::GoOn, applies: newest::early_shutdown },
     Row { id: "bare-at", of: FROM_4_22, after: After::GoOn, applies: newest::bare_at },
     Row { id: "death-of-a-target", of: ALL, after: After::Stop, applies: newest::death_of_a_target },
     Row { id: "owner-anybody", of: FROM_4_22, after: After::GoOn, applies: newest::owner_anybody },
