@@ -44,6 +44,7 @@ boot() {
     local line pid file=
     STATUS=
     qemu_command
+    if ((SECOND)); then add_cable 1; fi
     if ((INTERACTIVE)); then
         ENDED_BY=0
         "${QEMU[@]}" 2>qemu.log || ENDED_BY=$?

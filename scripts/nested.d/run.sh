@@ -10,6 +10,7 @@ check_request() {
     esac
     choose_dom0
     [[ " $XEN_VERSIONS " == *" $XEN "* ]] || die "XEN=$XEN is not known here; allowed: ${XEN_VERSIONS// /, }"
+    if ((SECOND)) && [[ $DOM0 != full ]]; then die "--second wants --dom0 full, the kind of dom0 that joins the network"; fi
     case ${ACCEL:-tcg} in
         tcg) ;;
         kvm)
@@ -113,11 +114,13 @@ run_nested() {
     if ((WITH_TOOLS)); then cat "$TOOLS" >>"$WORK/dom0.cpio"; fi
     cd "$WORK"
     say "booting Xen $XEN, store: $SERVER"
+    if ((SECOND)); then start_second; fi
     boot
     while [[ $STATUS == reboot && $ENDED_BY == 0 ]]; do
         say "the host reboots"
         boot
     done
+    if ((SECOND)); then stop_second; fi
     if [[ $LOG ]]; then cp console.log "$LOG"; fi
     if [[ $OUT ]]; then keep_files; fi
     report
