@@ -131,6 +131,9 @@ all_covered() {
     local command commands
     commands=$({ typed README.md docs/*.md && mentioned README.md docs/*.md; } | sort -u)
     while IFS= read -r command; do ok "tried: $command" covered "$command"; done <<<"$commands"
+    for command in scripts/*; do
+        if [[ -f $command && -x $command ]]; then ok "in the table: $command" grep -qE "^$command( |\$)" <<<"$TRIED"; fi
+    done
     ok 'docs/observability.md has the commands of its template' \
         diff <(typed scripts/observability.d/page.md) <(typed docs/observability.md)
 }
