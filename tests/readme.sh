@@ -218,6 +218,15 @@ wrote() {
     "${@:2}" && [[ $(stat -c %Y "$1") -gt 1000000000 ]]
 }
 
+# measures COMMAND...: to the end. A goal that is missed, status 1, is for docs/performance.md to tell.
+measures() {
+    local status=0
+    "$@" >"$work/said" 2>&1 </dev/null || status=$?
+    if ((status <= 1)) && grep -qE '^[0-9]+ goals met, [0-9]+ missed\.$' "$work/said"; then return 0; fi
+    tail -n 30 "$work/said"
+    return 1
+}
+
 # A shell in dom0, with a terminal, in which somebody types.
 a_shell() {
     tmux -S "$work/tmux" -f /dev/null new-session -d -x 100 -y 40 "./scripts/run --shell; echo shell ended with \$?; sleep 60"
@@ -247,8 +256,8 @@ slowly() {
         scripts/observability) ok "$1" wrote docs/observability.md quietly scripts/observability ;;
         scripts/record) ok "$1" wrote examples/scale/guest.txt quietly scripts/record ;;
         'scripts/isolation --save') ok "$1" wrote docs/isolation.md quietly scripts/isolation --save ;;
-        'scripts/bench --save') ok "$1" wrote docs/performance.md quietly scripts/bench --save ;;
-        'scripts/bench --quick') ok "$1" quietly scripts/bench --quick ;;
+        'scripts/bench --save') ok "$1" wrote docs/performance.md measures scripts/bench --save ;;
+        'scripts/bench --quick') ok "$1" measures scripts/bench --quick ;;
         'scripts/soak 20') ok "$1" quietly scripts/soak 20 ;;
         'cargo bench') ok "$1" quietly cargo bench ;;
         # The same with less to do.
