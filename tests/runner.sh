@@ -11,7 +11,7 @@ scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")/../scripts" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-root=$work logs=$work part=long versions="4.17 4.20" failed=0
+NESTED_CACHE=$work logs=$work part=long versions="4.17 4.20" failed=0
 # shellcheck source=nested.d/messages.sh
 . "$scripts/nested.d/messages.sh"
 # shellcheck source=test.d/jobs.sh

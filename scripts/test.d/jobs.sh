@@ -1,10 +1,10 @@
 # The jobs in dom0 of a Xen in QEMU: a queue that two lanes take from, and what each run came to.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # root, logs and the functions of scripts/test
+# shellcheck disable=SC2154  # logs, part, versions and the functions of scripts/test
 
 # A run is one job on one version of Xen and one server; its name is `JOB XEN SERVER`. Each that has ended leaves a
-# file of that name here: KEY PASSED FAILED SECONDS.
-results=$root/target/jobs
+# file of that name in the cache folder, where other checkouts find it, too: KEY PASSED FAILED SECONDS.
+results=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom}/runs
 
 # servers_of JOB: the servers that the job is run on, by its line `# servers:`; the image if it has none.
 servers_of() { sed -n 's/^# servers: *//p' "$1" | grep . || echo stubdom; }
