@@ -100,6 +100,7 @@ fn special(word: &str, rest: &str, index: usize) -> Result<Step, String> {
             Step::Poke(who, look_up(&Word::ALL, name)?, number(value)?)
         }
         "peek" => Step::Peek(who, look_up(&Word::ALL, rest)?),
+        "generation" => Step::Generation(who, unspell(rest, index)?),
         "list" => Step::List(who, unspell(rest, index)?),
         "bytes" => Step::Bytes(who, unspell(rest, index)?),
         "pieces" => {

@@ -65,12 +65,22 @@ pub struct Side {
     pub peer: Box<dyn Peer>,
     clients: BTreeMap<u16, Connected>,
     slots: BTreeMap<(u16, u8), u32>,
+    /// What the latest DIRECTORY_PART has told, and what was told of each path when a step asked last.
+    told_generation: Vec<u8>,
+    generations: BTreeMap<Vec<u8>, Vec<u8>>,
     last_req_id: u32,
 }
 
 impl Side {
     pub fn new(peer: Box<dyn Peer>) -> Side {
-        let mut side = Side { peer, clients: BTreeMap::new(), slots: BTreeMap::new(), last_req_id: 0 };
+        let mut side = Side {
+            peer,
+            clients: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            told_generation: Vec::new(),
+            generations: BTreeMap::new(),
+            last_req_id: 0,
+        };
         side.connect(0);
         side
     }
@@ -100,6 +110,7 @@ impl Side {
             }
             Step::Fill(who, most, template) => self.fill(*who, *most, template),
             Step::List(who, path) => self.list(*who, path),
+            Step::Generation(who, path) => self.generation(*who, path),
             Step::Domain(who, life) => {
                 self.set_life(*who, *life);
                 if !matches!(life, Life::Built | Life::Resumed) {
@@ -274,6 +285,12 @@ impl Side {
         for (who, connected) in &mut self.clients {
             for packet in connected.client.packets() {
                 let item = Item::from(packet.clone(), connected.sent.front());
+                if let Item::Reply { to, error: None, .. } = &item
+                    && to.kind == DIRECTORY_PART
+                {
+                    self.told_generation =
+                        packet.payload.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
+                }
                 if let Item::Reply { to, error, .. } = &item {
                     connected.sent.pop_front();
                     if let (None, Some(slot)) = (error, to.opens) {
@@ -304,6 +321,22 @@ impl Side {
             }
         }
         Ok(Seen { notes: vec![format!("{count} times, then {end}")], ..Seen::default() })
+    }
+
+    fn generation(&mut self, who: u16, path: &[u8]) -> Result<Seen, Gone> {
+        let seen = self.requests(who, &[Request::new(DIRECTORY_PART, [path, b"\x000\0"].concat())])?;
+        let note = match seen.replies(who).as_slice() {
+            [Item::Reply { error: None, .. }] => {
+                let now = &self.told_generation;
+                match self.generations.insert(path.to_vec(), now.clone()) {
+                    Some(before) if before == *now => "the same generation",
+                    Some(_) => "another generation",
+                    None => "a generation",
+                }
+            }
+            _ => "no generation",
+        };
+        Ok(Seen { notes: vec![note.to_string()], ..Seen::default() })
     }
 
     fn list(&mut self, who: u16, path: &[u8]) -> Result<Seen, Gone> {

@@ -89,6 +89,8 @@ pub enum Step {
     Fill(u16, usize, String),
     /// The whole child list, by DIRECTORY_PART.
     List(u16, Vec<u8>),
+    /// Whether the node has another generation than when this was last asked.
+    Generation(u16, Vec<u8>),
     /// A change of a domain's state; the server is told.
     Domain(u16, Life),
     /// The same, but the server is not told.
@@ -149,6 +151,7 @@ impl fmt::Display for Step {
             Step::Pieces(who, size, request) => write!(f, "! pieces {who} {size} {request}"),
             Step::Bytes(who, bytes) => write!(f, "! bytes {who} {}", Spelled(bytes)),
             Step::Fill(who, most, template) => write!(f, "! fill {who} {most} {template}"),
+            Step::Generation(who, path) => write!(f, "! generation {who} {}", Spelled(path)),
             Step::List(who, path) => write!(f, "! list {who} {}", Spelled(path)),
             Step::Domain(who, life) => write!(f, "! domain {who} {}", name_of(&Life::ALL, life)),
             Step::Quietly(who, life) => write!(f, "! quietly {who} {}", name_of(&Life::ALL, life)),
