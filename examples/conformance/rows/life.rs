@@ -77,7 +77,8 @@ pub fn dead_owner(facts: &Facts, _: &Step, difference: &Difference) -> bool {
         _ => None,
     };
     named.and_then(plain_number).is_some_and(|domid| facts.lost.contains(&domid))
-        && expected.error() != Some("EINVAL")
+        // The daemon goes on to look at the value.
+        && (request.kind != SET_PERMS || expected.error() != Some("EINVAL"))
         && got.error() == Some("ENOENT")
 }
 
@@ -166,14 +167,19 @@ fn sets_permissions(facts: &Facts, path: &str) -> bool {
 /// daemon, that includes looking at a node to find out about one below it.
 pub fn commit_event_order(facts: &Facts, step: &Step, difference: &Difference) -> bool {
     let Difference::Events { who, expected, got } = difference else { return false };
-    let touched = |item: &Item| {
+    let touched = |item: &Item, made_on_the_way: bool| {
         let path = item.path().and_then(|path| absolute(*who, path)).unwrap_or_default();
+        let below = |low: &str, high: &str| low.starts_with(&format!("{high}/"));
         let by = |(kind, named): &(u32, String)| {
-            *named == path || (*kind == message::RM && path.starts_with(&format!("{named}/")))
+            let makes = made_on_the_way && matches!(*kind, message::WRITE | message::MKDIR);
+            *named == path || (*kind == message::RM && below(&path, named)) || (makes && below(named, &path))
         };
         facts.ended.iter().position(by)
     };
-    let mut ordered = expected.clone();
-    ordered.sort_by_key(touched);
-    ends_transaction(step) && ordered == *got
+    let ordered = |made_on_the_way: bool| {
+        let mut ordered = expected.clone();
+        ordered.sort_by_key(|item| touched(item, made_on_the_way));
+        ordered
+    };
+    (ends_transaction(step) || reads_again(step)) && (ordered(false) == *got || ordered(true) == *got)
 }

@@ -152,12 +152,7 @@ pub const ROWS: &[Row] = &[
         after: After::Stop,
         applies: limits::node_quota_in_transaction,
     },
-    Row {
-        id: "node-quota-at-commit",
-        of: UNTIL_4_21,
-        after: After::Stop,
-        applies: limits::node_quota_at_commit,
-    },
+    Row { id: "node-quota-at-commit", of: ALL, after: After::Stop, applies: limits::node_quota_at_commit },
     Row {
         id: "quota-of-new-domains",
         of: UNTIL_4_21,
