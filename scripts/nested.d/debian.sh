@@ -74,6 +74,8 @@ configure_debian() {
 	CFG
     # libvirt takes every x86 processor to have VME, which QEMU's emulation has not, and would know no name for ours.
     as_root sed -i "/'vme'/d" "$tree/usr/share/libvirt/cpu_map/x86_486.xml"
+    # A host without network has no use for the mirrors' lists, and apt would take minutes to read them.
+    in_tree "$tree" find /var/lib/apt/lists -type f -delete
     # Busybox has what lib.sh sleeps with, Debian has not.
     as_root ln -s /bin/busybox "$tree/usr/local/bin/usleep"
     in_tree "$tree" sh -c 'update-initramfs -u && systemctl enable nested-setup.service nested-job.service' >/dev/null 2>&1 ||
