@@ -54,7 +54,9 @@ make_full_stock() {
     BUSYBOX=$new/busybox
     cp "$new/root/usr/bin/busybox" "$BUSYBOX"
     gunzip -c "$new"/root/boot/xen-*.gz >"$new/xen"
-    vmlinux_of "$(find "$new/root/boot" -name 'vmlinuz-*')" >"$new/vmlinux"
+    # For HVM guests, whose device model loads only kernels that unpack themselves.
+    cp "$new"/root/boot/vmlinuz-* "$new/vmlinuz"
+    vmlinux_of "$new/vmlinuz" >"$new/vmlinux"
     build_guest "$new/root" "$new/guest"
     archive "$new/guest" >"$new/guest.cpio"
     build_full_dom0 "$new/root" "$new/dom0"

@@ -85,6 +85,7 @@ fill_work() {
         cp "$here"/dom0/{check,ask}.sh "$WORK/guest/nested/"
         archive "$WORK/guest" | cat "$STOCK/guest.cpio" - >"$overlay/nested/guest-initrd"
         cp "$STOCK/vmlinux" "$overlay/nested/guest-kernel"
+        if [[ -e $STOCK/vmlinuz ]]; then cp "$STOCK/vmlinuz" "$overlay/nested/guest-vmlinuz"; fi
     fi
     case $DOM0 in
         debian) add_disks "$here/.." "$overlay" "$WORK" ;;
