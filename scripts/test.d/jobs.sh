@@ -77,7 +77,8 @@ nested_lane() {
 # nested_job JOB XEN SERVER: runs it and keeps the result. A job that stops early may do so with status 0; only its
 # last line says that it ran.
 nested_job() {
-    local job=$1 xen=$2 server=$3 out passed failed status=0 begin=$SECONDS options
+    local job=$1 xen=$2 server=$3 key out passed failed status=0 begin=$SECONDS options
+    key=$(key_of "$job" "$server")
     read -ra options < <(options_of "$job")
     # A job that chooses its server itself says so in its options, which come last.
     out=$(XEN=$xen scripts/nested --server "$server" --image target/xenstore-stubdom "${options[@]}" "$job") || status=$?
@@ -89,6 +90,6 @@ nested_job() {
     fi
     read -r passed failed < <(count <(printf '%s\n' "$out"))
     if ((status && failed == 0)); then failed=1; fi
-    echo "$(key_of "$job" "$server") $passed $failed $((SECONDS - begin))" >"$results/$(basename "$job" .sh) $xen $server"
+    echo "$key $passed $failed $((SECONDS - begin))" >"$results/$(basename "$job" .sh) $xen $server"
     return "$status"
 }

@@ -1,4 +1,5 @@
 # nested: --dom0 full --guests --limit 400 --add tests/nested/guest/commands.sh:nested/commands.sh
+# servers: stubdom daemon
 # A host's daily work in short: a guest on a bridge, by Debian's own scripts, which migrates to where it is and keeps
 # its network.
 # shellcheck source=/dev/null

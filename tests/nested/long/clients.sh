@@ -1,4 +1,5 @@
 # nested: --tools --limit 300 --add tests/clients/commands.py --add tests/clients/xs-client.py --add tests/clients/pyxs-client.py
+# servers: stubdom daemon
 # Clients in other languages, each of another library, on the kernel's device in dom0: they see what Xen's tools write
 # and the tools what they write; permissions, events, and transactions that are committed, refused and given up.
 # shellcheck source=/dev/null

@@ -1,4 +1,5 @@
 # nested: --dom0 full --guests --icount --limit 900 --add tests/nested/guest/stubdom.sh
+# servers: stubdom daemon
 # An HVM guest whose device model has a domain of its own, as libxl makes it: that domain has the guest for its target,
 # in Xen and in the store, and so acts with the guest's rights. Debian has no kernel and no root file system for such
 # domains; here they are Debian's own kernel and, beside the guests' busybox, Debian's own QEMU.

@@ -1,4 +1,5 @@
 # nested: --dom0 full --guests --limit 900 --add tests/nested/guest/commands.sh:nested/commands.sh
+# servers: stubdom daemon
 # A guest with a disk and a network migrates to where it is, through what is called as ssh and by a pipe, and lives on
 # when its receiver fails: before it reads, in the midst of the memory, and when all has come but cannot be started.
 # shellcheck source=/dev/null

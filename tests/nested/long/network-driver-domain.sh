@@ -1,4 +1,5 @@
 # nested: --dom0 full --guests --limit 900 --add tests/nested/guest/commands.sh:nested/commands.sh --add tests/nested/guest/network-backend.sh:nested/network-backend.sh
+# servers: stubdom daemon
 # A guest that is the backend of another guest's network: each may read what is the other's of the device and write only
 # its own, and that is enough for an interface that comes with the guest, migrates with it, comes later and goes.
 # shellcheck source=/dev/null

@@ -1,4 +1,5 @@
 # nested: --dom0 full --guests --limit 900 --add tests/nested/guest/commands.sh:nested/commands.sh
+# servers: stubdom daemon
 # Two guests on a bridge, by Debian's own scripts: they and the host reach each other, a second interface comes and
 # goes, and the first is alive after its guest was saved and restored.
 # shellcheck source=/dev/null

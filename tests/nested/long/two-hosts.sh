@@ -1,4 +1,5 @@
 # nested: --dom0 full --second --guests --limit 900 --add tests/nested/guest/commands.sh:nested/commands.sh
+# servers: stubdom daemon
 # A guest migrates from one host to another over the network between them, and back: it goes on there with its network,
 # nothing of it stays on the host it left, and it lives on where it is when the other host cannot take it.
 # shellcheck source=/dev/null
