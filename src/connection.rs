@@ -2,7 +2,7 @@
 
 use crate::abi::Port;
 use crate::outbox::Queue;
-use crate::store::Blob;
+use crate::slots::Blob;
 use crate::view::Start;
 use crate::wire::Header;
 

@@ -10,7 +10,8 @@ use crate::abi::{DomId, ServerFeatures};
 use crate::config::Quotas;
 use crate::perms::{Entry, Life};
 use crate::platform::Instant;
-use crate::store::{Arena, Full, Id, Node, Slot};
+use crate::slots::{Arena, Full, Id, Slot};
+use crate::store::Node;
 use crate::transaction::{Delta, Transaction};
 use crate::watch::Watch;
 

@@ -7,7 +7,8 @@
 //! | [`config`], [`abi`], [`platform`] | limits; what guests and Xen share with us; what we ask of Xen |
 //! | [`words`], [`wire`], [`hash`], [`path`], [`perms`] | messages, paths and permissions as bytes and values |
 //! | [`ring`], [`pending`] | one ring page, both directions; which event channels have something |
-//! | [`store`] | arenas, undo journal, permission lists, the tree |
+//! | [`slots`] | fixed storage: arenas, undo journal, hash chains, byte strings |
+//! | [`store`] | permission lists, the tree, all tables under one attempt |
 //! | [`domain`], [`watch`], [`transaction`] | who is there, who listens, what is in the making |
 //! | [`view`] | the rules about nodes, in and out of transactions |
 //! | [`connection`], [`outbox`] | one domain's I/O, and what waits for it |
@@ -43,6 +44,7 @@ pub mod perms;
 pub mod platform;
 pub mod ring;
 pub mod server;
+pub mod slots;
 pub mod standalone;
 pub mod store;
 pub mod trace;

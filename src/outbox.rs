@@ -8,7 +8,8 @@ use crate::config::Capacities;
 use crate::domain::{DomainId, Ends};
 use crate::perms::Life;
 use crate::platform::Instant;
-use crate::store::{Arena, Blob, Chained, Claim, Id, Slot, Store, Table};
+use crate::slots::{Arena, Blob, Chained, Claim, Id, Slot, Table};
+use crate::store::Store;
 
 pub type MessageId = Id<Message>;
 pub type CauseId = Id<Cause>;
@@ -146,7 +147,7 @@ impl Outbox {
     ) -> bool {
         let len = message.len();
         if self.messages.arena().available_to(claim) == 0
-            || (store.blobs.arena().available_to(claim) as usize) < len.div_ceil(crate::store::CHUNK)
+            || (store.blobs.arena().available_to(claim) as usize) < len.div_ceil(crate::slots::CHUNK)
         {
             return false;
         }

@@ -8,7 +8,8 @@ use crate::config::Capacities;
 use crate::domain::{DomainId, Ends};
 use crate::hash::Key;
 use crate::path::{Path, PathBuf};
-use crate::store::{Arena, Blobs, Chained, Claim, Id, NodeId, Slot, Store, Table, Text};
+use crate::slots::{Arena, Blobs, Chained, Claim, Id, Slot, Table, Text};
+use crate::store::{NodeId, Store};
 use crate::wire::XsError;
 
 const PATH_INLINE: usize = 42;

@@ -11,7 +11,8 @@ use crate::domain::{DomainId, Usage};
 use crate::outbox::Message;
 use crate::path::{Path, PathBuf};
 use crate::platform::Platform;
-use crate::store::{Balance, Blob, CHUNK, Chained, Node, NodeId, Store};
+use crate::slots::{Balance, Blob, CHUNK, Chained};
+use crate::store::{Node, NodeId, Store};
 use crate::transaction::Mark;
 
 impl<P: Platform> Server<P> {
@@ -169,7 +170,7 @@ impl<P: Platform> Server<P> {
             let mut watches = 0;
             let mut next = domain.watches.first;
             while let Some(watch) = next {
-                let path = store.path_of_watch(watch).map_or(0, crate::store::Text::len);
+                let path = store.path_of_watch(watch).map_or(0, crate::slots::Text::len);
                 let token = store.watches.arena.get(watch).token.len();
                 watches += crate::watch::Watch::memory(path, token);
                 next = store.next_own_watch(watch);

@@ -11,7 +11,7 @@ use crate::connection::Partial;
 use crate::domain::DomainId;
 use crate::platform::Platform;
 use crate::ring::{self, Input};
-use crate::store::Claim;
+use crate::slots::Claim;
 use crate::trace::{Kind, Stall};
 use crate::wire::{Header, PAYLOAD_MAX};
 
@@ -26,7 +26,7 @@ fn between(start: u32, end: u32) -> core::ops::Range<usize> {
 
 /// Answers that a guest may leave unread beyond its ring before it is not read any more are counted by the
 /// quota `outstanding`; this is the room that one more needs in the worst case.
-const CHUNKS_PER_ANSWER: u32 = ((Header::SIZE + PAYLOAD_MAX) / crate::store::CHUNK + 1) as u32;
+const CHUNKS_PER_ANSWER: u32 = ((Header::SIZE + PAYLOAD_MAX) / crate::slots::CHUNK + 1) as u32;
 
 /// Bytes that any guest finds room for in an empty ring, though it keep a few free. One that has begun a message
 /// no longer than this does not wait for room, so it need not be told of any before it is answered: Linux
@@ -201,7 +201,7 @@ impl<P: Platform> Server<P> {
     /// answers leave room for short ones, for which no guest shall have to wait for another.
     pub(super) fn has_room(&self, id: DomainId, len: usize) -> bool {
         let answers = self.store.domains.get(id).usage.outstanding.saturating_add(1);
-        let chunks = len.div_ceil(crate::store::CHUNK) as u32;
+        let chunks = len.div_ceil(crate::slots::CHUNK) as u32;
         let kept = if chunks > 1 { CHUNKS_PER_ANSWER } else { 0 };
         self.store.blobs.arena().available_to(Claim::GuestAnswer) >= chunks.saturating_mul(answers) + kept
             && self.outbox.messages.arena().available_to(Claim::GuestAnswer) >= answers
@@ -229,7 +229,7 @@ impl<P: Platform> Server<P> {
         input.copy(&connection.ring, first, scratch.message.get_mut(rest).unwrap_or_default());
         let payload = scratch.message.get(between(taken.max(HEADER), end)).unwrap_or_default();
         let room =
-            self.store.blobs.arena().available_to(claim) as usize > payload.len() / crate::store::CHUNK;
+            self.store.blobs.arena().available_to(claim) as usize > payload.len() / crate::slots::CHUNK;
         let before = partial.memory();
         if !payload.is_empty() && (!room || self.store.blobs.extend(&mut partial.payload, payload).is_err()) {
             self.stall(id, Stall::NoRoom);

@@ -12,7 +12,8 @@ use crate::domain::DomainId;
 use crate::path::Path;
 use crate::perms::{Access, Entry};
 use crate::platform::{DomainState, Platform, Refused};
-use crate::store::{Claim, NodeId, Value};
+use crate::slots::Claim;
+use crate::store::{NodeId, Value};
 use crate::trace::{Kind, Tally};
 use crate::wire::XsError;
 

@@ -8,7 +8,7 @@ use crate::domain::DomainId;
 use crate::outbox::Kind;
 use crate::platform::Platform;
 use crate::ring;
-use crate::store::Claim;
+use crate::slots::Claim;
 use crate::wire::MessageBuf;
 
 /// The answer to a request.

@@ -2,12 +2,9 @@
 //!
 //! A node inherits its parent's list by counting it once more; equal lists have equal handles.
 
-use super::arena::{Claim, Full, Id, Slot};
-use super::blob::Blobs;
-use super::table::{Chained, Table};
-use super::text::Text;
 use crate::hash::Key;
 use crate::perms::{Access, Caller, Entry};
+use crate::slots::{Blobs, Chained, Claim, Full, Id, Slot, Table, Text};
 
 /// Most entries of one list, the privileged domain's too: about as many as an answer to GET_PERMS holds. Lists
 /// are put together on the stack.

@@ -4,21 +4,13 @@
 //! word: what it runs happens completely or not at all.
 
 mod acl;
-mod arena;
-mod blob;
 mod node;
 mod recent;
-mod table;
-mod text;
 mod tree;
 
 pub use acl::{Acl, AclBuf, AclId, Acls};
-pub use arena::{Arena, Balance, Claim, Full, Id, Slot};
-pub use blob::{Blob, Blobs, CHUNK, Chunk};
 pub use node::{Name, NameBuf, Node, NodeId, Value};
 pub use recent::Recent;
-pub use table::{Chained, Table};
-pub use text::Text;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -28,6 +20,7 @@ use crate::config::{Capacities, Quotas};
 use crate::domain::Domains;
 use crate::hash::Key;
 use crate::path::PREFIXES_MAX;
+use crate::slots::{Blobs, Claim, Table};
 use crate::trace::Names;
 use crate::transaction::Transactions;
 use crate::watch::Watches;

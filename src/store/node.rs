@@ -1,9 +1,7 @@
 //! One node of the tree: two cache lines, linked to parent, siblings, children, owner's list and index.
 
 use super::acl::AclId;
-use super::arena::{Id, Slot};
-use super::table::Chained;
-use super::text::Text;
+use crate::slots::{Chained, Id, Slot, Text};
 
 pub type NodeId = Id<Node>;
 

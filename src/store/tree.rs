@@ -1,11 +1,11 @@
 //! The tree itself: lookup, creation, change and removal of nodes, with the owner's account kept in step.
 
+use super::Store;
 use super::acl::AclId;
-use super::arena::Full;
 use super::node::{Name, Node, NodeId, Value};
-use super::{Store, Text};
 use crate::domain::DomainId;
 use crate::path::{Path, PathBuf};
+use crate::slots::{Full, Slot, Text};
 use crate::wire::XsError;
 
 impl Store {
@@ -147,7 +147,7 @@ impl Store {
             name: Name::store(&mut self.blobs, name)?,
             value,
             watched: self.watches.paths.may_have(hash),
-            ..<Node as super::Slot>::EMPTY
+            ..<Node as Slot>::EMPTY
         })?;
         if let Some(parent) = parent {
             let parent = self.nodes.modify(parent)?;

@@ -3,7 +3,8 @@
 use super::{Mark, TransactionId, TxNode, TxNodeId};
 use crate::domain::DomainId;
 use crate::path::{Path, PathBuf};
-use crate::store::{Blob, CHUNK, Name, Node, NodeId, Store, Value};
+use crate::slots::{Blob, CHUNK};
+use crate::store::{Name, Node, NodeId, Store, Value};
 use crate::view::{View, node_size};
 use crate::wire::XsError;
 

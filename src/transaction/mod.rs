@@ -17,7 +17,8 @@ use bitflags::bitflags;
 use crate::config::Capacities;
 use crate::domain::{DomainId, Ends};
 use crate::platform::Instant;
-use crate::store::{AclId, Chained, Id, Slot, Table, Text, Value};
+use crate::slots::{Chained, Id, Slot, Table, Text};
+use crate::store::{AclId, Value};
 use crate::watch::Change;
 use crate::wire::TxId;
 

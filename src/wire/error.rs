@@ -100,9 +100,9 @@ impl XsError {
     }
 }
 
-impl From<crate::store::Full> for XsError {
+impl From<crate::slots::Full> for XsError {
     /// No slot is left, or a request touches more than the journal holds.
-    fn from(_: crate::store::Full) -> Self {
+    fn from(_: crate::slots::Full) -> Self {
         XsError::ENOMEM
     }
 }

@@ -11,6 +11,8 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
 
+use super::claim::Claim;
+
 /// No free slot, or no room in the journal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Full;
@@ -75,33 +77,6 @@ struct Head<T> {
     /// Slots from here on were never used.
     fresh: u32,
     used: u32,
-}
-
-/// For what a slot is taken: each leaves more of the arena than the next, so that guests that keep all they
-/// can get are still answered, and whatever they leave unread, the privileged are served.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Claim {
-    /// What guests keep that hold more than their share already.
-    GreedyGuest,
-    /// What guests keep.
-    Guest,
-    /// What waits for guests to read it. Only looked at before a request is taken.
-    GuestAnswer,
-    /// What the privileged keep.
-    Privileged,
-    /// Answers, and what the privileged send.
-    Answer,
-}
-
-impl Claim {
-    /// For what a client keeps.
-    pub fn to_keep(privileged: bool, greedy: bool) -> Claim {
-        match (privileged, greedy) {
-            (true, _) => Claim::Privileged,
-            (false, true) => Claim::GreedyGuest,
-            (false, false) => Claim::Guest,
-        }
-    }
 }
 
 /// What the arena keeps of each slot beside it.

@@ -3,7 +3,8 @@
 //! A blob never changes once written: a new value is a new blob, and the old one is freed. So blobs need
 //! no undo beyond the arena's own.
 
-use super::arena::{Arena, Claim, Full, Id, Slot};
+use super::arena::{Arena, Full, Id, Slot};
+use super::claim::Claim;
 
 /// Payload bytes of a chunk; with its link it fills one cache line.
 pub const CHUNK: usize = 60;

@@ -5,7 +5,8 @@
 use alloc::boxed::Box;
 use alloc::vec;
 
-use super::arena::{Arena, Claim, Full, Id, Slot};
+use super::arena::{Arena, Full, Id, Slot};
+use super::claim::Claim;
 
 /// A slot that hangs on a hash chain.
 pub trait Chained: Slot {

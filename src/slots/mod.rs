@@ -1,0 +1,17 @@
+//! Fixed storage with an undo journal: slots, the byte strings and hash chains made of them, and the reserves
+//! that each claim leaves.
+//!
+//! It may use the layers of plain values above it only, and knows nothing of xenstore. Nothing here allocates
+//! after `new`, and every handle is an index that its own arena made.
+
+mod arena;
+mod blob;
+mod claim;
+mod table;
+mod text;
+
+pub use arena::{Arena, Balance, Full, Id, Slot};
+pub use blob::{Blob, Blobs, CHUNK, Chunk};
+pub use claim::Claim;
+pub use table::{Chained, Table};
+pub use text::Text;
