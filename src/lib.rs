@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`config`], [`abi`], [`platform`] | limits; what guests and Xen share with us; what we ask of Xen |
 //! | [`words`], [`wire`], [`hash`], [`path`], [`perms`] | messages, paths and permissions as bytes and values |
-//! | [`ring`], [`pending`] | one ring page, both directions; which event channels have something |
+//! | [`ring`], [`evtchn`] | one ring page, both directions; which event channels have something |
 //! | [`slots`] | fixed storage: arenas, undo journal, hash chains, byte strings |
 //! | [`store`] | permission lists, the tree, all tables under one attempt |
 //! | [`domain`], [`watch`], [`transaction`] | who is there, who listens, what is in the making |
@@ -36,10 +36,10 @@ pub mod cmdline;
 pub mod config;
 pub mod connection;
 pub mod domain;
+pub mod evtchn;
 pub mod hash;
 pub mod outbox;
 pub mod path;
-pub mod pending;
 pub mod perms;
 pub mod platform;
 pub mod ring;

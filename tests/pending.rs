@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use xenstore::abi::Port;
 use xenstore::abi::fifo::{ControlBlock, EventPage, LINK, LINKED, MASKED, PENDING, WORDS_PER_PAGE};
 use xenstore::abi::shared_info::SharedInfo;
-use xenstore::pending::{Fifo, PendingPorts, TwoLevel};
+use xenstore::evtchn::{Fifo, PendingPorts, TwoLevel};
 
 const PAGES: usize = 2;
 /// Where pages and words of either format begin and end, and some neighbours.

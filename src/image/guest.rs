@@ -7,7 +7,7 @@ use xen_sys::{
 use xenstore::abi::hvm::StartInfo;
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::client;
-use xenstore::pending::{PendingPorts, TwoLevel};
+use xenstore::evtchn::{PendingPorts, TwoLevel};
 use xenstore::platform::Instant;
 
 use crate::image::boot::{self, Identity};

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use xen_sys::{VIRQ_DOM_EXC, VIRQ_TIMER};
 use xenstore::abi::{DomId, Port, RingPage};
-use xenstore::pending::PendingPorts;
+use xenstore::evtchn::PendingPorts;
 use xenstore::platform::{
     Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Instant, Refused,
     RingMapper,

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use xenstore::abi::fifo::{ControlBlock, EventPage, WORDS_PER_PAGE};
 use xenstore::abi::shared_info::SharedInfo;
 use xenstore::cmdline::EventFormat;
-use xenstore::pending::{Fifo, PendingPorts, TwoLevel};
+use xenstore::evtchn::{Fifo, PendingPorts, TwoLevel};
 
 use crate::image::hypercall::Errno;
 use crate::image::logger::say;

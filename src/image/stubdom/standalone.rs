@@ -14,7 +14,7 @@ use xenstore::abi::{Port, RingPage};
 use xenstore::client::{Answer, Client, Failure, Machine};
 use xenstore::cmdline::Standalone;
 use xenstore::config::Capacities;
-use xenstore::pending::PendingPorts;
+use xenstore::evtchn::PendingPorts;
 use xenstore::platform::{Clock, EventChannels, Instant};
 use xenstore::server::Server;
 use xenstore::standalone::host::{Host, Request};
