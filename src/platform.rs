@@ -6,11 +6,18 @@
 use core::ops::Deref;
 
 use crate::abi::{DomId, Port, RingPage};
+use crate::wire::XsError;
 
 /// Why the hypervisor refused something. Guests see it as EINVAL, the table's entry for errors that
 /// xenstore has no name for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refused;
+
+impl From<Refused> for XsError {
+    fn from(_: Refused) -> Self {
+        XsError::EINVAL
+    }
+}
 
 /// Nanoseconds of a monotonic clock whose zero is arbitrary.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]

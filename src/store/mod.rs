@@ -20,11 +20,18 @@ use crate::config::{Capacities, Quotas};
 use crate::domain::Domains;
 use crate::hash::Key;
 use crate::path::PREFIXES_MAX;
-use crate::slots::{Blobs, Claim, Table};
+use crate::slots::{Blobs, Claim, Full, Table};
 use crate::trace::Names;
 use crate::transaction::Transactions;
 use crate::watch::Watches;
 use crate::wire::XsError;
+
+impl From<Full> for XsError {
+    /// No slot is left, or a request touches more than the journal holds.
+    fn from(_: Full) -> Self {
+        XsError::ENOMEM
+    }
+}
 
 pub struct Store {
     pub key: Key,

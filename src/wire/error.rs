@@ -99,16 +99,3 @@ impl XsError {
         XsError::ALL.into_iter().find(|error| error.number() == number)
     }
 }
-
-impl From<crate::slots::Full> for XsError {
-    /// No slot is left, or a request touches more than the journal holds.
-    fn from(_: crate::slots::Full) -> Self {
-        XsError::ENOMEM
-    }
-}
-
-impl From<crate::platform::Refused> for XsError {
-    fn from(_: crate::platform::Refused) -> Self {
-        XsError::EINVAL
-    }
-}
