@@ -1,9 +1,10 @@
 //! Limits and defaults in one place.
 //!
 //! [`Quotas`] bound what one domain may hold, [`Capacities`] what the whole store may hold. Capacities
-//! follow from the memory the image has; tests hand in their own to reach every "full" answer.
+//! follow from the memory the image has (`server::sizing`); tests hand in their own to reach every "full" answer.
+//! Plain numbers: what they are the numbers of is defined further up.
 
-use crate::trace::{Names, Record};
+use crate::abi::DomId;
 
 /// Per-domain quotas, upstream's names and defaults (xenstored(8), `--quota`). Zero switches a check off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -132,26 +133,6 @@ impl Capacities {
     /// Least memory that makes sense: dom0 and a few guests.
     pub const MIN_MEMORY: usize = 2 << 20;
 
-    /// The largest capacities that fit `bytes` of memory, `trace` of them for the trace ring; `None` if less
-    /// than [`Self::MIN_MEMORY`] is left beside it.
-    pub fn for_memory(bytes: usize, trace: usize) -> Option<Capacities> {
-        let bytes = bytes.checked_sub(trace).filter(|bytes| *bytes >= Self::MIN_MEMORY)?;
-        // Sizes go in step, so the largest number of nodes whose store fits is found by halving.
-        let (mut fits, mut too_many) = (0, bytes / 128);
-        while too_many - fits > 1 {
-            let middle = fits + (too_many - fits) / 2;
-            if Self::for_nodes(middle).memory() <= bytes {
-                fits = middle;
-            } else {
-                too_many = middle;
-            }
-        }
-        // A quarter of the texts' size is enough for most of what so many records name.
-        let names = trace / 4 / Names::ENTRY;
-        let records = (trace - names * Names::ENTRY) / Record::SIZE;
-        Some(Capacities { trace: records, names, ..Self::for_nodes(fits) })
-    }
-
     /// Bytes that the trace ring has of `memory` if nobody says how many.
     pub fn default_trace(memory: usize) -> usize {
         memory / 16
@@ -162,7 +143,7 @@ impl Capacities {
     /// even one without devices has 64 nodes. Beyond that there is room for guests that use more than their
     /// share, and for what few of them do at the same time; the smallest store has enough of it for dom0.
     pub fn for_nodes(nodes: usize) -> Capacities {
-        let domains = (nodes / 64).clamp(16, crate::domain::DOMIDS);
+        let domains = (nodes / 64).clamp(16, DomId::COUNT);
         Capacities {
             domains,
             nodes,
@@ -175,15 +156,5 @@ impl Capacities {
             trace: 64,
             names: 16,
         }
-    }
-
-    /// Event channels that a server with these capacities uses have ports below this number.
-    pub fn ports(&self) -> usize {
-        crate::server::ports(self)
-    }
-
-    /// Bytes of memory that a server with these capacities takes.
-    pub fn memory(&self) -> usize {
-        crate::server::memory(self)
     }
 }

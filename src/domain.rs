@@ -161,9 +161,6 @@ impl Slot for Domain {
     };
 }
 
-/// Domids that real domains have.
-pub const DOMIDS: usize = DomId::FIRST_RESERVED.0 as usize;
-
 pub struct Domains {
     pub arena: Arena<Domain>,
     by_domid: Box<[Option<DomainId>]>,
@@ -178,7 +175,7 @@ impl Domains {
     pub fn new(capacity: usize, journal: usize) -> Self {
         Domains {
             arena: Arena::new(capacity, journal),
-            by_domid: vec![None; DOMIDS].into_boxed_slice(),
+            by_domid: vec![None; DomId::COUNT].into_boxed_slice(),
             last_life: 0,
             privileged: None,
             clients: None,
@@ -186,7 +183,7 @@ impl Domains {
     }
 
     pub const fn bytes(capacity: usize, journal: usize) -> usize {
-        Arena::<Domain>::bytes(capacity, journal) + DOMIDS * 4
+        Arena::<Domain>::bytes(capacity, journal) + DomId::COUNT * 4
     }
 
     pub fn privileged(&self) -> Option<DomainId> {

@@ -115,6 +115,11 @@ impl Outbox {
         }
     }
 
+    /// Bytes of memory for as many messages as `capacities` say.
+    pub const fn bytes(capacities: &Capacities) -> usize {
+        Table::<Message>::bytes(capacities.messages, 0) + Arena::<Cause>::bytes(capacities.messages, 0)
+    }
+
     /// Forgets the request at hand: what is queued from now on is nobody's doing.
     pub fn end_request(&mut self) {
         self.current = None;

@@ -101,6 +101,13 @@ impl Watches {
         }
     }
 
+    /// Bytes of memory for as many watches as `capacities` say.
+    pub const fn bytes(capacities: &Capacities) -> usize {
+        let journal = Capacities::JOURNAL;
+        Table::<WatchPath>::bytes(capacities.watches, journal)
+            + Arena::<Watch>::bytes(capacities.watches, journal)
+    }
+
     pub fn begin(&mut self, claim: Claim) {
         self.paths.begin(claim);
         self.arena.begin(claim);

@@ -13,7 +13,7 @@ use xenstore::config::{Capacities, Settings};
 use xenstore::platform::{
     Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Refused, RingMapper,
 };
-use xenstore::server::Server;
+use xenstore::server::{Server, sizing};
 use xenstore::wire::{MessageType, TxId};
 
 /// The fake hypervisor, whose own allocations are not the server's. With `COUNTED` they are counted all
@@ -325,11 +325,11 @@ fn an_allocation_while_serving_would_be_seen() {
 #[test]
 fn a_server_takes_no_more_than_its_capacities_say() {
     for mib in [3, 8, 64, 500] {
-        let capacities = Capacities::for_memory(mib << 20, mib << 16).expect("enough memory");
+        let capacities = sizing::capacities_for(mib << 20, mib << 16).expect("enough memory");
         let domains = capacities.domains;
         let taken = measure(|| drop(Server::<FakeXen>::new(Settings::DEFAULT, &capacities, 1))).bytes_max;
         // The fake's rings are smaller than what is counted for them.
-        let (most, slack) = (capacities.memory() as u64, 4096 + 16 * domains as u64);
+        let (most, slack) = (sizing::memory(&capacities) as u64, 4096 + 16 * domains as u64);
         assert!(
             (most - slack..=most).contains(&taken),
             "{taken} bytes taken with {mib} MiB, {most} expected"

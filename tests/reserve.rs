@@ -5,11 +5,12 @@ mod support;
 use support::Host;
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Quotas, Settings};
+use xenstore::server::sizing;
 
 /// The smallest store there is, in which each domain may hold as much as it likes.
 fn host(guests: u16) -> Host {
     let none = Quotas { nodes: 0, memory: 0, node_size: 0, outstanding: 20, ..Quotas::DEFAULT };
-    let capacities = Capacities::for_memory(Capacities::MIN_MEMORY, 0).expect("the least memory is enough");
+    let capacities = sizing::capacities_for(Capacities::MIN_MEMORY, 0).expect("the least memory is enough");
     let mut host = Host::with(Settings { quotas: none, ..Settings::DEFAULT }, &capacities);
     for guest in 1..=guests {
         host.boot(guest);

@@ -4,6 +4,7 @@ use std::io::{Error, Result};
 
 use tempfile::NamedTempFile;
 use xenstore::config::Capacities;
+use xenstore::server::sizing;
 use xenstore::wire::{MessageType, TxId};
 
 use crate::daemon::Daemon;
@@ -47,13 +48,14 @@ pub fn ours(name: &str, recording: &Recording) -> Result<()> {
         print(&format!("guests in --memory {mib}"), name, f64::from(guests), "guests");
         print(&format!("their nodes in --memory {mib}"), name, (all.nodes - empty.nodes) as f64, "nodes");
         if mib == 64 {
-            let one = (all.memory() - empty.memory()) as f64 / f64::from(guests);
+            let one = (sizing::memory(&all) - sizing::memory(&empty)) as f64 / f64::from(guests);
             print(GUEST, name, one, "bytes");
         }
     }
     let capacities = capacities(64)?;
-    let each =
-        |without: Capacities, count: usize| (capacities.memory() - without.memory()) as f64 / count as f64;
+    let each = |without: Capacities, count: usize| {
+        (sizing::memory(&capacities) - sizing::memory(&without)) as f64 / count as f64
+    };
     print(NODE, name, each(Capacities { nodes: 0, ..capacities }, capacities.nodes), "bytes");
     // Its place in the table of all domids is there whether the domain is or not.
     let idle = each(Capacities { domains: 0, ..capacities }, capacities.domains) + 4.0;
@@ -63,7 +65,7 @@ pub fn ours(name: &str, recording: &Recording) -> Result<()> {
 
 /// What the store of the image has with `--memory mib`.
 fn capacities(mib: usize) -> Result<Capacities> {
-    Capacities::for_memory((mib << 20) - IMAGE, Capacities::default_trace(mib << 20))
+    sizing::capacities_for((mib << 20) - IMAGE, Capacities::default_trace(mib << 20))
         .ok_or_else(|| failed("too little memory"))
 }
 

@@ -3,6 +3,7 @@
 use std::io::{Error, Result};
 
 use xenstore::config::Capacities;
+use xenstore::server::sizing;
 
 use crate::callgrind::Callgrind;
 use crate::daemon::Daemon;
@@ -59,7 +60,7 @@ pub fn ours(
     recording: &Recording,
     toolstacks: u16,
 ) -> Result<()> {
-    let capacities = Capacities::for_memory(MEMORY, Capacities::default_trace(MEMORY))
+    let capacities = sizing::capacities_for(MEMORY, Capacities::default_trace(MEMORY))
         .ok_or_else(|| Error::other("too little memory"))?;
     let mut host = Host::new(&capacities, recording).map_err(Error::other)?;
     let mut other = Host::new(&capacities, recording).map_err(Error::other)?;

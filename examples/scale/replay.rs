@@ -3,6 +3,7 @@
 use std::io::{Error, Result};
 
 use xenstore::config::Capacities;
+use xenstore::server::sizing;
 
 use crate::callgrind::Callgrind;
 use crate::daemon::Daemon;
@@ -17,12 +18,12 @@ const MEMORY: usize = 1366 << 20;
 
 /// Of this library, as in the image: over rings. Callgrind is to collect [`Host::serve`] only.
 pub fn ours(name: &str, callgrind: &Callgrind<'_>, recording: &Recording, counts: &[u16]) -> Result<()> {
-    let capacities = Capacities::for_memory(MEMORY, Capacities::default_trace(MEMORY))
+    let capacities = sizing::capacities_for(MEMORY, Capacities::default_trace(MEMORY))
         .ok_or_else(|| Error::other("too little memory"))?;
     let mut host = Host::new(&capacities, recording).map_err(Error::other)?;
-    let empty = host.in_use().memory();
+    let empty = sizing::memory(&host.in_use());
     replay(name, &mut host, callgrind, recording, counts, |host, alive| {
-        let held = host.in_use().memory() - empty;
+        let held = sizing::memory(&host.in_use()) - empty;
         Some(held as f64 / f64::from(alive))
     })
 }

@@ -18,7 +18,7 @@ use mio::{Events, Interest, Poll, Token};
 use xenstore::abi::{DomId, Port};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::Clock;
-use xenstore::server::Server;
+use xenstore::server::{Server, sizing};
 
 use client::Client;
 use platform::Unix;
@@ -106,7 +106,7 @@ fn run(options: &Options) -> io::Result<()> {
     let memory = options.memory << 20;
     let trace = options.trace.map_or_else(|| Capacities::default_trace(memory), |kib| kib << 10);
     let capacities =
-        Capacities::for_memory(memory, trace).ok_or_else(|| io::Error::other("too little memory"))?;
+        sizing::capacities_for(memory, trace).ok_or_else(|| io::Error::other("too little memory"))?;
     let mut unix = Unix::new();
     let mut server = Server::new(Settings::DEFAULT, &capacities, unix.started().0);
     server.start(&mut unix, DomId(0), Port(1)).map_err(|_| io::Error::other("the store does not start"))?;

@@ -22,6 +22,8 @@ pub struct DomId(pub u16);
 impl DomId {
     /// First identifier that no real domain has, `DOMID_FIRST_RESERVED` (xen.h).
     pub const FIRST_RESERVED: DomId = DomId(0x7ff0);
+    /// Number of identifiers that real domains have.
+    pub const COUNT: usize = DomId::FIRST_RESERVED.0 as usize;
     /// The calling domain itself, `DOMID_SELF` (xen.h).
     pub const SELF: DomId = DomId(0x7ff0);
     /// No domain, `DOMID_INVALID` (xen.h).

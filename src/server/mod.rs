@@ -19,6 +19,7 @@ mod output;
 mod poll;
 mod quotas;
 mod recorder;
+pub mod sizing;
 mod transactions;
 mod watches;
 
@@ -37,24 +38,18 @@ use fairness::Holding;
 use crate::abi::{DomId, Port, ServerFeatures};
 use crate::config::{Capacities, Quotas, Settings};
 use crate::connection::Connection;
-use crate::domain::{Domain, DomainId, Domains};
+use crate::domain::{Domain, DomainId};
 use crate::hash::Key;
-use crate::outbox::{Cause, Message, Outbox};
-use crate::path::PREFIXES_MAX;
+use crate::outbox::Outbox;
 use crate::perms::{Caller, Life};
 use crate::platform::{Cycles, Instant, Platform};
-use crate::slots::{Arena, Chunk, Table};
-use crate::store::{Acl, Node, Recent, Store};
-use crate::trace::{Counters, Names, Record, Tally, Trace};
-use crate::transaction::{Transaction, TxNode};
-use crate::watch::{Watch, WatchId, WatchPath};
+use crate::store::Store;
+use crate::trace::{Counters, Tally, Trace};
+use crate::watch::WatchId;
 use crate::wire::{Header, MessageBuf, MessageType, PAYLOAD_MAX};
 
 /// Features that every connection is offered unless SET_FEATURE restricts it.
 pub const FEATURES: ServerFeatures = ServerFeatures::all();
-
-/// Local ports beyond the connections' own: console, timer, VIRQ.
-const OTHER_PORTS: usize = 16;
 
 /// Bytes that a platform's handle of a mapped ring may take: so many are counted for each domain.
 const RING_HANDLE: usize = 16;
@@ -157,7 +152,7 @@ impl<P: Platform> Server<P> {
             settings,
             connections: core::iter::repeat_with(|| None).take(domains).collect(),
             listed: vec![Listed::empty(); domains].into_boxed_slice(),
-            ports: vec![None; ports(capacities)].into_boxed_slice(),
+            ports: vec![None; sizing::ports(capacities)].into_boxed_slice(),
             ready: Vec::with_capacity(domains),
             turn: Vec::with_capacity(domains),
             notify: Vec::with_capacity(domains),
@@ -172,7 +167,7 @@ impl<P: Platform> Server<P> {
             clock: Cycles(0),
             now: Instant(0),
             next_retry: Instant(0),
-            share: u32::try_from(memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN),
+            share: u32::try_from(sizing::memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN),
             serving: None,
             serving_type: TYPES - 1,
             trace: Trace::new(capacities.trace),
@@ -208,39 +203,4 @@ impl<P: Platform> Server<P> {
     fn port_owner(&self, port: Port) -> Option<DomainId> {
         self.ports.get(port.0 as usize).copied().flatten()
     }
-}
-
-/// Local ports that a server with these capacities serves: those below this number.
-pub fn ports(c: &Capacities) -> usize {
-    c.domains + OTHER_PORTS
-}
-
-/// Bytes of memory that a server with these capacities takes.
-pub fn memory(c: &Capacities) -> usize {
-    let journal = Capacities::JOURNAL;
-    let per_domain = size_of::<Option<Connection<[u64; RING_HANDLE / 8]>>>()
-        + size_of::<Listed>()
-        + 5 * size_of::<DomainId>();
-    Table::<Node>::bytes(c.nodes, journal)
-        + Recent::bytes(c.nodes)
-        + Arena::<Chunk>::bytes(c.chunks, Capacities::CHUNK_JOURNAL)
-        + Table::<Acl>::bytes(c.acls, journal)
-        + Domains::bytes(c.domains, journal)
-        + Table::<WatchPath>::bytes(c.watches, journal)
-        + Arena::<Watch>::bytes(c.watches, journal)
-        + c.watches * size_of::<Match>()
-        + Table::<Transaction>::bytes(c.transactions, journal)
-        + Table::<TxNode>::bytes(c.tx_nodes, Capacities::TX_JOURNAL)
-        + Table::<Message>::bytes(c.messages, 0)
-        + Arena::<Cause>::bytes(c.messages, 0)
-        + c.domains * per_domain
-        + c.domains * size_of::<Tally>()
-        + c.trace * size_of::<Record>()
-        + Names::bytes(c.names)
-        + size_of::<[Tally; TYPES]>()
-        + size_of::<Scratch>()
-        + size_of::<MessageBuf>()
-        + PREFIXES_MAX * size_of::<u64>()
-        // Allocator headers and rounding.
-        + 4096
 }

@@ -52,6 +52,11 @@ impl Blobs {
         Blobs { chunks: Arena::new(capacity, journal) }
     }
 
+    /// Bytes of memory for so many chunks.
+    pub const fn bytes(capacity: usize, journal: usize) -> usize {
+        Arena::<Chunk>::bytes(capacity, journal)
+    }
+
     pub fn arena(&self) -> &Arena<Chunk> {
         &self.chunks
     }

@@ -63,6 +63,11 @@ impl Acls {
         Acls { table, key, unheld: heapless::Vec::new() }
     }
 
+    /// Bytes of memory for so many lists.
+    pub const fn bytes(capacity: usize, journal: usize) -> usize {
+        Table::<Acl>::bytes(capacity, journal)
+    }
+
     pub fn table(&self) -> &Table<Acl> {
         &self.table
     }

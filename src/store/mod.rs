@@ -83,6 +83,20 @@ impl Store {
         }
     }
 
+    /// Bytes of memory that a store for `capacities` takes.
+    pub const fn bytes(capacities: &Capacities) -> usize {
+        let journal = Capacities::JOURNAL;
+        Blobs::bytes(capacities.chunks, Capacities::CHUNK_JOURNAL)
+            + Acls::bytes(capacities.acls, journal)
+            + Domains::bytes(capacities.domains, journal)
+            + Table::<Node>::bytes(capacities.nodes, journal)
+            + Recent::bytes(capacities.nodes)
+            + Names::bytes(capacities.names)
+            + Watches::bytes(capacities)
+            + Transactions::bytes(capacities)
+            + PREFIXES_MAX * size_of::<u64>()
+    }
+
     /// A number that no change had before. It ends in the writer's domid, so that a transaction that meets
     /// it can tell whom it lost to.
     pub fn next_generation(&mut self) -> u64 {

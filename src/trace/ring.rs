@@ -38,6 +38,11 @@ impl Trace {
         }
     }
 
+    /// Bytes of memory for so many records.
+    pub const fn bytes(capacity: usize) -> usize {
+        capacity * size_of::<Record>()
+    }
+
     pub fn is_on(&self) -> bool {
         self.on
     }

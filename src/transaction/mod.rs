@@ -205,6 +205,12 @@ impl Transactions {
         Transactions { open: Table::new(capacities.transactions, Capacities::JOURNAL), nodes }
     }
 
+    /// Bytes of memory for as many transactions and copies as `capacities` say.
+    pub const fn bytes(capacities: &Capacities) -> usize {
+        Table::<Transaction>::bytes(capacities.transactions, Capacities::JOURNAL)
+            + Table::<TxNode>::bytes(capacities.tx_nodes, Capacities::TX_JOURNAL)
+    }
+
     /// The open transaction that `domain` calls `id`.
     pub fn find(&self, domain: DomainId, id: TxId) -> Option<TransactionId> {
         self.open.find(Transaction::hash_of(domain, id), |tx| tx.id == id && tx.domain == domain)

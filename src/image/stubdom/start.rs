@@ -9,7 +9,7 @@ use xenstore::abi::shared_info::SharedInfo;
 use xenstore::cmdline::{self, Options};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::Cycles;
-use xenstore::server::Server;
+use xenstore::server::{Server, sizing};
 
 use super::platform::Guest;
 use super::standalone::Rings;
@@ -31,7 +31,7 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
     let ram = claim_memory();
     let shared = boot::open_events();
 
-    let mut ports = ports::set_up(options.event_format, shared, capacities(&options, ram).ports());
+    let mut ports = ports::set_up(options.event_format, shared, sizing::ports(&capacities(&options, ram)));
     if let Some(console) = identity.console {
         // Whether somebody reads it is not worth waking up for.
         ports.mask(console);
@@ -140,7 +140,7 @@ fn capacities(options: &Options, ram: usize) -> Capacities {
     let (_, free) = memory::heap_usage();
     let memory = free.saturating_sub(HEAP_RESERVE);
     let trace = options.trace_size.map_or(Capacities::default_trace(ram), |kib| kib as usize * 1024);
-    Capacities::for_memory(memory, trace).unwrap_or_else(|| {
+    sizing::capacities_for(memory, trace).unwrap_or_else(|| {
         fatal::stop(
             Reason::Crash,
             format_args!(

@@ -1,0 +1,60 @@
+//! What a server takes of memory and of event channels, and the largest one that fits the memory there is.
+//!
+//! Each part of the server says itself how many bytes it takes for given capacities; this adds them up.
+
+use super::{Listed, Match, RING_HANDLE, Scratch, TYPES};
+use crate::config::Capacities;
+use crate::connection::Connection;
+use crate::domain::DomainId;
+use crate::outbox::Outbox;
+use crate::store::Store;
+use crate::trace::{Names, Record, Tally, Trace};
+use crate::wire::MessageBuf;
+
+/// Local ports beyond the connections' own: console, timer, VIRQ.
+const OTHER_PORTS: usize = 16;
+
+/// Bytes for the allocator's headers and rounding.
+const ROUNDING: usize = 4096;
+
+/// Local ports that a server with these capacities serves: those below this number.
+pub fn ports(capacities: &Capacities) -> usize {
+    capacities.domains + OTHER_PORTS
+}
+
+/// Bytes of memory that a server with these capacities takes.
+pub fn memory(capacities: &Capacities) -> usize {
+    let per_domain = size_of::<Option<Connection<[u64; RING_HANDLE / 8]>>>()
+        + size_of::<Listed>()
+        + 5 * size_of::<DomainId>()
+        + size_of::<Tally>();
+    Store::bytes(capacities)
+        + Outbox::bytes(capacities)
+        + Trace::bytes(capacities.trace)
+        + capacities.domains * per_domain
+        + capacities.watches * size_of::<Match>()
+        + size_of::<[Tally; TYPES]>()
+        + size_of::<Scratch>()
+        + size_of::<MessageBuf>()
+        + ROUNDING
+}
+
+/// The largest capacities that fit `bytes` of memory, `trace` of them for the trace ring; `None` if less
+/// than [`Capacities::MIN_MEMORY`] is left beside it.
+pub fn capacities_for(bytes: usize, trace: usize) -> Option<Capacities> {
+    let bytes = bytes.checked_sub(trace).filter(|bytes| *bytes >= Capacities::MIN_MEMORY)?;
+    // Sizes go in step, so the largest number of nodes whose store fits is found by halving.
+    let (mut fits, mut too_many) = (0, bytes / 128);
+    while too_many - fits > 1 {
+        let middle = fits + (too_many - fits) / 2;
+        if memory(&Capacities::for_nodes(middle)) <= bytes {
+            fits = middle;
+        } else {
+            too_many = middle;
+        }
+    }
+    // A quarter of the texts' size is enough for most of what so many records name.
+    let names = trace / 4 / Names::ENTRY;
+    let records = (trace - names * Names::ENTRY) / Record::SIZE;
+    Some(Capacities { trace: records, names, ..Capacities::for_nodes(fits) })
+}
