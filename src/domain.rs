@@ -10,29 +10,15 @@ use crate::abi::{DomId, ServerFeatures};
 use crate::config::Quotas;
 use crate::perms::{Entry, Life};
 use crate::platform::Instant;
-use crate::slots::{Arena, Full, Id, Slot};
-use crate::store::Node;
+use crate::slots::{Arena, Full, Id, List, Queue, Queued, Slot};
+use crate::store::{Node, Owned};
 use crate::transaction::{Delta, Transaction};
 use crate::watch::Watch;
 
 pub type DomainId = Id<Domain>;
 
-/// First and last of a list that is linked through its members.
-pub struct Ends<T> {
-    pub first: Option<Id<T>>,
-    pub last: Option<Id<T>>,
-}
-
-impl<T> Ends<T> {
-    pub const EMPTY: Self = Ends { first: None, last: None };
-}
-
-impl<T> Clone for Ends<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T> Copy for Ends<T> {}
+/// The lists of what one domain has: its watches, its transactions.
+pub enum OfDomain {}
 
 /// What a domain holds, in the units of its [`Quotas`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -111,14 +97,14 @@ pub struct Domain {
     pub next_warning: Instant,
     pub hold: Hold,
     /// Nodes it owns, oldest first.
-    pub owned: Ends<Node>,
-    pub watches: Ends<Watch>,
-    pub transactions: Ends<Transaction>,
+    pub owned: List<Node, Owned>,
+    pub watches: List<Watch, OfDomain>,
+    pub transactions: List<Transaction, OfDomain>,
     /// The identifier given to its latest transaction.
     pub last_tx: u32,
     /// What the commit being decided would add to `usage`; nothing at all other times.
     pub delta: Delta,
-    /// Of a local client, the next one.
+    /// Of a local client, the one that came after it.
     next_client: Option<DomainId>,
 }
 
@@ -152,13 +138,25 @@ impl Slot for Domain {
         peak: Quotas::NOTHING,
         next_warning: Instant(0),
         hold: Hold::NEVER,
-        owned: Ends::EMPTY,
-        watches: Ends::EMPTY,
-        transactions: Ends::EMPTY,
+        owned: List::EMPTY,
+        watches: List::EMPTY,
+        transactions: List::EMPTY,
         last_tx: 0,
         delta: Delta { nodes: 0, memory: 0 },
         next_client: None,
     };
+}
+
+/// The queue of local clients.
+enum Clients {}
+
+impl Queued<Clients> for Domain {
+    fn next(&self) -> Option<DomainId> {
+        self.next_client
+    }
+    fn set_next(&mut self, next: Option<DomainId>) {
+        self.next_client = next;
+    }
 }
 
 pub struct Domains {
@@ -168,7 +166,7 @@ pub struct Domains {
     /// The toolstack's domain.
     privileged: Option<DomainId>,
     /// Further clients that act as the privileged domain, each with a session of its own.
-    clients: Option<DomainId>,
+    clients: Queue<Domain, Clients>,
 }
 
 impl Domains {
@@ -178,7 +176,7 @@ impl Domains {
             by_domid: vec![None; DomId::COUNT].into_boxed_slice(),
             last_life: 0,
             privileged: None,
-            clients: None,
+            clients: Queue::EMPTY,
         }
     }
 
@@ -226,36 +224,24 @@ impl Domains {
     /// What it creates belongs to that domain; its watches and transactions are its own.
     pub fn admit_client(&mut self) -> Result<DomainId, Full> {
         let Domain { domid, life, quotas, .. } = *self.get(self.privileged.ok_or(Full)?);
-        let next_client = self.clients;
         let id = self.arena.alloc(Domain {
             domid,
             life,
             quotas,
             introduced: true,
             privileged: true,
-            next_client,
             ..Domain::EMPTY
         })?;
-        self.clients = Some(id);
+        self.clients.append(&mut self.arena, id)?;
         Ok(id)
     }
 
     /// Ends what `admit_client` began. Whatever it held must be gone.
     pub fn dismiss_client(&mut self, id: DomainId) {
-        let after = self.get(id).next_client;
-        if self.clients == Some(id) {
-            self.clients = after;
-        }
-        let mut next = self.clients;
-        while let Some(at) = next {
-            let client = self.arena.update(at);
-            if client.next_client == Some(id) {
-                client.next_client = after;
-            }
-            next = client.next_client;
-        }
-        let freed = self.arena.free(id);
-        debug_assert!(freed.is_ok(), "clients go outside requests");
+        let before =
+            self.clients.iter(&self.arena).map(|(before, _)| before).take_while(|at| *at != id).last();
+        let removed = self.clients.remove_after(&mut self.arena, before).and_then(|_| self.arena.free(id));
+        debug_assert!(removed.is_ok(), "clients go outside requests");
     }
 
     /// Whether this is the privileged domain or one of its clients.
@@ -289,12 +275,12 @@ impl Domains {
             Some(id) if self.at(id.index()) == Some(id) => id.index() + 1,
             Some(client) => return self.get(client).next_client,
         };
-        (slot..self.arena.slots().len()).find_map(|slot| self.at(slot)).or(self.clients)
+        (slot..self.arena.slots().len()).find_map(|slot| self.at(slot)).or(self.clients.first())
     }
 
     /// The records of local clients.
     pub fn clients(&self) -> impl Iterator<Item = DomainId> {
-        core::iter::successors(self.clients, |id| self.get(*id).next_client)
+        self.clients.iter(&self.arena).map(|(id, _)| id)
     }
 
     /// The domain record in this slot, if there is one.

@@ -5,10 +5,10 @@
 //! xenstore.txt, quota `outstanding`.
 
 use crate::config::Capacities;
-use crate::domain::{DomainId, Ends};
+use crate::domain::DomainId;
 use crate::perms::Life;
 use crate::platform::Instant;
-use crate::slots::{Arena, Blob, Chained, Claim, Id, Slot, Table};
+use crate::slots::{self, Arena, Blob, Chained, Claim, Id, Queued, Slot, Table};
 use crate::store::Store;
 
 pub type MessageId = Id<Message>;
@@ -52,11 +52,6 @@ pub struct Message {
 }
 
 impl Message {
-    /// The message behind it in its queue.
-    pub fn next(&self) -> Option<MessageId> {
-        self.next
-    }
-
     /// Whether a guest's request is outstanding because of it.
     pub fn has_cause(&self) -> bool {
         self.cause.is_some()
@@ -93,8 +88,20 @@ impl Chained for Message {
     }
 }
 
+/// The queue of what waits for one connection.
+pub enum Waiting {}
+
+impl Queued<Waiting> for Message {
+    fn next(&self) -> Option<MessageId> {
+        self.next
+    }
+    fn set_next(&mut self, next: Option<MessageId>) {
+        self.next = next;
+    }
+}
+
 /// One connection's messages, oldest first.
-pub type Queue = Ends<Message>;
+pub type Queue = slots::Queue<Message, Waiting>;
 
 pub struct Outbox {
     pub messages: Table<Message>,
@@ -166,10 +173,8 @@ impl Outbox {
         };
         let queued = self.messages.insert(Message { hash, bytes, kind, cause, msg_type, ..Message::EMPTY });
         let Ok(id) = queued else { return false };
-        match queue.last.replace(id) {
-            Some(last) => self.messages.update(last).next = Some(id),
-            None => queue.first = Some(id),
-        }
+        let linked = queue.append(&mut self.messages, id);
+        debug_assert!(linked.is_ok(), "queues change outside attempts");
         store.domains.update(to).usage.memory += Message::memory(len);
         true
     }
@@ -193,14 +198,13 @@ impl Outbox {
     /// The oldest event whose delivery has not begun in time, and the message before it. Events wait equally
     /// long, so behind one that is in time there is none that is late.
     pub fn find_late(&self, queue: &Queue, now: Instant) -> Option<(Option<MessageId>, MessageId)> {
-        let (mut before, mut next) = (None, queue.first);
-        while let Some(id) = next {
-            let message = self.messages.get(id);
+        let mut before = None;
+        for (id, message) in queue.iter(&self.messages) {
             match message.kind {
                 Kind::Event { deadline } if message.written == 0 => {
                     return (deadline? <= now).then_some((before, id));
                 }
-                _ => (before, next) = (next, message.next),
+                _ => before = Some(id),
             }
         }
         None
@@ -220,18 +224,9 @@ impl Outbox {
         to: DomainId,
         before: Option<MessageId>,
     ) -> Option<DomainId> {
-        let id = match before {
-            Some(before) => self.messages.get(before).next?,
-            None => queue.first?,
-        };
+        // Never `Full`: queues change outside attempts.
+        let id = queue.remove_after(&mut self.messages, before).ok()??;
         let message = *self.messages.get(id);
-        match before {
-            Some(before) => self.messages.update(before).next = message.next,
-            None => queue.first = message.next,
-        }
-        if queue.last == Some(id) {
-            queue.last = before;
-        }
         store.domains.update(to).usage.memory -= Message::memory(message.bytes.len());
         let freed = store.blobs.free(message.bytes);
         debug_assert!(freed.is_ok(), "queues change outside attempts");
@@ -264,8 +259,6 @@ impl Outbox {
 
     /// Bytes of memory that a queue takes.
     pub fn memory(&self, queue: &Queue) -> u32 {
-        core::iter::successors(queue.first, |id| self.messages.get(*id).next)
-            .map(|id| Message::memory(self.messages.get(id).bytes.len()))
-            .sum()
+        queue.iter(&self.messages).map(|(_, message)| Message::memory(message.bytes.len())).sum()
     }
 }

@@ -249,8 +249,11 @@ impl Store {
         match place {
             Place::Copy(id) => self.for_each_child_of_copy(id, start, each),
             Place::Node(id) => {
-                let first =
-                    if let Start::Child(child) = start { Some(child) } else { self.node(id).first_child };
+                let first = if let Start::Child(child) = start {
+                    Some(child)
+                } else {
+                    self.node(id).children.first()
+                };
                 self.siblings(first).try_for_each(|(at, child)| {
                     each(Start::Child(at), child.name.contiguous(&self.blobs, &mut long))
                 })

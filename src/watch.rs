@@ -5,10 +5,10 @@
 //! are elsewhere. xenstore.txt, "Watches".
 
 use crate::config::Capacities;
-use crate::domain::{DomainId, Ends};
+use crate::domain::{DomainId, OfDomain};
 use crate::hash::Key;
 use crate::path::{Path, PathBuf};
-use crate::slots::{Arena, Blobs, Chained, Claim, Id, Slot, Table, Text};
+use crate::slots::{Arena, Blobs, Chained, Claim, Id, Linked, Links, List, Slot, Table, Text};
 use crate::store::{NodeId, Store};
 use crate::wire::XsError;
 
@@ -20,7 +20,7 @@ const TOKEN_INLINE: usize = 26;
 pub struct WatchPath {
     hash: u64,
     chain: Option<Id<WatchPath>>,
-    watches: Ends<Watch>,
+    watches: List<Watch, OfPath>,
     path: Text<PATH_INLINE>,
 }
 
@@ -32,10 +32,8 @@ pub struct Watch {
     pub sequence: u64,
     pub domain: DomainId,
     at: Option<Id<WatchPath>>,
-    next_here: Option<WatchId>,
-    prev_here: Option<WatchId>,
-    next_own: Option<WatchId>,
-    prev_own: Option<WatchId>,
+    of_path: Links<Watch>,
+    of_domain: Links<Watch>,
     /// Levels below the path that are of interest; `None` for all.
     pub depth: Option<u32>,
     /// Registered by a relative path, so events name paths relative to the domain's home.
@@ -54,7 +52,7 @@ impl Watch {
 }
 
 impl Slot for WatchPath {
-    const EMPTY: WatchPath = WatchPath { hash: 0, chain: None, watches: Ends::EMPTY, path: Text::EMPTY };
+    const EMPTY: WatchPath = WatchPath { hash: 0, chain: None, watches: List::EMPTY, path: Text::EMPTY };
 }
 
 impl Chained for WatchPath {
@@ -74,15 +72,34 @@ impl Slot for Watch {
         sequence: 0,
         domain: DomainId::FIRST,
         at: None,
-        next_here: None,
-        prev_here: None,
-        next_own: None,
-        prev_own: None,
+        of_path: Links::NONE,
+        of_domain: Links::NONE,
         depth: None,
         relative: false,
         token_hash: 0,
         token: Text::EMPTY,
     };
+}
+
+/// The list of the watches on one path, in order of registration.
+enum OfPath {}
+
+impl Linked<OfPath> for Watch {
+    fn links(&self) -> &Links<Watch> {
+        &self.of_path
+    }
+    fn links_mut(&mut self) -> &mut Links<Watch> {
+        &mut self.of_path
+    }
+}
+
+impl Linked<OfDomain> for Watch {
+    fn links(&self) -> &Links<Watch> {
+        &self.of_domain
+    }
+    fn links_mut(&mut self) -> &mut Links<Watch> {
+        &mut self.of_domain
+    }
 }
 
 pub struct Watches {
@@ -127,8 +144,8 @@ impl Watches {
     /// consistency check.
     pub fn watched(&self, blobs: &Blobs, buf: &mut PathBuf, key: &Key) -> impl Iterator<Item = (u32, bool)> {
         self.paths.iter().map(move |(at, record)| {
-            let linked = core::iter::successors(record.watches.first, |id| self.arena.get(*id).next_here);
-            let here = linked.take_while(|id| self.arena.get(*id).at == Some(at)).count() as u32;
+            let here = record.watches.iter(&self.arena);
+            let here = here.take_while(|(_, watch)| watch.at == Some(at)).count() as u32;
             let read = record.path.append_cleared(blobs, buf).is_ok();
             (here, read && Path::from_canonical(buf).hash(key) == record.hash)
         })
@@ -137,8 +154,8 @@ impl Watches {
     /// Bytes of blob memory that watches and their paths take beside their slots.
     pub fn spilled(&self) -> u32 {
         let paths = self.paths.iter().map(|(_, record)| {
-            let linked = core::iter::successors(record.watches.first, |id| self.arena.get(*id).next_here);
-            record.path.spilled() + linked.map(|id| self.arena.get(id).token.spilled()).sum::<u32>()
+            let here = record.watches.iter(&self.arena);
+            record.path.spilled() + here.map(|(_, watch)| watch.token.spilled()).sum::<u32>()
         });
         paths.sum()
     }
@@ -165,9 +182,7 @@ impl Store {
     }
 
     fn watches_here(&self, at: Id<WatchPath>) -> impl Iterator<Item = (WatchId, &Watch)> {
-        let arena = &self.watches.arena;
-        let first = self.watches.paths.get(at).watches.first;
-        core::iter::successors(first, |id| arena.get(*id).next_here).map(|id| (id, arena.get(id)))
+        self.watches.paths.get(at).watches.iter(&self.watches.arena)
     }
 
     /// The watch of `domain` on `path` with `token`.
@@ -195,38 +210,24 @@ impl Store {
                     self.nodes.modify(node)?.watched = true;
                 }
                 let path = self.text(path.as_bytes())?;
-                self.watches.paths.insert(WatchPath { hash, chain: None, watches: Ends::EMPTY, path })?
+                self.watches.paths.insert(WatchPath { hash, chain: None, watches: List::EMPTY, path })?
             }
         };
         self.watches.last_sequence += 1;
-        let prev_here = self.watches.paths.get(at).watches.last;
-        let prev_own = self.domains.get(domain).watches.last;
         let token_text = self.text(token)?;
         let id = self.watches.arena.alloc(Watch {
             sequence: self.watches.last_sequence,
             domain,
             at: Some(at),
-            next_here: None,
-            prev_here,
-            next_own: None,
-            prev_own,
             depth,
             relative,
             token_hash: self.key.hash(token),
             token: token_text,
+            ..Watch::EMPTY
         })?;
-        let here = &mut self.watches.paths.modify(at)?.watches;
-        here.first.get_or_insert(id);
-        here.last = Some(id);
-        if let Some(prev) = prev_here {
-            self.watches.arena.modify(prev)?.next_here = Some(id);
-        }
-        if let Some(prev) = prev_own {
-            self.watches.arena.modify(prev)?.next_own = Some(id);
-        }
+        self.watches.paths.modify(at)?.watches.append(&mut self.watches.arena, id)?;
         let record = self.domains.arena.modify(domain)?;
-        record.watches.first.get_or_insert(id);
-        record.watches.last = Some(id);
+        record.watches.append(&mut self.watches.arena, id)?;
         record.usage.watches += 1;
         record.usage.memory += Watch::memory(path.as_bytes().len(), token.len());
         Ok(id)
@@ -237,28 +238,14 @@ impl Store {
         let watch = *self.watches.arena.get(id);
         let Some(at) = watch.at else { return Ok(()) };
         let path = self.watches.paths.get(at).path;
-        match watch.prev_here {
-            Some(prev) => self.watches.arena.update(prev).next_here = watch.next_here,
-            None => self.watches.paths.update(at).watches.first = watch.next_here,
-        }
-        match watch.next_here {
-            Some(next) => self.watches.arena.update(next).prev_here = watch.prev_here,
-            None => self.watches.paths.update(at).watches.last = watch.prev_here,
-        }
-        match watch.prev_own {
-            Some(prev) => self.watches.arena.update(prev).next_own = watch.next_own,
-            None => self.domains.update(watch.domain).watches.first = watch.next_own,
-        }
-        match watch.next_own {
-            Some(next) => self.watches.arena.update(next).prev_own = watch.prev_own,
-            None => self.domains.update(watch.domain).watches.last = watch.prev_own,
-        }
-        let usage = &mut self.domains.update(watch.domain).usage;
-        usage.watches -= 1;
-        usage.memory -= Watch::memory(path.len(), watch.token.len());
+        self.watches.paths.modify(at)?.watches.remove(&mut self.watches.arena, id)?;
+        let record = self.domains.arena.modify(watch.domain)?;
+        record.watches.remove(&mut self.watches.arena, id)?;
+        record.usage.watches -= 1;
+        record.usage.memory -= Watch::memory(path.len(), watch.token.len());
         watch.token.free(&mut self.blobs)?;
         self.watches.arena.free(id)?;
-        if self.watches.paths.get(at).watches.first.is_none() {
+        if self.watches.paths.get(at).watches.first().is_none() {
             path.free(&mut self.blobs)?;
             self.watches.paths.remove(at);
         }
@@ -267,7 +254,7 @@ impl Store {
 
     /// Removes all watches of a domain.
     pub fn remove_watches(&mut self, domain: DomainId) -> Result<(), XsError> {
-        while let Some(id) = self.domains.get(domain).watches.first {
+        while let Some(id) = self.domains.get(domain).watches.first() {
             self.remove_watch(id)?;
         }
         Ok(())
@@ -342,11 +329,6 @@ impl Store {
     /// The path of a watch, for those that list them.
     pub fn path_of_watch(&self, id: WatchId) -> Option<&Text<PATH_INLINE>> {
         self.watches.arena.get(id).at.map(|at| &self.watches.paths.get(at).path)
-    }
-
-    /// The watch registered after `id` by the same domain.
-    pub fn next_own_watch(&self, id: WatchId) -> Option<WatchId> {
-        self.watches.arena.get(id).next_own
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Listed, Server};
 use crate::abi::DomId;
 use crate::config::Capacities;
 use crate::domain::{DomainId, Usage};
-use crate::outbox::Message;
+use crate::outbox::{Message, Queue};
 use crate::path::{Path, PathBuf};
 use crate::platform::Platform;
 use crate::slots::{Balance, Blob, CHUNK, Chained};
@@ -57,9 +57,8 @@ impl<P: Platform> Server<P> {
         let messages = &self.outbox.messages;
         self.store.domains.iter().flat_map(move |(id, _)| {
             let connection = self.connections.get(id.index()).and_then(Option::as_ref);
-            let first = connection.and_then(|connection| connection.queue.first);
-            let queue = core::iter::successors(first, |at| messages.get(*at).next());
-            queue.map(move |at| (id, messages.get(at)))
+            let queue = connection.map_or(Queue::EMPTY, |connection| connection.queue);
+            queue.iter(messages).map(move |(_, message)| (id, message))
         })
     }
 
@@ -168,17 +167,12 @@ impl<P: Platform> Server<P> {
                 .map(|(_, node)| Node::memory(node.name.len(), node.value.len()))
                 .fold(0, u32::wrapping_add);
             let mut watches = 0;
-            let mut next = domain.watches.first;
-            while let Some(watch) = next {
-                let path = store.path_of_watch(watch).map_or(0, crate::slots::Text::len);
-                let token = store.watches.arena.get(watch).token.len();
-                watches += crate::watch::Watch::memory(path, token);
-                next = store.next_own_watch(watch);
+            for (id, watch) in domain.watches.iter(&store.watches.arena) {
+                let path = store.path_of_watch(id).map_or(0, crate::slots::Text::len);
+                watches += crate::watch::Watch::memory(path, watch.token.len());
             }
             let mut transactions = 0;
-            let mut next = domain.transactions.first;
-            while let Some(tx) = next {
-                let open = store.transactions.open.get(tx);
+            for (tx, open) in domain.transactions.iter(&store.transactions.open) {
                 let copies: u32 = store
                     .copies(tx)
                     .map(|(_, copy)| crate::transaction::TxNode::memory(copy.path.len(), copy.value.len()))
@@ -191,7 +185,6 @@ impl<P: Platform> Server<P> {
                     ));
                 }
                 transactions += counted;
-                next = open.next_own;
             }
             let connection = self.connections.get(id.index()).and_then(Option::as_ref);
             let queued = connection.map_or(0, |connection| self.outbox.memory(&connection.queue));
@@ -212,10 +205,7 @@ impl<P: Platform> Server<P> {
 }
 
 fn owned(store: &Store, domain: DomainId) -> impl Iterator<Item = (NodeId, &Node)> {
-    let first = store.domains.get(domain).owned.first;
-    core::iter::successors(first, |id| store.node(*id).next_owned)
-        .take(store.nodes.arena().capacity() as usize + 1)
-        .map(|id| (id, store.node(id)))
+    store.domains.get(domain).owned.iter(&store.nodes).take(store.nodes.arena().capacity() as usize + 1)
 }
 
 /// Every node in the index hangs where its links and its path say.
@@ -236,7 +226,7 @@ fn check_tree(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
         for (child, below) in store.children(id) {
             bytes += below.name.len() as u32 + 1;
             count += 1;
-            if below.parent != Some(id) || below.prev_sibling != last {
+            if below.parent != Some(id) || below.siblings.prev != last {
                 report(format_args!("a child of {shown} is not linked to it"));
             }
             last = Some(child);
@@ -245,17 +235,17 @@ fn check_tree(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
                 break;
             }
         }
-        if bytes != node.children_bytes || last != node.last_child {
+        if bytes != node.children_bytes || last != node.children.last() {
             report(format_args!("{shown} lists {bytes} bytes of names but counts {}", node.children_bytes));
         }
         // Listed once: the link that leads here is that of the sibling before it, or the parent's first.
-        let listed = match (node.prev_sibling, node.parent) {
+        let listed = match (node.siblings.prev, node.parent) {
             (Some(prev), Some(_)) => {
                 let prev = store.node(prev);
-                prev.next_sibling == Some(id) && prev.parent == node.parent
+                prev.siblings.next == Some(id) && prev.parent == node.parent
             }
-            (None, Some(parent)) => store.node(parent).first_child == Some(id),
-            (prev, None) => prev.is_none() && node.next_sibling.is_none(),
+            (None, Some(parent)) => store.node(parent).children.first() == Some(id),
+            (prev, None) => prev.is_none() && node.siblings.next.is_none(),
         };
         if !listed {
             report(format_args!("{shown} is not listed by its parent"));
@@ -287,16 +277,14 @@ fn check_domains(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
                 domain.domid, domain.usage.nodes
             ));
         }
-        let own = core::iter::successors(domain.watches.first, |id| store.next_own_watch(*id)).count() as u32;
+        let own = domain.watches.iter(&store.watches.arena).count() as u32;
         if own != domain.usage.watches {
             report(format_args!(
                 "domain {} has {own} watches but counts {}",
                 domain.domid, domain.usage.watches
             ));
         }
-        let open =
-            core::iter::successors(domain.transactions.first, |tx| store.transactions.open.get(*tx).next_own)
-                .count() as u32;
+        let open = domain.transactions.iter(&store.transactions.open).count() as u32;
         if open != domain.usage.transactions {
             report(format_args!(
                 "domain {} has {open} transactions but counts {}",
@@ -352,8 +340,7 @@ fn check_transactions(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
             report(format_args!("transaction {} has {count} nodes, or is not found", open.id.0));
         }
         let made = store.copies(tx).filter(|(_, copy)| copy.mark.contains(Mark::MADE)).count();
-        let listed =
-            core::iter::successors(open.made.first, |id| store.transactions.nodes.get(*id).next_made);
+        let listed = open.made.iter(&store.transactions.nodes);
         if listed.take(made + 1).count() != made {
             report(format_args!("transaction {} made {made} nodes but lists others", open.id.0));
         }

@@ -117,8 +117,9 @@ impl<P: Platform> Server<P> {
         let privileged = self.is_privileged(to);
         let Domain { domid, quotas, usage, .. } = self.store.domains.get(to);
         let (domid, quota, held) = (*domid, quotas.memory, usage.memory);
-        let queue = self.connections.get(to.index()).and_then(Option::as_ref).map(|at| at.queue.first);
-        if !special && queue.flatten().is_some() && self.outbox.has(&self.store, to, message) {
+        let connection = self.connections.get(to.index()).and_then(Option::as_ref);
+        let waits = connection.is_some_and(|connection| !connection.queue.is_empty());
+        if !special && waits && self.outbox.has(&self.store, to, message) {
             return;
         }
         let timeout = u64::from(self.settings.watch_event_timeout);

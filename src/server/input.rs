@@ -119,7 +119,7 @@ impl<P: Platform> Server<P> {
         } else {
             // Only what waits here is given back by waiting: who holds too much otherwise must be able to
             // ask for its removal, and handlers refuse to add to it.
-            let waits = connection.queue.first.is_some();
+            let waits = !connection.queue.is_empty();
             let unread = over(domain.quotas.outstanding, domain.usage.outstanding)
                 || (waits && over(domain.quotas.memory, domain.usage.memory));
             (unread, Stall::Unread)

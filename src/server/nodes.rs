@@ -118,7 +118,7 @@ impl<P: Platform> Server<P> {
         let mut at = self.store.first_leaf(top);
         loop {
             let node = self.store.node(at);
-            let (sibling, parent, hash) = (node.next_sibling, node.parent, node.hash);
+            let (sibling, parent, hash) = (node.siblings.next, node.parent, node.hash);
             // Most nodes are watched by nobody, and finding out their path takes longer than removing them.
             if at == top || self.store.is_watched(at) {
                 let path = match known.filter(|_| at == top) {

@@ -32,7 +32,7 @@ impl<P: Platform> Server<P> {
         if connection.ignored {
             return false;
         }
-        if connection.queue.first.is_none()
+        if connection.queue.is_empty()
             && let Ok(mut out) = ring::output(&connection.ring)
             && out.room as usize >= message.len()
         {
@@ -71,7 +71,7 @@ impl<P: Platform> Server<P> {
     /// Writes waiting messages into the ring, as much as fits.
     pub(super) fn flush(&mut self, id: DomainId) -> Result<(), RingError> {
         while let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) {
-            let Some(first) = connection.queue.first else { break };
+            let Some(first) = connection.queue.first() else { break };
             let page = &*connection.ring;
             let mut out = ring::output(page)?;
             let message = self.outbox.messages.update(first);
@@ -113,7 +113,7 @@ impl<P: Platform> Server<P> {
 
     /// Drops all that waits for a connection.
     pub(super) fn drop_output(&mut self, id: DomainId) {
-        while let Some(first) = self.connection(id).and_then(|connection| connection.queue.first) {
+        while let Some(first) = self.connection(id).and_then(|connection| connection.queue.first()) {
             self.note_given_up(id, first);
             self.pop_message(id);
         }
@@ -143,7 +143,7 @@ impl<P: Platform> Server<P> {
     fn fits_ring(&mut self, id: DomainId, len: usize) -> bool {
         self.connection(id).is_some_and(|connection| {
             let room = ring::output(&connection.ring).map_or(usize::MAX, |out| out.room as usize);
-            connection.queue.first.is_none() && room >= len
+            connection.queue.is_empty() && room >= len
         })
     }
 

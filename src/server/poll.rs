@@ -87,7 +87,7 @@ impl<P: Platform> Server<P> {
     /// One turn of one connection. True if it has more to do.
     fn serve(&mut self, platform: &mut P, id: DomainId) -> bool {
         self.reconnect_if_asked(id);
-        let waits = self.connection(id).is_some_and(|connection| connection.queue.first.is_some());
+        let waits = self.connection(id).is_some_and(|connection| !connection.queue.is_empty());
         if waits && let Err(error) = self.flush(id) {
             self.ignore(id, error);
             return false;
@@ -180,7 +180,7 @@ impl<P: Platform> Server<P> {
             if let Some(port) = port {
                 platform.notify(port);
             }
-            let waits = connection.queue.first.is_some();
+            let waits = !connection.queue.is_empty();
             let asks = ring::input(&connection.ring).is_ok_and(|input| input.len > 0);
             if asks || (waits && ring::output(&connection.ring).is_ok_and(|output| output.room > 0)) {
                 self.list_ready(id);
@@ -199,7 +199,7 @@ impl<P: Platform> Server<P> {
             let Some(id) = self.waiting.pop() else { break };
             self.unlist(id, Listed::WAITING);
             self.expire_events(id);
-            if self.connection(id).is_some_and(|connection| connection.queue.first.is_some()) {
+            if self.connection(id).is_some_and(|connection| !connection.queue.is_empty()) {
                 self.note_stall(id, Stall::RingFull);
             }
             self.list_ready(id);

@@ -82,7 +82,7 @@ impl<P: Platform> Server<P> {
     /// Drops all transactions of a domain.
     pub(super) fn drop_transactions(&mut self, id: DomainId) -> Result<(), XsError> {
         let domid = self.store.domains.get(id).domid;
-        while let Some(tx) = self.store.domains.get(id).transactions.first {
+        while let Some(tx) = self.store.domains.get(id).transactions.first() {
             let client_id = self.store.transactions.open.get(tx).id;
             self.note_transaction(Kind::TransactionAborted, domid, client_id, 0);
             self.store.drop_transaction(tx)?;
@@ -98,10 +98,10 @@ impl<P: Platform> Server<P> {
         self.store.decide(tx, &request.view)?;
         self.store.apply(tx)?;
         let mut buf = PathBuf::new();
-        let mut next = self.store.transactions.open.get(tx).touched.first;
+        let mut next = self.store.transactions.open.get(tx).touched.first();
         while let Some(id) = next {
             let copy = *self.store.transactions.nodes.get(id);
-            next = copy.next;
+            next = copy.next_touched();
             let Some(change) = copy.fires else { continue };
             copy.path.append_cleared(&self.store.blobs, &mut buf)?;
             let path = Path::from_canonical(&buf);

@@ -67,7 +67,7 @@ impl<T> core::fmt::Debug for Id<T> {
 }
 
 /// A type with a value that an unused slot holds.
-pub trait Slot: Copy {
+pub trait Slot: Copy + 'static {
     const EMPTY: Self;
 }
 

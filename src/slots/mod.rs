@@ -1,5 +1,5 @@
-//! Fixed storage with an undo journal: slots, the byte strings and hash chains made of them, and the reserves
-//! that each claim leaves.
+//! Fixed storage with an undo journal: slots, the byte strings, hash chains and lists made of them, and the
+//! reserves that each claim leaves.
 //!
 //! It may use the layers of plain values above it only, and knows nothing of xenstore. Nothing here allocates
 //! after `new`, and every handle is an index that its own arena made.
@@ -7,11 +7,13 @@
 mod arena;
 mod blob;
 mod claim;
+mod list;
 mod table;
 mod text;
 
 pub use arena::{Arena, Balance, Full, Id, Slot};
 pub use blob::{Blob, Blobs, CHUNK, Chunk};
 pub use claim::Claim;
+pub use list::{Linked, Links, List, Queue, Queued, Slots};
 pub use table::{Chained, Table};
 pub use text::Text;

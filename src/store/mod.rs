@@ -9,7 +9,7 @@ mod recent;
 mod tree;
 
 pub use acl::{Acl, AclBuf, AclId, Acls};
-pub use node::{Name, NameBuf, Node, NodeId, Value};
+pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use recent::Recent;
 
 use alloc::boxed::Box;

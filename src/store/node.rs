@@ -1,7 +1,7 @@
 //! One node of the tree: two cache lines, linked to parent, siblings, children, owner's list and index.
 
 use super::acl::AclId;
-use crate::slots::{Chained, Id, Slot, Text};
+use crate::slots::{Chained, Id, Linked, Links, List, Slot, Text};
 
 pub type NodeId = Id<Node>;
 
@@ -27,12 +27,10 @@ pub struct Node {
     pub(super) chain: Option<NodeId>,
     /// `None` for the root and for special nodes.
     pub parent: Option<NodeId>,
-    pub first_child: Option<NodeId>,
-    pub last_child: Option<NodeId>,
-    pub next_sibling: Option<NodeId>,
-    pub prev_sibling: Option<NodeId>,
-    pub next_owned: Option<NodeId>,
-    pub prev_owned: Option<NodeId>,
+    /// Oldest first.
+    pub children: List<Node, Siblings>,
+    pub siblings: Links<Node>,
+    pub(super) owned: Links<Node>,
     pub(super) acl: Option<AclId>,
     /// Names of the children, each with its NUL.
     pub children_bytes: u32,
@@ -77,12 +75,9 @@ impl Slot for Node {
         list_generation: 0,
         chain: None,
         parent: None,
-        first_child: None,
-        last_child: None,
-        next_sibling: None,
-        prev_sibling: None,
-        next_owned: None,
-        prev_owned: None,
+        children: List::EMPTY,
+        siblings: Links::NONE,
+        owned: Links::NONE,
         acl: None,
         children_bytes: 0,
         name: Text::EMPTY,
@@ -90,6 +85,30 @@ impl Slot for Node {
         acl_changes: 0,
         watched: false,
     };
+}
+
+/// The list of one node's children.
+pub enum Siblings {}
+
+impl Linked<Siblings> for Node {
+    fn links(&self) -> &Links<Node> {
+        &self.siblings
+    }
+    fn links_mut(&mut self) -> &mut Links<Node> {
+        &mut self.siblings
+    }
+}
+
+/// The list of one domain's nodes.
+pub enum Owned {}
+
+impl Linked<Owned> for Node {
+    fn links(&self) -> &Links<Node> {
+        &self.owned
+    }
+    fn links_mut(&mut self) -> &mut Links<Node> {
+        &mut self.owned
+    }
 }
 
 impl Chained for Node {

@@ -2,10 +2,10 @@
 
 use super::Store;
 use super::acl::AclId;
-use super::node::{Name, Node, NodeId, Value};
+use super::node::{Name, Node, NodeId, Siblings, Value};
 use crate::domain::DomainId;
 use crate::path::{Path, PathBuf};
-use crate::slots::{Full, Slot, Text};
+use crate::slots::{Full, List, Slot, Text};
 use crate::wire::XsError;
 
 impl Store {
@@ -136,13 +136,11 @@ impl Store {
     ) -> Result<NodeId, Full> {
         let generation = self.next_generation();
         let name = path.name();
-        let prev_sibling = parent.and_then(|parent| self.nodes.get(parent).last_child);
         let id = self.nodes.insert(Node {
             hash,
             value_generation: generation,
             list_generation: generation,
             parent,
-            prev_sibling,
             acl: Some(acl),
             name: Name::store(&mut self.blobs, name)?,
             value,
@@ -150,14 +148,12 @@ impl Store {
             ..<Node as Slot>::EMPTY
         })?;
         if let Some(parent) = parent {
+            let mut children = self.nodes.get(parent).children;
+            children.append(&mut self.nodes, id)?;
             let parent = self.nodes.modify(parent)?;
-            parent.first_child.get_or_insert(id);
-            parent.last_child = Some(id);
+            parent.children = children;
             parent.children_bytes += name.len() as u32 + 1;
             parent.list_generation = generation;
-        }
-        if let Some(prev) = prev_sibling {
-            self.nodes.modify(prev)?.next_sibling = Some(id);
         }
         self.own(id)?;
         Ok(id)
@@ -199,25 +195,12 @@ impl Store {
         self.disown(id)?;
         let generation = self.next_generation();
         let node = *self.nodes.get(id);
-        debug_assert!(node.first_child.is_none(), "children go first");
-        match node.prev_sibling {
-            Some(prev) => self.nodes.modify(prev)?.next_sibling = node.next_sibling,
-            None => {
-                if let Some(parent) = node.parent {
-                    self.nodes.modify(parent)?.first_child = node.next_sibling;
-                }
-            }
-        }
-        match node.next_sibling {
-            Some(next) => self.nodes.modify(next)?.prev_sibling = node.prev_sibling,
-            None => {
-                if let Some(parent) = node.parent {
-                    self.nodes.modify(parent)?.last_child = node.prev_sibling;
-                }
-            }
-        }
+        debug_assert!(node.children.first().is_none(), "children go first");
         if let Some(parent) = node.parent {
+            let mut children = self.nodes.get(parent).children;
+            children.remove(&mut self.nodes, id)?;
             let parent = self.nodes.modify(parent)?;
+            parent.children = children;
             parent.children_bytes -= node.name.len() as u32 + 1;
             parent.list_generation = generation;
         }
@@ -234,7 +217,7 @@ impl Store {
     /// The first leaf at or below `id`, where a removal in post-order starts.
     pub fn first_leaf(&self, id: NodeId) -> NodeId {
         let mut at = id;
-        while let Some(child) = self.nodes.get(at).first_child {
+        while let Some(child) = self.nodes.get(at).children.first() {
             at = child;
         }
         at
@@ -242,25 +225,25 @@ impl Store {
 
     /// The children, oldest first.
     pub fn children(&self, id: NodeId) -> impl Iterator<Item = (NodeId, &Node)> {
-        self.siblings(self.nodes.get(id).first_child)
+        self.nodes.get(id).children.iter(&self.nodes)
     }
 
     /// A child and those after it.
     pub fn siblings(&self, from: Option<NodeId>) -> impl Iterator<Item = (NodeId, &Node)> {
-        core::iter::successors(from, |id| self.nodes.get(*id).next_sibling).map(|id| (id, self.nodes.get(id)))
+        List::<Node, Siblings>::iter_from(&self.nodes, from)
     }
 
     /// The node after `id` in pre-order within the subtree of `top`.
     pub fn next_in_subtree(&self, top: NodeId, id: NodeId) -> Option<NodeId> {
         let node = self.nodes.get(id);
-        if node.first_child.is_some() {
-            return node.first_child;
+        if let Some(child) = node.children.first() {
+            return Some(child);
         }
         let mut at = id;
         while at != top {
             let node = self.nodes.get(at);
-            if node.next_sibling.is_some() {
-                return node.next_sibling;
+            if let Some(next) = node.siblings.next {
+                return Some(next);
             }
             at = node.parent?;
         }
@@ -288,36 +271,20 @@ impl Store {
         let node = self.nodes.get(id);
         let memory = Node::memory(node.name.len(), node.value.len());
         let record = self.domains.arena.modify(domain)?;
-        let prev = record.owned.last.replace(id);
-        record.owned.first.get_or_insert(id);
         record.usage.nodes += 1;
         record.usage.memory = record.usage.memory.wrapping_add(memory);
         record.note_peak();
-        let node = self.nodes.modify(id)?;
-        node.prev_owned = prev;
-        node.next_owned = None;
-        if let Some(prev) = prev {
-            self.nodes.modify(prev)?.next_owned = Some(id);
-        }
-        Ok(())
+        record.owned.append(&mut self.nodes, id)
     }
 
     fn disown(&mut self, id: NodeId) -> Result<(), Full> {
         let Some(domain) = self.owner_of(id) else { return Ok(()) };
-        let node = *self.nodes.get(id);
+        let node = self.nodes.get(id);
+        let memory = Node::memory(node.name.len(), node.value.len());
         let record = self.domains.arena.modify(domain)?;
         record.usage.nodes -= 1;
-        record.usage.memory =
-            record.usage.memory.wrapping_sub(Node::memory(node.name.len(), node.value.len()));
-        match node.prev_owned {
-            Some(prev) => self.nodes.modify(prev)?.next_owned = node.next_owned,
-            None => record.owned.first = node.next_owned,
-        }
-        match node.next_owned {
-            Some(next) => self.nodes.modify(next)?.prev_owned = node.prev_owned,
-            None => self.domains.arena.modify(domain)?.owned.last = node.prev_owned,
-        }
-        Ok(())
+        record.usage.memory = record.usage.memory.wrapping_sub(memory);
+        record.owned.remove(&mut self.nodes, id)
     }
 
     /// The bytes of a value or name on their way into a node.

@@ -81,9 +81,9 @@ impl Store {
     fn check_owners(&mut self, tx: TransactionId) -> Result<(), XsError> {
         let open = *self.transactions.open.get(tx);
         let mut path = PathBuf::new();
-        let mut next = open.touched.first;
+        let mut next = open.touched.first();
         while let Some(id) = next {
-            next = self.transactions.nodes.get(id).next;
+            next = self.transactions.nodes.get(id).next_touched();
             for (owner, change) in self.changes(id, &mut path)?.into_iter().flatten() {
                 let delta = &mut self.domains.update(owner).delta;
                 delta.nodes += change.nodes;
@@ -91,9 +91,9 @@ impl Store {
             }
         }
         let mut verdict = Ok(());
-        let mut next = open.touched.first;
+        let mut next = open.touched.first();
         while let Some(id) = next {
-            next = self.transactions.nodes.get(id).next;
+            next = self.transactions.nodes.get(id).next_touched();
             for (owner, _) in self.changes(id, &mut path)?.into_iter().flatten() {
                 let mut delta = core::mem::take(&mut self.domains.update(owner).delta);
                 if owner == open.domain {
@@ -148,10 +148,10 @@ impl Store {
     pub fn apply(&mut self, tx: TransactionId) -> Result<(), XsError> {
         self.note_lists_of_removed(tx)?;
         let mut path = PathBuf::new();
-        let mut next = self.transactions.open.get(tx).touched.first;
+        let mut next = self.transactions.open.get(tx).touched.first();
         while let Some(id) = next {
             let copy = *self.transactions.nodes.get(id);
-            next = copy.next;
+            next = copy.next_touched();
             let removed = copy.mark.contains(Mark::EXISTED)
                 && (copy.mark.contains(Mark::MADE) || !copy.mark.contains(Mark::EXISTS));
             if !removed && !copy.mark.intersects(Mark::WROTE_VALUE | Mark::WROTE_ACL) {
@@ -173,10 +173,10 @@ impl Store {
                 self.set_acl(base, acl)?;
             }
         }
-        let mut next = self.transactions.open.get(tx).made.first;
+        let mut next = self.transactions.open.get(tx).made.first();
         while let Some(id) = next {
             let copy = *self.transactions.nodes.get(id);
-            next = copy.next_made;
+            next = copy.made.next;
             copy.path.append_cleared(&self.blobs, &mut path)?;
             let at = Path::from_canonical(&path);
             let parent = at.parent().and_then(|parent| self.lookup(parent));
@@ -192,10 +192,10 @@ impl Store {
     /// they have changed since the first touch.
     fn note_lists_of_removed(&mut self, tx: TransactionId) -> Result<(), XsError> {
         let mut path = PathBuf::new();
-        let mut next = self.transactions.open.get(tx).touched.first;
+        let mut next = self.transactions.open.get(tx).touched.first();
         while let Some(id) = next {
             let copy = *self.transactions.nodes.get(id);
-            next = copy.next;
+            next = copy.next_touched();
             if !copy.mark.contains(Mark::EXISTED) || copy.mark.contains(Mark::EXISTS) {
                 continue;
             }
@@ -227,7 +227,7 @@ impl Store {
         let mut at = self.first_leaf(top);
         loop {
             let node = self.node(at);
-            let (sibling, parent) = (node.next_sibling, node.parent);
+            let (sibling, parent) = (node.siblings.next, node.parent);
             self.remove_leaf(at)?;
             if at == top {
                 return Ok(());

@@ -4,7 +4,7 @@ use super::{Mark, Transaction, TransactionId, TxNode, TxNodeId};
 use crate::domain::DomainId;
 use crate::path::{Path, PathBuf};
 use crate::platform::Instant;
-use crate::slots::{Chained, Full, Id};
+use crate::slots::{Chained, Full};
 use crate::store::{AclId, NameBuf, NodeId, Store, Value};
 use crate::view::{Start, View};
 use crate::watch::Change;
@@ -13,23 +13,17 @@ use crate::wire::{TxId, XsError};
 impl Store {
     /// Opens a transaction for `domain` under the next identifier that is free.
     pub fn open_transaction(&mut self, domain: DomainId, now: Instant) -> Result<TxId, XsError> {
-        let record = self.domains.get(domain);
-        let prev = record.transactions.last;
-        let mut id = TxId(record.last_tx);
+        let mut id = TxId(self.domains.get(domain).last_tx);
         loop {
             id = TxId(id.0.wrapping_add(1));
             if id != TxId::NONE && self.transactions.find(domain, id).is_none() {
                 break;
             }
         }
-        let tx = self.transactions.open.insert(Transaction::new(id, domain, now, prev))?;
-        if let Some(prev) = prev {
-            self.transactions.open.update(prev).next_own = Some(tx);
-        }
+        let tx = self.transactions.open.insert(Transaction::new(id, domain, now))?;
         let record = self.domains.update(domain);
         record.last_tx = id.0;
-        record.transactions.first.get_or_insert(tx);
-        record.transactions.last = Some(tx);
+        record.transactions.append(&mut self.transactions.open, tx)?;
         record.usage.transactions += 1;
         record.usage.memory += Transaction::MEMORY;
         Ok(id)
@@ -37,10 +31,10 @@ impl Store {
 
     /// Forgets a transaction and gives back all that it held. The only way a transaction goes.
     pub fn drop_transaction(&mut self, tx: TransactionId) -> Result<(), XsError> {
-        let mut next = self.transactions.open.get(tx).touched.first;
+        let mut next = self.transactions.open.get(tx).touched.first();
         while let Some(id) = next {
             let node = *self.transactions.nodes.get(id);
-            next = node.next;
+            next = node.next_touched();
             for acl in [node.seen_acl, node.acl].into_iter().flatten() {
                 self.acls.release(&mut self.blobs, acl)?;
             }
@@ -49,17 +43,10 @@ impl Store {
             self.transactions.nodes.remove(id);
         }
         let open = *self.transactions.open.get(tx);
-        match open.prev_own {
-            Some(prev) => self.transactions.open.update(prev).next_own = open.next_own,
-            None => self.domains.update(open.domain).transactions.first = open.next_own,
-        }
-        match open.next_own {
-            Some(next) => self.transactions.open.update(next).prev_own = open.prev_own,
-            None => self.domains.update(open.domain).transactions.last = open.prev_own,
-        }
-        let usage = &mut self.domains.update(open.domain).usage;
-        usage.transactions -= 1;
-        usage.memory -= open.memory;
+        let record = self.domains.update(open.domain);
+        record.transactions.remove(&mut self.transactions.open, tx)?;
+        record.usage.transactions -= 1;
+        record.usage.memory -= open.memory;
         self.transactions.open.remove(tx);
         Ok(())
     }
@@ -131,11 +118,7 @@ impl Store {
             let id = store.transactions.nodes.insert(copy)?;
             let open = store.transactions.open.modify(tx)?;
             open.node_count += 1;
-            open.touched.first.get_or_insert(id);
-            let prev = open.touched.last.replace(id);
-            if let Some(prev) = prev {
-                store.transactions.nodes.modify(prev)?.next = Some(id);
-            }
+            open.touched.append(&mut store.transactions.nodes, id)?;
             store.charge_tx(tx, 0, memory)?;
             Ok(id)
         })
@@ -163,25 +146,17 @@ impl Store {
         let generation = self.next_generation();
         let tx = self.transactions.nodes.get(parent).tx;
         let id = self.find_copy(tx, path, hash).ok_or(XsError::EIO)?;
-        let prev_made = self.transactions.open.get(tx).made.last;
         let copy = self.transactions.nodes.modify(id)?;
         copy.mark |= Mark::EXISTS | Mark::MADE | Mark::WROTE_VALUE | Mark::WROTE_ACL;
         copy.parent = Some(parent);
         copy.acl = Some(acl);
         copy.children_bytes = 0;
         copy.generation = generation;
-        copy.prev_made = prev_made;
-        copy.next_made = None;
         if fires {
             copy.fires = Some(Change::Subtree);
         }
         let old = core::mem::replace(&mut copy.value, value);
-        if let Some(prev) = prev_made {
-            self.transactions.nodes.modify(prev)?.next_made = Some(id);
-        }
-        let open = self.transactions.open.modify(tx)?;
-        open.made.first.get_or_insert(id);
-        open.made.last = Some(id);
+        self.transactions.open.modify(tx)?.made.append(&mut self.transactions.nodes, id)?;
         let above = self.transactions.nodes.modify(parent)?;
         above.children_bytes += path.name().len() as u32 + 1;
         above.generation = generation;
@@ -219,10 +194,10 @@ impl Store {
             above.children_bytes = above.children_bytes.saturating_sub(path.name().len() as u32 + 1);
             above.generation = generation;
         }
-        let mut next = self.transactions.open.get(tx).touched.first;
+        let mut next = self.transactions.open.get(tx).touched.first();
         while let Some(id) = next {
             let node = self.transactions.nodes.get(id);
-            next = node.next;
+            next = node.next_touched();
             let goes = node.mark.contains(Mark::EXISTS) && {
                 node.path.append_cleared(&self.blobs, &mut buf)?;
                 Path::from_canonical(&buf).depth_below(path).is_some()
@@ -239,24 +214,15 @@ impl Store {
         let old = core::mem::replace(&mut node.value, Value::EMPTY);
         let acl = node.acl.take();
         let made = node.mark.contains(Mark::MADE);
-        let (tx, prev, after) = (node.tx, node.prev_made, node.next_made);
+        let tx = node.tx;
         node.mark -= Mark::EXISTS | Mark::MADE;
         node.mark |= Mark::WROTE_VALUE | Mark::WROTE_ACL;
         if node.fires != Some(Change::Subtree) {
             node.fires = Some(change);
         }
-        node.prev_made = None;
-        node.next_made = None;
         node.children_bytes = 0;
         if made {
-            match prev {
-                Some(prev) => self.transactions.nodes.update(prev).next_made = after,
-                None => self.transactions.open.update(tx).made.first = after,
-            }
-            match after {
-                Some(after) => self.transactions.nodes.update(after).prev_made = prev,
-                None => self.transactions.open.update(tx).made.last = prev,
-            }
+            self.transactions.open.modify(tx)?.made.remove(&mut self.transactions.nodes, id)?;
         }
         old.free(&mut self.blobs)?;
         self.charge_tx(tx, Value::memory(old.len()), 0)?;
@@ -300,7 +266,7 @@ impl Store {
         }
         let above: &[u8] = if path == b"/" { b"" } else { &path };
         let first = match start {
-            Start::First => self.base_of(copy).and_then(|base| self.node(base).first_child),
+            Start::First => self.base_of(copy).and_then(|base| self.node(base).children.first()),
             Start::Child(child) => Some(child),
             Start::Made(_) => None,
         };
@@ -320,11 +286,11 @@ impl Store {
         }
         let mut next = match start {
             Start::Made(made) => Some(made),
-            _ => self.transactions.open.get(copy.tx).made.first,
+            _ => self.transactions.open.get(copy.tx).made.first(),
         };
         while let Some(at) = next {
             let made = self.transactions.nodes.get(at);
-            next = made.next_made;
+            next = made.made.next;
             if made.parent == Some(id) && made.path.append_cleared(&self.blobs, &mut own).is_ok() {
                 each(Start::Made(at), Path::from_canonical(&own).name())?;
             }
@@ -334,8 +300,6 @@ impl Store {
 
     /// The transaction's copies, in order of first touch.
     pub fn copies(&self, tx: TransactionId) -> impl Iterator<Item = (TxNodeId, &TxNode)> {
-        let nodes = &self.transactions.nodes;
-        let first: Option<Id<TxNode>> = self.transactions.open.get(tx).touched.first;
-        core::iter::successors(first, |id| nodes.get(*id).next).map(|id| (id, nodes.get(id)))
+        self.transactions.open.get(tx).touched.iter(&self.transactions.nodes)
     }
 }

@@ -15,9 +15,9 @@ pub use commit::Delta;
 use bitflags::bitflags;
 
 use crate::config::Capacities;
-use crate::domain::{DomainId, Ends};
+use crate::domain::{DomainId, OfDomain};
 use crate::platform::Instant;
-use crate::slots::{Chained, Id, Slot, Table, Text};
+use crate::slots::{Chained, Id, Linked, Links, List, Queue, Queued, Slot, Table, Text};
 use crate::store::{AclId, Value};
 use crate::watch::Change;
 use crate::wire::TxId;
@@ -36,24 +36,23 @@ pub struct Transaction {
     pub domain: DomainId,
     pub started: Instant,
     /// Nodes touched, in order of first touch.
-    pub touched: Ends<TxNode>,
+    pub touched: Queue<TxNode, Touched>,
     /// Nodes created and still there, in order of creation.
-    pub made: Ends<TxNode>,
+    pub made: List<TxNode, Made>,
     pub node_count: u32,
     /// Bytes of memory it holds, charged to its domain.
     pub memory: u32,
     /// It ran out of room, so its end is ENOMEM.
     pub failed: bool,
-    pub(crate) next_own: Option<TransactionId>,
-    pub(crate) prev_own: Option<TransactionId>,
+    of_domain: Links<Transaction>,
 }
 
 impl Transaction {
     /// Bytes of memory an empty transaction takes.
     pub const MEMORY: u32 = size_of::<Transaction>() as u32 + 16;
 
-    pub fn new(id: TxId, domain: DomainId, started: Instant, prev_own: Option<TransactionId>) -> Self {
-        Transaction { hash: Self::hash_of(domain, id), id, domain, started, prev_own, ..Self::EMPTY }
+    pub fn new(id: TxId, domain: DomainId, started: Instant) -> Self {
+        Transaction { hash: Self::hash_of(domain, id), id, domain, started, ..Self::EMPTY }
     }
 
     fn hash_of(domain: DomainId, id: TxId) -> u64 {
@@ -69,14 +68,22 @@ impl Slot for Transaction {
         id: TxId::NONE,
         domain: DomainId::FIRST,
         started: Instant(0),
-        touched: Ends::EMPTY,
-        made: Ends::EMPTY,
+        touched: Queue::EMPTY,
+        made: List::EMPTY,
         node_count: 0,
         memory: Self::MEMORY,
         failed: false,
-        next_own: None,
-        prev_own: None,
+        of_domain: Links::NONE,
     };
+}
+
+impl Linked<OfDomain> for Transaction {
+    fn links(&self) -> &Links<Transaction> {
+        &self.of_domain
+    }
+    fn links_mut(&mut self) -> &mut Links<Transaction> {
+        &mut self.of_domain
+    }
 }
 
 impl Chained for Transaction {
@@ -115,9 +122,8 @@ pub struct TxNode {
     hash: u64,
     chain: Option<TxNodeId>,
     pub tx: TransactionId,
-    pub next: Option<TxNodeId>,
-    pub next_made: Option<TxNodeId>,
-    pub prev_made: Option<TxNodeId>,
+    next_touched: Option<TxNodeId>,
+    made: Links<TxNode>,
     /// Of a made node, the one above it.
     pub parent: Option<TxNodeId>,
     pub mark: Mark,
@@ -152,6 +158,11 @@ impl TxNode {
         path_hash ^ (tx.index() as u64 + 1).wrapping_mul(0xd6e8_feb8_6659_fd93)
     }
 
+    /// The copy of what the transaction has touched next.
+    pub fn next_touched(&self) -> Option<TxNodeId> {
+        self.next_touched
+    }
+
     /// Hash of the node's path.
     pub fn path_hash(&self) -> u64 {
         Self::hash_of(self.tx, self.hash)
@@ -163,9 +174,8 @@ impl Slot for TxNode {
         hash: 0,
         chain: None,
         tx: TransactionId::FIRST,
-        next: None,
-        next_made: None,
-        prev_made: None,
+        next_touched: None,
+        made: Links::NONE,
         parent: None,
         mark: Mark::empty(),
         fires: None,
@@ -179,6 +189,30 @@ impl Slot for TxNode {
         value: Text::EMPTY,
         path: Text::EMPTY,
     };
+}
+
+/// The queue of a transaction's copies, in order of first touch.
+pub enum Touched {}
+
+impl Queued<Touched> for TxNode {
+    fn next(&self) -> Option<TxNodeId> {
+        self.next_touched
+    }
+    fn set_next(&mut self, next: Option<TxNodeId>) {
+        self.next_touched = next;
+    }
+}
+
+/// The list of the nodes that a transaction has made, in order of creation.
+pub enum Made {}
+
+impl Linked<Made> for TxNode {
+    fn links(&self) -> &Links<TxNode> {
+        &self.made
+    }
+    fn links_mut(&mut self) -> &mut Links<TxNode> {
+        &mut self.made
+    }
 }
 
 impl Chained for TxNode {

@@ -1,0 +1,299 @@
+//! Lists and queues that are linked through their members.
+//!
+//! The members lie in an arena; the list itself is two handles, kept by whoever owns the list. A slot may be a
+//! member of several lists at once, so each list has a type `L` that names it, of which there are no values.
+//! Links change through [`Slots::modify`] only, so an attempt that fails leaves every list as it was; the two
+//! handles belong in a slot of their own, for the same reason.
+
+use core::iter::successors;
+use core::marker::PhantomData;
+
+use super::arena::{Arena, Full, Id, Slot};
+use super::table::{Chained, Table};
+
+/// Where slots lie that change in attempts.
+pub trait Slots<T> {
+    fn get(&self, id: Id<T>) -> &T;
+    fn modify(&mut self, id: Id<T>) -> Result<&mut T, Full>;
+}
+
+impl<T: Slot> Slots<T> for Arena<T> {
+    fn get(&self, id: Id<T>) -> &T {
+        self.get(id)
+    }
+    fn modify(&mut self, id: Id<T>) -> Result<&mut T, Full> {
+        self.modify(id)
+    }
+}
+
+impl<T: Chained> Slots<T> for Table<T> {
+    fn get(&self, id: Id<T>) -> &T {
+        self.get(id)
+    }
+    fn modify(&mut self, id: Id<T>) -> Result<&mut T, Full> {
+        self.modify(id)
+    }
+}
+
+/// A member's neighbours in a [`List`].
+#[derive(Clone, Copy)]
+pub struct Links<T> {
+    pub next: Option<Id<T>>,
+    pub prev: Option<Id<T>>,
+}
+
+impl<T> Links<T> {
+    pub const NONE: Self = Links { next: None, prev: None };
+}
+
+/// A slot that can be a member of a list `L`.
+pub trait Linked<L>: Slot {
+    fn links(&self) -> &Links<Self>;
+    fn links_mut(&mut self) -> &mut Links<Self>;
+}
+
+/// Members that know both their neighbours, so that any of them can leave.
+pub struct List<T, L> {
+    first: Option<Id<T>>,
+    last: Option<Id<T>>,
+    list: PhantomData<fn() -> L>,
+}
+
+impl<T, L> Clone for List<T, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T, L> Copy for List<T, L> {}
+
+impl<T, L> List<T, L> {
+    pub const EMPTY: Self = List { first: None, last: None, list: PhantomData };
+
+    pub fn first(&self) -> Option<Id<T>> {
+        self.first
+    }
+
+    pub fn last(&self) -> Option<Id<T>> {
+        self.last
+    }
+}
+
+impl<T: Linked<L>, L> List<T, L> {
+    /// Makes a slot the last member. It must not be in such a list already.
+    pub fn append(&mut self, slots: &mut impl Slots<T>, id: Id<T>) -> Result<(), Full> {
+        let prev = self.last.replace(id);
+        *slots.modify(id)?.links_mut() = Links { next: None, prev };
+        match prev {
+            Some(prev) => slots.modify(prev)?.links_mut().next = Some(id),
+            None => self.first = Some(id),
+        }
+        Ok(())
+    }
+
+    /// Takes a member off.
+    pub fn remove(&mut self, slots: &mut impl Slots<T>, id: Id<T>) -> Result<(), Full> {
+        let Links { next, prev } = *slots.get(id).links();
+        match prev {
+            Some(prev) => slots.modify(prev)?.links_mut().next = next,
+            None => self.first = next,
+        }
+        match next {
+            Some(next) => slots.modify(next)?.links_mut().prev = prev,
+            None => self.last = prev,
+        }
+        Ok(())
+    }
+
+    /// The members, first to last.
+    pub fn iter(self, slots: &impl Slots<T>) -> impl Iterator<Item = (Id<T>, &T)> {
+        Self::iter_from(slots, self.first)
+    }
+
+    /// A member and those after it.
+    pub fn iter_from(slots: &impl Slots<T>, from: Option<Id<T>>) -> impl Iterator<Item = (Id<T>, &T)> {
+        successors(from, |id| slots.get(*id).links().next).map(|id| (id, slots.get(id)))
+    }
+}
+
+/// A slot that can be a member of a queue `L`.
+pub trait Queued<L>: Slot {
+    fn next(&self) -> Option<Id<Self>>;
+    fn set_next(&mut self, next: Option<Id<Self>>);
+}
+
+/// Members that know only the next one. They leave from the front, or all at once, or whoever takes one off knows
+/// the member before it.
+pub struct Queue<T, L> {
+    first: Option<Id<T>>,
+    last: Option<Id<T>>,
+    queue: PhantomData<fn() -> L>,
+}
+
+impl<T, L> Clone for Queue<T, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T, L> Copy for Queue<T, L> {}
+
+impl<T, L> Queue<T, L> {
+    pub const EMPTY: Self = Queue { first: None, last: None, queue: PhantomData };
+
+    pub fn first(&self) -> Option<Id<T>> {
+        self.first
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+}
+
+impl<T: Queued<L>, L> Queue<T, L> {
+    /// Makes a slot, which has no next one, the last member.
+    pub fn append(&mut self, slots: &mut impl Slots<T>, id: Id<T>) -> Result<(), Full> {
+        match self.last.replace(id) {
+            Some(last) => slots.modify(last)?.set_next(Some(id)),
+            None => self.first = Some(id),
+        }
+        Ok(())
+    }
+
+    /// Takes off the member after `before`, or the first one, and returns it.
+    pub fn remove_after(
+        &mut self,
+        slots: &mut impl Slots<T>,
+        before: Option<Id<T>>,
+    ) -> Result<Option<Id<T>>, Full> {
+        let removed = match before {
+            Some(before) => slots.get(before).next(),
+            None => self.first,
+        };
+        let Some(id) = removed else { return Ok(None) };
+        let next = slots.get(id).next();
+        match before {
+            Some(before) => slots.modify(before)?.set_next(next),
+            None => self.first = next,
+        }
+        if self.last == Some(id) {
+            self.last = before;
+        }
+        Ok(Some(id))
+    }
+
+    /// The members, first to last.
+    pub fn iter(self, slots: &impl Slots<T>) -> impl Iterator<Item = (Id<T>, &T)> {
+        successors(self.first, |id| slots.get(*id).next()).map(|id| (id, slots.get(id)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::super::claim::Claim;
+    use super::*;
+
+    enum Own {}
+
+    #[derive(Clone, Copy)]
+    struct Member {
+        links: Links<Member>,
+        next: Option<Id<Member>>,
+    }
+
+    impl Slot for Member {
+        const EMPTY: Member = Member { links: Links::NONE, next: None };
+    }
+
+    impl Linked<Own> for Member {
+        fn links(&self) -> &Links<Member> {
+            &self.links
+        }
+        fn links_mut(&mut self) -> &mut Links<Member> {
+            &mut self.links
+        }
+    }
+
+    impl Queued<Own> for Member {
+        fn next(&self) -> Option<Id<Member>> {
+            self.next
+        }
+        fn set_next(&mut self, next: Option<Id<Member>>) {
+            self.next = next;
+        }
+    }
+
+    /// The members' places in the arena, forwards, after a look at the list from its other end.
+    fn members(list: List<Member, Own>, arena: &Arena<Member>) -> Vec<usize> {
+        let forwards: Vec<usize> = list.iter(arena).map(|(id, _)| id.index()).collect();
+        let mut backwards: Vec<usize> =
+            successors(list.last(), |id| arena.get(*id).links.prev).map(Id::index).collect();
+        backwards.reverse();
+        assert_eq!(forwards, backwards);
+        forwards
+    }
+
+    #[test]
+    fn any_member_leaves_a_list() {
+        for (leaves, rest) in [(0, [1, 2]), (1, [0, 2]), (2, [0, 1])] {
+            let mut arena = Arena::<Member>::new(3, 0);
+            let mut list = List::<Member, Own>::EMPTY;
+            let ids = [(); 3].map(|()| arena.alloc(Member::EMPTY).unwrap());
+            for id in ids {
+                list.append(&mut arena, id).unwrap();
+            }
+            list.remove(&mut arena, ids[leaves]).unwrap();
+            assert_eq!(members(list, &arena), rest);
+            list.append(&mut arena, ids[leaves]).unwrap();
+            assert_eq!(members(list, &arena), [rest[0], rest[1], leaves]);
+            for id in ids {
+                list.remove(&mut arena, id).unwrap();
+            }
+            assert_eq!((list.first(), list.last()), (None, None));
+        }
+    }
+
+    #[test]
+    fn a_failed_attempt_leaves_the_list_as_it_was() {
+        let mut arena = Arena::<Member>::new(4, 4);
+        let mut list = List::<Member, Own>::EMPTY;
+        let ids = [(); 4].map(|()| arena.alloc(Member::EMPTY).unwrap());
+        for id in &ids[..3] {
+            list.append(&mut arena, *id).unwrap();
+        }
+        arena.begin(Claim::Privileged);
+        let mut changed = list;
+        changed.remove(&mut arena, ids[1]).unwrap();
+        changed.append(&mut arena, ids[3]).unwrap();
+        assert_eq!(members(changed, &arena), [0, 2, 3]);
+        arena.rollback();
+        assert_eq!(members(list, &arena), [0, 1, 2]);
+    }
+
+    #[test]
+    fn members_leave_a_queue_from_behind_another() {
+        for (before, rest) in [(None, [1, 2]), (Some(0), [0, 2]), (Some(1), [0, 1])] {
+            let mut arena = Arena::<Member>::new(4, 0);
+            let mut queue = Queue::<Member, Own>::EMPTY;
+            let ids = [(); 4].map(|()| arena.alloc(Member::EMPTY).unwrap());
+            for id in &ids[..3] {
+                queue.append(&mut arena, *id).unwrap();
+            }
+            queue.remove_after(&mut arena, before.map(|before: usize| ids[before])).unwrap();
+            queue.append(&mut arena, ids[3]).unwrap();
+            let left: Vec<usize> = queue.iter(&arena).map(|(id, _)| id.index()).collect();
+            assert_eq!(left, [rest[0], rest[1], 3]);
+        }
+    }
+
+    #[test]
+    fn the_last_of_a_queue_has_none_after_it() {
+        let mut arena = Arena::<Member>::new(1, 0);
+        let mut queue = Queue::<Member, Own>::EMPTY;
+        let id = arena.alloc(Member::EMPTY).unwrap();
+        queue.append(&mut arena, id).unwrap();
+        assert_eq!(queue.remove_after(&mut arena, Some(id)), Ok(None));
+        assert_eq!(queue.remove_after(&mut arena, None), Ok(Some(id)));
+        assert!(queue.is_empty());
+    }
+}
