@@ -1,7 +1,8 @@
 //! What the server knows of each domain: which life of its number, what it holds, what it may hold.
 //!
 //! A record exists for every introduced domain, and for every living domain that owns a node, is named in a
-//! permission list, or whose quotas or features were asked for. Its I/O is the connection's business.
+//! permission list, or whose quotas or features were asked for. Its I/O is the connection's business, and the lists
+//! of its nodes, watches and transactions are kept with those.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -10,15 +11,9 @@ use crate::abi::{DomId, ServerFeatures};
 use crate::config::Quotas;
 use crate::perms::{Entry, Life};
 use crate::platform::Instant;
-use crate::slots::{Arena, Full, Id, List, Queue, Queued, Slot};
-use crate::store::{Node, Owned};
-use crate::transaction::{Delta, Transaction};
-use crate::watch::Watch;
+use crate::slots::{Arena, Full, Id, Queue, Queued, Slot};
 
 pub type DomainId = Id<Domain>;
-
-/// The lists of what one domain has: its watches, its transactions.
-pub enum OfDomain {}
 
 /// What a domain holds, in the units of its [`Quotas`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -54,6 +49,13 @@ impl Usage {
             ..Quotas::NOTHING
         }
     }
+}
+
+/// What a commit adds to what one domain holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Delta {
+    pub nodes: i32,
+    pub memory: i32,
 }
 
 /// What a guest gets whose changes make the commits of others fail; see `server::fairness`.
@@ -96,10 +98,6 @@ pub struct Domain {
     /// When it may be warned of again that it holds more than its soft memory quota.
     pub next_warning: Instant,
     pub hold: Hold,
-    /// Nodes it owns, oldest first.
-    pub owned: List<Node, Owned>,
-    pub watches: List<Watch, OfDomain>,
-    pub transactions: List<Transaction, OfDomain>,
     /// The identifier given to its latest transaction.
     pub last_tx: u32,
     /// What the commit being decided would add to `usage`; nothing at all other times.
@@ -138,9 +136,6 @@ impl Slot for Domain {
         peak: Quotas::NOTHING,
         next_warning: Instant(0),
         hold: Hold::NEVER,
-        owned: List::EMPTY,
-        watches: List::EMPTY,
-        transactions: List::EMPTY,
         last_tx: 0,
         delta: Delta { nodes: 0, memory: 0 },
         next_client: None,

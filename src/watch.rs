@@ -5,10 +5,10 @@
 //! are elsewhere. xenstore.txt, "Watches".
 
 use crate::config::Capacities;
-use crate::domain::{DomainId, OfDomain};
+use crate::domain::{Domain, DomainId};
 use crate::hash::Key;
 use crate::path::{Path, PathBuf};
-use crate::slots::{Arena, Blobs, Chained, Claim, Id, Linked, Links, List, Slot, Table, Text};
+use crate::slots::{Arena, Blobs, Chained, Claim, Id, Linked, Links, List, Lists, Slot, Table, Text};
 use crate::store::{NodeId, Store};
 use crate::wire::XsError;
 
@@ -93,6 +93,9 @@ impl Linked<OfPath> for Watch {
     }
 }
 
+/// The list of one domain's watches, in order of registration.
+pub enum OfDomain {}
+
 impl Linked<OfDomain> for Watch {
     fn links(&self) -> &Links<Watch> {
         &self.of_domain
@@ -105,6 +108,7 @@ impl Linked<OfDomain> for Watch {
 pub struct Watches {
     pub paths: Table<WatchPath>,
     pub arena: Arena<Watch>,
+    pub of_domain: Lists<Domain, Watch, OfDomain>,
     last_sequence: u64,
 }
 
@@ -114,6 +118,7 @@ impl Watches {
         Watches {
             paths: Table::new(capacities.watches, journal),
             arena: Arena::new(capacities.watches, journal),
+            of_domain: Lists::new(capacities.domains, journal),
             last_sequence: 0,
         }
     }
@@ -123,21 +128,25 @@ impl Watches {
         let journal = Capacities::JOURNAL;
         Table::<WatchPath>::bytes(capacities.watches, journal)
             + Arena::<Watch>::bytes(capacities.watches, journal)
+            + Lists::<Domain, Watch, OfDomain>::bytes(capacities.domains, journal)
     }
 
     pub fn begin(&mut self, claim: Claim) {
         self.paths.begin(claim);
         self.arena.begin(claim);
+        self.of_domain.begin(claim);
     }
 
     pub fn commit(&mut self) {
         self.paths.commit();
         self.arena.commit();
+        self.of_domain.commit();
     }
 
     pub fn rollback(&mut self) {
         self.paths.rollback();
         self.arena.rollback();
+        self.of_domain.rollback();
     }
 
     /// Of each path with watches, how many are linked to it, and whether its name leads to it; for the
@@ -226,8 +235,8 @@ impl Store {
             ..Watch::EMPTY
         })?;
         self.watches.paths.modify(at)?.watches.append(&mut self.watches.arena, id)?;
+        self.watches.of_domain.append(domain, &mut self.watches.arena, id)?;
         let record = self.domains.arena.modify(domain)?;
-        record.watches.append(&mut self.watches.arena, id)?;
         record.usage.watches += 1;
         record.usage.memory += Watch::memory(path.as_bytes().len(), token.len());
         Ok(id)
@@ -239,8 +248,8 @@ impl Store {
         let Some(at) = watch.at else { return Ok(()) };
         let path = self.watches.paths.get(at).path;
         self.watches.paths.modify(at)?.watches.remove(&mut self.watches.arena, id)?;
+        self.watches.of_domain.remove(watch.domain, &mut self.watches.arena, id)?;
         let record = self.domains.arena.modify(watch.domain)?;
-        record.watches.remove(&mut self.watches.arena, id)?;
         record.usage.watches -= 1;
         record.usage.memory -= Watch::memory(path.len(), watch.token.len());
         watch.token.free(&mut self.blobs)?;
@@ -254,7 +263,7 @@ impl Store {
 
     /// Removes all watches of a domain.
     pub fn remove_watches(&mut self, domain: DomainId) -> Result<(), XsError> {
-        while let Some(id) = self.domains.get(domain).watches.first() {
+        while let Some(id) = self.watches.of_domain.of(domain).first() {
             self.remove_watch(id)?;
         }
         Ok(())

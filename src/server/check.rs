@@ -167,12 +167,12 @@ impl<P: Platform> Server<P> {
                 .map(|(_, node)| Node::memory(node.name.len(), node.value.len()))
                 .fold(0, u32::wrapping_add);
             let mut watches = 0;
-            for (id, watch) in domain.watches.iter(&store.watches.arena) {
+            for (id, watch) in store.watches.of_domain.of(id).iter(&store.watches.arena) {
                 let path = store.path_of_watch(id).map_or(0, crate::slots::Text::len);
                 watches += crate::watch::Watch::memory(path, watch.token.len());
             }
             let mut transactions = 0;
-            for (tx, open) in domain.transactions.iter(&store.transactions.open) {
+            for (tx, open) in store.transactions.of_domain.of(id).iter(&store.transactions.open) {
                 let copies: u32 = store
                     .copies(tx)
                     .map(|(_, copy)| crate::transaction::TxNode::memory(copy.path.len(), copy.value.len()))
@@ -205,7 +205,7 @@ impl<P: Platform> Server<P> {
 }
 
 fn owned(store: &Store, domain: DomainId) -> impl Iterator<Item = (NodeId, &Node)> {
-    store.domains.get(domain).owned.iter(&store.nodes).take(store.nodes.arena().capacity() as usize + 1)
+    store.owned.of(domain).iter(&store.nodes).take(store.nodes.arena().capacity() as usize + 1)
 }
 
 /// Every node in the index hangs where its links and its path say.
@@ -277,14 +277,14 @@ fn check_domains(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
                 domain.domid, domain.usage.nodes
             ));
         }
-        let own = domain.watches.iter(&store.watches.arena).count() as u32;
+        let own = store.watches.of_domain.of(id).iter(&store.watches.arena).count() as u32;
         if own != domain.usage.watches {
             report(format_args!(
                 "domain {} has {own} watches but counts {}",
                 domain.domid, domain.usage.watches
             ));
         }
-        let open = domain.transactions.iter(&store.transactions.open).count() as u32;
+        let open = store.transactions.of_domain.of(id).iter(&store.transactions.open).count() as u32;
         if open != domain.usage.transactions {
             report(format_args!(
                 "domain {} has {open} transactions but counts {}",

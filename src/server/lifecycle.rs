@@ -174,7 +174,7 @@ impl<P: Platform> Server<P> {
         let (domid, introduced) = (domain.domid, domain.introduced);
         self.peak_of_gone = self.peak_of_gone.max(domain.most());
         self.drop_session(id);
-        while let Some(node) = self.store.domains.get(id).owned.first() {
+        while let Some(node) = self.store.owned.of(id).first() {
             if self.remove_owned(id, node).is_err() {
                 log::error!("domain {domid} is gone but a node of it is not; please report this");
                 break;

@@ -82,7 +82,7 @@ impl<P: Platform> Server<P> {
     /// Drops all transactions of a domain.
     pub(super) fn drop_transactions(&mut self, id: DomainId) -> Result<(), XsError> {
         let domid = self.store.domains.get(id).domid;
-        while let Some(tx) = self.store.domains.get(id).transactions.first() {
+        while let Some(tx) = self.store.transactions.of_domain.of(id).first() {
             let client_id = self.store.transactions.open.get(tx).id;
             self.note_transaction(Kind::TransactionAborted, domid, client_id, 0);
             self.store.drop_transaction(tx)?;

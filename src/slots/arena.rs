@@ -32,6 +32,11 @@ impl<T> Id<T> {
         Some(Id { raw: NonZeroU32::new(raw)?, slot: PhantomData })
     }
 
+    /// The slot in the same place of another arena, which must be as large.
+    pub(super) fn same_place<U>(self) -> Id<U> {
+        Id { raw: self.raw, slot: PhantomData }
+    }
+
     /// Position of the slot, below the arena's capacity.
     pub fn index(self) -> usize {
         self.raw.get() as usize - 1
@@ -147,6 +152,13 @@ impl<T: Slot> Arena<T> {
             journal: Vec::with_capacity(journal),
             freed: Vec::with_capacity(journal),
         }
+    }
+
+    /// As `new`, but all slots are in use from the beginning and stay so.
+    pub fn new_in_use(capacity: usize, journal: usize) -> Self {
+        let mut arena = Self::new(capacity, journal);
+        arena.head = Head { free: None, fresh: arena.capacity(), used: arena.capacity() };
+        arena
     }
 
     /// Bytes that `capacity` slots and a journal take.

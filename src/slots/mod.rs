@@ -8,6 +8,7 @@ mod arena;
 mod blob;
 mod claim;
 mod list;
+mod lists;
 mod table;
 mod text;
 
@@ -15,5 +16,6 @@ pub use arena::{Arena, Balance, Full, Id, Slot};
 pub use blob::{Blob, Blobs, CHUNK, Chunk};
 pub use claim::Claim;
 pub use list::{Linked, Links, List, Queue, Queued, Slots};
+pub use lists::Lists;
 pub use table::{Chained, Table};
 pub use text::Text;

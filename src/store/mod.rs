@@ -17,10 +17,10 @@ use alloc::vec;
 
 use crate::abi::DomId;
 use crate::config::{Capacities, Quotas};
-use crate::domain::Domains;
+use crate::domain::{Domain, Domains};
 use crate::hash::Key;
 use crate::path::PREFIXES_MAX;
-use crate::slots::{Blobs, Claim, Full, Table};
+use crate::slots::{Blobs, Claim, Full, Lists, Table};
 use crate::trace::Names;
 use crate::transaction::Transactions;
 use crate::watch::Watches;
@@ -39,6 +39,8 @@ pub struct Store {
     pub acls: Acls,
     pub domains: Domains,
     pub nodes: Table<Node>,
+    /// Each domain's nodes, oldest first.
+    pub owned: Lists<Domain, Node, Owned>,
     pub recent: Recent,
     /// Paths that the trace has to name.
     pub names: Names,
@@ -71,6 +73,7 @@ impl Store {
             acls: Acls::new(capacities.acls, journal, key),
             domains: Domains::new(capacities.domains, journal),
             nodes: Table::new(capacities.nodes, journal),
+            owned: Lists::new(capacities.domains, journal),
             recent: Recent::new(capacities.nodes),
             names: Names::new(capacities.names),
             named: 0,
@@ -90,6 +93,7 @@ impl Store {
             + Acls::bytes(capacities.acls, journal)
             + Domains::bytes(capacities.domains, journal)
             + Table::<Node>::bytes(capacities.nodes, journal)
+            + Lists::<Domain, Node, Owned>::bytes(capacities.domains, journal)
             + Recent::bytes(capacities.nodes)
             + Names::bytes(capacities.names)
             + Watches::bytes(capacities)
@@ -139,8 +143,8 @@ impl Store {
         self.acls.begin(claim);
         self.domains.arena.begin(claim);
         self.nodes.begin(claim);
-        self.transactions.nodes.begin(claim);
-        self.transactions.open.begin(claim);
+        self.owned.begin(claim);
+        self.transactions.begin(claim);
         self.watches.begin(claim);
     }
 
@@ -148,8 +152,8 @@ impl Store {
         self.blobs.commit();
         self.domains.arena.commit();
         self.nodes.commit();
-        self.transactions.nodes.commit();
-        self.transactions.open.commit();
+        self.owned.commit();
+        self.transactions.commit();
         self.watches.commit();
         self.acls.commit(&mut self.blobs);
     }
@@ -159,8 +163,8 @@ impl Store {
         self.acls.rollback();
         self.domains.arena.rollback();
         self.nodes.rollback();
-        self.transactions.nodes.rollback();
-        self.transactions.open.rollback();
+        self.owned.rollback();
+        self.transactions.rollback();
         self.watches.rollback();
     }
 }

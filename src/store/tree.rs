@@ -274,7 +274,7 @@ impl Store {
         record.usage.nodes += 1;
         record.usage.memory = record.usage.memory.wrapping_add(memory);
         record.note_peak();
-        record.owned.append(&mut self.nodes, id)
+        self.owned.append(domain, &mut self.nodes, id)
     }
 
     fn disown(&mut self, id: NodeId) -> Result<(), Full> {
@@ -284,7 +284,7 @@ impl Store {
         let record = self.domains.arena.modify(domain)?;
         record.usage.nodes -= 1;
         record.usage.memory = record.usage.memory.wrapping_sub(memory);
-        record.owned.remove(&mut self.nodes, id)
+        self.owned.remove(domain, &mut self.nodes, id)
     }
 
     /// The bytes of a value or name on their way into a node.

@@ -1,19 +1,12 @@
 //! The end of a transaction: decide, then apply what cannot fail.
 
 use super::{Mark, TransactionId, TxNode, TxNodeId};
-use crate::domain::DomainId;
+use crate::domain::{Delta, DomainId};
 use crate::path::{Path, PathBuf};
 use crate::slots::{Blob, CHUNK};
 use crate::store::{Name, Node, NodeId, Store, Value};
 use crate::view::{View, node_size};
 use crate::wire::XsError;
-
-/// What a commit adds to what one domain holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Delta {
-    pub nodes: i32,
-    pub memory: i32,
-}
 
 impl Store {
     /// Whether the transaction may take effect now: EAGAIN if something it read has changed, ENOMEM if it

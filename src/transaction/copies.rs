@@ -21,9 +21,9 @@ impl Store {
             }
         }
         let tx = self.transactions.open.insert(Transaction::new(id, domain, now))?;
+        self.transactions.of_domain.append(domain, &mut self.transactions.open, tx)?;
         let record = self.domains.update(domain);
         record.last_tx = id.0;
-        record.transactions.append(&mut self.transactions.open, tx)?;
         record.usage.transactions += 1;
         record.usage.memory += Transaction::MEMORY;
         Ok(id)
@@ -43,10 +43,10 @@ impl Store {
             self.transactions.nodes.remove(id);
         }
         let open = *self.transactions.open.get(tx);
-        let record = self.domains.update(open.domain);
-        record.transactions.remove(&mut self.transactions.open, tx)?;
-        record.usage.transactions -= 1;
-        record.usage.memory -= open.memory;
+        self.transactions.of_domain.remove(open.domain, &mut self.transactions.open, tx)?;
+        let usage = &mut self.domains.update(open.domain).usage;
+        usage.transactions -= 1;
+        usage.memory -= open.memory;
         self.transactions.open.remove(tx);
         Ok(())
     }

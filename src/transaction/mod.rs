@@ -10,14 +10,12 @@ mod commit;
 mod conflict;
 mod copies;
 
-pub use commit::Delta;
-
 use bitflags::bitflags;
 
 use crate::config::Capacities;
-use crate::domain::{DomainId, OfDomain};
+use crate::domain::{Domain, DomainId};
 use crate::platform::Instant;
-use crate::slots::{Chained, Id, Linked, Links, List, Queue, Queued, Slot, Table, Text};
+use crate::slots::{Chained, Claim, Id, Linked, Links, List, Lists, Queue, Queued, Slot, Table, Text};
 use crate::store::{AclId, Value};
 use crate::watch::Change;
 use crate::wire::TxId;
@@ -76,6 +74,9 @@ impl Slot for Transaction {
         of_domain: Links::NONE,
     };
 }
+
+/// The list of one domain's transactions, in order of their start.
+pub enum OfDomain {}
 
 impl Linked<OfDomain> for Transaction {
     fn links(&self) -> &Links<Transaction> {
@@ -230,19 +231,43 @@ impl Chained for TxNode {
 pub struct Transactions {
     pub open: Table<Transaction>,
     pub nodes: Table<TxNode>,
+    pub of_domain: Lists<Domain, Transaction, OfDomain>,
 }
 
 impl Transactions {
     pub fn new(capacities: &Capacities) -> Self {
         let mut nodes = Table::new(capacities.tx_nodes, Capacities::TX_JOURNAL);
         nodes.make_scarce();
-        Transactions { open: Table::new(capacities.transactions, Capacities::JOURNAL), nodes }
+        Transactions {
+            open: Table::new(capacities.transactions, Capacities::JOURNAL),
+            nodes,
+            of_domain: Lists::new(capacities.domains, Capacities::JOURNAL),
+        }
     }
 
     /// Bytes of memory for as many transactions and copies as `capacities` say.
     pub const fn bytes(capacities: &Capacities) -> usize {
         Table::<Transaction>::bytes(capacities.transactions, Capacities::JOURNAL)
             + Table::<TxNode>::bytes(capacities.tx_nodes, Capacities::TX_JOURNAL)
+            + Lists::<Domain, Transaction, OfDomain>::bytes(capacities.domains, Capacities::JOURNAL)
+    }
+
+    pub fn begin(&mut self, claim: Claim) {
+        self.nodes.begin(claim);
+        self.open.begin(claim);
+        self.of_domain.begin(claim);
+    }
+
+    pub fn commit(&mut self) {
+        self.nodes.commit();
+        self.open.commit();
+        self.of_domain.commit();
+    }
+
+    pub fn rollback(&mut self) {
+        self.nodes.rollback();
+        self.open.rollback();
+        self.of_domain.rollback();
     }
 
     /// The open transaction that `domain` calls `id`.
