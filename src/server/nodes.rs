@@ -115,10 +115,11 @@ impl<P: Platform> Server<P> {
     /// topmost, if the caller has it.
     pub(super) fn remove_tree(&mut self, top: NodeId, known: Option<Path<'_>>) -> Result<(), XsError> {
         let mut buf = PathBuf::new();
-        let mut at = self.store.first_leaf(top);
-        loop {
+        let mut next = Some(self.store.first_leaf(top));
+        while let Some(at) = next {
+            next = self.store.next_in_postorder(top, at);
             let node = self.store.node(at);
-            let (sibling, parent, hash) = (node.siblings.next, node.parent, node.hash);
+            let (parent, hash) = (node.parent, node.hash);
             // Most nodes are watched by nobody, and finding out their path takes longer than removing them.
             if at == top || self.store.is_watched(at) {
                 let path = match known.filter(|_| at == top) {
@@ -135,15 +136,8 @@ impl<P: Platform> Server<P> {
                 self.fire(path, Some(at), change, &[self.store.acl(at), above]);
             }
             self.store.remove_leaf(at)?;
-            if at == top {
-                return Ok(());
-            }
-            at = match (sibling, parent) {
-                (Some(sibling), _) => self.store.first_leaf(sibling),
-                (None, Some(parent)) => parent,
-                (None, None) => return Ok(()),
-            };
         }
+        Ok(())
     }
 
     /// Fires the event of a node that was created or changed outside a transaction; in one, its copy has

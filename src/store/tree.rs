@@ -214,13 +214,23 @@ impl Store {
         Ok(())
     }
 
-    /// The first leaf at or below `id`, where a removal in post-order starts.
+    /// The first node in post-order of the subtree of `id`.
     pub fn first_leaf(&self, id: NodeId) -> NodeId {
         let mut at = id;
         while let Some(child) = self.nodes.get(at).children.first() {
             at = child;
         }
         at
+    }
+
+    /// The node after `id` in post-order within the subtree of `top`: whoever has asked for it may remove `id`.
+    pub fn next_in_postorder(&self, top: NodeId, id: NodeId) -> Option<NodeId> {
+        let node = self.nodes.get(id);
+        match node.siblings.next {
+            _ if id == top => None,
+            Some(sibling) => Some(self.first_leaf(sibling)),
+            None => node.parent,
+        }
     }
 
     /// The children, oldest first.
@@ -234,7 +244,7 @@ impl Store {
     }
 
     /// The node after `id` in pre-order within the subtree of `top`.
-    pub fn next_in_subtree(&self, top: NodeId, id: NodeId) -> Option<NodeId> {
+    pub fn next_in_preorder(&self, top: NodeId, id: NodeId) -> Option<NodeId> {
         let node = self.nodes.get(id);
         if let Some(child) = node.children.first() {
             return Some(child);

@@ -217,19 +217,11 @@ impl Store {
 
     /// Removes a node and all below it, deepest first.
     fn remove_subtree(&mut self, top: NodeId) -> Result<(), XsError> {
-        let mut at = self.first_leaf(top);
-        loop {
-            let node = self.node(at);
-            let (sibling, parent) = (node.siblings.next, node.parent);
+        let mut next = Some(self.first_leaf(top));
+        while let Some(at) = next {
+            next = self.next_in_postorder(top, at);
             self.remove_leaf(at)?;
-            if at == top {
-                return Ok(());
-            }
-            at = match (sibling, parent) {
-                (Some(sibling), _) => self.first_leaf(sibling),
-                (None, Some(parent)) => parent,
-                (None, None) => return Ok(()),
-            };
         }
+        Ok(())
     }
 }

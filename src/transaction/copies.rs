@@ -4,7 +4,7 @@ use super::{Mark, Transaction, TransactionId, TxNode, TxNodeId};
 use crate::domain::DomainId;
 use crate::path::{Path, PathBuf};
 use crate::platform::Instant;
-use crate::slots::{Chained, Full};
+use crate::slots::Full;
 use crate::store::{AclId, NameBuf, NodeId, Store, Value};
 use crate::view::{Start, View};
 use crate::watch::Change;
@@ -182,9 +182,9 @@ impl Store {
         let mut buf = PathBuf::new();
         while let (Some(id), Some(base)) = (next, base) {
             let below = self.path_of(id, &mut buf)?;
-            let copy = self.touch(view, tx, below, self.node(id).hash())?;
+            let copy = self.touch(view, tx, below, self.node(id).hash)?;
             self.transactions.nodes.update(copy).mark |= Mark::READ_LIST;
-            next = self.next_in_subtree(base, id);
+            next = self.next_in_preorder(base, id);
         }
         let generation = self.next_generation();
         if let Some(above) =
@@ -271,7 +271,7 @@ impl Store {
             Start::Made(_) => None,
         };
         for (at, child) in self.siblings(first) {
-            let hash = TxNode::hash_of(copy.tx, child.hash());
+            let hash = TxNode::hash_of(copy.tx, child.hash);
             let known = self.transactions.nodes.find(hash, |node| {
                 let path = node.path.contiguous(&self.blobs, &mut own);
                 node.tx == copy.tx && child.name.strip_from(&self.blobs, path) == Some(above)
