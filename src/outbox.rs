@@ -8,7 +8,7 @@ use crate::config::Capacities;
 use crate::domain::DomainId;
 use crate::perms::Life;
 use crate::platform::Instant;
-use crate::slots::{self, Arena, Blob, Chained, Claim, Id, Queued, Slot, Table};
+use crate::slots::{self, Arena, Blob, Claim, Id, Queued, Slot, Table, chained};
 use crate::store::Store;
 
 pub type MessageId = Id<Message>;
@@ -76,17 +76,7 @@ impl Slot for Message {
     };
 }
 
-impl Chained for Message {
-    fn hash(&self) -> u64 {
-        self.hash
-    }
-    fn chain(&self) -> Option<Id<Self>> {
-        self.chain
-    }
-    fn set_chain(&mut self, next: Option<Id<Self>>) {
-        self.chain = next;
-    }
-}
+chained!(Message);
 
 /// The queue of what waits for one connection.
 pub enum Waiting {}

@@ -8,7 +8,7 @@ use crate::config::Capacities;
 use crate::domain::{Domain, DomainId};
 use crate::hash::Key;
 use crate::path::{Path, PathBuf};
-use crate::slots::{Arena, Blobs, Chained, Claim, Id, Linked, Links, List, Lists, Slot, Table, Text};
+use crate::slots::{Arena, Blobs, Claim, Id, Linked, Links, List, Lists, Slot, Table, Text, chained};
 use crate::store::{NodeId, Store};
 use crate::wire::XsError;
 
@@ -55,17 +55,7 @@ impl Slot for WatchPath {
     const EMPTY: WatchPath = WatchPath { hash: 0, chain: None, watches: List::EMPTY, path: Text::EMPTY };
 }
 
-impl Chained for WatchPath {
-    fn hash(&self) -> u64 {
-        self.hash
-    }
-    fn chain(&self) -> Option<Id<Self>> {
-        self.chain
-    }
-    fn set_chain(&mut self, next: Option<Id<Self>>) {
-        self.chain = next;
-    }
-}
+chained!(WatchPath);
 
 impl Slot for Watch {
     const EMPTY: Watch = Watch {
@@ -187,7 +177,7 @@ impl Store {
     /// Whether there may be watches on the very path of a node.
     pub fn is_watched(&self, id: NodeId) -> bool {
         let node = self.node(id);
-        node.watched && self.watches.paths.find(node.hash(), |_| true).is_some()
+        node.watched && self.watches.paths.find(node.hash, |_| true).is_some()
     }
 
     fn watches_here(&self, at: Id<WatchPath>) -> impl Iterator<Item = (WatchId, &Watch)> {
@@ -285,7 +275,7 @@ impl Store {
                 let mut len = path.as_bytes().len();
                 while let Some(node) = next {
                     if node.watched {
-                        self.watches_at(path.cut(len), node.hash(), path, change, &mut found);
+                        self.watches_at(path.cut(len), node.hash, path, change, &mut found);
                     }
                     len = len.saturating_sub(node.name.len() + 1);
                     next = node.parent.map(|parent| self.node(parent));

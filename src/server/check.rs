@@ -11,7 +11,7 @@ use crate::domain::{DomainId, Usage};
 use crate::outbox::{Message, Queue};
 use crate::path::{Path, PathBuf};
 use crate::platform::Platform;
-use crate::slots::{Balance, Blob, CHUNK, Chained};
+use crate::slots::{Balance, Blob, CHUNK};
 use crate::store::{Node, NodeId, Store};
 use crate::transaction::Mark;
 
@@ -320,7 +320,7 @@ fn check_watches(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
         }
     }
     for (_, node) in store.nodes.iter() {
-        if !node.watched && store.watches.paths.find(node.hash(), |_| true).is_some() {
+        if !node.watched && store.watches.paths.find(node.hash, |_| true).is_some() {
             report(format_args!("a watched node does not know that it is"));
         }
     }

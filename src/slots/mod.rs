@@ -17,5 +17,6 @@ pub use blob::{Blob, Blobs, CHUNK, Chunk};
 pub use claim::Claim;
 pub use list::{Linked, Links, List, Queue, Queued, Slots};
 pub use lists::Lists;
+pub(crate) use table::chained;
 pub use table::{Chained, Table};
 pub use text::Text;

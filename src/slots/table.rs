@@ -15,6 +15,24 @@ pub trait Chained: Slot {
     fn set_chain(&mut self, next: Option<Id<Self>>);
 }
 
+/// Says that a slot hangs on a hash chain by its fields `hash` and `chain`.
+macro_rules! chained {
+    ($slot:ty) => {
+        impl $crate::slots::Chained for $slot {
+            fn hash(&self) -> u64 {
+                self.hash
+            }
+            fn chain(&self) -> Option<$crate::slots::Id<Self>> {
+                self.chain
+            }
+            fn set_chain(&mut self, next: Option<$crate::slots::Id<Self>>) {
+                self.chain = next;
+            }
+        }
+    };
+}
+pub(crate) use chained;
+
 /// Invariant: while recording, chains only grow, at their heads. So a rollback unlinks what was taken and
 /// needs no journal of heads.
 pub struct Table<T: Chained> {

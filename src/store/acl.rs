@@ -4,7 +4,7 @@
 
 use crate::hash::Key;
 use crate::perms::{Access, Caller, Entry};
-use crate::slots::{Blobs, Chained, Claim, Full, Id, Slot, Table, Text};
+use crate::slots::{Blobs, Claim, Full, Id, Slot, Table, Text, chained};
 
 /// Most entries of one list, the privileged domain's too: about as many as an answer to GET_PERMS holds. Lists
 /// are put together on the stack.
@@ -37,17 +37,7 @@ impl Slot for Acl {
     const EMPTY: Acl = Acl { hash: 0, chain: None, refs: 0, owner: Entry::NOBODY, entries: Text::EMPTY };
 }
 
-impl Chained for Acl {
-    fn hash(&self) -> u64 {
-        self.hash
-    }
-    fn chain(&self) -> Option<Id<Self>> {
-        self.chain
-    }
-    fn set_chain(&mut self, next: Option<Id<Self>>) {
-        self.chain = next;
-    }
-}
+chained!(Acl);
 
 pub struct Acls {
     table: Table<Acl>,

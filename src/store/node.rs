@@ -1,7 +1,7 @@
 //! One node of the tree: two cache lines, linked to parent, siblings, children, owner's list and index.
 
 use super::acl::AclId;
-use crate::slots::{Chained, Id, Linked, Links, List, Slot, Text};
+use crate::slots::{Id, Linked, Links, List, Slot, Text, chained};
 
 pub type NodeId = Id<Node>;
 
@@ -111,14 +111,4 @@ impl Linked<Owned> for Node {
     }
 }
 
-impl Chained for Node {
-    fn hash(&self) -> u64 {
-        self.hash
-    }
-    fn chain(&self) -> Option<Id<Self>> {
-        self.chain
-    }
-    fn set_chain(&mut self, next: Option<Id<Self>>) {
-        self.chain = next;
-    }
-}
+chained!(Node);

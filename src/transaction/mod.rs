@@ -15,7 +15,7 @@ use bitflags::bitflags;
 use crate::config::Capacities;
 use crate::domain::{Domain, DomainId};
 use crate::platform::Instant;
-use crate::slots::{Chained, Claim, Id, Linked, Links, List, Lists, Queue, Queued, Slot, Table, Text};
+use crate::slots::{Claim, Id, Linked, Links, List, Lists, Queue, Queued, Slot, Table, Text, chained};
 use crate::store::{AclId, Value};
 use crate::watch::Change;
 use crate::wire::TxId;
@@ -87,17 +87,7 @@ impl Linked<OfDomain> for Transaction {
     }
 }
 
-impl Chained for Transaction {
-    fn hash(&self) -> u64 {
-        self.hash
-    }
-    fn chain(&self) -> Option<Id<Self>> {
-        self.chain
-    }
-    fn set_chain(&mut self, next: Option<Id<Self>>) {
-        self.chain = next;
-    }
-}
+chained!(Transaction);
 
 bitflags! {
     /// What a transaction has read or done of one node.
@@ -216,17 +206,7 @@ impl Linked<Made> for TxNode {
     }
 }
 
-impl Chained for TxNode {
-    fn hash(&self) -> u64 {
-        self.hash
-    }
-    fn chain(&self) -> Option<Id<Self>> {
-        self.chain
-    }
-    fn set_chain(&mut self, next: Option<Id<Self>>) {
-        self.chain = next;
-    }
-}
+chained!(TxNode);
 
 pub struct Transactions {
     pub open: Table<Transaction>,
