@@ -1,21 +1,20 @@
 //! A xenstore server as a library: protocol, store and connections, without any knowledge of how it is run.
 //!
-//! Layers, each using only what stands above it:
+//! Layers, each using only what stands above it or before it in its row (`tests/tidy.rs` holds that):
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`config`], [`abi`], [`platform`] | limits; what guests and Xen share with us; what we ask of Xen |
-//! | [`words`], [`wire`], [`hash`], [`path`], [`perms`] | messages, paths and permissions as bytes and values |
-//! | [`ring`], [`evtchn`] | one ring page, both directions; which event channels have something |
-//! | [`slots`] | fixed storage: arenas, undo journal, hash chains, byte strings |
-//! | [`store`] | permission lists, the tree, all tables under one attempt |
-//! | [`domain`], [`watch`], [`transaction`] | who is there, who listens, what is in the making |
-//! | [`view`] | the rules about nodes, in and out of transactions |
-//! | [`connection`], [`outbox`] | one domain's I/O, and what waits for it |
-//! | [`server`] | loop, operation table, handlers, events, replies |
-//! | [`client`] | the other end of a ring |
-//! | [`standalone`] | the store tries itself |
+//! | [`abi`], [`words`], [`hash`] | what guests and Xen share with us; bytes by words; keyed hashes |
+//! | [`wire`], [`path`], [`perms`] | messages, paths and permissions as bytes and values |
+//! | [`ring`], [`evtchn`], [`platform`] | one ring page, both directions; which event channels have something; what we ask of Xen |
+//! | [`config`], [`cmdline`] | limits and defaults; what the command line says of them |
+//! | [`slots`] | fixed storage: arenas, undo journal, hash chains, lists, byte strings |
 //! | [`trace`] | the flight recorder |
+//! | [`domain`], [`store`], [`watch`], [`transaction`] | who is there, the tree, who listens, what is in the making |
+//! | [`view`] | the rules about nodes, in and out of transactions |
+//! | [`outbox`], [`connection`] | what waits for a domain, and the rest of its I/O |
+//! | [`server`] | loop, operation table, handlers, events, replies |
+//! | [`client`], [`standalone`] | the other end of a ring; the store tries itself |
 //!
 //! A request's way: `poll` takes the pending events and lists the connections that are ready; `input` looks
 //! into a ring and copies one whole message out; `operations` checks type, privilege and transaction and
