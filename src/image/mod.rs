@@ -20,4 +20,5 @@ pub mod logger;
 pub mod memory;
 pub mod paging;
 mod segments;
+mod symbol;
 pub mod xen;

@@ -11,8 +11,15 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::boot_cell::BootCell;
 use super::cpu::{self, EFER_NXE, MSR_EFER};
-use super::entry::{LARGE, PRESENT, WRITABLE, symbol};
 use super::hole::{HOLE_END_FRAME, HOLE_FRAME};
+use super::symbol;
+
+/// Page table entry: present.
+pub const PRESENT: u64 = 1 << 0;
+/// Page table entry: writable.
+pub const WRITABLE: u64 = 1 << 1;
+/// Page directory entry: a 2 MiB page.
+pub const LARGE: u64 = 1 << 7;
 
 const PAGE: u64 = 4096;
 const LARGE_PAGE: u64 = 2 << 20;

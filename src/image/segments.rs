@@ -3,7 +3,7 @@
 use core::arch::asm;
 
 use super::boot_cell::BootCell;
-use super::entry::symbol;
+use super::symbol;
 
 /// Selectors of the table in boot/entry.s.
 pub const CODE_SELECTOR: u16 = 0x08;
