@@ -56,6 +56,7 @@ const CIRCLES: [&[&str]; 3] = [
         "src/guest/greedy.rs",
         "src/guest/honest.rs",
         "src/guest/hostile.rs",
+        "src/guest/life.rs",
         "src/guest/options.rs",
         "src/guest/quotas.rs",
         "src/guest/roles.rs",

@@ -7,7 +7,7 @@ use xenstore::wire::{MessageType, TxId, XsError};
 
 use crate::Client;
 use crate::honest::text;
-use crate::roles::Guest;
+use crate::life::Guest;
 
 /// More than any quota of numbers allows.
 const MANY: u32 = 5000;

@@ -6,7 +6,7 @@ use heapless::String;
 use xenstore::client::{Answer, Failure};
 use xenstore::wire::{Header, MessageType, TxId};
 
-use crate::roles::Guest;
+use crate::life::Guest;
 
 const SECOND: u64 = 1_000_000_000;
 

@@ -7,7 +7,7 @@ use xenstore::abi::RING_SIZE;
 use xenstore::client::Answer;
 use xenstore::wire::{Header, MessageType, PAYLOAD_MAX, TxId};
 
-use crate::roles::Guest;
+use crate::life::Guest;
 
 /// Rounds that stay within what a store goes on listening to; after them come those that it need not forgive.
 const TOLERABLE: u32 = 200;

@@ -1,7 +1,7 @@
 //! A tiny guest for tests of a xenstore: a client, honest or hostile as its command line says.
 //!
 //! It boots under `xl create` on `src/image/`, which has all of its `unsafe`. [`options`] reads the command line,
-//! [`roles`] is the table of what it can be, [`honest`], [`hostile`], [`greedy`] and [`quotas`] are the roles, and
+//! [`roles`] is the table of what it can be, [`life`] what all of them share, [`honest`], [`hostile`], [`greedy`] and [`quotas`] are the roles, and
 //! [`xenstore::client`] is the one way to talk to the store. Once a second and at the end it tells on its console how
 //! far it is.
 #![no_std]
@@ -16,6 +16,7 @@ mod hostile;
 #[allow(dead_code)]
 #[path = "../image/mod.rs"]
 mod image;
+mod life;
 #[path = "../image/guest.rs"]
 mod machine;
 mod options;
@@ -26,8 +27,8 @@ mod roles;
 use machine::{Machine, start};
 use xenstore::abi::DomId;
 
+use life::Guest;
 use options::Options;
-use roles::Guest;
 
 type Client = xenstore::client::Client<Machine>;
 

@@ -3,7 +3,8 @@
 use core::str;
 
 use crate::image::fatal::{self, Reason};
-use crate::roles::{ROLES, Role};
+use crate::life::Role;
+use crate::roles::ROLES;
 
 pub struct Options {
     pub role: &'static Role,

@@ -6,7 +6,7 @@ use xenstore::wire::{Header, MessageType, TxId};
 
 use crate::greedy::{transaction_flood, until_refused, watch_flood};
 use crate::honest::text;
-use crate::roles::Guest;
+use crate::life::Guest;
 
 /// Upstream's quotas in the order of `xenstore-control quota`, and a round that uses each up.
 const KINDS: [fn(&mut Guest) -> Answer<()>; 9] = [
