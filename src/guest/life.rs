@@ -34,6 +34,7 @@ pub struct Counts {
 
 pub struct Guest {
     pub client: Client,
+    role: &'static Role,
     pub options: Options,
     pub random: Random,
     pub counts: Counts,
@@ -47,11 +48,22 @@ pub struct Guest {
 }
 
 impl Guest {
-    pub fn new(client: Client, domid: DomId, options: Options) -> Guest {
+    pub fn new(client: Client, domid: DomId, role: &'static Role, options: Options) -> Guest {
         let now = client.now();
         let random = Random::new(now ^ u64::from(domid.0) << 40);
         let counts = Counts::default();
-        Guest { client, options, random, counts, events_due: 0, last_written: 0, domid, born: now, told: now }
+        Guest {
+            client,
+            role,
+            options,
+            random,
+            counts,
+            events_due: 0,
+            last_written: 0,
+            domid,
+            born: now,
+            told: now,
+        }
     }
 
     /// Its whole life.
@@ -61,7 +73,7 @@ impl Guest {
         }
         self.report("began");
         while !self.is_over() {
-            match (self.options.role.round)(&mut self) {
+            match (self.role.round)(&mut self) {
                 Ok(()) => {}
                 Err(Failure::Refused(_)) => self.counts.refused += 1,
                 Err(Failure::Silent) => self.counts.silent += 1,
@@ -79,7 +91,7 @@ impl Guest {
             self.client.listen(self.client.now() + SECOND);
         }
         let reason = if self.client.reboots { Reason::Reboot } else { Reason::PowerOff };
-        fatal::stop(reason, format_args!("{}: bye", self.options.role.name))
+        fatal::stop(reason, format_args!("{}: bye", self.role.name))
     }
 
     /// What every guest begins with, so that dom0 can see that it is there.
@@ -87,7 +99,7 @@ impl Guest {
         self.client.watch_shutdown()?;
         let mut words = String::<64>::new();
         // Too long for no role's name.
-        let _ = write!(words, "{} from domain {}", self.options.role.name, self.domid);
+        let _ = write!(words, "{} from domain {}", self.role.name, self.domid);
         self.client.write(b"data/hello", words.as_bytes())
     }
 
@@ -114,7 +126,7 @@ impl Guest {
         console::line(format_args!(
             "{}: {what} {milliseconds} ms, {rounds} rounds, {refused} refused, {silent} silent, {wrong} wrong, \
              {} events of {}",
-            self.options.role.name, self.client.events, self.events_due
+            self.role.name, self.client.events, self.events_due
         ));
     }
 }

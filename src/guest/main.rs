@@ -24,6 +24,8 @@ mod quotas;
 mod random;
 mod roles;
 
+use core::str;
+
 use machine::{Machine, start};
 use xenstore::abi::DomId;
 
@@ -32,9 +34,11 @@ use options::Options;
 
 type Client = xenstore::client::Client<Machine>;
 
-/// Called when the machine is ready.
+/// Called when the machine is ready. The command line is a role and its options, separated by blanks.
 fn run(mut machine: Machine, domid: DomId, line: &'static [u8]) -> ! {
-    let options = Options::parse(line);
+    let mut words = str::from_utf8(line).unwrap_or_default().split_ascii_whitespace();
+    let role = roles::named(words.next().unwrap_or("hello"));
+    let options = Options::parse(words);
     machine.life = options.die_after;
-    Guest::new(Client::new(machine), domid, options).live()
+    Guest::new(Client::new(machine), domid, role, options).live()
 }

@@ -1,13 +1,8 @@
-//! The command line: a role, then `name=number` and `stay`, separated by blanks.
-
-use core::str;
+//! The words of the command line behind the role: `name=number` and `stay`.
 
 use crate::image::fatal::{self, Reason};
-use crate::life::Role;
-use crate::roles::ROLES;
 
 pub struct Options {
-    pub role: &'static Role,
     /// Rounds in a second; 0 is as fast as it goes.
     pub rate: u32,
     /// Watches that `load` keeps on the node it writes.
@@ -26,23 +21,9 @@ pub struct Options {
 
 impl Options {
     /// What is wrong ends the domain, with a line that says what is allowed.
-    pub fn parse(line: &'static [u8]) -> Options {
-        let line = str::from_utf8(line).unwrap_or_default();
-        let mut words = line.split_ascii_whitespace();
-        let name = words.next().unwrap_or("hello");
-        let Some(role) = ROLES.iter().find(|role| role.name == name) else {
-            fatal::stop(Reason::PowerOff, format_args!("no role \"{name}\"; allowed: {}", Names));
-        };
-        let mut options = Options {
-            role,
-            rate: 0,
-            watches: 0,
-            writes: 50,
-            seconds: 0,
-            rounds: 0,
-            die_after: 0,
-            stay: false,
-        };
+    pub fn parse(words: impl Iterator<Item = &'static str>) -> Options {
+        let mut options =
+            Options { rate: 0, watches: 0, writes: 50, seconds: 0, rounds: 0, die_after: 0, stay: false };
         for word in words {
             if options.set(word).is_none() {
                 fatal::stop(
@@ -74,14 +55,5 @@ impl Options {
         };
         *place = value.parse().ok()?;
         Some(())
-    }
-}
-
-/// The names of all roles, to be printed.
-struct Names;
-
-impl core::fmt::Display for Names {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        ROLES.iter().try_for_each(|role| write!(f, "{} ", role.name))
     }
 }

@@ -1,5 +1,6 @@
 //! What the guest can be.
 
+use crate::image::fatal::{self, Reason};
 use crate::life::Role;
 use crate::{greedy, honest, hostile, quotas};
 
@@ -23,3 +24,20 @@ pub const ROLES: &[Role] = &[
     Role { name: "wide", round: greedy::wide },
     Role { name: "quotas", round: quotas::quotas },
 ];
+
+/// The role with this name. If there is none, that ends the domain, with a line that says what is allowed.
+pub fn named(name: &str) -> &'static Role {
+    let Some(role) = ROLES.iter().find(|role| role.name == name) else {
+        fatal::stop(Reason::PowerOff, format_args!("no role \"{name}\"; allowed: {}", Names));
+    };
+    role
+}
+
+/// The names of all roles, to be printed.
+struct Names;
+
+impl core::fmt::Display for Names {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        ROLES.iter().try_for_each(|role| write!(f, "{} ", role.name))
+    }
+}
