@@ -3,7 +3,7 @@
 use crate::abi::Port;
 use crate::outbox::Queue;
 use crate::slots::Blob;
-use crate::view::Start;
+use crate::store::Start;
 use crate::wire::Header;
 
 /// The beginning of a message: taken out of the ring, the rest still to come.

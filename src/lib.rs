@@ -10,15 +10,14 @@
 //! | [`config`], [`cmdline`] | limits and defaults; what the command line says of them |
 //! | [`slots`] | fixed storage: arenas, undo journal, hash chains, lists, byte strings |
 //! | [`trace`] | the flight recorder |
-//! | [`domain`], [`store`], [`watch`], [`transaction`] | who is there, the tree, who listens, what is in the making |
-//! | [`view`] | the rules about nodes, in and out of transactions |
+//! | [`store`] | domains, the tree, watches, transactions, and the rules about them |
 //! | [`outbox`], [`connection`] | what waits for a domain, and the rest of its I/O |
 //! | [`server`] | loop, operation table, handlers, events, replies |
 //! | [`client`], [`standalone`] | the other end of a ring; the store tries itself |
 //!
 //! A request's way: `poll` takes the pending events and lists the connections that are ready; `input` looks
 //! into a ring and copies one whole message out; `operations` checks type, privilege and transaction and
-//! calls the handler; `view` checks path rights and quotas and changes the store in one attempt that
+//! calls the handler; `store` checks path rights and quotas and changes itself in one attempt that
 //! happens completely or not at all; `events` queues the watch events; only when there is room for the reply
 //! does `output` consume the request and write it, and one notification goes out for the whole burst.
 #![no_std]
@@ -34,7 +33,6 @@ pub mod client;
 pub mod cmdline;
 pub mod config;
 pub mod connection;
-pub mod domain;
 pub mod evtchn;
 pub mod hash;
 pub mod outbox;
@@ -47,8 +45,5 @@ pub mod slots;
 pub mod standalone;
 pub mod store;
 pub mod trace;
-pub mod transaction;
-pub mod view;
-pub mod watch;
 pub mod wire;
 pub mod words;

@@ -5,11 +5,10 @@
 //! xenstore.txt, quota `outstanding`.
 
 use crate::config::Capacities;
-use crate::domain::DomainId;
 use crate::perms::Life;
 use crate::platform::Instant;
 use crate::slots::{self, Arena, Blob, Claim, Id, Queued, Slot, Table, chained};
-use crate::store::Store;
+use crate::store::{DomainId, Store};
 
 pub type MessageId = Id<Message>;
 pub type CauseId = Id<Cause>;

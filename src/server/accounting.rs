@@ -2,8 +2,8 @@
 
 use super::Server;
 use crate::config::Quotas;
-use crate::domain::{DomainId, Usage};
 use crate::platform::Platform;
+use crate::store::{DomainId, Usage};
 
 /// Seconds between two warnings about one domain.
 const WARNINGS_APART: u64 = 10;

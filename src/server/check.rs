@@ -7,13 +7,11 @@ use core::fmt::Arguments;
 use super::{Listed, Server};
 use crate::abi::DomId;
 use crate::config::Capacities;
-use crate::domain::{DomainId, Usage};
 use crate::outbox::{Message, Queue};
 use crate::path::{Path, PathBuf};
 use crate::platform::Platform;
 use crate::slots::{Balance, Blob, CHUNK};
-use crate::store::{Node, NodeId, Store};
-use crate::transaction::Mark;
+use crate::store::{DomainId, Mark, Node, NodeId, Store, Usage};
 
 impl<P: Platform> Server<P> {
     /// Calls `report` for everything that is not as it must be.
@@ -169,15 +167,15 @@ impl<P: Platform> Server<P> {
             let mut watches = 0;
             for (id, watch) in store.watches.of_domain.of(id).iter(&store.watches.arena) {
                 let path = store.path_of_watch(id).map_or(0, crate::slots::Text::len);
-                watches += crate::watch::Watch::memory(path, watch.token.len());
+                watches += crate::store::Watch::memory(path, watch.token.len());
             }
             let mut transactions = 0;
             for (tx, open) in store.transactions.of_domain.of(id).iter(&store.transactions.open) {
                 let copies: u32 = store
                     .copies(tx)
-                    .map(|(_, copy)| crate::transaction::TxNode::memory(copy.path.len(), copy.value.len()))
+                    .map(|(_, copy)| crate::store::TxNode::memory(copy.path.len(), copy.value.len()))
                     .sum();
-                let counted = copies + crate::transaction::Transaction::MEMORY;
+                let counted = copies + crate::store::Transaction::MEMORY;
                 if counted != open.memory {
                     report(format_args!(
                         "transaction {} of domain {} holds {counted} bytes but is charged {}",

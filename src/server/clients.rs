@@ -5,8 +5,8 @@
 use super::Server;
 use crate::abi::Port;
 use crate::connection::Connection;
-use crate::domain::DomainId;
 use crate::platform::{Platform, Refused};
+use crate::store::DomainId;
 use crate::trace::Tally;
 
 /// A client taken in by [`Server::accept`].

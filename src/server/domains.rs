@@ -5,10 +5,10 @@ use super::Server;
 use super::operations::{Outcome, Request};
 use super::output::Reply;
 use crate::abi::{DomId, Port};
-use crate::domain::{Domain, DomainId};
 use crate::path::{Path, home};
 use crate::perms::Entry;
 use crate::platform::Platform;
+use crate::store::{Domain, DomainId};
 use crate::trace::Kind;
 use crate::wire::{XsError, number, one_string, strict_domid, strings};
 

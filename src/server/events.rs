@@ -3,15 +3,13 @@
 use alloc::collections::BinaryHeap;
 
 use super::{Match, SHARES, Server};
-use crate::domain::{Domain, DomainId};
 use crate::outbox::{Kind, Message, MessageId};
 use crate::path::{Path, PathBuf};
 use crate::perms::Access;
 use crate::platform::Platform;
 use crate::slots::Claim;
-use crate::store::{AclId, NameBuf, NodeId, Store};
+use crate::store::{AclId, Change, Domain, DomainId, NameBuf, NodeId, Store, Watch};
 use crate::trace::{Kind as Traced, Record};
-use crate::watch::{Change, Watch};
 use crate::wire::{Header, MessageBuf, MessageType, TxId, XsError, strings};
 
 /// Messages that a guest's requests may leave waiting in any case.

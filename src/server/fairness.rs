@@ -13,8 +13,8 @@
 
 use super::Server;
 use crate::abi::DomId;
-use crate::domain::{DomainId, Hold};
 use crate::platform::{Instant, Platform};
+use crate::store::{DomainId, Hold};
 use crate::trace::Kind;
 
 /// Nanoseconds of a hold after a guest's failed commit.

@@ -8,10 +8,10 @@
 use super::{Scratch, Server};
 use crate::abi::{DomId, RING_SIZE, RingError, ServerFeatures};
 use crate::connection::Partial;
-use crate::domain::DomainId;
 use crate::platform::Platform;
 use crate::ring::{self, Input};
 use crate::slots::Claim;
+use crate::store::DomainId;
 use crate::trace::{Kind, Stall};
 use crate::wire::{Header, PAYLOAD_MAX};
 

@@ -8,12 +8,11 @@ use core::sync::atomic::Ordering::{Relaxed, Release};
 use super::{FEATURES, Listed, Server};
 use crate::abi::{DomId, Port};
 use crate::connection::Connection;
-use crate::domain::DomainId;
 use crate::path::Path;
 use crate::perms::{Access, Entry};
 use crate::platform::{DomainState, Platform, Refused};
 use crate::slots::Claim;
-use crate::store::{NodeId, Value};
+use crate::store::{DomainId, NodeId, Value};
 use crate::trace::{Kind, Tally};
 use crate::wire::XsError;
 

@@ -38,14 +38,12 @@ use fairness::Holding;
 use crate::abi::{DomId, Port, ServerFeatures};
 use crate::config::{Capacities, Quotas, Settings};
 use crate::connection::Connection;
-use crate::domain::{Domain, DomainId};
 use crate::hash::Key;
 use crate::outbox::Outbox;
 use crate::perms::{Caller, Life};
 use crate::platform::{Cycles, Instant, Platform};
-use crate::store::Store;
+use crate::store::{Domain, DomainId, Store, WatchId};
 use crate::trace::{Counters, Tally, Trace};
-use crate::watch::WatchId;
 use crate::wire::{Header, MessageBuf, MessageType, PAYLOAD_MAX};
 
 /// Features that every connection is offered unless SET_FEATURE restricts it.

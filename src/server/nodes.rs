@@ -7,13 +7,10 @@ use super::operations::{Outcome, Request};
 use super::output::Reply;
 use crate::abi::{DomId, ServerFeatures};
 use crate::connection::Cursor;
-use crate::domain::DomainId;
 use crate::path::{Path, PathBuf, Special};
 use crate::perms::{Access, Entry, Life, letter, parse};
 use crate::platform::Platform;
-use crate::store::{AclBuf, AclId, NodeId};
-use crate::view::{Place, Start, Target, View};
-use crate::watch::Change;
+use crate::store::{AclBuf, AclId, Change, DomainId, NodeId, Place, Start, Target, View};
 use crate::wire::{PAYLOAD_MAX, XsError, number, strings, terminated};
 
 impl<P: Platform> Server<P> {

@@ -8,10 +8,9 @@ use super::output::Reply;
 use super::{Scratch, Server, TYPES};
 use crate::abi::DomId;
 use crate::config::Quotas;
-use crate::domain::DomainId;
 use crate::platform::Platform;
+use crate::store::{DomainId, View};
 use crate::trace::{Kind, Record};
-use crate::view::View;
 use crate::wire::{Header, MessageType, TxId, XsError};
 
 /// A request that has passed the table's checks.

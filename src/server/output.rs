@@ -4,11 +4,11 @@ use super::Server;
 use super::input::Arrived;
 use crate::abi::{RingError, ServerFeatures};
 use crate::config::Quotas;
-use crate::domain::DomainId;
 use crate::outbox::Kind;
 use crate::platform::Platform;
 use crate::ring;
 use crate::slots::Claim;
+use crate::store::DomainId;
 use crate::wire::MessageBuf;
 
 /// The answer to a request.

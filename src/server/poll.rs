@@ -2,9 +2,9 @@
 
 use super::{Listed, Server};
 use crate::abi::DomId;
-use crate::domain::DomainId;
 use crate::platform::{Event, Instant, Platform};
 use crate::ring;
+use crate::store::DomainId;
 use crate::trace::{Kind, Record, Stall};
 
 /// Requests of one connection that are served in one turn while others wait.

@@ -7,8 +7,8 @@ use super::operations::{Outcome, Request};
 use super::output::Reply;
 use crate::abi::{DomId, ServerFeatures};
 use crate::config::Quotas;
-use crate::domain::DomainId;
 use crate::platform::Platform;
+use crate::store::DomainId;
 use crate::wire::{XsError, number, strict_domid, strings};
 
 /// A quota as the wire and the command line name it.

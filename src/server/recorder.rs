@@ -4,9 +4,9 @@ use core::fmt::{self, Arguments};
 
 use super::Server;
 use crate::abi::DomId;
-use crate::domain::DomainId;
 use crate::path::PathBuf;
 use crate::platform::{Cycles, Platform};
+use crate::store::DomainId;
 use crate::trace::{Kind, Record, Tally, Trace};
 
 impl<P: Platform> Server<P> {

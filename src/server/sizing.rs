@@ -5,9 +5,8 @@
 use super::{Listed, Match, RING_HANDLE, Scratch, TYPES};
 use crate::config::Capacities;
 use crate::connection::Connection;
-use crate::domain::DomainId;
 use crate::outbox::Outbox;
-use crate::store::Store;
+use crate::store::{DomainId, Store};
 use crate::trace::{Names, Record, Tally, Trace};
 use crate::wire::MessageBuf;
 

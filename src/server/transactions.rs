@@ -4,11 +4,10 @@ use super::Server;
 use super::operations::{Outcome, Request};
 use super::output::Reply;
 use crate::abi::DomId;
-use crate::domain::DomainId;
 use crate::path::{Path, PathBuf};
 use crate::platform::Platform;
+use crate::store::{DomainId, Mark, Transaction, TransactionId};
 use crate::trace::{Kind, Record};
-use crate::transaction::{Mark, Transaction, TransactionId};
 use crate::wire::{TxId, XsError, decimal};
 
 impl<P: Platform> Server<P> {

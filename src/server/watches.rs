@@ -6,8 +6,7 @@ use super::output::Reply;
 use crate::abi::ServerFeatures;
 use crate::path::{PathBuf, Special};
 use crate::platform::Platform;
-use crate::view::Target;
-use crate::watch::Watch;
+use crate::store::{Target, Watch};
 use crate::wire::{XsError, number, strings};
 
 impl<P: Platform> Server<P> {

@@ -4,26 +4,32 @@
 //! word: what it runs happens completely or not at all.
 
 mod acl;
+mod domain;
+mod layer;
 mod node;
 mod recent;
+mod transaction;
 mod tree;
+mod view;
+mod watch;
 
 pub use acl::{Acl, AclBuf, AclId, Acls};
+pub use domain::{Domain, DomainId, Domains, Hold, Usage};
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use recent::Recent;
+pub use transaction::{Mark, Transaction, TransactionId, Transactions, TxNode};
+pub use view::{Place, Start, Target, View};
+pub use watch::{Change, Watch, WatchId, Watches};
 
 use alloc::boxed::Box;
 use alloc::vec;
 
 use crate::abi::DomId;
 use crate::config::{Capacities, Quotas};
-use crate::domain::{Domain, Domains};
 use crate::hash::Key;
 use crate::path::PREFIXES_MAX;
 use crate::slots::{Blobs, Claim, Full, Lists, Table};
 use crate::trace::Names;
-use crate::transaction::Transactions;
-use crate::watch::Watches;
 use crate::wire::XsError;
 
 impl From<Full> for XsError {

@@ -2,8 +2,8 @@
 
 use super::Store;
 use super::acl::AclId;
+use super::domain::DomainId;
 use super::node::{Name, Node, NodeId, Siblings, Value};
-use crate::domain::DomainId;
 use crate::path::{Path, PathBuf};
 use crate::slots::{Full, List, Slot, Text};
 use crate::wire::XsError;

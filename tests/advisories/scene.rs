@@ -2,7 +2,7 @@
 
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
-use xenstore::domain::Usage;
+use xenstore::store::Usage;
 use xenstore::wire::{MessageType, TxId};
 
 use crate::support::{Host, Message, request};

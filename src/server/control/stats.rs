@@ -3,12 +3,12 @@
 use core::fmt::Write;
 
 use super::{finish, no_more, parse};
-use crate::domain::{DomainId, Usage};
 use crate::platform::{Calls, Platform};
 use crate::server::operations::Outcome;
 use crate::server::output::Reply;
 use crate::server::quotas::QUOTAS;
 use crate::server::{Server, TYPES};
+use crate::store::{DomainId, Usage};
 use crate::trace::{Counters, FIRST_STEP, Tally};
 use crate::wire::{MessageType, Strings, XsError};
 

@@ -1,11 +1,11 @@
 //! The end of a transaction: decide, then apply what cannot fail.
 
-use super::{Mark, TransactionId, TxNode, TxNodeId};
-use crate::domain::{Delta, DomainId};
 use crate::path::{Path, PathBuf};
 use crate::slots::{Blob, CHUNK};
+use crate::store::domain::{Delta, DomainId};
+use crate::store::transaction::{Mark, TransactionId, TxNode, TxNodeId};
+use crate::store::view::{View, node_size};
 use crate::store::{Name, Node, NodeId, Store, Value};
-use crate::view::{View, node_size};
 use crate::wire::XsError;
 
 impl Store {
@@ -207,7 +207,7 @@ impl Store {
     }
 
     /// Moves the value out of a copy, with its charge.
-    fn take_value(&mut self, id: crate::transaction::TxNodeId) -> Result<Value, XsError> {
+    fn take_value(&mut self, id: crate::store::transaction::TxNodeId) -> Result<Value, XsError> {
         let copy = self.transactions.nodes.update(id);
         let value = core::mem::replace(&mut copy.value, Value::EMPTY);
         let tx = copy.tx;

@@ -1,13 +1,13 @@
 //! A transaction's copies of nodes: taken at first touch, made, unmade, given back.
 
-use super::{Mark, Transaction, TransactionId, TxNode, TxNodeId};
-use crate::domain::DomainId;
 use crate::path::{Path, PathBuf};
 use crate::platform::Instant;
 use crate::slots::Full;
+use crate::store::domain::DomainId;
+use crate::store::transaction::{Mark, Transaction, TransactionId, TxNode, TxNodeId};
+use crate::store::view::{Start, View};
+use crate::store::watch::Change;
 use crate::store::{AclId, NameBuf, NodeId, Store, Value};
-use crate::view::{Start, View};
-use crate::watch::Change;
 use crate::wire::{TxId, XsError};
 
 impl Store {

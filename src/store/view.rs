@@ -5,15 +5,18 @@
 
 use heapless::Vec;
 
+use super::Store;
+use super::acl::{AclBuf, AclId};
+use super::domain::DomainId;
+use super::node::{Name, NameBuf, Node, NodeId, Value};
+use super::recent::Recent;
+use super::transaction::{Mark, TransactionId, TxNodeId};
+use super::watch::Change;
 use crate::abi::DomId;
 use crate::config::Quotas;
-use crate::domain::DomainId;
 use crate::path::{Path, PathBuf, Special, canonicalize};
 use crate::perms::{Access, Caller, Entry};
 use crate::slots::Claim;
-use crate::store::{AclBuf, AclId, Name, NameBuf, Node, NodeId, Recent, Store, Value};
-use crate::transaction::{Mark, TransactionId, TxNodeId};
-use crate::watch::Change;
 use crate::wire::XsError;
 
 /// Who looks, and through which transaction.

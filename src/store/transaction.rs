@@ -6,18 +6,15 @@
 //! only wrote does not conflict, so two that create different children of one node both succeed.
 //! xenstore.txt, "Transactions".
 
-mod commit;
-mod conflict;
-mod copies;
-
 use bitflags::bitflags;
 
+use super::acl::AclId;
+use super::domain::{Domain, DomainId};
+use super::node::Value;
+use super::watch::Change;
 use crate::config::Capacities;
-use crate::domain::{Domain, DomainId};
 use crate::platform::Instant;
 use crate::slots::{Claim, Id, Linked, Links, List, Lists, Queue, Queued, Slot, Table, Text, chained};
-use crate::store::{AclId, Value};
-use crate::watch::Change;
 use crate::wire::TxId;
 
 /// Bytes of a path that a copy holds without a blob.
@@ -114,7 +111,7 @@ pub struct TxNode {
     chain: Option<TxNodeId>,
     pub tx: TransactionId,
     next_touched: Option<TxNodeId>,
-    made: Links<TxNode>,
+    pub(super) made: Links<TxNode>,
     /// Of a made node, the one above it.
     pub parent: Option<TxNodeId>,
     pub mark: Mark,

@@ -4,12 +4,12 @@
 //! one on their path; so a change looks at one record per prefix of its path at most, however many watches there
 //! are elsewhere. xenstore.txt, "Watches".
 
+use super::domain::{Domain, DomainId};
+use super::{NodeId, Store};
 use crate::config::Capacities;
-use crate::domain::{Domain, DomainId};
 use crate::hash::Key;
 use crate::path::{Path, PathBuf};
 use crate::slots::{Arena, Blobs, Claim, Id, Linked, Links, List, Lists, Slot, Table, Text, chained};
-use crate::store::{NodeId, Store};
 use crate::wire::XsError;
 
 const PATH_INLINE: usize = 42;

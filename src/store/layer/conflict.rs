@@ -1,8 +1,8 @@
 //! Whom a transaction has lost to: whose change it was that made what it read untrue.
 
-use super::{Mark, TransactionId, TxNode};
 use crate::abi::DomId;
 use crate::path::{Path, PathBuf};
+use crate::store::transaction::{Mark, TransactionId, TxNode};
 use crate::store::{Store, writer_of};
 
 impl Store {
