@@ -12,6 +12,7 @@ mod transaction;
 mod tree;
 mod view;
 mod watch;
+mod watching;
 
 pub use acl::{Acl, AclBuf, AclId, Acls};
 pub use domain::{Domain, DomainId, Domains, Hold, Usage};

@@ -5,23 +5,21 @@
 //! are elsewhere. xenstore.txt, "Watches".
 
 use super::domain::{Domain, DomainId};
-use super::{NodeId, Store};
 use crate::config::Capacities;
 use crate::hash::Key;
 use crate::path::{Path, PathBuf};
 use crate::slots::{Arena, Blobs, Claim, Id, Linked, Links, List, Lists, Slot, Table, Text, chained};
-use crate::wire::XsError;
 
-const PATH_INLINE: usize = 42;
+pub(super) const PATH_INLINE: usize = 42;
 const TOKEN_INLINE: usize = 26;
 
 /// All watches on one path. Exists as long as there is one.
 #[derive(Clone, Copy)]
 pub struct WatchPath {
-    hash: u64,
-    chain: Option<Id<WatchPath>>,
-    watches: List<Watch, OfPath>,
-    path: Text<PATH_INLINE>,
+    pub(super) hash: u64,
+    pub(super) chain: Option<Id<WatchPath>>,
+    pub(super) watches: List<Watch, OfPath>,
+    pub(super) path: Text<PATH_INLINE>,
 }
 
 pub type WatchId = Id<Watch>;
@@ -31,9 +29,9 @@ pub struct Watch {
     /// Order of registration, over all connections.
     pub sequence: u64,
     pub domain: DomainId,
-    at: Option<Id<WatchPath>>,
-    of_path: Links<Watch>,
-    of_domain: Links<Watch>,
+    pub(super) at: Option<Id<WatchPath>>,
+    pub(super) of_path: Links<Watch>,
+    pub(super) of_domain: Links<Watch>,
     /// Levels below the path that are of interest; `None` for all.
     pub depth: Option<u32>,
     /// Registered by a relative path, so events name paths relative to the domain's home.
@@ -72,7 +70,7 @@ impl Slot for Watch {
 }
 
 /// The list of the watches on one path, in order of registration.
-enum OfPath {}
+pub(super) enum OfPath {}
 
 impl Linked<OfPath> for Watch {
     fn links(&self) -> &Links<Watch> {
@@ -99,7 +97,7 @@ pub struct Watches {
     pub paths: Table<WatchPath>,
     pub arena: Arena<Watch>,
     pub of_domain: Lists<Domain, Watch, OfDomain>,
-    last_sequence: u64,
+    pub(super) last_sequence: u64,
 }
 
 impl Watches {
@@ -167,180 +165,4 @@ pub enum Change {
     Subtree,
     /// Seen by watches on the very path only: nodes that go because one above them goes.
     Exact,
-}
-
-impl Store {
-    fn watch_path(&self, path: Path<'_>, hash: u64) -> Option<Id<WatchPath>> {
-        self.watches.paths.find(hash, |at| at.path.equals(&self.blobs, path.as_bytes()))
-    }
-
-    /// Whether there may be watches on the very path of a node.
-    pub fn is_watched(&self, id: NodeId) -> bool {
-        let node = self.node(id);
-        node.watched && self.watches.paths.find(node.hash, |_| true).is_some()
-    }
-
-    fn watches_here(&self, at: Id<WatchPath>) -> impl Iterator<Item = (WatchId, &Watch)> {
-        self.watches.paths.get(at).watches.iter(&self.watches.arena)
-    }
-
-    /// The watch of `domain` on `path` with `token`.
-    pub fn find_watch(&self, domain: DomainId, path: Path<'_>, token: &[u8]) -> Option<WatchId> {
-        let at = self.watch_path(path, path.hash(&self.key))?;
-        self.watches_here(at)
-            .find(|(_, watch)| watch.domain == domain && watch.token.equals(&self.blobs, token))
-            .map(|(id, _)| id)
-    }
-
-    /// Registers a watch. ENOMEM when there is no room.
-    pub fn add_watch(
-        &mut self,
-        domain: DomainId,
-        path: Path<'_>,
-        token: &[u8],
-        depth: Option<u32>,
-        relative: bool,
-    ) -> Result<WatchId, XsError> {
-        let hash = path.hash(&self.key);
-        let at = match self.watch_path(path, hash) {
-            Some(at) => at,
-            None => {
-                if let Some(node) = self.lookup_hashed(path, hash) {
-                    self.nodes.modify(node)?.watched = true;
-                }
-                let path = self.text(path.as_bytes())?;
-                self.watches.paths.insert(WatchPath { hash, chain: None, watches: List::EMPTY, path })?
-            }
-        };
-        self.watches.last_sequence += 1;
-        let token_text = self.text(token)?;
-        let id = self.watches.arena.alloc(Watch {
-            sequence: self.watches.last_sequence,
-            domain,
-            at: Some(at),
-            depth,
-            relative,
-            token_hash: self.key.hash(token),
-            token: token_text,
-            ..Watch::EMPTY
-        })?;
-        self.watches.paths.modify(at)?.watches.append(&mut self.watches.arena, id)?;
-        self.watches.of_domain.append(domain, &mut self.watches.arena, id)?;
-        let record = self.domains.arena.modify(domain)?;
-        record.usage.watches += 1;
-        record.usage.memory += Watch::memory(path.as_bytes().len(), token.len());
-        Ok(id)
-    }
-
-    /// Removes a watch. The only way a watch goes: every index forgets it here. Outside requests' attempts.
-    pub fn remove_watch(&mut self, id: WatchId) -> Result<(), XsError> {
-        let watch = *self.watches.arena.get(id);
-        let Some(at) = watch.at else { return Ok(()) };
-        let path = self.watches.paths.get(at).path;
-        self.watches.paths.modify(at)?.watches.remove(&mut self.watches.arena, id)?;
-        self.watches.of_domain.remove(watch.domain, &mut self.watches.arena, id)?;
-        let record = self.domains.arena.modify(watch.domain)?;
-        record.usage.watches -= 1;
-        record.usage.memory -= Watch::memory(path.len(), watch.token.len());
-        watch.token.free(&mut self.blobs)?;
-        self.watches.arena.free(id)?;
-        if self.watches.paths.get(at).watches.first().is_none() {
-            path.free(&mut self.blobs)?;
-            self.watches.paths.remove(at);
-        }
-        Ok(())
-    }
-
-    /// Removes all watches of a domain.
-    pub fn remove_watches(&mut self, domain: DomainId) -> Result<(), XsError> {
-        while let Some(id) = self.watches.of_domain.of(domain).first() {
-            self.remove_watch(id)?;
-        }
-        Ok(())
-    }
-
-    /// Calls `found` for each watch that a change at `path` concerns, in no particular order. `node` is the
-    /// node there, if it is still there: it and those above it know whether they are watched.
-    pub fn matching_watches(
-        &self,
-        path: Path<'_>,
-        node: Option<NodeId>,
-        change: Change,
-        mut found: impl FnMut(WatchId, &Watch),
-    ) {
-        match (change, node) {
-            (Change::Exact, _) => self.watches_at(path, path.hash(&self.key), path, change, &mut found),
-            (Change::Subtree, Some(id)) => {
-                let mut next = Some(self.node(id));
-                let mut len = path.as_bytes().len();
-                while let Some(node) = next {
-                    if node.watched {
-                        self.watches_at(path.cut(len), node.hash, path, change, &mut found);
-                    }
-                    len = len.saturating_sub(node.name.len() + 1);
-                    next = node.parent.map(|parent| self.node(parent));
-                }
-            }
-            (Change::Subtree, None) => {
-                let _all = path.each_prefix(&self.key, None, |prefix, hash| {
-                    self.watches_at(prefix, hash, path, change, &mut found);
-                    Ok::<(), XsError>(())
-                });
-            }
-        }
-        // `@releaseDomain/7` also concerns those who watch `@releaseDomain` with a depth.
-        if let Some(general) = general_event(path)
-            && let Some(at) = self.watch_path(general, general.hash(&self.key))
-        {
-            for (id, watch) in self.watches_here(at) {
-                if watch.depth.is_some_and(|depth| depth > 0) {
-                    found(id, watch);
-                }
-            }
-        }
-    }
-
-    /// The watches at `prefix` that a change at `path` concerns.
-    #[inline(never)]
-    fn watches_at(
-        &self,
-        prefix: Path<'_>,
-        hash: u64,
-        path: Path<'_>,
-        change: Change,
-        found: &mut impl FnMut(WatchId, &Watch),
-    ) {
-        let Some(at) = self.watch_path(prefix, hash) else { return };
-        for (id, watch) in self.watches_here(at) {
-            let wanted = match watch.depth {
-                None => true,
-                // What happens to domains has no place in the tree that a depth could be counted from. A change of
-                // the special node's permissions has one.
-                Some(_) if change == Change::Exact && path.is_special() => is_about_one_domain(path),
-                Some(depth) => path.depth_below(prefix).is_some_and(|below| below <= depth as usize),
-            };
-            if wanted {
-                found(id, watch);
-            }
-        }
-    }
-
-    /// The path of a watch, for those that list them.
-    pub fn path_of_watch(&self, id: WatchId) -> Option<&Text<PATH_INLINE>> {
-        self.watches.arena.get(id).at.map(|at| &self.watches.paths.get(at).path)
-    }
-}
-
-/// The special event that `@x/<domid>` is a case of.
-fn general_event(path: Path<'_>) -> Option<Path<'_>> {
-    if !path.is_special() {
-        return None;
-    }
-    let bytes = path.as_bytes();
-    let cut = bytes.iter().position(|byte| *byte == b'/')?;
-    bytes.get(..cut).map(Path::from_canonical)
-}
-
-fn is_about_one_domain(path: Path<'_>) -> bool {
-    general_event(path).is_some()
 }
