@@ -10,7 +10,8 @@ use core::ops::RangeInclusive;
 use log::LevelFilter;
 
 use crate::abi::{DomId, Port};
-use crate::config::{Quotas, Settings};
+use crate::config::Settings;
+use crate::quota::{Quota, Quotas};
 
 /// Longest path that the protocol can carry, `XENSTORE_ABS_PATH_MAX` less its leading part (io/xs_wire.h).
 const PATH_MAX_LIMIT: u32 = 2048;
@@ -319,21 +320,12 @@ fn set(target: &mut u32, value: &[u8]) -> Result<(), &'static str> {
 fn quota(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
     let (name, value) = split_once(value).ok_or(QUOTA)?;
     let number = number(value).ok_or(QUOTA)?;
-    let quotas = quotas(options);
-    let quota = match name {
-        b"nodes" => &mut quotas.nodes,
-        b"watches" => &mut quotas.watches,
-        b"outstanding" => &mut quotas.outstanding,
-        b"memory" => &mut quotas.memory,
-        b"transactions" => &mut quotas.transactions,
-        b"transaction-nodes" => &mut quotas.transaction_nodes,
-        // The second name of each pair is what some releases document.
-        b"node-permissions" | b"permissions" => &mut quotas.node_permissions,
-        b"path-max" | b"path-length" => return set_path_max(quotas, number),
-        b"node-size" => &mut quotas.node_size,
-        _ => return Err(QUOTA),
+    let is_named = |quota: &&Quota| {
+        quota.name.as_bytes() == name || quota.other_name.is_some_and(|other| other.as_bytes() == name)
     };
-    *quota = number;
+    let quota = Quota::hard().find(is_named).ok_or(QUOTA)?;
+    (quota.set)(quotas(options), number);
+    bound_path_max(options);
     Ok(())
 }
 
@@ -348,13 +340,15 @@ fn soft_quota(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
 }
 
 fn path_max(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
-    set_path_max(quotas(options), number(value).ok_or(NUMBER)?)
+    set(&mut quotas(options).path_max, value)?;
+    bound_path_max(options);
+    Ok(())
 }
 
 /// Larger values mean the largest, as upstream.
-fn set_path_max(quotas: &mut Quotas, value: u32) -> Result<(), &'static str> {
-    quotas.path_max = value.min(PATH_MAX_LIMIT);
-    Ok(())
+fn bound_path_max(options: &mut Options) {
+    let quotas = quotas(options);
+    quotas.path_max = quotas.path_max.min(PATH_MAX_LIMIT);
 }
 
 fn timeout(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
@@ -410,5 +404,20 @@ fn log_level(text: &[u8]) -> Option<LevelFilter> {
         b"debug" => Some(LevelFilter::Debug),
         b"trace" => Some(LevelFilter::Trace),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::String;
+
+    use super::*;
+
+    #[test]
+    fn the_allowed_quotas_are_those_of_the_table() {
+        let names = Quota::hard().map(|quota| quota.name).fold(String::new(), |names, name| {
+            if names.is_empty() { name.into() } else { names + ", " + name }
+        });
+        assert_eq!(QUOTA.split_once("one of ").map(|(_, names)| names), Some(names.as_str()));
     }
 }

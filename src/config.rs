@@ -1,88 +1,11 @@
 //! Limits and defaults in one place.
 //!
-//! [`Quotas`] bound what one domain may hold, [`Capacities`] what the whole store may hold. Capacities
+//! Quotas bound what one domain may hold, [`Capacities`] what the whole store may hold. Capacities
 //! follow from the memory the image has (`server::sizing`); tests hand in their own to reach every "full" answer.
 //! Plain numbers: what they are the numbers of is defined further up.
 
 use crate::abi::DomId;
-
-/// Per-domain quotas, upstream's names and defaults (xenstored(8), `--quota`). Zero switches a check off.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Quotas {
-    /// Nodes owned by the domain.
-    pub nodes: u32,
-    /// Registered watches.
-    pub watches: u32,
-    /// Requests taken but not fully answered, counting the watch events they caused.
-    pub outstanding: u32,
-    /// Bytes held on the domain's behalf, refused above.
-    pub memory: u32,
-    /// Bytes held on the domain's behalf, logged above.
-    pub soft_memory: u32,
-    /// Open transactions.
-    pub transactions: u32,
-    /// Nodes used in one transaction.
-    pub transaction_nodes: u32,
-    /// Permission entries per node.
-    pub node_permissions: u32,
-    /// Bytes of a path, a leading `/local/domain/<domid>/` not counted.
-    pub path_max: u32,
-    /// Bytes of a node: value, permissions and names of its children.
-    pub node_size: u32,
-}
-
-impl Quotas {
-    pub const DEFAULT: Quotas = Quotas {
-        nodes: 1000,
-        watches: 128,
-        outstanding: 20,
-        memory: 2_621_440,
-        soft_memory: 2_097_152,
-        transactions: 10,
-        transaction_nodes: 1024,
-        node_permissions: 5,
-        path_max: 2048,
-        node_size: 2048,
-    };
-
-    /// Nothing of anything, where this counts what is held instead of what may be.
-    pub const NOTHING: Quotas = Quotas {
-        nodes: 0,
-        watches: 0,
-        outstanding: 0,
-        memory: 0,
-        soft_memory: 0,
-        transactions: 0,
-        transaction_nodes: 0,
-        node_permissions: 0,
-        path_max: 0,
-        node_size: 0,
-    };
-
-    /// Of what one request uses, whether none is greater than in `limit`.
-    pub fn is_within(&self, limit: &Quotas) -> bool {
-        self.transaction_nodes <= limit.transaction_nodes
-            && self.node_permissions <= limit.node_permissions
-            && self.path_max <= limit.path_max
-            && self.node_size <= limit.node_size
-    }
-
-    /// The greater of each.
-    pub fn max(self, other: Quotas) -> Quotas {
-        Quotas {
-            nodes: self.nodes.max(other.nodes),
-            watches: self.watches.max(other.watches),
-            outstanding: self.outstanding.max(other.outstanding),
-            memory: self.memory.max(other.memory),
-            soft_memory: self.soft_memory.max(other.soft_memory),
-            transactions: self.transactions.max(other.transactions),
-            transaction_nodes: self.transaction_nodes.max(other.transaction_nodes),
-            node_permissions: self.node_permissions.max(other.node_permissions),
-            path_max: self.path_max.max(other.path_max),
-            node_size: self.node_size.max(other.node_size),
-        }
-    }
-}
+use crate::quota::Quotas;
 
 /// What the server is told at start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

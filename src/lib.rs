@@ -7,7 +7,7 @@
 //! | [`abi`], [`words`], [`hash`] | what guests and Xen share with us; bytes by words; keyed hashes |
 //! | [`wire`], [`path`], [`perms`] | messages, paths and permissions as bytes and values |
 //! | [`ring`], [`evtchn`], [`platform`] | one ring page, both directions; which event channels have something; what we ask of Xen |
-//! | [`config`], [`cmdline`] | limits and defaults; what the command line says of them |
+//! | [`quota`], [`config`], [`cmdline`] | the one table of quotas; limits and defaults; what the command line says of them |
 //! | [`slots`] | fixed storage: arenas, undo journal, hash chains, lists, byte strings |
 //! | [`trace`] | the flight recorder |
 //! | [`store`] | domains, the tree, watches, transactions, and the rules about them |
@@ -39,6 +39,7 @@ pub mod outbox;
 pub mod path;
 pub mod perms;
 pub mod platform;
+pub mod quota;
 pub mod ring;
 pub mod server;
 pub mod slots;

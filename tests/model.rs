@@ -18,7 +18,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 use session::{Action, In, Request};
 use support::Host;
 use xenstore::abi::DomId;
-use xenstore::config::{Capacities, Quotas, Settings};
+use xenstore::config::{Capacities, Settings};
+use xenstore::quota::Quotas;
 
 const LIMITS: Limits =
     Limits { nodes: 6, watches: 3, transactions: 2, transaction_nodes: 14, node_permissions: 3 };

@@ -4,7 +4,8 @@ mod support;
 
 use support::Host;
 use xenstore::abi::DomId;
-use xenstore::config::{Capacities, Quotas, Settings};
+use xenstore::config::{Capacities, Settings};
+use xenstore::quota::Quotas;
 use xenstore::server::sizing;
 
 /// The smallest store there is, in which each domain may hold as much as it likes.

@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use json::stats;
 use support::Host;
 use xenstore::abi::DomId;
-use xenstore::config::{Capacities, Quotas, Settings};
+use xenstore::config::{Capacities, Settings};
+use xenstore::quota::Quotas;
 use xenstore::trace::Kind;
 
 #[test]

@@ -4,7 +4,8 @@
 
 use crate::support::{Host, request};
 use xenstore::abi::DomId;
-use xenstore::config::{Capacities, Quotas, Settings};
+use xenstore::config::{Capacities, Settings};
+use xenstore::quota::Quotas;
 use xenstore::wire::{MessageType, PAYLOAD_MAX, TxId};
 
 const GUESTS: u16 = 3;

@@ -2,6 +2,7 @@
 
 use heapless::Vec;
 use xenstore::client::Answer;
+use xenstore::quota::Quota;
 use xenstore::wire::{Header, MessageType, TxId};
 
 use crate::greedy::{transaction_flood, until_refused, watch_flood};
@@ -9,7 +10,7 @@ use crate::honest::text;
 use crate::life::Guest;
 
 /// Upstream's quotas in the order of `xenstore-control quota`, and a round that uses each up.
-const KINDS: [fn(&mut Guest) -> Answer<()>; 9] = [
+const KINDS: [fn(&mut Guest) -> Answer<()>; Quota::HARD] = [
     nodes,
     watch_flood,
     outstanding,

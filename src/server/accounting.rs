@@ -1,8 +1,8 @@
 //! What domains have held at most, for those who choose quotas, and the warning at the soft memory quota.
 
 use super::Server;
-use crate::config::Quotas;
 use crate::platform::Platform;
+use crate::quota::Quotas;
 use crate::store::{DomainId, Usage};
 
 /// Seconds between two warnings about one domain.

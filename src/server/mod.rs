@@ -36,12 +36,13 @@ use control::LogSwitches;
 use fairness::Holding;
 
 use crate::abi::{DomId, Port, ServerFeatures};
-use crate::config::{Capacities, Quotas, Settings};
+use crate::config::{Capacities, Settings};
 use crate::connection::Connection;
 use crate::hash::Key;
 use crate::outbox::Outbox;
 use crate::perms::{Caller, Life};
 use crate::platform::{Cycles, Instant, Platform};
+use crate::quota::Quotas;
 use crate::store::{Domain, DomainId, Store, WatchId};
 use crate::trace::{Counters, Tally, Trace};
 use crate::wire::{Header, MessageBuf, MessageType, PAYLOAD_MAX};

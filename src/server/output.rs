@@ -3,9 +3,9 @@
 use super::Server;
 use super::input::Arrived;
 use crate::abi::{RingError, ServerFeatures};
-use crate::config::Quotas;
 use crate::outbox::Kind;
 use crate::platform::Platform;
+use crate::quota::Quotas;
 use crate::ring;
 use crate::slots::Claim;
 use crate::store::DomainId;

@@ -6,78 +6,10 @@ use super::Server;
 use super::operations::{Outcome, Request};
 use super::output::Reply;
 use crate::abi::{DomId, ServerFeatures};
-use crate::config::Quotas;
 use crate::platform::Platform;
+use crate::quota::{QUOTAS, Quota};
 use crate::store::DomainId;
 use crate::wire::{XsError, number, strict_domid, strings};
-
-/// A quota as the wire and the command line name it.
-#[derive(Clone, Copy, Debug)]
-pub struct QuotaName {
-    pub name: &'static str,
-    pub about: &'static str,
-    pub get: fn(&Quotas) -> u32,
-    pub set: fn(&mut Quotas, u32),
-}
-
-/// All quotas, in the order in which GET_QUOTA names them.
-pub const QUOTAS: [QuotaName; 10] = [
-    QuotaName { name: "nodes", about: "Nodes per domain", get: |q| q.nodes, set: |q, v| q.nodes = v },
-    QuotaName { name: "watches", about: "Watches per domain", get: |q| q.watches, set: |q, v| q.watches = v },
-    QuotaName {
-        name: "outstanding",
-        about: "Outstanding requests per domain",
-        get: |q| q.outstanding,
-        set: |q, v| q.outstanding = v,
-    },
-    QuotaName {
-        name: "memory",
-        about: "Total Xenstore memory per domain",
-        get: |q| q.memory,
-        set: |q, v| q.memory = v,
-    },
-    QuotaName {
-        name: "soft-memory",
-        about: "Total Xenstore memory per domain",
-        get: |q| q.soft_memory,
-        set: |q, v| q.soft_memory = v,
-    },
-    QuotaName {
-        name: "transactions",
-        about: "Active transactions per domain",
-        get: |q| q.transactions,
-        set: |q, v| q.transactions = v,
-    },
-    QuotaName {
-        name: "transaction-nodes",
-        about: "Max. number of accessed nodes per transaction",
-        get: |q| q.transaction_nodes,
-        set: |q, v| q.transaction_nodes = v,
-    },
-    QuotaName {
-        name: "node-permissions",
-        about: "Max. number of permissions per node",
-        get: |q| q.node_permissions,
-        set: |q, v| q.node_permissions = v,
-    },
-    QuotaName {
-        name: "path-max",
-        about: "Max. length of a node path",
-        get: |q| q.path_max,
-        set: |q, v| q.path_max = v,
-    },
-    QuotaName {
-        name: "node-size",
-        about: "Max. size of a node",
-        get: |q| q.node_size,
-        set: |q, v| q.node_size = v,
-    },
-];
-
-/// The quota with this name.
-pub fn quota(name: &[u8]) -> Option<&'static QuotaName> {
-    QUOTAS.iter().find(|quota| quota.name.as_bytes() == name)
-}
 
 impl<P: Platform> Server<P> {
     pub(super) fn get_feature(
@@ -145,7 +77,7 @@ impl<P: Platform> Server<P> {
             }
             _ => return Err(XsError::EINVAL),
         };
-        let quota = quota(args.required()?).ok_or(XsError::EINVAL)?;
+        let quota = Quota::named(args.required()?).ok_or(XsError::EINVAL)?;
         write!(reply, "{}\0", (quota.get)(&quotas)).map_err(|_| XsError::E2BIG)?;
         Ok(Outcome::Data)
     }
@@ -163,7 +95,7 @@ impl<P: Platform> Server<P> {
             3 => Some(self.known(platform, args.required()?)?),
             _ => return Err(XsError::EINVAL),
         };
-        let quota = quota(args.required()?).ok_or(XsError::EINVAL)?;
+        let quota = Quota::named(args.required()?).ok_or(XsError::EINVAL)?;
         let value = u32::try_from(number(args.required()?)).map_err(|_| XsError::EINVAL)?;
         match id {
             Some(id) => (quota.set)(&mut self.store.domains.update(id).quotas, value),

@@ -8,9 +8,9 @@ use alloc::boxed::Box;
 use alloc::vec;
 
 use crate::abi::{DomId, ServerFeatures};
-use crate::config::Quotas;
 use crate::perms::{Entry, Life};
 use crate::platform::Instant;
+use crate::quota::Quotas;
 use crate::slots::{Arena, Full, Id, Queue, Queued, Slot};
 
 pub type DomainId = Id<Domain>;

@@ -26,9 +26,10 @@ use alloc::boxed::Box;
 use alloc::vec;
 
 use crate::abi::DomId;
-use crate::config::{Capacities, Quotas};
+use crate::config::Capacities;
 use crate::hash::Key;
 use crate::path::PREFIXES_MAX;
+use crate::quota::Quotas;
 use crate::slots::{Blobs, Claim, Full, Lists, Table};
 use crate::trace::Names;
 use crate::wire::XsError;

@@ -13,9 +13,9 @@ use super::recent::Recent;
 use super::transaction::{Mark, TransactionId, TxNodeId};
 use super::watch::Change;
 use crate::abi::DomId;
-use crate::config::Quotas;
 use crate::path::{Path, PathBuf, Special, canonicalize};
 use crate::perms::{Access, Caller, Entry};
+use crate::quota::Quotas;
 use crate::slots::Claim;
 use crate::wire::XsError;
 

@@ -3,20 +3,15 @@
 use core::fmt::Write;
 
 use super::{finish, line, no_more};
-use crate::config::Quotas;
 use crate::platform::Platform;
+use crate::quota::{Quota, Quotas};
 use crate::server::Server;
 use crate::server::operations::Outcome;
 use crate::server::output::Reply;
-use crate::server::quotas::{QUOTAS, QuotaName, quota};
 use crate::wire::{Strings, XsError, number};
 
 /// The only soft quota: its name here and in GET_QUOTA.
 const SOFT: (&str, &str) = ("memory", "soft-memory");
-
-fn hard() -> impl Iterator<Item = &'static QuotaName> {
-    QUOTAS.iter().filter(|quota| quota.name != SOFT.1)
-}
 
 impl<P: Platform> Server<P> {
     pub(super) fn control_quota(
@@ -28,14 +23,15 @@ impl<P: Platform> Server<P> {
         match args.next() {
             None => {
                 line(reply, format_args!("Quota settings:"))?;
-                for quota in hard() {
+                for quota in Quota::hard() {
                     setting(reply, quota.name, quota, &self.settings.quotas)?;
                 }
                 finish(reply)
             }
             Some(b"set") => {
                 let name = args.required()?;
-                let quota = hard().find(|quota| quota.name.as_bytes() == name).ok_or(XsError::EINVAL)?;
+                let quota =
+                    Quota::hard().find(|quota| quota.name.as_bytes() == name).ok_or(XsError::EINVAL)?;
                 self.control_set_quota(quota, args)
             }
             Some(b"max") => {
@@ -47,7 +43,7 @@ impl<P: Platform> Server<P> {
                 no_more(args)?;
                 line(reply, format_args!("Max. seen accounting values:"))?;
                 let peak = self.peak();
-                for quota in hard() {
+                for quota in Quota::hard() {
                     line(reply, format_args!("{:<17}: {:>8}", quota.name, (quota.get)(&peak)))?;
                 }
                 finish(reply)
@@ -57,7 +53,7 @@ impl<P: Platform> Server<P> {
                 let domain = self.store.domains.get(self.record_of(domid)?);
                 let (now, peak) = (domain.usage.as_quotas(), domain.most());
                 line(reply, format_args!("Domain {}:", domain.domid))?;
-                for QuotaName { name, get, .. } in hard() {
+                for Quota { name, get, .. } in Quota::hard() {
                     line(reply, format_args!("{name:<17}: {:>8} (max {:>8})", get(&now), get(&peak)))?;
                 }
                 finish(reply)
@@ -71,7 +67,7 @@ impl<P: Platform> Server<P> {
         mut args: Strings<'_>,
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
-        let soft = quota(SOFT.1.as_bytes()).ok_or(XsError::EINVAL)?;
+        let soft = Quota::named(SOFT.1.as_bytes()).ok_or(XsError::EINVAL)?;
         match args.next() {
             None => {
                 line(reply, format_args!("Quota settings:"))?;
@@ -84,7 +80,7 @@ impl<P: Platform> Server<P> {
     }
 
     /// Sets the default for domains to come. EINVAL below 1: switching a check off takes SET_QUOTA.
-    fn control_set_quota(&mut self, quota: &QuotaName, mut args: Strings<'_>) -> Result<Outcome, XsError> {
+    fn control_set_quota(&mut self, quota: &Quota, mut args: Strings<'_>) -> Result<Outcome, XsError> {
         let value = u32::try_from(number(args.required()?)).ok().filter(|value| *value > 0);
         no_more(args)?;
         (quota.set)(&mut self.settings.quotas, value.ok_or(XsError::EINVAL)?);
@@ -92,6 +88,6 @@ impl<P: Platform> Server<P> {
     }
 }
 
-fn setting(reply: &mut Reply, name: &str, quota: &QuotaName, quotas: &Quotas) -> Result<(), XsError> {
+fn setting(reply: &mut Reply, name: &str, quota: &Quota, quotas: &Quotas) -> Result<(), XsError> {
     writeln!(reply, "{name:<17}: {:>8} {}", (quota.get)(quotas), quota.about).map_err(|_| XsError::E2BIG)
 }

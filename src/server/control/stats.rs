@@ -4,9 +4,9 @@ use core::fmt::Write;
 
 use super::{finish, no_more, parse};
 use crate::platform::{Calls, Platform};
+use crate::quota::QUOTAS;
 use crate::server::operations::Outcome;
 use crate::server::output::Reply;
-use crate::server::quotas::QUOTAS;
 use crate::server::{Server, TYPES};
 use crate::store::{DomainId, Usage};
 use crate::trace::{Counters, FIRST_STEP, Tally};
@@ -324,7 +324,7 @@ impl<P: Platform> Server<P> {
         let (now, peak) = (domain.usage.as_quotas(), domain.most());
         out.open("quotas")?;
         out.heading(NAME, WIDTH, &["held", "most", "quota"])?;
-        for quota in &QUOTAS {
+        for quota in QUOTAS {
             let values = [&now, &peak, &domain.quotas].map(|quotas| wide((quota.get)(quotas)));
             out.row(quota.name, &values)?;
         }
