@@ -54,7 +54,7 @@ pub const FEATURES: ServerFeatures = ServerFeatures::all();
 const RING_HANDLE: usize = 16;
 
 /// Message types that are counted apart; the last is for all that are unknown.
-const TYPES: usize = MessageType::SetQuota as usize + 2;
+const TYPES: usize = MessageType::END + 1;
 
 /// Parts of the store's memory of which a guest may hold one before it counts as greedy.
 const SHARES: usize = 64;

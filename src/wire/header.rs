@@ -58,6 +58,13 @@ macro_rules! message_types {
         impl MessageType {
             pub const ALL: &[MessageType] = &[$(MessageType::$name,)*];
 
+            /// One above the highest number.
+            pub const END: usize = {
+                let mut end = 0;
+                $(if end <= $number { end = $number + 1 })*
+                end
+            };
+
             pub const fn from_wire(number: u32) -> Option<MessageType> {
                 match number {
                     $($number => Some(MessageType::$name),)*
@@ -123,5 +130,6 @@ mod tests {
         }
         assert_eq!(MessageType::from_wire(20), None);
         assert_eq!(MessageType::from_wire(27), None);
+        assert_eq!(MessageType::END, 27);
     }
 }
