@@ -9,8 +9,6 @@ mod trace;
 use core::fmt::{Arguments, Write};
 use core::str::FromStr;
 
-pub(super) use switches::{LogSwitches, log_exchange};
-
 use super::Server;
 use super::operations::{Outcome, Request};
 use super::output::Reply;

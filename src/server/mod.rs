@@ -32,7 +32,6 @@ use bitflags::bitflags;
 pub use clients::Client;
 pub use operations::Operation;
 
-use control::LogSwitches;
 use fairness::Holding;
 
 use crate::abi::{DomId, Port, ServerFeatures};
@@ -44,7 +43,7 @@ use crate::perms::{Caller, Life};
 use crate::platform::{Cycles, Instant, Platform};
 use crate::quota::Quotas;
 use crate::store::{Domain, DomainId, Store, WatchId};
-use crate::trace::{Counters, Tally, Trace};
+use crate::trace::{Counters, LogSwitches, Tally, Trace};
 use crate::wire::{Header, MessageBuf, MessageType, PAYLOAD_MAX};
 
 /// Features that every connection is offered unless SET_FEATURE restricts it.

@@ -2,7 +2,6 @@
 //!
 //! Checks come in one order: unknown type ENOSYS, privilege EACCES, transaction ENOENT; then the handler.
 
-use super::control::log_exchange;
 use super::input::Arrived;
 use super::output::Reply;
 use super::{Scratch, Server, TYPES};
@@ -10,7 +9,7 @@ use crate::abi::DomId;
 use crate::platform::Platform;
 use crate::quota::Quotas;
 use crate::store::{DomainId, View};
-use crate::trace::{Kind, Record};
+use crate::trace::{Kind, Record, log_exchange};
 use crate::wire::{Header, MessageType, TxId, XsError};
 
 /// A request that has passed the table's checks.

@@ -3,6 +3,7 @@
 
 mod counters;
 mod kind;
+mod log;
 mod names;
 pub mod page;
 mod record;
@@ -11,6 +12,7 @@ mod tally;
 
 pub use counters::Counters;
 pub use kind::{Kind, Stall};
+pub use log::{LogSwitches, Switches, log_exchange};
 pub use names::Names;
 pub use record::Record;
 pub use ring::{ALL_KINDS, Trace};
