@@ -132,18 +132,15 @@ impl Outbox {
         self.messages.find(hash, |message| store.blobs.equals(message.bytes, bytes)).is_some()
     }
 
-    /// Queues a message for `to` in a request of this type, on account of `by` if that is a guest. False if there is
-    /// no room for it.
-    #[allow(clippy::too_many_arguments)]
+    /// Queues a message for `to`, on account of the request at hand if that is a guest's. False if there is no room
+    /// for it.
     pub fn push(
         &mut self,
         store: &mut Store,
         queue: &mut Queue,
         to: DomainId,
-        by: Option<DomainId>,
         claim: Claim,
         kind: Kind,
-        msg_type: u8,
         message: &[u8],
     ) -> bool {
         let len = message.len();
@@ -153,7 +150,9 @@ impl Outbox {
             return false;
         }
         let Ok(bytes) = store.blobs.store(message) else { return false };
+        let by = store.current.from.filter(|by| !store.domains.is_privileged(*by));
         let cause = by.and_then(|by| self.cause(store, by));
+        let msg_type = store.current.type_index as u8;
         let hash = if kind == Kind::Reply {
             self.last_answer = self.last_answer.wrapping_add(2);
             self.last_answer

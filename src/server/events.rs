@@ -124,7 +124,7 @@ impl<P: Platform> Server<P> {
         let deadline = (timeout != 0 && !privileged).then(|| self.now.after_seconds(timeout));
         let memory = Message::memory(message.len());
         let affordable = privileged || quota == 0 || held.saturating_add(memory) <= quota;
-        let by = self.serving;
+        let by = self.store.current.from;
         let claim = if by.is_some_and(|by| self.floods(by)) {
             Claim::GreedyGuest
         } else if privileged && special {
@@ -136,9 +136,9 @@ impl<P: Platform> Server<P> {
         self.counters.events += 1;
         let size = (message.len() - Header::SIZE) as u16;
         self.record(Record { hash, size, ..Record::new(Traced::Event, domid) });
-        let msg_type = self.serving_type;
+        let msg_type = self.store.current.type_index;
         self.tallies(to).for_each(|tally| tally.events = tally.events.wrapping_add(1));
-        if !(affordable && self.send(to, by, claim, Kind::Event { deadline }, message)) {
+        if !(affordable && self.send(to, claim, Kind::Event { deadline }, message)) {
             self.note_dropped(to, msg_type, hash, size);
         }
     }
@@ -149,9 +149,7 @@ impl<P: Platform> Server<P> {
     fn note_dropped(&mut self, to: DomainId, msg_type: usize, hash: u64, size: u16) {
         let domid = self.store.domains.get(to).domid;
         self.note(Record { hash, size, ..Record::new(Traced::Dropped, domid) });
-        let serving = core::mem::replace(&mut self.serving_type, msg_type);
-        self.tallies(to).for_each(|tally| tally.dropped = tally.dropped.wrapping_add(1));
-        self.serving_type = serving;
+        self.tallies_of(msg_type, to).for_each(|tally| tally.dropped = tally.dropped.wrapping_add(1));
     }
 
     /// The same, if a message that was queued is an event.
@@ -177,7 +175,7 @@ impl<P: Platform> Server<P> {
         let (Some(path), Some(token)) = (args.next(), args.next()) else { return };
         let Some(mut message) = self.event.take() else { return };
         if let Ok(message) = event(&mut message, path, token) {
-            self.send_event(to, path.first() == Some(&b'@'), self.store.named, message);
+            self.send_event(to, path.first() == Some(&b'@'), self.store.current.named, message);
         }
         self.event = Some(message);
     }

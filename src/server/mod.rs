@@ -42,18 +42,15 @@ use crate::outbox::Outbox;
 use crate::perms::{Caller, Life};
 use crate::platform::{Cycles, Instant, Platform};
 use crate::quota::Quotas;
-use crate::store::{Domain, DomainId, Store, WatchId};
+use crate::store::{Current, Domain, DomainId, Store, WatchId};
 use crate::trace::{Counters, LogSwitches, Tally, Trace};
-use crate::wire::{Header, MessageBuf, MessageType, PAYLOAD_MAX};
+use crate::wire::{Header, MessageBuf, PAYLOAD_MAX};
 
 /// Features that every connection is offered unless SET_FEATURE restricts it.
 pub const FEATURES: ServerFeatures = ServerFeatures::all();
 
 /// Bytes that a platform's handle of a mapped ring may take: so many are counted for each domain.
 const RING_HANDLE: usize = 16;
-
-/// Message types that are counted apart; the last is for all that are unknown.
-const TYPES: usize = MessageType::END + 1;
 
 /// Parts of the store's memory of which a guest may hold one before it counts as greedy.
 const SHARES: usize = 64;
@@ -120,14 +117,10 @@ pub struct Server<P: Platform> {
     next_retry: Instant,
     /// Bytes that a guest may hold before it has to leave more of everything to others.
     share: u32,
-    /// Whose request is being served.
-    serving: Option<DomainId>,
-    /// The type of that request, see [`TYPES`]; the last of all when there is none.
-    serving_type: usize,
     trace: Trace,
     counters: Counters,
     /// By message type.
-    types: Box<[Tally; TYPES]>,
+    types: Box<[Tally; Current::TYPES]>,
     /// By the domain record's slot.
     tallies: Box<[Tally]>,
     /// What of the trace goes to the log too, and how many records have gone there.
@@ -166,11 +159,9 @@ impl<P: Platform> Server<P> {
             now: Instant(0),
             next_retry: Instant(0),
             share: u32::try_from(sizing::memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN),
-            serving: None,
-            serving_type: TYPES - 1,
             trace: Trace::new(capacities.trace),
             counters: Counters::default(),
-            types: Box::new([Tally::EMPTY; TYPES]),
+            types: Box::new([Tally::EMPTY; Current::TYPES]),
             tallies: vec![Tally::EMPTY; domains].into_boxed_slice(),
             log: LogSwitches { on: settings.log, ..LogSwitches::DEFAULT },
             logged: 0,

@@ -26,7 +26,7 @@ impl<P: Platform> Server<P> {
         let max = (!caller.privileged && quotas.path_max != 0).then_some(quotas.path_max);
         let target = self.store.target(input, caller.domid, max, special, buf)?;
         if !caller.privileged {
-            let largest = &mut self.store.largest;
+            let largest = &mut self.store.current.largest;
             largest.path_max = largest.path_max.max(target.path.relative_to_home().len() as u32);
         }
         Ok(target)

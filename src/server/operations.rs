@@ -4,11 +4,9 @@
 
 use super::input::Arrived;
 use super::output::Reply;
-use super::{Scratch, Server, TYPES};
-use crate::abi::DomId;
+use super::{Scratch, Server};
 use crate::platform::Platform;
-use crate::quota::Quotas;
-use crate::store::{DomainId, View};
+use crate::store::{Current, DomainId, View};
 use crate::trace::{Kind, Record, log_exchange};
 use crate::wire::{Header, MessageType, TxId, XsError};
 
@@ -124,11 +122,7 @@ impl<P: Platform> Server<P> {
         self.outbox.end_request();
         let domid = self.store.domains.get(from).domid;
         let msg_type = header.msg_type.min(255) as u8;
-        self.serving = Some(from);
-        self.serving_type = (header.msg_type as usize).min(TYPES - 1);
-        self.store.writer = domid;
-        self.store.named = 0;
-        self.store.largest = Quotas::NOTHING;
+        self.store.current = Current::begin(from, domid, header.msg_type);
         let begun = self.clock;
         self.record(Record {
             tx: header.tx_id,
@@ -144,7 +138,7 @@ impl<P: Platform> Server<P> {
         if let Ok(Outcome::Watching) = result {
             self.send_first_event(from, payload);
         }
-        self.account(from, self.store.largest);
+        self.account(from, self.store.current.largest);
         self.outbox.end_request();
         if answered {
             if let Some(error) = error {
@@ -154,7 +148,7 @@ impl<P: Platform> Server<P> {
             let cycles = self.clock.since(begun);
             self.tallies(from).for_each(|tally| tally.add(header.len, size, cycles));
             let ended = Record {
-                hash: self.store.named,
+                hash: self.store.current.named,
                 tx: header.tx_id,
                 amount: cycles,
                 msg_type,
@@ -167,9 +161,7 @@ impl<P: Platform> Server<P> {
                 log_exchange(number, payload, told);
             }
         }
-        self.serving = None;
-        self.serving_type = TYPES - 1;
-        self.store.writer = DomId::INVALID;
+        self.store.current = Current::NONE;
         answered
     }
 
@@ -182,7 +174,7 @@ impl<P: Platform> Server<P> {
         }
         if error.is_refusal() {
             self.note(Record {
-                hash: self.store.named,
+                hash: self.store.current.named,
                 tx: header.tx_id,
                 msg_type: header.msg_type.min(255) as u8,
                 error: Some(error),

@@ -18,14 +18,7 @@ impl<P: Platform> Server<P> {
     /// Sends a message to a connection: into its ring if it fits there, else onto its queue. False if
     /// neither has room. A ring that turns out to be broken is not given up here, amid a request that may be
     /// this connection's own: the message waits, and the connection's own turn finds out.
-    pub(super) fn send(
-        &mut self,
-        id: DomainId,
-        by: Option<DomainId>,
-        claim: Claim,
-        kind: Kind,
-        message: &[u8],
-    ) -> bool {
+    pub(super) fn send(&mut self, id: DomainId, claim: Claim, kind: Kind, message: &[u8]) -> bool {
         let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
             return false;
         };
@@ -41,25 +34,16 @@ impl<P: Platform> Server<P> {
             self.list_notify(id);
             return true;
         }
-        self.queue(id, by, claim, kind, message)
+        self.queue(id, claim, kind, message)
     }
 
     #[cold]
     #[inline(never)]
-    fn queue(
-        &mut self,
-        id: DomainId,
-        by: Option<DomainId>,
-        claim: Claim,
-        kind: Kind,
-        message: &[u8],
-    ) -> bool {
+    fn queue(&mut self, id: DomainId, claim: Claim, kind: Kind, message: &[u8]) -> bool {
         let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
             return false;
         };
-        let by = by.filter(|by| !self.store.domains.is_privileged(*by));
-        let (store, msg_type) = (&mut self.store, self.serving_type as u8);
-        let queued = self.outbox.push(store, &mut connection.queue, id, by, claim, kind, msg_type, message);
+        let queued = self.outbox.push(&mut self.store, &mut connection.queue, id, claim, kind, message);
         self.account(id, Quotas::NOTHING);
         if self.flush(id).is_err() {
             self.list_ready(id);
@@ -130,7 +114,7 @@ impl<P: Platform> Server<P> {
             return false;
         }
         self.consume(id, request);
-        let sent = self.send(id, Some(id), Claim::Answer, Kind::Reply, message);
+        let sent = self.send(id, Claim::Answer, Kind::Reply, message);
         debug_assert!(
             sent || self.connection(id).is_none_or(|connection| connection.ignored),
             "room was checked"

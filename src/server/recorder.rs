@@ -53,7 +53,13 @@ impl<P: Platform> Server<P> {
     /// The sums of the type of request that is being served, and of the domain.
     #[inline(always)]
     pub(super) fn tallies(&mut self, id: DomainId) -> impl Iterator<Item = &mut Tally> {
-        let of_type = self.types.get_mut(self.serving_type);
+        self.tallies_of(self.store.current.type_index, id)
+    }
+
+    /// The sums of a type of request, and of a domain.
+    #[inline(always)]
+    pub(super) fn tallies_of(&mut self, type_index: usize, id: DomainId) -> impl Iterator<Item = &mut Tally> {
+        let of_type = self.types.get_mut(type_index);
         of_type.into_iter().chain(self.tallies.get_mut(id.index()))
     }
 

@@ -2,11 +2,11 @@
 //!
 //! Each part of the server says itself how many bytes it takes for given capacities; this adds them up.
 
-use super::{Listed, Match, RING_HANDLE, Scratch, TYPES};
+use super::{Listed, Match, RING_HANDLE, Scratch};
 use crate::config::Capacities;
 use crate::connection::Connection;
 use crate::outbox::Outbox;
-use crate::store::{DomainId, Store};
+use crate::store::{Current, DomainId, Store};
 use crate::trace::{Names, Record, Tally, Trace};
 use crate::wire::MessageBuf;
 
@@ -32,7 +32,7 @@ pub fn memory(capacities: &Capacities) -> usize {
         + Trace::bytes(capacities.trace)
         + capacities.domains * per_domain
         + capacities.watches * size_of::<Match>()
-        + size_of::<[Tally; TYPES]>()
+        + size_of::<[Tally; Current::TYPES]>()
         + size_of::<Scratch>()
         + size_of::<MessageBuf>()
         + ROUNDING

@@ -30,7 +30,7 @@ impl<P: Platform> Server<P> {
         };
         let mut buf = PathBuf::new();
         let Target { path, hash, .. } = self.target(request, input, Special::Allowed, &mut buf)?;
-        self.store.names.note_of(self.store.writer, hash, path.as_bytes());
+        self.store.names.note_of(self.store.current.writer, hash, path.as_bytes());
         if self.store.find_watch(request.from, path, token).is_some() {
             return Err(XsError::EEXIST);
         }

@@ -4,6 +4,7 @@
 //! word: what it runs happens completely or not at all.
 
 mod acl;
+mod current;
 mod domain;
 mod layer;
 mod node;
@@ -15,6 +16,7 @@ mod watch;
 mod watching;
 
 pub use acl::{Acl, AclBuf, AclId, Acls};
+pub use current::Current;
 pub use domain::{Domain, DomainId, Domains, Hold, Usage};
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use recent::Recent;
@@ -29,7 +31,6 @@ use crate::abi::DomId;
 use crate::config::Capacities;
 use crate::hash::Key;
 use crate::path::PREFIXES_MAX;
-use crate::quota::Quotas;
 use crate::slots::{Blobs, Claim, Full, Lists, Table};
 use crate::trace::Names;
 use crate::wire::XsError;
@@ -52,16 +53,11 @@ pub struct Store {
     pub recent: Recent,
     /// Paths that the trace has to name.
     pub names: Names,
-    /// Hash of the first path that the request at hand has named, 0 if there is none.
-    pub named: u64,
     pub watches: Watches,
     pub transactions: Transactions,
     /// Counts every change of a value or of a list of children.
     generation: u64,
-    /// Whose request changes the store now; [`DomId::INVALID`] for the server's own changes.
-    pub writer: DomId,
-    /// The largest that the request at hand has used of what quotas limit per request.
-    pub largest: Quotas,
+    pub current: Current,
     /// Hashes of a path's prefixes, the shortest first, while one of them is looked for.
     pub(crate) prefix_hashes: Box<[u64]>,
 }
@@ -84,12 +80,10 @@ impl Store {
             owned: Lists::new(capacities.domains, journal),
             recent: Recent::new(capacities.nodes),
             names: Names::new(capacities.names),
-            named: 0,
             watches: Watches::new(capacities),
             transactions: Transactions::new(capacities),
             generation: 0,
-            writer: DomId::INVALID,
-            largest: Quotas::NOTHING,
+            current: Current::NONE,
             prefix_hashes: vec![0; PREFIXES_MAX].into_boxed_slice(),
         }
     }
@@ -113,7 +107,7 @@ impl Store {
     /// it can tell whom it lost to.
     pub fn next_generation(&mut self) -> u64 {
         self.generation += 1;
-        (self.generation << u16::BITS) | u64::from(self.writer.0)
+        (self.generation << u16::BITS) | u64::from(self.current.writer.0)
     }
 
     /// Runs `request`; if it fails, nothing of it remains.

@@ -34,7 +34,7 @@ impl Store {
 
     #[inline(never)]
     fn locate_anew(&mut self, path: Path<'_>, hash: u64) -> Option<NodeId> {
-        self.names.note_of(self.writer, hash, path.as_bytes());
+        self.names.note_of(self.current.writer, hash, path.as_bytes());
         let id = self.lookup_by_names(path, hash)?;
         self.remember(path, id);
         Some(id)

@@ -91,7 +91,7 @@ impl Store {
         {
             let hash = self.key.hash(input);
             if let Some(node) = self.recent.find(input, hash) {
-                self.named = hash;
+                self.current.named = hash;
                 return Ok(Target { path: Path::from_canonical(input), hash, node: Some(node) });
             }
         }
@@ -109,7 +109,7 @@ impl Store {
     ) -> Result<Target<'a>, XsError> {
         let path = canonicalize(input, domid, path_max, special, buf)?;
         let hash = path.hash(&self.key);
-        self.named = hash;
+        self.current.named = hash;
         Ok(Target { path, hash, node: None })
     }
 
@@ -444,7 +444,7 @@ impl Store {
             }
         };
         self.check_size(view, node_size(entries, value, children as usize))?;
-        self.largest.node_permissions = self.largest.node_permissions.max(entries as u32);
+        self.current.largest.node_permissions = self.current.largest.node_permissions.max(entries as u32);
         Ok(())
     }
 
@@ -453,7 +453,7 @@ impl Store {
         if view.exceeds(view.quotas.node_size, size) {
             return Err(XsError::ENOSPC);
         }
-        self.largest.node_size = self.largest.node_size.max(size as u32);
+        self.current.largest.node_size = self.current.largest.node_size.max(size as u32);
         Ok(())
     }
 }

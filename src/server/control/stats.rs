@@ -5,10 +5,10 @@ use core::fmt::Write;
 use super::{finish, no_more, parse};
 use crate::platform::{Calls, Platform};
 use crate::quota::QUOTAS;
+use crate::server::Server;
 use crate::server::operations::Outcome;
 use crate::server::output::Reply;
-use crate::server::{Server, TYPES};
-use crate::store::{DomainId, Usage};
+use crate::store::{Current, DomainId, Usage};
 use crate::trace::{Counters, FIRST_STEP, Tally};
 use crate::wire::{MessageType, Strings, XsError};
 
@@ -161,7 +161,7 @@ fn failed(tally: &Tally) -> u32 {
 }
 
 fn type_name(index: usize) -> &'static str {
-    let none = if index == TYPES - 1 { OTHER } else { UNASSIGNED };
+    let none = if index == Current::TYPES - 1 { OTHER } else { UNASSIGNED };
     u32::try_from(index).ok().and_then(MessageType::from_wire).map_or(none, MessageType::name)
 }
 
@@ -189,7 +189,7 @@ impl<P: Platform> Server<P> {
                 let from = args.next().map(parse).transpose()?.unwrap_or(0);
                 self.stats_of_domains(platform, from, &mut out)?;
             }
-            Some(name) => match (0..TYPES).find(|index| type_name(*index).as_bytes() == name) {
+            Some(name) => match (0..Current::TYPES).find(|index| type_name(*index).as_bytes() == name) {
                 Some(index) => {
                     let tally = self.types.get(index).ok_or(XsError::EINVAL)?;
                     out.open("")?;
@@ -403,7 +403,11 @@ mod tests {
                 // No name is longer than these, and no list.
                 .and_then(|()| write_totals(&mut out, &[("trace-overwritten", u64::MAX); 12]))
                 .and_then(|()| {
-                    write_parts(&mut out, &[tally; TYPES], &[("transaction nodes", [u32::MAX; 3]); 9])
+                    write_parts(
+                        &mut out,
+                        &[tally; Current::TYPES],
+                        &[("transaction nodes", [u32::MAX; 3]); 9],
+                    )
                 })
                 .and_then(|()| out.close())
                 .and_then(|()| out.finish());

@@ -69,7 +69,7 @@ impl<P: Platform> Server<P> {
             return Err(XsError::EINVAL);
         }
         let record =
-            Record { hash: self.store.key.hash(&text), ..Record::new(Kind::Mark, self.store.writer) };
+            Record { hash: self.store.key.hash(&text), ..Record::new(Kind::Mark, self.store.current.writer) };
         // Else it would push out the text of a mark that is there.
         if self.trace.takes(record.kind, record.domid) {
             self.store.names.note_mark(record.hash, &text);

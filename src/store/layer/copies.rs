@@ -88,7 +88,8 @@ impl Store {
         if view.exceeds(view.quotas.transaction_nodes, count + 1) {
             return Err(XsError::ENOSPC);
         }
-        self.largest.transaction_nodes = self.largest.transaction_nodes.max(count as u32 + 1);
+        let largest = &mut self.current.largest.transaction_nodes;
+        *largest = (*largest).max(count as u32 + 1);
         let base = self.locate(path, hash);
         let value_len = base.map_or(0, |base| self.node(base).value.len());
         let memory = TxNode::memory(path.as_bytes().len(), value_len);

@@ -1,0 +1,47 @@
+//! The request at hand: whose it is, and what it has named and used so far.
+
+use super::domain::DomainId;
+use crate::abi::DomId;
+use crate::quota::Quotas;
+use crate::wire::MessageType;
+
+/// Set once when a request is taken, taken once when it is answered. In between all who have to do with the request
+/// find here what they need to know of it; outside of requests it is [`Current::NONE`].
+#[derive(Clone, Copy)]
+pub struct Current {
+    /// Whose request is being served; none when the server acts by itself.
+    pub from: Option<DomainId>,
+    /// The same by domid, as changes are signed by it; [`DomId::INVALID`] for the server's own.
+    pub writer: DomId,
+    /// The request's type, as types are counted.
+    pub type_index: usize,
+    /// Hash of the first path that the request has named, 0 if there is none.
+    pub named: u64,
+    /// The largest that the request has used of what quotas limit per request.
+    pub largest: Quotas,
+}
+
+impl Current {
+    /// No request: counted apart from all types.
+    pub const NONE: Current = Current {
+        from: None,
+        writer: DomId::INVALID,
+        type_index: Current::TYPES - 1,
+        named: 0,
+        largest: Quotas::NOTHING,
+    };
+
+    /// Message types that are counted apart; the last is for all that are unknown, and for no request.
+    pub const TYPES: usize = MessageType::END + 1;
+
+    /// A request that has been taken.
+    pub fn begin(from: DomainId, writer: DomId, msg_type: u32) -> Current {
+        Current {
+            from: Some(from),
+            writer,
+            type_index: (msg_type as usize).min(Current::TYPES - 1),
+            named: 0,
+            largest: Quotas::NOTHING,
+        }
+    }
+}
