@@ -41,8 +41,8 @@ impl<P: Platform> Server<P> {
             *place = None;
         }
         // What it did stays in the sums of whom it acted for.
-        let done = self.tally(id).map(|tally| core::mem::replace(tally, Tally::EMPTY));
-        let whom = self.store.domains.privileged().and_then(|whom| self.tally(whom));
+        let done = self.recorder.domain_mut(id.index()).map(|tally| core::mem::replace(tally, Tally::EMPTY));
+        let whom = self.store.domains.privileged().and_then(|whom| self.recorder.domain_mut(whom.index()));
         if let (Some(tally), Some(done)) = (whom, done) {
             tally.absorb(&done);
         }

@@ -133,7 +133,7 @@ impl<P: Platform> Server<P> {
         } else {
             Claim::to_keep(privileged, self.is_greedy(to))
         };
-        self.counters.events += 1;
+        self.recorder.counters.events += 1;
         let size = (message.len() - Header::SIZE) as u16;
         self.record(Record { hash, size, ..Record::new(Traced::Event, domid) });
         let msg_type = self.store.current.type_index;
@@ -149,7 +149,9 @@ impl<P: Platform> Server<P> {
     fn note_dropped(&mut self, to: DomainId, msg_type: usize, hash: u64, size: u16) {
         let domid = self.store.domains.get(to).domid;
         self.note(Record { hash, size, ..Record::new(Traced::Dropped, domid) });
-        self.tallies_of(msg_type, to).for_each(|tally| tally.dropped = tally.dropped.wrapping_add(1));
+        self.recorder
+            .tallies(msg_type, to.index())
+            .for_each(|tally| tally.dropped = tally.dropped.wrapping_add(1));
     }
 
     /// The same, if a message that was queued is an event.

@@ -183,7 +183,7 @@ impl<P: Platform> Server<P> {
         if let Some(place) = self.connections.get_mut(id.index()) {
             *place = None;
         }
-        if let Some(tally) = self.tally(id) {
+        if let Some(tally) = self.recorder.domain_mut(id.index()) {
             *tally = Tally::EMPTY;
         }
         self.store.domains.dismiss(id);

@@ -42,8 +42,8 @@ use crate::outbox::Outbox;
 use crate::perms::{Caller, Life};
 use crate::platform::{Cycles, Instant, Platform};
 use crate::quota::Quotas;
-use crate::store::{Current, Domain, DomainId, Store, WatchId};
-use crate::trace::{Counters, LogSwitches, Tally, Trace};
+use crate::store::{Domain, DomainId, Store, WatchId};
+use crate::trace::Recorder;
 use crate::wire::{Header, MessageBuf, PAYLOAD_MAX};
 
 /// Features that every connection is offered unless SET_FEATURE restricts it.
@@ -117,15 +117,7 @@ pub struct Server<P: Platform> {
     next_retry: Instant,
     /// Bytes that a guest may hold before it has to leave more of everything to others.
     share: u32,
-    trace: Trace,
-    counters: Counters,
-    /// By message type.
-    types: Box<[Tally; Current::TYPES]>,
-    /// By the domain record's slot.
-    tallies: Box<[Tally]>,
-    /// What of the trace goes to the log too, and how many records have gone there.
-    log: LogSwitches,
-    logged: u64,
+    recorder: Recorder,
     /// The most that any guest that is gone has held at once.
     peak_of_gone: Quotas,
     /// Set when guests are held for others' transactions.
@@ -159,12 +151,7 @@ impl<P: Platform> Server<P> {
             now: Instant(0),
             next_retry: Instant(0),
             share: u32::try_from(sizing::memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN),
-            trace: Trace::new(capacities.trace),
-            counters: Counters::default(),
-            types: Box::new([Tally::EMPTY; Current::TYPES]),
-            tallies: vec![Tally::EMPTY; domains].into_boxed_slice(),
-            log: LogSwitches { on: settings.log, ..LogSwitches::DEFAULT },
-            logged: 0,
+            recorder: Recorder::new(capacities.trace, domains, settings.log),
             peak_of_gone: Quotas::NOTHING,
             holding: None,
         }

@@ -119,7 +119,7 @@ impl<P: Platform> Server<P> {
             sent || self.connection(id).is_none_or(|connection| connection.ignored),
             "room was checked"
         );
-        self.counters.requests += 1;
+        self.recorder.counters.requests += 1;
         true
     }
 

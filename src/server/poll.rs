@@ -20,7 +20,7 @@ const RETRY: u64 = 1;
 impl<P: Platform> Server<P> {
     /// Serves until no work is left. Returns when it wants to be called again even if no event comes.
     pub fn poll(&mut self, platform: &mut P) -> Option<Instant> {
-        self.counters.polls += 1;
+        self.recorder.counters.polls += 1;
         let slept = self.clock;
         self.look_at_the_clock(platform);
         let amount = self.clock.since(slept);
@@ -130,7 +130,7 @@ impl<P: Platform> Server<P> {
         if self.list(id, Listed::STALLED) {
             let domid = self.store.domains.get(id).domid;
             self.note(Record { detail: why as u8, ..Record::new(Kind::Stalled, domid) });
-            if let Some(tally) = self.tally(id) {
+            if let Some(tally) = self.recorder.domain_mut(id.index()) {
                 tally.stalls = tally.stalls.wrapping_add(1);
             }
         }

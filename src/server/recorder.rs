@@ -12,24 +12,14 @@ use crate::trace::{Kind, Record, Tally, Trace};
 impl<P: Platform> Server<P> {
     /// The flight recorder.
     pub fn trace(&self) -> &Trace {
-        &self.trace
+        &self.recorder.trace
     }
 
     /// Takes a record down as of the last look at the clock. If its kind is logged it goes to the log too, and
     /// the number that it has there is the result.
     #[inline(always)] // Several times in each request.
     pub(super) fn record(&mut self, record: Record) -> Option<u64> {
-        self.trace.push(Record { time: self.clock, ..record });
-        self.log.shows(record.kind).then(|| self.log_record(record))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn log_record(&mut self, record: Record) -> u64 {
-        let number = self.logged;
-        self.logged += 1;
-        log::info!("#{number} {record}");
-        number
+        self.recorder.record(self.clock, record)
     }
 
     /// As `record`, for what is rare.
@@ -53,25 +43,13 @@ impl<P: Platform> Server<P> {
     /// The sums of the type of request that is being served, and of the domain.
     #[inline(always)]
     pub(super) fn tallies(&mut self, id: DomainId) -> impl Iterator<Item = &mut Tally> {
-        self.tallies_of(self.store.current.type_index, id)
-    }
-
-    /// The sums of a type of request, and of a domain.
-    #[inline(always)]
-    pub(super) fn tallies_of(&mut self, type_index: usize, id: DomainId) -> impl Iterator<Item = &mut Tally> {
-        let of_type = self.types.get_mut(type_index);
-        of_type.into_iter().chain(self.tallies.get_mut(id.index()))
-    }
-
-    /// The sums of one domain.
-    pub(super) fn tally(&mut self, id: DomainId) -> Option<&mut Tally> {
-        self.tallies.get_mut(id.index())
+        self.recorder.tallies(self.store.current.type_index, id.index())
     }
 
     /// Tells the newest `count` records, a line each, in the order in which they were written. `khz` are the
     /// cycles in a millisecond.
     pub fn tell_trace(&self, count: u64, khz: u64, tell: &mut dyn FnMut(Arguments<'_>)) {
-        for record in self.trace.last(count) {
+        for record in self.recorder.trace.last(count) {
             // Microseconds since an arbitrary moment, the same for all records.
             let (millis, rest) = (record.time.0 / khz.max(1), record.time.0 % khz.max(1));
             let (seconds, micros) = (millis / 1000, millis % 1000 * 1000 + rest * 1000 / khz.max(1));

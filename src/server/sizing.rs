@@ -6,8 +6,8 @@ use super::{Listed, Match, RING_HANDLE, Scratch};
 use crate::config::Capacities;
 use crate::connection::Connection;
 use crate::outbox::Outbox;
-use crate::store::{Current, DomainId, Store};
-use crate::trace::{Names, Record, Tally, Trace};
+use crate::store::{DomainId, Store};
+use crate::trace::{Names, Record, Recorder};
 use crate::wire::MessageBuf;
 
 /// Local ports beyond the connections' own: console, timer, VIRQ.
@@ -25,14 +25,12 @@ pub fn ports(capacities: &Capacities) -> usize {
 pub fn memory(capacities: &Capacities) -> usize {
     let per_domain = size_of::<Option<Connection<[u64; RING_HANDLE / 8]>>>()
         + size_of::<Listed>()
-        + 5 * size_of::<DomainId>()
-        + size_of::<Tally>();
+        + 5 * size_of::<DomainId>();
     Store::bytes(capacities)
         + Outbox::bytes(capacities)
-        + Trace::bytes(capacities.trace)
+        + Recorder::bytes(capacities.trace, capacities.domains)
         + capacities.domains * per_domain
         + capacities.watches * size_of::<Match>()
-        + size_of::<[Tally; Current::TYPES]>()
         + size_of::<Scratch>()
         + size_of::<MessageBuf>()
         + ROUNDING

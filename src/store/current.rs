@@ -3,7 +3,7 @@
 use super::domain::DomainId;
 use crate::abi::DomId;
 use crate::quota::Quotas;
-use crate::wire::MessageType;
+use crate::trace::{TYPES, type_index};
 
 /// Set once when a request is taken, taken once when it is answered. In between all who have to do with the request
 /// find here what they need to know of it; outside of requests it is [`Current::NONE`].
@@ -13,7 +13,7 @@ pub struct Current {
     pub from: Option<DomainId>,
     /// The same by domid, as changes are signed by it; [`DomId::INVALID`] for the server's own.
     pub writer: DomId,
-    /// The request's type, as types are counted.
+    /// Where its type is counted, see [`type_index`].
     pub type_index: usize,
     /// Hash of the first path that the request has named, 0 if there is none.
     pub named: u64,
@@ -26,20 +26,17 @@ impl Current {
     pub const NONE: Current = Current {
         from: None,
         writer: DomId::INVALID,
-        type_index: Current::TYPES - 1,
+        type_index: TYPES - 1,
         named: 0,
         largest: Quotas::NOTHING,
     };
-
-    /// Message types that are counted apart; the last is for all that are unknown, and for no request.
-    pub const TYPES: usize = MessageType::END + 1;
 
     /// A request that has been taken.
     pub fn begin(from: DomainId, writer: DomId, msg_type: u32) -> Current {
         Current {
             from: Some(from),
             writer,
-            type_index: (msg_type as usize).min(Current::TYPES - 1),
+            type_index: type_index(msg_type),
             named: 0,
             largest: Quotas::NOTHING,
         }

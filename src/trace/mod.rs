@@ -7,6 +7,7 @@ mod log;
 mod names;
 pub mod page;
 mod record;
+mod recorder;
 mod ring;
 mod tally;
 
@@ -15,5 +16,6 @@ pub use kind::{Kind, Stall};
 pub use log::{LogSwitches, Switches, log_exchange};
 pub use names::Names;
 pub use record::Record;
+pub use recorder::Recorder;
 pub use ring::{ALL_KINDS, Trace};
-pub use tally::{FIRST_STEP, STEPS, Tally};
+pub use tally::{FIRST_STEP, STEPS, TYPES, Tally, type_index};

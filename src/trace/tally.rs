@@ -1,6 +1,14 @@
 //! Sums over all requests of one message type, or of one domain.
 
-use crate::wire::XsError;
+use crate::wire::{MessageType, XsError};
+
+/// Message types that are counted apart; the last is for all that are unknown, and for what no request caused.
+pub const TYPES: usize = MessageType::END + 1;
+
+/// Where a message type, as sent, is counted.
+pub fn type_index(msg_type: u32) -> usize {
+    (msg_type as usize).min(TYPES - 1)
+}
 
 /// Steps of a [`Tally`]'s histogram.
 pub const STEPS: usize = 16;

@@ -8,8 +8,8 @@ use crate::quota::QUOTAS;
 use crate::server::Server;
 use crate::server::operations::Outcome;
 use crate::server::output::Reply;
-use crate::store::{Current, DomainId, Usage};
-use crate::trace::{Counters, FIRST_STEP, Tally};
+use crate::store::{DomainId, Usage};
+use crate::trace::{Counters, FIRST_STEP, TYPES, Tally};
 use crate::wire::{MessageType, Strings, XsError};
 
 /// Name of the sums over all message types that do not exist, and over what no request caused; and of those over the
@@ -161,7 +161,7 @@ fn failed(tally: &Tally) -> u32 {
 }
 
 fn type_name(index: usize) -> &'static str {
-    let none = if index == Current::TYPES - 1 { OTHER } else { UNASSIGNED };
+    let none = if index == TYPES - 1 { OTHER } else { UNASSIGNED };
     u32::try_from(index).ok().and_then(MessageType::from_wire).map_or(none, MessageType::name)
 }
 
@@ -189,9 +189,9 @@ impl<P: Platform> Server<P> {
                 let from = args.next().map(parse).transpose()?.unwrap_or(0);
                 self.stats_of_domains(platform, from, &mut out)?;
             }
-            Some(name) => match (0..Current::TYPES).find(|index| type_name(*index).as_bytes() == name) {
+            Some(name) => match (0..TYPES).find(|index| type_name(*index).as_bytes() == name) {
                 Some(index) => {
-                    let tally = self.types.get(index).ok_or(XsError::EINVAL)?;
+                    let tally = self.recorder.types().get(index).ok_or(XsError::EINVAL)?;
                     out.open("")?;
                     write_tally(&mut out, tally)?;
                     out.close()?;
@@ -207,7 +207,7 @@ impl<P: Platform> Server<P> {
     }
 
     fn stats_of_all(&self, platform: &P, out: &mut Writer<'_>, parts: bool) -> Result<(), XsError> {
-        let Counters { requests, events, polls } = self.counters;
+        let Counters { requests, events, polls } = self.recorder.counters;
         let Calls { notify, idle, wake_up, timer, other } = platform.calls();
         out.open("")?;
         write_totals(
@@ -221,14 +221,14 @@ impl<P: Platform> Server<P> {
                 ("wake-up", wake_up),
                 ("timer", timer),
                 ("other-hypercalls", other),
-                ("trace-records", self.trace.end()),
-                ("trace-overwritten", self.trace.first()),
+                ("trace-records", self.recorder.trace.end()),
+                ("trace-overwritten", self.recorder.trace.first()),
                 ("khz", platform.khz()),
                 ("running-ms", self.clock.0.saturating_sub(platform.started().0) / platform.khz().max(1)),
             ],
         )?;
         if parts {
-            write_parts(out, &*self.types, &self.fill_levels())?;
+            write_parts(out, self.recorder.types(), &self.fill_levels())?;
         }
         out.close()
     }
@@ -279,7 +279,7 @@ impl<P: Platform> Server<P> {
 
     /// What a domain has done, its clients included.
     fn done_by(&self, id: DomainId) -> Tally {
-        let tally = |id: DomainId| self.tallies.get(id.index()).copied().unwrap_or(Tally::EMPTY);
+        let tally = |id: DomainId| self.recorder.domain(id.index()).copied().unwrap_or(Tally::EMPTY);
         self.clients_of(id).fold(tally(id), |mut sum, client| {
             sum.absorb(&tally(client));
             sum
@@ -403,11 +403,7 @@ mod tests {
                 // No name is longer than these, and no list.
                 .and_then(|()| write_totals(&mut out, &[("trace-overwritten", u64::MAX); 12]))
                 .and_then(|()| {
-                    write_parts(
-                        &mut out,
-                        &[tally; Current::TYPES],
-                        &[("transaction nodes", [u32::MAX; 3]); 9],
-                    )
+                    write_parts(&mut out, &[tally; TYPES], &[("transaction nodes", [u32::MAX; 3]); 9])
                 })
                 .and_then(|()| out.close())
                 .and_then(|()| out.finish());

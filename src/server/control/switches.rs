@@ -18,7 +18,7 @@ impl<P: Platform> Server<P> {
         let Some(arg) = args.next() else {
             line(reply, format_args!("Log switch settings:"))?;
             for (name, switch) in Switches::all().iter_names() {
-                let state = if self.log.kinds.contains(switch) { "on" } else { "off" };
+                let state = if self.recorder.log.kinds.contains(switch) { "on" } else { "off" };
                 let mut name = heapless::String::<8>::try_from(name).map_err(|_| XsError::EIO)?;
                 name.make_ascii_lowercase();
                 line(reply, format_args!("{name:<8}: {state}"))?;
@@ -27,13 +27,13 @@ impl<P: Platform> Server<P> {
         };
         no_more(args)?;
         match arg {
-            b"on" => self.log.on = true,
-            b"off" => self.log.on = false,
+            b"on" => self.recorder.log.on = true,
+            b"off" => self.recorder.log.on = false,
             [sign @ (b'+' | b'-'), name @ ..] => {
                 let lower = |n: &'static str| n.bytes().map(|byte| byte.to_ascii_lowercase());
                 let named = Switches::all().iter_names().find(|(n, _)| lower(n).eq(name.iter().copied()));
                 let (_, switch) = named.ok_or(XsError::EINVAL)?;
-                self.log.kinds.set(switch, *sign == b'+');
+                self.recorder.log.kinds.set(switch, *sign == b'+');
             }
             _ => return Err(XsError::EINVAL),
         }

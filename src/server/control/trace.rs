@@ -41,7 +41,7 @@ impl<P: Platform> Server<P> {
             b"mark" => self.trace_mark(args),
             b"on" | b"off" => {
                 no_more(args)?;
-                self.trace.set_on(what == b"on");
+                self.recorder.trace.set_on(what == b"on");
                 self.filter_names();
                 Ok(Outcome::Ok)
             }
@@ -51,8 +51,8 @@ impl<P: Platform> Server<P> {
 
     /// Names are kept for what is recorded.
     fn filter_names(&mut self) {
-        let (_, only) = self.trace.filter();
-        self.store.names.set_filter(self.trace.is_on(), only);
+        let (_, only) = self.recorder.trace.filter();
+        self.store.names.set_filter(self.recorder.trace.is_on(), only);
     }
 
     /// `mark <word>…`: a record that operators find again.
@@ -71,7 +71,7 @@ impl<P: Platform> Server<P> {
         let record =
             Record { hash: self.store.key.hash(&text), ..Record::new(Kind::Mark, self.store.current.writer) };
         // Else it would push out the text of a mark that is there.
-        if self.trace.takes(record.kind, record.domid) {
+        if self.recorder.trace.takes(record.kind, record.domid) {
             self.store.names.note_mark(record.hash, &text);
         }
         self.note(record);
@@ -79,7 +79,7 @@ impl<P: Platform> Server<P> {
     }
 
     fn trace_state(&self, reply: &mut Reply) -> Result<Outcome, XsError> {
-        let trace = &self.trace;
+        let trace = &self.recorder.trace;
         line(reply, format_args!("trace            : {}", if trace.is_on() { "on" } else { "off" }))?;
         for (name, count) in
             [("records written", trace.end()), ("overwritten", trace.first()), ("room for", trace.capacity())]
@@ -93,7 +93,7 @@ impl<P: Platform> Server<P> {
     fn trace_dump(&self, platform: &P, mut args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
         let from = args.next().map(parse).transpose()?.unwrap_or(0);
         no_more(args)?;
-        let trace = &self.trace;
+        let trace = &self.recorder.trace;
         let first = from.clamp(trace.first(), trace.end());
         let count = (trace.end() - first).min(RECORDS_MAX as u64);
         let head = Head {
@@ -136,7 +136,7 @@ impl<P: Platform> Server<P> {
 
     /// `filter [all|none|+<kind>|-<kind>|domain <domid>|domain all]…`: what is taken down from now on.
     fn trace_filter(&mut self, mut args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
-        let (mut kinds, mut only) = self.trace.filter();
+        let (mut kinds, mut only) = self.recorder.trace.filter();
         if args.rest().is_empty() {
             for kind in Kind::ALL {
                 let state = if kinds & kind.bit() != 0 { "on" } else { "off" };
@@ -167,7 +167,7 @@ impl<P: Platform> Server<P> {
                 _ => return Err(XsError::EINVAL),
             }
         }
-        self.trace.set_filter(kinds, only);
+        self.recorder.trace.set_filter(kinds, only);
         self.filter_names();
         Ok(Outcome::Ok)
     }
