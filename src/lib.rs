@@ -11,7 +11,7 @@
 //! | [`slots`] | fixed storage: arenas, undo journal, hash chains, lists, byte strings |
 //! | [`trace`] | the flight recorder |
 //! | [`store`] | domains, the tree, watches, transactions, and the rules about them |
-//! | [`outbox`], [`connection`] | what waits for a domain, and the rest of its I/O |
+//! | [`connection`] | one domain's I/O, and what waits for it |
 //! | [`server`] | loop, operation table, handlers, events, replies |
 //! | [`client`], [`standalone`] | the other end of a ring; the store tries itself |
 //!
@@ -35,7 +35,6 @@ pub mod config;
 pub mod connection;
 pub mod evtchn;
 pub mod hash;
-pub mod outbox;
 pub mod path;
 pub mod perms;
 pub mod platform;

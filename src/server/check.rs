@@ -7,7 +7,7 @@ use core::fmt::Arguments;
 use super::{Listed, Server};
 use crate::abi::DomId;
 use crate::config::Capacities;
-use crate::outbox::{Message, Queue};
+use crate::connection::outbox::{Message, Queue};
 use crate::path::{Path, PathBuf};
 use crate::platform::Platform;
 use crate::slots::{Balance, Blob, CHUNK};

@@ -3,7 +3,7 @@
 use alloc::collections::BinaryHeap;
 
 use super::{Match, SHARES, Server};
-use crate::outbox::{Kind, Message, MessageId};
+use crate::connection::outbox::{Kind, Message, MessageId};
 use crate::path::{Path, PathBuf};
 use crate::perms::Access;
 use crate::platform::Platform;

@@ -3,7 +3,7 @@
 use super::Server;
 use super::input::Arrived;
 use crate::abi::{RingError, ServerFeatures};
-use crate::outbox::Kind;
+use crate::connection::outbox::Kind;
 use crate::platform::Platform;
 use crate::quota::Quotas;
 use crate::ring;

@@ -5,7 +5,7 @@
 use super::{Listed, Match, RING_HANDLE, Scratch};
 use crate::config::Capacities;
 use crate::connection::Connection;
-use crate::outbox::Outbox;
+use crate::connection::outbox::Outbox;
 use crate::store::{DomainId, Store};
 use crate::trace::{Names, Record, Recorder};
 use crate::wire::MessageBuf;

@@ -1,7 +1,10 @@
 //! One domain's I/O: its ring, its port, the message half received and those not yet delivered.
 
+pub mod outbox;
+
+use outbox::Queue;
+
 use crate::abi::Port;
-use crate::outbox::Queue;
 use crate::slots::Blob;
 use crate::store::Start;
 use crate::wire::Header;
