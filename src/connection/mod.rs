@@ -1,6 +1,9 @@
 //! One domain's I/O: its ring, its port, the message half received and those not yet delivered.
 
 pub mod outbox;
+mod schedule;
+
+pub use schedule::{Pass, Schedule};
 
 use outbox::Queue;
 

@@ -4,7 +4,7 @@
 
 use core::fmt::Arguments;
 
-use super::{Listed, Server};
+use super::Server;
 use crate::abi::DomId;
 use crate::config::Capacities;
 use crate::connection::outbox::{Message, Queue};
@@ -145,16 +145,7 @@ impl<P: Platform> Server<P> {
                 "{introduced} domains have {connections} connections, {bound} of them {ports} ports"
             ));
         }
-        for (what, list, len) in [
-            ("ready", Listed::READY, self.ready.len() + self.turn.len()),
-            ("to be notified", Listed::NOTIFY, self.notify.len()),
-            ("waiting", Listed::WAITING, self.waiting.len()),
-        ] {
-            let marked = self.listed.iter().filter(|listed| listed.contains(list)).count();
-            if marked != len {
-                report(format_args!("{marked} connections are marked {what} but {len} are listed"));
-            }
-        }
+        self.schedule.check(report);
     }
 
     /// Each domain's memory charge equals the bytes that its things take.

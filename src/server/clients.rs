@@ -28,7 +28,7 @@ impl<P: Platform> Server<P> {
         if let Some(place) = self.connections.get_mut(id.index()) {
             *place = Some(Connection::new(ring, port));
         }
-        self.list_ready(id);
+        self.schedule.ready(id);
         Ok(Client(id))
     }
 

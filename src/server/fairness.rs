@@ -88,10 +88,10 @@ impl<P: Platform> Server<P> {
             return;
         }
         self.holding = None;
-        for n in 0..self.waiting.len() {
-            let Some(id) = self.waiting.get(n).copied() else { break };
+        for n in 0..self.schedule.waiting() {
+            let Some(id) = self.schedule.nth_waiting(n) else { break };
             if !self.store.domains.get(id).hold.is_over(self.now) {
-                self.list_ready(id);
+                self.schedule.ready(id);
             }
         }
     }

@@ -98,7 +98,7 @@ impl<P: Platform> Server<P> {
         };
         // The next look says what is wrong with a ring that is.
         let more = ring::input(&connection.ring).map_or(true, |input| input.len > 0);
-        self.list_notify(id);
+        self.schedule.notify(id);
         more
     }
 
@@ -243,10 +243,10 @@ impl<P: Platform> Server<P> {
         usage.memory = usage.memory + partial.memory() - before;
         let more = input.consume(&connection.ring, input.len) || ring::settle(&connection.ring);
         if missing > ROOM_FOR_SURE {
-            self.list_notify(id);
+            self.schedule.notify(id);
         }
         if more {
-            self.list_ready(id);
+            self.schedule.ready(id);
         }
         Found::Nothing
     }
@@ -273,7 +273,7 @@ impl<P: Platform> Server<P> {
         }
         log::warn!("domain {domid} broke the ring protocol ({error:?}) and is ignored from now on");
         self.note_of_domain(Kind::RingError, domid, error as u32);
-        self.list_notify(id);
+        self.schedule.notify(id);
     }
 
     /// Does what a guest asks for by setting `connection` to 1: a fresh start of its connection.
@@ -296,7 +296,7 @@ impl<P: Platform> Server<P> {
         ring::reset(&connection.ring);
         if connection.ring.connection.load(Relaxed) == 1 {
             connection.ring.connection.store(0, Release);
-            self.list_notify(id);
+            self.schedule.notify(id);
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
-use super::{FEATURES, Listed, Server};
+use super::{FEATURES, Server};
 use crate::abi::{DomId, Port};
 use crate::connection::Connection;
 use crate::path::Path;
@@ -78,8 +78,8 @@ impl<P: Platform> Server<P> {
         if let Some(connection) = self.connection(id) {
             connection.ring.connection.store(0, Release);
         }
-        self.list_notify(id);
-        self.list_ready(id);
+        self.schedule.notify(id);
+        self.schedule.ready(id);
         Ok(())
     }
 
@@ -164,7 +164,7 @@ impl<P: Platform> Server<P> {
         if let Some(connection) = self.connection(id) {
             connection.cursor = None;
         }
-        self.unlist(id, Listed::STALLED);
+        self.schedule.unstall(id);
     }
 
     /// Ends a domain's life here: its session, its nodes with all below them, its connection, its record.

@@ -27,8 +27,6 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use bitflags::bitflags;
-
 pub use clients::Client;
 pub use operations::Operation;
 
@@ -36,8 +34,8 @@ use fairness::Holding;
 
 use crate::abi::{DomId, Port, ServerFeatures};
 use crate::config::{Capacities, Settings};
-use crate::connection::Connection;
 use crate::connection::outbox::Outbox;
+use crate::connection::{Connection, Schedule};
 use crate::hash::Key;
 use crate::perms::{Caller, Life};
 use crate::platform::{Cycles, Instant, Platform};
@@ -57,19 +55,6 @@ const SHARES: usize = 64;
 
 /// What a guest may hold in any case: as much as ordinary guests do.
 const SHARE_MIN: u32 = 32 << 10;
-
-bitflags! {
-    /// Which of the server's lists a connection is on. Kept apart from the connection, so that one which
-    /// goes while it is on a list, and is followed by another in its slot, is on no list twice.
-    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    struct Listed: u8 {
-        const READY = 1;
-        const NOTIFY = 2;
-        const WAITING = 4;
-        /// That it waits has been taken down.
-        const STALLED = 8;
-    }
-}
 
 /// A watch that a change concerns. Its order is that of events: by receiver, then by registration.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,17 +77,9 @@ pub struct Server<P: Platform> {
     settings: Settings,
     /// By the domain record's slot.
     connections: Box<[Option<Connection<P::Ring>>]>,
-    listed: Box<[Listed]>,
+    schedule: Schedule,
     /// By local port.
     ports: Box<[Option<DomainId>]>,
-    /// Connections with something to do, first come first served.
-    ready: Vec<DomainId>,
-    /// Those that have their turn in the present round, the next one last.
-    turn: Vec<DomainId>,
-    /// Connections whose peer has not heard of the latest index moves.
-    notify: Vec<DomainId>,
-    /// Connections that cannot go on now and are looked at again when time has passed.
-    waiting: Vec<DomainId>,
     scratch: Option<Box<Scratch>>,
     /// Where watch events are put together.
     event: Option<Box<MessageBuf>>,
@@ -134,12 +111,8 @@ impl<P: Platform> Server<P> {
             outbox: Outbox::new(capacities),
             settings,
             connections: core::iter::repeat_with(|| None).take(domains).collect(),
-            listed: vec![Listed::empty(); domains].into_boxed_slice(),
+            schedule: Schedule::new(domains),
             ports: vec![None; sizing::ports(capacities)].into_boxed_slice(),
-            ready: Vec::with_capacity(domains),
-            turn: Vec::with_capacity(domains),
-            notify: Vec::with_capacity(domains),
-            waiting: Vec::with_capacity(domains),
             scratch: Some(Box::new(Scratch {
                 message: [0; Header::SIZE + PAYLOAD_MAX + input::SHORT],
                 reply: output::Reply::EMPTY,

@@ -31,7 +31,7 @@ impl<P: Platform> Server<P> {
         {
             out.put(&connection.ring, message);
             out.publish(&connection.ring);
-            self.list_notify(id);
+            self.schedule.notify(id);
             return true;
         }
         self.queue(id, claim, kind, message)
@@ -46,9 +46,9 @@ impl<P: Platform> Server<P> {
         let queued = self.outbox.push(&mut self.store, &mut connection.queue, id, claim, kind, message);
         self.account(id, Quotas::NOTHING);
         if self.flush(id).is_err() {
-            self.list_ready(id);
+            self.schedule.ready(id);
         }
-        self.list_waiting(id);
+        self.schedule.wait(id);
         queued
     }
 
@@ -74,12 +74,12 @@ impl<P: Platform> Server<P> {
             let progress = message.written != before;
             if progress {
                 out.publish(page);
-                self.list_notify(id);
+                self.schedule.notify(id);
             }
             if done {
                 self.pop_message(id);
             } else if !progress {
-                self.list_waiting(id);
+                self.schedule.wait(id);
                 break;
             }
         }
@@ -89,10 +89,10 @@ impl<P: Platform> Server<P> {
     fn pop_message(&mut self, id: DomainId) {
         let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else { return };
         if let Some(eased) = self.outbox.pop(&mut self.store, &mut connection.queue, id) {
-            self.list_ready(eased);
+            self.schedule.ready(eased);
         }
         // Its memory charge fell, which may have been what kept it from being read.
-        self.list_ready(id);
+        self.schedule.ready(id);
     }
 
     /// Drops all that waits for a connection.

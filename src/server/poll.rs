@@ -1,7 +1,8 @@
 //! The loop: who is ready, how long each is served in one turn, when peers are notified, when to wake.
 
-use super::{Listed, Server};
+use super::Server;
 use crate::abi::DomId;
+use crate::connection::Pass;
 use crate::platform::{Event, Instant, Platform};
 use crate::ring;
 use crate::store::DomainId;
@@ -31,30 +32,26 @@ impl<P: Platform> Server<P> {
             }
             self.take_events(platform);
             self.release_held();
-            if self.ready.is_empty() && !self.notify.is_empty() {
+            if !self.schedule.has_ready() && self.schedule.has_to_notify() {
                 self.notify_idle(platform);
             }
-            if self.ready.is_empty() {
+            if !self.schedule.has_ready() {
                 break;
             }
-            core::mem::swap(&mut self.ready, &mut self.turn);
-            self.turn.reverse();
-            while let Some(id) = self.turn.pop() {
-                self.unlist(id, Listed::READY);
+            self.schedule.begin_round();
+            while let Some(id) = self.schedule.next_in_round() {
                 if self.serve(platform, id) {
-                    self.list_ready(id);
+                    self.schedule.ready(id);
                 }
-                if self.listed.get(id.index()).is_some_and(|listed| listed.contains(Listed::STALLED)) {
-                    self.note_progress(id);
-                }
+                self.schedule.end_turn(id);
             }
             self.notify_idle(platform);
-            if !self.ready.is_empty() {
+            if self.schedule.has_ready() {
                 // What notifying took is no request's.
                 self.clock = platform.cycles();
             }
         }
-        (!self.waiting.is_empty()).then(|| self.next_look())
+        self.schedule.has_waiting().then(|| self.next_look())
     }
 
     /// When connections that wait are looked at: not at each wake-up, whose cost they must not add to.
@@ -76,7 +73,7 @@ impl<P: Platform> Server<P> {
             match event {
                 Event::Ring(port) => {
                     if let Some(id) = self.port_owner(port) {
-                        self.list_ready(id);
+                        self.schedule.ready(id);
                     }
                 }
                 Event::DomainStates => self.observe_domains(platform),
@@ -100,34 +97,15 @@ impl<P: Platform> Server<P> {
         true
     }
 
-    pub(super) fn list_ready(&mut self, id: DomainId) {
-        if self.list(id, Listed::READY) {
-            self.ready.push(id);
-        }
-    }
-
-    pub(super) fn list_notify(&mut self, id: DomainId) {
-        if self.list(id, Listed::NOTIFY) {
-            self.notify.push(id);
-        }
-    }
-
-    /// Has the connection looked at again when time has passed.
-    pub(super) fn list_waiting(&mut self, id: DomainId) {
-        if self.list(id, Listed::WAITING) {
-            self.waiting.push(id);
-        }
-    }
-
-    /// The same for one that has to wait for something beyond its next look.
+    /// Has a connection that has to wait for something looked at again when time has passed.
     pub(super) fn stall(&mut self, id: DomainId, why: Stall) {
-        self.list_waiting(id);
+        self.schedule.wait(id);
         self.note_stall(id, why);
     }
 
     /// Takes down that a connection has to wait, once for each time.
     fn note_stall(&mut self, id: DomainId, why: Stall) {
-        if self.list(id, Listed::STALLED) {
+        if self.schedule.stall(id) {
             let domid = self.store.domains.get(id).domid;
             self.note(Record { detail: why as u8, ..Record::new(Kind::Stalled, domid) });
             if let Some(tally) = self.recorder.domain_mut(id.index()) {
@@ -136,45 +114,12 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// A connection that was looked at and does not wait any more is not stalled.
-    fn note_progress(&mut self, id: DomainId) {
-        if self.listed.get(id.index()).is_some_and(|listed| !listed.contains(Listed::WAITING)) {
-            self.unlist(id, Listed::STALLED);
-        }
-    }
-
-    /// Puts a mark; false if it was there.
-    fn list(&mut self, id: DomainId, list: Listed) -> bool {
-        match self.listed.get_mut(id.index()) {
-            Some(listed) if !listed.contains(list) => {
-                *listed |= list;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    pub(super) fn unlist(&mut self, id: DomainId, list: Listed) {
-        if let Some(listed) = self.listed.get_mut(id.index()) {
-            *listed -= list;
-        }
-    }
-
     /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst.
     ///
     /// Then looks at their rings once more, for requests and for room, see [`ring::settle`].
     fn notify_idle(&mut self, platform: &mut P) {
-        let mut kept = 0;
-        for n in 0..self.notify.len() {
-            let Some(id) = self.notify.get(n).copied() else { break };
-            if self.listed.get(id.index()).is_some_and(|listed| listed.contains(Listed::READY)) {
-                if let Some(place) = self.notify.get_mut(kept) {
-                    *place = id;
-                }
-                kept += 1;
-                continue;
-            }
-            self.unlist(id, Listed::NOTIFY);
+        let mut pass = Pass::default();
+        while let Some(id) = self.schedule.next_idle(&mut pass) {
             let Some(connection) = self.connection(id) else { continue };
             let port = connection.port;
             if let Some(port) = port {
@@ -183,26 +128,24 @@ impl<P: Platform> Server<P> {
             let waits = !connection.queue.is_empty();
             let asks = ring::input(&connection.ring).is_ok_and(|input| input.len > 0);
             if asks || (waits && ring::output(&connection.ring).is_ok_and(|output| output.room > 0)) {
-                self.list_ready(id);
+                self.schedule.ready(id);
             }
             if port.is_some() {
                 self.record(Record::new(Kind::Notified, self.store.domains.get(id).domid));
             }
         }
-        self.notify.truncate(kept);
     }
 
     /// Drops events that waited too long, and gives connections that could not go on another look.
     fn expire(&mut self) {
         self.holding = None;
-        for _ in 0..self.waiting.len() {
-            let Some(id) = self.waiting.pop() else { break };
-            self.unlist(id, Listed::WAITING);
+        for _ in 0..self.schedule.waiting() {
+            let Some(id) = self.schedule.take_waiting() else { break };
             self.expire_events(id);
             if self.connection(id).is_some_and(|connection| !connection.queue.is_empty()) {
                 self.note_stall(id, Stall::RingFull);
             }
-            self.list_ready(id);
+            self.schedule.ready(id);
         }
     }
 
@@ -218,7 +161,7 @@ impl<P: Platform> Server<P> {
             };
             let eased = self.outbox.pop_after(&mut self.store, &mut connection.queue, id, before);
             if let Some(eased) = eased {
-                self.list_ready(eased);
+                self.schedule.ready(eased);
             }
         }
     }
