@@ -161,7 +161,7 @@ impl<P: Platform> Server<P> {
                 log_exchange(number, payload, told);
             }
         }
-        self.store.current = Current::NONE;
+        self.store.current.end();
         answered
     }
 

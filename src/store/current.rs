@@ -5,8 +5,8 @@ use crate::abi::DomId;
 use crate::quota::Quotas;
 use crate::trace::{TYPES, type_index};
 
-/// Set once when a request is taken, taken once when it is answered. In between all who have to do with the request
-/// find here what they need to know of it; outside of requests it is [`Current::NONE`].
+/// Begun once when a request is taken, ended once when it is answered. In between all who have to do with the request
+/// find here what they need to know of it; outside of requests it is nobody's.
 #[derive(Clone, Copy)]
 pub struct Current {
     /// Whose request is being served; none when the server acts by itself.
@@ -40,5 +40,13 @@ impl Current {
             named: 0,
             largest: Quotas::NOTHING,
         }
+    }
+
+    /// The request has been answered. What it has named and used is left for nobody to ask for: writing that too
+    /// would be a hundredth of a short request.
+    pub fn end(&mut self) {
+        self.from = None;
+        self.writer = DomId::INVALID;
+        self.type_index = TYPES - 1;
     }
 }
