@@ -1,8 +1,10 @@
 //! One domain's I/O: its ring, its port, the message half received and those not yet delivered.
 
+mod links;
 pub mod outbox;
 mod schedule;
 
+pub use links::Links;
 pub use schedule::{Pass, Schedule};
 
 use outbox::Queue;

@@ -54,7 +54,7 @@ impl<P: Platform> Server<P> {
     fn queues(&self) -> impl Iterator<Item = (DomainId, &Message)> {
         let messages = &self.outbox.messages;
         self.store.domains.iter().flat_map(move |(id, _)| {
-            let connection = self.connections.get(id.index()).and_then(Option::as_ref);
+            let connection = self.links.get(id);
             let queue = connection.map_or(Queue::EMPTY, |connection| connection.queue);
             queue.iter(messages).map(move |(_, message)| (id, message))
         })
@@ -115,7 +115,7 @@ impl<P: Platform> Server<P> {
             bytes += copy.path.spilled() + copy.value.spilled();
         }
         bytes += self.queues().map(|(_, message)| Blob::memory(message.bytes.len())).sum::<u32>();
-        bytes += self.connections.iter().flatten().map(|connection| connection.partial.memory()).sum::<u32>();
+        bytes += self.links.iter().map(|connection| connection.partial.memory()).sum::<u32>();
         let used = store.blobs.arena().used();
         if bytes != used * chunk {
             report(format_args!("{} chunks are held but {used} are in use", bytes / chunk));
@@ -127,19 +127,19 @@ impl<P: Platform> Server<P> {
         let mut introduced = 0;
         let mut bound = 0;
         for (id, domain) in self.store.domains.iter() {
-            let connection = self.connections.get(id.index()).and_then(Option::as_ref);
+            let connection = self.links.get(id);
             if domain.introduced != connection.is_some() {
                 report(format_args!("domain {} is introduced or has a connection, not both", domain.domid));
             }
             introduced += usize::from(domain.introduced);
             let Some(port) = connection.and_then(|connection| connection.port) else { continue };
             bound += 1;
-            if self.port_owner(port) != Some(id) {
+            if self.links.port_owner(port) != Some(id) {
                 report(format_args!("the port of domain {} is not known as its own", domain.domid));
             }
         }
-        let connections = self.connections.iter().flatten().count();
-        let ports = self.ports.iter().flatten().count();
+        let connections = self.links.iter().count();
+        let ports = self.links.ports();
         if connections != introduced || ports != bound {
             report(format_args!(
                 "{introduced} domains have {connections} connections, {bound} of them {ports} ports"
@@ -175,7 +175,7 @@ impl<P: Platform> Server<P> {
                 }
                 transactions += counted;
             }
-            let connection = self.connections.get(id.index()).and_then(Option::as_ref);
+            let connection = self.links.get(id);
             let queued = connection.map_or(0, |connection| self.outbox.memory(&connection.queue));
             let partial = connection.map_or(0, |connection| connection.partial.memory());
             let counted = nodes

@@ -17,17 +17,12 @@ impl<P: Platform> Server<P> {
     /// Serves one more client, over `ring` and the local port `port`, which the caller has bound.
     /// Refused before `start`, or when there is no room.
     pub fn accept(&mut self, ring: P::Ring, port: Port) -> Result<Client, Refused> {
-        let place = self.ports.get(port.0 as usize).ok_or(Refused)?;
-        if place.is_some() {
+        if !self.links.is_free(port) {
             return Err(Refused);
         }
         let id = self.store.domains.admit_client().map_err(|_| Refused)?;
-        if let Some(place) = self.ports.get_mut(port.0 as usize) {
-            *place = Some(id);
-        }
-        if let Some(place) = self.connections.get_mut(id.index()) {
-            *place = Some(Connection::new(ring, port));
-        }
+        self.links.set_port_owner(port, Some(id))?;
+        self.links.insert(id, Connection::new(ring, port));
         self.schedule.ready(id);
         Ok(Client(id))
     }
@@ -37,9 +32,7 @@ impl<P: Platform> Server<P> {
         let Client(id) = client;
         self.drop_session(id);
         self.close_port(platform, id);
-        if let Some(place) = self.connections.get_mut(id.index()) {
-            *place = None;
-        }
+        self.links.remove(id);
         // What it did stays in the sums of whom it acted for.
         let done = self.recorder.domain_mut(id.index()).map(|tally| core::mem::replace(tally, Tally::EMPTY));
         let whom = self.store.domains.privileged().and_then(|whom| self.recorder.domain_mut(whom.index()));

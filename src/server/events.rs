@@ -115,7 +115,7 @@ impl<P: Platform> Server<P> {
         let privileged = self.is_privileged(to);
         let Domain { domid, quotas, usage, .. } = self.store.domains.get(to);
         let (domid, quota, held) = (*domid, quotas.memory, usage.memory);
-        let connection = self.connections.get(to.index()).and_then(Option::as_ref);
+        let connection = self.links.get(to);
         let waits = connection.is_some_and(|connection| !connection.queue.is_empty());
         if !special && waits && self.outbox.has(&self.store, to, message) {
             return;

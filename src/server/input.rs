@@ -83,17 +83,17 @@ impl<P: Platform> Server<P> {
     /// Before the answer shows: from then on the ring is the guest's to leave for the next user, and hvmloader zeroes
     /// all of its indexes. What we wrote to ours later would make it a broken ring.
     pub(super) fn consume(&mut self, id: DomainId, Arrived { input, in_ring, .. }: &Arrived) {
-        if let Some(connection) = self.connection(id).filter(|connection| !connection.ignored) {
+        if let Some(connection) = self.links.get_mut(id).filter(|connection| !connection.ignored) {
             input.consume(&connection.ring, *in_ring);
         }
     }
 
     /// After a request: whether there is more in the ring. The connection may have gone with it.
     fn has_more(&mut self, id: DomainId) -> bool {
-        if self.connection(id).is_some_and(|connection| connection.partial.len > 0) {
+        if self.links.get_mut(id).is_some_and(|connection| connection.partial.len > 0) {
             self.drop_input(id);
         }
-        let Some(connection) = self.connection(id).filter(|connection| !connection.ignored) else {
+        let Some(connection) = self.links.get_mut(id).filter(|connection| !connection.ignored) else {
             return false;
         };
         // The next look says what is wrong with a ring that is.
@@ -104,7 +104,7 @@ impl<P: Platform> Server<P> {
 
     /// Whether the next request of this connection may be taken now.
     fn may_read(&mut self, id: DomainId) -> bool {
-        let Some(connection) = self.connections.get(id.index()).and_then(Option::as_ref) else {
+        let Some(connection) = self.links.get(id) else {
             return false;
         };
         if connection.ignored {
@@ -132,7 +132,7 @@ impl<P: Platform> Server<P> {
     }
 
     fn look(&mut self, id: DomainId, scratch: &mut Scratch) -> Found {
-        let Some(connection) = self.connections.get(id.index()).and_then(Option::as_ref) else {
+        let Some(connection) = self.links.get(id) else {
             return Found::Nothing;
         };
         let page = &*connection.ring;
@@ -178,7 +178,7 @@ impl<P: Platform> Server<P> {
     /// Puts together what a look at the beginning has left out: what was taken before, and the rest.
     #[inline(never)]
     fn gather(&mut self, id: DomainId, input: Input, first: u32, missing: u32, scratch: &mut Scratch) {
-        let Some(connection) = self.connections.get(id.index()).and_then(Option::as_ref) else { return };
+        let Some(connection) = self.links.get(id) else { return };
         let Partial { len: taken, payload, .. } = connection.partial;
         let mut rest = scratch.message.get_mut(Header::SIZE..).unwrap_or_default();
         for piece in self.store.blobs.pieces(payload) {
@@ -220,7 +220,7 @@ impl<P: Platform> Server<P> {
         scratch: &mut Scratch,
     ) -> Found {
         let claim = if self.is_privileged(id) { Claim::Answer } else { Claim::Guest };
-        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
+        let Some(connection) = self.links.get_mut(id) else {
             return Found::Nothing;
         };
         let partial = &mut connection.partial;
@@ -253,7 +253,7 @@ impl<P: Platform> Server<P> {
 
     /// Forgets what was received of a message.
     pub(super) fn drop_input(&mut self, id: DomainId) {
-        let Some(connection) = self.connection(id) else { return };
+        let Some(connection) = self.links.get_mut(id) else { return };
         let partial = core::mem::replace(&mut connection.partial, Partial::EMPTY);
         let freed = self.store.blobs.free(partial.payload);
         debug_assert!(freed.is_ok(), "input changes outside attempts");
@@ -265,7 +265,7 @@ impl<P: Platform> Server<P> {
         let offered = self.store.domains.get(id).features.contains(ServerFeatures::ERROR);
         let domid: DomId = self.store.domains.get(id).domid;
         self.drop_session(id);
-        if let Some(connection) = self.connection(id) {
+        if let Some(connection) = self.links.get_mut(id) {
             connection.ignored = true;
             if offered {
                 connection.ring.error.store(error as u32, core::sync::atomic::Ordering::Release);
@@ -280,7 +280,8 @@ impl<P: Platform> Server<P> {
     pub(super) fn reconnect_if_asked(&mut self, id: DomainId) {
         use core::sync::atomic::Ordering::Relaxed;
         let asked = self
-            .connection(id)
+            .links
+            .get_mut(id)
             .is_some_and(|connection| !connection.ignored && connection.ring.connection.load(Relaxed) == 1);
         if asked && self.offers(id, ServerFeatures::RECONNECTION) {
             self.drop_session(id);
@@ -292,7 +293,7 @@ impl<P: Platform> Server<P> {
     /// Empties the ring and tells the guest that it is connected, if it asked for that.
     pub(super) fn restart_ring(&mut self, id: DomainId) {
         use core::sync::atomic::Ordering::{Relaxed, Release};
-        let Some(connection) = self.connection(id) else { return };
+        let Some(connection) = self.links.get_mut(id) else { return };
         ring::reset(&connection.ring);
         if connection.ring.connection.load(Relaxed) == 1 {
             connection.ring.connection.store(0, Release);

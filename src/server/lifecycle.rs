@@ -75,7 +75,7 @@ impl<P: Platform> Server<P> {
     fn attach(&mut self, platform: &mut P, id: DomainId, port: Port) -> Result<(), Refused> {
         let domid = self.store.domains.get(id).domid;
         self.connect(platform, id, domid, port)?;
-        if let Some(connection) = self.connection(id) {
+        if let Some(connection) = self.links.get_mut(id) {
             connection.ring.connection.store(0, Release);
         }
         self.schedule.notify(id);
@@ -98,16 +98,14 @@ impl<P: Platform> Server<P> {
             own => Port(own),
         };
         let local = platform.bind_interdomain(domid, port)?;
-        if self.set_port_owner(local, Some(id)).is_err() {
+        if self.links.set_port_owner(local, Some(id)).is_err() {
             platform.close(local);
             return Err(Refused);
         }
         let features = self.store.domains.get(id).features;
         ring.server_features.store(features.bits(), Release);
         ring.error.store(0, Release);
-        if let Some(place) = self.connections.get_mut(id.index()) {
-            *place = Some(Connection::new(ring, local));
-        }
+        self.links.insert(id, Connection::new(ring, local));
         self.store.domains.update(id).introduced = true;
         self.note_of_domain(Kind::Introduced, domid, local.0);
         Ok(())
@@ -118,29 +116,23 @@ impl<P: Platform> Server<P> {
         self.close_port(platform, id);
         let local = platform.bind_interdomain(domid, port).ok();
         let local = local.filter(|local| {
-            let known = self.set_port_owner(*local, Some(id)).is_ok();
+            let known = self.links.set_port_owner(*local, Some(id)).is_ok();
             if !known {
                 platform.close(*local);
             }
             known
         });
-        if let Some(connection) = self.connection(id) {
+        if let Some(connection) = self.links.get_mut(id) {
             connection.port = local;
         }
     }
 
     pub(super) fn close_port(&mut self, platform: &mut P, id: DomainId) {
-        if let Some(port) = self.connection(id).and_then(|connection| connection.port.take()) {
-            let forgotten = self.set_port_owner(port, None);
+        if let Some(port) = self.links.get_mut(id).and_then(|connection| connection.port.take()) {
+            let forgotten = self.links.set_port_owner(port, None);
             debug_assert!(forgotten.is_ok(), "a bound port is in range");
             platform.close(port);
         }
-    }
-
-    fn set_port_owner(&mut self, port: Port, owner: Option<DomainId>) -> Result<(), Refused> {
-        let place = self.ports.get_mut(port.0 as usize).ok_or(Refused)?;
-        *place = owner;
-        Ok(())
     }
 
     /// The record of a living domain, made now if the hypervisor knows the domain and the server does not.
@@ -161,7 +153,7 @@ impl<P: Platform> Server<P> {
         self.drop_input(id);
         let dropped = self.store.remove_watches(id).and_then(|()| self.drop_transactions(id));
         debug_assert!(dropped.is_ok(), "nothing is refused outside attempts");
-        if let Some(connection) = self.connection(id) {
+        if let Some(connection) = self.links.get_mut(id) {
             connection.cursor = None;
         }
         self.schedule.unstall(id);
@@ -180,9 +172,7 @@ impl<P: Platform> Server<P> {
             }
         }
         self.close_port(platform, id);
-        if let Some(place) = self.connections.get_mut(id.index()) {
-            *place = None;
-        }
+        self.links.remove(id);
         if let Some(tally) = self.recorder.domain_mut(id.index()) {
             *tally = Tally::EMPTY;
         }

@@ -24,7 +24,6 @@ mod transactions;
 mod watches;
 
 use alloc::boxed::Box;
-use alloc::vec;
 use alloc::vec::Vec;
 
 pub use clients::Client;
@@ -32,10 +31,10 @@ pub use operations::Operation;
 
 use fairness::Holding;
 
-use crate::abi::{DomId, Port, ServerFeatures};
+use crate::abi::{DomId, ServerFeatures};
 use crate::config::{Capacities, Settings};
 use crate::connection::outbox::Outbox;
-use crate::connection::{Connection, Schedule};
+use crate::connection::{Links, Schedule};
 use crate::hash::Key;
 use crate::perms::{Caller, Life};
 use crate::platform::{Cycles, Instant, Platform};
@@ -46,9 +45,6 @@ use crate::wire::{Header, MessageBuf, PAYLOAD_MAX};
 
 /// Features that every connection is offered unless SET_FEATURE restricts it.
 pub const FEATURES: ServerFeatures = ServerFeatures::all();
-
-/// Bytes that a platform's handle of a mapped ring may take: so many are counted for each domain.
-const RING_HANDLE: usize = 16;
 
 /// Parts of the store's memory of which a guest may hold one before it counts as greedy.
 const SHARES: usize = 64;
@@ -75,11 +71,8 @@ pub struct Server<P: Platform> {
     store: Store,
     outbox: Outbox,
     settings: Settings,
-    /// By the domain record's slot.
-    connections: Box<[Option<Connection<P::Ring>>]>,
+    links: Links<P::Ring>,
     schedule: Schedule,
-    /// By local port.
-    ports: Box<[Option<DomainId>]>,
     scratch: Option<Box<Scratch>>,
     /// Where watch events are put together.
     event: Option<Box<MessageBuf>>,
@@ -104,15 +97,13 @@ pub struct Server<P: Platform> {
 impl<P: Platform> Server<P> {
     /// An empty store for `capacities`; `seed` keys its hashes. All memory is taken here.
     pub fn new(settings: Settings, capacities: &Capacities, seed: u64) -> Self {
-        const { assert!(size_of::<P::Ring>() <= RING_HANDLE && align_of::<P::Ring>() <= 8) };
         let domains = capacities.domains;
         Server {
             store: Store::new(capacities, Key::new(seed)),
             outbox: Outbox::new(capacities),
             settings,
-            connections: core::iter::repeat_with(|| None).take(domains).collect(),
+            links: Links::new(domains, sizing::ports(capacities)),
             schedule: Schedule::new(domains),
-            ports: vec![None; sizing::ports(capacities)].into_boxed_slice(),
             scratch: Some(Box::new(Scratch {
                 message: [0; Header::SIZE + PAYLOAD_MAX + input::SHORT],
                 reply: output::Reply::EMPTY,
@@ -130,10 +121,6 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    fn connection(&mut self, id: DomainId) -> Option<&mut Connection<P::Ring>> {
-        self.connections.get_mut(id.index()).and_then(Option::as_mut)
-    }
-
     fn caller(&self, id: DomainId) -> Caller {
         let Domain { domid, life, target, privileged, .. } = *self.store.domains.get(id);
         // What a dead target was granted is void for those who acted for it too.
@@ -147,9 +134,5 @@ impl<P: Platform> Server<P> {
 
     fn is_greedy(&self, id: DomainId) -> bool {
         self.store.domains.get(id).usage.memory > self.share
-    }
-
-    fn port_owner(&self, port: Port) -> Option<DomainId> {
-        self.ports.get(port.0 as usize).copied().flatten()
     }
 }

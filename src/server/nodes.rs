@@ -210,7 +210,8 @@ impl<P: Platform> Server<P> {
         };
         let Cursor { generation, offset, .. } = wanted;
         let known = self
-            .connection(from)
+            .links
+            .get_mut(from)
             .and_then(|connection| connection.cursor)
             .filter(|cursor| unchanged && cursor.generation == generation && cursor.offset == offset);
         let (mut at, start) = known.map_or((0, Start::First), |cursor| (cursor.offset, cursor.start));
@@ -226,7 +227,7 @@ impl<P: Platform> Server<P> {
         match end {
             Ok(()) => reply.push(b"\0"),
             Err(Ok(start)) => {
-                if let Some(connection) = self.connection(from) {
+                if let Some(connection) = self.links.get_mut(from) {
                     connection.cursor = Some(Cursor { generation, offset: at, start });
                 }
                 Ok(())

@@ -19,7 +19,7 @@ impl<P: Platform> Server<P> {
     /// neither has room. A ring that turns out to be broken is not given up here, amid a request that may be
     /// this connection's own: the message waits, and the connection's own turn finds out.
     pub(super) fn send(&mut self, id: DomainId, claim: Claim, kind: Kind, message: &[u8]) -> bool {
-        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
+        let Some(connection) = self.links.get_mut(id) else {
             return false;
         };
         if connection.ignored {
@@ -40,7 +40,7 @@ impl<P: Platform> Server<P> {
     #[cold]
     #[inline(never)]
     fn queue(&mut self, id: DomainId, claim: Claim, kind: Kind, message: &[u8]) -> bool {
-        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
+        let Some(connection) = self.links.get_mut(id) else {
             return false;
         };
         let queued = self.outbox.push(&mut self.store, &mut connection.queue, id, claim, kind, message);
@@ -54,7 +54,7 @@ impl<P: Platform> Server<P> {
 
     /// Writes waiting messages into the ring, as much as fits.
     pub(super) fn flush(&mut self, id: DomainId) -> Result<(), RingError> {
-        while let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) {
+        while let Some(connection) = self.links.get_mut(id) {
             let Some(first) = connection.queue.first() else { break };
             let page = &*connection.ring;
             let mut out = ring::output(page)?;
@@ -87,7 +87,7 @@ impl<P: Platform> Server<P> {
     }
 
     fn pop_message(&mut self, id: DomainId) {
-        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else { return };
+        let Some(connection) = self.links.get_mut(id) else { return };
         if let Some(eased) = self.outbox.pop(&mut self.store, &mut connection.queue, id) {
             self.schedule.ready(eased);
         }
@@ -97,7 +97,7 @@ impl<P: Platform> Server<P> {
 
     /// Drops all that waits for a connection.
     pub(super) fn drop_output(&mut self, id: DomainId) {
-        while let Some(first) = self.connection(id).and_then(|connection| connection.queue.first()) {
+        while let Some(first) = self.links.get_mut(id).and_then(|connection| connection.queue.first()) {
             self.note_given_up(id, first);
             self.pop_message(id);
         }
@@ -116,7 +116,7 @@ impl<P: Platform> Server<P> {
         self.consume(id, request);
         let sent = self.send(id, Claim::Answer, Kind::Reply, message);
         debug_assert!(
-            sent || self.connection(id).is_none_or(|connection| connection.ignored),
+            sent || self.links.get_mut(id).is_none_or(|connection| connection.ignored),
             "room was checked"
         );
         self.recorder.counters.requests += 1;
@@ -125,7 +125,7 @@ impl<P: Platform> Server<P> {
 
     /// Whether a message needs no memory of ours. A broken ring takes all: it will be given up.
     fn fits_ring(&mut self, id: DomainId, len: usize) -> bool {
-        self.connection(id).is_some_and(|connection| {
+        self.links.get_mut(id).is_some_and(|connection| {
             let room = ring::output(&connection.ring).map_or(usize::MAX, |out| out.room as usize);
             connection.queue.is_empty() && room >= len
         })

@@ -72,7 +72,7 @@ impl<P: Platform> Server<P> {
         while let Some(event) = platform.take_pending() {
             match event {
                 Event::Ring(port) => {
-                    if let Some(id) = self.port_owner(port) {
+                    if let Some(id) = self.links.port_owner(port) {
                         self.schedule.ready(id);
                     }
                 }
@@ -84,7 +84,7 @@ impl<P: Platform> Server<P> {
     /// One turn of one connection. True if it has more to do.
     fn serve(&mut self, platform: &mut P, id: DomainId) -> bool {
         self.reconnect_if_asked(id);
-        let waits = self.connection(id).is_some_and(|connection| !connection.queue.is_empty());
+        let waits = self.links.get_mut(id).is_some_and(|connection| !connection.queue.is_empty());
         if waits && let Err(error) = self.flush(id) {
             self.ignore(id, error);
             return false;
@@ -120,7 +120,7 @@ impl<P: Platform> Server<P> {
     fn notify_idle(&mut self, platform: &mut P) {
         let mut pass = Pass::default();
         while let Some(id) = self.schedule.next_idle(&mut pass) {
-            let Some(connection) = self.connection(id) else { continue };
+            let Some(connection) = self.links.get_mut(id) else { continue };
             let port = connection.port;
             if let Some(port) = port {
                 platform.notify(port);
@@ -142,7 +142,7 @@ impl<P: Platform> Server<P> {
         for _ in 0..self.schedule.waiting() {
             let Some(id) = self.schedule.take_waiting() else { break };
             self.expire_events(id);
-            if self.connection(id).is_some_and(|connection| !connection.queue.is_empty()) {
+            if self.links.get_mut(id).is_some_and(|connection| !connection.queue.is_empty()) {
                 self.note_stall(id, Stall::RingFull);
             }
             self.schedule.ready(id);
@@ -153,10 +153,10 @@ impl<P: Platform> Server<P> {
     /// caused them.
     #[inline(never)]
     fn expire_events(&mut self, id: DomainId) {
-        while let Some(connection) = self.connections.get(id.index()).and_then(Option::as_ref) {
+        while let Some(connection) = self.links.get(id) {
             let Some((before, late)) = self.outbox.find_late(&connection.queue, self.now) else { return };
             self.note_given_up(id, late);
-            let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
+            let Some(connection) = self.links.get_mut(id) else {
                 return;
             };
             let eased = self.outbox.pop_after(&mut self.store, &mut connection.queue, id, before);

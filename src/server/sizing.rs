@@ -2,11 +2,11 @@
 //!
 //! Each part of the server says itself how many bytes it takes for given capacities; this adds them up.
 
-use super::{Match, RING_HANDLE, Scratch};
+use super::{Match, Scratch};
 use crate::config::Capacities;
 use crate::connection::outbox::Outbox;
-use crate::connection::{Connection, Schedule};
-use crate::store::{DomainId, Store};
+use crate::connection::{Links, Schedule};
+use crate::store::Store;
 use crate::trace::{Names, Record, Recorder};
 use crate::wire::MessageBuf;
 
@@ -23,12 +23,11 @@ pub fn ports(capacities: &Capacities) -> usize {
 
 /// Bytes of memory that a server with these capacities takes.
 pub fn memory(capacities: &Capacities) -> usize {
-    let per_domain = size_of::<Option<Connection<[u64; RING_HANDLE / 8]>>>() + size_of::<DomainId>();
     Store::bytes(capacities)
         + Outbox::bytes(capacities)
         + Schedule::bytes(capacities.domains)
         + Recorder::bytes(capacities.trace, capacities.domains)
-        + capacities.domains * per_domain
+        + Links::<()>::bytes(capacities.domains, ports(capacities))
         + capacities.watches * size_of::<Match>()
         + size_of::<Scratch>()
         + size_of::<MessageBuf>()

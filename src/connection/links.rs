@@ -1,0 +1,84 @@
+//! All connections, by whose they are and by their ports.
+
+use alloc::boxed::Box;
+use alloc::vec;
+
+use super::Connection;
+use crate::abi::Port;
+use crate::platform::Refused;
+use crate::store::DomainId;
+
+/// Bytes that a platform's handle of a mapped ring may take: so many are counted for each connection.
+const RING_HANDLE: usize = 16;
+
+/// Invariant: a port that a connection has is known as its domain's, and no other is.
+pub struct Links<R> {
+    /// By the domain record's slot.
+    connections: Box<[Option<Connection<R>>]>,
+    /// By local port.
+    ports: Box<[Option<DomainId>]>,
+}
+
+impl<R> Links<R> {
+    pub fn new(domains: usize, ports: usize) -> Links<R> {
+        const { assert!(size_of::<R>() <= RING_HANDLE && align_of::<R>() <= 8) };
+        Links {
+            connections: core::iter::repeat_with(|| None).take(domains).collect(),
+            ports: vec![None; ports].into_boxed_slice(),
+        }
+    }
+
+    /// Bytes of memory for so many connections and ports.
+    pub const fn bytes(domains: usize, ports: usize) -> usize {
+        domains * size_of::<Option<Connection<[u64; RING_HANDLE / 8]>>>() + ports * size_of::<DomainId>()
+    }
+
+    pub fn get(&self, id: DomainId) -> Option<&Connection<R>> {
+        self.connections.get(id.index())?.as_ref()
+    }
+
+    pub fn get_mut(&mut self, id: DomainId) -> Option<&mut Connection<R>> {
+        self.connections.get_mut(id.index())?.as_mut()
+    }
+
+    /// A domain's connection from now on. Its port must be known as the domain's.
+    pub fn insert(&mut self, id: DomainId, connection: Connection<R>) {
+        if let Some(place) = self.connections.get_mut(id.index()) {
+            *place = Some(connection);
+        }
+    }
+
+    /// Forgets a domain's connection. Its port must be closed.
+    pub fn remove(&mut self, id: DomainId) {
+        if let Some(place) = self.connections.get_mut(id.index()) {
+            *place = None;
+        }
+    }
+
+    /// All connections, in order of their slots.
+    pub fn iter(&self) -> impl Iterator<Item = &Connection<R>> {
+        self.connections.iter().flatten()
+    }
+
+    /// Whose port this is.
+    pub fn port_owner(&self, port: Port) -> Option<DomainId> {
+        self.ports.get(port.0 as usize).copied().flatten()
+    }
+
+    /// Whether this port can be somebody's, and is nobody's.
+    pub fn is_free(&self, port: Port) -> bool {
+        self.ports.get(port.0 as usize).is_some_and(Option::is_none)
+    }
+
+    /// Says whose port this is from now on. Refused if there is no room for so high a port.
+    pub fn set_port_owner(&mut self, port: Port, owner: Option<DomainId>) -> Result<(), Refused> {
+        let place = self.ports.get_mut(port.0 as usize).ok_or(Refused)?;
+        *place = owner;
+        Ok(())
+    }
+
+    /// How many ports are somebody's.
+    pub fn ports(&self) -> usize {
+        self.ports.iter().flatten().count()
+    }
+}
