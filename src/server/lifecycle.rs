@@ -163,7 +163,7 @@ impl<P: Platform> Server<P> {
     pub(super) fn destroy(&mut self, platform: &mut P, id: DomainId) {
         let domain = self.store.domains.get(id);
         let (domid, introduced) = (domain.domid, domain.introduced);
-        self.peak_of_gone = self.peak_of_gone.max(domain.most());
+        self.store.account_end(id);
         self.drop_session(id);
         while let Some(node) = self.store.owned.of(id).first() {
             if self.remove_owned(id, node).is_err() {

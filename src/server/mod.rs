@@ -3,7 +3,6 @@
 //! `poll` is the way in; from there a request passes `input` (bytes to message), `operations` (the table
 //! and its checks), a handler, and `output` (events and the reply). See the walk-through in `lib.rs`.
 
-mod accounting;
 mod check;
 mod clients;
 mod control;
@@ -38,7 +37,6 @@ use crate::connection::{Links, Schedule};
 use crate::hash::Key;
 use crate::perms::{Caller, Life};
 use crate::platform::{Cycles, Instant, Platform};
-use crate::quota::Quotas;
 use crate::store::{Domain, DomainId, Store, WatchId};
 use crate::trace::Recorder;
 use crate::wire::{Header, MessageBuf, PAYLOAD_MAX};
@@ -88,8 +86,6 @@ pub struct Server<P: Platform> {
     /// Bytes that a guest may hold before it has to leave more of everything to others.
     share: u32,
     recorder: Recorder,
-    /// The most that any guest that is gone has held at once.
-    peak_of_gone: Quotas,
     /// Set when guests are held for others' transactions.
     holding: Option<Holding>,
 }
@@ -116,7 +112,6 @@ impl<P: Platform> Server<P> {
             next_retry: Instant(0),
             share: u32::try_from(sizing::memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN),
             recorder: Recorder::new(capacities.trace, domains, settings.log),
-            peak_of_gone: Quotas::NOTHING,
             holding: None,
         }
     }

@@ -138,7 +138,7 @@ impl<P: Platform> Server<P> {
         if let Ok(Outcome::Watching) = result {
             self.send_first_event(from, payload);
         }
-        self.account(from, self.store.current.largest);
+        self.store.account(from, self.store.current.largest, self.now);
         self.outbox.end_request();
         if answered {
             if let Some(error) = error {

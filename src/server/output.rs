@@ -44,7 +44,7 @@ impl<P: Platform> Server<P> {
             return false;
         };
         let queued = self.outbox.push(&mut self.store, &mut connection.queue, id, claim, kind, message);
-        self.account(id, Quotas::NOTHING);
+        self.store.account(id, Quotas::NOTHING, self.now);
         if self.flush(id).is_err() {
             self.schedule.ready(id);
         }

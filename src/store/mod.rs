@@ -3,6 +3,7 @@
 //! [`Store::attempt`] is the only way to change nodes, transactions' nodes or permissions on a client's
 //! word: what it runs happens completely or not at all.
 
+mod account;
 mod acl;
 mod current;
 mod domain;
@@ -31,6 +32,7 @@ use crate::abi::DomId;
 use crate::config::Capacities;
 use crate::hash::Key;
 use crate::path::PREFIXES_MAX;
+use crate::quota::Quotas;
 use crate::slots::{Blobs, Claim, Full, Lists, Table};
 use crate::trace::Names;
 use crate::wire::XsError;
@@ -58,6 +60,8 @@ pub struct Store {
     /// Counts every change of a value or of a list of children.
     generation: u64,
     pub current: Current,
+    /// The most that any guest that is gone has held at once.
+    peak_of_gone: Quotas,
     /// Hashes of a path's prefixes, the shortest first, while one of them is looked for.
     pub(crate) prefix_hashes: Box<[u64]>,
 }
@@ -84,6 +88,7 @@ impl Store {
             transactions: Transactions::new(capacities),
             generation: 0,
             current: Current::NONE,
+            peak_of_gone: Quotas::NOTHING,
             prefix_hashes: vec![0; PREFIXES_MAX].into_boxed_slice(),
         }
     }

@@ -37,12 +37,12 @@ impl<P: Platform> Server<P> {
             Some(b"max") => {
                 match args.next() {
                     None => {}
-                    Some(b"-r") => self.reset_peaks(),
+                    Some(b"-r") => self.store.reset_peaks(),
                     Some(_) => return Err(XsError::EINVAL),
                 }
                 no_more(args)?;
                 line(reply, format_args!("Max. seen accounting values:"))?;
-                let peak = self.peak();
+                let peak = self.store.peak();
                 for quota in Quota::hard() {
                     line(reply, format_args!("{:<17}: {:>8}", quota.name, (quota.get)(&peak)))?;
                 }

@@ -1,28 +1,27 @@
 //! What domains have held at most, for those who choose quotas, and the warning at the soft memory quota.
 
-use super::Server;
-use crate::platform::Platform;
+use super::Store;
+use super::domain::{DomainId, Usage};
+use crate::platform::Instant;
 use crate::quota::Quotas;
-use crate::store::{DomainId, Usage};
 
 /// Seconds between two warnings about one domain.
 const WARNINGS_APART: u64 = 10;
 
-impl<P: Platform> Server<P> {
+impl Store {
     /// Takes note of what a domain holds now, and of what a request of it has used.
-    pub(super) fn account(&mut self, id: DomainId, request: Quotas) {
-        let domain = self.store.domains.get(id);
+    pub fn account(&mut self, id: DomainId, request: Quotas, now: Instant) {
+        let domain = self.domains.get(id);
         let (held, limit) = (domain.usage.memory, domain.quotas.soft_memory);
         let much = limit != 0 && held > limit && !domain.privileged;
         if much || !domain.usage.is_within(&domain.peak) || !request.is_within(&domain.peak) {
-            self.account_more(id, request, much);
+            self.account_more(id, request, much, now);
         }
     }
 
     #[inline(never)]
-    fn account_more(&mut self, id: DomainId, request: Quotas, much: bool) {
-        let now = self.now;
-        let domain = self.store.domains.update(id);
+    fn account_more(&mut self, id: DomainId, request: Quotas, much: bool, now: Instant) {
+        let domain = self.domains.update(id);
         let peak = domain.usage.as_quotas().max(request);
         domain.peak = domain.peak.max(peak);
         if much && domain.next_warning <= now {
@@ -33,18 +32,23 @@ impl<P: Platform> Server<P> {
         }
     }
 
+    /// A guest goes: what it has held at most counts among those that are gone.
+    pub fn account_end(&mut self, id: DomainId) {
+        self.peak_of_gone = self.peak_of_gone.max(self.domains.get(id).most());
+    }
+
     /// The most that any guest has held at once.
-    pub(super) fn peak(&self) -> Quotas {
-        let guests = self.store.domains.iter().filter(|(_, domain)| !domain.privileged);
+    pub fn peak(&self) -> Quotas {
+        let guests = self.domains.iter().filter(|(_, domain)| !domain.privileged);
         guests.fold(self.peak_of_gone, |peak, (_, domain)| peak.max(domain.most()))
     }
 
     /// Forgets what was held once and is not any more.
-    pub(super) fn reset_peaks(&mut self) {
+    pub fn reset_peaks(&mut self) {
         self.peak_of_gone = Quotas::NOTHING;
-        for slot in 0..self.store.domains.arena.capacity() as usize {
-            let Some(id) = self.store.domains.at(slot) else { continue };
-            let domain = self.store.domains.update(id);
+        for slot in 0..self.domains.arena.capacity() as usize {
+            let Some(id) = self.domains.at(slot) else { continue };
+            let domain = self.domains.update(id);
             domain.peak = domain.usage.as_quotas();
         }
     }
