@@ -1,10 +1,12 @@
-//! All connections, by whose they are and by their ports.
+//! All connections, by whose they are and by their ports, and what all of them share.
 
 use alloc::boxed::Box;
 use alloc::vec;
 
-use super::Connection;
+use super::outbox::Outbox;
+use super::{Connection, Schedule};
 use crate::abi::Port;
+use crate::config::Capacities;
 use crate::platform::Refused;
 use crate::store::DomainId;
 
@@ -14,23 +16,31 @@ const RING_HANDLE: usize = 16;
 /// Invariant: a port that a connection has is known as its domain's, and no other is.
 pub struct Links<R> {
     /// By the domain record's slot.
-    connections: Box<[Option<Connection<R>>]>,
+    pub(super) connections: Box<[Option<Connection<R>>]>,
     /// By local port.
     ports: Box<[Option<DomainId>]>,
+    pub outbox: Outbox,
+    pub schedule: Schedule,
 }
 
 impl<R> Links<R> {
-    pub fn new(domains: usize, ports: usize) -> Links<R> {
+    /// Room for as many connections as `capacities` say, whose ports are below `ports`.
+    pub fn new(capacities: &Capacities, ports: usize) -> Links<R> {
         const { assert!(size_of::<R>() <= RING_HANDLE && align_of::<R>() <= 8) };
         Links {
-            connections: core::iter::repeat_with(|| None).take(domains).collect(),
+            connections: core::iter::repeat_with(|| None).take(capacities.domains).collect(),
             ports: vec![None; ports].into_boxed_slice(),
+            outbox: Outbox::new(capacities),
+            schedule: Schedule::new(capacities.domains),
         }
     }
 
-    /// Bytes of memory for so many connections and ports.
-    pub const fn bytes(domains: usize, ports: usize) -> usize {
-        domains * size_of::<Option<Connection<[u64; RING_HANDLE / 8]>>>() + ports * size_of::<DomainId>()
+    /// Bytes of memory that `new` takes.
+    pub const fn bytes(capacities: &Capacities, ports: usize) -> usize {
+        capacities.domains * size_of::<Option<Connection<[u64; RING_HANDLE / 8]>>>()
+            + ports * size_of::<DomainId>()
+            + Outbox::bytes(capacities)
+            + Schedule::bytes(capacities.domains)
     }
 
     pub fn get(&self, id: DomainId) -> Option<&Connection<R>> {

@@ -2,9 +2,11 @@
 
 mod links;
 pub mod outbox;
+mod output;
 mod schedule;
 
 pub use links::Links;
+pub use output::GivenUp;
 pub use schedule::{Pass, Schedule};
 
 use outbox::Queue;

@@ -198,13 +198,8 @@ impl Outbox {
         None
     }
 
-    /// Takes the oldest message off its queue: delivered or dropped. Returns the domain that has one
-    /// outstanding request less by this.
-    pub fn pop(&mut self, store: &mut Store, queue: &mut Queue, to: DomainId) -> Option<DomainId> {
-        self.pop_after(store, queue, to, None)
-    }
-
-    /// As `pop`, for the message behind `before`.
+    /// Takes the message behind `before` off its queue, or the oldest: delivered or dropped. Returns the domain that
+    /// has one outstanding request less by this.
     pub fn pop_after(
         &mut self,
         store: &mut Store,

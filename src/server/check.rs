@@ -45,14 +45,14 @@ impl<P: Platform> Server<P> {
             watches: store.watches.arena.used() as usize,
             transactions: store.transactions.open.arena().used() as usize,
             tx_nodes: store.transactions.nodes.arena().used() as usize,
-            messages: self.outbox.messages.arena().used() as usize,
+            messages: self.links.outbox.messages.arena().used() as usize,
             names: 0,
             trace: 0,
         }
     }
 
     fn queues(&self) -> impl Iterator<Item = (DomainId, &Message)> {
-        let messages = &self.outbox.messages;
+        let messages = &self.links.outbox.messages;
         self.store.domains.iter().flat_map(move |(id, _)| {
             let connection = self.links.get(id);
             let queue = connection.map_or(Queue::EMPTY, |connection| connection.queue);
@@ -62,7 +62,7 @@ impl<P: Platform> Server<P> {
 
     /// Every message is in one queue, and outstanding requests are those of which something waits.
     fn check_queues(&self, report: &mut dyn FnMut(Arguments<'_>)) {
-        let outbox = &self.outbox;
+        let outbox = &self.links.outbox;
         let (mut queued, mut caused) = (0, 0);
         for (_, message) in self.queues() {
             queued += 1;
@@ -145,7 +145,7 @@ impl<P: Platform> Server<P> {
                 "{introduced} domains have {connections} connections, {bound} of them {ports} ports"
             ));
         }
-        self.schedule.check(report);
+        self.links.schedule.check(report);
     }
 
     /// Each domain's memory charge equals the bytes that its things take.
@@ -176,7 +176,7 @@ impl<P: Platform> Server<P> {
                 transactions += counted;
             }
             let connection = self.links.get(id);
-            let queued = connection.map_or(0, |connection| self.outbox.memory(&connection.queue));
+            let queued = connection.map_or(0, |connection| self.links.outbox.memory(&connection.queue));
             let partial = connection.map_or(0, |connection| connection.partial.memory());
             let counted = nodes
                 .wrapping_add(watches)
@@ -388,8 +388,8 @@ fn check_free_lists<P: Platform>(server: &Server<P>, report: &mut dyn FnMut(Argu
         ("watch paths", store.watches.paths.arena().balance()),
         ("transactions", store.transactions.open.arena().balance()),
         ("transaction nodes", store.transactions.nodes.arena().balance()),
-        ("messages", server.outbox.messages.arena().balance()),
-        ("causes", server.outbox.causes.balance()),
+        ("messages", server.links.outbox.messages.arena().balance()),
+        ("causes", server.links.outbox.causes.balance()),
     ] {
         let Balance { capacity, used, free } = balance;
         if used + free != capacity {

@@ -23,7 +23,7 @@ impl<P: Platform> Server<P> {
         let id = self.store.domains.admit_client().map_err(|_| Refused)?;
         self.links.set_port_owner(port, Some(id))?;
         self.links.insert(id, Connection::new(ring, port));
-        self.schedule.ready(id);
+        self.links.schedule.ready(id);
         Ok(Client(id))
     }
 

@@ -3,7 +3,8 @@
 use alloc::collections::BinaryHeap;
 
 use super::{Match, SHARES, Server};
-use crate::connection::outbox::{Kind, Message, MessageId};
+use crate::connection::GivenUp;
+use crate::connection::outbox::{Kind, Message};
 use crate::path::{Path, PathBuf};
 use crate::perms::Access;
 use crate::platform::Platform;
@@ -117,7 +118,7 @@ impl<P: Platform> Server<P> {
         let (domid, quota, held) = (*domid, quotas.memory, usage.memory);
         let connection = self.links.get(to);
         let waits = connection.is_some_and(|connection| !connection.queue.is_empty());
-        if !special && waits && self.outbox.has(&self.store, to, message) {
+        if !special && waits && self.links.outbox.has(&self.store, to, message) {
             return;
         }
         let timeout = u64::from(self.settings.watch_event_timeout);
@@ -138,7 +139,9 @@ impl<P: Platform> Server<P> {
         self.record(Record { hash, size, ..Record::new(Traced::Event, domid) });
         let msg_type = self.store.current.type_index;
         self.tallies(to).for_each(|tally| tally.events = tally.events.wrapping_add(1));
-        if !(affordable && self.send(to, claim, Kind::Event { deadline }, message)) {
+        if !(affordable
+            && self.links.send(&mut self.store, self.now, to, claim, Kind::Event { deadline }, message))
+        {
             self.note_dropped(to, msg_type, hash, size);
         }
     }
@@ -157,17 +160,16 @@ impl<P: Platform> Server<P> {
     /// The same, if a message that was queued is an event.
     #[cold]
     #[inline(never)]
-    pub(super) fn note_given_up(&mut self, to: DomainId, message: MessageId) {
-        let Message { kind, bytes, msg_type, .. } = *self.outbox.messages.get(message);
-        if kind != Kind::Reply {
-            self.note_dropped(to, msg_type.into(), 0, (bytes.len() - Header::SIZE) as u16);
+    pub(super) fn note_given_up(&mut self, to: DomainId, message: &GivenUp) {
+        if message.kind != Kind::Reply {
+            self.note_dropped(to, message.type_index, 0, (message.len - Header::SIZE) as u16);
         }
     }
 
     /// Whether more waits because of this guest than ordinary guests cause. Its further events leave room for
     /// what others cause, also when they are for the privileged.
     fn floods(&self, guest: DomainId) -> bool {
-        let share = self.outbox.messages.arena().capacity() / SHARES as u32;
+        let share = self.links.outbox.messages.arena().capacity() / SHARES as u32;
         self.store.domains.get(guest).caused > share.max(CAUSED_MIN)
     }
 

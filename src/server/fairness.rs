@@ -88,10 +88,10 @@ impl<P: Platform> Server<P> {
             return;
         }
         self.holding = None;
-        for n in 0..self.schedule.waiting() {
-            let Some(id) = self.schedule.nth_waiting(n) else { break };
+        for n in 0..self.links.schedule.waiting() {
+            let Some(id) = self.links.schedule.nth_waiting(n) else { break };
             if !self.store.domains.get(id).hold.is_over(self.now) {
-                self.schedule.ready(id);
+                self.links.schedule.ready(id);
             }
         }
     }

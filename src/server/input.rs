@@ -98,7 +98,7 @@ impl<P: Platform> Server<P> {
         };
         // The next look says what is wrong with a ring that is.
         let more = ring::input(&connection.ring).map_or(true, |input| input.len > 0);
-        self.schedule.notify(id);
+        self.links.schedule.notify(id);
         more
     }
 
@@ -114,7 +114,7 @@ impl<P: Platform> Server<P> {
         let over = |quota: u32, used: u32| quota != 0 && used >= quota;
         let (stalled, why) = if domain.privileged {
             let full = self.store.blobs.arena().available_to(Claim::Answer) < CHUNKS_PER_ANSWER
-                || self.outbox.messages.arena().available_to(Claim::Answer) == 0;
+                || self.links.outbox.messages.arena().available_to(Claim::Answer) == 0;
             (full, Stall::NoRoom)
         } else {
             // Only what waits here is given back by waiting: who holds too much otherwise must be able to
@@ -204,7 +204,7 @@ impl<P: Platform> Server<P> {
         let chunks = len.div_ceil(crate::slots::CHUNK) as u32;
         let kept = if chunks > 1 { CHUNKS_PER_ANSWER } else { 0 };
         self.store.blobs.arena().available_to(Claim::GuestAnswer) >= chunks.saturating_mul(answers) + kept
-            && self.outbox.messages.arena().available_to(Claim::GuestAnswer) >= answers
+            && self.links.outbox.messages.arena().available_to(Claim::GuestAnswer) >= answers
     }
 
     /// Takes all that is in the ring, the beginning of a message or more of it. Its first bytes are in the
@@ -243,10 +243,10 @@ impl<P: Platform> Server<P> {
         usage.memory = usage.memory + partial.memory() - before;
         let more = input.consume(&connection.ring, input.len) || ring::settle(&connection.ring);
         if missing > ROOM_FOR_SURE {
-            self.schedule.notify(id);
+            self.links.schedule.notify(id);
         }
         if more {
-            self.schedule.ready(id);
+            self.links.schedule.ready(id);
         }
         Found::Nothing
     }
@@ -273,7 +273,7 @@ impl<P: Platform> Server<P> {
         }
         log::warn!("domain {domid} broke the ring protocol ({error:?}) and is ignored from now on");
         self.note_of_domain(Kind::RingError, domid, error as u32);
-        self.schedule.notify(id);
+        self.links.schedule.notify(id);
     }
 
     /// Does what a guest asks for by setting `connection` to 1: a fresh start of its connection.
@@ -297,7 +297,7 @@ impl<P: Platform> Server<P> {
         ring::reset(&connection.ring);
         if connection.ring.connection.load(Relaxed) == 1 {
             connection.ring.connection.store(0, Release);
-            self.schedule.notify(id);
+            self.links.schedule.notify(id);
         }
     }
 }

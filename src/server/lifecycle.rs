@@ -78,8 +78,8 @@ impl<P: Platform> Server<P> {
         if let Some(connection) = self.links.get_mut(id) {
             connection.ring.connection.store(0, Release);
         }
-        self.schedule.notify(id);
-        self.schedule.ready(id);
+        self.links.schedule.notify(id);
+        self.links.schedule.ready(id);
         Ok(())
     }
 
@@ -156,7 +156,7 @@ impl<P: Platform> Server<P> {
         if let Some(connection) = self.links.get_mut(id) {
             connection.cursor = None;
         }
-        self.schedule.unstall(id);
+        self.links.schedule.unstall(id);
     }
 
     /// Ends a domain's life here: its session, its nodes with all below them, its connection, its record.

@@ -32,8 +32,7 @@ use fairness::Holding;
 
 use crate::abi::{DomId, ServerFeatures};
 use crate::config::{Capacities, Settings};
-use crate::connection::outbox::Outbox;
-use crate::connection::{Links, Schedule};
+use crate::connection::Links;
 use crate::hash::Key;
 use crate::perms::{Caller, Life};
 use crate::platform::{Cycles, Instant, Platform};
@@ -67,10 +66,8 @@ struct Scratch {
 
 pub struct Server<P: Platform> {
     store: Store,
-    outbox: Outbox,
     settings: Settings,
     links: Links<P::Ring>,
-    schedule: Schedule,
     scratch: Option<Box<Scratch>>,
     /// Where watch events are put together.
     event: Option<Box<MessageBuf>>,
@@ -96,10 +93,8 @@ impl<P: Platform> Server<P> {
         let domains = capacities.domains;
         Server {
             store: Store::new(capacities, Key::new(seed)),
-            outbox: Outbox::new(capacities),
             settings,
-            links: Links::new(domains, sizing::ports(capacities)),
-            schedule: Schedule::new(domains),
+            links: Links::new(capacities, sizing::ports(capacities)),
             scratch: Some(Box::new(Scratch {
                 message: [0; Header::SIZE + PAYLOAD_MAX + input::SHORT],
                 reply: output::Reply::EMPTY,

@@ -119,7 +119,7 @@ impl<P: Platform> Server<P> {
         let Scratch { message, reply } = scratch;
         let payload = message.get(Header::SIZE..Header::SIZE + header.len as usize).unwrap_or_default();
         reply.clear();
-        self.outbox.end_request();
+        self.links.outbox.end_request();
         let domid = self.store.domains.get(from).domid;
         let msg_type = header.msg_type.min(255) as u8;
         self.store.current = Current::begin(from, domid, header.msg_type);
@@ -139,7 +139,7 @@ impl<P: Platform> Server<P> {
             self.send_first_event(from, payload);
         }
         self.store.account(from, self.store.current.largest, self.now);
-        self.outbox.end_request();
+        self.links.outbox.end_request();
         if answered {
             if let Some(error) = error {
                 self.note_error(from, header, error);

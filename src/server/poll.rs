@@ -32,26 +32,26 @@ impl<P: Platform> Server<P> {
             }
             self.take_events(platform);
             self.release_held();
-            if !self.schedule.has_ready() && self.schedule.has_to_notify() {
+            if !self.links.schedule.has_ready() && self.links.schedule.has_to_notify() {
                 self.notify_idle(platform);
             }
-            if !self.schedule.has_ready() {
+            if !self.links.schedule.has_ready() {
                 break;
             }
-            self.schedule.begin_round();
-            while let Some(id) = self.schedule.next_in_round() {
+            self.links.schedule.begin_round();
+            while let Some(id) = self.links.schedule.next_in_round() {
                 if self.serve(platform, id) {
-                    self.schedule.ready(id);
+                    self.links.schedule.ready(id);
                 }
-                self.schedule.end_turn(id);
+                self.links.schedule.end_turn(id);
             }
             self.notify_idle(platform);
-            if self.schedule.has_ready() {
+            if self.links.schedule.has_ready() {
                 // What notifying took is no request's.
                 self.clock = platform.cycles();
             }
         }
-        self.schedule.has_waiting().then(|| self.next_look())
+        self.links.schedule.has_waiting().then(|| self.next_look())
     }
 
     /// When connections that wait are looked at: not at each wake-up, whose cost they must not add to.
@@ -73,7 +73,7 @@ impl<P: Platform> Server<P> {
             match event {
                 Event::Ring(port) => {
                     if let Some(id) = self.links.port_owner(port) {
-                        self.schedule.ready(id);
+                        self.links.schedule.ready(id);
                     }
                 }
                 Event::DomainStates => self.observe_domains(platform),
@@ -84,8 +84,8 @@ impl<P: Platform> Server<P> {
     /// One turn of one connection. True if it has more to do.
     fn serve(&mut self, platform: &mut P, id: DomainId) -> bool {
         self.reconnect_if_asked(id);
-        let waits = self.links.get_mut(id).is_some_and(|connection| !connection.queue.is_empty());
-        if waits && let Err(error) = self.flush(id) {
+        let waits = self.links.has_output(id);
+        if waits && let Err(error) = self.links.flush(&mut self.store, id) {
             self.ignore(id, error);
             return false;
         }
@@ -99,13 +99,13 @@ impl<P: Platform> Server<P> {
 
     /// Has a connection that has to wait for something looked at again when time has passed.
     pub(super) fn stall(&mut self, id: DomainId, why: Stall) {
-        self.schedule.wait(id);
+        self.links.schedule.wait(id);
         self.note_stall(id, why);
     }
 
     /// Takes down that a connection has to wait, once for each time.
     fn note_stall(&mut self, id: DomainId, why: Stall) {
-        if self.schedule.stall(id) {
+        if self.links.schedule.stall(id) {
             let domid = self.store.domains.get(id).domid;
             self.note(Record { detail: why as u8, ..Record::new(Kind::Stalled, domid) });
             if let Some(tally) = self.recorder.domain_mut(id.index()) {
@@ -119,7 +119,7 @@ impl<P: Platform> Server<P> {
     /// Then looks at their rings once more, for requests and for room, see [`ring::settle`].
     fn notify_idle(&mut self, platform: &mut P) {
         let mut pass = Pass::default();
-        while let Some(id) = self.schedule.next_idle(&mut pass) {
+        while let Some(id) = self.links.schedule.next_idle(&mut pass) {
             let Some(connection) = self.links.get_mut(id) else { continue };
             let port = connection.port;
             if let Some(port) = port {
@@ -128,7 +128,7 @@ impl<P: Platform> Server<P> {
             let waits = !connection.queue.is_empty();
             let asks = ring::input(&connection.ring).is_ok_and(|input| input.len > 0);
             if asks || (waits && ring::output(&connection.ring).is_ok_and(|output| output.room > 0)) {
-                self.schedule.ready(id);
+                self.links.schedule.ready(id);
             }
             if port.is_some() {
                 self.record(Record::new(Kind::Notified, self.store.domains.get(id).domid));
@@ -139,30 +139,15 @@ impl<P: Platform> Server<P> {
     /// Drops events that waited too long, and gives connections that could not go on another look.
     fn expire(&mut self) {
         self.holding = None;
-        for _ in 0..self.schedule.waiting() {
-            let Some(id) = self.schedule.take_waiting() else { break };
-            self.expire_events(id);
-            if self.links.get_mut(id).is_some_and(|connection| !connection.queue.is_empty()) {
+        for _ in 0..self.links.schedule.waiting() {
+            let Some(id) = self.links.schedule.take_waiting() else { break };
+            while let Some(late) = self.links.drop_late(&mut self.store, id, self.now) {
+                self.note_given_up(id, &late);
+            }
+            if self.links.has_output(id) {
                 self.note_stall(id, Stall::RingFull);
             }
-            self.schedule.ready(id);
-        }
-    }
-
-    /// Events expire wherever they wait, also behind an answer that is not read: they hold up those who
-    /// caused them.
-    #[inline(never)]
-    fn expire_events(&mut self, id: DomainId) {
-        while let Some(connection) = self.links.get(id) {
-            let Some((before, late)) = self.outbox.find_late(&connection.queue, self.now) else { return };
-            self.note_given_up(id, late);
-            let Some(connection) = self.links.get_mut(id) else {
-                return;
-            };
-            let eased = self.outbox.pop_after(&mut self.store, &mut connection.queue, id, before);
-            if let Some(eased) = eased {
-                self.schedule.ready(eased);
-            }
+            self.links.schedule.ready(id);
         }
     }
 }

@@ -4,8 +4,7 @@
 
 use super::{Match, Scratch};
 use crate::config::Capacities;
-use crate::connection::outbox::Outbox;
-use crate::connection::{Links, Schedule};
+use crate::connection::Links;
 use crate::store::Store;
 use crate::trace::{Names, Record, Recorder};
 use crate::wire::MessageBuf;
@@ -24,10 +23,8 @@ pub fn ports(capacities: &Capacities) -> usize {
 /// Bytes of memory that a server with these capacities takes.
 pub fn memory(capacities: &Capacities) -> usize {
     Store::bytes(capacities)
-        + Outbox::bytes(capacities)
-        + Schedule::bytes(capacities.domains)
         + Recorder::bytes(capacities.trace, capacities.domains)
-        + Links::<()>::bytes(capacities.domains, ports(capacities))
+        + Links::<()>::bytes(capacities, ports(capacities))
         + capacities.watches * size_of::<Match>()
         + size_of::<Scratch>()
         + size_of::<MessageBuf>()

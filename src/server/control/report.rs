@@ -59,7 +59,7 @@ impl<P: Platform> Server<P> {
             "watched paths": store.watches.paths.arena(),
             "transactions": store.transactions.open.arena(),
             "transaction nodes": store.transactions.nodes.arena(),
-            "waiting messages": self.outbox.messages.arena(),
+            "waiting messages": self.links.outbox.messages.arena(),
         }
     }
 }

@@ -1,0 +1,154 @@
+//! From a message to bytes in the ring, and the queue in between.
+
+use core::ops::Deref;
+
+use super::Links;
+use super::outbox::{Kind, MessageId};
+use crate::abi::{RingError, RingPage};
+use crate::platform::Instant;
+use crate::quota::Quotas;
+use crate::ring;
+use crate::slots::Claim;
+use crate::store::{DomainId, Store};
+
+/// A message that is never delivered.
+pub struct GivenUp {
+    pub kind: Kind,
+    /// Where the type of the request that it was queued in is counted.
+    pub type_index: usize,
+    pub len: usize,
+}
+
+impl<R: Deref<Target = RingPage>> Links<R> {
+    /// Sends a message to a connection: into its ring if it fits there, else onto its queue. False if
+    /// neither has room. A ring that turns out to be broken is not given up here, amid a request that may be
+    /// this connection's own: the message waits, and the connection's own turn finds out.
+    pub fn send(
+        &mut self,
+        store: &mut Store,
+        now: Instant,
+        id: DomainId,
+        claim: Claim,
+        kind: Kind,
+        message: &[u8],
+    ) -> bool {
+        let Some(connection) = self.get_mut(id) else {
+            return false;
+        };
+        if connection.ignored {
+            return false;
+        }
+        if connection.queue.is_empty()
+            && let Ok(mut out) = ring::output(&connection.ring)
+            && out.room as usize >= message.len()
+        {
+            out.put(&connection.ring, message);
+            out.publish(&connection.ring);
+            self.schedule.notify(id);
+            return true;
+        }
+        self.queue(store, now, id, claim, kind, message)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn queue(
+        &mut self,
+        store: &mut Store,
+        now: Instant,
+        id: DomainId,
+        claim: Claim,
+        kind: Kind,
+        message: &[u8],
+    ) -> bool {
+        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
+            return false;
+        };
+        let queued = self.outbox.push(store, &mut connection.queue, id, claim, kind, message);
+        store.account(id, Quotas::NOTHING, now);
+        if self.flush(store, id).is_err() {
+            self.schedule.ready(id);
+        }
+        self.schedule.wait(id);
+        queued
+    }
+
+    /// Writes waiting messages into the ring, as much as fits.
+    pub fn flush(&mut self, store: &mut Store, id: DomainId) -> Result<(), RingError> {
+        while let Some(connection) = self.connections.get(id.index()).and_then(Option::as_ref) {
+            let Some(first) = connection.queue.first() else { break };
+            let page = &*connection.ring;
+            let mut out = ring::output(page)?;
+            let message = self.outbox.messages.update(first);
+            let mut skip = message.written as usize;
+            let before = message.written;
+            for piece in store.blobs.pieces(message.bytes) {
+                let rest = piece.get(skip.min(piece.len())..).unwrap_or_default();
+                skip = skip.saturating_sub(piece.len());
+                let put = out.put(page, rest);
+                message.written += put as u16;
+                if put < rest.len() {
+                    break;
+                }
+            }
+            let done = message.written as usize == message.bytes.len();
+            let progress = message.written != before;
+            if progress {
+                out.publish(page);
+                self.schedule.notify(id);
+            }
+            if done {
+                self.pop_after(store, id, None);
+                // Its memory charge fell, which may have been what kept it from being read.
+                self.schedule.ready(id);
+            } else if !progress {
+                self.schedule.wait(id);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the message behind `before` off its queue, or the oldest.
+    fn pop_after(&mut self, store: &mut Store, id: DomainId, before: Option<MessageId>) {
+        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else { return };
+        if let Some(eased) = self.outbox.pop_after(store, &mut connection.queue, id, before) {
+            self.schedule.ready(eased);
+        }
+    }
+
+    fn given_up(&self, message: MessageId) -> GivenUp {
+        let message = self.outbox.messages.get(message);
+        GivenUp { kind: message.kind, type_index: usize::from(message.msg_type), len: message.bytes.len() }
+    }
+
+    /// Drops the oldest message that waits for a connection.
+    pub fn drop_oldest(&mut self, store: &mut Store, id: DomainId) -> Option<GivenUp> {
+        let dropped = self.given_up(self.get(id)?.queue.first()?);
+        self.pop_after(store, id, None);
+        self.schedule.ready(id);
+        Some(dropped)
+    }
+
+    /// Drops the oldest event whose delivery has not begun in time, wherever it waits, also behind an answer that is
+    /// not read: it holds up those who caused it.
+    pub fn drop_late(&mut self, store: &mut Store, id: DomainId, now: Instant) -> Option<GivenUp> {
+        let (before, late) = self.outbox.find_late(&self.get(id)?.queue, now)?;
+        let dropped = self.given_up(late);
+        self.pop_after(store, id, before);
+        Some(dropped)
+    }
+
+    /// Whether a message needs no memory of ours. A broken ring takes all: it will be given up.
+    pub fn fits_ring(&self, id: DomainId, len: usize) -> bool {
+        self.get(id).is_some_and(|connection| {
+            let room = ring::output(&connection.ring).map_or(usize::MAX, |out| out.room as usize);
+            connection.queue.is_empty() && room >= len
+        })
+    }
+
+    /// Whether anything waits for a connection.
+    pub fn has_output(&self, id: DomainId) -> bool {
+        self.get(id).is_some_and(|connection| !connection.queue.is_empty())
+    }
+}
