@@ -36,13 +36,7 @@ const UPWARD: [&str; 0] = [];
 const CIRCLES: [&[&str]; 1] = [
     // Until the connections, the buffers of a request and what holds guests back are components of their own, which
     // do not know the server.
-    &[
-        "src/server/fairness.rs",
-        "src/server/input.rs",
-        "src/server/mod.rs",
-        "src/server/output.rs",
-        "src/server/sizing.rs",
-    ],
+    &["src/server/fairness.rs", "src/server/mod.rs", "src/server/output.rs", "src/server/sizing.rs"],
 ];
 
 fn root() -> &'static Path {

@@ -1,10 +1,12 @@
 //! One domain's I/O: its ring, its port, the message half received and those not yet delivered.
 
+mod input;
 mod links;
 pub mod outbox;
 mod output;
 mod schedule;
 
+pub use input::{Arrived, Found, REQUEST_ROOM, RequestBuf};
 pub use links::Links;
 pub use output::GivenUp;
 pub use schedule::{Pass, Schedule};

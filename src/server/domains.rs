@@ -37,12 +37,12 @@ impl<P: Platform> Server<P> {
             self.rebind(platform, id, domid, Port(port));
             self.drop_session(id);
             self.note_of_domain(Kind::Restarted, domid, 0);
-            self.restart_ring(id);
+            self.links.restart(id);
         } else {
             self.connect(platform, id, domid, Port(port))?;
             self.fire_special(Path::INTRODUCE_DOMAIN, None);
             self.fire_special(Path::INTRODUCE_DOMAIN, Some(domid));
-            self.restart_ring(id);
+            self.links.restart(id);
         }
         Ok(Outcome::Ok)
     }

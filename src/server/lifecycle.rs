@@ -150,7 +150,7 @@ impl<P: Platform> Server<P> {
     /// Forgets what a connection was in the middle of: output, watches, transactions, half a request.
     pub(super) fn drop_session(&mut self, id: DomainId) {
         self.drop_output(id);
-        self.drop_input(id);
+        self.links.drop_input(&mut self.store, id);
         let dropped = self.store.remove_watches(id).and_then(|()| self.drop_transactions(id));
         debug_assert!(dropped.is_ok(), "nothing is refused outside attempts");
         if let Some(connection) = self.links.get_mut(id) {

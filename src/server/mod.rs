@@ -32,13 +32,13 @@ use fairness::Holding;
 
 use crate::abi::{DomId, ServerFeatures};
 use crate::config::{Capacities, Settings};
-use crate::connection::Links;
+use crate::connection::{Links, REQUEST_ROOM, RequestBuf};
 use crate::hash::Key;
 use crate::perms::{Caller, Life};
 use crate::platform::{Cycles, Instant, Platform};
 use crate::store::{Domain, DomainId, Store, WatchId};
 use crate::trace::Recorder;
-use crate::wire::{Header, MessageBuf, PAYLOAD_MAX};
+use crate::wire::MessageBuf;
 
 /// Features that every connection is offered unless SET_FEATURE restricts it.
 pub const FEATURES: ServerFeatures = ServerFeatures::all();
@@ -59,8 +59,7 @@ struct Match {
 
 /// Buffers that one request at a time uses.
 struct Scratch {
-    /// The request, with room for what is looked at beyond it.
-    message: [u8; Header::SIZE + PAYLOAD_MAX + input::SHORT],
+    message: RequestBuf,
     reply: output::Reply,
 }
 
@@ -95,10 +94,7 @@ impl<P: Platform> Server<P> {
             store: Store::new(capacities, Key::new(seed)),
             settings,
             links: Links::new(capacities, sizing::ports(capacities)),
-            scratch: Some(Box::new(Scratch {
-                message: [0; Header::SIZE + PAYLOAD_MAX + input::SHORT],
-                reply: output::Reply::EMPTY,
-            })),
+            scratch: Some(Box::new(Scratch { message: [0; REQUEST_ROOM], reply: output::Reply::EMPTY })),
             event: Some(Box::new(MessageBuf::EMPTY)),
             matches: Vec::with_capacity(capacities.watches),
             own: None,

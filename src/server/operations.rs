@@ -2,9 +2,9 @@
 //!
 //! Checks come in one order: unknown type ENOSYS, privilege EACCES, transaction ENOENT; then the handler.
 
-use super::input::Arrived;
 use super::output::Reply;
 use super::{Scratch, Server};
+use crate::connection::Arrived;
 use crate::platform::Platform;
 use crate::store::{Current, DomainId, View};
 use crate::trace::{Kind, Record, log_exchange};

@@ -1,8 +1,8 @@
 //! From an outcome to bytes in the ring: the one place that writes replies, and the queue behind it.
 
 use super::Server;
-use super::input::Arrived;
 use crate::abi::ServerFeatures;
+use crate::connection::Arrived;
 use crate::connection::outbox::Kind;
 use crate::platform::Platform;
 use crate::slots::Claim;
@@ -26,11 +26,11 @@ impl<P: Platform> Server<P> {
         if request.header.is_repeatable()
             && !self.is_privileged(id)
             && !self.links.fits_ring(id, message.len())
-            && !self.has_room(id, message.len())
+            && !self.links.has_room(&self.store, id, message.len())
         {
             return false;
         }
-        self.consume(id, request);
+        self.links.consume(id, request);
         let sent = self.links.send(&mut self.store, self.now, id, Claim::Answer, Kind::Reply, message);
         debug_assert!(
             sent || self.links.get(id).is_none_or(|connection| connection.ignored),

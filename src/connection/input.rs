@@ -1,0 +1,253 @@
+//! From ring bytes to one whole message: what is taken, what is left in the ring, and when a ring is given
+//! up.
+//!
+//! A whole message stays in the ring until it is answered. The beginning of one is taken out at once:
+//! guests notify only when they find the ring empty, so bytes left in it would keep the rest from being
+//! announced.
+
+use core::ops::Deref;
+
+use super::{Links, Partial};
+use crate::abi::{RING_SIZE, RingError, RingPage};
+use crate::ring::{self, Input};
+use crate::slots::Claim;
+use crate::store::{DomainId, Store};
+use crate::trace::Stall;
+use crate::wire::{Header, PAYLOAD_MAX};
+
+const HEADER: u32 = Header::SIZE as u32;
+
+/// Bytes of a message that are copied at the first look: as many as most messages have.
+const SHORT: usize = 80;
+
+fn between(start: u32, end: u32) -> core::ops::Range<usize> {
+    start as usize..end as usize
+}
+
+/// Answers that a guest may leave unread beyond its ring before it is not read any more are counted by the
+/// quota `outstanding`; this is the room that one more needs in the worst case.
+const CHUNKS_PER_ANSWER: u32 = ((Header::SIZE + PAYLOAD_MAX) / crate::slots::CHUNK + 1) as u32;
+
+/// Bytes that any guest finds room for in an empty ring, though it keep a few free. One that has begun a message
+/// no longer than this does not wait for room, so it need not be told of any before it is answered: Linux
+/// writes header and payload one after the other, and we may come in between.
+const ROOM_FOR_SURE: u32 = RING_SIZE / 2;
+
+/// Room for a request, and for what is looked at beyond it.
+pub const REQUEST_ROOM: usize = Header::SIZE + PAYLOAD_MAX + SHORT;
+
+pub type RequestBuf = [u8; REQUEST_ROOM];
+
+/// A whole request in a connection's input.
+pub struct Arrived {
+    pub header: Header,
+    /// The look that found it.
+    input: Input,
+    /// How many of the ring's bytes belong to it.
+    in_ring: u32,
+}
+
+/// What a look at a connection's input found.
+pub enum Found {
+    /// Nothing whole yet.
+    Nothing,
+    /// More than there is room for now.
+    NoRoom,
+    Message(Arrived),
+    /// The guest broke the protocol.
+    Broken(RingError),
+}
+
+impl<R: Deref<Target = RingPage>> Links<R> {
+    /// Consumes the request that has been served: its effect is in place, and its answer has room.
+    ///
+    /// Before the answer shows: from then on the ring is the guest's to leave for the next user, and hvmloader zeroes
+    /// all of its indexes. What we wrote to ours later would make it a broken ring.
+    pub fn consume(&self, id: DomainId, Arrived { input, in_ring, .. }: &Arrived) {
+        if let Some(connection) = self.get(id).filter(|connection| !connection.ignored) {
+            input.consume(&connection.ring, *in_ring);
+        }
+    }
+
+    /// After a request: whether there is more in the ring. The connection may have gone with it.
+    pub fn has_more(&mut self, store: &mut Store, id: DomainId) -> bool {
+        if self.get_mut(id).is_some_and(|connection| connection.partial.len > 0) {
+            self.drop_input(store, id);
+        }
+        let Some(connection) = self.get_mut(id).filter(|connection| !connection.ignored) else {
+            return false;
+        };
+        // The next look says what is wrong with a ring that is.
+        let more = ring::input(&connection.ring).map_or(true, |input| input.len > 0);
+        self.schedule.notify(id);
+        more
+    }
+
+    /// Whether a connection is listened to: it is there and keeps to the protocol.
+    pub fn is_heard(&self, id: DomainId) -> bool {
+        self.get(id).is_some_and(|connection| !connection.ignored)
+    }
+
+    /// Why the next request of this connection cannot be taken now, as far as its own output is the cause.
+    pub fn why_unread(&self, store: &Store, id: DomainId) -> Option<Stall> {
+        let domain = store.domains.get(id);
+        if domain.privileged {
+            let full = store.blobs.arena().available_to(Claim::Answer) < CHUNKS_PER_ANSWER
+                || self.outbox.messages.arena().available_to(Claim::Answer) == 0;
+            return full.then_some(Stall::NoRoom);
+        }
+        // Only what waits here is given back by waiting: who holds too much otherwise must be able to ask for its
+        // removal, and handlers refuse to add to it.
+        let over = |quota: u32, used: u32| quota != 0 && used >= quota;
+        let unread = over(domain.quotas.outstanding, domain.usage.outstanding)
+            || (self.has_output(id) && over(domain.quotas.memory, domain.usage.memory));
+        unread.then_some(Stall::Unread)
+    }
+
+    /// Looks for a whole request whose answer will have room, and copies it to `message`.
+    pub fn look(&mut self, store: &mut Store, id: DomainId, message: &mut RequestBuf) -> Found {
+        let Some(connection) = self.get(id) else {
+            return Found::Nothing;
+        };
+        let page = &*connection.ring;
+        let input = match ring::input(page) {
+            Ok(input) => input,
+            Err(error) => return Found::Broken(error),
+        };
+        if input.len == 0 {
+            return Found::Nothing;
+        }
+        let Partial { header: begun, len: taken, .. } = connection.partial;
+        if taken > 0
+            && let Some(place) = message.first_chunk_mut()
+        {
+            *place = begun;
+        }
+        // Most messages are short and there as a whole: those are copied at once.
+        let first = input.len.min(SHORT as u32);
+        input.copy(page, 0, message.get_mut(between(taken, taken + first)).unwrap_or_default());
+        let whole_header = message.first_chunk().filter(|_| taken + input.len >= HEADER);
+        let Some(header) = whole_header.map(Header::parse) else {
+            return self.set_aside(store, id, input, first, HEADER - taken, message);
+        };
+        if header.len as usize > PAYLOAD_MAX {
+            return Found::Broken(RingError::Proto);
+        }
+        let Some(missing) = (HEADER + header.len).checked_sub(taken) else {
+            return Found::Broken(RingError::Proto);
+        };
+        if input.len < missing {
+            return self.set_aside(store, id, input, first, missing, message);
+        }
+        if !self.has_room_for_answer(store, id, header) {
+            return Found::NoRoom;
+        }
+        if taken > HEADER || missing > first {
+            self.gather(store, id, input, first, missing, message);
+        }
+        Found::Message(Arrived { header, input, in_ring: missing })
+    }
+
+    /// Puts together what a look at the beginning has left out: what was taken before, and the rest.
+    #[inline(never)]
+    fn gather(
+        &self,
+        store: &Store,
+        id: DomainId,
+        input: Input,
+        first: u32,
+        missing: u32,
+        message: &mut RequestBuf,
+    ) {
+        let Some(connection) = self.get(id) else { return };
+        let Partial { len: taken, payload, .. } = connection.partial;
+        let mut rest = message.get_mut(Header::SIZE..).unwrap_or_default();
+        for piece in store.blobs.pieces(payload) {
+            let (now, later) = rest.split_at_mut(piece.len().min(rest.len()));
+            now.copy_from_slice(piece.get(..now.len()).unwrap_or_default());
+            rest = later;
+        }
+        let rest = between(taken + first, taken + missing);
+        input.copy(&connection.ring, first, message.get_mut(rest).unwrap_or_default());
+    }
+
+    /// Whether there is room for the short answer to a guest's request that must not be done twice. Those
+    /// that may be are simply tried again when their answer finds no room.
+    fn has_room_for_answer(&self, store: &Store, id: DomainId, header: Header) -> bool {
+        store.domains.is_privileged(id) || header.is_repeatable() || self.has_room(store, id, Header::SIZE)
+    }
+
+    /// Whether a guest may have an answer of this length waiting for it. One with n answers unread must leave
+    /// room for n more of them: so however many guests do that, each gets less as room gets scarce. And long
+    /// answers leave room for short ones, for which no guest shall have to wait for another.
+    pub fn has_room(&self, store: &Store, id: DomainId, len: usize) -> bool {
+        let answers = store.domains.get(id).usage.outstanding.saturating_add(1);
+        let chunks = len.div_ceil(crate::slots::CHUNK) as u32;
+        let kept = if chunks > 1 { CHUNKS_PER_ANSWER } else { 0 };
+        store.blobs.arena().available_to(Claim::GuestAnswer) >= chunks.saturating_mul(answers) + kept
+            && self.outbox.messages.arena().available_to(Claim::GuestAnswer) >= answers
+    }
+
+    /// Takes all that is in the ring, the beginning of a message or more of it. Its first bytes are in the
+    /// buffer already: a second look at them might find others than those that were checked. `missing` is how
+    /// many bytes of the message were, as far as is known, missing before.
+    #[inline(never)]
+    fn set_aside(
+        &mut self,
+        store: &mut Store,
+        id: DomainId,
+        input: Input,
+        first: u32,
+        missing: u32,
+        message: &mut RequestBuf,
+    ) -> Found {
+        let claim = if store.domains.is_privileged(id) { Claim::Answer } else { Claim::Guest };
+        let Some(connection) = self.get_mut(id) else {
+            return Found::Nothing;
+        };
+        let partial = &mut connection.partial;
+        let (taken, end) = (partial.len, partial.len + input.len);
+        let rest = between(taken + first, end);
+        input.copy(&connection.ring, first, message.get_mut(rest).unwrap_or_default());
+        let payload = message.get(between(taken.max(HEADER), end)).unwrap_or_default();
+        let room = store.blobs.arena().available_to(claim) as usize > payload.len() / crate::slots::CHUNK;
+        let before = partial.memory();
+        if !payload.is_empty() && (!room || store.blobs.extend(&mut partial.payload, payload).is_err()) {
+            return Found::NoRoom;
+        }
+        if let Some(header) = message.first_chunk() {
+            partial.header = *header;
+        }
+        partial.len = end;
+        let usage = &mut store.domains.update(id).usage;
+        usage.memory = usage.memory + partial.memory() - before;
+        let more = input.consume(&connection.ring, input.len) || ring::settle(&connection.ring);
+        if missing > ROOM_FOR_SURE {
+            self.schedule.notify(id);
+        }
+        if more {
+            self.schedule.ready(id);
+        }
+        Found::Nothing
+    }
+
+    /// Forgets what was received of a message.
+    pub fn drop_input(&mut self, store: &mut Store, id: DomainId) {
+        let Some(connection) = self.get_mut(id) else { return };
+        let partial = core::mem::replace(&mut connection.partial, Partial::EMPTY);
+        let freed = store.blobs.free(partial.payload);
+        debug_assert!(freed.is_ok(), "input changes outside attempts");
+        store.domains.update(id).usage.memory -= partial.memory();
+    }
+
+    /// Empties the ring and tells the guest that it is connected, if it asked for that.
+    pub fn restart(&mut self, id: DomainId) {
+        use core::sync::atomic::Ordering::{Relaxed, Release};
+        let Some(connection) = self.get_mut(id) else { return };
+        ring::reset(&connection.ring);
+        if connection.ring.connection.load(Relaxed) == 1 {
+            connection.ring.connection.store(0, Release);
+            self.schedule.notify(id);
+        }
+    }
+}
