@@ -2,7 +2,8 @@
 
 use alloc::collections::BinaryHeap;
 
-use super::{Match, SHARES, Server};
+use super::scratch::Match;
+use super::{SHARES, Server};
 use crate::connection::GivenUp;
 use crate::connection::outbox::{Kind, Message};
 use crate::path::{Path, PathBuf};
@@ -45,7 +46,7 @@ impl<P: Platform> Server<P> {
         change: Change,
         lists: &[Option<AclId>],
     ) {
-        let mut matches = core::mem::take(&mut self.matches);
+        let mut matches = core::mem::take(&mut self.scratch.matches);
         matches.clear();
         let server = &*self;
         let mut last = None;
@@ -72,7 +73,7 @@ impl<P: Platform> Server<P> {
         for n in 0..matches.len() {
             self.send_event_of(&matches, n, path, hash);
         }
-        self.matches = matches;
+        self.scratch.matches = matches;
     }
 
     /// Whether one of the permission lists lets the domain read.
@@ -84,7 +85,9 @@ impl<P: Platform> Server<P> {
 
     /// Sends the event of the nth match; `hash` is that of `path`.
     fn send_event_of(&mut self, matches: &[Match], n: usize, path: Path<'_>, hash: u64) {
-        let (Some(Match { id, .. }), Some(mut message)) = (matches.get(n).copied(), self.event.take()) else {
+        let (Some(Match { id, .. }), Some(mut message)) =
+            (matches.get(n).copied(), self.scratch.event.take())
+        else {
             return;
         };
         let watch = self.store.watches.arena.get(id);
@@ -108,7 +111,7 @@ impl<P: Platform> Server<P> {
                 self.send_event(to, special, hash, message);
             }
         }
-        self.event = Some(message);
+        self.scratch.event = Some(message);
     }
 
     /// Sends one event. One that finds no room, or waits already, is dropped.
@@ -177,11 +180,11 @@ impl<P: Platform> Server<P> {
     pub(super) fn send_first_event(&mut self, to: DomainId, payload: &[u8]) {
         let mut args = strings(payload);
         let (Some(path), Some(token)) = (args.next(), args.next()) else { return };
-        let Some(mut message) = self.event.take() else { return };
+        let Some(mut message) = self.scratch.event.take() else { return };
         if let Ok(message) = event(&mut message, path, token) {
             self.send_event(to, path.first() == Some(&b'@'), self.store.current.named, message);
         }
-        self.event = Some(message);
+        self.scratch.event = Some(message);
     }
 
     /// Fires a special event, `@introduceDomain` or `@releaseDomain`, and then its case for one domain.

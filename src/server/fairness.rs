@@ -26,14 +26,6 @@ const DOUBLINGS: u32 = 4;
 /// Seconds after a hold in which the next counts as its sequel.
 const SEQUEL: u64 = 60;
 
-/// That some connections are held.
-pub struct Holding {
-    /// When the first hold ends.
-    until: Instant,
-    /// Transactions that were open when this was noted.
-    open: u32,
-}
-
 impl<P: Platform> Server<P> {
     /// A commit of `loser` has failed because of a change by `writer`.
     pub(super) fn hold(&mut self, writer: DomId, loser: DomainId) {
@@ -76,28 +68,21 @@ impl<P: Platform> Server<P> {
     pub(super) fn is_held(&mut self, id: DomainId) -> bool {
         let Some(until) = self.held_until(id) else { return false };
         let open = self.store.transactions.open.arena().used();
-        let until = self.holding.as_ref().map_or(until, |holding| holding.until.min(until));
-        self.holding = Some(Holding { until, open });
+        self.throttle.hold(until, open);
         true
     }
 
     /// Once transactions have ended, has those looked at that were held for them.
     pub(super) fn release_held(&mut self) {
         let open = self.store.transactions.open.arena().used();
-        if self.holding.as_ref().is_none_or(|holding| holding.open <= open) {
+        if !self.throttle.eases(open) {
             return;
         }
-        self.holding = None;
         for n in 0..self.links.schedule.waiting() {
             let Some(id) = self.links.schedule.nth_waiting(n) else { break };
             if !self.store.domains.get(id).hold.is_over(self.now) {
                 self.links.schedule.ready(id);
             }
         }
-    }
-
-    /// When the first hold ends.
-    pub(super) fn next_release(&self) -> Option<Instant> {
-        self.holding.as_ref().map(|holding| holding.until)
     }
 }

@@ -14,8 +14,8 @@ impl<P: Platform> Server<P> {
         if !self.may_read(id) {
             return false;
         }
-        let Some(mut scratch) = self.scratch.take() else { return false };
-        let served = match self.links.look(&mut self.store, id, &mut scratch.message) {
+        let Some(mut exchange) = self.scratch.exchange.take() else { return false };
+        let served = match self.links.look(&mut self.store, id, &mut exchange.message) {
             Found::Nothing => false,
             Found::NoRoom => {
                 self.stall(id, Stall::NoRoom);
@@ -26,7 +26,7 @@ impl<P: Platform> Server<P> {
                 false
             }
             Found::Message(request) => {
-                if self.answer(platform, id, &request, &mut scratch) {
+                if self.answer(platform, id, &request, &mut exchange) {
                     self.links.has_more(&mut self.store, id)
                 } else {
                     self.stall(id, Stall::NoRoom);
@@ -34,7 +34,7 @@ impl<P: Platform> Server<P> {
                 }
             }
         };
-        self.scratch = Some(scratch);
+        self.scratch.exchange = Some(exchange);
         served
     }
 

@@ -18,27 +18,26 @@ mod output;
 mod poll;
 mod quotas;
 mod recorder;
+mod scratch;
 pub mod sizing;
+mod throttle;
 mod transactions;
 mod watches;
-
-use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 pub use clients::Client;
 pub use operations::Operation;
 
-use fairness::Holding;
+use scratch::Scratch;
+use throttle::Throttle;
 
 use crate::abi::{DomId, ServerFeatures};
 use crate::config::{Capacities, Settings};
-use crate::connection::{Links, REQUEST_ROOM, RequestBuf};
+use crate::connection::Links;
 use crate::hash::Key;
 use crate::perms::{Caller, Life};
 use crate::platform::{Cycles, Instant, Platform};
-use crate::store::{Domain, DomainId, Store, WatchId};
+use crate::store::{Domain, DomainId, Store};
 use crate::trace::Recorder;
-use crate::wire::MessageBuf;
 
 /// Features that every connection is offered unless SET_FEATURE restricts it.
 pub const FEATURES: ServerFeatures = ServerFeatures::all();
@@ -49,29 +48,11 @@ const SHARES: usize = 64;
 /// What a guest may hold in any case: as much as ordinary guests do.
 const SHARE_MIN: u32 = 32 << 10;
 
-/// A watch that a change concerns. Its order is that of events: by receiver, then by registration.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Match {
-    domain: DomainId,
-    sequence: u64,
-    id: WatchId,
-}
-
-/// Buffers that one request at a time uses.
-struct Scratch {
-    message: RequestBuf,
-    reply: output::Reply,
-}
-
 pub struct Server<P: Platform> {
     store: Store,
     settings: Settings,
     links: Links<P::Ring>,
-    scratch: Option<Box<Scratch>>,
-    /// Where watch events are put together.
-    event: Option<Box<MessageBuf>>,
-    /// Watches that the change at hand concerns.
-    matches: Vec<Match>,
+    scratch: Scratch,
     /// The server's own domain, if it is a client of itself.
     own: Option<DomId>,
     /// When the clock was read last, and the moment it was at the wake-up.
@@ -82,8 +63,7 @@ pub struct Server<P: Platform> {
     /// Bytes that a guest may hold before it has to leave more of everything to others.
     share: u32,
     recorder: Recorder,
-    /// Set when guests are held for others' transactions.
-    holding: Option<Holding>,
+    throttle: Throttle,
 }
 
 impl<P: Platform> Server<P> {
@@ -94,16 +74,14 @@ impl<P: Platform> Server<P> {
             store: Store::new(capacities, Key::new(seed)),
             settings,
             links: Links::new(capacities, sizing::ports(capacities)),
-            scratch: Some(Box::new(Scratch { message: [0; REQUEST_ROOM], reply: output::Reply::EMPTY })),
-            event: Some(Box::new(MessageBuf::EMPTY)),
-            matches: Vec::with_capacity(capacities.watches),
+            scratch: Scratch::new(capacities.watches),
             own: None,
             clock: Cycles(0),
             now: Instant(0),
             next_retry: Instant(0),
             share: u32::try_from(sizing::memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN),
             recorder: Recorder::new(capacities.trace, domains, settings.log),
-            holding: None,
+            throttle: Throttle::IDLE,
         }
     }
 

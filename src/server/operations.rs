@@ -2,8 +2,9 @@
 //!
 //! Checks come in one order: unknown type ENOSYS, privilege EACCES, transaction ENOENT; then the handler.
 
+use super::Server;
 use super::output::Reply;
-use super::{Scratch, Server};
+use super::scratch::Exchange;
 use crate::connection::Arrived;
 use crate::platform::Platform;
 use crate::store::{Current, DomainId, View};
@@ -113,10 +114,10 @@ impl<P: Platform> Server<P> {
         platform: &mut P,
         from: DomainId,
         request: &Arrived,
-        scratch: &mut Scratch,
+        exchange: &mut Exchange,
     ) -> bool {
         let header = request.header;
-        let Scratch { message, reply } = scratch;
+        let Exchange { message, reply } = exchange;
         let payload = message.get(Header::SIZE..Header::SIZE + header.len as usize).unwrap_or_default();
         reply.clear();
         self.links.outbox.end_request();

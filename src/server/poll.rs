@@ -56,7 +56,7 @@ impl<P: Platform> Server<P> {
 
     /// When connections that wait are looked at: not at each wake-up, whose cost they must not add to.
     fn next_look(&self) -> Instant {
-        self.next_release().map_or(self.next_retry, |release| release.min(self.next_retry))
+        self.throttle.next_release().map_or(self.next_retry, |release| release.min(self.next_retry))
     }
 
     fn look_at_the_clock(&mut self, platform: &mut P) {
@@ -138,7 +138,7 @@ impl<P: Platform> Server<P> {
 
     /// Drops events that waited too long, and gives connections that could not go on another look.
     fn expire(&mut self) {
-        self.holding = None;
+        self.throttle.release();
         for _ in 0..self.links.schedule.waiting() {
             let Some(id) = self.links.schedule.take_waiting() else { break };
             while let Some(late) = self.links.drop_late(&mut self.store, id, self.now) {

@@ -2,12 +2,11 @@
 //!
 //! Each part of the server says itself how many bytes it takes for given capacities; this adds them up.
 
-use super::{Match, Scratch};
+use super::scratch::Scratch;
 use crate::config::Capacities;
 use crate::connection::Links;
 use crate::store::Store;
 use crate::trace::{Names, Record, Recorder};
-use crate::wire::MessageBuf;
 
 /// Local ports beyond the connections' own: console, timer, VIRQ.
 const OTHER_PORTS: usize = 16;
@@ -25,9 +24,7 @@ pub fn memory(capacities: &Capacities) -> usize {
     Store::bytes(capacities)
         + Recorder::bytes(capacities.trace, capacities.domains)
         + Links::<()>::bytes(capacities, ports(capacities))
-        + capacities.watches * size_of::<Match>()
-        + size_of::<Scratch>()
-        + size_of::<MessageBuf>()
+        + Scratch::bytes(capacities.watches)
         + ROUNDING
 }
 
