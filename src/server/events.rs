@@ -125,7 +125,7 @@ impl<P: Platform> Server<P> {
             return;
         }
         let timeout = u64::from(self.settings.watch_event_timeout);
-        let deadline = (timeout != 0 && !privileged).then(|| self.now.after_seconds(timeout));
+        let deadline = (timeout != 0 && !privileged).then(|| self.clock.now.after_seconds(timeout));
         let memory = Message::memory(message.len());
         let affordable = privileged || quota == 0 || held.saturating_add(memory) <= quota;
         let by = self.store.current.from;
@@ -143,7 +143,7 @@ impl<P: Platform> Server<P> {
         let msg_type = self.store.current.type_index;
         self.tallies(to).for_each(|tally| tally.events = tally.events.wrapping_add(1));
         if !(affordable
-            && self.links.send(&mut self.store, self.now, to, claim, Kind::Event { deadline }, message))
+            && self.links.send(&mut self.store, self.clock.now, to, claim, Kind::Event { deadline }, message))
         {
             self.note_dropped(to, msg_type, hash, size);
         }

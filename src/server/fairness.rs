@@ -33,7 +33,7 @@ impl<P: Platform> Server<P> {
         if id == loser || self.is_privileged(id) {
             return;
         }
-        let now = self.now;
+        let now = self.clock.now;
         let for_privileged = self.is_privileged(loser);
         let domain = self.store.domains.update(id);
         let Hold { until, times } = domain.hold;
@@ -60,7 +60,7 @@ impl<P: Platform> Server<P> {
     /// Until when this domain is not read, if so.
     fn held_until(&self, id: DomainId) -> Option<Instant> {
         let domain = self.store.domains.get(id);
-        let until = domain.hold.until.filter(|until| *until > self.now)?;
+        let until = domain.hold.until.filter(|until| *until > self.clock.now)?;
         (self.store.transactions.open.arena().used() > domain.usage.transactions).then_some(until)
     }
 
@@ -80,7 +80,7 @@ impl<P: Platform> Server<P> {
         }
         for n in 0..self.links.schedule.waiting() {
             let Some(id) = self.links.schedule.nth_waiting(n) else { break };
-            if !self.store.domains.get(id).hold.is_over(self.now) {
+            if !self.store.domains.get(id).hold.is_over(self.clock.now) {
                 self.links.schedule.ready(id);
             }
         }

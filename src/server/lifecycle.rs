@@ -29,9 +29,9 @@ impl<P: Platform> Server<P> {
     /// Creates the initial nodes and connects to the privileged domain by its grant and its event channel
     /// `port`. Requests that wait in its ring already are kept.
     pub fn start(&mut self, platform: &mut P, priv_domid: DomId, port: Port) -> Result<(), Refused> {
-        self.clock = platform.started();
+        self.clock.latest = platform.started();
         self.note_of_domain(Kind::Started, DomId::INVALID, 0);
-        self.clock = platform.cycles();
+        self.clock.latest = platform.cycles();
         let state = platform.state(priv_domid);
         let id = self
             .store

@@ -48,6 +48,16 @@ const SHARES: usize = 64;
 /// What a guest may hold in any case: as much as ordinary guests do.
 const SHARE_MIN: u32 = 32 << 10;
 
+/// What the clock has shown.
+struct Clock {
+    /// When it was read last.
+    latest: Cycles,
+    /// The moment of the wake-up.
+    now: Instant,
+    /// When connections that could not go on are looked at again.
+    next_retry: Instant,
+}
+
 pub struct Server<P: Platform> {
     store: Store,
     settings: Settings,
@@ -55,11 +65,7 @@ pub struct Server<P: Platform> {
     scratch: Scratch,
     /// The server's own domain, if it is a client of itself.
     own: Option<DomId>,
-    /// When the clock was read last, and the moment it was at the wake-up.
-    clock: Cycles,
-    now: Instant,
-    /// When connections that could not go on are looked at again.
-    next_retry: Instant,
+    clock: Clock,
     /// Bytes that a guest may hold before it has to leave more of everything to others.
     share: u32,
     recorder: Recorder,
@@ -76,9 +82,7 @@ impl<P: Platform> Server<P> {
             links: Links::new(capacities, sizing::ports(capacities)),
             scratch: Scratch::new(capacities.watches),
             own: None,
-            clock: Cycles(0),
-            now: Instant(0),
-            next_retry: Instant(0),
+            clock: Clock { latest: Cycles(0), now: Instant(0), next_retry: Instant(0) },
             share: u32::try_from(sizing::memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN),
             recorder: Recorder::new(capacities.trace, domains, settings.log),
             throttle: Throttle::IDLE,

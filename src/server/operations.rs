@@ -124,7 +124,7 @@ impl<P: Platform> Server<P> {
         let domid = self.store.domains.get(from).domid;
         let msg_type = header.msg_type.min(255) as u8;
         self.store.current = Current::begin(from, domid, header.msg_type);
-        let begun = self.clock;
+        let begun = self.clock.latest;
         self.record(Record {
             tx: header.tx_id,
             msg_type,
@@ -139,14 +139,14 @@ impl<P: Platform> Server<P> {
         if let Ok(Outcome::Watching) = result {
             self.send_first_event(from, payload);
         }
-        self.store.account(from, self.store.current.largest, self.now);
+        self.store.account(from, self.store.current.largest, self.clock.now);
         self.links.outbox.end_request();
         if answered {
             if let Some(error) = error {
                 self.note_error(from, header, error);
             }
-            self.clock = platform.cycles();
-            let cycles = self.clock.since(begun);
+            self.clock.latest = platform.cycles();
+            let cycles = self.clock.latest.since(begun);
             self.tallies(from).for_each(|tally| tally.add(header.len, size, cycles));
             let ended = Record {
                 hash: self.store.current.named,

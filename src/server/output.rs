@@ -31,7 +31,7 @@ impl<P: Platform> Server<P> {
             return false;
         }
         self.links.consume(id, request);
-        let sent = self.links.send(&mut self.store, self.now, id, Claim::Answer, Kind::Reply, message);
+        let sent = self.links.send(&mut self.store, self.clock.now, id, Claim::Answer, Kind::Reply, message);
         debug_assert!(
             sent || self.links.get(id).is_none_or(|connection| connection.ignored),
             "room was checked"

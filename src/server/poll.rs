@@ -22,9 +22,9 @@ impl<P: Platform> Server<P> {
     /// Serves until no work is left. Returns when it wants to be called again even if no event comes.
     pub fn poll(&mut self, platform: &mut P) -> Option<Instant> {
         self.recorder.counters.polls += 1;
-        let slept = self.clock;
+        let slept = self.clock.latest;
         self.look_at_the_clock(platform);
-        let amount = self.clock.since(slept);
+        let amount = self.clock.latest.since(slept);
         self.record(Record { amount, ..Record::new(Kind::WokeUp, DomId::INVALID) });
         for round in 1_usize.. {
             if round.is_multiple_of(ROUNDS) {
@@ -48,7 +48,7 @@ impl<P: Platform> Server<P> {
             self.notify_idle(platform);
             if self.links.schedule.has_ready() {
                 // What notifying took is no request's.
-                self.clock = platform.cycles();
+                self.clock.latest = platform.cycles();
             }
         }
         self.links.schedule.has_waiting().then(|| self.next_look())
@@ -56,14 +56,16 @@ impl<P: Platform> Server<P> {
 
     /// When connections that wait are looked at: not at each wake-up, whose cost they must not add to.
     fn next_look(&self) -> Instant {
-        self.throttle.next_release().map_or(self.next_retry, |release| release.min(self.next_retry))
+        self.throttle
+            .next_release()
+            .map_or(self.clock.next_retry, |release| release.min(self.clock.next_retry))
     }
 
     fn look_at_the_clock(&mut self, platform: &mut P) {
-        self.clock = platform.cycles();
-        self.now = platform.instant(self.clock);
-        if self.now >= self.next_look() {
-            self.next_retry = self.now.after_seconds(RETRY);
+        self.clock.latest = platform.cycles();
+        self.clock.now = platform.instant(self.clock.latest);
+        if self.clock.now >= self.next_look() {
+            self.clock.next_retry = self.clock.now.after_seconds(RETRY);
             self.expire();
         }
     }
@@ -141,7 +143,7 @@ impl<P: Platform> Server<P> {
         self.throttle.release();
         for _ in 0..self.links.schedule.waiting() {
             let Some(id) = self.links.schedule.take_waiting() else { break };
-            while let Some(late) = self.links.drop_late(&mut self.store, id, self.now) {
+            while let Some(late) = self.links.drop_late(&mut self.store, id, self.clock.now) {
                 self.note_given_up(id, &late);
             }
             if self.links.has_output(id) {

@@ -19,7 +19,7 @@ impl<P: Platform> Server<P> {
     /// the number that it has there is the result.
     #[inline(always)] // Several times in each request.
     pub(super) fn record(&mut self, record: Record) -> Option<u64> {
-        self.recorder.record(self.clock, record)
+        self.recorder.record(self.clock.latest, record)
     }
 
     /// As `record`, for what is rare.
@@ -36,7 +36,7 @@ impl<P: Platform> Server<P> {
 
     /// Takes down that the server ends in this line of its program.
     pub fn note_panic(&mut self, at: Cycles, line: u32) {
-        self.clock = at;
+        self.clock.latest = at;
         self.note_of_domain(Kind::Panic, DomId::INVALID, line);
     }
 

@@ -31,7 +31,7 @@ impl<P: Platform> Server<P> {
         if self.store.transactions.open.arena().available_to(view.claim()) == 0 {
             return Err(XsError::ENOMEM);
         }
-        let id = self.store.open_transaction(request.from, self.now)?;
+        let id = self.store.open_transaction(request.from, self.clock.now)?;
         self.note_transaction(Kind::TransactionStarted, view.caller.domid, id, 0);
         reply.push_string(decimal(id.0, &mut [0; 10]))?;
         Ok(Outcome::Data)

@@ -224,7 +224,10 @@ impl<P: Platform> Server<P> {
                 ("trace-records", self.recorder.trace.end()),
                 ("trace-overwritten", self.recorder.trace.first()),
                 ("khz", platform.khz()),
-                ("running-ms", self.clock.0.saturating_sub(platform.started().0) / platform.khz().max(1)),
+                (
+                    "running-ms",
+                    self.clock.latest.0.saturating_sub(platform.started().0) / platform.khz().max(1),
+                ),
             ],
         )?;
         if parts {
@@ -238,7 +241,7 @@ impl<P: Platform> Server<P> {
         out.open("")?;
         if out.form == Form::Json {
             out.number("khz", platform.khz())?;
-            let clock = self.clock;
+            let clock = self.clock.latest;
             out.number("clock", clock.0)?;
         }
         out.heading(0, WIDE, &COLUMNS)?;
