@@ -15,11 +15,12 @@
 //! | [`server`] | loop, operation table, handlers, events, replies |
 //! | [`client`], [`standalone`] | the other end of a ring; the store tries itself |
 //!
-//! A request's way: `poll` takes the pending events and lists the connections that are ready; `input` looks
-//! into a ring and copies one whole message out; `operations` checks type, privilege and transaction and
-//! calls the handler; `store` checks path rights and quotas and changes itself in one attempt that
-//! happens completely or not at all; `events` queues the watch events; only when there is room for the reply
-//! does `output` consume the request and write it, and one notification goes out for the whole burst.
+//! A request's way: `Server::poll` takes the pending events and lists the connections that are ready;
+//! `connection::input` looks into a ring and copies one whole message out; `server::operations` checks type,
+//! privilege and transaction and calls the handler; the `store` checks path rights and quotas and changes itself in
+//! one attempt that happens completely or not at all; `server::events` sends the watch events; only when there is room
+//! for the reply is the request consumed, and `connection::output` writes the reply to the ring or queues it. One
+//! notification goes out for the whole burst.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -149,7 +149,7 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Takes down that a domain never gets an event that a request of this type has caused.
+    /// Records that a domain never gets an event that a request of this type has caused.
     #[cold]
     #[inline(never)]
     fn note_dropped(&mut self, to: DomainId, msg_type: usize, hash: u64, size: u16) {

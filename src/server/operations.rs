@@ -166,7 +166,7 @@ impl<P: Platform> Server<P> {
         answered
     }
 
-    /// Takes down that a request has failed.
+    /// Records that a request has failed.
     #[cold]
     #[inline(never)]
     fn note_error(&mut self, from: DomainId, header: Header, error: XsError) {

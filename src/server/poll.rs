@@ -105,7 +105,7 @@ impl<P: Platform> Server<P> {
         self.note_stall(id, why);
     }
 
-    /// Takes down that a connection has to wait, once for each time.
+    /// Records that a connection has to wait, once for each time.
     fn note_stall(&mut self, id: DomainId, why: Stall) {
         if self.links.schedule.stall(id) {
             let domid = self.store.domains.get(id).domid;

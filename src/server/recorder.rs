@@ -1,4 +1,4 @@
-//! What is taken down of the server's work: records for the trace, sums for the statistics.
+//! The server's records and sums, and what they mean to people.
 
 use core::fmt::{self, Arguments};
 
@@ -15,7 +15,7 @@ impl<P: Platform> Server<P> {
         &self.recorder.trace
     }
 
-    /// Takes a record down as of the last look at the clock. If its kind is logged it goes to the log too, and
+    /// Writes a record as of the last look at the clock. If its kind is logged it goes to the log too, and
     /// the number that it has there is the result.
     #[inline(always)] // Several times in each request.
     pub(super) fn record(&mut self, record: Record) -> Option<u64> {
@@ -29,12 +29,12 @@ impl<P: Platform> Server<P> {
         self.record(record);
     }
 
-    /// Takes down what happens to a domain, is rare and has no more to tell.
+    /// Records what happens to a domain, is rare and needs no other field.
     pub(super) fn note_of_domain(&mut self, kind: Kind, domid: DomId, amount: u32) {
         self.note(Record { amount, ..Record::new(kind, domid) });
     }
 
-    /// Takes down that the server ends in this line of its program.
+    /// Records that the server ends in this line of its program.
     pub fn note_panic(&mut self, at: Cycles, line: u32) {
         self.clock.latest = at;
         self.note_of_domain(Kind::Panic, DomId::INVALID, line);

@@ -9,7 +9,7 @@ use crate::quota::Quotas;
 const WARNINGS_APART: u64 = 10;
 
 impl Store {
-    /// Takes note of what a domain holds now, and of what a request of it has used.
+    /// Notes what a domain holds now, and of what a request of it has used.
     pub fn account(&mut self, id: DomainId, request: Quotas, now: Instant) {
         let domain = self.domains.get(id);
         let (held, limit) = (domain.usage.memory, domain.quotas.soft_memory);

@@ -107,7 +107,7 @@ pub struct Domain {
 }
 
 impl Domain {
-    /// Takes note of the nodes that it owns and the memory that it holds now, whoever has given it those.
+    /// Notes the nodes that it owns and the memory that it holds now, whoever has given it those.
     pub fn note_peak(&mut self) {
         self.peak.nodes = self.peak.nodes.max(self.usage.nodes);
         self.peak.memory = self.peak.memory.max(self.usage.memory);

@@ -54,7 +54,7 @@ impl Store {
         hash
     }
 
-    /// Takes note that `path` leads to this node, which is there to stay.
+    /// Notes that `path` leads to this node, which is there to stay.
     pub fn remember(&mut self, path: Path<'_>, id: NodeId) {
         debug_assert!(!self.nodes.arena().is_recording(), "what is found may be undone");
         self.recent.remember(path.as_bytes(), self.nodes.get(id).hash, id);

@@ -1,4 +1,4 @@
-//! The recorder: takes down what the server does, as records for trace and log and as sums for the statistics.
+//! The recorder: what the server does becomes records for the trace and the log, and sums for the statistics.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -37,7 +37,7 @@ impl Recorder {
         Trace::bytes(records) + size_of::<[Tally; TYPES]>() + domains * size_of::<Tally>()
     }
 
-    /// Takes a record down. If its kind is logged it goes to the log too, and the number that it has there is the
+    /// Writes a record. If its kind is logged it goes to the log too, and the number that it has there is the
     /// result.
     #[inline(always)] // Several times in each request.
     pub fn record(&mut self, time: Cycles, record: Record) -> Option<u64> {

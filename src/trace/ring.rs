@@ -12,9 +12,9 @@ pub struct Trace {
     next: usize,
     /// Records of the rounds before this one.
     before: u64,
-    /// Kinds that are taken down without a further look, by [`Kind::bit`].
+    /// Kinds that are recorded without a further look, by [`Kind::bit`].
     at_once: u32,
-    /// Kinds that are taken down when the trace is on, and of which domain only.
+    /// Kinds that are recorded when the trace is on, and of which domain only.
     wanted: u32,
     only: Option<DomId>,
     on: bool,
@@ -47,13 +47,13 @@ impl Trace {
         self.on
     }
 
-    /// Takes records down, or not.
+    /// Starts or stops recording.
     pub fn set_on(&mut self, on: bool) {
         self.on = on;
         self.at_once = if on && self.only.is_none() { self.wanted } else { 0 };
     }
 
-    /// The kinds that are taken down while the trace is on, by [`Kind::bit`], and of which domain only.
+    /// The kinds that are recorded while the trace is on, by [`Kind::bit`], and of which domain only.
     pub fn filter(&self) -> (u32, Option<DomId>) {
         (self.wanted, self.only)
     }
@@ -79,13 +79,13 @@ impl Trace {
         self.end().saturating_sub(self.records.len() as u64)
     }
 
-    /// Whether records of this kind about this domain are taken down.
+    /// Whether records of this kind about this domain are recorded.
     #[inline(always)] // A part of `push`.
     pub fn takes(&self, kind: Kind, domid: DomId) -> bool {
         self.at_once & kind.bit() != 0 || self.on && self.wants(kind, domid)
     }
 
-    /// Takes a record down, if the filter wants it.
+    /// Writes a record, if the filter wants it.
     #[inline(always)] // Several times in each request.
     pub fn push(&mut self, record: Record) {
         if !self.takes(record.kind, record.domid) {

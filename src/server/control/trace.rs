@@ -1,4 +1,4 @@
-//! `trace`: the flight recorder's records, and which are taken down.
+//! `trace`: the flight recorder's records, and which are written.
 
 use core::fmt::Write;
 
@@ -134,7 +134,7 @@ impl<P: Platform> Server<P> {
         finish(reply)
     }
 
-    /// `filter [all|none|+<kind>|-<kind>|domain <domid>|domain all]…`: what is taken down from now on.
+    /// `filter [all|none|+<kind>|-<kind>|domain <domid>|domain all]…`: what is recorded from now on.
     fn trace_filter(&mut self, mut args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
         let (mut kinds, mut only) = self.recorder.trace.filter();
         if args.rest().is_empty() {
