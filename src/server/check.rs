@@ -243,7 +243,7 @@ fn check_tree(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
             report(format_args!("{shown} belongs to no known domain"));
         }
     }
-    for (path, hash, id) in store.recent.iter() {
+    for (path, hash, id) in store.path_cache.iter() {
         if store.lookup_by_names(Path::from_canonical(path), hash) != Some(id) {
             report(format_args!("{} was found lately but is not there", path.escape_ascii()));
         }

@@ -9,7 +9,7 @@ mod current;
 mod domain;
 mod layer;
 mod node;
-mod recent;
+mod path_cache;
 mod transaction;
 mod tree;
 mod view;
@@ -20,7 +20,7 @@ pub use acl::{Acl, AclBuf, AclId, Acls};
 pub use current::Current;
 pub use domain::{Domain, DomainId, Domains, Hold, Usage};
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
-pub use recent::Recent;
+pub use path_cache::PathCache;
 pub use transaction::{Mark, Transaction, TransactionId, Transactions, TxNode};
 pub use view::{Place, Start, Target, View};
 pub use watch::{Change, Watch, WatchId, Watches};
@@ -52,7 +52,7 @@ pub struct Store {
     pub nodes: Table<Node>,
     /// Each domain's nodes, oldest first.
     pub owned: Lists<Domain, Node, Owned>,
-    pub recent: Recent,
+    pub path_cache: PathCache,
     /// Paths that the trace has to name.
     pub names: Names,
     pub watches: Watches,
@@ -82,7 +82,7 @@ impl Store {
             domains: Domains::new(capacities.domains, journal),
             nodes: Table::new(capacities.nodes, journal),
             owned: Lists::new(capacities.domains, journal),
-            recent: Recent::new(capacities.nodes),
+            path_cache: PathCache::new(capacities.nodes),
             names: Names::new(capacities.names),
             watches: Watches::new(capacities),
             transactions: Transactions::new(capacities),
@@ -101,7 +101,7 @@ impl Store {
             + Domains::bytes(capacities.domains, journal)
             + Table::<Node>::bytes(capacities.nodes, journal)
             + Lists::<Domain, Node, Owned>::bytes(capacities.domains, journal)
-            + Recent::bytes(capacities.nodes)
+            + PathCache::bytes(capacities.nodes)
             + Names::bytes(capacities.names)
             + Watches::bytes(capacities)
             + Transactions::bytes(capacities)

@@ -15,7 +15,7 @@ impl Store {
 
     /// As `lookup`, for a caller that has hashed the path already.
     pub fn lookup_hashed(&self, path: Path<'_>, hash: u64) -> Option<NodeId> {
-        self.recent.find(path.as_bytes(), hash).or_else(|| self.lookup_by_names(path, hash))
+        self.path_cache.find(path.as_bytes(), hash).or_else(|| self.lookup_by_names(path, hash))
     }
 
     /// As `lookup_hashed`, by the index alone.
@@ -26,7 +26,7 @@ impl Store {
     /// As `lookup_hashed`, for a path that will be looked up again.
     #[inline(always)]
     pub fn locate(&mut self, path: Path<'_>, hash: u64) -> Option<NodeId> {
-        if let Some(id) = self.recent.find(path.as_bytes(), hash) {
+        if let Some(id) = self.path_cache.find(path.as_bytes(), hash) {
             return Some(id);
         }
         self.locate_anew(path, hash)
@@ -57,7 +57,7 @@ impl Store {
     /// Notes that `path` leads to this node, which is there to stay.
     pub fn remember(&mut self, path: Path<'_>, id: NodeId) {
         debug_assert!(!self.nodes.arena().is_recording(), "what is found may be undone");
-        self.recent.remember(path.as_bytes(), self.nodes.get(id).hash, id);
+        self.path_cache.remember(path.as_bytes(), self.nodes.get(id).hash, id);
     }
 
     /// The longest prefix of `path` that exists, itself included.
@@ -209,7 +209,7 @@ impl Store {
         if let Some(acl) = node.acl {
             self.acls.release(&mut self.blobs, acl)?;
         }
-        self.recent.forget(node.hash);
+        self.path_cache.forget(node.hash);
         self.nodes.remove(id);
         Ok(())
     }

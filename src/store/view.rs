@@ -9,7 +9,7 @@ use super::Store;
 use super::acl::{AclBuf, AclId};
 use super::domain::DomainId;
 use super::node::{Name, NameBuf, Node, NodeId, Value};
-use super::recent::Recent;
+use super::path_cache::PathCache;
 use super::transaction::{Mark, TransactionId, TxNodeId};
 use super::watch::Change;
 use crate::abi::DomId;
@@ -85,12 +85,12 @@ impl Store {
         buf: &'a mut PathBuf,
     ) -> Result<Target<'a>, XsError> {
         // Only what is canonical was ever found, so what was found lately needs no other check.
-        if input.len() <= Recent::PATH_MAX
+        if input.len() <= PathCache::PATH_MAX
             && input.first() == Some(&b'/')
             && path_max.is_none_or(|max| input.len() <= max as usize)
         {
             let hash = self.key.hash(input);
-            if let Some(node) = self.recent.find(input, hash) {
+            if let Some(node) = self.path_cache.find(input, hash) {
                 self.current.named = hash;
                 return Ok(Target { path: Path::from_canonical(input), hash, node: Some(node) });
             }

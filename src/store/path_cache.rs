@@ -9,7 +9,7 @@ use alloc::vec;
 use super::node::NodeId;
 use crate::words::word;
 
-type Words = [[u8; 8]; Recent::PATH_MAX / 8];
+type Words = [[u8; 8]; PathCache::PATH_MAX / 8];
 
 #[derive(Clone, Copy)]
 pub struct Found {
@@ -23,18 +23,18 @@ pub struct Found {
 const _: () = assert!(size_of::<Found>() == 64);
 
 /// Invariant: each node here is in use and at its path.
-pub struct Recent {
+pub struct PathCache {
     /// A power of two of them. Each path has one place, by its hash.
     entries: Box<[Found]>,
 }
 
-impl Recent {
+impl PathCache {
     /// Longest path that is kept, bytes. With it, an entry fills one cache line.
     pub const PATH_MAX: usize = 48;
 
-    pub fn new(nodes: usize) -> Recent {
+    pub fn new(nodes: usize) -> PathCache {
         let empty = Found { hash: 0, node: None, len: 0, path: [[0; 8]; Self::PATH_MAX / 8] };
-        Recent { entries: vec![empty; Self::entry_count(nodes)].into_boxed_slice() }
+        PathCache { entries: vec![empty; Self::entry_count(nodes)].into_boxed_slice() }
     }
 
     const fn entry_count(nodes: usize) -> usize {
