@@ -10,26 +10,26 @@ use crate::connection::Cursor;
 use crate::path::{Path, PathBuf, Special};
 use crate::perms::{Access, Entry, Life, letter, parse};
 use crate::platform::Platform;
-use crate::store::{AclBuf, AclId, Change, DomainId, NodeId, Place, Start, Target, View};
+use crate::store::{AclBuf, AclId, Change, DomainId, NodeId, Place, Start, Subject, View};
 use crate::wire::{PAYLOAD_MAX, XsError, number, strings, terminated};
 
 impl<P: Platform> Server<P> {
     /// What the request is about.
-    pub(super) fn target<'a>(
+    pub(super) fn subject<'a>(
         &mut self,
         request: &Request<'_>,
         input: &'a [u8],
         special: Special,
         buf: &'a mut PathBuf,
-    ) -> Result<Target<'a>, XsError> {
+    ) -> Result<Subject<'a>, XsError> {
         let View { caller, quotas, .. } = request.view;
         let max = (!caller.privileged && quotas.path_max != 0).then_some(quotas.path_max);
-        let target = self.store.target(input, caller.domid, max, special, buf)?;
+        let subject = self.store.subject(input, caller.domid, max, special, buf)?;
         if !caller.privileged {
             let largest = &mut self.store.current.largest;
-            largest.path_max = largest.path_max.max(target.path.relative_to_home().len() as u32);
+            largest.path_max = largest.path_max.max(subject.path.relative_to_home().len() as u32);
         }
-        Ok(target)
+        Ok(subject)
     }
 
     pub(super) fn read(
@@ -39,8 +39,8 @@ impl<P: Platform> Server<P> {
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
-        let target = self.target(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
-        let place = self.store.seek(&request.view, target, Access::READ)?;
+        let subject = self.subject(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
+        let place = self.store.seek(&request.view, subject, Access::READ)?;
         let value = self.store.value_at(place);
         value.pieces(&self.store.blobs).try_for_each(|piece| reply.push(piece))?;
         Ok(Outcome::Data)
@@ -55,16 +55,16 @@ impl<P: Platform> Server<P> {
         let mut args = strings(request.payload);
         let input = args.required()?;
         let mut buf = PathBuf::new();
-        let target = self.target(request, input, Special::Refused, &mut buf)?;
-        let place = match self.store.seek(&request.view, target, Access::WRITE) {
+        let subject = self.subject(request, input, Special::Refused, &mut buf)?;
+        let place = match self.store.seek(&request.view, subject, Access::WRITE) {
             Ok(place) => {
                 self.store.write_at(&request.view, place, args.rest())?;
                 place
             }
-            Err(XsError::ENOENT) => self.store.create_at(&request.view, target.path, args.rest())?,
+            Err(XsError::ENOENT) => self.store.create_at(&request.view, subject.path, args.rest())?,
             Err(error) => return Err(error),
         };
-        self.changed(place, target.path, None);
+        self.changed(place, subject.path, None);
         Ok(Outcome::Ok)
     }
 
@@ -75,33 +75,33 @@ impl<P: Platform> Server<P> {
         _: &mut Reply,
     ) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
-        let target = self.target(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
-        let place = match self.store.seek(&request.view, target, Access::WRITE) {
+        let subject = self.subject(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
+        let place = match self.store.seek(&request.view, subject, Access::WRITE) {
             Ok(_) => return Ok(Outcome::Ok),
-            Err(XsError::ENOENT) => self.store.create_at(&request.view, target.path, &[])?,
+            Err(XsError::ENOENT) => self.store.create_at(&request.view, subject.path, &[])?,
             Err(error) => return Err(error),
         };
-        self.changed(place, target.path, None);
+        self.changed(place, subject.path, None);
         Ok(Outcome::Ok)
     }
 
     pub(super) fn rm(&mut self, _: &mut P, request: &Request<'_>, _: &mut Reply) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
-        let target = self.target(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
-        let found = self.store.seek(&request.view, target, Access::WRITE);
+        let subject = self.subject(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
+        let found = self.store.seek(&request.view, subject, Access::WRITE);
         if found.is_ok() {
             // The store will not know what it was called.
-            self.store.names.note(target.hash, target.path.as_bytes());
+            self.store.names.note(subject.hash, subject.path.as_bytes());
         }
         match found {
-            Ok(_) if target.path.is_root() => Err(XsError::EINVAL),
-            Ok(Place::Node(id)) => self.remove_tree(id, Some(target.path)).map(|()| Outcome::Ok),
+            Ok(_) if subject.path.is_root() => Err(XsError::EINVAL),
+            Ok(Place::Node(id)) => self.remove_tree(id, Some(subject.path)).map(|()| Outcome::Ok),
             Ok(Place::Copy(id)) => {
-                self.store.remove_copies(&request.view, id, target.path).map(|()| Outcome::Ok)
+                self.store.remove_copies(&request.view, id, subject.path).map(|()| Outcome::Ok)
             }
             // Nothing to remove is fine if the place where it could be is there.
             Err(XsError::ENOENT) => {
-                let parent = target.path.parent().ok_or(XsError::EINVAL)?;
+                let parent = subject.path.parent().ok_or(XsError::EINVAL)?;
                 self.store.find(&request.view, parent)?.ok_or(XsError::ENOENT).map(|_| Outcome::Ok)
             }
             Err(error) => Err(error),
@@ -152,8 +152,8 @@ impl<P: Platform> Server<P> {
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
-        let target = self.target(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
-        let place = self.store.seek(&request.view, target, Access::READ)?;
+        let subject = self.subject(request, terminated(request.payload)?, Special::Refused, &mut buf)?;
+        let place = self.store.seek(&request.view, subject, Access::READ)?;
         let (_, len) = self.store.list_at(place);
         if len > PAYLOAD_MAX {
             return Err(XsError::E2BIG);
@@ -175,9 +175,9 @@ impl<P: Platform> Server<P> {
             return Err(XsError::EINVAL);
         }
         let mut buf = PathBuf::new();
-        let target = self.target(request, args.required()?, Special::Refused, &mut buf)?;
+        let subject = self.subject(request, args.required()?, Special::Refused, &mut buf)?;
         let offset = number(args.required()?);
-        let place = self.store.seek(&request.view, target, Access::READ)?;
+        let place = self.store.seek(&request.view, subject, Access::READ)?;
         let (generation, len) = self.store.list_at(place);
         write!(reply, "{generation}\0").map_err(|_| XsError::E2BIG)?;
         let room = PAYLOAD_MAX - reply.len() - 1;
@@ -243,8 +243,8 @@ impl<P: Platform> Server<P> {
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
         let mut buf = PathBuf::new();
-        let target = self.target(request, terminated(request.payload)?, Special::Allowed, &mut buf)?;
-        let place = self.store.seek(&request.view, target, Access::READ)?;
+        let subject = self.subject(request, terminated(request.payload)?, Special::Allowed, &mut buf)?;
+        let place = self.store.seek(&request.view, subject, Access::READ)?;
         let acl = self.store.acl_at(place).ok_or(XsError::EIO)?;
         for (n, entry) in self.store.acls.entries(&self.store.blobs, acl).enumerate() {
             if n == 0 || self.is_shown(entry) {
@@ -292,8 +292,8 @@ impl<P: Platform> Server<P> {
             entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::ENOSPC)?;
         }
         let mut buf = PathBuf::new();
-        let target = self.target(request, input, Special::Allowed, &mut buf)?;
-        let place = self.store.seek(view, target, Access::WRITE | Access::OWNER)?;
+        let subject = self.subject(request, input, Special::Allowed, &mut buf)?;
+        let place = self.store.seek(view, subject, Access::WRITE | Access::OWNER)?;
         let old = self.store.acl_at(place).ok_or(XsError::EIO)?;
         let present = self.store.acls.owner(old);
         if !view.caller.privileged && present.life != owner.life {
@@ -304,7 +304,7 @@ impl<P: Platform> Server<P> {
         self.store.acls.retain(old)?;
         let set = self.store.set_acl_at(view, place, &entries);
         if set.is_ok() {
-            self.changed(place, target.path, Some(old));
+            self.changed(place, subject.path, Some(old));
         }
         self.store.acls.release(&mut self.store.blobs, old)?;
         set.map(|()| Outcome::Ok)

@@ -6,7 +6,7 @@ use super::output::Reply;
 use crate::abi::ServerFeatures;
 use crate::path::{PathBuf, Special};
 use crate::platform::Platform;
-use crate::store::{Target, Watch};
+use crate::store::{Subject, Watch};
 use crate::wire::{XsError, number, strings};
 
 impl<P: Platform> Server<P> {
@@ -29,7 +29,7 @@ impl<P: Platform> Server<P> {
             Some(depth) => Some(u32::try_from(depth.min(i64::from(u32::MAX))).map_err(|_| XsError::EINVAL)?),
         };
         let mut buf = PathBuf::new();
-        let Target { path, hash, .. } = self.target(request, input, Special::Allowed, &mut buf)?;
+        let Subject { path, hash, .. } = self.subject(request, input, Special::Allowed, &mut buf)?;
         self.store.names.note_of(self.store.current.writer, hash, path.as_bytes());
         if self.store.find_watch(request.from, path, token).is_some() {
             return Err(XsError::EEXIST);
@@ -60,7 +60,7 @@ impl<P: Platform> Server<P> {
         }
         let (input, token) = (args.required()?, args.required()?);
         let mut buf = PathBuf::new();
-        let Target { path, .. } = self.target(request, input, Special::Allowed, &mut buf)?;
+        let Subject { path, .. } = self.subject(request, input, Special::Allowed, &mut buf)?;
         let id = self.store.find_watch(request.from, path, token).ok_or(XsError::ENOENT)?;
         self.store.remove_watch(id)?;
         Ok(Outcome::Ok)

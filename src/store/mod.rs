@@ -22,7 +22,7 @@ pub use domain::{Domain, DomainId, Domains, Hold, Usage};
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use path_cache::PathCache;
 pub use transaction::{Mark, Transaction, TransactionId, Transactions, TxNode};
-pub use view::{Place, Start, Target, View};
+pub use view::{Place, Start, Subject, View};
 pub use watch::{Change, Watch, WatchId, Watches};
 
 use alloc::boxed::Box;

@@ -48,9 +48,9 @@ pub enum Place {
     Copy(TxNodeId),
 }
 
-/// Where a request wants to go.
+/// The path that a request is about.
 #[derive(Clone, Copy)]
-pub struct Target<'a> {
+pub struct Subject<'a> {
     pub path: Path<'a>,
     pub hash: u64,
     /// The node there, if it was found lately.
@@ -76,14 +76,14 @@ impl Store {
     /// Checks a path as sent by `domid` and makes it absolute, see [`canonicalize`]. From then on it is what
     /// the request is about.
     #[inline(always)] // The beginning of every request.
-    pub fn target<'a>(
+    pub fn subject<'a>(
         &mut self,
         input: &'a [u8],
         domid: DomId,
         path_max: Option<u32>,
         special: Special,
         buf: &'a mut PathBuf,
-    ) -> Result<Target<'a>, XsError> {
+    ) -> Result<Subject<'a>, XsError> {
         // Only what is canonical was ever found, so what was found lately needs no other check.
         if input.len() <= PathCache::PATH_MAX
             && input.first() == Some(&b'/')
@@ -92,25 +92,25 @@ impl Store {
             let hash = self.key.hash(input);
             if let Some(node) = self.path_cache.find(input, hash) {
                 self.current.named = hash;
-                return Ok(Target { path: Path::from_canonical(input), hash, node: Some(node) });
+                return Ok(Subject { path: Path::from_canonical(input), hash, node: Some(node) });
             }
         }
-        self.target_anew(input, domid, path_max, special, buf)
+        self.subject_anew(input, domid, path_max, special, buf)
     }
 
     #[inline(never)]
-    fn target_anew<'a>(
+    fn subject_anew<'a>(
         &mut self,
         input: &'a [u8],
         domid: DomId,
         path_max: Option<u32>,
         special: Special,
         buf: &'a mut PathBuf,
-    ) -> Result<Target<'a>, XsError> {
+    ) -> Result<Subject<'a>, XsError> {
         let path = canonicalize(input, domid, path_max, special, buf)?;
         let hash = path.hash(&self.key);
         self.current.named = hash;
-        Ok(Target { path, hash, node: None })
+        Ok(Subject { path, hash, node: None })
     }
 
     /// The node at `path`, if it is there.
@@ -164,8 +164,8 @@ impl Store {
     ///
     /// EACCES without. If there is no node: ENOENT for those who have any of `needed` on the nearest node
     /// above, EACCES for the others, who so cannot tell which names exist.
-    pub fn seek(&mut self, view: &View, target: Target<'_>, needed: Access) -> Result<Place, XsError> {
-        let Target { path, hash, node } = target;
+    pub fn seek(&mut self, view: &View, subject: Subject<'_>, needed: Access) -> Result<Place, XsError> {
+        let Subject { path, hash, node } = subject;
         let found = match node.filter(|_| view.tx.is_none()) {
             Some(node) => Some(Place::Node(node)),
             None => self.find_hashed(view, path, hash)?,
