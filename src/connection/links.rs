@@ -47,6 +47,11 @@ impl<R> Links<R> {
         self.connections.get(id.index())?.as_ref()
     }
 
+    /// Whether the domain is introduced: it has a connection.
+    pub fn has(&self, id: DomainId) -> bool {
+        self.get(id).is_some()
+    }
+
     pub fn get_mut(&mut self, id: DomainId) -> Option<&mut Connection<R>> {
         self.connections.get_mut(id.index())?.as_mut()
     }

@@ -122,17 +122,13 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Connections are those of introduced domains, and ports and lists agree with them.
+    /// Each connection is that of a domain on record, and ports and lists agree with them.
     fn check_connections(&self, report: &mut dyn FnMut(Arguments<'_>)) {
-        let mut introduced = 0;
-        let mut bound = 0;
+        let (mut introduced, mut bound) = (0, 0);
         for (id, domain) in self.store.domains.iter() {
-            let connection = self.links.get(id);
-            if domain.introduced != connection.is_some() {
-                report(format_args!("domain {} is introduced or has a connection, not both", domain.domid));
-            }
-            introduced += usize::from(domain.introduced);
-            let Some(port) = connection.and_then(|connection| connection.port) else { continue };
+            let Some(connection) = self.links.get(id) else { continue };
+            introduced += 1;
+            let Some(port) = connection.port else { continue };
             bound += 1;
             if self.links.port_owner(port) != Some(id) {
                 report(format_args!("the port of domain {} is not known as its own", domain.domid));

@@ -33,7 +33,7 @@ impl<P: Platform> Server<P> {
         }
         self.bury_predecessor(platform, domid);
         let id = self.know(platform, domid).ok_or(XsError::EINVAL)?;
-        if self.store.domains.get(id).introduced {
+        if self.links.has(id) {
             self.rebind(platform, id, domid, Port(port));
             self.drop_session(id);
             self.note_of_domain(Kind::Restarted, domid, 0);
@@ -68,11 +68,7 @@ impl<P: Platform> Server<P> {
         if self.is_fixed(domid) {
             return Err(XsError::EINVAL);
         }
-        self.store
-            .domains
-            .find(domid)
-            .filter(|id| self.store.domains.get(*id).introduced)
-            .ok_or(XsError::ENOENT)
+        self.store.domains.find(domid).filter(|id| self.links.has(*id)).ok_or(XsError::ENOENT)
     }
 
     pub(super) fn release(
@@ -111,7 +107,7 @@ impl<P: Platform> Server<P> {
         let (domid, target) = (strict_domid(args.required()?)?, strict_domid(args.required()?)?);
         let find = |domid| {
             let id = self.store.domains.find(domid);
-            id.filter(|id| self.store.domains.get(*id).introduced).ok_or(XsError::ENOENT)
+            id.filter(|id| self.links.has(*id)).ok_or(XsError::ENOENT)
         };
         let (id, target) = (find(domid)?, find(target)?);
         let Domain { domid, life, .. } = *self.store.domains.get(target);
@@ -127,8 +123,7 @@ impl<P: Platform> Server<P> {
     ) -> Result<Outcome, XsError> {
         let domid = strict_domid(one_string(request.payload)?)?;
         let known = self.store.domains.find(domid);
-        let introduced =
-            domid == DomId::SELF || known.is_some_and(|id| self.store.domains.get(id).introduced);
+        let introduced = domid == DomId::SELF || known.is_some_and(|id| self.links.has(id));
         reply.push(if introduced { b"T\0" } else { b"F\0" })?;
         Ok(Outcome::Data)
     }

@@ -106,7 +106,6 @@ impl<P: Platform> Server<P> {
         ring.server_features.store(features.bits(), Release);
         ring.error.store(0, Release);
         self.links.insert(id, Connection::new(ring, local));
-        self.store.domains.update(id).introduced = true;
         self.note_of_domain(Kind::Introduced, domid, local.0);
         Ok(())
     }
@@ -161,8 +160,8 @@ impl<P: Platform> Server<P> {
 
     /// Ends a domain's life here: its session, its nodes with all below them, its connection, its record.
     pub(super) fn destroy(&mut self, platform: &mut P, id: DomainId) {
-        let domain = self.store.domains.get(id);
-        let (domid, introduced) = (domain.domid, domain.introduced);
+        let domid = self.store.domains.get(id).domid;
+        let introduced = self.links.has(id);
         self.store.account_end(id);
         self.drop_session(id);
         while let Some(node) = self.store.owned.of(id).first() {
@@ -252,17 +251,17 @@ impl<P: Platform> Server<P> {
         if self.is_privileged(id) || self.own == Some(domid) {
             return announce;
         }
+        let introduced = self.links.has(id);
         let domain = self.store.domains.update(id);
         let Some(state) = state.filter(|state| {
             let same = domain.unique_id == 0 || domain.unique_id == state.unique_id;
-            same && !(state.dead && domain.introduced)
+            same && !(state.dead && introduced)
         }) else {
-            let introduced = domain.introduced;
             self.destroy(platform, id);
             return announce && !introduced;
         };
         domain.unique_id = state.unique_id;
-        if !domain.introduced || !state.shutdown || domain.shutdown {
+        if !introduced || !state.shutdown || domain.shutdown {
             return announce;
         }
         domain.shutdown = true;

@@ -44,7 +44,7 @@ impl<P: Platform> Server<P> {
         }
         let id = self.known(platform, args.required()?)?;
         let value = number(args.required()?);
-        if self.store.domains.get(id).introduced {
+        if self.links.has(id) {
             return Err(XsError::EBUSY);
         }
         let features = u32::try_from(value).ok().filter(|value| value & !self.supported_features() == 0);

@@ -81,7 +81,6 @@ pub struct Domain {
     pub life: Life,
     /// From the hypervisor; tells two domains of one number apart.
     pub unique_id: u64,
-    pub introduced: bool,
     /// The toolstack's domain, which no check stops, or one of its clients.
     pub privileged: bool,
     /// Its shutdown has been announced, RESUME not seen since.
@@ -125,7 +124,6 @@ impl Slot for Domain {
         domid: DomId::INVALID,
         life: Life::NONE,
         unique_id: 0,
-        introduced: false,
         privileged: false,
         shutdown: false,
         target: Entry::NOBODY,
@@ -219,14 +217,7 @@ impl Domains {
     /// What it creates belongs to that domain; its watches and transactions are its own.
     pub fn admit_client(&mut self) -> Result<DomainId, Full> {
         let Domain { domid, life, quotas, .. } = *self.get(self.privileged.ok_or(Full)?);
-        let id = self.arena.alloc(Domain {
-            domid,
-            life,
-            quotas,
-            introduced: true,
-            privileged: true,
-            ..Domain::EMPTY
-        })?;
+        let id = self.arena.alloc(Domain { domid, life, quotas, privileged: true, ..Domain::EMPTY })?;
         self.clients.append(&mut self.arena, id)?;
         Ok(id)
     }
