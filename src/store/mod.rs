@@ -10,6 +10,7 @@ mod domain;
 mod layer;
 mod node;
 mod path_cache;
+mod rules;
 mod transaction;
 mod tree;
 mod view;
