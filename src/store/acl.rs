@@ -41,16 +41,15 @@ chained!(Acl);
 
 pub struct Acls {
     table: Table<Acl>,
-    key: Key,
     /// Lists whose last holder let go in the present request.
     unheld: heapless::Vec<AclId, 16>,
 }
 
 impl Acls {
-    pub fn new(capacity: usize, journal: usize, key: Key) -> Self {
+    pub fn new(capacity: usize, journal: usize) -> Self {
         let mut table = Table::new(capacity, journal);
         table.make_scarce();
-        Acls { table, key, unheld: heapless::Vec::new() }
+        Acls { table, unheld: heapless::Vec::new() }
     }
 
     /// Bytes of memory for so many lists.
@@ -63,8 +62,8 @@ impl Acls {
     }
 
     /// The list with these entries, held once more.
-    pub fn hold(&mut self, blobs: &mut Blobs, entries: &[u8]) -> Result<AclId, Full> {
-        let hash = self.key.hash(entries);
+    pub fn hold(&mut self, key: &Key, blobs: &mut Blobs, entries: &[u8]) -> Result<AclId, Full> {
+        let hash = key.hash(entries);
         match self.table.find(hash, |acl| acl.entries.equals(blobs, entries)) {
             Some(id) => self.retain(id),
             None => {

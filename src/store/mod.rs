@@ -79,7 +79,7 @@ impl Store {
         Store {
             key,
             blobs: Blobs::new(capacities.chunks, Capacities::CHUNK_JOURNAL),
-            acls: Acls::new(capacities.acls, journal, key),
+            acls: Acls::new(capacities.acls, journal),
             domains: Domains::new(capacities.domains, journal),
             nodes: Table::new(capacities.nodes, journal),
             owned: Lists::new(capacities.domains, journal),
