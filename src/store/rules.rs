@@ -18,6 +18,20 @@ use crate::path::{Path, PathBuf, Special, canonicalize};
 use crate::perms::{Access, Entry};
 use crate::wire::XsError;
 
+/// Nodes to be created: that at `path`, and those missing above it.
+struct Creation<'a> {
+    path: Path<'a>,
+    /// The nearest node above that is there, and where it is.
+    above: Path<'a>,
+    place: Place,
+    /// Its permission list.
+    acl: AclId,
+    /// Bytes of the value of the node at `path`.
+    value: usize,
+    /// How many nodes there will be more.
+    count: usize,
+}
+
 impl Store {
     /// Checks a path as sent by `domid` and makes it absolute, see [`canonicalize`]. From then on it is what
     /// the request is about.
@@ -264,7 +278,8 @@ impl Store {
         };
         let inherited = self.acl_at(place).ok_or(XsError::EIO)?;
         let count = path.depth_below(above).unwrap_or(1);
-        self.check_creation(view, place, inherited, path, above, bytes.len(), count)?;
+        let creation = Creation { path, above, place, acl: inherited, value: bytes.len(), count };
+        self.check_creation(view, &creation)?;
         let sure = matches!(place, Place::Node(_))
             && count == 1
             && Name::memory(path.name().len()) + Value::memory(bytes.len()) == 0
@@ -293,32 +308,17 @@ impl Store {
         Ok(made)
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn check_creation(
-        &mut self,
-        view: &View,
-        place: Place,
-        acl: AclId,
-        path: Path<'_>,
-        above: Path<'_>,
-        value: usize,
-        count: usize,
-    ) -> Result<(), XsError> {
+    fn check_creation(&mut self, view: &View, creation: &Creation<'_>) -> Result<(), XsError> {
         if view.caller.privileged {
             return Ok(());
         }
+        let Creation { path, above, place, acl, value, count } = *creation;
         let usage = self.domains.get(view.domain).usage;
         if view.tx.is_none() && view.exceeds(view.quotas.nodes, usage.nodes as usize + count) {
             return Err(XsError::ENOSPC);
         }
         let entries = self.acls.count(acl);
-        let (above_value, above_children) = match place {
-            Place::Node(id) => (self.node(id).value.len(), self.node(id).children_bytes as usize),
-            Place::Copy(id) => {
-                let node = self.transactions.nodes.get(id);
-                (node.value.len(), node.children_bytes as usize)
-            }
-        };
+        let (above_value, above_children) = self.sizes_at(place);
         let mut memory = 0;
         let mut size = above_value + above_children;
         let below = path.as_bytes().get(above.as_bytes().len()..).unwrap_or_default();
@@ -329,6 +329,17 @@ impl Store {
         }
         self.check_size(view, node_size(entries, value, 0))?;
         self.afford(view, Some(view.domain), memory + Value::memory(value))
+    }
+
+    /// Bytes of the value there and of the children's names.
+    fn sizes_at(&self, place: Place) -> (usize, usize) {
+        match place {
+            Place::Node(id) => (self.node(id).value.len(), self.node(id).children_bytes as usize),
+            Place::Copy(id) => {
+                let node = self.transactions.nodes.get(id);
+                (node.value.len(), node.children_bytes as usize)
+            }
+        }
     }
 
     /// EIO if `more` bytes of memory are above what `payer` may hold.
@@ -382,14 +393,8 @@ impl Store {
 
     /// ENOSPC if a node with `entries` permission entries would be too large.
     pub fn check_acl_size(&mut self, view: &View, place: Place, entries: usize) -> Result<(), XsError> {
-        let (value, children) = match place {
-            Place::Node(id) => (self.node(id).value.len(), self.node(id).children_bytes),
-            Place::Copy(id) => {
-                let node = self.transactions.nodes.get(id);
-                (node.value.len(), node.children_bytes)
-            }
-        };
-        self.check_size(view, node_size(entries, value, children as usize))?;
+        let (value, children) = self.sizes_at(place);
+        self.check_size(view, node_size(entries, value, children))?;
         self.current.largest.node_permissions = self.current.largest.node_permissions.max(entries as u32);
         Ok(())
     }
