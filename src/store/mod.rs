@@ -5,6 +5,7 @@
 
 mod account;
 mod acl;
+pub mod check;
 mod current;
 mod domain;
 mod layer;

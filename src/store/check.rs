@@ -1,0 +1,206 @@
+//! The consistency check of the store: recounts everything from the tree and the lists, and compares.
+//!
+//! It looks only; each finding is one sentence. Bounded by the size of the store.
+
+use core::fmt::Arguments;
+
+use super::Store;
+use super::domain::DomainId;
+use super::node::{Node, NodeId};
+use super::transaction::Mark;
+use crate::path::{Path, PathBuf};
+
+impl Store {
+    /// Calls `report` for everything that is not as it must be.
+    pub fn check(&self, report: &mut dyn FnMut(Arguments<'_>)) {
+        check_tree(self, report);
+        check_domains(self, report);
+        check_watches(self, report);
+        check_transactions(self, report);
+        check_permission_lists(self, report);
+    }
+}
+
+/// The nodes of a domain; a list that leads nowhere is followed once through all nodes at most.
+pub fn owned(store: &Store, domain: DomainId) -> impl Iterator<Item = (NodeId, &Node)> {
+    store.owned.of(domain).iter(&store.nodes).take(store.nodes.arena().capacity() as usize + 1)
+}
+
+/// Every node in the index hangs where its links and its path say.
+fn check_tree(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
+    let mut found = 0;
+    let mut buf = PathBuf::new();
+    for (id, node) in store.nodes.iter() {
+        found += 1;
+        let Ok(path) = store.path_of(id, &mut buf) else {
+            report(format_args!("node {id:?} has a path that is too long"));
+            continue;
+        };
+        let shown = path.as_bytes().escape_ascii();
+        if store.lookup_by_names(path, path.hash(&store.key)) != Some(id) {
+            report(format_args!("{shown} is not found by its path"));
+        }
+        let (mut bytes, mut last, mut count) = (0, None, 0);
+        for (child, below) in store.children(id) {
+            bytes += below.name.len() as u32 + 1;
+            count += 1;
+            if below.parent != Some(id) || below.siblings.prev != last {
+                report(format_args!("a child of {shown} is not linked to it"));
+            }
+            last = Some(child);
+            if count > store.nodes.arena().capacity() {
+                report(format_args!("the children of {shown} form a circle"));
+                break;
+            }
+        }
+        if bytes != node.children_bytes || last != node.children.last() {
+            report(format_args!("{shown} lists {bytes} bytes of names but counts {}", node.children_bytes));
+        }
+        // Listed once: the link that leads here is that of the sibling before it, or the parent's first.
+        let listed = match (node.siblings.prev, node.parent) {
+            (Some(prev), Some(_)) => {
+                let prev = store.node(prev);
+                prev.siblings.next == Some(id) && prev.parent == node.parent
+            }
+            (None, Some(parent)) => store.node(parent).children.first() == Some(id),
+            (prev, None) => prev.is_none() && node.siblings.next.is_none(),
+        };
+        if !listed {
+            report(format_args!("{shown} is not listed by its parent"));
+        }
+        if store.owner_of(id).is_none() {
+            report(format_args!("{shown} belongs to no known domain"));
+        }
+    }
+    for (path, hash, id) in store.path_cache.iter() {
+        if store.lookup_by_names(Path::from_canonical(path), hash) != Some(id) {
+            report(format_args!("{} was found lately but is not there", path.escape_ascii()));
+        }
+    }
+    if found != store.nodes.arena().used() {
+        report(format_args!("{found} nodes are indexed but {} are in use", store.nodes.arena().used()));
+    }
+}
+
+/// Each domain's counters equal a recount of its lists.
+fn check_domains(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
+    let mut nodes = 0;
+    let mut watches = 0;
+    let mut transactions = 0;
+    for (id, domain) in store.domains.iter() {
+        let count = owned(store, id).count() as u32;
+        if count != domain.usage.nodes || owned(store, id).any(|(node, _)| store.owner_of(node) != Some(id)) {
+            report(format_args!(
+                "domain {} owns {count} nodes but counts {}",
+                domain.domid, domain.usage.nodes
+            ));
+        }
+        let own = store.watches.of_domain.of(id).iter(&store.watches.arena).count() as u32;
+        if own != domain.usage.watches {
+            report(format_args!(
+                "domain {} has {own} watches but counts {}",
+                domain.domid, domain.usage.watches
+            ));
+        }
+        let open = store.transactions.of_domain.of(id).iter(&store.transactions.open).count() as u32;
+        if open != domain.usage.transactions {
+            report(format_args!(
+                "domain {} has {open} transactions but counts {}",
+                domain.domid, domain.usage.transactions
+            ));
+        }
+        nodes += count;
+        watches += own;
+        transactions += open;
+    }
+    for (what, counted, used) in [
+        ("nodes", nodes, store.nodes.arena().used()),
+        ("watches", watches, store.watches.arena.used()),
+        ("transactions", transactions, store.transactions.open.arena().used()),
+        ("domains", store.domains.iter().count() as u32, store.domains.arena.used()),
+    ] {
+        if counted != used {
+            report(format_args!("{counted} {what} belong to domains but {used} are in use"));
+        }
+    }
+}
+
+/// Every watch hangs on the record of its path, which is found by that path.
+fn check_watches(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
+    let mut watches = 0;
+    let mut paths = 0;
+    let mut buf = PathBuf::new();
+    for (here, path) in store.watches.watched(&store.blobs, &mut buf, &store.key) {
+        paths += 1;
+        watches += here;
+        if here == 0 || !path {
+            report(format_args!("a watched path has {here} watches, or is not found by its name"));
+        }
+    }
+    for (_, node) in store.nodes.iter() {
+        if !node.watched && store.watches.paths.find(node.hash, |_| true).is_some() {
+            report(format_args!("a watched node does not know that it is"));
+        }
+    }
+    let used = (store.watches.arena.used(), store.watches.paths.arena().used());
+    if (watches, paths) != used {
+        report(format_args!("{watches} watches on {paths} paths are indexed but {used:?} are in use"));
+    }
+}
+
+/// Every transaction is found by its identifier, every copy belongs to one.
+fn check_transactions(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
+    let mut copies = 0;
+    for (tx, open) in store.transactions.open.iter() {
+        let count = store.copies(tx).take_while(|(_, copy)| copy.tx == tx).count() as u32;
+        copies += count;
+        if count != open.node_count || store.transactions.find(open.domain, open.id) != Some(tx) {
+            report(format_args!("transaction {} has {count} nodes, or is not found", open.id.0));
+        }
+        let made = store.copies(tx).filter(|(_, copy)| copy.mark.contains(Mark::MADE)).count();
+        let listed = open.made.iter(&store.transactions.nodes);
+        if listed.take(made + 1).count() != made {
+            report(format_args!("transaction {} made {made} nodes but lists others", open.id.0));
+        }
+    }
+    let used = store.transactions.nodes.arena().used();
+    if copies != used || store.transactions.nodes.iter().count() as u32 != used {
+        report(format_args!("{copies} copies belong to transactions but {used} are in use"));
+    }
+}
+
+/// Every permission list is held as often as it counts.
+fn check_permission_lists(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
+    let (mut held, mut counted) = (0, 0);
+    for (_, node) in store.nodes.iter() {
+        held = node.acl().map_or(held, |acl| mark(held, acl.index(), 1));
+    }
+    for (_, copy) in store.transactions.nodes.iter() {
+        for acl in [copy.acl, copy.seen_acl].into_iter().flatten() {
+            held = mark(held, acl.index(), 1);
+        }
+    }
+    let mut lists = 0;
+    for (id, _) in store.acls.table().iter() {
+        lists += 1;
+        counted = mark(counted, id.index(), store.acls.refs(id));
+        if store.acls.refs(id) == 0 {
+            report(format_args!("permission list {id:?} is held by nobody"));
+        }
+    }
+    if held != counted {
+        report(format_args!("permission lists are not held as often as they count"));
+    }
+    let used = store.acls.table().arena().used();
+    if lists != used {
+        report(format_args!("{lists} permission lists are indexed but {used} are in use"));
+    }
+}
+
+/// Adds `times` occurrences of a number to a sum that two equal collections share, and different ones, in
+/// all likelihood, do not; so collections are compared without room for either.
+pub fn mark(sum: u64, number: usize, times: u32) -> u64 {
+    let spread = (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let spread = (spread ^ (spread >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    sum.wrapping_add((spread ^ (spread >> 32)).wrapping_mul(u64::from(times)))
+}
