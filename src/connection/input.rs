@@ -105,7 +105,15 @@ impl<R: Deref<Target = RingPage>> Links<R> {
     }
 
     /// Looks for a whole request whose answer will have room, and copies it to `message`.
-    pub fn look(&mut self, store: &mut Store, id: DomainId, message: &mut RequestBuf) -> Found {
+    ///
+    /// `may_repeat` says of which types of request it is known that they may be served again.
+    pub fn look(
+        &mut self,
+        store: &mut Store,
+        id: DomainId,
+        message: &mut RequestBuf,
+        may_repeat: impl FnOnce(u32) -> bool,
+    ) -> Found {
         let Some(connection) = self.get(id) else {
             return Found::Nothing;
         };
@@ -139,7 +147,12 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         if input.len < missing {
             return self.set_aside(store, id, input, first, missing, message);
         }
-        if !self.has_room_for_answer(store, id, header) {
+        // There must be room for the short answer to a guest's request that must not be served twice. One that may be
+        // is simply served again when its answer finds no room.
+        if !store.domains.is_privileged(id)
+            && !may_repeat(header.msg_type)
+            && !self.has_room(store, id, Header::SIZE)
+        {
             return Found::NoRoom;
         }
         if taken > HEADER || missing > first {
@@ -169,12 +182,6 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         }
         let rest = between(taken + first, taken + missing);
         input.copy(&connection.ring, first, message.get_mut(rest).unwrap_or_default());
-    }
-
-    /// Whether there is room for the short answer to a guest's request that must not be done twice. Those
-    /// that may be are simply tried again when their answer finds no room.
-    fn has_room_for_answer(&self, store: &Store, id: DomainId, header: Header) -> bool {
-        store.domains.is_privileged(id) || header.is_repeatable() || self.has_room(store, id, Header::SIZE)
     }
 
     /// Whether a guest may have an answer of this length waiting for it. One with n answers unread must leave

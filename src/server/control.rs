@@ -11,7 +11,7 @@ use core::str::FromStr;
 
 use super::Server;
 use super::operations::{Outcome, Request};
-use super::output::Reply;
+use super::scratch::Reply;
 use crate::platform::Platform;
 use crate::wire::{Strings, XsError, strings};
 

@@ -3,7 +3,7 @@
 
 use super::Server;
 use super::operations::{Outcome, Request};
-use super::output::Reply;
+use super::scratch::Reply;
 use crate::abi::{DomId, Port};
 use crate::path::{Path, home};
 use crate::perms::Entry;

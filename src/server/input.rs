@@ -1,6 +1,7 @@
 //! When a request is taken, and when a connection is given up or begins afresh.
 
 use super::Server;
+use super::operations::Operation;
 use crate::abi::{DomId, RingError, ServerFeatures};
 use crate::connection::Found;
 use crate::platform::Platform;
@@ -15,25 +16,26 @@ impl<P: Platform> Server<P> {
             return false;
         }
         let Some(mut exchange) = self.scratch.exchange.take() else { return false };
-        let served = match self.links.look(&mut self.store, id, &mut exchange.message) {
-            Found::Nothing => false,
-            Found::NoRoom => {
-                self.stall(id, Stall::NoRoom);
-                false
-            }
-            Found::Broken(error) => {
-                self.ignore(id, error);
-                false
-            }
-            Found::Message(request) => {
-                if self.answer(platform, id, &request, &mut exchange) {
-                    self.links.has_more(&mut self.store, id)
-                } else {
+        let served =
+            match self.links.look(&mut self.store, id, &mut exchange.message, Operation::<P>::may_repeat) {
+                Found::Nothing => false,
+                Found::NoRoom => {
                     self.stall(id, Stall::NoRoom);
                     false
                 }
-            }
-        };
+                Found::Broken(error) => {
+                    self.ignore(id, error);
+                    false
+                }
+                Found::Message(request) => {
+                    if self.answer(platform, id, &request, &mut exchange) {
+                        self.links.has_more(&mut self.store, id)
+                    } else {
+                        self.stall(id, Stall::NoRoom);
+                        false
+                    }
+                }
+            };
         self.scratch.exchange = Some(exchange);
         served
     }

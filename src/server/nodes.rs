@@ -4,7 +4,7 @@ use core::fmt::Write;
 
 use super::Server;
 use super::operations::{Outcome, Request};
-use super::output::Reply;
+use super::scratch::Reply;
 use crate::abi::{DomId, ServerFeatures};
 use crate::connection::Cursor;
 use crate::path::{Path, PathBuf, Special};

@@ -3,8 +3,7 @@
 //! Checks come in one order: unknown type ENOSYS, privilege EACCES, transaction ENOENT; then the handler.
 
 use super::Server;
-use super::output::Reply;
-use super::scratch::Exchange;
+use super::scratch::{Exchange, Reply};
 use crate::connection::Arrived;
 use crate::platform::Platform;
 use crate::store::{Current, DomainId, View};
@@ -36,6 +35,8 @@ pub struct Operation<P: Platform> {
     pub message: MessageType,
     pub who: Who,
     pub tx: Tx,
+    /// The request only asks: served twice, it changes no more than served once.
+    pub repeatable: bool,
     pub handler: Handler<P>,
 }
 
@@ -55,10 +56,19 @@ pub enum Tx {
 }
 
 const fn row<P: Platform>(message: MessageType, who: Who, tx: Tx, handler: Handler<P>) -> Operation<P> {
-    Operation { message, who, tx, handler }
+    Operation { message, who, tx, repeatable: false, handler }
 }
 
 impl<P: Platform> Operation<P> {
+    const fn repeatable(self) -> Operation<P> {
+        Operation { repeatable: true, ..self }
+    }
+
+    /// Whether a request of this type, as sent, may be served again if its answer finds no room.
+    pub fn may_repeat(msg_type: u32) -> bool {
+        MessageType::from_wire(msg_type).and_then(Self::of).is_some_and(|operation| operation.repeatable)
+    }
+
     /// The row for a message type; none for those that only the server sends.
     pub fn of(message: MessageType) -> Option<Operation<P>> {
         use MessageType as M;
@@ -66,9 +76,9 @@ impl<P: Platform> Operation<P> {
         use Who::{Anyone, Privileged};
         Some(match message {
             M::Control => row(message, Privileged, Checked, Server::control),
-            M::Directory => row(message, Anyone, Checked, Server::directory),
-            M::Read => row(message, Anyone, Checked, Server::read),
-            M::GetPerms => row(message, Anyone, Checked, Server::get_perms),
+            M::Directory => row(message, Anyone, Checked, Server::directory).repeatable(),
+            M::Read => row(message, Anyone, Checked, Server::read).repeatable(),
+            M::GetPerms => row(message, Anyone, Checked, Server::get_perms).repeatable(),
             M::Watch => row(message, Anyone, Ignored, Server::watch),
             M::Unwatch => row(message, Anyone, Ignored, Server::unwatch),
             M::TransactionStart => row(message, Anyone, Checked, Server::transaction_start),
@@ -85,7 +95,7 @@ impl<P: Platform> Operation<P> {
             M::Resume => row(message, Privileged, Checked, Server::resume),
             M::SetTarget => row(message, Privileged, Checked, Server::set_target),
             M::ResetWatches => row(message, Anyone, Checked, Server::reset_watches),
-            M::DirectoryPart => row(message, Anyone, Checked, Server::directory_part),
+            M::DirectoryPart => row(message, Anyone, Checked, Server::directory_part).repeatable(),
             M::GetFeature => row(message, Anyone, Checked, Server::get_feature),
             M::SetFeature => row(message, Privileged, Checked, Server::set_feature),
             M::GetQuota => row(message, Privileged, Checked, Server::get_quota),

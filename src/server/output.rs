@@ -1,16 +1,13 @@
-//! From an outcome to bytes in the ring: the one place that writes replies, and the queue behind it.
+//! The one place where requests are consumed and answers sent.
 
 use super::Server;
+use super::operations::Operation;
 use crate::abi::ServerFeatures;
 use crate::connection::Arrived;
 use crate::connection::outbox::Kind;
 use crate::platform::Platform;
 use crate::slots::Claim;
 use crate::store::DomainId;
-use crate::wire::MessageBuf;
-
-/// The answer to a request.
-pub type Reply = MessageBuf;
 
 impl<P: Platform> Server<P> {
     /// Drops all that waits for a connection.
@@ -23,8 +20,8 @@ impl<P: Platform> Server<P> {
     /// Consumes a request and sends its answer. False if the request must be done again because there is no room for
     /// its answer now.
     pub(super) fn reply(&mut self, id: DomainId, request: &Arrived, message: &[u8]) -> bool {
-        if request.header.is_repeatable()
-            && !self.is_privileged(id)
+        if !self.is_privileged(id)
+            && Operation::<P>::may_repeat(request.header.msg_type)
             && !self.links.fits_ring(id, message.len())
             && !self.links.has_room(&self.store, id, message.len())
         {

@@ -15,10 +15,13 @@ pub struct Match {
     pub id: WatchId,
 }
 
+/// The answer to a request.
+pub type Reply = MessageBuf;
+
 /// A request and its answer.
 pub struct Exchange {
     pub message: RequestBuf,
-    pub reply: MessageBuf,
+    pub reply: Reply,
 }
 
 /// Each is taken while it is used, and put back.
@@ -34,7 +37,7 @@ impl Scratch {
     /// Room for as many matches as there can be watches.
     pub fn new(watches: usize) -> Scratch {
         Scratch {
-            exchange: Some(Box::new(Exchange { message: [0; REQUEST_ROOM], reply: MessageBuf::EMPTY })),
+            exchange: Some(Box::new(Exchange { message: [0; REQUEST_ROOM], reply: Reply::EMPTY })),
             event: Some(Box::new(MessageBuf::EMPTY)),
             matches: Vec::with_capacity(watches),
         }

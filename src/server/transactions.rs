@@ -2,7 +2,7 @@
 
 use super::Server;
 use super::operations::{Outcome, Request};
-use super::output::Reply;
+use super::scratch::Reply;
 use crate::abi::DomId;
 use crate::path::{Path, PathBuf};
 use crate::platform::Platform;

@@ -2,7 +2,7 @@
 
 use super::Server;
 use super::operations::{Outcome, Request};
-use super::output::Reply;
+use super::scratch::Reply;
 use crate::abi::ServerFeatures;
 use crate::path::{PathBuf, Special};
 use crate::platform::Platform;

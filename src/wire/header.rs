@@ -30,12 +30,6 @@ impl Header {
         Header { msg_type: a, req_id: b, tx_id: TxId(c), len: d }
     }
 
-    /// Whether the request only asks: done twice, it changes no more than done once.
-    pub fn is_repeatable(&self) -> bool {
-        use MessageType::{Directory, DirectoryPart, GetPerms, Read};
-        matches!(MessageType::from_wire(self.msg_type), Some(Directory | DirectoryPart | GetPerms | Read))
-    }
-
     pub fn emit(self) -> [u8; Header::SIZE] {
         let words = [self.msg_type, self.req_id, self.tx_id.0, self.len];
         let mut bytes = [0; Header::SIZE];

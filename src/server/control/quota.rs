@@ -7,7 +7,7 @@ use crate::platform::Platform;
 use crate::quota::{Quota, Quotas};
 use crate::server::Server;
 use crate::server::operations::Outcome;
-use crate::server::output::Reply;
+use crate::server::scratch::Reply;
 use crate::wire::{Strings, XsError, number};
 
 /// The only soft quota: its name here and in GET_QUOTA.

@@ -7,7 +7,7 @@ use crate::platform::{Calls, Platform};
 use crate::quota::QUOTAS;
 use crate::server::Server;
 use crate::server::operations::Outcome;
-use crate::server::output::Reply;
+use crate::server::scratch::Reply;
 use crate::store::{DomainId, Usage};
 use crate::trace::{Counters, FIRST_STEP, TYPES, Tally};
 use crate::wire::{MessageType, Strings, XsError};

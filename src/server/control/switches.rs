@@ -4,7 +4,7 @@ use super::{finish, line, no_more};
 use crate::platform::Platform;
 use crate::server::Server;
 use crate::server::operations::Outcome;
-use crate::server::output::Reply;
+use crate::server::scratch::Reply;
 use crate::trace::Switches;
 use crate::wire::{Strings, XsError};
 

@@ -6,7 +6,7 @@ use super::{finish, line, no_more, parse};
 use crate::platform::Platform;
 use crate::server::Server;
 use crate::server::operations::Outcome;
-use crate::server::output::Reply;
+use crate::server::scratch::Reply;
 use crate::trace::page::{Base64, Head, RECORDS_MAX};
 use crate::trace::{ALL_KINDS, Kind, Names, Record};
 use crate::wire::{Strings, XsError, strict_domid};
