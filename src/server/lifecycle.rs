@@ -63,7 +63,7 @@ impl<P: Platform> Server<P> {
                 if path == Path::RELEASE_DOMAIN {
                     entries.extend_from_slice(&everyone.to_bytes()).map_err(|_| XsError::ENOMEM)?;
                 }
-                let acl = store.acls.hold(&key, &mut store.blobs, &entries)?;
+                let acl = store.acls.intern(&key, &mut store.blobs, &entries)?;
                 let parent = path.parent().and_then(|parent| store.lookup(parent));
                 store.create(parent, path, path.hash(&key), Value::EMPTY, acl)?;
             }
@@ -211,7 +211,7 @@ impl<P: Platform> Server<P> {
             let entry = if n == 0 { Entry { domid, life, ..entry } } else { entry };
             entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::EIO)?;
         }
-        let acl = self.store.acls.hold(&self.store.key, &mut self.store.blobs, &entries)?;
+        let acl = self.store.acls.intern(&self.store.key, &mut self.store.blobs, &entries)?;
         Ok(self.store.set_acl(node, acl)?)
     }
 

@@ -61,8 +61,8 @@ impl Acls {
         &self.table
     }
 
-    /// The list with these entries, held once more.
-    pub fn hold(&mut self, key: &Key, blobs: &mut Blobs, entries: &[u8]) -> Result<AclId, Full> {
+    /// The one list with these entries, held once more.
+    pub fn intern(&mut self, key: &Key, blobs: &mut Blobs, entries: &[u8]) -> Result<AclId, Full> {
         let hash = key.hash(entries);
         match self.table.find(hash, |acl| acl.entries.equals(blobs, entries)) {
             Some(id) => self.retain(id),

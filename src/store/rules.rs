@@ -366,13 +366,13 @@ impl Store {
         for entry in core::iter::once(own).chain(rest) {
             entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::ENOSPC)?;
         }
-        Ok(self.acls.hold(&self.key, &mut self.blobs, &entries)?)
+        Ok(self.acls.intern(&self.key, &mut self.blobs, &entries)?)
     }
 
     /// Replaces the permission list there; `entries` as stored.
     pub fn set_acl_at(&mut self, view: &View, place: Place, entries: &[u8]) -> Result<(), XsError> {
         self.attempt(view.claim(), |store| {
-            let acl = store.acls.hold(&store.key, &mut store.blobs, entries)?;
+            let acl = store.acls.intern(&store.key, &mut store.blobs, entries)?;
             match place {
                 Place::Node(id) => store.set_acl(id, acl)?,
                 Place::Copy(id) => {
