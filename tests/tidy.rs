@@ -13,13 +13,12 @@ const FILE_MAX: usize = 500;
 const FUNCTION_MAX: usize = 70;
 
 /// Words by which a comment tells what the code was, and marks for what is still to be done.
-const PAST: [&str; 12] = [
+const PAST: [&str; 11] = [
     "used to be",
     "previously",
     "formerly",
     "was renamed",
     "was moved",
-    "not any more since",
     "refactored",
     "in an earlier version",
     "backwards compat",

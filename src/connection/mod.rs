@@ -1,4 +1,8 @@
-//! One domain's I/O: its ring, its port, the message half received and those not yet delivered.
+//! All I/O: each domain's ring and port, the message half received, those not yet delivered, and who is looked at next.
+//!
+//! [`Links`] has all connections with what they share: the [`outbox`] and the [`Schedule`]. Its `input` makes whole
+//! requests of ring bytes, its `output` brings messages to the ring or keeps them. It charges the store for what
+//! waits, and does not know the server: what a request means, and when it is served, is decided there.
 
 mod input;
 mod links;

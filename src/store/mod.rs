@@ -1,5 +1,11 @@
 //! All that the server knows, in arenas that one journal covers.
 //!
+//! Below are the records and their tables, each for itself: permission lists (`acl`), `node`, `domain`, `watch`,
+//! `transaction`, and the values by which a client and its request are known (`view`, `current`). [`Store`] has the
+//! tables together. Above it are procedures on the whole: `tree`, `watching`, `account`, the changes that a
+//! transaction lays over the tree (`layer`), the `rules` about nodes, and the consistency `check`. Nothing here knows
+//! connections or the server.
+//!
 //! [`Store::attempt`] is the only way to change nodes, transactions' nodes or permissions on a client's
 //! word: what it runs happens completely or not at all.
 
