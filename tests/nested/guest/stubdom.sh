@@ -7,12 +7,16 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs run /run
-exec </dev/null >/dev/hvc0 2>&1
+# Not to the console: a newer QEMU in dom0 does not serve the first one of a domain like this, and who writes much to it
+# waits for ever.
+exec </dev/null >/run/said 2>&1
 # A domain other than dom0 may only make a few hypercalls for its target unless this module is told otherwise; QEMU asks
 # Xen for more than these, and Xen itself sees that it does so for its target only.
 insmod /modules/*-xen-privcmd.ko unrestricted=1
 for module in /modules/*-xen-evtchn.ko /modules/*-xenfs.ko /modules/stubdom/*.ko; do insmod "$module"; done
 mount -t xenfs xenfs /proc/xen
+# QEMU reserves more than this domain has for its table of what it maps of the guest, and uses little of it.
+echo 1 >/proc/sys/vm/overcommit_memory
 
 target=$(xenstore-read target)
 target_home=/local/domain/$target
@@ -30,7 +34,5 @@ for number in $(xenstore-list "$vm/image/dm-argv" | sort); do
 done
 # The proxy connects to QEMU when libxl has connected to the proxy, which it does only once QEMU runs.
 vchan-socket-proxy --mode=server 0 "/local/domain/$(xenstore-read domid)/device-model/$target/qmp-vchan" /run/monitor &
-echo "stubdom: QEMU for domain $target: $*"
 xen-qemu-system-i386 "$@" -chardev socket,id=monitor,path=/run/monitor,server=on,wait=off -mon chardev=monitor,mode=control
-echo "stubdom: QEMU ended with status $?"
 poweroff -f

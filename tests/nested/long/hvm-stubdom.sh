@@ -49,7 +49,7 @@ device_model_version = "qemu-xen"
 device_model_stubdomain_override = 1
 stubdomain_kernel = "/nested/guest-kernel"
 stubdomain_ramdisk = "/tmp/stubdom.cpio"
-stubdomain_cmdline = "console=hvc0 quiet cryptomgr.notests init_on_alloc=0 audit=0 mitigations=off"
+stubdomain_cmdline = "loglevel=0 cryptomgr.notests init_on_alloc=0 audit=0 mitigations=off"
 stubdomain_memory = 300
 device_model_args_pv = ["-serial", "null", "-serial", "null", "-serial", "null"]
 CONFIG
