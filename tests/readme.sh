@@ -44,8 +44,8 @@ TRIED=$(
 scripts/run => slow
 scripts/run --shell => slow
 scripts/test => .ci/run: scripts/test
-scripts/test long => tests/runner.sh: part=long
-scripts/test long --save => tests/runner.sh: save_table
+scripts/test long => tests/scripts.sh: scripts/test long
+scripts/test long --save => tests/runner.sh: save_table page.md
 scripts/build-image => scripts/test: step image scripts/build-image
 scripts/build-tool => scripts/test: step tool scripts/build-tool
 scripts/package => scripts/test: step package scripts/package
@@ -66,7 +66,6 @@ scripts/soak 20 => slow
 scripts/soak => scripts/test: scripts/nested.d/jobs/soak.sh
 scripts/nested JOB => scripts/test.d/jobs.sh: scripts/nested
 scripts/nested --server daemon JOB => scripts/test.d/jobs.sh: --server "$server"
-scripts/nested --out docs => scripts/run: --out "$out"
 scripts/with-peer COMMAND => here
 cargo build --release --example unix_server => here
 cargo run --release --example unix_server /tmp/xs.sock & => here
@@ -145,6 +144,9 @@ all_covered() {
     for command in scripts/*; do
         if [[ -f $command && -x $command ]]; then ok "in the table: $command" grep -qE "^$command( |\$)" <<<"$TRIED"; fi
     done
+    while IFS= read -r command; do
+        ok "docs/lifecycle.md: the job $command" test -f "tests/nested/$command.sh"
+    done < <(sed -n 's/^|.*| \([^|]*\) |$/\1/p' docs/lifecycle.md | grep -o '`[a-z0-9/-]*`' | tr -d '`' | sort -u)
     ok 'docs/observability.md has the commands of its template' \
         diff <(typed scripts/observability.d/page.md) <(typed docs/observability.md)
 }

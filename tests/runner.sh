@@ -11,7 +11,7 @@ scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")/../scripts" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-NESTED_CACHE=$work logs=$work part=long versions="4.17 4.20" failed=0
+NESTED_CACHE=$work logs=$work part=long versions="4.17 4.20" XEN_VERSIONS="4.17 4.20" failed=0
 # shellcheck source=nested.d/messages.sh
 . "$scripts/nested.d/messages.sh"
 # shellcheck source=test.d/jobs.sh
@@ -30,7 +30,8 @@ queue() { fill_queue "$@" 2>/dev/null && cat "$logs/queue"; }
 # ended RUN JOB SERVER PASSED FAILED: that run has come to this.
 ended() { echo "$(key_of "$2" "$3") $4 $5 60" >"$results/$1"; }
 
-mkdir -p target "$results"
+mkdir -p target scripts/nested.d scripts/install.d scripts/package.d "$results"
+touch scripts/nested scripts/nested.d/lib.sh
 echo image >target/xenstore-stubdom
 echo guest >guest.sh
 printf '%s\n' '# nested: --add guest.sh' '# servers: stubdom daemon' '# One thing. And' '# more of it.' >one.sh
@@ -64,6 +65,10 @@ is 'the page: the new one is there' 1 "$(grep -c '^| `two`' page.md)"
 echo other >target/xenstore-stubdom
 is 'another image has all its runs made again' \
     $'4.17 stubdom one.sh\n4.20 stubdom one.sh\n4.20 daemon one.sh' "$(queue one.sh)"
+ended 'one 4.17 daemon' one.sh daemon 11 0
 echo other >guest.sh
 is 'so has a file of the job, on each server' 4 "$(queue one.sh | wc -l)"
+ended 'one 4.17 daemon' one.sh daemon 11 0
+echo other >scripts/nested.d/lib.sh
+is 'so has what all jobs use' 4 "$(queue one.sh | wc -l)"
 exit "$failed"

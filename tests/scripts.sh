@@ -78,4 +78,15 @@ if [[ $(. scripts/nested.d/machine.sh && why_no_xen_in_kvm) ]]; then
     ACCEL=kvm ok 'nested: says why ACCEL=kvm is not possible here' nested_refuses 'nested: ACCEL=kvm: *; ACCEL=tcg works everywhere'
 fi
 ACCEL=xvm ok 'nested: ACCEL it does not know' nested_refuses "nested: ACCEL=xvm is not known here; allowed: tcg, kvm"
+
+# mistaken WORDS COMMAND...: one line that has the words, and status 2, before anything is done.
+mistaken() {
+    local said status=0
+    said=$("${@:2}" 2>&1 >/dev/null) || status=$?
+    [[ $status == 2 && $said == *"$1"* && $said != *$'\n'* ]] || { echo "# status $status: $said" && return 1; }
+}
+ok 'test: a job that there is not' mistaken 'allowed: attacks' scripts/test long frob
+ok 'test: an option of long that there is not' mistaken 'allowed: --fresh, --save' scripts/test long --frob
+ok 'test: an option of long without it' mistaken 'only the part long' scripts/test nested --fresh
+ok 'test: a version that there is not' mistaken 'allowed: 4.17, 4.20' env XEN=9 scripts/test
 exit "$failed"

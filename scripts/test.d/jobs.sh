@@ -12,16 +12,22 @@ servers_of() { sed -n 's/^# servers: *//p' "$1" | grep . || echo stubdom; }
 # options_of JOB: the options of its boot, by its first line.
 options_of() { sed -n '1s/^# nested: *//p' "$1"; }
 
-# key_of JOB SERVER: what a result is about, the image and the job with the files that it names. Other ones have
-# other results.
+# key_of JOB SERVER: what a result is about: the image, the job with the files that it names, and what boots it. Other
+# ones have other results. A package differs each time it is built, so what it is made of stands for it.
 key_of() {
-    local word file files=("$1")
+    local word file files=("$1" scripts/nested)
     for word in $(options_of "$1"); do
         file=${word%%:*}
-        if [[ -f $file && $file != target/* ]]; then files+=("$file"); fi
+        case $file in
+            *.deb) files+=(target/xenstore-stubdom target/xs-trace scripts/install scripts/package Cargo.toml) ;;
+            *) if [[ -f $file ]]; then files+=("$file"); fi ;;
+        esac
     done
-    if [[ $2 == stubdom || $(<"$1") == *target/xenstore-stubdom* ]]; then files+=(target/xenstore-stubdom); fi
-    cat "${files[@]}" | sha256sum | cut -c 1-16
+    if [[ $2 == stubdom ]]; then files+=(target/xenstore-stubdom); fi
+    {
+        cat "${files[@]}"
+        find scripts/nested.d scripts/install.d scripts/package.d -type f ! -path '*/jobs/*' -print0 | sort -z | xargs -0 cat
+    } | sha256sum | cut -c 1-16
 }
 
 # result_of JOB XEN SERVER: PASSED FAILED SECONDS of that run; status 1 if it has not been made with these very files.

@@ -1,6 +1,6 @@
 # The table of what the jobs on Xen came to, for docs/compatibility.md.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # versions
+# shellcheck disable=SC2154  # XEN_VERSIONS
 # shellcheck disable=SC2016  # marks and names in the text's own quotes
 
 TABLE_BEGIN='<!-- The table below is written by `scripts/test long --save`. -->'
@@ -35,11 +35,11 @@ cell() {
 print_table() {
     local job xen server row
     row='| job | what it shows |'
-    for xen in $versions; do row+=" $xen, image | $xen, C |"; done
-    printf '%s\n' "$row" "|---|---|$(for xen in $versions; do printf -- '---|---|'; done)"
+    for xen in $XEN_VERSIONS; do row+=" $xen, image | $xen, C |"; done
+    printf '%s\n' "$row" "|---|---|$(for xen in $XEN_VERSIONS; do printf -- '---|---|'; done)"
     for job in "$@"; do
         row="| \`$(basename "$job" .sh)\` | $(summary_of "$job") |"
-        for xen in $versions; do
+        for xen in $XEN_VERSIONS; do
             for server in stubdom daemon; do row+=" $(cell "$job" "$xen" "$server") |"; done
         done
         printf '%s\n' "$row"
@@ -52,10 +52,10 @@ save_table() {
     shift
     grep -qxF -- "$TABLE_BEGIN" "$file" && grep -qxF -- "$TABLE_END" "$file" || die "$file lacks the marks of the table"
     new=$(mktemp "$file.XXXXXX")
-    awk -v begin="$TABLE_BEGIN" -v end="$TABLE_END" -v table="$(print_table "$@")" '
+    TABLE=$(print_table "$@") awk -v begin="$TABLE_BEGIN" -v end="$TABLE_END" '
         $0 == end { inside = 0 }
         !inside { print }
-        $0 == begin { inside = 1; print "\n" table "\n" }' "$file" >"$new"
+        $0 == begin { inside = 1; print "\n" ENVIRON["TABLE"] "\n" }' "$file" >"$new"
     cat "$new" >"$file"
     rm "$new"
 }

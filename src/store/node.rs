@@ -22,7 +22,8 @@ pub struct Node {
     pub hash: u64,
     /// Changes with the value; never the same for two values, also not of two nodes.
     pub value_generation: u64,
-    /// Changes with the list of children, likewise.
+    /// Changes with the list of children. Two nodes have the same one only where the one was just made in the other,
+    /// and then its list is empty.
     pub list_generation: u64,
     pub(super) chain: Option<NodeId>,
     /// `None` for the root and for special nodes.

@@ -50,6 +50,7 @@ equal 'control: the guest may set what it can do, and read what the host can' "n
 says 'disk: Debian'\''s script has connected it' connected xenstore-read "$backend/hotplug-status"
 says 'disk: to this device' "$(losetup -n -O NAME -j /tmp/disk)" xenstore-read "$backend/physical-device-path"
 
+rm /tmp/serial
 says 'reset: the sleep button' '' xl trigger hello sleep
 becomes 60 'reset: it is another domain now' other_domid "$id"
 second=$(xl domid hello)

@@ -1,4 +1,5 @@
 # nested: --guests --tools --limit 420 --add tests/nested/guest/console-shell.sh
+# servers: stubdom daemon
 # Typing on a guest's console: xl finds it by the store, what is typed arrives in the guest and its answer comes back,
 # from another terminal, from xl create itself, after xenconsoled has begun anew, and after a restore.
 # shellcheck disable=SC2016  # what is typed is expanded in the guest

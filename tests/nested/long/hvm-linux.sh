@@ -1,4 +1,5 @@
 # nested: --dom0 full --guests --limit 900 --add tests/nested/guest/commands.sh:nested/commands.sh
+# servers: stubdom daemon
 # A Linux HVM guest whose device model is QEMU in dom0: a disk that QEMU serves, a cdrom whose discs change, a network
 # interface on a bridge, memory. It is saved and restored, rebooted, switched off and destroyed, and nothing of it stays.
 # shellcheck source=/dev/null
