@@ -1,5 +1,4 @@
 # nested: --guests --limit 420 --add tests/nested/guest/commands.sh:nested/commands.sh --add tests/nested/guest/devd-backend.sh
-# servers: stubdom daemon
 # A driver domain as Xen's manual has it: xl devd runs in it, hears from the store of each device that dom0 asks for,
 # runs the hotplug script, and takes away what is no longer wanted.
 # shellcheck source=/dev/null
@@ -33,6 +32,7 @@ front_end=/local/domain/$front/device/vbd/51712
 becomes 60 'driver: xl devd runs' xenstore-exists "/local/domain/$driver/data/devd"
 matches 'driver: as a program of its own' '^[0-9]+$' "$(in_guest driver 'pidof xl')"
 
+connected() { [ "$(xenstore-read "$back_end/state" "$front_end/state" | xargs)" = '4 4' ]; }
 told() { [ "$(xenstore-read "$back_end/hotplug-status")" = connected ]; }
 
 # Twice, since what is left of a device would be in the way of the next.
@@ -61,6 +61,8 @@ equal 'driver: xl devd was refused nothing else' '' \
     "$(in_guest driver 'grep -iE "denied|not permitted" /tmp/devd | grep -v "unable to remove path /local/domain/[0-9]*/backend/vbd/[0-9]*:"')"
 
 says 'block-attach once more' '' xl block-attach front format=raw,backendtype=phy,backend=driver,vdev=xvda,access=w,target=/dev/loop0
+# xl gives a back end ten seconds to close, which one that only just comes up may need.
+becomes 60 'both ends are connected once more' connected
 says 'destroy front' '' xl destroy front
 becomes 30 'destroy: xl devd takes the back end away' sh -c "! xenstore-exists $back_end"
 says 'destroy driver' '' xl destroy driver
