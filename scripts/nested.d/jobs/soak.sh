@@ -84,12 +84,15 @@ levels >/tmp/before
 start steady load rate=10 watches=3 stay
 start again reconnect rate=3 stay
 residents=$(xenstore-list /local/domain)
-minutes=2
-if [ -e /nested/minutes ]; then minutes=$(cat /nested/minutes); fi
+# QEMU's emulation can lose the interrupt of Xen's timer for good while a guest does nothing but call Xen with its
+# interrupts off: the local APIC keeps it pending, nobody takes it, and nothing but that guest runs any more. The two
+# attackers that do this are left to runs that somebody asks for.
+minutes=2 attacks=$(echo "$ATTACKS" | sed 's/ kick\| rebind//g')
+if [ -e /nested/minutes ]; then minutes=$(cat /nested/minutes) attacks=$ATTACKS; fi
 end=$(($(now) + minutes * 60000))
 while [ "$(now)" -lt "$end" ]; do
     # shellcheck disable=SC2086  # words
-    attacker=$(pick $rounds $ATTACKS) mortal=$(pick $((rounds + 6)) $ATTACKS)
+    attacker=$(pick $rounds $attacks) mortal=$(pick $((rounds + 6)) $attacks)
     brief=$(pick $rounds load reconnect hvmloader-reset)
     rounds=$((rounds + 1))
     start attacker "$attacker"
