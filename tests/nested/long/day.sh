@@ -1,4 +1,5 @@
 # nested: --tools --cpus 2 --limit 900 --add target/xs-guest
+# servers: stubdom daemon
 # What a working day asks of the store, with 20 guests that use it all the while: lists of everything, xentop, the whole
 # store again and again, pools of processors. Nothing is refused, no guest is harmed, and the store is the same afterwards.
 # shellcheck source=/dev/null

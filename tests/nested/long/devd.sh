@@ -1,4 +1,5 @@
 # nested: --guests --limit 420 --add tests/nested/guest/commands.sh:nested/commands.sh --add tests/nested/guest/devd-backend.sh
+# servers: stubdom daemon
 # A driver domain as Xen's manual has it: xl devd runs in it, hears from the store of each device that dom0 asks for,
 # runs the hotplug script, and takes away what is no longer wanted.
 # shellcheck source=/dev/null

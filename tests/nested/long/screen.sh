@@ -1,4 +1,5 @@
 # nested: --dom0 full --limit 420
+# servers: stubdom daemon
 # Guests with screens and USB controllers: xl finds in the store where each screen is, and a screen is really there;
 # a controller comes and goes beside it. Without passwords, for which Debian's device model lacks the cipher.
 # shellcheck source=/dev/null
