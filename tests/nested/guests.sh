@@ -15,7 +15,9 @@ says_answer() { [ "$(xenstore-read "/local/domain/$1/data/answer")" = "$2" ]; }
 tells_of() {
     becomes 90 "$1: wrote to the store from inside" xenstore-exists "/local/domain/$2/data/hello"
     if ! xenstore-exists "/local/domain/$2/data/hello"; then
-        { console "$1" && xenstore-control stats "$2" && xenstore-control trace show && xl vcpu-list; } | tail -n 100 | sed 's/^/# /'
+        xl debug-keys e
+        xl debug-keys q
+        { console "$1"; xl vcpu-list; xenstore-control stats "$2"; xenstore-control trace show | tail -n 60; xl dmesg | tail -n 120; } 2>&1 | sed 's/^/# /'
     fi
 }
 
