@@ -85,7 +85,10 @@ impl Guest {
                 self.told = self.client.now();
             }
         }
-        self.client.listen(self.client.now() + SECOND / 10);
+        // Events that are due and such as are not may still be under way.
+        let now = self.client.now();
+        self.client.listen(now + SECOND / 10);
+        self.client.listen_for(self.events_due, now + 10 * SECOND);
         self.report("ended");
         while self.options.stay && !self.client.is_to_stop() {
             self.client.listen(self.client.now() + SECOND);
