@@ -44,8 +44,15 @@ TRIED=$(
 scripts/run => slow
 scripts/run --shell => slow
 scripts/test => .ci/run: scripts/test
+scripts/test host => scripts/test: host_part
 scripts/test long => tests/scripts.sh: scripts/test long
 scripts/test long --save => tests/runner.sh: save_table page.md
+scripts/test long network migration => tests/scripts.sh: scripts/test long
+scripts/nested --guests tests/nested/guests.sh => scripts/test.d/jobs.sh: scripts/nested
+scripts/nested --server daemon JOB => scripts/test.d/jobs.sh: --server "$server"
+cargo test => scripts/test: step host-tests cargo test
+cargo test NAME => scripts/test: step host-tests cargo test
+cargo run --release --example unix_server SOCKET => here
 scripts/build-image => scripts/test: step image scripts/build-image
 scripts/build-tool => scripts/test: step tool scripts/build-tool
 scripts/package => scripts/test: step package scripts/package
@@ -155,7 +162,7 @@ all_covered() {
 
 # The block of README.md, pasted as a whole into a shell, with a socket that is nobody else's.
 quickest_try() {
-    awk '/^## / { on = /Quickest try/ } on' README.md >"$work/section"
+    awk '/^##/ { on = /Without Xen/ } on' README.md >"$work/section"
     typed "$work/section" | sed "s,/tmp/xs.sock,$work/try.sock,g" >"$work/block"
     ok 'the quickest try is a block of commands' test "$(wc -l <"$work/block")" -gt 2
     ok 'the quickest try: pasted as a whole' pasted
