@@ -2,9 +2,9 @@
 
 mod support;
 
-#[path = "../fuzz/interpret/packet.rs"]
+#[path = "support/interpret/packet.rs"]
 mod packet;
-#[path = "../fuzz/interpret/session.rs"]
+#[path = "support/interpret/session.rs"]
 mod session;
 
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../interpret/packet.rs"]
+#[path = "../../tests/support/interpret/packet.rs"]
 mod packet;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| packet::run(data));

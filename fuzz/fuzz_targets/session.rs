@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../interpret/session.rs"]
+#[path = "../../tests/support/interpret/session.rs"]
 mod session;
 #[path = "../../tests/support/mod.rs"]
 mod support;
