@@ -1,8 +1,5 @@
 //! What a guest's requests take, through real ring bytes and `Server::poll`.
 
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::hint::black_box;
 use std::rc::Rc;
 use std::time::Duration;

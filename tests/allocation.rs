@@ -1,8 +1,6 @@
 //! A server takes the memory that its capacities say, and serving allocates nothing: each poll of a session
 //! with every message type is measured.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 

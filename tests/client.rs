@@ -1,7 +1,5 @@
 //! The library's client of a store, against the server: what is asked, what is late, and how it is told to go.
 
-mod support;
-
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;

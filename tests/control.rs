@@ -1,7 +1,5 @@
 //! CONTROL: commands, arguments, texts.
 
-mod support;
-
 use support::{Host, log};
 use xenstore::config::{Capacities, Settings};
 

@@ -1,7 +1,5 @@
 //! What requests cost grows with the length of their paths, not with its square.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use support::Host;

@@ -1,7 +1,5 @@
 //! Domains: introduction, release, shutdown, death, features, special events.
 
-mod support;
-
 use support::Host;
 use xenstore::abi::DomId;
 

@@ -1,7 +1,5 @@
 //! Commits get through: who spoils them is held while they are retried, and nobody else.
 
-mod support;
-
 use support::{Client, Host, request};
 use xenstore::abi::DomId;
 use xenstore::wire::TxId;

@@ -1,13 +1,8 @@
 //! The fuzz targets on stable Rust: the seeds of their corpus, and many random inputs.
 
-mod support;
-
-#[path = "support/interpret/packet.rs"]
-mod packet;
-#[path = "support/interpret/session.rs"]
-mod session;
-
 use std::path::PathBuf;
+
+use support::interpret::{packet, session};
 
 fn replay(target: &str, run: fn(&[u8])) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);

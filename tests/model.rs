@@ -3,8 +3,6 @@
 //! `PROPTEST_CASES` sets the number of sessions. A session that differs is printed as rows that can be
 //! pasted into a table.
 
-mod support;
-
 #[path = "model/naive/mod.rs"]
 mod naive;
 #[path = "model/session.rs"]

@@ -1,7 +1,5 @@
 //! Paths and nodes: spelling, lengths, implied parents, order of children, removal.
 
-mod support;
-
 use support::Host;
 
 const PATH_REQUESTS: [&str; 6] = ["READ", "DIRECTORY", "GET_PERMS", "MKDIR", "RM", "WRITE"];

@@ -1,7 +1,5 @@
 //! Permissions: who may do what, which error says so, what new nodes inherit, lives of domains.
 
-mod support;
-
 use support::Host;
 
 #[test]

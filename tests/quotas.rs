@@ -1,7 +1,5 @@
 //! Quotas: the edges of each, who is exempt, what a refusal leaves behind.
 
-mod support;
-
 use support::Host;
 use xenstore::abi::DomId;
 

@@ -1,7 +1,5 @@
 //! Requests and their answers, as tables through real ring bytes.
 
-mod support;
-
 use support::Host;
 
 #[test]

@@ -1,7 +1,5 @@
 //! Whatever guests hold and leave unread, dom0 is served, and guests can give back what they hold.
 
-mod support;
-
 use support::Host;
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};

@@ -1,7 +1,5 @@
 //! Rings: indexes, pieces of messages, full rings, notifications, violations, fresh starts.
 
-mod support;
-
 use std::sync::atomic::Ordering::SeqCst;
 
 use support::{Host, request};

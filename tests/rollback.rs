@@ -3,8 +3,6 @@
 //! A case is tried on stores that grow slot by slot in one kind, from too few to begin with until the
 //! request succeeds. Whenever it fails, everything a client can see and every count is as it was before.
 
-mod support;
-
 use std::fmt::Write;
 
 use support::{Client, FakeXen, Host, Message};

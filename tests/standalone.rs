@@ -1,7 +1,5 @@
 //! The store tries itself, as under `xl create`, here on a machine in memory.
 
-mod support;
-
 use std::cell::RefCell;
 use std::rc::Rc;
 

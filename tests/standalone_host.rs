@@ -1,7 +1,5 @@
 //! What a trial under `xl create` tells the host's store, and what may be wished for there.
 
-mod support;
-
 use std::cell::RefCell;
 use std::rc::Rc;
 

@@ -1,9 +1,6 @@
 //! The sums that `stats` tells: what each counts, and that all come.
 
-#[path = "support/json.rs"]
 mod json;
-mod support;
-
 use std::sync::atomic::Ordering::SeqCst;
 
 use json::stats;

@@ -1,9 +1,6 @@
 //! The flight recorder: which records a session leaves, and what their hashes stand for.
 
-#[path = "support/json.rs"]
 mod json;
-mod support;
-
 use std::collections::BTreeMap;
 
 use base64::Engine;

@@ -1,7 +1,5 @@
 //! Transactions: isolation, conflicts, effects at the end, what ends them.
 
-mod support;
-
 use support::Host;
 
 fn host() -> Host {

@@ -1,7 +1,5 @@
 //! Watches: registration, what fires, for whom, in which order, and what is merged or dropped.
 
-mod support;
-
 use support::Host;
 
 fn host() -> Host {

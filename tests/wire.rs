@@ -1,7 +1,5 @@
 //! Messages: types, headers, privilege, payload shapes.
 
-mod support;
-
 use support::Host;
 
 /// The one message that waits for dom0: type, request id, transaction and payload.

@@ -1,6 +1,3 @@
 #![no_main]
 
-#[path = "../../tests/support/interpret/packet.rs"]
-mod packet;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| packet::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| support::interpret::packet::run(data));

@@ -1,8 +1,3 @@
 #![no_main]
 
-#[path = "../../tests/support/interpret/session.rs"]
-mod session;
-#[path = "../../tests/support/mod.rs"]
-mod support;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| session::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| support::interpret::session::run(data));

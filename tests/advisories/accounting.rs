@@ -81,7 +81,7 @@ fn commits_do_not_make_a_node_too_large() {
 /// Each way to hold something is filled, in every order, and given back; nothing is left or owed.
 #[test]
 fn filling_every_quota_in_every_order() {
-    let fills: [fn(&mut crate::support::Host); 5] = [
+    let fills: [fn(&mut support::Host); 5] = [
         |host| {
             crate::scene::fill_nodes(host, 5, 0, 1);
         },
@@ -162,7 +162,7 @@ fn filling_every_quota_in_every_order() {
 /// One guest fills what all share; another still gets what ordinary work takes.
 #[test]
 fn one_guest_cannot_use_up_the_store() {
-    type Fill = fn(&mut crate::support::Host, u16, usize) -> String;
+    type Fill = fn(&mut support::Host, u16, usize) -> String;
     let fills: [(&str, Fill); 3] = [
         ("values", |host, who, n| host.ask(who, 0, &format!("WRITE data/{n}|{}", "x".repeat(1000)))),
         ("permission lists", |host, who, n| {
@@ -261,7 +261,7 @@ fn who_waits_costs_others_nothing() {
         let reads: Vec<u8> = (0..30).flat_map(|n| bytes(MessageType::Read, n, 0, "data|")).collect();
         stuff(&mut host, domid, &reads);
     }
-    let looks = |host: &mut crate::support::Host| host.server.trace().end();
+    let looks = |host: &mut support::Host| host.server.trace().end();
     let before = looks(&mut host);
     for _ in 0..100 {
         assert_eq!(host.ask(6, 0, "READ data|"), "");

@@ -11,7 +11,7 @@ use xenstore::wire::{MessageType, TxId};
 
 use crate::scene::{bytes, drain, enter, exists, memory, nodes, over, scene, scene_with, usage};
 use crate::shifty::{Hook, Shifty};
-use crate::support::{Client, FakeXen, Host, request};
+use support::{Client, FakeXen, Host, request};
 
 /// A header whose length shrinks once the server has looked at it must not be counted below zero.
 #[test]

@@ -27,7 +27,7 @@ fn xsa_206_a_writer_cannot_keep_a_transaction_from_committing() {
     let mut host = scene();
     host.ok(5, 0, "WRITE data/hot|0");
     let (mut written, mut answered) = (0, 0);
-    let mut flood = |host: &mut crate::support::Host| {
+    let mut flood = |host: &mut support::Host| {
         loop {
             let request = crate::scene::bytes(xenstore::wire::MessageType::Write, written, 0, "data/hot|x");
             let put = host.client(5).write(&request);

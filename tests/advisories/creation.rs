@@ -5,7 +5,7 @@ use std::thread;
 use xenstore::config::{Capacities, Settings};
 
 use crate::scene::{exists, memory, nodes, over, scene, scene_with, tree};
-use crate::support::Host;
+use support::Host;
 
 /// Makes nodes by `request` until the quota of 1000 is reached, and removes them all again.
 fn fill_to_the_quota(request: impl Fn(usize) -> String) {
@@ -252,7 +252,7 @@ fn attack_with_length() {
 }
 
 /// As `Host::expect`, without a check of the whole store after it.
-fn rows(host: &mut Host, rows: &[crate::support::Row<'_>]) {
+fn rows(host: &mut Host, rows: &[support::Row<'_>]) {
     for (who, tx, request, expected) in rows {
         assert_eq!(&host.ask(*who, *tx, request), expected, "{}", request.get(..20).unwrap_or(request));
     }

@@ -3,7 +3,7 @@
 use xenstore::abi::DomId;
 
 use crate::scene::{enter, exists, memory, nodes, over, scene, usage};
-use crate::support::Host;
+use support::Host;
 
 fn with_stub_domain() -> Host {
     let mut host = scene();

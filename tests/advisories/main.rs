@@ -4,9 +4,6 @@
 //! D is domain 0, U and V are the guests 5 and 6 of [`scene::scene`]. Quota errors are ENOSPC and limits are
 //! what a guest may reach, not what it must stay below.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod scene;
 mod shifty;
 

@@ -9,8 +9,7 @@ fn xsa_352_only_the_privileged_give_nodes_away() {
         (5, 0, "WRITE data/a|some-value-that-does-not-fit-its-node", "OK|"),
         (0, 0, "SET_TARGET 6|5|", "OK|"),
     ]);
-    let held =
-        |host: &crate::support::Host| [nodes(host, 5), nodes(host, 6), memory(host, 5), memory(host, 6)];
+    let held = |host: &support::Host| [nodes(host, 5), nodes(host, 6), memory(host, 5), memory(host, 6)];
     let before = held(&host);
     let tx = host.start(5);
     for tx in [0, tx] {

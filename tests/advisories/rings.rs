@@ -11,7 +11,7 @@ use xenstore::wire::{MessageType, TxId};
 
 use crate::scene::{bytes, drain, over, scene, usage};
 use crate::shifty::{Hook, Shifty};
-use crate::support::{Client, FakeXen, Host, request};
+use support::{Client, FakeXen, Host, request};
 
 /// U is given up, with this reason and without another byte; its domain is still there.
 #[track_caller]

@@ -5,7 +5,7 @@ use xenstore::config::{Capacities, Settings};
 use xenstore::store::Usage;
 use xenstore::wire::{MessageType, TxId};
 
-use crate::support::{Host, Message, request};
+use support::{Host, Message, request};
 
 /// U and V, each with its home and `data` below it.
 pub fn scene() -> Host {

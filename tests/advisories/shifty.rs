@@ -9,7 +9,7 @@ use xenstore::platform::{
     Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Refused, RingMapper,
 };
 
-use crate::support::FakeXen;
+use support::FakeXen;
 
 type Rewrite = Box<dyn FnMut(&RingPage)>;
 

@@ -2,8 +2,8 @@
 
 use xenstore::platform::Cycles;
 
-use crate::support::Host;
 use crate::{run, text};
+use support::Host;
 
 const HEAD: &str = "dump: xenstore-trace 1 first=0 count=0 end=0 lost=0 khz=1 started=0\n";
 

@@ -6,9 +6,6 @@ mod dumps;
 mod mistakes;
 mod perfetto;
 mod reports;
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 //! at any time. Afterwards the store must be consistent, dom0 must be served, and nothing may be left of a
 //! guest that is gone.
 
-use crate::support::{Host, request};
+use crate::{Host, request};
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
 use xenstore::quota::Quotas;

@@ -1,6 +1,6 @@
 //! What `stats json` answers; apart from the rest, as the fuzzers, which share that, have no JSON.
 
-use crate::support::Host;
+use support::Host;
 
 /// The answer to `stats json` about a subject.
 #[track_caller]
