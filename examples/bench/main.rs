@@ -4,9 +4,12 @@
 
 mod arguments;
 mod cache_lines;
+#[path = "../measure/callgrind.rs"]
 mod callgrind;
+#[path = "../measure/connection.rs"]
 mod connection;
 mod document;
+#[path = "../measure/figure.rs"]
 mod figure;
 mod goals;
 mod loads;

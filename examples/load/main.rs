@@ -1,6 +1,6 @@
 //! A store's day in a second: what to look at with xs-trace. Always the same requests, in the same order.
 
-#[path = "../bench/connection.rs"]
+#[path = "../measure/connection.rs"]
 mod connection;
 
 use std::env;

@@ -1,11 +1,11 @@
 //! The store with many guests: their recorded lives, lived again in large numbers and measured.
 
 mod arguments;
-#[path = "../bench/callgrind.rs"]
+#[path = "../measure/callgrind.rs"]
 mod callgrind;
 mod convert;
 mod daemon;
-#[path = "../bench/figure.rs"]
+#[path = "../measure/figure.rs"]
 #[allow(dead_code, reason = "reading figures is the report's business")]
 mod figure;
 mod guests;

@@ -1,8 +1,8 @@
 //! Guests as they were recorded on Xen: one after the other, many at the same time, and how they are recorded.
 
-#[path = "../examples/scale/convert.rs"]
+#[path = "../convert.rs"]
 mod convert;
-#[path = "../examples/scale/guests/mod.rs"]
+#[path = "../guests/mod.rs"]
 #[allow(dead_code, reason = "the rest is for measurements")]
 mod guests;
 
