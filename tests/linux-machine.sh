@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The quickest look at the store with real tools on a fresh machine, without Xen: the kernels and tools of the releases that
-# scripts/nested boots, upstream's test program, and examples/unix_server. Ten seconds each. ACCEL=kvm takes KVM, which
+# scripts/nested boots, upstream's test program, and unix_server. Ten seconds each. ACCEL=kvm takes KVM, which
 # need not nest for this. It is not the default, since some machines' KVM emulates each instruction and takes minutes.
 # shellcheck source-path=SCRIPTDIR/../scripts
 set -Eeuo pipefail
@@ -90,8 +90,8 @@ need qemu-system-x86_64=qemu-system-x86
 command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup (see rustup.rs)"
 target=x86_64-unknown-linux-gnu
 # Static, since the machine's libraries are of another release than ours.
-RUSTFLAGS=-Ctarget-feature=+crt-static cargo build --quiet --release --example unix_server --target "$target"
-server=${CARGO_TARGET_DIR:-target}/$target/release/examples/unix_server
+RUSTFLAGS=-Ctarget-feature=+crt-static cargo build --quiet --release -p unix_server --target "$target"
+server=${CARGO_TARGET_DIR:-target}/$target/release/unix_server
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -52,7 +52,7 @@ scripts/nested --guests tests/nested/guests.sh => scripts/test.d/jobs.sh: script
 scripts/nested --server daemon JOB => scripts/test.d/jobs.sh: --server "$server"
 cargo test => scripts/test: step host-tests cargo test
 cargo test NAME => scripts/test: step host-tests cargo test
-cargo run --release --example unix_server SOCKET => here
+cargo run --release -p unix_server SOCKET => here
 scripts/build-image => scripts/test: step image scripts/build-image
 scripts/build-tool => scripts/test: step tool scripts/build-tool
 scripts/package => scripts/test: step package scripts/package
@@ -65,6 +65,7 @@ scripts/bench => slow
 scripts/bench --quick => slow
 scripts/bench --save => slow
 cargo bench => slow
+cargo install --path examples/xs-trace => slow
 scripts/isolation => slow
 scripts/isolation --save => slow
 scripts/record => slow
@@ -74,12 +75,12 @@ scripts/soak => scripts/test: scripts/nested.d/jobs/soak.sh
 scripts/nested JOB => scripts/test.d/jobs.sh: scripts/nested
 scripts/nested --server daemon JOB => scripts/test.d/jobs.sh: --server "$server"
 scripts/with-peer COMMAND => here
-cargo build --release --example unix_server => here
-cargo run --release --example unix_server /tmp/xs.sock & => here
+cargo build --release -p unix_server => here
+cargo run --release -p unix_server /tmp/xs.sock & => here
 export XENSTORED_PATH=/tmp/xs.sock => here
 until xenstore-write /hello world; do sleep 1; done => here
 xenstore-ls => here
-cargo run --release --example scale -- memory => here
+cargo run --release -p scale -- memory => here
 scripts/build-image && sudo xl create -c scripts/xenstore-stubdom.cfg => tests/nested/standalone.sh: xl create -c
 xenstore-ls /local/domain/$(xl domid xenstore-try)/data/xenstore-stubdom => tests/nested/standalone.sh: home()
 xenstore-write /local/domain/$(xl domid xenstore-try)/data/xenstore-stubdom/request dump => tests/nested/standalone.sh: /request" dump
@@ -175,16 +176,16 @@ pasted() {
 
 # What docs/observability.md asks a store that has something to tell; placeholders become what is there.
 observing() {
-    local examples command
-    cargo build --quiet --release --example unix_server
-    cargo build --quiet --example load
-    examples=$(cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+    local programs command
+    cargo build --quiet --release -p unix_server
+    cargo build --quiet -p load
+    programs=$(cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
     [[ -x target/xs-trace ]] || scripts/build-tool
     ln -s "$checkout/target/xs-trace" "$work/bin/"
     export XENSTORED_PATH=$work/observed.sock
-    "$examples/release/examples/unix_server" --memory 8 "$XENSTORED_PATH" >"$work/serving" &
+    "$programs/release/unix_server" --memory 8 "$XENSTORED_PATH" >"$work/serving" &
     until grep -q serving "$work/serving"; do sleep 0.1; done
-    "$examples/debug/examples/load" day
+    "$programs/debug/load" day
     cd "$work"
     while IFS= read -r command; do
         if [[ $(place_of "$command") != here ]]; then continue; fi
@@ -214,7 +215,7 @@ quick() {
     quickest_try
     observing
     ok 'scripts/with-peer test-xenstore -i 1000' quietly scripts/with-peer test-xenstore -i 1000
-    ok 'cargo run --release --example scale -- memory' quietly cargo run --quiet --release --example scale -- memory
+    ok 'cargo run --release -p scale -- memory' quietly cargo run --quiet --release -p scale -- memory
 }
 
 # ---- slow, in a copy, since some of them write pages
@@ -280,6 +281,7 @@ slowly() {
         'scripts/bench --quick') ok "$1" measures scripts/bench --quick ;;
         'scripts/soak 20') ok "$1" quietly scripts/soak 20 ;;
         'cargo bench') ok "$1" quietly cargo bench ;;
+        'cargo install --path examples/xs-trace') ok "$1" quietly cargo install --path examples/xs-trace --root "$work/installed" ;;
         # The same with less to do.
         scripts/bench | scripts/isolation | 'scripts/soak MINUTES') ;;
         *) ok "$1: this test knows how to run it" false ;;

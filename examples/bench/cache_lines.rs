@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use crate::connection::Connection;
 use crate::requests::Request;
+use measure::connection::Connection;
 
 /// Bytes of a cache line.
 const LINE: u64 = 64;

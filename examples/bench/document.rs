@@ -4,10 +4,10 @@ use std::error::Error;
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::figure::Figure;
 use crate::goals::Table;
 use crate::plot;
 use crate::report::{Tally, render_table};
+use measure::figure::Figure;
 
 const HEAD: &str = "\
 # Performance

@@ -4,8 +4,8 @@ use std::io::Result;
 
 use xenstore::wire::TxId;
 
-use crate::connection::Connection;
 use crate::requests::DEVICE;
+use measure::connection::Connection;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Load {

@@ -4,13 +4,7 @@
 
 mod arguments;
 mod cache_lines;
-#[path = "../measure/callgrind.rs"]
-mod callgrind;
-#[path = "../measure/connection.rs"]
-mod connection;
 mod document;
-#[path = "../measure/figure.rs"]
-mod figure;
 mod goals;
 mod loads;
 mod plot;
@@ -24,10 +18,10 @@ use std::process::ExitCode;
 
 use arguments::Task;
 use cache_lines::Trace;
-use callgrind::Callgrind;
-use connection::Connection;
-use figure::Figure;
 use loads::Load;
+use measure::callgrind::Callgrind;
+use measure::connection::Connection;
+use measure::figure::Figure;
 use requests::Request;
 use upstream::Clock;
 use xenstore::wire::{MessageType, TxId};
@@ -73,7 +67,7 @@ fn requests(name: &str, callgrind: &Callgrind<'_>, times: usize, trace_off: bool
     }
     Request::prepare(&mut client)?;
     for request in Request::ALL {
-        let value = callgrind.per_request(&mut client, request, times)?;
+        let value = request.count(callgrind, &mut client, times)?;
         Figure::new(1, request.name(), name, value, "instructions").print();
     }
     Ok(())
@@ -87,7 +81,7 @@ fn loads(name: &str, callgrind: &Callgrind<'_>, times: usize, number: usize) -> 
     Request::touch(&mut client)?;
     callgrind.switch(true)?;
     for request in Request::ALL {
-        let value = callgrind.per_request(&mut client, request, times)?;
+        let value = request.count(callgrind, &mut client, times)?;
         let row = format!("{name}: {}", request.name());
         Figure::new(2, &row, load.name(), value, "instructions").print();
     }

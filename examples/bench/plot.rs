@@ -5,9 +5,9 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use crate::figure::{Figure, leading_number};
 use crate::goals::{Plot, Table};
 use crate::report::number;
+use measure::figure::{Figure, leading_number};
 
 /// Pixels.
 const SIZE: (u32, u32) = (720, 440);

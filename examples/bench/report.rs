@@ -2,8 +2,8 @@
 
 use std::fmt::{Result, Write};
 
-use crate::figure::{Figure, leading_number};
 use crate::goals::{Goal, Limit, Table};
+use measure::figure::{Figure, leading_number};
 
 /// Rows and columns in the order in which they first came.
 struct Grid {

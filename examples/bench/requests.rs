@@ -4,8 +4,8 @@ use std::io::Result;
 
 use xenstore::wire::TxId;
 
-use crate::callgrind::Callgrind;
-use crate::connection::Connection;
+use measure::callgrind::Callgrind;
+use measure::connection::Connection;
 
 /// Seven components deep, as most that drivers use.
 pub const DEVICE: &str = "/local/domain/5/device/vif/0";
@@ -126,18 +126,16 @@ impl Request {
             Request::WriteInTurn => client.write(TxId::NONE, &state_in_turn(turn), "4"),
         }
     }
-}
 
-impl Callgrind<'_> {
     /// Instructions for one request: the difference of a long and a short run, so that what they have in
     /// common does not count.
-    pub fn per_request(&self, client: &mut Connection, request: Request, times: usize) -> Result<f64> {
-        request.begin(client)?;
-        let mut run = |times| (0..times).try_for_each(|turn| request.once(client, turn));
+    pub fn count(self, callgrind: &Callgrind<'_>, client: &mut Connection, times: usize) -> Result<f64> {
+        self.begin(client)?;
+        let mut run = |times| (0..times).try_for_each(|turn| self.once(client, turn));
         run(times / 4)?;
-        let short = self.count_while(|| run(times / 2))?;
-        let long = self.count_while(|| run(times / 2 + times))?;
-        request.end(client)?;
+        let short = callgrind.count_while(|| run(times / 2))?;
+        let long = callgrind.count_while(|| run(times / 2 + times))?;
+        self.end(client)?;
         Ok((long as f64 - short as f64) / times as f64)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Error, Result};
 
-use crate::figure::Figure;
+use measure::figure::Figure;
 
 /// What its nanoseconds are.
 #[derive(Clone, Copy)]

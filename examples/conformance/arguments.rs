@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
-use crate::message::{GET_FEATURE, GET_QUOTA};
-use crate::peer::Peer;
-use crate::programs::{Daemon, Kind, Release};
 use crate::side::Side;
-use crate::step::{Quota, Request, Session};
+use conformance::message::{GET_FEATURE, GET_QUOTA};
+use conformance::peer::Peer;
+use conformance::programs::{Daemon, Kind, Release};
+use conformance::step::{Quota, Request, Session};
 
 const HELP: &str = "\
 Usage: conformance --root DIR|--peer FILE --standin FILE [options]

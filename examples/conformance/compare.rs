@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::message::{self, Brief, Spelled};
-use crate::peer::HANGS;
 use crate::seen::{Item, Seen};
-use crate::step::Request;
+use conformance::message::{self, Brief, Spelled};
+use conformance::peer::HANGS;
+use conformance::step::Request;
 
 /// One difference.
 #[derive(Clone, PartialEq, Eq, Debug)]

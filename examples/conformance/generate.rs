@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use fastrand::Rng;
 
-use crate::message::{
+use crate::parse;
+use crate::{lives, malformed};
+use conformance::message::{
     CONTROL, DIRECTORY, DIRECTORY_PART, GET_DOMAIN_PATH, GET_FEATURE, GET_PERMS, GET_QUOTA, INTRODUCE,
     IS_DOMAIN_INTRODUCED, MKDIR, READ, RELEASE, RESET_WATCHES, RESUME, RM, SET_FEATURE, SET_PERMS, SET_QUOTA,
     SET_TARGET, TRANSACTION_END, TRANSACTION_START, UNWATCH, WATCH, WRITE,
 };
-use crate::parse;
-use crate::step::{Life, Quota, Request, Session, Step, Tx, absolute};
-use crate::{lives, malformed};
+use conformance::step::{Life, Quota, Request, Session, Step, Tx, absolute};
 
 /// Domains that are there from the start.
 pub const GUESTS: [u16; 3] = [1, 2, 3];

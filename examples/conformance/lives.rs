@@ -1,10 +1,10 @@
 //! Domains that come and go in random sessions.
 
 use crate::generate::{GUESTS, Generator, VISITORS, one};
-use crate::message::{
+use conformance::message::{
     INTRODUCE, IS_DOMAIN_INTRODUCED, MKDIR, RELEASE, RESUME, SET_PERMS, SET_TARGET, WATCH, WRITE,
 };
-use crate::step::{Life, Step};
+use conformance::step::{Life, Step};
 
 /// One step in the life of a domain. The order is random, so most of it happens to domains that are not
 /// in the right state for it.

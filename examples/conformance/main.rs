@@ -4,38 +4,28 @@
 //! docs/differences.md allows. scripts/conformance builds what this needs and starts it.
 
 mod arguments;
-mod client;
 mod compare;
-#[path = "../../tests/support/fake_xen.rs"]
-#[allow(dead_code)] // the library's tests use more of it
-mod fake_xen;
 mod generate;
 mod lives;
 mod malformed;
-mod message;
 mod ours;
-mod page;
 mod parse;
-mod peer;
-mod programs;
 mod report;
 mod rows;
 mod run;
 mod seen;
 mod shrink;
 mod side;
-mod standin;
-mod step;
 mod store;
 mod transaction;
 
 use std::process::ExitCode;
 
 use crate::arguments::{Arguments, Task};
-use crate::programs::Release;
 use crate::report::Report;
 use crate::run::{Options, Outcome, Run};
-use crate::step::{Session, Step};
+use conformance::programs::Release;
+use conformance::step::{Session, Step};
 
 /// The fixed sessions, most of them cases of the behavioural reference.
 const CASES: [&str; 10] = [

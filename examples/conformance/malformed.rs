@@ -1,11 +1,11 @@
 //! Requests that are wrong in one way or another.
 
 use crate::generate::{GUESTS, Generator};
-use crate::message::{
+use conformance::message::{
     DIRECTORY, DIRECTORY_PART, GET_DOMAIN_PATH, GET_PERMS, IS_DOMAIN_INTRODUCED, MKDIR, Packet, READ, RM,
     SET_PERMS, TRANSACTION_END, UNWATCH, WATCH, WRITE,
 };
-use crate::step::{Request, Step, Tx};
+use conformance::step::{Request, Step, Tx};
 
 /// Paths that are no paths.
 const BAD_PATHS: [&str; 10] =

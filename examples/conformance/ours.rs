@@ -9,11 +9,11 @@ use xenstore::config::{Capacities, Settings};
 use xenstore::platform::Instant;
 use xenstore::server::Server;
 
-use crate::fake_xen::FakeXen;
-use crate::page::{OwnPage, Page};
-use crate::peer::{Gone, Peer};
 use crate::side::OFFERED_PORTS;
-use crate::step::{Life, Quota};
+use conformance::page::{OwnPage, Page};
+use conformance::peer::{Gone, Peer};
+use conformance::step::{Life, Quota};
+use support::FakeXen;
 
 /// Room for every session, quotas being what limits them.
 const NODES: usize = 6000;

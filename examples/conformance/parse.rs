@@ -3,9 +3,9 @@
 //! A line that starts with `#` begins a new session; one that starts with `##` is a comment. `x9 LINE` is
 //! nine lines, with `{i}` in them counting up. `! guest 5` builds domain 5 with a home of its own.
 
-use crate::message::{self, unspell};
-use crate::page::Word;
-use crate::step::{Life, Quota, Request, Session, Step, Tx};
+use conformance::message::{self, unspell};
+use conformance::page::Word;
+use conformance::step::{Life, Quota, Request, Session, Step, Tx};
 
 /// All sessions of a text.
 pub fn sessions(text: &str) -> Result<Vec<Session>, String> {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::message;
 use crate::rows;
 use crate::run::{Failure, Outcome};
-use crate::step::Session;
+use conformance::message;
+use conformance::step::Session;
 
 #[derive(Default)]
 pub struct Report {

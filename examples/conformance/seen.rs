@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::message::{self, Brief, DIRECTORY_PART, Packet, Spelled, TRANSACTION_START, WATCH_EVENT};
-use crate::step::Request;
+use conformance::message::{self, Brief, DIRECTORY_PART, Packet, Spelled, TRANSACTION_START, WATCH_EVENT};
+use conformance::step::Request;
 
 /// One message to a client.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]

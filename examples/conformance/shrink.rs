@@ -1,6 +1,6 @@
 //! Makes a failing session small: leaves out steps as long as the same kind of difference remains.
 
-use crate::step::Session;
+use conformance::step::Session;
 
 /// `fails` says whether a session still shows the difference.
 pub fn shrink(session: &Session, mut fails: impl FnMut(&Session) -> bool) -> Session {
@@ -28,7 +28,7 @@ pub fn shrink(session: &Session, mut fails: impl FnMut(&Session) -> bool) -> Ses
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::step::Step;
+    use conformance::step::Step;
 
     #[test]
     fn keeps_only_what_the_failure_needs() {

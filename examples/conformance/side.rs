@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use crate::client::Client;
-use crate::message::{self, DIRECTORY_PART, INTRODUCE, Packet, RELEASE};
-use crate::page::{Buffer, Page, RING, Word};
 use crate::parse;
-use crate::peer::{Gone, Peer};
 use crate::seen::{Item, Seen, Sent};
-use crate::step::{Life, Request, Step, Tx};
+use conformance::client::Client;
+use conformance::message::{self, DIRECTORY_PART, INTRODUCE, Packet, RELEASE};
+use conformance::page::{Buffer, Page, RING, Word};
+use conformance::peer::{Gone, Peer};
+use conformance::step::{Life, Request, Step, Tx};
 
 /// Ids that no peer gives out within a session, for slots that no transaction was started in.
 const NEVER_OPENED: u32 = 0x7000_0000;

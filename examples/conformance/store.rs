@@ -1,10 +1,10 @@
 //! Reads the whole store, as dom0 sees it, so that two peers' stores can be compared.
 
-use crate::message::{Brief, DIRECTORY, GET_PERMS, READ, Spelled};
-use crate::peer::Gone;
 use crate::seen::{Item, Seen};
 use crate::side::Side;
-use crate::step::Request;
+use conformance::message::{Brief, DIRECTORY, GET_PERMS, READ, Spelled};
+use conformance::peer::Gone;
+use conformance::step::Request;
 
 /// One line for each node, parents first, children in their order.
 pub fn walk(side: &mut Side) -> Result<Seen, Gone> {

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use crate::compare::Difference;
-use crate::message;
 use crate::seen::Item;
-use crate::step::{Request, Step, Tx};
+use conformance::message;
+use conformance::step::{Request, Step, Tx};
 
 /// One open transaction.
 #[derive(Default)]

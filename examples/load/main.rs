@@ -1,8 +1,5 @@
 //! A store's day in a second: what to look at with xs-trace. Always the same requests, in the same order.
 
-#[path = "../measure/connection.rs"]
-mod connection;
-
 use std::env;
 use std::io::{ErrorKind, Result, Write};
 use std::os::unix::net::UnixStream;
@@ -10,7 +7,7 @@ use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use connection::Connection;
+use measure::connection::Connection;
 use xenstore::wire::{Header, MessageType, TxId};
 
 const HELP: &str = "\

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
-use crate::programs::{Daemon, Kind};
+use conformance::programs::{Daemon, Kind};
 
 pub const HELP: &str = "\
 Usage: scale replay --vgdb PREFIX [--guests N,N,...] [--root FOLDER --standin LIBRARY]

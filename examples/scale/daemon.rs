@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use xenstore::wire::{Header, MessageType, TxId};
 
-use crate::client::Client;
-use crate::guests::{Answer, Recording, World, come_up};
-use crate::message::Packet;
-use crate::page::RING;
-use crate::peer::Peer;
-use crate::programs::Daemon as Program;
-use crate::step::Life;
+use conformance::client::Client;
+use conformance::message::Packet;
+use conformance::page::RING;
+use conformance::peer::Peer;
+use conformance::programs::Daemon as Program;
+use conformance::step::Life;
+use scale::guests::{Answer, Recording, World, come_up};
 
 pub struct Daemon {
     peer: Box<dyn Peer>,

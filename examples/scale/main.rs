@@ -1,38 +1,18 @@
 //! The store with many guests: their recorded lives, lived again in large numbers and measured.
 
 mod arguments;
-#[path = "../measure/callgrind.rs"]
-mod callgrind;
-mod convert;
 mod daemon;
-#[path = "../measure/figure.rs"]
-#[allow(dead_code, reason = "reading figures is the report's business")]
-mod figure;
-mod guests;
 mod memory;
 mod parallel;
 mod replay;
-/// Xen's own servers on a machine of files.
-#[path = "../conformance"]
-#[allow(dead_code, reason = "the rest is for comparing answers")]
-mod conformance {
-    pub mod client;
-    pub mod message;
-    pub mod page;
-    pub mod peer;
-    pub mod programs;
-    pub mod standin;
-    pub mod step;
-}
 
 use std::io::{Error, Result, stdin};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use arguments::{Server, Task};
-use callgrind::Callgrind;
-use conformance::{client, message, page, peer, programs, standin, step};
-use guests::{RECORDED, Recording};
+use measure::callgrind::Callgrind;
+use scale::guests::{RECORDED, Recording};
 
 /// As the tables call them.
 const OURS: &str = "this server";
@@ -97,6 +77,6 @@ fn recorded() -> Result<Recording> {
 
 fn convert() -> Result<()> {
     let log = std::io::read_to_string(stdin().lock())?;
-    print!("{}", convert::convert(&log).map_err(Error::other)?);
+    print!("{}", scale::convert::convert(&log).map_err(Error::other)?);
     Ok(())
 }

@@ -8,9 +8,9 @@ use xenstore::server::sizing;
 use xenstore::wire::{MessageType, TxId};
 
 use crate::daemon::Daemon;
-use crate::figure::Figure;
-use crate::guests::{FIRST, Host, Life, Part, Recording, World};
-use crate::programs::Daemon as Program;
+use conformance::programs::Daemon as Program;
+use measure::figure::Figure;
+use scale::guests::{FIRST, Host, Life, Part, Recording, World};
 
 const TABLE: u64 = 5;
 

@@ -5,11 +5,11 @@ use std::io::{Error, Result};
 use xenstore::config::Capacities;
 use xenstore::server::sizing;
 
-use crate::callgrind::Callgrind;
 use crate::daemon::Daemon;
-use crate::figure::Figure;
-use crate::guests::{FIRST, Host, Life, Part, Recording, World};
-use crate::programs::Daemon as Program;
+use conformance::programs::Daemon as Program;
+use measure::callgrind::Callgrind;
+use measure::figure::Figure;
+use scale::guests::{FIRST, Host, Life, Part, Recording, World};
 
 const TABLE: u64 = 3;
 

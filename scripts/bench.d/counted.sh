@@ -1,11 +1,11 @@
 # Tables 1 and 2: servers under valgrind, each on a socket of its own.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # scripts, examples, work and quick are set by scripts/bench
+# shellcheck disable=SC2154  # scripts, programs, work and quick are set by scripts/bench
 
 # Runs the command with our server, started under the words WRAP, behind XENSTORED_PATH.
 with_ours() {
     local server status=0 socket=$work/socket
-    "${WRAP[@]}" "$examples/unix_server" --memory "$MEMORY" "$socket" >"$work/server.log" 2>&1 &
+    "${WRAP[@]}" "$programs/unix_server" --memory "$MEMORY" "$socket" >"$work/server.log" 2>&1 &
     server=$!
     XENSTORED_PATH=$socket "$@" || status=$?
     kill "$server"
@@ -22,7 +22,7 @@ counted() {
     shift 2
     local WRAP=(valgrind --tool=callgrind "--vgdb-prefix=$work/vgdb" --callgrind-out-file=/dev/null)
     if [[ $task == loads ]]; then WRAP+=(--instr-atstart=no); fi
-    set -- "$examples/bench" "$task" "$server" --vgdb "$work/vgdb" "$@"
+    set -- "$programs/bench" "$task" "$server" --vgdb "$work/vgdb" "$@"
     case $server in
         'this server'*) with_ours "$@" ;;
         'C xenstored') "$scripts/with-peer" --server xenstored --wrap "${WRAP[*]}" "$@" ;;
@@ -50,7 +50,7 @@ table_requests() {
     say "table 1: cache lines"
     mkfifo "$work/trace"
     local WRAP=(valgrind --tool=lackey --trace-mem=yes "--log-file=$work/trace")
-    with_ours "$examples/bench" cache-lines 'this server' --trace "$work/trace"
+    with_ours "$programs/bench" cache-lines 'this server' --trace "$work/trace"
 }
 
 table_loads() {

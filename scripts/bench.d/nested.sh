@@ -1,6 +1,6 @@
 # Tables 6 and 8: upstream's timing program in dom0 of Xen in QEMU.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # scripts, root, examples, work and quick are set by scripts/bench
+# shellcheck disable=SC2154  # scripts, root, programs, work and quick are set by scripts/bench
 
 # The image to measure, built unless IMAGE names one.
 image() {
@@ -30,18 +30,18 @@ table_counted_on_xen() {
         runs+=($!)
     done
     for run in "${runs[@]}"; do wait "$run" || die "a run failed; see above"; done
-    for server in "${servers[@]}"; do "$examples/bench" counted <"$work/counted-$server"; done
+    for server in "${servers[@]}"; do "$programs/bench" counted <"$work/counted-$server"; done
 }
 
 table_timed_on_xen() {
     image
     say "table 8: one processor"
     measure stubdom --cpus 1 >"$work/timed"
-    "$examples/bench" timed '1 CPU' <"$work/timed"
+    "$programs/bench" timed '1 CPU' <"$work/timed"
     say "table 8: two processors"
     measure stubdom --cpus 2 >"$work/timed"
-    "$examples/bench" timed '2 CPUs' <"$work/timed"
+    "$programs/bench" timed '2 CPUs' <"$work/timed"
     say "table 8: two processors, counted"
     measure stubdom --cpus 2 --icount >"$work/timed"
-    "$examples/bench" timed '2 CPUs counted' <"$work/timed"
+    "$programs/bench" timed '2 CPUs counted' <"$work/timed"
 }

@@ -1,16 +1,16 @@
 # Tables 3 to 5: many guests, whose recorded lives are lived again.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # examples, work and quick are set by scripts/bench, the rest by peers.d/prepare.sh
+# shellcheck disable=SC2154  # programs, work and quick are set by scripts/bench, the rest by peers.d/prepare.sh
 
 # on_ours TASK ARGUMENT...: with the library in memory. Callgrind counts what serving takes.
 on_ours() {
     valgrind --tool=callgrind "--vgdb-prefix=$work/vgdb-ours" --instr-atstart=no --toggle-collect='*Host::serve' \
         --callgrind-out-file=/dev/null "--log-file=$work/valgrind.log" \
-        "$examples/scale" "$@" --vgdb "$work/vgdb-ours"
+        "$programs/scale" "$@" --vgdb "$work/vgdb-ours"
 }
 
 # on_theirs TASK ARGUMENT...: with C xenstored.
-on_theirs() { "$examples/scale" "$@" --root "$PEERS_ROOT" --standin "$STANDIN"; }
+on_theirs() { "$programs/scale" "$@" --root "$PEERS_ROOT" --standin "$STANDIN"; }
 
 table_guests() {
     local guests=1,10,100,1000,10000,32000 theirs=1,10,100,200 run
@@ -35,6 +35,6 @@ table_toolstacks() {
 
 table_memory() {
     say "table 5"
-    "$examples/scale" memory
+    "$programs/scale" memory
     on_theirs memory
 }

@@ -1,6 +1,6 @@
 # Pages in a browser without a screen.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # work and examples are set by scripts/observability
+# shellcheck disable=SC2154  # work and programs are set by scripts/observability
 
 VIEWER=1.25.0
 
@@ -64,15 +64,15 @@ at_least() { (($(grep -oE -- "$2" "$3" | wc -l) >= $1)); }
 
 check_in_browser() {
     local failed=0
-    "$examples/xs-trace" dump store.trace
-    "$examples/xs-trace" report --html report.html store.trace >/dev/null
+    "$programs/xs-trace" dump store.trace
+    "$programs/xs-trace" report --html report.html store.trace >/dev/null
     browse --dump-dom "file://$PWD/report.html" >report.dom 2>report.log || die "chromium fails: $(tail -n 3 report.log)"
     check 'the report logs no errors' logs_no_errors report.log
     check 'it has two drawings at least' at_least 2 '<svg' report.dom
     check 'with lines or bars that are not empty' \
         at_least 4 '<(polyline[^>]* points="[0-9.,]+ [0-9]|path[^>]* d="M|rect[^>]* height="[1-9])' report.dom
     check 'it asks for nothing elsewhere' not grep -E '(src|href)="(https?:)?//' report.html
-    "$examples/xs-trace" export --perfetto -o perfetto.json store.trace
+    "$programs/xs-trace" export --perfetto -o perfetto.json store.trace
     check 'the export has the domain and its requests' at_least 10 '"name":"(READ|WRITE)"' perfetto.json
     if fetch_viewer; then
         viewer_of perfetto.json

@@ -1,6 +1,6 @@
 # The page: a template whose commands are run, and their output put behind them.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # root, work, dump and examples are set by scripts/observability
+# shellcheck disable=SC2154  # root, work, dump and programs are set by scripts/observability
 
 # write_page TEMPLATE: in a block of ```console, each line that begins with "$ " is a command. A line
 # <!-- kinds --> becomes the table of the records' kinds, from their documentation, and <!-- pictured --> tells
@@ -33,7 +33,7 @@ answer_of() {
 }
 
 screen_of_top() {
-    tmux -S "$work/tmux" -f /dev/null new-session -d -x 90 -y 12 "$examples/xs-trace top --delay 1"
+    tmux -S "$work/tmux" -f /dev/null new-session -d -x 90 -y 12 "$programs/xs-trace top --delay 1"
     sleep 4
     answer_of "tmux -S '$work/tmux' capture-pane -p"
     tmux -S "$work/tmux" send-keys q
@@ -60,9 +60,9 @@ kinds() {
 # Of the dump that was asked for, or of the load without the second in which a client reads nothing.
 take_pictures() {
     local of=${dump:-$work/day.trace}
-    "$examples/xs-trace" report --html report.html "$of"
+    "$programs/xs-trace" report --html report.html "$of"
     picture "$work/observability-report.png" 1000,1450 "file://$PWD/report.html"
-    "$examples/xs-trace" export --perfetto -o perfetto.json "$of"
+    "$programs/xs-trace" export --perfetto -o perfetto.json "$of"
     fetch_viewer || die "without it there is no picture of it"
     viewer_of perfetto.json
     picture "$work/observability-viewer.png" 1200,220 "$viewer_url&view=left-heavy"

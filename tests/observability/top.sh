@@ -4,9 +4,9 @@ set -Eeuo pipefail
 trap 'echo "not ok - unexpected failure at line $LINENO: $BASH_COMMAND"' ERR
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-cargo build --quiet --example xs-trace --example unix_server --example load
-examples=$(cargo metadata --format-version 1 --no-deps |
-    sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug/examples
+cargo build --quiet -p xs-trace -p unix_server -p load
+programs=$(cargo metadata --format-version 1 --no-deps |
+    sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/top.XXXXXX")
 export XENSTORED_PATH=$work/socket
@@ -30,16 +30,16 @@ sees() {
 }
 keys() { terminal send-keys "$@"; }
 
-"$examples/unix_server" --memory 8 "$XENSTORED_PATH" >/dev/null &
+"$programs/unix_server" --memory 8 "$XENSTORED_PATH" >/dev/null &
 server=$!
-"$examples/load" day
-"$examples/load" busy 120 &
+"$programs/load" day
+"$programs/load" busy 120 &
 # Of the columns in a row: number, name, requests, latency, events, watches.
 busy='^ +0 Domain-0 +[1-9][0-9.k]* +[0-9.k]+ +[1-9][0-9.k]* +1 '
 
 terminal new-session -d -x 90 -y 24 "PS1='ready> ' exec bash --norc --noprofile"
 sees 'a shell is ready' '^ready>'
-keys "$examples/xs-trace top --delay 0.3" Enter
+keys "$programs/xs-trace top --delay 0.3" Enter
 sees 'the row of a busy domain' "$busy"
 sees 'requests and events in all' '^[1-9][0-9.k]* requests/s, 0 errors/s, [1-9][0-9.k]* events/s'
 sees 'fill levels' 'watches 1/'
@@ -62,7 +62,7 @@ keys q
 sees 'q gives the terminal back' '^ready> *$'
 keys 'stty -a' Enter
 sees 'with echo and lines as before' '( |^)icanon.* echo '
-keys "clear; $examples/xs-trace top" Enter
+keys "clear; $programs/xs-trace top" Enter
 sees 'it starts again' "$busy"
 kill "$server"
 sees 'a store that goes away is one line' '^xs-trace: lost the store at '

@@ -3,21 +3,16 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-/// What the example prints for these figures: table, row, column, value, unit.
+/// What the program prints for these figures: table, row, column, value, unit.
 fn report(options: &[&str], figures: &[(u64, &str, &str, f64, &str)]) -> Output {
-    let tests = std::env::current_exe().expect("our own path");
-    let program = tests.ancestors().nth(2).expect("target folder").join("examples/bench");
-    // There already when all tests are built; missing or old when only this one is.
-    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "bench"]).status();
-    assert!(built.is_ok_and(|status| status.success()), "the example does not build");
-    let mut child = Command::new(program)
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bench"))
         .arg("report")
         .args(options)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("the example runs");
+        .expect("it runs");
     let mut input = child.stdin.take().expect("piped");
     for (table, row, column, value, unit) in figures {
         let line =

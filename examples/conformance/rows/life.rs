@@ -2,11 +2,11 @@
 
 use super::{Facts, plain_number, reads_again, requests, strings};
 use crate::compare::Difference;
-use crate::message::{self, GET_PERMS, SET_PERMS};
-use crate::page::Word;
 use crate::seen::Item;
 use crate::side::BEGINNING_TAKEN;
-use crate::step::{Step, absolute};
+use conformance::message::{self, GET_PERMS, SET_PERMS};
+use conformance::page::Word;
+use conformance::step::{Step, absolute};
 
 /// One request to release a domain, answered before or after the events that it causes.
 pub fn release_order(_: &Facts, step: &Step, difference: &Difference) -> bool {

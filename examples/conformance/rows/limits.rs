@@ -2,10 +2,10 @@
 
 use super::{Facts, strings};
 use crate::compare::Difference;
-use crate::message;
-use crate::programs::Release;
 use crate::seen::Item;
-use crate::step::{Step, Tx};
+use conformance::message;
+use conformance::programs::Release;
+use conformance::step::{Step, Tx};
 
 /// How many bytes a node or a watch is charged with: up to a quarter more than the C daemon says.
 pub fn memory_charged(_: &Facts, step: &Step, difference: &Difference) -> bool {

@@ -11,10 +11,10 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use crate::compare::Difference;
-use crate::message::{self, SET_PERMS};
-use crate::programs::Release;
 use crate::seen::Item;
-use crate::step::{Request, Step};
+use conformance::message::{self, SET_PERMS};
+use conformance::programs::Release;
+use conformance::step::{Request, Step};
 
 /// What the session has done so far that rows need to know.
 pub struct Facts {
@@ -281,7 +281,7 @@ mod tests {
     fn surplus_needs_all_that_was_expected() {
         let event = |path: &str| Item::Event(path.as_bytes().to_vec());
         let (a, b, c) = (event("a"), event("b"), event("c"));
-        assert_eq!(surplus(&[a.clone()], &[a.clone(), b.clone()]), Some(vec![&b]));
+        assert_eq!(surplus(std::slice::from_ref(&a), &[a.clone(), b.clone()]), Some(vec![&b]));
         assert_eq!(surplus(&[a.clone(), c], &[a, b]), None);
     }
 }

@@ -4,9 +4,9 @@ use super::life::shown_entries;
 use super::older::counted_length;
 use super::{Facts, plain_number, strings, surplus};
 use crate::compare::Difference;
-use crate::message::{self, GET_QUOTA, INTRODUCE, SET_PERMS};
 use crate::seen::Item;
-use crate::step::{Step, Tx};
+use conformance::message::{self, GET_QUOTA, INTRODUCE, SET_PERMS};
+use conformance::step::{Step, Tx};
 
 /// The run has set the daemon's quotas one higher, so that it lets pass what ours does.
 pub fn quota_told(_: &Facts, _: &Step, difference: &Difference) -> bool {

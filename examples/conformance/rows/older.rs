@@ -2,11 +2,11 @@
 
 use super::{Facts, is_malformed, plain_number, reads_again, requests, strings, surplus};
 use crate::compare::Difference;
-use crate::message::{self, GET_PERMS, SET_PERMS, UNWATCH, WATCH};
-use crate::page::Word;
-use crate::programs::Release;
 use crate::seen::Item;
-use crate::step::Step;
+use conformance::message::{self, GET_PERMS, SET_PERMS, UNWATCH, WATCH};
+use conformance::page::Word;
+use conformance::programs::Release;
+use conformance::step::Step;
 
 pub fn malformed_string(_: &Facts, _: &Step, difference: &Difference) -> bool {
     let Difference::Reply { request, expected, got, .. } = difference else { return false };

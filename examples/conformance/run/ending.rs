@@ -4,16 +4,16 @@ use std::rc::Rc;
 
 use super::{Flow, Run};
 use crate::compare::Difference;
-use crate::message::{self, TRANSACTION_START};
-use crate::peer::Gone;
-use crate::programs::Release;
 use crate::rows::{
     self, After, CRASH, DOMAINS_IN_TRANSACTION, DOOMED_VIEW, FAILED_IN_TRANSACTION, OWNER_GONE,
     RETRIED_COMMIT, SPECIAL_IN_TRANSACTION,
 };
 use crate::seen::{Item, Seen};
-use crate::step::{Request, Step, Tx};
 use crate::transaction::Open;
+use conformance::message::{self, TRANSACTION_START};
+use conformance::peer::Gone;
+use conformance::programs::Release;
+use conformance::step::{Request, Step, Tx};
 
 /// A slot that sessions do not use.
 const RETRY_SLOT: u8 = 255;

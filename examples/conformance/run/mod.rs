@@ -5,14 +5,14 @@ mod ending;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compare::{Difference, compare, stated};
-use crate::message::{self, INTRODUCE, RELEASE, RESET_WATCHES, TRANSACTION_START};
-use crate::peer::{Gone, Peer};
-use crate::programs::Release;
 use crate::rows::{self, After, CRASH, Facts};
 use crate::seen::Seen;
 use crate::side::Side;
-use crate::step::{Life, Request, Session, Step, Tx};
 use crate::transaction::{Ledger, end_of};
+use conformance::message::{self, INTRODUCE, RELEASE, RESET_WATCHES, TRANSACTION_START};
+use conformance::peer::{Gone, Peer};
+use conformance::programs::Release;
+use conformance::step::{Life, Request, Session, Step, Tx};
 
 /// A difference that no row allows.
 #[derive(Clone, Debug)]

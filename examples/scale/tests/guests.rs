@@ -1,12 +1,8 @@
 //! Guests as they were recorded on Xen: one after the other, many at the same time, and how they are recorded.
 
-#[path = "../convert.rs"]
-mod convert;
-#[path = "../guests/mod.rs"]
-#[allow(dead_code, reason = "the rest is for measurements")]
-mod guests;
-
-use guests::{FIRST, Host, Life, Order, Part, RECORDED, Recording, Section, World, run_together, tree};
+use scale::guests::{
+    FIRST, Host, Life, Order, Part, RECORDED, Recording, Section, World, run_together, tree,
+};
 use xenstore::config::Capacities;
 use xenstore::wire::{MessageType, TxId};
 
@@ -116,7 +112,7 @@ fn a_recording_is_written_as_it_is_read() {
     let lines = RECORDED.lines().filter(|line| !line.starts_with('#') && !line.starts_with("=="));
     assert!(steps.eq(lines));
     for text in ["guest WRITE - ok a|\\x7c\\x7b\\\\\\xff", "dom0 WRITE 3 EAGAIN /{domid}/{uuid}|{domid}"] {
-        assert_eq!(text.parse::<guests::Step>().map(|step| step.to_string()).as_deref(), Ok(text));
+        assert_eq!(text.parse::<scale::guests::Step>().map(|step| step.to_string()).as_deref(), Ok(text));
     }
 }
 
@@ -168,16 +164,16 @@ fn a_log_becomes_a_recording() {
                 == stop\n\
                 dom0 SET_PERMS - ok /{domid}/163/63a|n{domid}|r{domid}|\n\
                 xen gone\n";
-    assert_eq!(convert::convert(LOG).as_deref(), Ok(text));
+    assert_eq!(scale::convert::convert(LOG).as_deref(), Ok(text));
 }
 
 #[test]
 fn a_log_with_a_line_missing_is_refused() {
-    assert!(convert::convert(LOG).is_ok());
+    assert!(scale::convert::convert(LOG).is_ok());
     for missing in ["#7 <3", "#10 <42", "#10 <2", "#11 d63", "#12 d0", "#15 >2", "#16 d63", "recording: stop"]
     {
         let lines = LOG.lines().filter(|line| !line.contains(missing));
-        let problem = convert::convert(&lines.collect::<Vec<_>>().join("\n"));
+        let problem = scale::convert::convert(&lines.collect::<Vec<_>>().join("\n"));
         assert!(problem.is_err(), "without {missing}: {problem:?}");
     }
 }

@@ -1,23 +1,16 @@
-//! The unix-socket example under many clients, slow, half-hearted and vanishing ones among them.
+//! The server under many clients, slow, half-hearted and vanishing ones among them.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use xenstore::wire::{Header, MessageType, TxId};
 
-/// The example: there already when all tests are built; missing or old when only this one is.
-static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "unix_server"]).status();
-    assert!(built.is_ok_and(|status| status.success()), "the example does not build");
-    let tests = std::env::current_exe().expect("our own path");
-    tests.ancestors().nth(2).expect("target folder").join("examples/unix_server")
-});
+const PROGRAM: &str = env!("CARGO_BIN_EXE_unix_server");
 
-/// The example, on a socket in a folder of its own; stopped when dropped.
+/// The server, on a socket in a folder of its own; stopped when dropped.
 struct UnixServer {
     child: Child,
     socket: PathBuf,
@@ -26,10 +19,10 @@ struct UnixServer {
 
 impl UnixServer {
     fn start() -> UnixServer {
-        UnixServer::start_with(&mut Command::new(&*PROGRAM), &["--memory", "32"])
+        UnixServer::start_with(&mut Command::new(PROGRAM), &["--memory", "32"])
     }
 
-    /// The command is the example, or what becomes it.
+    /// The command is the program, or what becomes it.
     fn start_with(command: &mut Command, options: &[&str]) -> UnixServer {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let socket = folder.path().join("socket");
@@ -178,7 +171,7 @@ fn what_is_too_long_ends_the_connection() {
 #[test]
 fn clients_that_find_no_descriptor_wait_until_others_go() {
     let few = "ulimit -n 16 && exec \"$0\" \"$@\"";
-    let server = UnixServer::start_with(Command::new("sh").args(["-c", few]).arg(&*PROGRAM), &[]);
+    let server = UnixServer::start_with(Command::new("sh").args(["-c", few]).arg(PROGRAM), &[]);
     let mut clients: Vec<Client> = (0..40).map(|_| server.connect()).collect();
     for client in &mut clients {
         client.send(&message(MessageType::Read, b"/\0"));
@@ -196,7 +189,7 @@ fn amounts_of_memory_that_are_told_to_be_possible_are() {
             |trace: usize| ["--memory", memory, "--trace-size", &trace.to_string()].map(String::from);
         for wrong in [3, possible + 1] {
             let output =
-                Command::new(&*PROGRAM).args(options(wrong)).arg("/none/socket").output().expect("it runs");
+                Command::new(PROGRAM).args(options(wrong)).arg("/none/socket").output().expect("it runs");
             let told = String::from_utf8(output.stderr).expect("text");
             let expected =
                 format!("unix_server: --trace-size {wrong}: 4 to {possible} KiB are possible; usage: ");
@@ -204,7 +197,7 @@ fn amounts_of_memory_that_are_told_to_be_possible_are() {
         }
         for right in [4, possible] {
             let options = options(right);
-            UnixServer::start_with(&mut Command::new(&*PROGRAM), &options.each_ref().map(String::as_str))
+            UnixServer::start_with(&mut Command::new(PROGRAM), &options.each_ref().map(String::as_str))
                 .check();
         }
     }

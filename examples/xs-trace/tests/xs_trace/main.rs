@@ -6,6 +6,7 @@ mod dumps;
 mod mistakes;
 mod perfetto;
 mod reports;
+mod top;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -15,13 +16,14 @@ use std::time::Duration;
 
 use xenstore::wire::{Header, MessageType, TxId};
 
-/// Where the examples are, which are built if they are missing or old.
-static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
-    let build = ["build", "--quiet", "--example", "unix_server", "--example", "xs-trace"];
+const XS_TRACE: &str = env!("CARGO_BIN_EXE_xs-trace");
+
+/// The server to look at. It is another package's program: `cargo test` of all has it there, and of this one not.
+static SERVER: LazyLock<PathBuf> = LazyLock::new(|| {
+    let build = ["build", "--quiet", "--workspace", "--bin", "unix_server"];
     let built = Command::new(env!("CARGO")).args(build).status();
-    assert!(built.is_ok_and(|status| status.success()), "the examples do not build");
-    let tests = std::env::current_exe().expect("our own path");
-    tests.ancestors().nth(2).expect("target folder").join("examples")
+    assert!(built.is_ok_and(|status| status.success()), "the server does not build");
+    Path::new(XS_TRACE).with_file_name("unix_server")
 });
 
 /// `unix_server` on a socket in a folder of its own, stopped when dropped.
@@ -34,7 +36,7 @@ impl Server {
     /// With a trace ring of so many KiB.
     fn start(trace: u32) -> Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut child = Command::new(EXAMPLES.join("unix_server"))
+        let mut child = Command::new(&*SERVER)
             .args(["--memory", "16", "--trace-size", &trace.to_string()])
             .arg(folder.path().join("socket"))
             .stdout(Stdio::piped())
@@ -116,7 +118,7 @@ fn text(path: &Path) -> &str {
 
 /// Runs `xs-trace`: what it prints, or the only line in which it tells what is wrong.
 fn run(arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new(EXAMPLES.join("xs-trace")).args(arguments).output().expect("it runs");
+    let output = Command::new(XS_TRACE).args(arguments).output().expect("it runs");
     let [printed, told] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
     if output.status.success() {
         return Ok(printed);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use xenstore::wire::{Header, MessageType};
 
-use crate::{EXAMPLES, Server, run, text};
+use crate::{Server, XS_TRACE, run, text};
 
 /// A dump with no records, and with these notes.
 fn made(notes: &str) -> Vec<u8> {
@@ -105,7 +105,7 @@ fn a_store_that_is_held_records_again_however_the_dump_ends() {
     let socket = folder.path().join("socket");
     for signal in [None, Some("INT"), Some("TERM"), Some("HUP")] {
         let listener = UnixListener::bind(&socket).expect("bind");
-        let mut command = Command::new(EXAMPLES.join("xs-trace"));
+        let mut command = Command::new(XS_TRACE);
         let command = command.args(["dump", "--hold", "--store", text(&socket), "/dev/null"]);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
         let (mut stream, _) = listener.accept().expect("a client");

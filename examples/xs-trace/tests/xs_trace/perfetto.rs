@@ -8,7 +8,7 @@ use std::thread;
 use serde_json::Value;
 use xenstore::wire::MessageType;
 
-use crate::{Client, EXAMPLES, Server, run, text};
+use crate::{Client, Server, XS_TRACE, run, text};
 
 fn exported(file: &Path) -> Vec<Value> {
     let json = run(&["export", "--perfetto", text(file)]).expect("JSON");
@@ -146,7 +146,7 @@ fn who_reads_it_may_stop_early() {
     let server = Server::start(64);
     be_busy(&mut server.connect(), 10);
     let file = server.dump();
-    let mut command = Command::new(EXAMPLES.join("xs-trace"));
+    let mut command = Command::new(XS_TRACE);
     command.args(["export", "--perfetto", text(&file)]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("it runs");
     drop(child.stdout.take());

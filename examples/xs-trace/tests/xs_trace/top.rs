@@ -1,63 +1,17 @@
 //! `xs-trace top` as plain text, from a server that is busy, and from one that goes away.
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
-use xenstore::wire::{Header, MessageType, TxId};
+use xenstore::wire::MessageType;
 
-/// An example, built if it is missing or old.
-fn example(name: &str) -> PathBuf {
-    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", name]).status();
-    assert!(built.is_ok_and(|status| status.success()), "{name} does not build");
-    let tests = std::env::current_exe().expect("our own path");
-    tests.ancestors().nth(2).expect("target folder").join("examples").join(name)
-}
-
-/// `unix_server`, stopped when dropped.
-struct Server(Child);
-
-impl Server {
-    fn start(socket: &Path) -> Server {
-        let mut command = Command::new(example("unix_server"));
-        let mut child =
-            command.args(["--memory", "8"]).arg(socket).stdout(Stdio::piped()).spawn().expect("it starts");
-        let mut line = [0; 7];
-        child.stdout.as_mut().expect("piped").read_exact(&mut line).expect("it says that it serves");
-        Server(child)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.0.kill().and_then(|()| self.0.wait()).expect("it stops");
-    }
-}
-
-struct Client(UnixStream);
-
-impl Client {
-    fn ask(&mut self, msg_type: MessageType, payload: &[u8]) {
-        let len = payload.len() as u32;
-        let header = Header { msg_type: msg_type as u32, req_id: 0, tx_id: TxId::NONE, len };
-        self.0.write_all(&[&header.emit(), payload].concat()).expect("sent");
-        loop {
-            let mut header = [0; Header::SIZE];
-            self.0.read_exact(&mut header).expect("an answer");
-            let header = Header::parse(&header);
-            self.0.read_exact(&mut vec![0; header.len as usize]).expect("its payload");
-            if header.msg_type != MessageType::WatchEvent as u32 {
-                return;
-            }
-        }
-    }
-}
+use crate::{Server, XS_TRACE};
 
 fn command(socket: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(example("xs-trace"));
+    let mut command = Command::new(XS_TRACE);
     command.arg("top").args(arguments).arg("--store").arg(socket).stdin(Stdio::null());
     command
 }
@@ -72,24 +26,22 @@ fn text(bytes: &[u8]) -> &str {
 
 #[test]
 fn batch_mode_tells_what_domains_ask() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let socket = folder.path().join("socket");
-    let _server = Server::start(&socket);
-    let mut client = Client(UnixStream::connect(&socket).expect("connected"));
+    let server = Server::start(64);
+    let mut client = server.connect();
     // Whoever names a domain does not write to the reader's terminal, nor turn its text around.
-    client.ask(MessageType::Write, b"/local/domain/0/name\0Dom\x1b[2J\xe2\x80\xae0");
-    client.ask(MessageType::Watch, b"/a\0token\0");
-    client.ask(MessageType::Watch, b"/b\0token\0");
+    client.ask(MessageType::Write, 0, "/local/domain/0/name\0Dom\x1b[2J\u{202e}0");
+    client.ask(MessageType::Watch, 0, "/a\0token\0");
+    client.ask(MessageType::Watch, 0, "/b\0token\0");
 
     let done = AtomicBool::new(false);
     let output = thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Relaxed) {
-                client.ask(MessageType::Write, b"/a\0value");
-                client.ask(MessageType::Read, b"/missing\0");
+                client.ask(MessageType::Write, 0, "/a\0value");
+                client.ask(MessageType::Read, 0, "/missing\0");
             }
         });
-        let output = top(&socket, &["--delay", "0.3", "--batch", "-n", "2"]);
+        let output = top(&server.socket(), &["--delay", "0.3", "--batch", "-n", "2"]);
         done.store(true, Relaxed);
         output
     });
@@ -114,14 +66,12 @@ fn batch_mode_tells_what_domains_ask() {
 
 #[test]
 fn a_store_that_is_not_there_is_one_line() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let socket = folder.path().join("socket");
-    let output = top(&socket, &["--once"]);
+    let server = Server::start(64);
+    let output = top(&server.folder.path().join("none"), &["--once"]);
     let error = text(&output.stderr);
     assert!(error.starts_with("xs-trace: no store at ") && error.lines().count() == 1, "{error}");
 
-    let server = Server::start(&socket);
-    let mut going = command(&socket, &["--batch", "--delay", "0.1"]);
+    let mut going = command(&server.socket(), &["--batch", "--delay", "0.1"]);
     let mut going = going.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     // It has the store, as the first bytes that it prints say. What it prints later fits the pipe.
     going.stdout.as_mut().expect("piped").read_exact(&mut [0; 1]).expect("a table");
