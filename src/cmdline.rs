@@ -12,6 +12,7 @@ use log::LevelFilter;
 use crate::abi::{DomId, Port};
 use crate::config::Settings;
 use crate::quota::{Quota, Quotas};
+use crate::wire::plain_number;
 
 /// Longest path that the protocol can carry, `XENSTORE_ABS_PATH_MAX` less its leading part (io/xs_wire.h).
 const PATH_MAX_LIMIT: u32 = 2048;
@@ -238,7 +239,7 @@ fn trial_word<'a>(trial: &mut Standalone, word: &'a [u8]) -> Option<(&'static st
         b"fail" => ("fail", &mut trial.fail),
         _ => {
             let (option, value) = ("seconds", word.strip_prefix(b"seconds=")?);
-            let seconds = number(value).filter(|seconds| SECONDS.contains(seconds));
+            let seconds = plain_number(value).filter(|seconds| SECONDS.contains(seconds));
             trial.seconds = seconds.unwrap_or(trial.seconds);
             let bad = Problem::BadValue { option, value, allowed: SECONDS_ALLOWED };
             return Some((option, seconds.map(drop).ok_or(bad)));
@@ -301,25 +302,14 @@ fn split_once(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&text[..at], &text[at + 1..]))
 }
 
-/// A decimal number without sign.
-fn number(text: &[u8]) -> Option<u32> {
-    if text.is_empty() {
-        return None;
-    }
-    text.iter().try_fold(0u32, |number, byte| {
-        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
-        number.checked_mul(10)?.checked_add(digit.into())
-    })
-}
-
 fn set(target: &mut u32, value: &[u8]) -> Result<(), &'static str> {
-    *target = number(value).ok_or(NUMBER)?;
+    *target = plain_number(value).ok_or(NUMBER)?;
     Ok(())
 }
 
 fn quota(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
     let (name, value) = split_once(value).ok_or(QUOTA)?;
-    let number = number(value).ok_or(QUOTA)?;
+    let number = plain_number(value).ok_or(QUOTA)?;
     let is_named = |quota: &&Quota| {
         quota.name.as_bytes() == name || quota.other_name.is_some_and(|other| other.as_bytes() == name)
     };
@@ -330,13 +320,10 @@ fn quota(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
 }
 
 fn soft_quota(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
-    match split_once(value) {
-        Some((b"memory", value)) => {
-            quotas(options).soft_memory = number(value).ok_or(SOFT_QUOTA)?;
-            Ok(())
-        }
-        _ => Err(SOFT_QUOTA),
-    }
+    let (name, value) = split_once(value).ok_or(SOFT_QUOTA)?;
+    let number = plain_number(value).ok_or(SOFT_QUOTA)?;
+    (Quota::soft_named(name).ok_or(SOFT_QUOTA)?.set)(quotas(options), number);
+    Ok(())
 }
 
 fn path_max(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
@@ -354,7 +341,7 @@ fn bound_path_max(options: &mut Options) {
 fn timeout(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
     match split_once(value) {
         Some((b"watch-event", seconds)) => {
-            options.settings.watch_event_timeout = number(seconds).ok_or(TIMEOUT)?;
+            options.settings.watch_event_timeout = plain_number(seconds).ok_or(TIMEOUT)?;
             Ok(())
         }
         _ => Err(TIMEOUT),
@@ -362,7 +349,7 @@ fn timeout(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
 }
 
 fn domid(value: &[u8]) -> Result<DomId, &'static str> {
-    let number = number(value).and_then(|number| u16::try_from(number).ok()).ok_or(DOMID)?;
+    let number = plain_number(value).and_then(|number| u16::try_from(number).ok()).ok_or(DOMID)?;
     if DomId(number) < DomId::FIRST_RESERVED { Ok(DomId(number)) } else { Err(DOMID) }
 }
 
@@ -372,7 +359,7 @@ fn priv_domid(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
 }
 
 fn trace_size(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
-    options.trace_size = Some(number(value).filter(|kib| TRACE_KIB.contains(kib)).ok_or(TRACE_SIZE)?);
+    options.trace_size = Some(plain_number(value).filter(|kib| TRACE_KIB.contains(kib)).ok_or(TRACE_SIZE)?);
     Ok(())
 }
 
@@ -382,7 +369,7 @@ fn master_domid(options: &mut Options, value: &[u8]) -> Result<(), &'static str>
 }
 
 fn event(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
-    let port = number(value).filter(|port| (1..1 << 17).contains(port)).ok_or(PORT)?;
+    let port = plain_number(value).filter(|port| (1..1 << 17).contains(port)).ok_or(PORT)?;
     options.event = Some(Port(port));
     Ok(())
 }
@@ -412,6 +399,12 @@ mod tests {
     use std::string::String;
 
     use super::*;
+
+    #[test]
+    fn the_allowed_soft_quotas_are_those_of_the_table() {
+        let names: std::vec::Vec<_> = Quota::soft().map(|(name, _)| String::from(name) + "=NUMBER").collect();
+        assert_eq!(names, [SOFT_QUOTA]);
+    }
 
     #[test]
     fn the_allowed_quotas_are_those_of_the_table() {

@@ -2,6 +2,7 @@
 
 use support::Host;
 use xenstore::abi::DomId;
+use xenstore::quota::{Excess, QUOTAS, Quota, Quotas};
 
 fn host() -> Host {
     let mut host = Host::new();
@@ -187,6 +188,175 @@ fn memory_is_refused_above_and_given_back() {
         (5, 0, "RM n2|", "OK|"),
         (5, 0, &format!("WRITE n1|{value}"), "OK|"),
     ]);
+}
+
+/// Of a guest that holds as much as it may already, each kind of request, in and out of transactions.
+#[test]
+fn without_memory_what_changes_nodes_is_eio_and_all_else_enomem() {
+    let mut host = host();
+    host.boot(6);
+    let (long, longer) = ("v".repeat(400), "w".repeat(900));
+    for name in ["a", "b", "c", "d", "e"] {
+        host.ok(5, 0, &format!("WRITE {name}|{long}"));
+    }
+    let shared = "/local/domain/6/shared";
+    host.expect(&[
+        (6, 0, "WRITE shared|", "OK|"),
+        (6, 0, "SET_PERMS shared|b6|", "OK|"),
+        (5, 0, "WATCH w|t|", "OK|; ev w,t"),
+        (0, 0, "SET_QUOTA memory|1|", "OK|"),
+    ]);
+    let [made, gift, open, small] = [5; 4].map(|who| host.start(who));
+    host.expect(&[
+        (5, made, &format!("WRITE f|{long}"), "OK|"),
+        (5, gift, &format!("WRITE {shared}|{longer}"), "OK|"),
+        (5, open, "READ a|", &long),
+        (5, small, &format!("WRITE {shared}|12"), "OK|"),
+        (0, 0, "SET_QUOTA 5|memory|1|", "OK|"),
+        (0, 0, "SET_QUOTA 6|memory|1|", "OK|"),
+        // What is there, larger or new.
+        (5, 0, &format!("WRITE a|{longer}"), "EIO"),
+        (5, 0, &format!("WRITE {shared}|{longer}"), "EIO"),
+        (5, 0, "WRITE new|", "EIO"),
+        (5, 0, "WRITE d/e/e/p|", "EIO"),
+        (5, 0, "MKDIR new|", "EIO"),
+        (5, 0, "WATCH x|t|", "ENOMEM"),
+        (5, 0, "TRANSACTION_START |", "ENOMEM"),
+        // What needs no more.
+        (5, 0, "READ a|", &long),
+        (5, 0, "WRITE a|less", "OK|"),
+        (5, 0, "SET_PERMS a|n5|r1|", "OK|"),
+        (5, 0, "UNWATCH w|t|", "OK|"),
+        (5, 0, "RM b|", "OK|"),
+        (5, made, "READ f|", &long),
+        (5, made, "TRANSACTION_END T|", "OK|"),
+        (5, 0, "READ f|", &long),
+        // Whoever is to pay for it.
+        (5, gift, "TRANSACTION_END T|", "ENOMEM"),
+        (5, small, "TRANSACTION_END T|", "OK|"),
+        (6, 0, "READ shared|", "12"),
+        // The first look at a node takes a copy.
+        (5, open, "READ c|", "ENOMEM"),
+    ]);
+    for (request, answer) in [
+        ("READ c|", "ENOMEM"),
+        ("DIRECTORY c|", "ENOMEM"),
+        ("DIRECTORY_PART c|0|", "ENOMEM"),
+        ("GET_PERMS c|", "ENOMEM"),
+        ("WRITE c|", "EIO"),
+        ("WRITE new|", "EIO"),
+        ("MKDIR new|", "EIO"),
+        ("RM c|", "EIO"),
+        ("SET_PERMS c|n5|", "EIO"),
+    ] {
+        host.expect(&[(0, 0, "SET_QUOTA 5|memory|0|", "OK|")]);
+        let tx = host.start(5);
+        host.expect(&[
+            (0, 0, "SET_QUOTA 5|memory|1|", "OK|"),
+            (5, tx, request, answer),
+            (5, tx, "TRANSACTION_END T|", "ENOMEM"),
+        ]);
+    }
+    // dom0 is not asked to pay, and a guest that comes is not asked for what it comes with.
+    host.create(7);
+    host.expect(&[
+        (0, 0, &format!("WRITE /local/domain/7/x|{longer}"), "OK|"),
+        (0, 0, "SET_PERMS /local/domain/7/x|n7|", "OK|"),
+        (0, 0, "INTRODUCE 7|1|5|", "OK|"),
+        (7, 0, "READ x|", &longer),
+        (7, 0, "RM x|", "OK|"),
+    ]);
+    host.check();
+}
+
+/// A request that goes beyond a quota of this much; those that stop no request have none.
+fn beyond(quota: &Quota) -> Option<(u32, String)> {
+    let owned = |value, request: &str| Some((value, request.to_string()));
+    match quota.name {
+        "nodes" => owned(1, "MKDIR more|"),
+        "watches" => owned(1, "WATCH more|t|"),
+        "memory" => owned(1, "WATCH more|t|"),
+        "transactions" => owned(1, "TRANSACTION_START |"),
+        "transaction-nodes" => owned(1, "READ more|"),
+        "node-permissions" => owned(2, "SET_PERMS own|n5|r1|r2|"),
+        "path-max" => owned(40, &format!("READ {}|", "x".repeat(41))),
+        "node-size" => owned(40, &format!("WRITE own|{}", "v".repeat(41))),
+        "outstanding" | "soft-memory" => None,
+        new => panic!("tests/quotas.rs has no request that goes beyond {new}"),
+    }
+}
+
+#[test]
+fn what_exceeds_a_quota_is_answered_as_the_table_says() {
+    for quota in QUOTAS {
+        let mut host = host();
+        host.expect(&[(5, 0, "WRITE own|", "OK|"), (5, 0, "WATCH own|t|", "OK|; ev own,t")]);
+        let tx = host.start(5);
+        host.expect(&[(5, tx, "READ own|", "")]);
+        let Some((value, request)) = beyond(quota) else {
+            assert!(quota.excess.error(false).is_none(), "{}", quota.name);
+            continue;
+        };
+        host.ok(0, 0, &format!("SET_QUOTA 5|{}|{value}|", quota.name));
+        let error = quota.excess.error(false).unwrap_or_else(|| panic!("{} refuses nothing", quota.name));
+        let tx = if quota.name == "transaction-nodes" { tx } else { 0 };
+        host.expect(&[(5, tx, &request, error.name())]);
+        // Any of them but that of paths is a refusal for want of something.
+        assert_eq!(error.is_refusal(), quota.name != "path-max", "{}", quota.name);
+    }
+}
+
+#[test]
+fn the_list_of_quotas_in_the_documentation_is_the_table() {
+    let page = include_str!("../docs/install.md");
+    let (_, section) = page.split_once("## What a guest may hold").expect("docs/install.md lists quotas");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let cells = |row: &str| -> Vec<String> {
+        row.trim_matches('|').split('|').map(|cell| cell.trim().to_string()).collect()
+    };
+    let listed: Vec<_> = section.lines().filter(|line| line.starts_with("| `")).map(cells).collect();
+    let expected = QUOTAS.iter().map(|quota| {
+        let answer = match quota.excess {
+            Excess::Refused(error) => error.name().to_string(),
+            Excess::NoMemory => "EIO to WRITE, MKDIR, RM and SET_PERMS, ENOMEM to all others".to_string(),
+            Excess::Waits => "waits".to_string(),
+            Excess::Logged => "is served, and logged".to_string(),
+        };
+        [format!("`{}`", quota.name), (quota.get)(&Quotas::DEFAULT).to_string(), answer]
+    });
+    let shown = |row: &Vec<String>| match row.as_slice() {
+        [name, default, what, answer] if !what.is_empty() => [name.clone(), default.clone(), answer.clone()],
+        _ => panic!("docs/install.md: a row of four cells is wanted, not {row:?}"),
+    };
+    assert_eq!(listed.iter().map(shown).collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "docs/install.md");
+}
+
+#[test]
+fn a_quota_is_set_to_a_plain_number_or_not_at_all() {
+    let mut host = host();
+    let odd = ["", "junk", " 5", "5 ", "5x", "+5", "-1", "-2", "0x10", "5.0", "4294967296", "4294967301"];
+    let large = "9".repeat(40);
+    for bad in odd.into_iter().chain([large.as_str(), "4294967295"]) {
+        for request in ["SET_QUOTA 5|nodes", "SET_QUOTA nodes", "CONTROL quota|set|nodes"] {
+            host.expect(&[(0, 0, &format!("{request}|{bad}|"), "EINVAL")]);
+        }
+        host.expect(&[
+            (0, 0, &format!("CONTROL quota-soft|set|memory|{bad}|"), "EINVAL"),
+            (0, 0, "GET_QUOTA 5|nodes|", "1000|"),
+            (0, 0, "GET_QUOTA nodes|", "1000|"),
+            (0, 0, "GET_QUOTA soft-memory|", "2097152|"),
+        ]);
+    }
+    for (good, told) in
+        [("05", "5|"), ("0", "0|"), ("2147483648", "2147483648|"), ("4294967294", "4294967294|")]
+    {
+        host.ok(0, 0, &format!("SET_QUOTA 5|nodes|{good}|"));
+        host.expect(&[(0, 0, "GET_QUOTA 5|nodes|", told)]);
+    }
+    for (value, answer) in [("0", "EINVAL"), ("2147483648", "EINVAL"), ("2147483647", "OK|"), ("1", "OK|")] {
+        host.expect(&[(0, 0, &format!("CONTROL quota|set|nodes|{value}|"), answer)]);
+    }
+    host.expect(&[(0, 0, "GET_QUOTA nodes|", "1|")]);
 }
 
 #[test]

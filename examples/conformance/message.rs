@@ -201,7 +201,8 @@ pub fn unspell(text: &str, index: usize) -> Result<Vec<u8>, String> {
             } else {
                 let (what, times) = inside.split_once('*').ok_or("{} needs i or x*9")?;
                 let times: usize = times.parse().map_err(|_| format!("not a number: {times}"))?;
-                bytes.extend(what.bytes().cycle().take(what.len() * times));
+                let byte = |byte| if byte == b'|' { 0 } else { byte };
+                bytes.extend(what.bytes().map(byte).cycle().take(what.len() * times));
             }
             rest = after;
         } else {

@@ -40,19 +40,9 @@ impl Ours {
         let mut settings = Settings::DEFAULT;
         settings.watch_event_timeout = EVENT_TIMEOUT;
         for Quota { name, value } in quotas {
-            let quotas = &mut settings.quotas;
-            *match name.as_str() {
-                "nodes" => &mut quotas.nodes,
-                "watches" => &mut quotas.watches,
-                "transactions" => &mut quotas.transactions,
-                "transaction-nodes" => &mut quotas.transaction_nodes,
-                "node-permissions" => &mut quotas.node_permissions,
-                "node-size" => &mut quotas.node_size,
-                "path-max" => &mut quotas.path_max,
-                "outstanding" => &mut quotas.outstanding,
-                "memory" => &mut quotas.memory,
-                _ => return Err(format!("unknown quota \"{name}\"")),
-            } = *value;
+            let quota = xenstore::quota::Quota::named(name.as_bytes());
+            let quota = quota.ok_or_else(|| format!("unknown quota \"{name}\""))?;
+            (quota.set)(&mut settings.quotas, *value);
         }
         let mut xen = FakeXen::new();
         xen.legacy = !lists_changes;

@@ -10,6 +10,7 @@ use crate::connection::Cursor;
 use crate::path::{Path, PathBuf, Special};
 use crate::perms::{Access, Entry, Life, letter, parse};
 use crate::platform::Platform;
+use crate::quota::Quota;
 use crate::store::{AclBuf, AclId, Change, DomainId, NodeId, Place, Start, Subject, View};
 use crate::wire::{PAYLOAD_MAX, XsError, number, strings, terminated};
 
@@ -272,9 +273,7 @@ impl<P: Platform> Server<P> {
         let view = &request.view;
         let mut args = strings(request.payload);
         let count = args.remaining().checked_sub(1).filter(|count| *count > 0).ok_or(XsError::EINVAL)?;
-        if view.exceeds(view.quotas.node_permissions, count) {
-            return Err(XsError::ENOSPC);
-        }
+        view.check(Quota::NODE_PERMISSIONS, count)?;
         let input = args.required()?;
         let mut entries = AclBuf::new();
         let mut owner = Entry::NOBODY;

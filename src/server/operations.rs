@@ -37,6 +37,8 @@ pub struct Operation<P: Platform> {
     pub tx: Tx,
     /// The request only asks: served twice, it changes no more than served once.
     pub repeatable: bool,
+    /// The request is there to change a node.
+    pub changes_nodes: bool,
     pub handler: Handler<P>,
 }
 
@@ -56,12 +58,16 @@ pub enum Tx {
 }
 
 const fn row<P: Platform>(message: MessageType, who: Who, tx: Tx, handler: Handler<P>) -> Operation<P> {
-    Operation { message, who, tx, repeatable: false, handler }
+    Operation { message, who, tx, repeatable: false, changes_nodes: false, handler }
 }
 
 impl<P: Platform> Operation<P> {
     const fn repeatable(self) -> Operation<P> {
         Operation { repeatable: true, ..self }
+    }
+
+    const fn changes_nodes(self) -> Operation<P> {
+        Operation { changes_nodes: true, ..self }
     }
 
     /// Whether a request of this type, as sent, may be served again if its answer finds no room.
@@ -86,10 +92,10 @@ impl<P: Platform> Operation<P> {
             M::Introduce => row(message, Privileged, Checked, Server::introduce),
             M::Release => row(message, Privileged, Checked, Server::release),
             M::GetDomainPath => row(message, Anyone, Checked, Server::get_domain_path),
-            M::Write => row(message, Anyone, Checked, Server::write),
-            M::Mkdir => row(message, Anyone, Checked, Server::mkdir),
-            M::Rm => row(message, Anyone, Checked, Server::rm),
-            M::SetPerms => row(message, Anyone, Checked, Server::set_perms),
+            M::Write => row(message, Anyone, Checked, Server::write).changes_nodes(),
+            M::Mkdir => row(message, Anyone, Checked, Server::mkdir).changes_nodes(),
+            M::Rm => row(message, Anyone, Checked, Server::rm).changes_nodes(),
+            M::SetPerms => row(message, Anyone, Checked, Server::set_perms).changes_nodes(),
             M::WatchEvent | M::Error => return None,
             M::IsDomainIntroduced => row(message, Privileged, Checked, Server::is_domain_introduced),
             M::Resume => row(message, Privileged, Checked, Server::resume),
@@ -213,7 +219,8 @@ impl<P: Platform> Server<P> {
             (Tx::Checked, id) => Some(self.store.transactions.find(from, id).ok_or(XsError::ENOENT)?),
         };
         let quotas = self.store.domains.get(from).quotas;
-        let view = View { domain: from, caller, quotas, tx, greedy: self.is_greedy(from) };
+        let Operation { changes_nodes, .. } = operation;
+        let view = View { domain: from, caller, quotas, tx, greedy: self.is_greedy(from), changes_nodes };
         (operation.handler)(self, platform, &Request { header, payload, from, view }, reply)
     }
 }

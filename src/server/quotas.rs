@@ -9,7 +9,7 @@ use crate::abi::{DomId, ServerFeatures};
 use crate::platform::Platform;
 use crate::quota::{QUOTAS, Quota};
 use crate::store::DomainId;
-use crate::wire::{XsError, number, strict_domid, strings};
+use crate::wire::{XsError, number, plain_number, strict_domid, strings};
 
 impl<P: Platform> Server<P> {
     pub(super) fn get_feature(
@@ -82,7 +82,8 @@ impl<P: Platform> Server<P> {
         Ok(Outcome::Data)
     }
 
-    /// With a name and a value the default for domains to come, with a domid before them that domain's.
+    /// With a name and a value the default for domains to come, with a domid before them that domain's. The highest
+    /// number stands upstream for a quota that there is not.
     pub(super) fn set_quota(
         &mut self,
         platform: &mut P,
@@ -96,7 +97,8 @@ impl<P: Platform> Server<P> {
             _ => return Err(XsError::EINVAL),
         };
         let quota = Quota::named(args.required()?).ok_or(XsError::EINVAL)?;
-        let value = u32::try_from(number(args.required()?)).map_err(|_| XsError::EINVAL)?;
+        let value =
+            plain_number(args.required()?).filter(|value| *value < u32::MAX).ok_or(XsError::EINVAL)?;
         match id {
             Some(id) => (quota.set)(&mut self.store.domains.update(id).quotas, value),
             None => (quota.set)(&mut self.settings.quotas, value),

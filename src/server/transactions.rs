@@ -6,6 +6,7 @@ use super::scratch::Reply;
 use crate::abi::DomId;
 use crate::path::{Path, PathBuf};
 use crate::platform::Platform;
+use crate::quota::Quota;
 use crate::store::{DomainId, Mark, Transaction, TransactionId};
 use crate::trace::{Kind, Record};
 use crate::wire::{TxId, XsError, decimal};
@@ -22,12 +23,8 @@ impl<P: Platform> Server<P> {
             return Err(XsError::EBUSY);
         }
         let usage = self.store.domains.get(request.from).usage;
-        if view.exceeds(view.quotas.transactions, usage.transactions as usize + 1) {
-            return Err(XsError::ENOSPC);
-        }
-        if view.exceeds(view.quotas.memory, usage.memory as usize + Transaction::MEMORY as usize) {
-            return Err(XsError::ENOMEM);
-        }
+        view.check(Quota::TRANSACTIONS, usage.transactions as usize + 1)?;
+        view.check(Quota::MEMORY, usage.memory as usize + Transaction::MEMORY as usize)?;
         if self.store.transactions.open.arena().available_to(view.claim()) == 0 {
             return Err(XsError::ENOMEM);
         }

@@ -6,6 +6,7 @@ use super::scratch::Reply;
 use crate::abi::ServerFeatures;
 use crate::path::{PathBuf, Special};
 use crate::platform::Platform;
+use crate::quota::Quota;
 use crate::store::{Subject, Watch};
 use crate::wire::{XsError, number, strings};
 
@@ -35,13 +36,9 @@ impl<P: Platform> Server<P> {
             return Err(XsError::EEXIST);
         }
         let usage = self.store.domains.get(request.from).usage;
-        if view.exceeds(view.quotas.watches, usage.watches as usize + 1) {
-            return Err(XsError::ENOSPC);
-        }
+        view.check(Quota::WATCHES, usage.watches as usize + 1)?;
         let memory = Watch::memory(path.as_bytes().len(), token.len());
-        if view.exceeds(view.quotas.memory, usage.memory as usize + memory as usize) {
-            return Err(XsError::ENOMEM);
-        }
+        view.check(Quota::MEMORY, usage.memory as usize + memory as usize)?;
         let relative = !matches!(input.first(), Some(b'/' | b'@'));
         self.store
             .attempt(view.claim(), |store| store.add_watch(request.from, path, token, depth, relative))?;

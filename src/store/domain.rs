@@ -30,23 +30,28 @@ pub struct Usage {
 impl Usage {
     /// Whether nothing is above `limit`.
     pub fn is_within(&self, limit: &Quotas) -> bool {
-        self.nodes <= limit.nodes
-            && self.watches <= limit.watches
-            && self.transactions <= limit.transactions
-            && self.memory <= limit.memory
-            && self.outstanding <= limit.outstanding
+        let Usage { nodes, watches, transactions, memory, outstanding } = *self;
+        nodes <= limit.nodes
+            && watches <= limit.watches
+            && transactions <= limit.transactions
+            && memory <= limit.memory
+            && outstanding <= limit.outstanding
     }
 
-    /// The same in the shape of quotas.
+    /// The same in the shape of quotas: names every one, so that a new one is counted or said not to be held.
     pub fn as_quotas(&self) -> Quotas {
+        let Usage { nodes, watches, transactions, memory, outstanding } = *self;
         Quotas {
-            nodes: self.nodes,
-            watches: self.watches,
-            outstanding: self.outstanding,
-            memory: self.memory,
-            soft_memory: self.memory,
-            transactions: self.transactions,
-            ..Quotas::NOTHING
+            nodes,
+            watches,
+            outstanding,
+            memory,
+            soft_memory: memory,
+            transactions,
+            transaction_nodes: 0,
+            node_permissions: 0,
+            path_max: 0,
+            node_size: 0,
         }
     }
 }

@@ -16,6 +16,7 @@ use super::watch::Change;
 use crate::abi::DomId;
 use crate::path::{Path, PathBuf, Special, canonicalize};
 use crate::perms::{Access, Entry};
+use crate::quota::Quota;
 use crate::wire::XsError;
 
 /// Nodes to be created: that at `path`, and those missing above it.
@@ -224,7 +225,7 @@ impl Store {
         }
     }
 
-    /// Sets the value of an existing node. ENOSPC or EIO when a quota is in the way.
+    /// Sets the value of an existing node.
     pub fn write_at(&mut self, view: &View, place: Place, bytes: &[u8]) -> Result<(), XsError> {
         let (acl, old, children) = match place {
             Place::Node(id) => {
@@ -314,8 +315,8 @@ impl Store {
         }
         let Creation { path, above, place, acl, value, count } = *creation;
         let usage = self.domains.get(view.domain).usage;
-        if view.tx.is_none() && view.exceeds(view.quotas.nodes, usage.nodes as usize + count) {
-            return Err(XsError::ENOSPC);
+        if view.tx.is_none() {
+            view.check(Quota::NODES, usage.nodes as usize + count)?;
         }
         let entries = self.acls.count(acl);
         let (above_value, above_children) = self.sizes_at(place);
@@ -342,11 +343,11 @@ impl Store {
         }
     }
 
-    /// EIO if `more` bytes of memory are above what `payer` may hold.
+    /// Refuses `more` bytes of memory above what `payer` may hold.
     fn afford(&self, view: &View, payer: Option<DomainId>, more: u32) -> Result<(), XsError> {
         let Some(payer) = payer.map(|payer| self.domains.get(payer)) else { return Ok(()) };
         let after = payer.usage.memory as usize + more as usize;
-        if more > 0 && view.exceeds(payer.quotas.memory, after) { Err(XsError::EIO) } else { Ok(()) }
+        if more > 0 { view.check_against(&payer.quotas, Quota::MEMORY, after) } else { Ok(()) }
     }
 
     /// Whether a node created below one with `acl` gets that very list.
@@ -391,7 +392,7 @@ impl Store {
         })
     }
 
-    /// ENOSPC if a node with `entries` permission entries would be too large.
+    /// Refuses `entries` permission entries with which a node would be too large.
     pub fn check_acl_size(&mut self, view: &View, place: Place, entries: usize) -> Result<(), XsError> {
         let (value, children) = self.sizes_at(place);
         self.check_size(view, node_size(entries, value, children))?;
@@ -399,11 +400,9 @@ impl Store {
         Ok(())
     }
 
-    /// ENOSPC if a node would be larger than the quota allows.
+    /// Refuses a node that would be larger than the quota allows.
     fn check_size(&mut self, view: &View, size: usize) -> Result<(), XsError> {
-        if view.exceeds(view.quotas.node_size, size) {
-            return Err(XsError::ENOSPC);
-        }
+        view.check(Quota::NODE_SIZE, size)?;
         self.current.largest.node_size = self.current.largest.node_size.max(size as u32);
         Ok(())
     }

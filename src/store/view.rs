@@ -5,8 +5,9 @@ use super::node::NodeId;
 use super::transaction::{TransactionId, TxNodeId};
 use crate::path::Path;
 use crate::perms::{Caller, Entry};
-use crate::quota::Quotas;
+use crate::quota::{Quota, Quotas};
 use crate::slots::Claim;
+use crate::wire::XsError;
 
 /// Who looks, and through which transaction.
 #[derive(Clone, Copy)]
@@ -17,6 +18,8 @@ pub struct View {
     pub tx: Option<TransactionId>,
     /// Holds more than its share of the store's memory, so leaves more of it to others.
     pub greedy: bool,
+    /// The request is one of those that change nodes: WRITE, MKDIR, RM, SET_PERMS.
+    pub changes_nodes: bool,
 }
 
 impl View {
@@ -24,9 +27,18 @@ impl View {
         Claim::to_keep(self.caller.privileged, self.greedy)
     }
 
-    /// Whether `amount` is above a quota that binds this client. A quota of 0 binds nobody.
-    pub fn exceeds(&self, quota: u32, amount: usize) -> bool {
-        !self.caller.privileged && quota != 0 && amount > quota as usize
+    /// Refuses an `amount` above a quota that binds this client, as the table of quotas says. A quota of 0 binds nobody.
+    #[inline(always)] // Nothing of the table is looked up then.
+    pub fn check(&self, quota: Quota, amount: usize) -> Result<(), XsError> {
+        self.check_against(&self.quotas, quota, amount)
+    }
+
+    /// The same where a domain with these quotas pays for what the client asks.
+    #[inline(always)]
+    pub fn check_against(&self, quotas: &Quotas, quota: Quota, amount: usize) -> Result<(), XsError> {
+        let limit = (quota.get)(quotas);
+        let exceeds = !self.caller.privileged && limit != 0 && amount > limit as usize;
+        quota.excess.error(self.changes_nodes).filter(|_| exceeds).map_or(Ok(()), Err)
     }
 }
 

@@ -78,6 +78,17 @@ pub fn number(string: &[u8]) -> i64 {
     if negative { -value } else { value }
 }
 
+/// A number that is decimal digits and nothing else, at least one of them. None for what is not, or does not fit.
+pub fn plain_number(string: &[u8]) -> Option<u32> {
+    if string.is_empty() {
+        return None;
+    }
+    string.iter().try_fold(0_u32, |number, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    })
+}
+
 /// A number as decimal digits, at the end of `digits`.
 pub fn decimal(mut number: u32, digits: &mut [u8; 10]) -> &[u8] {
     let mut count = 0;
@@ -127,6 +138,12 @@ mod tests {
             assert_eq!(number(text), value);
         }
         assert_eq!(number(&[b'9'; 40]), i64::MAX);
+        for (text, value) in [(&b"0"[..], 0), (b"012", 12), (b"4294967295", u32::MAX)] {
+            assert_eq!(plain_number(text), Some(value));
+        }
+        for bad in [&b""[..], b"x", b"1x", b" 1", b"1 ", b"+1", b"-1", b"0x1", b"4294967296", &[b'9'; 40]] {
+            assert_eq!(plain_number(bad), None);
+        }
         for n in [0, 7, 10, 65535, u32::MAX] {
             assert_eq!(decimal(n, &mut [0; 10]), std::string::ToString::to_string(&n).as_bytes());
         }

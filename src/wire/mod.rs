@@ -5,7 +5,7 @@ mod error;
 mod header;
 mod message;
 
-pub use args::{Strings, decimal, number, one_string, strict_domid, strings, terminated};
+pub use args::{Strings, decimal, number, one_string, plain_number, strict_domid, strings, terminated};
 pub use error::XsError;
 pub use header::{Header, MessageType, PAYLOAD_MAX, TxId};
 pub use message::MessageBuf;

@@ -39,7 +39,7 @@ fn a_commit_does_not_charge_others_above_their_quota() {
     for n in 0..10 {
         host.ok(6, tx, &format!("WRITE /local/domain/5/data/{n}|{}", "x".repeat(1000)));
     }
-    host.expect(&[(6, tx, "TRANSACTION_END T|", "ENOSPC")]);
+    host.expect(&[(6, tx, "TRANSACTION_END T|", "ENOMEM")]);
     assert_eq!(memory(&host, 5), before);
     // Within the quota, and where it shrinks what is held, a commit goes through.
     let tx = host.start(6);

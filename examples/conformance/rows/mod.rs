@@ -28,6 +28,8 @@ pub struct Facts {
     pub shut_down: BTreeSet<u16>,
     /// The session has a quota of nodes that it can reach.
     pub few_nodes: bool,
+    /// The session has a quota of memory that it can reach.
+    pub little_memory: bool,
     /// What the last transaction to end has done: messages and paths.
     pub ended: Vec<(u32, String)>,
     /// CONTROL has changed a quota.
@@ -53,6 +55,11 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Some domain can reach its quota of memory.
+    pub fn has_little_memory(&self) -> bool {
+        self.little_memory || self.quotas_set.contains("memory")
+    }
+
     /// Some domain can reach its quota of nodes.
     pub fn has_few_nodes(&self) -> bool {
         self.few_nodes || self.quotas_set.contains("nodes")
@@ -65,6 +72,7 @@ impl Facts {
             built: BTreeSet::new(),
             shut_down: BTreeSet::new(),
             few_nodes: false,
+            little_memory: false,
             ended: Vec::new(),
             quota_changed: false,
             quotas_set: BTreeSet::new(),
@@ -175,7 +183,12 @@ pub const ROWS: &[Row] = &[
         after: After::Stop,
         applies: newest::node_quota_overshoot,
     },
-    Row { id: "memory-quota-below", of: FROM_4_22, after: After::Stop, applies: newest::memory_quota_below },
+    Row { id: "memory-quota-below", of: ALL, after: After::Stop, applies: limits::memory_quota_below },
+    Row { id: "memory-in-transaction", of: ALL, after: After::Stop, applies: limits::memory_in_transaction },
+    Row { id: "memory-for-answers", of: ALL, after: After::GoOn, applies: limits::memory_for_answers },
+    Row { id: "quota-number", of: ALL, after: After::Stop, applies: limits::quota_number },
+    Row { id: "many-permissions", of: ALL, after: After::Stop, applies: limits::many_permissions },
+    Row { id: CRASH, of: OF_4_17, after: After::Stop, applies: older::memory_for_what_is_there },
     Row { id: "introduce-dom0", of: ALL, after: After::Stop, applies: newest::introduce_dom0 },
     Row { id: "permission-syntax", of: ALL, after: After::Stop, applies: newest::permission_syntax },
     Row { id: "entry-of-a-later-domain", of: FROM_4_22, after: After::GoOn, applies: newest::later_domain },
@@ -222,15 +235,24 @@ pub fn ids() -> Vec<&'static str> {
         .collect()
 }
 
-/// Requests that make Debian's 4.17.7 stop at an assertion of its own, and the death of a domain that owns a
-/// special node, which newer ones do not survive.
+/// Requests that make Debian's 4.17.7 stop at an assertion of its own; the death of a domain that owns a special node,
+/// and a change of a node beyond a guest's memory, which newer ones do not survive.
 pub fn may_crash(facts: &Facts, step: &Step, how: &str) -> bool {
     if facts.release > Release::Xen4_17 {
-        return how.starts_with("signal: 11") && facts.special_given;
+        let beyond_memory = || changes_what_is_there(facts, step);
+        return (how.starts_with("signal: 11") && facts.special_given)
+            || (how.starts_with("signal: 6") && beyond_memory());
     }
     let special = |request: &Request| request.kind == SET_PERMS && request.payload.starts_with(b"@");
     how.starts_with("signal: 6")
         && requests(step).iter().any(|request| is_malformed(request) || special(request))
+}
+
+/// A guest, which may have used up its memory, asks for a change that a node which is there takes.
+fn changes_what_is_there(facts: &Facts, step: &Step) -> bool {
+    let by_guest = matches!(step, Step::Requests(1.., _) | Step::Pieces(1.., _, _));
+    let changes = |request: &Request| matches!(request.kind, message::WRITE | SET_PERMS);
+    facts.has_little_memory() && by_guest && requests(step).iter().any(changes)
 }
 
 /// The requests of a step.

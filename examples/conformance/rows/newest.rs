@@ -69,16 +69,6 @@ pub fn owner_anybody(_: &Facts, _: &Step, difference: &Difference) -> bool {
         && got.error() == Some("ENOENT")
 }
 
-/// A guest that holds more memory than SET_QUOTA allows it now is not listened to.
-pub fn memory_quota_below(facts: &Facts, _: &Step, difference: &Difference) -> bool {
-    let unheard = match difference {
-        Difference::Replies { who, expected, got } => *who != 0 && expected.len() < got.len(),
-        Difference::Waiting { who, expected, got } => *who != 0 && expected > got,
-        _ => false,
-    };
-    unheard && facts.quotas_set.contains("memory")
-}
-
 /// dom0 may introduce itself, and so lose what lies in its ring.
 pub fn introduce_dom0(_: &Facts, _: &Step, difference: &Difference) -> bool {
     let Difference::Reply { request, expected, got, .. } = difference else { return false };

@@ -75,7 +75,9 @@ impl Run {
     }
 
     pub fn carry_out(mut self, session: &Session) -> Outcome {
-        self.facts.few_nodes = session.quotas.iter().any(|quota| quota.name == "nodes");
+        let sets = |name| session.quotas.iter().any(|quota| quota.name == name);
+        self.facts.few_nodes = sets("nodes");
+        self.facts.little_memory = sets("memory");
         for (index, step) in session.steps.iter().enumerate() {
             if self.step(index, step).is_break() {
                 break;

@@ -1,6 +1,7 @@
 //! `quota` and `quota-soft`: what domains may hold, do hold, and have held at most.
 
 use core::fmt::Write;
+use core::ops::RangeInclusive;
 
 use super::{finish, line, no_more};
 use crate::platform::Platform;
@@ -8,10 +9,10 @@ use crate::quota::{Quota, Quotas};
 use crate::server::Server;
 use crate::server::operations::Outcome;
 use crate::server::scratch::Reply;
-use crate::wire::{Strings, XsError, number};
+use crate::wire::{Strings, XsError, plain_number};
 
-/// The only soft quota: its name here and in GET_QUOTA.
-const SOFT: (&str, &str) = ("memory", "soft-memory");
+/// What `set` accepts. Switching a check off takes SET_QUOTA.
+const SETTINGS: RangeInclusive<u32> = 1..=i32::MAX as u32;
 
 impl<P: Platform> Server<P> {
     pub(super) fn control_quota(
@@ -67,21 +68,25 @@ impl<P: Platform> Server<P> {
         mut args: Strings<'_>,
         reply: &mut Reply,
     ) -> Result<Outcome, XsError> {
-        let soft = Quota::named(SOFT.1.as_bytes()).ok_or(XsError::EINVAL)?;
         match args.next() {
             None => {
                 line(reply, format_args!("Quota settings:"))?;
-                setting(reply, SOFT.0, soft, &self.settings.quotas)?;
+                for (name, quota) in Quota::soft() {
+                    setting(reply, name, quota, &self.settings.quotas)?;
+                }
                 finish(reply)
             }
-            Some(b"set") if args.required()? == SOFT.0.as_bytes() => self.control_set_quota(soft, args),
+            Some(b"set") => {
+                let quota = Quota::soft_named(args.required()?).ok_or(XsError::EINVAL)?;
+                self.control_set_quota(quota, args)
+            }
             Some(_) => Err(XsError::EINVAL),
         }
     }
 
-    /// Sets the default for domains to come. EINVAL below 1: switching a check off takes SET_QUOTA.
+    /// Sets the default for domains to come.
     fn control_set_quota(&mut self, quota: &Quota, mut args: Strings<'_>) -> Result<Outcome, XsError> {
-        let value = u32::try_from(number(args.required()?)).ok().filter(|value| *value > 0);
+        let value = plain_number(args.required()?).filter(|value| SETTINGS.contains(value));
         no_more(args)?;
         (quota.set)(&mut self.settings.quotas, value.ok_or(XsError::EINVAL)?);
         Ok(Outcome::Ok)

@@ -1,6 +1,7 @@
 //! The end of a transaction: decide, then apply what cannot fail.
 
 use crate::path::{Path, PathBuf};
+use crate::quota::Quota;
 use crate::slots::{Blob, CHUNK};
 use crate::store::domain::{Delta, DomainId};
 use crate::store::transaction::{Mark, TransactionId, TxNode, TxNodeId};
@@ -10,7 +11,8 @@ use crate::wire::XsError;
 
 impl Store {
     /// Whether the transaction may take effect now: EAGAIN if something it read has changed, ENOMEM if it
-    /// ran out of room or there is none, ENOSPC if a node would be too large or a domain would hold too much.
+    /// ran out of room or there is none, what the table of quotas says if a node would be too large or a domain would
+    /// hold too much.
     pub fn decide(&mut self, tx: TransactionId, view: &View) -> Result<(), XsError> {
         let open = *self.transactions.open.get(tx);
         if open.failed {
@@ -24,10 +26,8 @@ impl Store {
             if self.is_stale(copy, base) || self.is_for_the_dead(copy) {
                 return Err(XsError::EAGAIN);
             }
-            if let Some(base) = base
-                && self.is_too_large(copy, base, view)
-            {
-                return Err(XsError::ENOSPC);
+            if let Some(base) = base {
+                self.check_growth(copy, base, view)?;
             }
             if copy.mark.contains(Mark::EXISTS | Mark::MADE) {
                 nodes += 1;
@@ -38,7 +38,7 @@ impl Store {
         if self.nodes.arena().available_to(claim) < nodes || self.blobs.arena().available_to(claim) < chunks {
             return Err(XsError::ENOMEM);
         }
-        if view.caller.privileged { Ok(()) } else { self.check_owners(tx) }
+        if view.caller.privileged { Ok(()) } else { self.check_owners(tx, view) }
     }
 
     fn is_stale(&self, copy: &TxNode, base: Option<NodeId>) -> bool {
@@ -56,22 +56,22 @@ impl Store {
         given.is_some_and(|acl| self.domains.owner(self.acls.owner(acl)).is_none())
     }
 
-    /// Whether an old node would grow too large by the children that this transaction adds to those that
-    /// others have added meanwhile.
-    fn is_too_large(&self, copy: &TxNode, base: NodeId, view: &View) -> bool {
-        let Some(added) = copy.children_bytes.checked_sub(copy.seen_children_bytes) else { return false };
+    /// Refuses children that this transaction adds to those that others have added meanwhile, if an old node would
+    /// grow too large by them.
+    fn check_growth(&self, copy: &TxNode, base: NodeId, view: &View) -> Result<(), XsError> {
+        let Some(added) = copy.children_bytes.checked_sub(copy.seen_children_bytes) else { return Ok(()) };
         if added == 0 || copy.mark.contains(Mark::MADE) || !copy.mark.contains(Mark::EXISTS) {
-            return false;
+            return Ok(());
         }
         let node = self.node(base);
         let value = if copy.mark.contains(Mark::WROTE_VALUE) { copy.value } else { node.value };
         let entries = copy.acl.map_or(0, |acl| self.acls.count(acl));
         let size = node_size(entries, value.len(), node.children_bytes.saturating_add(added) as usize);
-        view.exceeds(view.quotas.node_size, size)
+        view.check(Quota::NODE_SIZE, size)
     }
 
-    /// ENOSPC if the transaction would give a guest more nodes or more memory than its quotas.
-    fn check_owners(&mut self, tx: TransactionId) -> Result<(), XsError> {
+    /// Refuses a transaction that would give a guest more nodes or more memory than its quotas.
+    fn check_owners(&mut self, tx: TransactionId, view: &View) -> Result<(), XsError> {
         let open = *self.transactions.open.get(tx);
         let mut path = PathBuf::new();
         let mut next = open.touched.first();
@@ -93,14 +93,14 @@ impl Store {
                     delta.memory = delta.memory.saturating_sub_unsigned(open.memory);
                 }
                 let domain = self.domains.get(owner);
-                let above = |quota: u32, used: u32, delta: i32| {
-                    quota != 0 && delta > 0 && used.saturating_add_signed(delta) > quota
+                let check = |quota: Quota, used: u32, delta: i32| match used.saturating_add_signed(delta) {
+                    after if after > used => view.check_against(&domain.quotas, quota, after as usize),
+                    _ => Ok(()),
                 };
-                if !self.domains.is_privileged(owner)
-                    && (above(domain.quotas.nodes, domain.usage.nodes, delta.nodes)
-                        || above(domain.quotas.memory, domain.usage.memory, delta.memory))
-                {
-                    verdict = Err(XsError::ENOSPC);
+                if !domain.privileged {
+                    let nodes = check(Quota::NODES, domain.usage.nodes, delta.nodes);
+                    let memory = check(Quota::MEMORY, domain.usage.memory, delta.memory);
+                    verdict = verdict.and(nodes).and(memory);
                 }
             }
         }

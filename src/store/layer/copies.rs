@@ -2,6 +2,7 @@
 
 use crate::path::{Path, PathBuf};
 use crate::platform::Instant;
+use crate::quota::Quota;
 use crate::slots::Full;
 use crate::store::domain::DomainId;
 use crate::store::transaction::{Mark, Transaction, TransactionId, TxNode, TxNodeId};
@@ -59,7 +60,7 @@ impl Store {
 
     /// The transaction's copy of what is at `path`, taken now if this is the first touch.
     ///
-    /// ENOSPC above the quota on touched nodes, ENOMEM without room; either way the transaction is failed.
+    /// Above a quota or without room for the copy the transaction is failed.
     pub fn touch(
         &mut self,
         view: &View,
@@ -85,18 +86,14 @@ impl Store {
         hash: u64,
     ) -> Result<TxNodeId, XsError> {
         let count = self.transactions.open.get(tx).node_count as usize;
-        if view.exceeds(view.quotas.transaction_nodes, count + 1) {
-            return Err(XsError::ENOSPC);
-        }
+        view.check(Quota::TRANSACTION_NODES, count + 1)?;
         let largest = &mut self.current.largest.transaction_nodes;
         *largest = (*largest).max(count as u32 + 1);
         let base = self.locate(path, hash);
         let value_len = base.map_or(0, |base| self.node(base).value.len());
         let memory = TxNode::memory(path.as_bytes().len(), value_len);
         let held = self.domains.get(view.domain).usage.memory;
-        if view.exceeds(view.quotas.memory, held as usize + memory as usize) {
-            return Err(XsError::ENOMEM);
-        }
+        view.check(Quota::MEMORY, held as usize + memory as usize)?;
         let sure =
             memory == TxNode::memory(0, 0) && self.transactions.nodes.arena().available_to(view.claim()) > 0;
         self.attempt_unless(sure, view.claim(), |store| {
