@@ -50,8 +50,6 @@ impl Capacities {
     pub const JOURNAL: usize = 64;
     /// Chunks that a request may free before it is decided: two values of full length.
     pub const CHUNK_JOURNAL: usize = 160;
-    /// Transaction nodes that a request may change before it is decided: a path of as many components.
-    pub const TX_JOURNAL: usize = 512;
 
     /// Least memory that makes sense: dom0 and a few guests.
     pub const MIN_MEMORY: usize = 2 << 20;

@@ -212,6 +212,14 @@ impl<'a> Path<'a> {
             .then(|| rest.iter().filter(|byte| **byte == b'/').count())
     }
 
+    /// The path to the node so many components below `above`, which is above this one, or this one if there are not so many.
+    pub fn cut_below(self, above: Path<'_>, components: usize) -> Path<'a> {
+        let skip = if above.is_root() { 0 } else { above.0.len() };
+        let slashes = self.0.iter().enumerate().skip(skip).filter(|(_, byte)| **byte == b'/');
+        let end = slashes.map(|(at, _)| at).nth(components).unwrap_or(self.0.len());
+        Path(self.0.get(..end).unwrap_or_default())
+    }
+
     /// The path as a domain names it relative to its home: without `/local/domain/<domid>/`.
     pub fn relative_to_home(self) -> &'a [u8] {
         self.0.get(home_len(self.0)..).unwrap_or_default()

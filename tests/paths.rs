@@ -1,6 +1,8 @@
 //! Paths and nodes: spelling, lengths, implied parents, order of children, removal.
 
 use support::Host;
+use xenstore::config::Settings;
+use xenstore::server::sizing;
 
 const PATH_REQUESTS: [&str; 6] = ["READ", "DIRECTORY", "GET_PERMS", "MKDIR", "RM", "WRITE"];
 
@@ -283,4 +285,47 @@ fn the_root_is_a_node_like_others() {
         (5, 0, "READ /|", "rootval"),
         (5, 0, "WRITE /|", "EACCES"),
     ]);
+}
+
+/// As deep as a message can say, in a store of the usual size.
+#[test]
+fn a_path_of_any_depth_is_made_and_removed_in_and_out_of_a_transaction() {
+    let capacities = sizing::capacities_for(8 << 20, 0).expect("8 MiB are enough");
+    // A guest's, one as long as XENSTORE_ABS_PATH_MAX says, and one to the end of a payload.
+    let cases = [(5, "a", 1000, "WRITE"), (0, "/a", 1535, "WRITE"), (0, "/a", 2040, "MKDIR")];
+    for (who, top, depth, request) in cases {
+        let mut host = Host::with(Settings::DEFAULT, &capacities);
+        host.boot(5);
+        host.expect(&[
+            (0, 0, "SET_QUOTA 5|nodes|0|", "OK|"),
+            (0, 0, "SET_QUOTA 5|transaction-nodes|0|", "OK|"),
+        ]);
+        let path = |depth: usize| top.to_string() + &"/a".repeat(depth);
+        let (deepest, parent, half) = (path(depth), path(depth - 1), path(depth / 2));
+        let tx = host.start(who);
+        host.expect(&[
+            // Part of it is looked for before, which takes copies.
+            (who, tx, &format!("READ {half}|"), "ENOENT"),
+            (who, tx, &format!("{request} {deepest}|"), "OK|"),
+            (who, tx, &format!("DIRECTORY {parent}|"), "a|"),
+            (who, tx, &format!("DIRECTORY {top}|"), "a|"),
+        ]);
+        host.check();
+        host.expect(&[
+            (who, tx, "TRANSACTION_END T|", "OK|"),
+            (who, 0, &format!("DIRECTORY {parent}|"), "a|"),
+        ]);
+        let tx = host.start(who);
+        host.expect(&[
+            (who, tx, &format!("RM {deepest}|"), "OK|"),
+            (who, tx, &format!("READ {deepest}|"), "ENOENT"),
+            (who, tx, "TRANSACTION_END T|", "OK|"),
+            (who, 0, &format!("DIRECTORY {parent}|"), ""),
+            (who, 0, &format!("RM {top}|"), "OK|"),
+            (who, 0, &format!("READ {half}|"), "ENOENT"),
+            (who, 0, &format!("{request} {deepest}|"), "OK|"),
+            (who, 0, &format!("WATCH {deepest}|t|"), &format!("OK|; ev {deepest},t")),
+            (who, 0, &format!("GET_PERMS {deepest}|"), &format!("n{who}|")),
+        ]);
+    }
 }

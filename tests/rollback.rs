@@ -118,13 +118,29 @@ fn cases() -> Vec<Case> {
             name: "deep WRITE in a transaction",
             setup: tree(0, 1),
             request: (0, 1, format!("WRITE {}|{value}", deep("/tree", 30))),
-            fails: &[("tx_nodes", 20), ("chunks", 100)],
+            fails: &[("tx_nodes", 20), ("chunks", 50)],
         },
         Case {
             name: "deep WRITE in a guest's transaction",
             setup: tree(5, 1),
             request: (5, 1, format!("WRITE {}|{}", deep("/tree/x", 30), value)),
-            fails: &[("tx_nodes", 30), ("chunks", 100)],
+            fails: &[("tx_nodes", 30), ("chunks", 30)],
+        },
+        Case {
+            name: "WRITE in a transaction of more nodes than are made at once",
+            setup: tree(0, 1),
+            request: (0, 1, format!("WRITE {}|{value}", deep("/tree/x", 100))),
+            fails: &[("tx_nodes", 100), ("chunks", 50)],
+        },
+        Case {
+            name: "the same by a guest, with a list of its own",
+            setup: [
+                vec![(0, 0, own("WRITE /t|")), (0, 0, own("SET_PERMS /t|b0|r1|r2|r3|r4|r6|"))],
+                tree(5, 1),
+            ]
+            .concat(),
+            request: (5, 1, format!("WRITE {}|{value}", deep("/t/x", 70))),
+            fails: &[("tx_nodes", 70), ("chunks", 40), ("acls", 1)],
         },
         Case {
             name: "a guest's first node in a transaction",

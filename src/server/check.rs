@@ -107,7 +107,7 @@ impl<P: Platform> Server<P> {
         bytes += store.acls.table().iter().map(|(_, acl)| acl.spilled()).sum::<u32>();
         bytes += store.watches.spilled();
         for (_, copy) in store.transactions.nodes.iter() {
-            bytes += copy.path.spilled() + copy.value.spilled();
+            bytes += copy.spilled();
         }
         bytes += self.queues().map(|(_, message)| Blob::memory(message.bytes.len())).sum::<u32>();
         bytes += self.links.iter().map(|connection| connection.partial.memory()).sum::<u32>();
@@ -153,10 +153,7 @@ impl<P: Platform> Server<P> {
             }
             let mut transactions = 0;
             for (tx, open) in store.transactions.of_domain.of(id).iter(&store.transactions.open) {
-                let copies: u32 = store
-                    .copies(tx)
-                    .map(|(_, copy)| crate::store::TxNode::memory(copy.path.len(), copy.value.len()))
-                    .sum();
+                let copies: u32 = store.copies(tx).map(|(_, copy)| copy.held()).sum();
                 let counted = copies + crate::store::Transaction::MEMORY;
                 if counted != open.memory {
                     report(format_args!(

@@ -167,6 +167,13 @@ impl Blobs {
         })
     }
 
+    /// A blob of the first bytes of another, in the same chunks, if those are `bytes`. It must go before that one, and must
+    /// not be freed itself.
+    pub fn beginning(&self, blob: Blob, bytes: &[u8]) -> Option<Blob> {
+        let beginning = Blob { len: bytes.len() as u32, ..blob };
+        (bytes.len() <= blob.len() && self.equals(beginning, bytes)).then_some(beginning)
+    }
+
     pub fn begin(&mut self, claim: Claim) {
         self.chunks.begin(claim);
     }

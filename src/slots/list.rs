@@ -143,6 +143,10 @@ impl<T, L> Queue<T, L> {
         self.first
     }
 
+    pub fn last(&self) -> Option<Id<T>> {
+        self.last
+    }
+
     pub fn is_empty(&self) -> bool {
         self.first.is_none()
     }

@@ -79,6 +79,14 @@ impl<const N: usize> Text<N> {
         }
     }
 
+    /// A text with the chunks of this one, see [`Blobs::beginning`]. None if one of these bytes needs no chunks.
+    pub fn beginning(&self, blobs: &Blobs, bytes: &[u8]) -> Option<Self> {
+        match self {
+            Text::Spilled(blob) if bytes.len() > N => blobs.beginning(*blob, bytes).map(Text::Spilled),
+            _ => None,
+        }
+    }
+
     /// What comes before `/` and these bytes at the end of `path`; `None` if it does not end so.
     pub fn strip_from<'a>(&self, blobs: &Blobs, path: &'a [u8]) -> Option<&'a [u8]> {
         // Most names fit one word with the slash before them.

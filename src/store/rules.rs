@@ -10,16 +10,22 @@ use super::acl::{AclBuf, AclId};
 use super::domain::DomainId;
 use super::node::{Name, NameBuf, Node, Value};
 use super::path_cache::PathCache;
-use super::transaction::Mark;
+use super::transaction::{Mark, TransactionId};
 use super::view::{Place, Start, Subject, View, node_size};
 use super::watch::Change;
 use crate::abi::DomId;
+use crate::config::Capacities;
 use crate::path::{Path, PathBuf, Special, canonicalize};
 use crate::perms::{Access, Entry};
 use crate::quota::Quota;
+use crate::slots::{Blob, CHUNK};
 use crate::wire::XsError;
 
+/// Nodes that one attempt makes in a transaction: each changes its copy, the first the one above, too.
+const STEP: usize = Capacities::JOURNAL / 2;
+
 /// Nodes to be created: that at `path`, and those missing above it.
+#[derive(Clone, Copy)]
 struct Creation<'a> {
     path: Path<'a>,
     /// The nearest node above that is there, and where it is.
@@ -281,6 +287,49 @@ impl Store {
         let count = path.depth_below(above).unwrap_or(1);
         let creation = Creation { path, above, place, acl: inherited, value: bytes.len(), count };
         self.check_creation(view, &creation)?;
+        match view.tx {
+            Some(tx) if count > STEP => self.make_in_steps(view, tx, &creation, bytes),
+            _ => self.make_below(view, &creation, Some(bytes)),
+        }
+    }
+
+    /// Makes more nodes in a transaction than the journal holds at once. Nothing can be missing after the first step; a
+    /// transaction that stops before the last is lost.
+    fn make_in_steps(
+        &mut self,
+        view: &View,
+        tx: TransactionId,
+        creation: &Creation<'_>,
+        bytes: &[u8],
+    ) -> Result<Place, XsError> {
+        let wanted = Value::memory(bytes.len()) + self.acls.table().get(creation.acl).spilled();
+        if self.blobs.arena().available_to(view.claim()) < wanted / Blob::memory(CHUNK) {
+            return Err(XsError::ENOMEM);
+        }
+        let failed = self.transactions.open.get(tx).failed;
+        let mut step = Creation { count: STEP, ..*creation };
+        loop {
+            step.path = creation.path.cut_below(step.above, STEP);
+            let last = step.path == creation.path;
+            step.place = self.make_below(view, &step, last.then_some(bytes))?;
+            self.transactions.open.update(tx).failed = failed || !last;
+            if last {
+                return Ok(step.place);
+            }
+            step.above = step.path;
+            step.acl = self.acl_at(step.place).ok_or(XsError::EIO)?;
+        }
+    }
+
+    /// Creates nodes in one attempt. Without a value the last of them is on the way to another.
+    fn make_below(
+        &mut self,
+        view: &View,
+        creation: &Creation<'_>,
+        value: Option<&[u8]>,
+    ) -> Result<Place, XsError> {
+        let Creation { path, above, place, acl: inherited, count, .. } = *creation;
+        let bytes = value.unwrap_or_default();
         let sure = matches!(place, Place::Node(_))
             && count == 1
             && Name::memory(path.name().len()) + Value::memory(bytes.len()) == 0
@@ -292,11 +341,12 @@ impl Store {
             let mut parent = place;
             path.each_prefix(&key, Some(above), |at, hash| -> Result<(), XsError> {
                 let last = at.as_bytes().len() == path.as_bytes().len();
-                let value: Value = store.text(if last { bytes } else { &[] })?;
+                let text: Value = store.text(if last { bytes } else { &[] })?;
                 let acl = store.acls.retain(acl)?;
+                let fires = last && value.is_some();
                 parent = match parent {
-                    Place::Node(id) => Place::Node(store.create(Some(id), at, hash, value, acl)?),
-                    Place::Copy(id) => Place::Copy(store.make(id, at, hash, value, acl, last)?),
+                    Place::Node(id) => Place::Node(store.create(Some(id), at, hash, text, acl)?),
+                    Place::Copy(id) => Place::Copy(store.make(id, at, hash, text, acl, fires)?),
                 };
                 Ok(())
             })?;

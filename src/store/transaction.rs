@@ -130,12 +130,24 @@ pub struct TxNode {
     pub generation: u64,
     pub value: Value,
     pub path: Text<PATH_INLINE>,
+    /// The path's chunks are those of another copy of the transaction, whose path begins with this one.
+    pub borrows_path: bool,
 }
 
 impl TxNode {
     /// Bytes of memory that a copy takes.
     pub const fn memory(path: usize, value: usize) -> u32 {
         size_of::<TxNode>() as u32 + 12 + Text::<PATH_INLINE>::memory(path) + Value::memory(value)
+    }
+
+    /// Bytes of memory that this copy takes.
+    pub fn held(&self) -> u32 {
+        TxNode::memory(if self.borrows_path { 0 } else { self.path.len() }, self.value.len())
+    }
+
+    /// Bytes of blob memory that it takes beside its slot.
+    pub fn spilled(&self) -> u32 {
+        self.held() - TxNode::memory(0, 0)
     }
 
     pub fn new(tx: TransactionId, path_hash: u64) -> Self {
@@ -176,6 +188,7 @@ impl Slot for TxNode {
         generation: 0,
         value: Text::EMPTY,
         path: Text::EMPTY,
+        borrows_path: false,
     };
 }
 
@@ -213,7 +226,7 @@ pub struct Transactions {
 
 impl Transactions {
     pub fn new(capacities: &Capacities) -> Self {
-        let mut nodes = Table::new(capacities.tx_nodes, Capacities::TX_JOURNAL);
+        let mut nodes = Table::new(capacities.tx_nodes, Capacities::JOURNAL);
         nodes.make_scarce();
         Transactions {
             open: Table::new(capacities.transactions, Capacities::JOURNAL),
@@ -225,7 +238,7 @@ impl Transactions {
     /// Bytes of memory for as many transactions and copies as `capacities` say.
     pub const fn bytes(capacities: &Capacities) -> usize {
         Table::<Transaction>::bytes(capacities.transactions, Capacities::JOURNAL)
-            + Table::<TxNode>::bytes(capacities.tx_nodes, Capacities::TX_JOURNAL)
+            + Table::<TxNode>::bytes(capacities.tx_nodes, Capacities::JOURNAL)
             + Lists::<Domain, Transaction, OfDomain>::bytes(capacities.domains, Capacities::JOURNAL)
     }
 

@@ -3,9 +3,9 @@
 use crate::path::{Path, PathBuf};
 use crate::platform::Instant;
 use crate::quota::Quota;
-use crate::slots::Full;
+use crate::slots::{Full, Text};
 use crate::store::domain::DomainId;
-use crate::store::transaction::{Mark, Transaction, TransactionId, TxNode, TxNodeId};
+use crate::store::transaction::{Mark, PATH_INLINE, Transaction, TransactionId, TxNode, TxNodeId};
 use crate::store::view::{Start, View};
 use crate::store::watch::Change;
 use crate::store::{AclId, NameBuf, NodeId, Store, Value};
@@ -40,7 +40,9 @@ impl Store {
                 self.acls.release(&mut self.blobs, acl)?;
             }
             node.value.free(&mut self.blobs)?;
-            node.path.free(&mut self.blobs)?;
+            if !node.borrows_path {
+                node.path.free(&mut self.blobs)?;
+            }
             self.transactions.nodes.remove(id);
         }
         let open = *self.transactions.open.get(tx);
@@ -91,14 +93,16 @@ impl Store {
         *largest = (*largest).max(count as u32 + 1);
         let base = self.locate(path, hash);
         let value_len = base.map_or(0, |base| self.node(base).value.len());
-        let memory = TxNode::memory(path.as_bytes().len(), value_len);
+        let lent = self.lent_path(tx, path);
+        let memory = TxNode::memory(if lent.is_some() { 0 } else { path.as_bytes().len() }, value_len);
         let held = self.domains.get(view.domain).usage.memory;
         view.check(Quota::MEMORY, held as usize + memory as usize)?;
         let sure =
             memory == TxNode::memory(0, 0) && self.transactions.nodes.arena().available_to(view.claim()) > 0;
         self.attempt_unless(sure, view.claim(), |store| {
             let mut copy = TxNode::new(tx, hash);
-            copy.path = store.text(path.as_bytes())?;
+            copy.borrows_path = lent.is_some();
+            copy.path = lent.map_or_else(|| store.text(path.as_bytes()), Ok)?;
             if let Some(base) = base {
                 let node = *store.node(base);
                 copy.mark = Mark::EXISTED | Mark::EXISTS;
@@ -120,6 +124,13 @@ impl Store {
             store.charge_tx(tx, 0, memory)?;
             Ok(id)
         })
+    }
+
+    /// The path in the chunks of that of the copy taken last, if it is the beginning of that one: who looks for a node
+    /// from its path upwards so has one text for all that is missing.
+    fn lent_path(&self, tx: TransactionId, path: Path<'_>) -> Option<Text<PATH_INLINE>> {
+        let last = self.transactions.open.get(tx).touched.last()?;
+        self.transactions.nodes.get(last).path.beginning(&self.blobs, path.as_bytes())
     }
 
     /// Moves a transaction's memory charge, and so its domain's, from `old` to `new` bytes.
