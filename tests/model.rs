@@ -11,16 +11,23 @@ mod session;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use naive::{Bug, Limits, Message, Model};
+use naive::{Bug, Message, Model};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use session::{Action, In, Request};
 use support::Host;
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
-use xenstore::quota::Quotas;
+use xenstore::quota::{Quota, Quotas};
 
-const LIMITS: Limits =
-    Limits { nodes: 6, watches: 3, transactions: 2, transaction_nodes: 14, node_permissions: 3 };
+/// What guests may have to begin with: so little that sessions get there.
+const LIMITS: [(&str, u32); 6] = [
+    ("nodes", 6),
+    ("watches", 3),
+    ("transactions", 2),
+    ("transaction-nodes", 14),
+    ("node-permissions", 3),
+    ("path-max", 2048),
+];
 
 /// Differences, and the rows that led to them.
 struct Difference {
@@ -36,16 +43,12 @@ struct Session {
 
 impl Session {
     fn new() -> Session {
-        let quotas = Quotas {
-            nodes: LIMITS.nodes as u32,
-            watches: LIMITS.watches as u32,
-            transactions: LIMITS.transactions as u32,
-            transaction_nodes: LIMITS.transaction_nodes as u32,
-            node_permissions: LIMITS.node_permissions as u32,
-            ..Quotas::DEFAULT
-        };
+        let mut quotas = Quotas::DEFAULT;
+        for (name, value) in LIMITS {
+            (Quota::named(name.as_bytes()).expect("a quota's name").set)(&mut quotas, value);
+        }
         let host = Host::with(Settings { quotas, ..Settings::DEFAULT }, &Capacities::for_nodes(1000));
-        Session { host, model: Model::new(LIMITS), rows: String::new() }
+        Session { host, model: Model::new(LIMITS.into()), rows: String::new() }
     }
 
     /// Everybody reads; what they got must be what the model says, message for message.
@@ -225,6 +228,7 @@ fn a_wrong_model_would_be_noticed() {
         Bug::GuestsInheritTheOwner,
         Bug::RightsOutliveADomain,
         Bug::OneNodeTooMany,
+        Bug::DefaultsBindWhoIsThere,
         Bug::CommitFiresInOrderOfPaths,
     ] {
         let difference = find_difference(bug, Config { max_shrink_iters: 100, ..config(3000) }, seeded(2));

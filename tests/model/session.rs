@@ -24,6 +24,9 @@ pub enum Request {
     Introduce(u16),
     Release(u16),
     SetTarget(u16, u16),
+    /// Of a domain, or for domains to come.
+    SetQuota(Option<u16>, &'static str, &'static str),
+    GetQuota(Option<u16>, &'static str),
 }
 
 /// As in the tables of other tests: name, blank, payload with `|` for NUL.
@@ -50,6 +53,10 @@ impl fmt::Display for Request {
             R::Introduce(domid) => write!(f, "INTRODUCE {domid}|1|5|"),
             R::Release(domid) => write!(f, "RELEASE {domid}|"),
             R::SetTarget(domid, target) => write!(f, "SET_TARGET {domid}|{target}|"),
+            R::SetQuota(Some(domid), name, value) => write!(f, "SET_QUOTA {domid}|{name}|{value}|"),
+            R::SetQuota(None, name, value) => write!(f, "SET_QUOTA {name}|{value}|"),
+            R::GetQuota(Some(domid), name) => write!(f, "GET_QUOTA {domid}|{name}|"),
+            R::GetQuota(None, name) => write!(f, "GET_QUOTA {name}|"),
         }
     }
 }
@@ -125,6 +132,20 @@ fn perms() -> impl Strategy<Value = Vec<(char, u16)>> {
         .prop_map(|(owner, others)| [vec![owner], others].concat())
 }
 
+/// Those of the model, that of paths seldom, since it stops nearly everything; and one that there is not.
+fn quota() -> impl Strategy<Value = &'static str> {
+    let countable = ["nodes", "watches", "transactions", "transaction-nodes", "node-permissions"];
+    prop_oneof![20 => select(countable.to_vec()), 1 => select(&["path-max", "unknown"][..])]
+}
+
+fn limit() -> impl Strategy<Value = &'static str> {
+    select(&["0", "1", "2", "3", "5", "8", "13", "2048", "junk", "-1", "4294967296"][..])
+}
+
+fn bound() -> impl Strategy<Value = Option<u16>> {
+    prop::option::weighted(0.8, select(&[0, 1, 2, 3, 9][..]))
+}
+
 fn guest() -> impl Strategy<Value = u16> {
     1_u16..4
 }
@@ -146,6 +167,8 @@ fn request(paths: Paths) -> impl Strategy<Value = Request> {
         5 => Just(R::Start),
         5 => any::<bool>().prop_map(|abort| R::End(!abort)),
         1 => (guest(), 0_u16..4).prop_map(|(domid, target)| R::SetTarget(domid, target)),
+        2 => (bound(), quota(), limit()).prop_map(|(domid, name, value)| R::SetQuota(domid, name, value)),
+        1 => (bound(), quota()).prop_map(|(domid, name)| R::GetQuota(domid, name)),
         1 => guest().prop_map(R::Release),
         1 => guest().prop_map(R::Introduce),
     ]

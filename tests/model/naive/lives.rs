@@ -18,6 +18,7 @@ impl Model {
                 life: self.lives,
                 introduced: false,
                 target: None,
+                limits: self.limits.clone(),
                 open: BTreeMap::new(),
                 last_tx: 0,
             };
@@ -67,6 +68,28 @@ impl Model {
                 Ok("OK|".into())
             }
         }
+    }
+
+    /// The limits of a domain that is on record or alive, or those of domains to come.
+    fn limits_of(&mut self, domid: Option<u16>) -> Result<&mut Limits> {
+        let Some(domid) = domid else { return Ok(&mut self.limits) };
+        self.know(domid).ok_or("ENOENT")?;
+        Ok(&mut self.domain(domid).limits)
+    }
+
+    pub(super) fn set_quota(&mut self, domid: Option<u16>, name: &str, value: &str) -> Result<String> {
+        self.epoch += 1;
+        let limit = self.limits_of(domid)?.get_mut(name).ok_or("EINVAL")?;
+        *limit = value.parse().map_err(|_| "EINVAL")?;
+        if self.bug == Bug::DefaultsBindWhoIsThere && domid.is_none() {
+            let limits = self.limits.clone();
+            self.domains.values_mut().for_each(|domain| domain.limits = limits.clone());
+        }
+        Ok("OK|".into())
+    }
+
+    pub(super) fn get_quota(&mut self, domid: Option<u16>, name: &str) -> Result<String> {
+        self.limits_of(domid)?.get(name).map(|limit| format!("{limit}|")).ok_or("EINVAL")
     }
 
     pub(super) fn drop_session(&mut self, domid: u16) {

@@ -37,17 +37,12 @@ pub enum Bug {
     GuestsInheritTheOwner,
     RightsOutliveADomain,
     OneNodeTooMany,
+    DefaultsBindWhoIsThere,
     CommitFiresInOrderOfPaths,
 }
 
-#[derive(Clone, Copy)]
-pub struct Limits {
-    pub nodes: usize,
-    pub watches: usize,
-    pub transactions: usize,
-    pub transaction_nodes: usize,
-    pub node_permissions: usize,
-}
+/// What a domain may have, by the quota's name.
+pub type Limits = BTreeMap<&'static str, u32>;
 
 /// One permission entry: what it grants, to which domain, and to which of all that had that number.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -121,6 +116,7 @@ struct Domain {
     introduced: bool,
     /// The life whose rights it has too.
     target: Option<u32>,
+    limits: Limits,
     open: BTreeMap<u32, Transaction>,
     last_tx: u32,
 }
@@ -138,7 +134,10 @@ pub struct Model {
     alive: BTreeSet<u16>,
     /// In order of registration.
     watches: Vec<Watch>,
-    limits: Option<Limits>,
+    /// Of domains to come.
+    limits: Limits,
+    /// Nobody is refused anything for a quota.
+    unlimited: bool,
     pub bug: Bug,
     changes: u64,
     lives: u32,
@@ -191,7 +190,8 @@ impl Model {
             domains: BTreeMap::new(),
             alive: BTreeSet::from([0]),
             watches: Vec::new(),
-            limits: Some(limits),
+            limits,
+            unlimited: false,
             bug: Bug::None,
             changes: 0,
             lives: 0,

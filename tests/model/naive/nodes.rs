@@ -88,11 +88,16 @@ impl Model {
 
     pub(super) fn directory(&mut self, who: u16, tx: u32, path: &str) -> Result<String> {
         self.seek(who, tx, path, READ)?;
-        let here = self.tree.get(path).map(|node| node.children.clone()).unwrap_or_default();
+        let mut here = self.tree.get(path).map(|node| node.children.clone()).unwrap_or_default();
         if tx == 0 {
             return Ok(here.iter().map(|name| format!("{name}|")).collect());
         }
-        self.copy(who, tx, path).read_children = true;
+        let copy = self.copy(who, tx, path);
+        copy.read_children = true;
+        // What others have put since where nothing was is another node's.
+        if copy.seen.is_none() {
+            here.clear();
+        }
         let open = &self.domains[&who].open[&tx];
         let kept = here.iter().filter(|name| {
             open.copies.get(&child(path, name)).is_none_or(|copy| copy.now.is_some() && !copy.made)

@@ -11,7 +11,11 @@ impl Model {
             Some(_) => format!("/local/domain/{who}/{path}"),
         };
         let ends = absolute != "/" && absolute.ends_with('/');
-        if ends || absolute.contains("//") { Err("EINVAL") } else { Ok(absolute) }
+        // A home, whosever it is, does not count.
+        let in_home = absolute.strip_prefix("/local/domain/").and_then(|rest| rest.split_once('/'));
+        let counted = in_home.map_or(absolute.len(), |(_, rest)| rest.len());
+        let long = self.exceeds(who, "path-max", counted);
+        if ends || long || absolute.contains("//") { Err("EINVAL") } else { Ok(absolute) }
     }
 
     pub(super) fn watch(
@@ -26,7 +30,7 @@ impl Model {
         if own.clone().any(|watch| watch.path == path && watch.token == token) {
             return Err("EEXIST");
         }
-        if self.exceeds(who, |limits| limits.watches, own.count() + 1) {
+        if self.exceeds(who, "watches", own.count() + 1) {
             return Err("ENOSPC");
         }
         let relative = !input.starts_with(['/', '@']);
@@ -65,7 +69,10 @@ impl Model {
 
     pub(super) fn dispatch(&mut self, who: u16, tx: u32, request: &Request) -> Result<String> {
         use Request as R;
-        let privileged = matches!(request, R::Introduce(_) | R::Release(_) | R::SetTarget(..));
+        let privileged = matches!(
+            request,
+            R::Introduce(_) | R::Release(_) | R::SetTarget(..) | R::SetQuota(..) | R::GetQuota(..)
+        );
         if privileged && who != 0 {
             return Err("EACCES");
         }
@@ -83,7 +90,7 @@ impl Model {
             R::Directory(path) => self.path(who, path, false).and_then(|path| self.directory(who, tx, &path)),
             R::GetPerms(path) => self.path(who, path, true).and_then(|path| self.get_perms(who, tx, &path)),
             R::SetPerms(path, perms) => {
-                if self.exceeds(who, |limits| limits.node_permissions, perms.len()) {
+                if self.exceeds(who, "node-permissions", perms.len()) {
                     return Err("ENOSPC");
                 }
                 let perms = self.parse_perms(perms)?;
@@ -98,6 +105,8 @@ impl Model {
             }
             R::Start => self.start(who, tx),
             R::End(commit) => self.end(who, tx, *commit),
+            R::SetQuota(domid, name, value) => self.set_quota(*domid, name, value),
+            R::GetQuota(domid, name) => self.get_quota(*domid, name),
             R::Introduce(domid) => self.introduce(*domid),
             R::Release(domid) => self.release(*domid),
             R::SetTarget(domid, target) => {

@@ -24,8 +24,9 @@ impl Model {
         visible.map(|(_, perm)| format!("{}{}|", perm.letter, perm.domid)).collect()
     }
 
-    pub(super) fn exceeds(&self, who: u16, limit: fn(&Limits) -> usize, amount: usize) -> bool {
-        who != 0 && self.limits.is_some_and(|limits| amount > limit(&limits))
+    pub(super) fn exceeds(&self, who: u16, quota: &str, amount: usize) -> bool {
+        let limit = self.domains[&who].limits[quota] as usize;
+        who != 0 && !self.unlimited && limit != 0 && amount > limit
     }
 
     // Events.

@@ -8,7 +8,7 @@ impl Model {
             return Err("EBUSY");
         }
         let count = self.domains[&who].open.len();
-        if self.exceeds(who, |limits| limits.transactions, count + 1) {
+        if self.exceeds(who, "transactions", count + 1) {
             return Err("ENOSPC");
         }
         let epoch = self.epoch;
@@ -34,7 +34,7 @@ impl Model {
         let full = |domid: &u16| {
             let life = self.domains[domid].life;
             let (before, after) = (self.owned(life), after.owned(life));
-            after > before && self.exceeds(*domid, |limits| limits.nodes, after)
+            after > before && self.exceeds(*domid, "nodes", after)
         };
         if who != 0 && self.domains.keys().any(full) {
             return Err("ENOSPC");
@@ -42,7 +42,7 @@ impl Model {
         if open.epoch == self.epoch && self.bug == Bug::None {
             after.complaint = self.do_again(who, &open, &after).err();
         }
-        *self = after;
+        let before = std::mem::replace(self, after).tree;
         let mut order = open.looked_at.clone();
         if self.bug == Bug::CommitFiresInOrderOfPaths {
             order.sort();
@@ -50,10 +50,13 @@ impl Model {
         for path in order {
             let copy = &open.copies[&path];
             let Some(change) = copy.fires else { continue };
-            let old = copy.seen.as_ref().map(|node| node.perms.clone());
-            match (&copy.now, old) {
-                (Some(_), old) => self.fire_for_node(&path, change, old),
-                (None, Some(old)) => self.fire(&path, change, &[old]),
+            match (&copy.now, &copy.seen) {
+                (Some(_), seen) => {
+                    let old = seen.as_ref().map(|node| node.perms.clone());
+                    self.fire_for_node(&path, change, old);
+                }
+                // What goes was last as others have left it.
+                (None, Some(_)) => self.fire(&path, change, &[before[&path].perms.clone()]),
                 (None, None) => {}
             }
         }
@@ -113,7 +116,7 @@ impl Model {
             return Ok(());
         }
         let mut again = self.clone();
-        again.limits = None;
+        again.unlimited = true;
         for (request, answer) in &open.log {
             let told = again.ask(who, 0, request);
             let reply = told.iter().rfind(|(to, text)| *to == who && !text.starts_with("ev "));

@@ -13,7 +13,7 @@ impl Model {
         if self.domains[&who].open[&tx].copies.contains_key(path) {
             return Ok(());
         }
-        if self.exceeds(who, |limits| limits.transaction_nodes, count + 1) {
+        if self.exceeds(who, "transaction-nodes", count + 1) {
             self.domain(who).open.get_mut(&tx).expect("an open transaction").failed = true;
             return Err("ENOSPC");
         }
@@ -88,7 +88,7 @@ impl Model {
         let count = depth_below(path, &nearest).expect("it is above");
         let owned = self.owned(self.domains[&who].life);
         let spare = usize::from(self.bug == Bug::OneNodeTooMany);
-        if tx == 0 && self.exceeds(who, |limits| limits.nodes, (owned + count).saturating_sub(spare)) {
+        if tx == 0 && self.exceeds(who, "nodes", (owned + count).saturating_sub(spare)) {
             return Err("ENOSPC");
         }
         if who != 0 && self.bug != Bug::GuestsInheritTheOwner {
