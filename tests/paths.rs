@@ -318,14 +318,18 @@ fn a_path_of_any_depth_is_made_and_removed_in_and_out_of_a_transaction() {
         let tx = host.start(who);
         host.expect(&[
             (who, tx, &format!("RM {deepest}|"), "OK|"),
-            (who, tx, &format!("READ {deepest}|"), "ENOENT"),
+            (who, tx, &format!("DIRECTORY {parent}|"), ""),
+            (who, tx, &format!("RM {top}|"), "OK|"),
+            (who, tx, &format!("READ {half}|"), "ENOENT"),
+        ]);
+        host.check();
+        host.expect(&[
             (who, tx, "TRANSACTION_END T|", "OK|"),
-            (who, 0, &format!("DIRECTORY {parent}|"), ""),
-            (who, 0, &format!("RM {top}|"), "OK|"),
             (who, 0, &format!("READ {half}|"), "ENOENT"),
             (who, 0, &format!("{request} {deepest}|"), "OK|"),
             (who, 0, &format!("WATCH {deepest}|t|"), &format!("OK|; ev {deepest},t")),
             (who, 0, &format!("GET_PERMS {deepest}|"), &format!("n{who}|")),
+            (who, 0, &format!("RM {top}|"), &format!("ev {deepest},t; OK|")),
         ]);
     }
 }

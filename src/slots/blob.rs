@@ -167,11 +167,11 @@ impl Blobs {
         })
     }
 
-    /// A blob of the first bytes of another, in the same chunks, if those are `bytes`. It must go before that one, and must
-    /// not be freed itself.
-    pub fn beginning(&self, blob: Blob, bytes: &[u8]) -> Option<Blob> {
+    /// A blob of the first bytes that lie in another's chunks, `stored` in all, if those are `bytes`. Freeing either frees
+    /// all of them.
+    pub fn beginning(&self, blob: Blob, stored: usize, bytes: &[u8]) -> Option<Blob> {
         let beginning = Blob { len: bytes.len() as u32, ..blob };
-        (bytes.len() <= blob.len() && self.equals(beginning, bytes)).then_some(beginning)
+        (bytes.len() <= stored && self.equals(beginning, bytes)).then_some(beginning)
     }
 
     pub fn begin(&mut self, claim: Claim) {

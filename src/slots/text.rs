@@ -80,9 +80,11 @@ impl<const N: usize> Text<N> {
     }
 
     /// A text with the chunks of this one, see [`Blobs::beginning`]. None if one of these bytes needs no chunks.
-    pub fn beginning(&self, blobs: &Blobs, bytes: &[u8]) -> Option<Self> {
+    pub fn beginning(&self, blobs: &Blobs, stored: usize, bytes: &[u8]) -> Option<Self> {
         match self {
-            Text::Spilled(blob) if bytes.len() > N => blobs.beginning(*blob, bytes).map(Text::Spilled),
+            Text::Spilled(blob) if bytes.len() > N => {
+                blobs.beginning(*blob, stored, bytes).map(Text::Spilled)
+            }
             _ => None,
         }
     }

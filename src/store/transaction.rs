@@ -130,8 +130,10 @@ pub struct TxNode {
     pub generation: u64,
     pub value: Value,
     pub path: Text<PATH_INLINE>,
-    /// The path's chunks are those of another copy of the transaction, whose path begins with this one.
-    pub borrows_path: bool,
+    /// Bytes of the text in the path's chunks, whose beginning the path is.
+    pub text_len: u16,
+    /// Those chunks are another copy's, of the same transaction.
+    pub borrows_text: bool,
 }
 
 impl TxNode {
@@ -142,7 +144,7 @@ impl TxNode {
 
     /// Bytes of memory that this copy takes.
     pub fn held(&self) -> u32 {
-        TxNode::memory(if self.borrows_path { 0 } else { self.path.len() }, self.value.len())
+        TxNode::memory(if self.borrows_text { 0 } else { usize::from(self.text_len) }, self.value.len())
     }
 
     /// Bytes of blob memory that it takes beside its slot.
@@ -188,7 +190,8 @@ impl Slot for TxNode {
         generation: 0,
         value: Text::EMPTY,
         path: Text::EMPTY,
-        borrows_path: false,
+        text_len: 0,
+        borrows_text: false,
     };
 }
 

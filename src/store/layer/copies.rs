@@ -40,7 +40,7 @@ impl Store {
                 self.acls.release(&mut self.blobs, acl)?;
             }
             node.value.free(&mut self.blobs)?;
-            if !node.borrows_path {
+            if !node.borrows_text {
                 node.path.free(&mut self.blobs)?;
             }
             self.transactions.nodes.remove(id);
@@ -70,10 +70,22 @@ impl Store {
         path: Path<'_>,
         hash: u64,
     ) -> Result<TxNodeId, XsError> {
+        self.touch_on_the_way(view, tx, path, hash, path)
+    }
+
+    /// The same on the way down to the node at `end`, so that the copies of all that lie between have one text.
+    fn touch_on_the_way(
+        &mut self,
+        view: &View,
+        tx: TransactionId,
+        path: Path<'_>,
+        hash: u64,
+        end: Path<'_>,
+    ) -> Result<TxNodeId, XsError> {
         if let Some(id) = self.find_copy(tx, path, hash) {
             return Ok(id);
         }
-        let taken = self.take_copy(view, tx, path, hash);
+        let taken = self.take_copy(view, tx, path, hash, end);
         if taken.is_err() {
             self.transactions.open.update(tx).failed = true;
         }
@@ -86,6 +98,7 @@ impl Store {
         tx: TransactionId,
         path: Path<'_>,
         hash: u64,
+        end: Path<'_>,
     ) -> Result<TxNodeId, XsError> {
         let count = self.transactions.open.get(tx).node_count as usize;
         view.check(Quota::TRANSACTION_NODES, count + 1)?;
@@ -94,15 +107,23 @@ impl Store {
         let base = self.locate(path, hash);
         let value_len = base.map_or(0, |base| self.node(base).value.len());
         let lent = self.lent_path(tx, path);
-        let memory = TxNode::memory(if lent.is_some() { 0 } else { path.as_bytes().len() }, value_len);
+        let text = if path.as_bytes().len() > PATH_INLINE { end.as_bytes() } else { path.as_bytes() };
+        let memory = TxNode::memory(if lent.is_some() { 0 } else { text.len() }, value_len);
         let held = self.domains.get(view.domain).usage.memory;
         view.check(Quota::MEMORY, held as usize + memory as usize)?;
         let sure =
             memory == TxNode::memory(0, 0) && self.transactions.nodes.arena().available_to(view.claim()) > 0;
         self.attempt_unless(sure, view.claim(), |store| {
             let mut copy = TxNode::new(tx, hash);
-            copy.borrows_path = lent.is_some();
-            copy.path = lent.map_or_else(|| store.text(path.as_bytes()), Ok)?;
+            copy.borrows_text = lent.is_some();
+            (copy.path, copy.text_len) = match lent {
+                Some(lent) => lent,
+                None => {
+                    let whole: Text<PATH_INLINE> = store.text(text)?;
+                    let own = whole.beginning(&store.blobs, text.len(), path.as_bytes());
+                    (own.unwrap_or(whole), text.len() as u16)
+                }
+            };
             if let Some(base) = base {
                 let node = *store.node(base);
                 copy.mark = Mark::EXISTED | Mark::EXISTS;
@@ -126,11 +147,12 @@ impl Store {
         })
     }
 
-    /// The path in the chunks of that of the copy taken last, if it is the beginning of that one: who looks for a node
-    /// from its path upwards so has one text for all that is missing.
-    fn lent_path(&self, tx: TransactionId, path: Path<'_>) -> Option<Text<PATH_INLINE>> {
-        let last = self.transactions.open.get(tx).touched.last()?;
-        self.transactions.nodes.get(last).path.beginning(&self.blobs, path.as_bytes())
+    /// The path in the chunks of that of the copy taken last, if it is the beginning of the text there, and how long that
+    /// is. Who looks for a node from its path upwards so has one text for all that is missing.
+    fn lent_path(&self, tx: TransactionId, path: Path<'_>) -> Option<(Text<PATH_INLINE>, u16)> {
+        let last = self.transactions.nodes.get(self.transactions.open.get(tx).touched.last()?);
+        let stored = usize::from(last.text_len);
+        Some((last.path.beginning(&self.blobs, stored, path.as_bytes())?, last.text_len))
     }
 
     /// Moves a transaction's memory charge, and so its domain's, from `old` to `new` bytes.
@@ -188,10 +210,14 @@ impl Store {
         }
         let base = self.lookup(path);
         let mut next = base;
-        let mut buf = PathBuf::new();
+        let (mut buf, mut leaf) = (PathBuf::new(), PathBuf::new());
         while let (Some(id), Some(base)) = (next, base) {
             let below = self.path_of(id, &mut buf)?;
-            let copy = self.touch(view, tx, below, self.node(id).hash)?;
+            if !leaf.starts_with(below.as_bytes()) {
+                self.path_of(self.first_leaf(id), &mut leaf)?;
+            }
+            let end = Path::from_canonical(&leaf);
+            let copy = self.touch_on_the_way(view, tx, below, self.node(id).hash, end)?;
             self.transactions.nodes.update(copy).mark |= Mark::READ_LIST;
             next = self.next_in_preorder(base, id);
         }
