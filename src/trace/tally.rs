@@ -5,6 +5,9 @@ use crate::wire::{MessageType, XsError};
 /// Message types that are counted apart; the last is for all that are unknown, and for what no request caused.
 pub const TYPES: usize = MessageType::END + 1;
 
+// A message that waits keeps in a byte where its type is counted.
+const _: () = assert!(TYPES <= 256);
+
 /// Where a message type, as sent, is counted.
 pub fn type_index(msg_type: u32) -> usize {
     (msg_type as usize).min(TYPES - 1)
@@ -121,6 +124,18 @@ mod tests {
         assert_eq!(tally.times[..3], [2, 2, 1]);
         assert_eq!(tally.times[STEPS - 1], 1);
         assert_eq!((tally.requests(), tally.received, tally.sent), (6, 6, 12));
+    }
+
+    #[test]
+    fn every_type_is_counted_apart_and_none_with_the_unknown() {
+        let mut known: std::vec::Vec<_> =
+            MessageType::ALL.iter().map(|known| type_index(*known as u32)).collect();
+        known.dedup();
+        assert_eq!(known.len(), MessageType::ALL.len());
+        assert!(known.iter().all(|index| *index < TYPES - 1));
+        for unknown in [MessageType::END as u32, u32::MAX] {
+            assert_eq!(type_index(unknown), TYPES - 1);
+        }
     }
 
     #[test]
