@@ -115,6 +115,11 @@ impl Session {
                 }
                 self.ask(0, 0, &Request::Introduce(*domid))
             }
+            Action::Anew(domid, features) => {
+                self.ask(0, 0, &Request::Release(*domid))?;
+                self.ask(0, 0, &Request::SetFeature(*domid, features))?;
+                self.ask(0, 0, &Request::Introduce(*domid))
+            }
             Action::Die(domid) => {
                 if !self.model.is_alive(*domid) {
                     return Ok(());
@@ -229,6 +234,7 @@ fn a_wrong_model_would_be_noticed() {
         Bug::RightsOutliveADomain,
         Bug::OneNodeTooMany,
         Bug::DefaultsBindWhoIsThere,
+        Bug::FeaturesDoNothing,
         Bug::CommitFiresInOrderOfPaths,
     ] {
         let difference = find_difference(bug, Config { max_shrink_iters: 100, ..config(3000) }, seeded(2));

@@ -360,6 +360,16 @@ fn a_quota_is_set_to_a_plain_number_or_not_at_all() {
 }
 
 #[test]
+fn features_are_set_to_a_plain_number_or_not_at_all() {
+    let mut host = Host::new();
+    host.create(7);
+    for bad in ["", "junk", " 5", "5x", "+5", "-1", "0x1", "16", "4294967296", "4294967301"] {
+        host.expect(&[(0, 0, &format!("SET_FEATURE 7|{bad}|"), "EINVAL"), (0, 0, "GET_FEATURE 7|", "15|")]);
+    }
+    host.expect(&[(0, 0, "SET_FEATURE 7|06|", "OK|"), (0, 0, "GET_FEATURE 7|", "6|")]);
+}
+
+#[test]
 fn a_quota_below_what_is_held_stops_growth_only() {
     let mut host = host();
     for n in 0..30 {

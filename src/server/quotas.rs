@@ -9,7 +9,7 @@ use crate::abi::{DomId, ServerFeatures};
 use crate::platform::Platform;
 use crate::quota::{QUOTAS, Quota};
 use crate::store::DomainId;
-use crate::wire::{XsError, number, plain_number, strict_domid, strings};
+use crate::wire::{XsError, plain_number, strict_domid, strings};
 
 impl<P: Platform> Server<P> {
     pub(super) fn get_feature(
@@ -43,11 +43,11 @@ impl<P: Platform> Server<P> {
             return Err(XsError::EINVAL);
         }
         let id = self.known(platform, args.required()?)?;
-        let value = number(args.required()?);
+        let value = plain_number(args.required()?);
         if self.links.has(id) {
             return Err(XsError::EBUSY);
         }
-        let features = u32::try_from(value).ok().filter(|value| value & !self.supported_features() == 0);
+        let features = value.filter(|value| value & !self.supported_features() == 0);
         let features = features.and_then(ServerFeatures::from_bits).ok_or(XsError::EINVAL)?;
         self.store.domains.update(id).features = features;
         Ok(Outcome::Ok)

@@ -27,6 +27,9 @@ pub enum Request {
     /// Of a domain, or for domains to come.
     SetQuota(Option<u16>, &'static str, &'static str),
     GetQuota(Option<u16>, &'static str),
+    SetFeature(u16, &'static str),
+    /// Of a domain, or the sender's own.
+    GetFeature(Option<u16>),
 }
 
 /// As in the tables of other tests: name, blank, payload with `|` for NUL.
@@ -57,6 +60,9 @@ impl fmt::Display for Request {
             R::SetQuota(None, name, value) => write!(f, "SET_QUOTA {name}|{value}|"),
             R::GetQuota(Some(domid), name) => write!(f, "GET_QUOTA {domid}|{name}|"),
             R::GetQuota(None, name) => write!(f, "GET_QUOTA {name}|"),
+            R::SetFeature(domid, value) => write!(f, "SET_FEATURE {domid}|{value}|"),
+            R::GetFeature(Some(domid)) => write!(f, "GET_FEATURE {domid}|"),
+            R::GetFeature(None) => write!(f, "GET_FEATURE "),
         }
     }
 }
@@ -78,6 +84,8 @@ pub enum Action {
     Ask(u16, In, Request),
     /// Creates the domain if it is not there.
     Boot(u16),
+    /// Releases the domain and introduces it again with these features.
+    Anew(u16, &'static str),
     Die(u16),
 }
 
@@ -142,6 +150,10 @@ fn limit() -> impl Strategy<Value = &'static str> {
     select(&["0", "1", "2", "3", "5", "8", "13", "2048", "junk", "-1", "4294967296"][..])
 }
 
+fn features() -> impl Strategy<Value = &'static str> {
+    select(&["0", "3", "7", "11", "15", "16", "junk"][..])
+}
+
 fn bound() -> impl Strategy<Value = Option<u16>> {
     prop::option::weighted(0.8, select(&[0, 1, 2, 3, 9][..]))
 }
@@ -169,6 +181,8 @@ fn request(paths: Paths) -> impl Strategy<Value = Request> {
         1 => (guest(), 0_u16..4).prop_map(|(domid, target)| R::SetTarget(domid, target)),
         2 => (bound(), quota(), limit()).prop_map(|(domid, name, value)| R::SetQuota(domid, name, value)),
         1 => (bound(), quota()).prop_map(|(domid, name)| R::GetQuota(domid, name)),
+        1 => (select(&[0, 1, 2, 3, 9][..]), features()).prop_map(|(domid, bits)| R::SetFeature(domid, bits)),
+        1 => bound().prop_map(R::GetFeature),
         1 => guest().prop_map(R::Release),
         1 => guest().prop_map(R::Introduce),
     ]
@@ -183,6 +197,7 @@ fn action(paths: Paths) -> impl Strategy<Value = Action> {
     prop_oneof![
         40 => (who, transaction(), request(paths)).prop_map(|(who, tx, request)| Action::Ask(who, tx, request)),
         1 => guest().prop_map(Action::Boot),
+        1 => (guest(), features()).prop_map(|(domid, features)| Action::Anew(domid, features)),
         1 => guest().prop_map(Action::Die),
     ]
 }

@@ -73,6 +73,7 @@ pub fn quota_number(_: &Facts, _: &Step, difference: &Difference) -> bool {
     let Difference::Reply { request, expected, got, .. } = difference else { return false };
     let (value, most) = match (request.kind, strings(request).as_slice()) {
         (message::SET_QUOTA, [_, value, b""] | [_, _, value, b""]) => (*value, u32::MAX - 1),
+        (message::SET_FEATURE, [_, value, b""]) => (*value, u32::MAX),
         (message::CONTROL, [b"quota" | b"quota-soft", b"set", _, value, b""]) => (*value, i32::MAX as u32),
         _ => return false,
     };

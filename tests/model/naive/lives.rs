@@ -19,6 +19,7 @@ impl Model {
                 introduced: false,
                 target: None,
                 limits: self.limits.clone(),
+                features: FEATURES,
                 open: BTreeMap::new(),
                 last_tx: 0,
             };
@@ -90,6 +91,30 @@ impl Model {
 
     pub(super) fn get_quota(&mut self, domid: Option<u16>, name: &str) -> Result<String> {
         self.limits_of(domid)?.get(name).map(|limit| format!("{limit}|")).ok_or("EINVAL")
+    }
+
+    pub(super) fn set_feature(&mut self, domid: u16, value: &str) -> Result<String> {
+        self.epoch += 1;
+        self.know(domid).ok_or("ENOENT")?;
+        if self.is_introduced(domid) {
+            return Err("EBUSY");
+        }
+        let features = value.parse().ok().filter(|features| *features <= FEATURES).ok_or("EINVAL")?;
+        self.domain(domid).features = features;
+        Ok("OK|".into())
+    }
+
+    pub(super) fn get_feature(&mut self, who: u16, domid: Option<u16>) -> Result<String> {
+        if who != 0 && domid.is_some() {
+            return Err("EACCES");
+        }
+        let domid = domid.unwrap_or(who);
+        self.know(domid).ok_or("ENOENT")?;
+        Ok(format!("{}|", self.domains[&domid].features))
+    }
+
+    pub(super) fn is_offered(&self, who: u16, feature: u32) -> bool {
+        self.domains[&who].features & feature != 0 || self.bug == Bug::FeaturesDoNothing
     }
 
     pub(super) fn drop_session(&mut self, domid: u16) {

@@ -16,6 +16,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::session::Request;
 
+/// Of a domain's features, those that requests depend on; and all.
+const WATCH_DEPTH: u32 = 4;
+const NAMES_ANY: u32 = 8;
+const FEATURES: u32 = 15;
+
 const READ: u8 = 1;
 const WRITE: u8 = 2;
 const OWNER: u8 = 4;
@@ -38,6 +43,7 @@ pub enum Bug {
     RightsOutliveADomain,
     OneNodeTooMany,
     DefaultsBindWhoIsThere,
+    FeaturesDoNothing,
     CommitFiresInOrderOfPaths,
 }
 
@@ -117,6 +123,8 @@ struct Domain {
     /// The life whose rights it has too.
     target: Option<u32>,
     limits: Limits,
+    /// Bits of what it is offered.
+    features: u32,
     open: BTreeMap<u32, Transaction>,
     last_tx: u32,
 }

@@ -113,11 +113,11 @@ impl Model {
     }
 
     /// The list as it will be kept. Domains that are heard of become known, whatever comes of the request.
-    pub(super) fn parse_perms(&mut self, perms: &[(char, u16)]) -> Result<Vec<Perm>> {
+    pub(super) fn parse_perms(&mut self, who: u16, perms: &[(char, u16)]) -> Result<Vec<Perm>> {
         let mut list = Vec::new();
         for (n, (letter, domid)) in perms.iter().enumerate() {
             let life = match self.know(*domid) {
-                _ if *domid == ANY && n > 0 => ANYBODY,
+                _ if *domid == ANY && n > 0 && self.is_offered(who, NAMES_ANY) => ANYBODY,
                 Some(life) => life,
                 None if n == 0 => return Err("ENOENT"),
                 None => NOBODY,

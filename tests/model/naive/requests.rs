@@ -25,6 +25,9 @@ impl Model {
         token: &str,
         depth: Option<usize>,
     ) -> Result<String> {
+        if depth.is_some() && !self.is_offered(who, WATCH_DEPTH) {
+            return Err("EINVAL");
+        }
         let path = self.path(who, input, true)?;
         let own = self.watches.iter().filter(|watch| watch.domid == who);
         if own.clone().any(|watch| watch.path == path && watch.token == token) {
@@ -71,7 +74,12 @@ impl Model {
         use Request as R;
         let privileged = matches!(
             request,
-            R::Introduce(_) | R::Release(_) | R::SetTarget(..) | R::SetQuota(..) | R::GetQuota(..)
+            R::Introduce(_)
+                | R::Release(_)
+                | R::SetTarget(..)
+                | R::SetQuota(..)
+                | R::GetQuota(..)
+                | R::SetFeature(..)
         );
         if privileged && who != 0 {
             return Err("EACCES");
@@ -93,7 +101,7 @@ impl Model {
                 if self.exceeds(who, "node-permissions", perms.len()) {
                     return Err("ENOSPC");
                 }
-                let perms = self.parse_perms(perms)?;
+                let perms = self.parse_perms(who, perms)?;
                 let path = self.path(who, path, true)?;
                 self.change_perms(who, tx, &path, perms)
             }
@@ -107,6 +115,8 @@ impl Model {
             R::End(commit) => self.end(who, tx, *commit),
             R::SetQuota(domid, name, value) => self.set_quota(*domid, name, value),
             R::GetQuota(domid, name) => self.get_quota(*domid, name),
+            R::SetFeature(domid, value) => self.set_feature(*domid, value),
+            R::GetFeature(domid) => self.get_feature(who, *domid),
             R::Introduce(domid) => self.introduce(*domid),
             R::Release(domid) => self.release(*domid),
             R::SetTarget(domid, target) => {
