@@ -3,9 +3,7 @@
 //! `PROPTEST_CASES` sets the number of sessions. A session that differs is printed as rows that can be
 //! pasted into a table.
 
-#[path = "model/naive/mod.rs"]
 mod naive;
-#[path = "model/session.rs"]
 mod session;
 
 use std::collections::BTreeMap;

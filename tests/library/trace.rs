@@ -1,10 +1,9 @@
 //! The flight recorder: which records a session leaves, and what their hashes stand for.
 
-mod json;
 use std::collections::BTreeMap;
 
+use crate::json::stats;
 use base64::Engine;
-use json::stats;
 use support::Host;
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};

@@ -308,7 +308,7 @@ fn what_exceeds_a_quota_is_answered_as_the_table_says() {
 
 #[test]
 fn the_list_of_quotas_in_the_documentation_is_the_table() {
-    let page = include_str!("../docs/install.md");
+    let page = include_str!("../../docs/install.md");
     let (_, section) = page.split_once("## What a guest may hold").expect("docs/install.md lists quotas");
     let section = section.split("\n## ").next().unwrap_or_default();
     let cells = |row: &str| -> Vec<String> {

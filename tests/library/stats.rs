@@ -1,9 +1,8 @@
 //! The sums that `stats` tells: what each counts, and that all come.
 
-mod json;
 use std::sync::atomic::Ordering::SeqCst;
 
-use json::stats;
+use crate::json::stats;
 use support::Host;
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
