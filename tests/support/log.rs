@@ -1,8 +1,9 @@
 //! What the server logs, caught per thread.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 thread_local! {
+    static CATCHING: Cell<bool> = const { Cell::new(false) };
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -10,16 +11,20 @@ struct Catcher;
 
 impl log::Log for Catcher {
     fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
+        CATCHING.get()
     }
     fn log(&self, record: &log::Record<'_>) {
-        LINES.with_borrow_mut(|lines| lines.push(record.args().to_string()));
+        // A thread that does not catch does not pay for what others want to see.
+        if CATCHING.get() {
+            LINES.with_borrow_mut(|lines| lines.push(record.args().to_string()));
+        }
     }
     fn flush(&self) {}
 }
 
-/// Starts to catch; a second call does nothing.
+/// Starts to catch on this thread.
 pub fn catch() {
+    CATCHING.set(true);
     if log::set_logger(&Catcher).is_ok() {
         log::set_max_level(log::LevelFilter::Trace);
     }
