@@ -1,10 +1,10 @@
 //! The order of the house, which no compiler holds: layers, circles, the size of files and functions, where `unsafe` may
-//! stand, comments that tell of the past.
+//! stand, code that is taken from another crate's folder, comments that tell of the past.
 //!
 //! It reads the sources as rustfmt leaves them. No rule has an exception.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Lines of a file under `src/`, without its tests.
 const FILE_MAX: usize = 500;
@@ -33,20 +33,73 @@ fn root() -> &'static Path {
 
 /// The Rust files under a folder, by their path from the top.
 fn files(folder: &str) -> BTreeMap<String, String> {
+    let mut found = sources(folder);
+    found.retain(|file, _| file.ends_with(".rs"));
+    found
+}
+
+/// All that has comments under a folder, by its path from the top. What Cargo, the fuzzers or Git have put there is
+/// no source.
+fn sources(folder: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("the folder is there") {
             let path: PathBuf = entry.expect("it can be read").path();
+            let name = path.strip_prefix(root()).expect("it is below the top").to_string_lossy().into_owned();
             if path.is_dir() {
-                folders.extend((!path.ends_with("target")).then_some(path));
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(root()).expect("it is below the top").to_string_lossy();
-                found.insert(name.into_owned(), std::fs::read_to_string(&path).expect("it is text"));
+                let is_foreign =
+                    ["target", "corpus", "artifacts", ".git"].iter().any(|other| path.ends_with(other));
+                folders.extend((!is_foreign).then_some(path));
+            } else if let Ok(text) = std::fs::read_to_string(&path)
+                && Comments::of(&name, &text).is_some()
+            {
+                found.insert(name, text);
             }
         }
     }
     found
+}
+
+/// How a language has its comments.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Comments {
+    /// From `//` on.
+    Slashes,
+    /// From `#` on.
+    Hash,
+    /// Over many lines. Such files are read as a whole, since what they have besides looks like no comment.
+    Block,
+}
+
+impl Comments {
+    fn of(file: &str, text: &str) -> Option<Comments> {
+        match Path::new(file).extension().and_then(|extension| extension.to_str()) {
+            Some("rs") => Some(Comments::Slashes),
+            Some("sh" | "py" | "toml" | "s" | "cfg" | "te" | "service" | "conf") => Some(Comments::Hash),
+            Some("c" | "h" | "ld") => Some(Comments::Block),
+            _ => text.starts_with("#!").then_some(Comments::Hash),
+        }
+    }
+
+    /// The comments of a file: each line's, with its number.
+    fn read(self, text: &str) -> impl Iterator<Item = (usize, &str)> {
+        text.lines().enumerate().filter_map(move |(n, line)| {
+            let at = match self {
+                Comments::Slashes => line.find("//"),
+                Comments::Hash => start_of_hash(line),
+                Comments::Block => Some(0),
+            };
+            Some((n + 1, &line[at?..]))
+        })
+    }
+}
+
+/// Where a comment begins that stands alone or behind a blank. `$#` and `${name#prefix}` begin none.
+fn start_of_hash(line: &str) -> Option<usize> {
+    line.match_indices('#')
+        .map(|(at, _)| at)
+        .find(|at| line[..*at].chars().next_back().is_none_or(char::is_whitespace))
 }
 
 /// A file without its tests and comments: lines of code, each with its number.
@@ -371,14 +424,48 @@ fn unsafe_code_stands_in_the_image_only() {
     }
 }
 
+/// The folder of the package that a file is part of.
+fn package(file: &Path) -> &Path {
+    let mut folders = file.ancestors().skip(1);
+    folders.find(|folder| root().join(folder).join("Cargo.toml").exists()).expect("the top is a package")
+}
+
+/// The files that a file takes in by `#[path]`, by their path from the top.
+fn taken_by_path(file: &Path, text: &str) -> Vec<PathBuf> {
+    let attributes = code(text).filter_map(|(_, line)| line.trim_start().strip_prefix("#[path"));
+    attributes
+        .map(|rest| {
+            let path = rest.split('"').nth(1).expect("the attribute names a file");
+            let mut place = file.parent().expect("a file is in a folder").to_path_buf();
+            for part in Path::new(path).components() {
+                match part {
+                    Component::ParentDir => drop(place.pop()),
+                    part => place.push(part),
+                }
+            }
+            place
+        })
+        .collect()
+}
+
+#[test]
+fn no_crate_takes_code_from_another_ones_folder() {
+    let mut between = BTreeSet::new();
+    for (file, text) in files("").into_iter().filter(|(file, _)| file != "tests/tidy.rs") {
+        let file = Path::new(&file);
+        let others = taken_by_path(file, &text).into_iter().filter(|other| package(other) != package(file));
+        between.extend(others.map(|other| format!("{} takes {}", file.display(), other.display())));
+    }
+    assert_eq!(between, BTreeSet::new(), "what two crates need is a crate of its own");
+}
+
 #[test]
 fn comments_tell_what_is_and_not_what_was() {
-    let folders = ["src", "tests", "benches", "examples", "fuzz"];
-    for (file, text) in folders.into_iter().flat_map(files).filter(|(file, _)| file != "tests/tidy.rs") {
-        for (n, line) in text.lines().enumerate() {
-            let Some(at) = line.find("//") else { continue };
-            let word = PAST.into_iter().find(|word| line[at..].contains(word));
-            assert_eq!(word, None, "{file}:{}: {line}", n + 1);
+    for (file, text) in sources("").into_iter().filter(|(file, _)| file != "tests/tidy.rs") {
+        let comments = Comments::of(&file, &text).into_iter().flat_map(|comments| comments.read(&text));
+        for (n, comment) in comments {
+            let word = PAST.into_iter().find(|word| comment.contains(word));
+            assert_eq!(word, None, "{file}:{n}: {comment}");
         }
     }
 }
@@ -408,5 +495,39 @@ mod broken {
         let text = "fn one() {\n    // Not code.\n    let a = 1;\n\n}\n\nimpl A {\n    pub const fn two(\n        a: u32,\n    ) {\n        let f = || {\n        };\n    }\n    fn three() {}\n}\n";
         let counted = functions(text);
         assert_eq!(counted, [("one".into(), 3), ("two".into(), 6), ("three".into(), 1)]);
+    }
+
+    #[test]
+    fn code_of_another_package_is_seen() {
+        let text = "#[path = \"../../tests/support/end.rs\"]\nmod end;\n#[path = \"other.rs\"]\nmod other;\n";
+        let file = Path::new("examples/load/main.rs");
+        let taken = taken_by_path(file, text);
+        assert_eq!(taken, ["tests/support/end.rs", "examples/load/other.rs"].map(PathBuf::from));
+        assert_eq!(package(file), Path::new("examples/load"));
+        assert_eq!(
+            taken.iter().map(|file| package(file) == package(Path::new("src/lib.rs"))).collect::<Vec<_>>(),
+            [false; 2]
+        );
+        assert_eq!(package(Path::new("src/image/mod.rs")), Path::new(""));
+    }
+
+    #[test]
+    fn comments_of_each_language_are_read() {
+        let read = |kind: Comments, text| kind.read(text).collect::<Vec<_>>();
+        let hash = "#!/bin/sh\nx=$# y=${x#z} # one\n\t# two\n";
+        assert_eq!(read(Comments::Hash, hash), [(1, "#!/bin/sh"), (2, "# one"), (3, "# two")]);
+        assert_eq!(read(Comments::Slashes, "code\ncode // one\n/// two\n"), [(2, "// one"), (3, "/// two")]);
+        assert_eq!(read(Comments::Block, "/* one\n * two */\n"), [(1, "/* one"), (2, " * two */")]);
+        let kinds = [
+            ("a.rs", ""),
+            ("a.toml", ""),
+            ("run", "#!/bin/sh"),
+            ("a.c", ""),
+            ("a.md", ""),
+            ("LICENSE", "MIT"),
+        ];
+        let known = kinds.map(|(file, text)| Comments::of(file, text));
+        let hash = Some(Comments::Hash);
+        assert_eq!(known, [Some(Comments::Slashes), hash, hash, Some(Comments::Block), None, None]);
     }
 }
