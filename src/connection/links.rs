@@ -23,6 +23,21 @@ pub struct Links<R> {
     pub schedule: Schedule,
 }
 
+/// What may be known of connections where none may be written to.
+pub struct Roster<'a, R>(&'a Links<R>);
+
+impl<R> Roster<'_, R> {
+    /// Whether the domain is introduced: it has a connection.
+    pub fn has(&self, id: DomainId) -> bool {
+        self.0.has(id)
+    }
+
+    /// What waits for rings.
+    pub fn outbox(&self) -> &Outbox {
+        &self.0.outbox
+    }
+}
+
 impl<R> Links<R> {
     /// Room for as many connections as `capacities` say, whose ports are below `ports`.
     pub fn new(capacities: &Capacities, ports: usize) -> Links<R> {
@@ -45,6 +60,10 @@ impl<R> Links<R> {
 
     pub fn get(&self, id: DomainId) -> Option<&Connection<R>> {
         self.connections.get(id.index())?.as_ref()
+    }
+
+    pub fn roster(&self) -> Roster<'_, R> {
+        Roster(self)
     }
 
     /// Whether the domain is introduced: it has a connection.

@@ -11,7 +11,7 @@ mod output;
 mod schedule;
 
 pub use input::{Arrived, Found, REQUEST_ROOM, RequestBuf};
-pub use links::Links;
+pub use links::{Links, Roster};
 pub use output::GivenUp;
 pub use schedule::{Pass, Schedule};
 
@@ -19,7 +19,6 @@ use outbox::Queue;
 
 use crate::abi::Port;
 use crate::slots::Blob;
-use crate::store::Start;
 use crate::wire::Header;
 
 /// The beginning of a message: taken out of the ring, the rest still to come.
@@ -40,17 +39,6 @@ impl Partial {
     }
 }
 
-/// Where the last DIRECTORY_PART stopped, so that the next goes on there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Cursor {
-    /// The listed node's generation. No other list ever has it but a transaction's copy, and that of a node
-    /// made by the same change, which is empty.
-    pub generation: u64,
-    /// Bytes of names before `start`.
-    pub offset: usize,
-    pub start: Start,
-}
-
 pub struct Connection<R> {
     pub ring: R,
     /// `None` when the domain's event channel could not be bound again.
@@ -59,18 +47,10 @@ pub struct Connection<R> {
     pub ignored: bool,
     pub partial: Partial,
     pub queue: Queue,
-    pub cursor: Option<Cursor>,
 }
 
 impl<R> Connection<R> {
     pub fn new(ring: R, port: Port) -> Self {
-        Connection {
-            ring,
-            port: Some(port),
-            ignored: false,
-            partial: Partial::EMPTY,
-            queue: Queue::EMPTY,
-            cursor: None,
-        }
+        Connection { ring, port: Some(port), ignored: false, partial: Partial::EMPTY, queue: Queue::EMPTY }
     }
 }

@@ -6,7 +6,6 @@ use super::Links;
 use super::outbox::{Kind, MessageId};
 use crate::abi::{RingError, RingPage};
 use crate::platform::Instant;
-use crate::quota::Quotas;
 use crate::ring;
 use crate::slots::Claim;
 use crate::store::{DomainId, Store};
@@ -65,7 +64,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
             return false;
         };
         let queued = self.outbox.push(store, &mut connection.queue, id, claim, kind, message);
-        store.account(id, Quotas::NOTHING, now);
+        store.account(id, now);
         if self.flush(store, id).is_err() {
             self.schedule.ready(id);
         }

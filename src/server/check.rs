@@ -5,33 +5,41 @@
 use core::fmt::Arguments;
 
 use super::Server;
+use super::core::Core;
 use crate::abi::DomId;
 use crate::config::Capacities;
+use crate::connection::Links;
 use crate::connection::outbox::{Message, Queue};
 use crate::platform::Platform;
 use crate::slots::{Balance, Blob, CHUNK};
 use crate::store::check::{mark, owned};
-use crate::store::{DomainId, Node, Usage};
+use crate::store::{DomainId, Node, Store, Usage};
+
+/// Calls `report` for everything that is not as it must be.
+pub fn check<R>(core: &Core, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
+    let store = &core.store;
+    store.check(report);
+    check_free_lists(store, links, report);
+    check_memory(store, links, report);
+    check_queues(store, links, report);
+    check_chunks(store, links, report);
+    check_connections(store, links, report);
+}
 
 impl<P: Platform> Server<P> {
     /// Calls `report` for everything that is not as it must be.
     pub fn check(&self, report: &mut dyn FnMut(Arguments<'_>)) {
-        self.store.check(report);
-        check_free_lists(self, report);
-        self.check_memory(report);
-        self.check_queues(report);
-        self.check_chunks(report);
-        self.check_connections(report);
+        check(&self.core, &self.links, report);
     }
 
     /// What a domain holds now; `None` if there is no record of it.
     pub fn usage(&self, domid: DomId) -> Option<Usage> {
-        self.store.domains.find(domid).map(|id| self.store.domains.get(id).usage)
+        self.core.store.domains.find(domid).map(|id| self.core.store.domains.get(id).usage)
     }
 
     /// Slots of each kind in use now.
     pub fn in_use(&self) -> Capacities {
-        let store = &self.store;
+        let store = &self.core.store;
         Capacities {
             domains: store.domains.arena.used() as usize,
             nodes: store.nodes.arena().used() as usize,
@@ -45,145 +53,139 @@ impl<P: Platform> Server<P> {
             trace: 0,
         }
     }
+}
 
-    fn queues(&self) -> impl Iterator<Item = (DomainId, &Message)> {
-        let messages = &self.links.outbox.messages;
-        self.store.domains.iter().flat_map(move |(id, _)| {
-            let connection = self.links.get(id);
-            let queue = connection.map_or(Queue::EMPTY, |connection| connection.queue);
-            queue.iter(messages).map(move |(_, message)| (id, message))
-        })
+fn queues<'a, R>(store: &'a Store, links: &'a Links<R>) -> impl Iterator<Item = (DomainId, &'a Message)> {
+    let messages = &links.outbox.messages;
+    store.domains.iter().flat_map(move |(id, _)| {
+        let connection = links.get(id);
+        let queue = connection.map_or(Queue::EMPTY, |connection| connection.queue);
+        queue.iter(messages).map(move |(_, message)| (id, message))
+    })
+}
+
+/// Every message is in one queue, and outstanding requests are those of which something waits.
+fn check_queues<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
+    let outbox = &links.outbox;
+    let (mut queued, mut caused) = (0, 0);
+    for (_, message) in queues(store, links) {
+        queued += 1;
+        caused += u32::from(message.has_cause());
     }
-
-    /// Every message is in one queue, and outstanding requests are those of which something waits.
-    fn check_queues(&self, report: &mut dyn FnMut(Arguments<'_>)) {
-        let outbox = &self.links.outbox;
-        let (mut queued, mut caused) = (0, 0);
-        for (_, message) in self.queues() {
-            queued += 1;
-            caused += u32::from(message.has_cause());
-        }
-        let used = outbox.messages.arena().used();
-        if queued != used {
-            report(format_args!("{queued} messages are in queues but {used} are in use"));
-        }
-        let indexed = outbox.messages.iter().count() as u32;
-        if indexed != used {
-            report(format_args!("{indexed} messages are indexed but {used} are in use"));
-        }
-        let (mut causes, mut waiting, mut owed, mut owed_messages) = (0, 0, 0, 0);
-        for (domain, life, messages) in outbox.causes() {
-            causes += 1;
-            waiting += messages;
-            if self.store.domains.get(domain).life == life {
-                owed = mark(owed, domain.index(), 1);
-                owed_messages = mark(owed_messages, domain.index(), messages);
-            }
-        }
-        if causes != outbox.causes.used() || waiting != caused {
-            report(format_args!(
-                "{causes} causes of {waiting} messages are known, {} are in use, {caused} messages have one",
-                outbox.causes.used()
-            ));
-        }
-        let (mut counted, mut counted_messages) = (0, 0);
-        for (id, domain) in self.store.domains.iter() {
-            counted = mark(counted, id.index(), domain.usage.outstanding);
-            counted_messages = mark(counted_messages, id.index(), domain.caused);
-        }
-        if (counted, counted_messages) != (owed, owed_messages) {
-            report(format_args!("the outstanding requests that domains count are not those that wait"));
+    let used = outbox.messages.arena().used();
+    if queued != used {
+        report(format_args!("{queued} messages are in queues but {used} are in use"));
+    }
+    let indexed = outbox.messages.iter().count() as u32;
+    if indexed != used {
+        report(format_args!("{indexed} messages are indexed but {used} are in use"));
+    }
+    let (mut causes, mut waiting, mut owed, mut owed_messages) = (0, 0, 0, 0);
+    for (domain, life, messages) in outbox.causes() {
+        causes += 1;
+        waiting += messages;
+        if store.domains.get(domain).life == life {
+            owed = mark(owed, domain.index(), 1);
+            owed_messages = mark(owed_messages, domain.index(), messages);
         }
     }
+    if causes != outbox.causes.used() || waiting != caused {
+        report(format_args!(
+            "{causes} causes of {waiting} messages are known, {} are in use, {caused} messages have one",
+            outbox.causes.used()
+        ));
+    }
+    let (mut counted, mut counted_messages) = (0, 0);
+    for (id, domain) in store.domains.iter() {
+        counted = mark(counted, id.index(), domain.usage.outstanding);
+        counted_messages = mark(counted_messages, id.index(), domain.caused);
+    }
+    if (counted, counted_messages) != (owed, owed_messages) {
+        report(format_args!("the outstanding requests that domains count are not those that wait"));
+    }
+}
 
-    /// Every chunk in use belongs to one byte string.
-    fn check_chunks(&self, report: &mut dyn FnMut(Arguments<'_>)) {
-        let store = &self.store;
-        let chunk = Blob::memory(CHUNK);
-        let mut bytes = 0;
-        for (_, node) in store.nodes.iter() {
-            bytes += node.name.spilled() + node.value.spilled();
-        }
-        bytes += store.acls.table().iter().map(|(_, acl)| acl.spilled()).sum::<u32>();
-        bytes += store.watches.spilled();
-        for (_, copy) in store.transactions.nodes.iter() {
-            bytes += copy.spilled();
-        }
-        bytes += self.queues().map(|(_, message)| Blob::memory(message.bytes.len())).sum::<u32>();
-        bytes += self.links.iter().map(|connection| connection.partial.memory()).sum::<u32>();
-        let used = store.blobs.arena().used();
-        if bytes != used * chunk {
-            report(format_args!("{} chunks are held but {used} are in use", bytes / chunk));
+/// Every chunk in use belongs to one byte string.
+fn check_chunks<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
+    let chunk = Blob::memory(CHUNK);
+    let mut bytes = 0;
+    for (_, node) in store.nodes.iter() {
+        bytes += node.name.spilled() + node.value.spilled();
+    }
+    bytes += store.acls.table().iter().map(|(_, acl)| acl.spilled()).sum::<u32>();
+    bytes += store.watches.spilled();
+    for (_, copy) in store.transactions.nodes.iter() {
+        bytes += copy.spilled();
+    }
+    bytes += queues(store, links).map(|(_, message)| Blob::memory(message.bytes.len())).sum::<u32>();
+    bytes += links.iter().map(|connection| connection.partial.memory()).sum::<u32>();
+    let used = store.blobs.arena().used();
+    if bytes != used * chunk {
+        report(format_args!("{} chunks are held but {used} are in use", bytes / chunk));
+    }
+}
+
+/// Each connection is that of a domain on record, and ports and lists agree with them.
+fn check_connections<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
+    let (mut introduced, mut bound) = (0, 0);
+    for (id, domain) in store.domains.iter() {
+        let Some(connection) = links.get(id) else { continue };
+        introduced += 1;
+        let Some(port) = connection.port else { continue };
+        bound += 1;
+        if links.port_owner(port) != Some(id) {
+            report(format_args!("the port of domain {} is not known as its own", domain.domid));
         }
     }
-
-    /// Each connection is that of a domain on record, and ports and lists agree with them.
-    fn check_connections(&self, report: &mut dyn FnMut(Arguments<'_>)) {
-        let (mut introduced, mut bound) = (0, 0);
-        for (id, domain) in self.store.domains.iter() {
-            let Some(connection) = self.links.get(id) else { continue };
-            introduced += 1;
-            let Some(port) = connection.port else { continue };
-            bound += 1;
-            if self.links.port_owner(port) != Some(id) {
-                report(format_args!("the port of domain {} is not known as its own", domain.domid));
-            }
-        }
-        let connections = self.links.iter().count();
-        let ports = self.links.ports();
-        if connections != introduced || ports != bound {
-            report(format_args!(
-                "{introduced} domains have {connections} connections, {bound} of them {ports} ports"
-            ));
-        }
-        self.links.schedule.check(report);
+    let connections = links.iter().count();
+    let ports = links.ports();
+    if connections != introduced || ports != bound {
+        report(format_args!(
+            "{introduced} domains have {connections} connections, {bound} of them {ports} ports"
+        ));
     }
+    links.schedule.check(report);
+}
 
-    /// Each domain's memory charge equals the bytes that its things take.
-    fn check_memory(&self, report: &mut dyn FnMut(Arguments<'_>)) {
-        let store = &self.store;
-        for (id, domain) in store.domains.iter() {
-            let nodes: u32 = owned(store, id)
-                .map(|(_, node)| Node::memory(node.name.len(), node.value.len()))
-                .fold(0, u32::wrapping_add);
-            let mut watches = 0;
-            for (id, watch) in store.watches.of_domain.of(id).iter(&store.watches.arena) {
-                let path = store.path_of_watch(id).map_or(0, crate::slots::Text::len);
-                watches += crate::store::Watch::memory(path, watch.token.len());
-            }
-            let mut transactions = 0;
-            for (tx, open) in store.transactions.of_domain.of(id).iter(&store.transactions.open) {
-                let copies: u32 = store.copies(tx).map(|(_, copy)| copy.held()).sum();
-                let counted = copies + crate::store::Transaction::MEMORY;
-                if counted != open.memory {
-                    report(format_args!(
-                        "transaction {} of domain {} holds {counted} bytes but is charged {}",
-                        open.id.0, domain.domid, open.memory
-                    ));
-                }
-                transactions += counted;
-            }
-            let connection = self.links.get(id);
-            let queued = connection.map_or(0, |connection| self.links.outbox.memory(&connection.queue));
-            let partial = connection.map_or(0, |connection| connection.partial.memory());
-            let counted = nodes
-                .wrapping_add(watches)
-                .wrapping_add(transactions)
-                .wrapping_add(queued)
-                .wrapping_add(partial);
-            if counted != domain.usage.memory {
+/// Each domain's memory charge equals the bytes that its things take.
+fn check_memory<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
+    for (id, domain) in store.domains.iter() {
+        let nodes: u32 = owned(store, id)
+            .map(|(_, node)| Node::memory(node.name.len(), node.value.len()))
+            .fold(0, u32::wrapping_add);
+        let mut watches = 0;
+        for (id, watch) in store.watches.of_domain.of(id).iter(&store.watches.arena) {
+            let path = store.path_of_watch(id).map_or(0, crate::slots::Text::len);
+            watches += crate::store::Watch::memory(path, watch.token.len());
+        }
+        let mut transactions = 0;
+        for (tx, open) in store.transactions.of_domain.of(id).iter(&store.transactions.open) {
+            let copies: u32 = store.copies(tx).map(|(_, copy)| copy.held()).sum();
+            let counted = copies + crate::store::Transaction::MEMORY;
+            if counted != open.memory {
                 report(format_args!(
-                    "domain {} holds {counted} bytes but is charged {}",
-                    domain.domid, domain.usage.memory
+                    "transaction {} of domain {} holds {counted} bytes but is charged {}",
+                    open.id.0, domain.domid, open.memory
                 ));
             }
+            transactions += counted;
+        }
+        let connection = links.get(id);
+        let queued = connection.map_or(0, |connection| links.outbox.memory(&connection.queue));
+        let partial = connection.map_or(0, |connection| connection.partial.memory());
+        let counted =
+            nodes.wrapping_add(watches).wrapping_add(transactions).wrapping_add(queued).wrapping_add(partial);
+        if counted != domain.usage.memory {
+            report(format_args!(
+                "domain {} holds {counted} bytes but is charged {}",
+                domain.domid, domain.usage.memory
+            ));
         }
     }
 }
 
 /// What is not in use is free: nothing is lost.
-fn check_free_lists<P: Platform>(server: &Server<P>, report: &mut dyn FnMut(Arguments<'_>)) {
-    let store = &server.store;
+fn check_free_lists<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
     for (what, balance) in [
         ("nodes", store.nodes.arena().balance()),
         ("chunks", store.blobs.arena().balance()),
@@ -193,8 +195,8 @@ fn check_free_lists<P: Platform>(server: &Server<P>, report: &mut dyn FnMut(Argu
         ("watch paths", store.watches.paths.arena().balance()),
         ("transactions", store.transactions.open.arena().balance()),
         ("transaction nodes", store.transactions.nodes.arena().balance()),
-        ("messages", server.links.outbox.messages.arena().balance()),
-        ("causes", server.links.outbox.causes.balance()),
+        ("messages", links.outbox.messages.arena().balance()),
+        ("causes", links.outbox.causes.balance()),
     ] {
         let Balance { capacity, used, free } = balance;
         if used + free != capacity {

@@ -20,7 +20,7 @@ impl<P: Platform> Server<P> {
         if !self.links.is_free(port) {
             return Err(Refused);
         }
-        let id = self.store.domains.admit_client().map_err(|_| Refused)?;
+        let id = self.core.store.domains.admit_client().map_err(|_| Refused)?;
         self.links.set_port_owner(port, Some(id))?;
         self.links.insert(id, Connection::new(ring, port));
         self.links.schedule.ready(id);
@@ -34,11 +34,13 @@ impl<P: Platform> Server<P> {
         self.close_port(platform, id);
         self.links.remove(id);
         // What it did stays in the sums of whom it acted for.
-        let done = self.recorder.domain_mut(id.index()).map(|tally| core::mem::replace(tally, Tally::EMPTY));
-        let whom = self.store.domains.privileged().and_then(|whom| self.recorder.domain_mut(whom.index()));
+        let done =
+            self.core.recorder.domain_mut(id.index()).map(|tally| core::mem::replace(tally, Tally::EMPTY));
+        let whom =
+            self.core.store.domains.privileged().and_then(|whom| self.core.recorder.domain_mut(whom.index()));
         if let (Some(tally), Some(done)) = (whom, done) {
             tally.absorb(&done);
         }
-        self.store.domains.dismiss_client(id);
+        self.core.store.domains.dismiss_client(id);
     }
 }

@@ -35,7 +35,7 @@ impl<P: Platform> Server<P> {
     /// what their hashes stand for, as `path` with the hash in hexadecimal and the text; [`END`]. `started` is when the
     /// program was entered, `khz` are the cycles in a millisecond.
     pub fn dump_trace(&self, started: Cycles, khz: u64, tell: &mut dyn FnMut(Arguments<'_>)) {
-        let trace = &self.recorder.trace;
+        let trace = &self.core.recorder.trace;
         let (first, end) = (trace.first(), trace.end());
         tell(format_args!(
             "{MARK}{}",
@@ -61,7 +61,7 @@ impl<P: Platform> Server<P> {
                 }
                 // Never full, as of this.
                 let _ = recent.push_back(record.hash);
-                let name = fmt::from_fn(|out| self.write_name(record.hash, PATH, out));
+                let name = fmt::from_fn(|out| self.core.write_name(record.hash, PATH, out));
                 tell(format_args!("{MARK}path {:016x} {name}", record.hash));
             }
             next += RECORDS as u64;

@@ -11,9 +11,9 @@
 //! and doubles with each commit that fails after the last hold was over, so that a slow toolstack gets
 //! through within a few tries too. So each guest spoils one quick try at most, and n of them n. XSA-206.
 
-use super::Server;
+use super::core::Core;
 use crate::abi::DomId;
-use crate::platform::{Instant, Platform};
+use crate::platform::Instant;
 use crate::store::{DomainId, Hold};
 use crate::trace::Kind;
 
@@ -26,9 +26,9 @@ const DOUBLINGS: u32 = 4;
 /// Seconds after a hold in which the next counts as its sequel.
 const SEQUEL: u64 = 60;
 
-impl<P: Platform> Server<P> {
+impl Core {
     /// A commit of `loser` has failed because of a change by `writer`.
-    pub(super) fn hold(&mut self, writer: DomId, loser: DomainId) {
+    pub fn hold(&mut self, writer: DomId, loser: DomainId) {
         let Some(id) = self.store.domains.find(writer) else { return };
         if id == loser || self.is_privileged(id) {
             return;
@@ -65,24 +65,10 @@ impl<P: Platform> Server<P> {
     }
 
     /// Whether this domain is not read now. The end of its hold is noted.
-    pub(super) fn is_held(&mut self, id: DomainId) -> bool {
+    pub fn is_held(&mut self, id: DomainId) -> bool {
         let Some(until) = self.held_until(id) else { return false };
         let open = self.store.transactions.open.arena().used();
         self.throttle.hold(until, open);
         true
-    }
-
-    /// Once transactions have ended, has those looked at that were held for them.
-    pub(super) fn release_held(&mut self) {
-        let open = self.store.transactions.open.arena().used();
-        if !self.throttle.eases(open) {
-            return;
-        }
-        for n in 0..self.links.schedule.waiting() {
-            let Some(id) = self.links.schedule.nth_waiting(n) else { break };
-            if !self.store.domains.get(id).hold.is_over(self.clock.now) {
-                self.links.schedule.ready(id);
-            }
-        }
     }
 }

@@ -15,29 +15,26 @@ impl<P: Platform> Server<P> {
         if !self.may_read(id) {
             return false;
         }
-        let Some(mut exchange) = self.scratch.exchange.take() else { return false };
-        let served =
-            match self.links.look(&mut self.store, id, &mut exchange.message, Operation::<P>::may_repeat) {
-                Found::Nothing => false,
-                Found::NoRoom => {
+        let message = &mut self.exchange.message;
+        match self.links.look(&mut self.core.store, id, message, Operation::<P>::may_repeat) {
+            Found::Nothing => false,
+            Found::NoRoom => {
+                self.stall(id, Stall::NoRoom);
+                false
+            }
+            Found::Broken(error) => {
+                self.ignore(id, error);
+                false
+            }
+            Found::Message(request) => {
+                if self.answer(platform, id, &request) {
+                    self.links.has_more(&mut self.core.store, id)
+                } else {
                     self.stall(id, Stall::NoRoom);
                     false
                 }
-                Found::Broken(error) => {
-                    self.ignore(id, error);
-                    false
-                }
-                Found::Message(request) => {
-                    if self.answer(platform, id, &request, &mut exchange) {
-                        self.links.has_more(&mut self.store, id)
-                    } else {
-                        self.stall(id, Stall::NoRoom);
-                        false
-                    }
-                }
-            };
-        self.scratch.exchange = Some(exchange);
-        served
+            }
+        }
     }
 
     /// Whether the next request of this connection may be taken now.
@@ -45,8 +42,8 @@ impl<P: Platform> Server<P> {
         if !self.links.is_heard(id) {
             return false;
         }
-        let unread = self.links.why_unread(&self.store, id);
-        let why = if self.is_held(id) { Some(Stall::Held) } else { unread };
+        let unread = self.links.why_unread(&self.core.store, id);
+        let why = if self.core.is_held(id) { Some(Stall::Held) } else { unread };
         if let Some(why) = why {
             self.stall(id, why);
         }
@@ -55,8 +52,8 @@ impl<P: Platform> Server<P> {
 
     /// Gives a connection up: its domain stays introduced and keeps its nodes, but is not heard any more.
     pub(super) fn ignore(&mut self, id: DomainId, error: RingError) {
-        let offered = self.store.domains.get(id).features.contains(ServerFeatures::ERROR);
-        let domid: DomId = self.store.domains.get(id).domid;
+        let offered = self.core.store.domains.get(id).features.contains(ServerFeatures::ERROR);
+        let domid: DomId = self.core.store.domains.get(id).domid;
         self.drop_session(id);
         if let Some(connection) = self.links.get_mut(id) {
             connection.ignored = true;
@@ -65,7 +62,7 @@ impl<P: Platform> Server<P> {
             }
         }
         log::warn!("domain {domid} broke the ring protocol ({error:?}) and is ignored from now on");
-        self.note_of_domain(Kind::RingError, domid, error as u32);
+        self.core.note_of_domain(Kind::RingError, domid, error as u32);
         self.links.schedule.notify(id);
     }
 
@@ -76,9 +73,9 @@ impl<P: Platform> Server<P> {
             .links
             .get_mut(id)
             .is_some_and(|connection| !connection.ignored && connection.ring.connection.load(Relaxed) == 1);
-        if asked && self.offers(id, ServerFeatures::RECONNECTION) {
+        if asked && self.core.offers(id, ServerFeatures::RECONNECTION) {
             self.drop_session(id);
-            self.note_of_domain(Kind::Restarted, self.store.domains.get(id).domid, 0);
+            self.core.note_of_domain(Kind::Restarted, self.core.store.domains.get(id).domid, 0);
             self.links.restart(id);
         }
     }

@@ -5,7 +5,7 @@
 
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
-use super::{FEATURES, Server};
+use super::Server;
 use crate::abi::{DomId, Port};
 use crate::connection::Connection;
 use crate::path::Path;
@@ -29,33 +29,39 @@ impl<P: Platform> Server<P> {
     /// Creates the initial nodes and connects to the privileged domain by its grant and its event channel
     /// `port`. Requests that wait in its ring already are kept.
     pub fn start(&mut self, platform: &mut P, priv_domid: DomId, port: Port) -> Result<(), Refused> {
-        self.clock.latest = platform.started();
-        self.note_of_domain(Kind::Started, DomId::INVALID, 0);
-        self.clock.latest = platform.cycles();
+        self.core.clock.latest = platform.started();
+        self.core.note_of_domain(Kind::Started, DomId::INVALID, 0);
+        self.core.clock.latest = platform.cycles();
         let state = platform.state(priv_domid);
         let id = self
+            .core
             .store
             .domains
-            .admit(priv_domid, state.map_or(0, |state| state.unique_id), self.settings.quotas)
+            .admit(priv_domid, state.map_or(0, |state| state.unique_id), self.core.settings.quotas)
             .map_err(|_| Refused)?;
-        self.store.domains.set_privileged(id);
+        self.core.store.domains.set_privileged(id);
         self.create_initial_nodes(id).map_err(|_| Refused)?;
         self.attach(platform, id, port)
     }
 
     /// Connects the server's own domain, by its own page and a port that is its own peer.
     pub fn start_own(&mut self, platform: &mut P, domid: DomId, port: Port) -> Result<(), Refused> {
-        self.own = Some(domid);
+        self.core.own = Some(domid);
         let unique_id = platform.state(domid).map_or(0, |state| state.unique_id);
-        let id = self.store.domains.admit(domid, unique_id, self.settings.quotas).map_err(|_| Refused)?;
+        let id = self
+            .core
+            .store
+            .domains
+            .admit(domid, unique_id, self.core.settings.quotas)
+            .map_err(|_| Refused)?;
         self.attach(platform, id, port)
     }
 
     fn create_initial_nodes(&mut self, owner: DomainId) -> Result<(), XsError> {
-        let domain = self.store.domains.get(owner);
+        let domain = self.core.store.domains.get(owner);
         let owner = Entry { access: Access::empty(), domid: domain.domid, life: domain.life };
         let everyone = Entry { access: Access::READ, domid: DomId::ANY, life: crate::perms::Life::ANY };
-        self.store.attempt(Claim::Privileged, |store| {
+        self.core.store.attempt(Claim::Privileged, |store| {
             let key = store.key;
             for path in INITIAL_NODES {
                 let mut entries: heapless::Vec<u8, { 2 * Entry::SIZE }> = heapless::Vec::new();
@@ -73,7 +79,7 @@ impl<P: Platform> Server<P> {
 
     /// Attaches a connection that the builder of the domain prepared: indexes are left as they are.
     fn attach(&mut self, platform: &mut P, id: DomainId, port: Port) -> Result<(), Refused> {
-        let domid = self.store.domains.get(id).domid;
+        let domid = self.core.store.domains.get(id).domid;
         self.connect(platform, id, domid, port)?;
         if let Some(connection) = self.links.get_mut(id) {
             connection.ring.connection.store(0, Release);
@@ -102,11 +108,11 @@ impl<P: Platform> Server<P> {
             platform.close(local);
             return Err(Refused);
         }
-        let features = self.store.domains.get(id).features;
+        let features = self.core.store.domains.get(id).features;
         ring.server_features.store(features.bits(), Release);
         ring.error.store(0, Release);
         self.links.insert(id, Connection::new(ring, local));
-        self.note_of_domain(Kind::Introduced, domid, local.0);
+        self.core.note_of_domain(Kind::Introduced, domid, local.0);
         Ok(())
     }
 
@@ -134,37 +140,25 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// The record of a living domain, made now if the hypervisor knows the domain and the server does not.
-    pub(super) fn know(&mut self, platform: &mut P, domid: DomId) -> Option<DomainId> {
-        if let Some(id) = self.store.domains.find(domid) {
-            return Some(id);
-        }
-        if domid >= DomId::FIRST_RESERVED {
-            return None;
-        }
-        let state = platform.state(domid).filter(|state| !state.dead)?;
-        self.store.domains.admit(domid, state.unique_id, self.settings.quotas).ok()
-    }
-
     /// Forgets what a connection was in the middle of: output, watches, transactions, half a request.
     pub(super) fn drop_session(&mut self, id: DomainId) {
-        self.drop_output(id);
-        self.links.drop_input(&mut self.store, id);
-        let dropped = self.store.remove_watches(id).and_then(|()| self.drop_transactions(id));
-        debug_assert!(dropped.is_ok(), "nothing is refused outside attempts");
-        if let Some(connection) = self.links.get_mut(id) {
-            connection.cursor = None;
+        while let Some(message) = self.links.drop_oldest(&mut self.core.store, id) {
+            self.core.note_given_up(id, &message);
         }
+        self.links.drop_input(&mut self.core.store, id);
+        let dropped = self.core.store.remove_watches(id).and_then(|()| self.core.drop_transactions(id));
+        debug_assert!(dropped.is_ok(), "nothing is refused outside attempts");
+        self.core.store.set_cursor(id, None);
         self.links.schedule.unstall(id);
     }
 
     /// Ends a domain's life here: its session, its nodes with all below them, its connection, its record.
     pub(super) fn destroy(&mut self, platform: &mut P, id: DomainId) {
-        let domid = self.store.domains.get(id).domid;
+        let domid = self.core.store.domains.get(id).domid;
         let introduced = self.links.has(id);
-        self.store.account_end(id);
+        self.core.store.account_end(id);
         self.drop_session(id);
-        while let Some(node) = self.store.owned.of(id).first() {
+        while let Some(node) = self.core.store.owned.of(id).first() {
             if self.remove_owned(id, node).is_err() {
                 log::error!("domain {domid} is gone but a node of it is not; please report this");
                 break;
@@ -172,11 +166,11 @@ impl<P: Platform> Server<P> {
         }
         self.close_port(platform, id);
         self.links.remove(id);
-        if let Some(tally) = self.recorder.domain_mut(id.index()) {
+        if let Some(tally) = self.core.recorder.domain_mut(id.index()) {
             *tally = Tally::EMPTY;
         }
-        self.store.domains.dismiss(id);
-        self.note_of_domain(Kind::Released, domid, 0);
+        self.core.store.domains.dismiss(id);
+        self.core.note_of_domain(Kind::Released, domid, 0);
         if introduced {
             self.fire_special(Path::RELEASE_DOMAIN, None);
             self.fire_special(Path::RELEASE_DOMAIN, Some(domid));
@@ -186,33 +180,33 @@ impl<P: Platform> Server<P> {
     /// Removes the highest node of `owner` at or above `node`, with all below; a special node, and every
     /// node if orphans are kept, goes to the privileged domain instead.
     fn remove_owned(&mut self, owner: DomainId, node: NodeId) -> Result<(), XsError> {
-        let special = self.store.node(node).parent.is_none();
-        if special || self.settings.keep_orphans {
+        let special = self.core.store.node(node).parent.is_none();
+        if special || self.core.settings.keep_orphans {
             return self.hand_to_privileged(node);
         }
         let mut top = node;
         let mut at = node;
-        while let Some(parent) = self.store.node(at).parent {
+        while let Some(parent) = self.core.store.node(at).parent {
             at = parent;
-            if self.store.owner_of(at) == Some(owner) && self.store.node(at).parent.is_some() {
+            if self.core.store.owner_of(at) == Some(owner) && self.core.store.node(at).parent.is_some() {
                 top = at;
             }
         }
-        self.remove_tree(top, None)
+        self.remove_tree(top, false)
     }
 
     fn hand_to_privileged(&mut self, node: NodeId) -> Result<(), XsError> {
-        let Some(new) = self.store.domains.privileged() else { return Err(XsError::EIO) };
-        let new = self.store.domains.get(new);
+        let Some(new) = self.core.store.domains.privileged() else { return Err(XsError::EIO) };
+        let new = self.core.store.domains.get(new);
         let (domid, life) = (new.domid, new.life);
-        let Some(old) = self.store.acl(node) else { return Err(XsError::EIO) };
+        let Some(old) = self.core.store.acl(node) else { return Err(XsError::EIO) };
         let mut entries = crate::store::AclBuf::new();
-        for (n, entry) in self.store.acls.entries(&self.store.blobs, old).enumerate() {
+        for (n, entry) in self.core.store.acls.entries(&self.core.store.blobs, old).enumerate() {
             let entry = if n == 0 { Entry { domid, life, ..entry } } else { entry };
             entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::EIO)?;
         }
-        let acl = self.store.acls.intern(&self.store.key, &mut self.store.blobs, &entries)?;
-        Ok(self.store.set_acl(node, acl)?)
+        let acl = self.core.store.acls.intern(&self.core.store.key, &mut self.core.store.blobs, &entries)?;
+        Ok(self.core.store.set_acl(node, acl)?)
     }
 
     /// Follows up on VIRQ_DOM_EXC: asks what has changed, or, if the hypervisor has nothing to tell, about
@@ -225,9 +219,9 @@ impl<P: Platform> Server<P> {
             shut_down = self.observe(platform, domid, state, shut_down);
         }
         if !told {
-            for slot in 0..self.store.domains.arena.capacity() as usize {
-                if let Some(id) = self.store.domains.at(slot) {
-                    let domid = self.store.domains.get(id).domid;
+            for slot in 0..self.core.store.domains.arena.capacity() as usize {
+                if let Some(id) = self.core.store.domains.at(slot) {
+                    let domid = self.core.store.domains.get(id).domid;
                     let state = platform.state(domid);
                     shut_down = self.observe(platform, domid, state, shut_down);
                 }
@@ -247,12 +241,12 @@ impl<P: Platform> Server<P> {
         state: Option<DomainState>,
         announce: bool,
     ) -> bool {
-        let Some(id) = self.store.domains.find(domid) else { return announce };
-        if self.is_privileged(id) || self.own == Some(domid) {
+        let Some(id) = self.core.store.domains.find(domid) else { return announce };
+        if self.core.is_privileged(id) || self.core.own == Some(domid) {
             return announce;
         }
         let introduced = self.links.has(id);
-        let domain = self.store.domains.update(id);
+        let domain = self.core.store.domains.update(id);
         let Some(state) = state.filter(|state| {
             let same = domain.unique_id == 0 || domain.unique_id == state.unique_id;
             same && !(state.dead && introduced)
@@ -267,10 +261,5 @@ impl<P: Platform> Server<P> {
         domain.shutdown = true;
         self.fire_special(Path::RELEASE_DOMAIN, Some(domid));
         true
-    }
-
-    /// What every connection is offered at most.
-    pub(super) fn supported_features(&self) -> u32 {
-        FEATURES.bits()
     }
 }

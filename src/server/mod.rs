@@ -1,43 +1,41 @@
 //! The server: one value that holds everything, and the loop that serves all connections.
 //!
 //! `poll` is the way in; from there a request passes `input` (bytes to message), `operations` (the table
-//! and its checks), a handler, and `output` (events and the reply). See the walk-through in `lib.rs`.
+//! and its checks), a handler, which decides, and `output` (events and the reply). See the walk-through in `lib.rs`.
+//! What is decided on is the [`Core`], which knows no connections; a handler has that only.
 
+mod changes;
 mod check;
 mod clients;
-mod control;
-mod domains;
+mod context;
+mod core;
+mod deeds;
 pub mod dump;
 mod events;
 mod fairness;
+mod handlers;
 mod input;
 mod lifecycle;
-mod nodes;
 mod operations;
 mod output;
 mod poll;
-mod quotas;
 mod recorder;
 mod scratch;
 pub mod sizing;
 mod throttle;
-mod transactions;
-mod watches;
 
 pub use clients::Client;
-pub use operations::Operation;
 
-use scratch::Scratch;
-use throttle::Throttle;
+use alloc::boxed::Box;
+
+use self::core::Core;
+use scratch::Exchange;
 
 use crate::abi::{DomId, ServerFeatures};
 use crate::config::{Capacities, Settings};
 use crate::connection::Links;
-use crate::hash::Key;
-use crate::perms::{Caller, Life};
-use crate::platform::{Cycles, Instant, Platform};
-use crate::store::{Domain, DomainId, Store};
-use crate::trace::Recorder;
+use crate::platform::{Cycles, Platform};
+use crate::trace::{Kind, Trace};
 
 /// Features that every connection is offered unless SET_FEATURE restricts it.
 pub const FEATURES: ServerFeatures = ServerFeatures::all();
@@ -48,59 +46,37 @@ const SHARES: usize = 64;
 /// What a guest may hold in any case: as much as ordinary guests do.
 const SHARE_MIN: u32 = 32 << 10;
 
-/// What the clock has shown.
-struct Clock {
-    /// When it was read last.
-    latest: Cycles,
-    /// The moment of the wake-up.
-    now: Instant,
-    /// When connections that could not go on are looked at again.
-    next_retry: Instant,
-}
-
 pub struct Server<P: Platform> {
-    store: Store,
-    settings: Settings,
+    core: Core,
     links: Links<P::Ring>,
-    scratch: Scratch,
-    /// The server's own domain, if it is a client of itself.
-    own: Option<DomId>,
-    clock: Clock,
-    /// Bytes that a guest may hold before it has to leave more of everything to others.
-    share: u32,
-    recorder: Recorder,
-    throttle: Throttle,
+    exchange: Box<Exchange>,
 }
 
 impl<P: Platform> Server<P> {
     /// An empty store for `capacities`; `seed` keys its hashes. All memory is taken here.
     pub fn new(settings: Settings, capacities: &Capacities, seed: u64) -> Self {
-        let domains = capacities.domains;
+        let share = u32::try_from(sizing::memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN);
         Server {
-            store: Store::new(capacities, Key::new(seed)),
-            settings,
+            core: Core::new(settings, capacities, seed, share),
             links: Links::new(capacities, sizing::ports(capacities)),
-            scratch: Scratch::new(capacities.watches),
-            own: None,
-            clock: Clock { latest: Cycles(0), now: Instant(0), next_retry: Instant(0) },
-            share: u32::try_from(sizing::memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN),
-            recorder: Recorder::new(capacities.trace, domains, settings.log),
-            throttle: Throttle::IDLE,
+            exchange: Box::new(Exchange::EMPTY),
         }
     }
 
-    fn caller(&self, id: DomainId) -> Caller {
-        let Domain { domid, life, target, privileged, .. } = *self.store.domains.get(id);
-        // What a dead target was granted is void for those who acted for it too.
-        let lives = target.life != Life::NONE && self.store.domains.owner(target).is_some();
-        Caller { domid, life, target: if lives { target.life } else { Life::NONE }, privileged }
+    /// The flight recorder.
+    pub fn trace(&self) -> &Trace {
+        &self.core.recorder.trace
     }
 
-    fn is_privileged(&self, id: DomainId) -> bool {
-        self.store.domains.is_privileged(id)
+    /// Records that the server ends in this line of its program.
+    pub fn note_panic(&mut self, at: Cycles, line: u32) {
+        self.core.clock.latest = at;
+        self.core.note_of_domain(Kind::Panic, DomId::INVALID, line);
     }
 
-    fn is_greedy(&self, id: DomainId) -> bool {
-        self.store.domains.get(id).usage.memory > self.share
+    /// Tells the newest `count` records, a line each, in the order in which they were written. `khz` are the
+    /// cycles in a millisecond.
+    pub fn tell_trace(&self, count: u64, khz: u64, tell: &mut dyn FnMut(::core::fmt::Arguments<'_>)) {
+        self.core.tell_trace(count, khz, tell);
     }
 }

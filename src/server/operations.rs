@@ -3,36 +3,22 @@
 //! Checks come in one order: unknown type ENOSYS, privilege EACCES, transaction ENOENT; then the handler.
 
 use super::Server;
-use super::scratch::{Exchange, Reply};
+use super::context::{Context, Outcome, Request};
+use super::core::Core;
+use super::handlers::{control, domains, nodes, quotas, transactions, watches};
+use super::output::reply;
+use super::scratch::{Exchange, Reply, payload};
 use crate::connection::Arrived;
 use crate::platform::Platform;
 use crate::store::{Current, DomainId, View};
 use crate::trace::{Kind, Record, log_exchange};
 use crate::wire::{Header, MessageType, TxId, XsError};
 
-/// A request that has passed the table's checks.
-pub struct Request<'a> {
-    pub header: Header,
-    pub payload: &'a [u8],
-    pub from: DomainId,
-    pub view: View,
-}
-
-/// What a handler has done.
-pub enum Outcome {
-    /// Done; the answer is `OK`.
-    Ok,
-    /// The answer is in the reply buffer.
-    Data,
-    /// A watch was registered: after `OK`, its first event names this path and token.
-    Watching,
-}
-
-pub type Handler<P> = fn(&mut Server<P>, &mut P, &Request<'_>, &mut Reply) -> Result<Outcome, XsError>;
+/// Decides a request, and answers it unless there is more to do.
+pub type Handler<P> = fn(&mut Context<'_, P>, &Request<'_>, &mut Reply) -> Result<Outcome, XsError>;
 
 /// One row of the table.
 pub struct Operation<P: Platform> {
-    pub message: MessageType,
     pub who: Who,
     pub tx: Tx,
     /// The request only asks: served twice, it changes no more than served once.
@@ -57,8 +43,8 @@ pub enum Tx {
     Checked,
 }
 
-const fn row<P: Platform>(message: MessageType, who: Who, tx: Tx, handler: Handler<P>) -> Operation<P> {
-    Operation { message, who, tx, repeatable: false, changes_nodes: false, handler }
+const fn row<P: Platform>(who: Who, tx: Tx, handler: Handler<P>) -> Operation<P> {
+    Operation { who, tx, repeatable: false, changes_nodes: false, handler }
 }
 
 impl<P: Platform> Operation<P> {
@@ -81,31 +67,31 @@ impl<P: Platform> Operation<P> {
         use Tx::{Checked, Ignored};
         use Who::{Anyone, Privileged};
         Some(match message {
-            M::Control => row(message, Privileged, Checked, Server::control),
-            M::Directory => row(message, Anyone, Checked, Server::directory).repeatable(),
-            M::Read => row(message, Anyone, Checked, Server::read).repeatable(),
-            M::GetPerms => row(message, Anyone, Checked, Server::get_perms).repeatable(),
-            M::Watch => row(message, Anyone, Ignored, Server::watch),
-            M::Unwatch => row(message, Anyone, Ignored, Server::unwatch),
-            M::TransactionStart => row(message, Anyone, Checked, Server::transaction_start),
-            M::TransactionEnd => row(message, Anyone, Checked, Server::transaction_end),
-            M::Introduce => row(message, Privileged, Checked, Server::introduce),
-            M::Release => row(message, Privileged, Checked, Server::release),
-            M::GetDomainPath => row(message, Anyone, Checked, Server::get_domain_path),
-            M::Write => row(message, Anyone, Checked, Server::write).changes_nodes(),
-            M::Mkdir => row(message, Anyone, Checked, Server::mkdir).changes_nodes(),
-            M::Rm => row(message, Anyone, Checked, Server::rm).changes_nodes(),
-            M::SetPerms => row(message, Anyone, Checked, Server::set_perms).changes_nodes(),
+            M::Control => row(Privileged, Checked, control::control),
+            M::Directory => row(Anyone, Checked, nodes::directory).repeatable(),
+            M::Read => row(Anyone, Checked, nodes::read).repeatable(),
+            M::GetPerms => row(Anyone, Checked, nodes::get_perms).repeatable(),
+            M::Watch => row(Anyone, Ignored, watches::watch),
+            M::Unwatch => row(Anyone, Ignored, watches::unwatch),
+            M::TransactionStart => row(Anyone, Checked, transactions::start),
+            M::TransactionEnd => row(Anyone, Checked, transactions::end),
+            M::Introduce => row(Privileged, Checked, domains::introduce),
+            M::Release => row(Privileged, Checked, domains::release),
+            M::GetDomainPath => row(Anyone, Checked, domains::get_domain_path),
+            M::Write => row(Anyone, Checked, nodes::write).changes_nodes(),
+            M::Mkdir => row(Anyone, Checked, nodes::mkdir).changes_nodes(),
+            M::Rm => row(Anyone, Checked, nodes::rm).changes_nodes(),
+            M::SetPerms => row(Anyone, Checked, nodes::set_perms).changes_nodes(),
             M::WatchEvent | M::Error => return None,
-            M::IsDomainIntroduced => row(message, Privileged, Checked, Server::is_domain_introduced),
-            M::Resume => row(message, Privileged, Checked, Server::resume),
-            M::SetTarget => row(message, Privileged, Checked, Server::set_target),
-            M::ResetWatches => row(message, Anyone, Checked, Server::reset_watches),
-            M::DirectoryPart => row(message, Anyone, Checked, Server::directory_part).repeatable(),
-            M::GetFeature => row(message, Anyone, Checked, Server::get_feature),
-            M::SetFeature => row(message, Privileged, Checked, Server::set_feature),
-            M::GetQuota => row(message, Privileged, Checked, Server::get_quota),
-            M::SetQuota => row(message, Privileged, Checked, Server::set_quota),
+            M::IsDomainIntroduced => row(Privileged, Checked, domains::is_domain_introduced),
+            M::Resume => row(Privileged, Checked, domains::resume),
+            M::SetTarget => row(Privileged, Checked, domains::set_target),
+            M::ResetWatches => row(Anyone, Checked, watches::reset_watches),
+            M::DirectoryPart => row(Anyone, Checked, nodes::directory_part).repeatable(),
+            M::GetFeature => row(Anyone, Checked, quotas::get_feature),
+            M::SetFeature => row(Privileged, Checked, quotas::set_feature),
+            M::GetQuota => row(Privileged, Checked, quotas::get_quota),
+            M::SetQuota => row(Privileged, Checked, quotas::set_quota),
         })
     }
 }
@@ -114,7 +100,7 @@ impl<P: Platform> Operation<P> {
 fn finish<'a>(reply: &'a mut Reply, request: Header, result: &Result<Outcome, XsError>) -> &'a [u8] {
     let (text, msg_type) = match result {
         Ok(Outcome::Data) => return reply.finish(request),
-        Ok(Outcome::Ok | Outcome::Watching) => (&b"OK"[..], request.msg_type),
+        Ok(_) => (&b"OK"[..], request.msg_type),
         Err(error) => (error.name().as_bytes(), MessageType::Error as u32),
     };
     reply.clear();
@@ -125,47 +111,44 @@ fn finish<'a>(reply: &'a mut Reply, request: Header, result: &Result<Outcome, Xs
 
 impl<P: Platform> Server<P> {
     /// Serves one whole request: checks, handler, events, reply. False if it must be served again.
-    pub(super) fn answer(
-        &mut self,
-        platform: &mut P,
-        from: DomainId,
-        request: &Arrived,
-        exchange: &mut Exchange,
-    ) -> bool {
+    pub(super) fn answer(&mut self, platform: &mut P, from: DomainId, request: &Arrived) -> bool {
         let header = request.header;
-        let Exchange { message, reply } = exchange;
-        let payload = message.get(Header::SIZE..Header::SIZE + header.len as usize).unwrap_or_default();
-        reply.clear();
-        self.links.outbox.end_request();
-        let domid = self.store.domains.get(from).domid;
+        let len = header.len as usize;
+        self.exchange.reply.clear();
+        let domid = self.core.store.domains.get(from).domid;
         let msg_type = header.msg_type.min(255) as u8;
-        self.store.current = Current::begin(from, domid, header.msg_type);
-        let begun = self.clock.latest;
-        self.record(Record {
+        self.core.store.current = Current::begin(from, domid, header.msg_type);
+        let begun = self.core.clock.latest;
+        self.core.record(Record {
             tx: header.tx_id,
             msg_type,
             size: header.len as u16,
             ..Record::new(Kind::Begun, domid)
         });
-        let result = self.dispatch(platform, from, header, payload, reply);
-        let error = result.as_ref().err().copied();
-        let message = finish(reply, header, &result);
-        let size = if error.is_none() { (message.len() - Header::SIZE) as u32 } else { 0 };
-        let answered = self.reply(from, request, message);
-        if let Ok(Outcome::Watching) = result {
-            self.send_first_event(from, payload);
+        let mut result = self.dispatch(platform, from, header);
+        self.send_collected();
+        if let Ok(Outcome::Then) = result {
+            result = self.carry_out(platform);
         }
-        self.store.account(from, self.store.current.largest, self.clock.now);
+        let error = result.as_ref().err().copied();
+        let Server { core, links, exchange } = self;
+        let message = finish(&mut exchange.reply, header, &result);
+        let size = if error.is_none() { (message.len() - Header::SIZE) as u32 } else { 0 };
+        let answered = reply(core, links, from, request, Operation::<P>::may_repeat, message);
+        if let Ok(Outcome::Watching) = result {
+            self.send_first_event(from, len);
+        }
+        self.core.store.account_with_request(from, self.core.clock.now);
         self.links.outbox.end_request();
         if answered {
             if let Some(error) = error {
-                self.note_error(from, header, error);
+                self.core.note_error(from, header, error);
             }
-            self.clock.latest = platform.cycles();
-            let cycles = self.clock.latest.since(begun);
-            self.tallies(from).for_each(|tally| tally.add(header.len, size, cycles));
+            self.core.clock.latest = platform.cycles();
+            let cycles = self.core.clock.latest.since(begun);
+            self.core.tallies(from).for_each(|tally| tally.add(header.len, size, cycles));
             let ended = Record {
-                hash: self.store.current.named,
+                hash: self.core.store.current.named,
                 tx: header.tx_id,
                 amount: cycles,
                 msg_type,
@@ -173,15 +156,39 @@ impl<P: Platform> Server<P> {
                 size: size as u16,
                 ..Record::new(Kind::Ended, domid)
             };
-            if let Some(number) = self.record(ended) {
-                let told = if matches!(result, Ok(Outcome::Data)) { reply.payload() } else { &[] };
-                log_exchange(number, payload, told);
+            if let Some(number) = self.core.record(ended) {
+                let told =
+                    if matches!(result, Ok(Outcome::Data)) { self.exchange.reply.payload() } else { &[] };
+                log_exchange(number, payload(&self.exchange.message, len), told);
             }
         }
-        self.store.current.end();
+        self.core.store.current.end();
         answered
     }
 
+    fn dispatch(&mut self, platform: &mut P, from: DomainId, header: Header) -> Result<Outcome, XsError> {
+        let operation =
+            MessageType::from_wire(header.msg_type).and_then(Operation::<P>::of).ok_or(XsError::ENOSYS)?;
+        let Server { core, links, exchange } = self;
+        let caller = core.store.domains.caller(from);
+        if operation.who == Who::Privileged && !caller.privileged {
+            return Err(XsError::EACCES);
+        }
+        let tx = match (operation.tx, header.tx_id) {
+            (Tx::Ignored, _) | (_, TxId::NONE) => None,
+            (Tx::Checked, id) => Some(core.store.transactions.find(from, id).ok_or(XsError::ENOENT)?),
+        };
+        let quotas = core.store.domains.get(from).quotas;
+        let Operation { changes_nodes, .. } = operation;
+        let view = View { domain: from, caller, quotas, tx, greedy: core.is_greedy(from), changes_nodes };
+        let Exchange { message, reply, .. } = &mut **exchange;
+        let payload = payload(message, header.len as usize);
+        let mut context = Context { core, platform, roster: links.roster() };
+        (operation.handler)(&mut context, &Request { header, payload, from, view }, reply)
+    }
+}
+
+impl Core {
     /// Records that a request has failed.
     #[cold]
     #[inline(never)]
@@ -198,29 +205,5 @@ impl<P: Platform> Server<P> {
                 ..Record::new(Kind::Refused, self.store.domains.get(from).domid)
             });
         }
-    }
-
-    fn dispatch(
-        &mut self,
-        platform: &mut P,
-        from: DomainId,
-        header: Header,
-        payload: &[u8],
-        reply: &mut Reply,
-    ) -> Result<Outcome, XsError> {
-        let operation =
-            MessageType::from_wire(header.msg_type).and_then(Operation::<P>::of).ok_or(XsError::ENOSYS)?;
-        let caller = self.caller(from);
-        if operation.who == Who::Privileged && !caller.privileged {
-            return Err(XsError::EACCES);
-        }
-        let tx = match (operation.tx, header.tx_id) {
-            (Tx::Ignored, _) | (_, TxId::NONE) => None,
-            (Tx::Checked, id) => Some(self.store.transactions.find(from, id).ok_or(XsError::ENOENT)?),
-        };
-        let quotas = self.store.domains.get(from).quotas;
-        let Operation { changes_nodes, .. } = operation;
-        let view = View { domain: from, caller, quotas, tx, greedy: self.is_greedy(from), changes_nodes };
-        (operation.handler)(self, platform, &Request { header, payload, from, view }, reply)
     }
 }

@@ -21,11 +21,11 @@ const RETRY: u64 = 1;
 impl<P: Platform> Server<P> {
     /// Serves until no work is left. Returns when it wants to be called again even if no event comes.
     pub fn poll(&mut self, platform: &mut P) -> Option<Instant> {
-        self.recorder.counters.polls += 1;
-        let slept = self.clock.latest;
+        self.core.recorder.counters.polls += 1;
+        let slept = self.core.clock.latest;
         self.look_at_the_clock(platform);
-        let amount = self.clock.latest.since(slept);
-        self.record(Record { amount, ..Record::new(Kind::WokeUp, DomId::INVALID) });
+        let amount = self.core.clock.latest.since(slept);
+        self.core.record(Record { amount, ..Record::new(Kind::WokeUp, DomId::INVALID) });
         for round in 1_usize.. {
             if round.is_multiple_of(ROUNDS) {
                 self.look_at_the_clock(platform);
@@ -48,7 +48,7 @@ impl<P: Platform> Server<P> {
             self.notify_idle(platform);
             if self.links.schedule.has_ready() {
                 // What notifying took is no request's.
-                self.clock.latest = platform.cycles();
+                self.core.clock.latest = platform.cycles();
             }
         }
         self.links.schedule.has_waiting().then(|| self.next_look())
@@ -56,16 +56,17 @@ impl<P: Platform> Server<P> {
 
     /// When connections that wait are looked at: not at each wake-up, whose cost they must not add to.
     fn next_look(&self) -> Instant {
-        self.throttle
+        self.core
+            .throttle
             .next_release()
-            .map_or(self.clock.next_retry, |release| release.min(self.clock.next_retry))
+            .map_or(self.core.clock.next_retry, |release| release.min(self.core.clock.next_retry))
     }
 
     fn look_at_the_clock(&mut self, platform: &mut P) {
-        self.clock.latest = platform.cycles();
-        self.clock.now = platform.instant(self.clock.latest);
-        if self.clock.now >= self.next_look() {
-            self.clock.next_retry = self.clock.now.after_seconds(RETRY);
+        self.core.clock.latest = platform.cycles();
+        self.core.clock.now = platform.instant(self.core.clock.latest);
+        if self.core.clock.now >= self.next_look() {
+            self.core.clock.next_retry = self.core.clock.now.after_seconds(RETRY);
             self.expire();
         }
     }
@@ -87,7 +88,7 @@ impl<P: Platform> Server<P> {
     fn serve(&mut self, platform: &mut P, id: DomainId) -> bool {
         self.reconnect_if_asked(id);
         let waits = self.links.has_output(id);
-        if waits && let Err(error) = self.links.flush(&mut self.store, id) {
+        if waits && let Err(error) = self.links.flush(&mut self.core.store, id) {
             self.ignore(id, error);
             return false;
         }
@@ -108,9 +109,9 @@ impl<P: Platform> Server<P> {
     /// Records that a connection has to wait, once for each time.
     fn note_stall(&mut self, id: DomainId, why: Stall) {
         if self.links.schedule.stall(id) {
-            let domid = self.store.domains.get(id).domid;
-            self.note(Record { detail: why as u8, ..Record::new(Kind::Stalled, domid) });
-            if let Some(tally) = self.recorder.domain_mut(id.index()) {
+            let domid = self.core.store.domains.get(id).domid;
+            self.core.note(Record { detail: why as u8, ..Record::new(Kind::Stalled, domid) });
+            if let Some(tally) = self.core.recorder.domain_mut(id.index()) {
                 tally.stalls = tally.stalls.wrapping_add(1);
             }
         }
@@ -133,23 +134,37 @@ impl<P: Platform> Server<P> {
                 self.links.schedule.ready(id);
             }
             if port.is_some() {
-                self.record(Record::new(Kind::Notified, self.store.domains.get(id).domid));
+                self.core.record(Record::new(Kind::Notified, self.core.store.domains.get(id).domid));
             }
         }
     }
 
     /// Drops events that waited too long, and gives connections that could not go on another look.
     fn expire(&mut self) {
-        self.throttle.release();
+        self.core.throttle.release();
         for _ in 0..self.links.schedule.waiting() {
             let Some(id) = self.links.schedule.take_waiting() else { break };
-            while let Some(late) = self.links.drop_late(&mut self.store, id, self.clock.now) {
-                self.note_given_up(id, &late);
+            while let Some(late) = self.links.drop_late(&mut self.core.store, id, self.core.clock.now) {
+                self.core.note_given_up(id, &late);
             }
             if self.links.has_output(id) {
                 self.note_stall(id, Stall::RingFull);
             }
             self.links.schedule.ready(id);
+        }
+    }
+
+    /// Once transactions have ended, has those looked at that were held for them.
+    fn release_held(&mut self) {
+        let open = self.core.store.transactions.open.arena().used();
+        if !self.core.throttle.eases(open) {
+            return;
+        }
+        for n in 0..self.links.schedule.waiting() {
+            let Some(id) = self.links.schedule.nth_waiting(n) else { break };
+            if !self.core.store.domains.get(id).hold.is_over(self.core.clock.now) {
+                self.links.schedule.ready(id);
+            }
         }
     }
 }

@@ -2,47 +2,41 @@
 
 use core::fmt::{self, Arguments};
 
-use super::Server;
+use super::core::Core;
 use crate::abi::DomId;
 use crate::path::PathBuf;
-use crate::platform::{Cycles, Platform};
 use crate::store::DomainId;
-use crate::trace::{Kind, Record, Tally, Trace};
+use crate::trace::{Kind, Record, Tally};
+use crate::wire::TxId;
 
-impl<P: Platform> Server<P> {
-    /// The flight recorder.
-    pub fn trace(&self) -> &Trace {
-        &self.recorder.trace
-    }
-
+impl Core {
     /// Writes a record as of the last look at the clock. If its kind is logged it goes to the log too, and
     /// the number that it has there is the result.
     #[inline(always)] // Several times in each request.
-    pub(super) fn record(&mut self, record: Record) -> Option<u64> {
+    pub fn record(&mut self, record: Record) -> Option<u64> {
         self.recorder.record(self.clock.latest, record)
     }
 
     /// As `record`, for what is rare.
     #[cold]
     #[inline(never)]
-    pub(super) fn note(&mut self, record: Record) {
+    pub fn note(&mut self, record: Record) {
         self.record(record);
     }
 
     /// Records what happens to a domain, is rare and needs no other field.
-    pub(super) fn note_of_domain(&mut self, kind: Kind, domid: DomId, amount: u32) {
+    pub fn note_of_domain(&mut self, kind: Kind, domid: DomId, amount: u32) {
         self.note(Record { amount, ..Record::new(kind, domid) });
     }
 
-    /// Records that the server ends in this line of its program.
-    pub fn note_panic(&mut self, at: Cycles, line: u32) {
-        self.clock.latest = at;
-        self.note_of_domain(Kind::Panic, DomId::INVALID, line);
+    /// Records what becomes of a transaction.
+    pub fn note_transaction(&mut self, kind: Kind, domid: DomId, tx: TxId, amount: u32) {
+        self.note(Record { tx, amount, ..Record::new(kind, domid) });
     }
 
     /// The sums of the type of request that is being served, and of the domain.
     #[inline(always)]
-    pub(super) fn tallies(&mut self, id: DomainId) -> impl Iterator<Item = &mut Tally> {
+    pub fn tallies(&mut self, id: DomainId) -> impl Iterator<Item = &mut Tally> {
         self.recorder.tallies(self.store.current.type_index, id.index())
     }
 
@@ -64,7 +58,7 @@ impl<P: Platform> Server<P> {
 
     /// Writes what a record's hash stands for: a path, in the store or looked for lately, or a mark's text.
     /// What is longer than `most` characters ends in `...` behind them; what is not known is `?`.
-    pub(super) fn write_name(&self, hash: u64, most: usize, out: &mut impl fmt::Write) -> fmt::Result {
+    pub fn write_name(&self, hash: u64, most: usize, out: &mut impl fmt::Write) -> fmt::Result {
         let mut buf = PathBuf::new();
         let path = self.store.path_hashed(hash, &mut buf);
         let (text, whole) = match path {

@@ -9,22 +9,28 @@ use crate::quota::Quotas;
 const WARNINGS_APART: u64 = 10;
 
 impl Store {
-    /// Notes what a domain holds now, and of what a request of it has used.
-    pub fn account(&mut self, id: DomainId, request: Quotas, now: Instant) {
+    /// Notes what a domain holds now.
+    pub fn account(&mut self, id: DomainId, now: Instant) {
+        self.account_for(id, &Quotas::NOTHING, now);
+    }
+
+    /// Notes what a domain holds now, and what its request, which is at hand, has used.
+    pub fn account_with_request(&mut self, id: DomainId, now: Instant) {
         let domain = self.domains.get(id);
-        let (held, limit) = (domain.usage.memory, domain.quotas.soft_memory);
-        let much = limit != 0 && held > limit && !domain.privileged;
-        if much || !domain.usage.is_within(&domain.peak) || !request.is_within(&domain.peak) {
-            self.account_more(id, request, much, now);
+        let request = &self.current.largest;
+        if domain.is_above_soft() || !domain.usage.is_within(&domain.peak) || !request.is_within(&domain.peak)
+        {
+            let request = *request;
+            self.account_for(id, &request, now);
         }
     }
 
     #[inline(never)]
-    fn account_more(&mut self, id: DomainId, request: Quotas, much: bool, now: Instant) {
+    fn account_for(&mut self, id: DomainId, request: &Quotas, now: Instant) {
         let domain = self.domains.update(id);
-        let peak = domain.usage.as_quotas().max(request);
+        let peak = domain.usage.as_quotas().max(*request);
         domain.peak = domain.peak.max(peak);
-        if much && domain.next_warning <= now {
+        if domain.is_above_soft() && domain.next_warning <= now {
             domain.next_warning = now.after_seconds(WARNINGS_APART);
             let Usage { memory, .. } = domain.usage;
             let limit = domain.quotas.soft_memory;

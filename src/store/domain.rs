@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 
 use crate::abi::{DomId, ServerFeatures};
-use crate::perms::{Entry, Life};
+use crate::perms::{Caller, Entry, Life};
 use crate::platform::Instant;
 use crate::quota::Quotas;
 use crate::slots::{Arena, Full, Id, Queue, Queued, Slot};
@@ -118,6 +118,12 @@ impl Domain {
         self.peak.soft_memory = self.peak.memory;
     }
 
+    /// Whether it holds more than its soft memory quota.
+    pub fn is_above_soft(&self) -> bool {
+        let limit = self.quotas.soft_memory;
+        limit != 0 && self.usage.memory > limit && !self.privileged
+    }
+
     /// The most that it has held at once.
     pub fn most(&self) -> Quotas {
         self.peak.max(self.usage.as_quotas())
@@ -206,6 +212,14 @@ impl Domains {
 
     pub fn update(&mut self, id: DomainId) -> &mut Domain {
         self.arena.update(id)
+    }
+
+    /// Whose rights a domain's requests and watches have.
+    pub fn caller(&self, id: DomainId) -> Caller {
+        let Domain { domid, life, target, privileged, .. } = *self.get(id);
+        // What a dead target was granted is void for those who acted for it too.
+        let lives = target.life != Life::NONE && self.owner(target).is_some();
+        Caller { domid, life, target: if lives { target.life } else { Life::NONE }, privileged }
     }
 
     /// Begins a life of `domid`, which must have no record.

@@ -30,7 +30,7 @@ pub use domain::{Domain, DomainId, Domains, Hold, Usage};
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use path_cache::PathCache;
 pub use transaction::{Mark, Transaction, TransactionId, Transactions, TxNode};
-pub use view::{Place, Start, Subject, View};
+pub use view::{Cursor, Place, Start, Subject, View};
 pub use watch::{Change, Watch, WatchId, Watches};
 
 use alloc::boxed::Box;
@@ -68,6 +68,8 @@ pub struct Store {
     /// Counts every change of a value or of a list of children.
     generation: u64,
     pub current: Current,
+    /// By the domain record's slot.
+    cursors: Box<[Option<Cursor>]>,
     /// The most that any guest that is gone has held at once.
     peak_of_gone: Quotas,
     /// Hashes of a path's prefixes, the shortest first, while one of them is looked for.
@@ -96,6 +98,7 @@ impl Store {
             transactions: Transactions::new(capacities),
             generation: 0,
             current: Current::NONE,
+            cursors: vec![None; capacities.domains].into_boxed_slice(),
             peak_of_gone: Quotas::NOTHING,
             prefix_hashes: vec![0; PREFIXES_MAX].into_boxed_slice(),
         }
@@ -113,6 +116,7 @@ impl Store {
             + Names::bytes(capacities.names)
             + Watches::bytes(capacities)
             + Transactions::bytes(capacities)
+            + capacities.domains * size_of::<Option<Cursor>>()
             + PREFIXES_MAX * size_of::<u64>()
     }
 
@@ -121,6 +125,17 @@ impl Store {
     pub fn next_generation(&mut self) -> u64 {
         self.generation += 1;
         (self.generation << u16::BITS) | u64::from(self.current.writer.0)
+    }
+
+    /// Where the domain's last reading of a list in parts stopped.
+    pub fn cursor(&self, id: DomainId) -> Option<Cursor> {
+        *self.cursors.get(id.index())?
+    }
+
+    pub fn set_cursor(&mut self, id: DomainId, cursor: Option<Cursor>) {
+        if let Some(place) = self.cursors.get_mut(id.index()) {
+            *place = cursor;
+        }
     }
 
     /// Runs `request`; if it fails, nothing of it remains.

@@ -68,6 +68,17 @@ pub enum Start {
     Made(TxNodeId),
 }
 
+/// Where the last DIRECTORY_PART of a domain stopped, so that the next goes on there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cursor {
+    /// The listed node's generation. No other list ever has it but a transaction's copy, and that of a node
+    /// made by the same change, which is empty.
+    pub generation: u64,
+    /// Bytes of names before `start`.
+    pub offset: usize,
+    pub start: Start,
+}
+
 /// Size of a node as the quota `node-size` counts it.
 pub(crate) fn node_size(acl_entries: usize, value: usize, children_bytes: usize) -> usize {
     16 + acl_entries * Entry::SIZE + value + children_bytes

@@ -2,11 +2,12 @@
 
 use core::fmt::Write;
 
-use super::{finish, no_more, parse};
+use super::answer::{finish, no_more, parse};
+use super::report::fill_levels;
 use crate::platform::{Calls, Platform};
 use crate::quota::QUOTAS;
-use crate::server::Server;
-use crate::server::operations::Outcome;
+use crate::server::context::{Context, Outcome};
+use crate::server::core::Core;
 use crate::server::scratch::Reply;
 use crate::store::{DomainId, Usage};
 use crate::trace::{Counters, FIRST_STEP, TYPES, Tally};
@@ -165,175 +166,176 @@ fn type_name(index: usize) -> &'static str {
     u32::try_from(index).ok().and_then(MessageType::from_wire).map_or(none, MessageType::name)
 }
 
-impl<P: Platform> Server<P> {
-    /// `stats [json] [totals|<message type>|<domid>|domains [<from>]]`, from the start on. Without subject:
-    /// totals, by message type, and memory.
-    pub(super) fn control_stats(
-        &mut self,
-        platform: &P,
-        mut args: Strings<'_>,
-        reply: &mut Reply,
-    ) -> Result<Outcome, XsError> {
-        let mut subject = args.next();
-        let form = if subject == Some(b"json") { Form::Json } else { Form::Text };
-        if form == Form::Json {
-            subject = args.next();
+/// `stats [json] [totals|<message type>|<domid>|domains [<from>]]`, from the start on. Without subject:
+/// totals, by message type, and memory.
+pub fn stats<P: Platform>(
+    cx: &mut Context<'_, P>,
+    mut args: Strings<'_>,
+    reply: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let mut subject = args.next();
+    let form = if subject == Some(b"json") { Form::Json } else { Form::Text };
+    if form == Form::Json {
+        subject = args.next();
+    }
+    let mut out = Writer { reply, form, follows: false };
+    match subject {
+        None => stats_of_all(cx, &mut out, true)?,
+        Some(b"") => return Err(XsError::EINVAL),
+        // Short, so that asking costs as little as a request does.
+        Some(b"totals") => stats_of_all(cx, &mut out, false)?,
+        Some(b"domains") => {
+            let from = args.next().map(parse).transpose()?.unwrap_or(0);
+            stats_of_domains(cx, from, &mut out)?;
         }
-        let mut out = Writer { reply, form, follows: false };
-        match subject {
-            None => self.stats_of_all(platform, &mut out, true)?,
-            Some(b"") => return Err(XsError::EINVAL),
-            // Short, so that asking costs as little as a request does.
-            Some(b"totals") => self.stats_of_all(platform, &mut out, false)?,
-            Some(b"domains") => {
-                let from = args.next().map(parse).transpose()?.unwrap_or(0);
-                self.stats_of_domains(platform, from, &mut out)?;
+        Some(name) => match (0..TYPES).find(|index| type_name(*index).as_bytes() == name) {
+            Some(index) => {
+                let tally = cx.core.recorder.types().get(index).ok_or(XsError::EINVAL)?;
+                out.open("")?;
+                write_tally(&mut out, tally)?;
+                out.close()?;
             }
-            Some(name) => match (0..TYPES).find(|index| type_name(*index).as_bytes() == name) {
-                Some(index) => {
-                    let tally = self.recorder.types().get(index).ok_or(XsError::EINVAL)?;
-                    out.open("")?;
-                    write_tally(&mut out, tally)?;
-                    out.close()?;
-                }
-                None => {
-                    let id = self.record_of(name)?;
-                    self.stats_of_domain(id, &mut out)?;
-                }
-            },
-        }
-        no_more(args)?;
-        out.finish()
-    }
-
-    fn stats_of_all(&self, platform: &P, out: &mut Writer<'_>, parts: bool) -> Result<(), XsError> {
-        let Counters { requests, events, polls } = self.recorder.counters;
-        let Calls { notify, idle, wake_up, timer, other } = platform.calls();
-        out.open("")?;
-        write_totals(
-            out,
-            &[
-                ("requests", requests),
-                ("events", events),
-                ("polls", polls),
-                ("notify", notify),
-                ("idle", idle),
-                ("wake-up", wake_up),
-                ("timer", timer),
-                ("other-hypercalls", other),
-                ("trace-records", self.recorder.trace.end()),
-                ("trace-overwritten", self.recorder.trace.first()),
-                ("khz", platform.khz()),
-                (
-                    "running-ms",
-                    self.clock.latest.0.saturating_sub(platform.started().0) / platform.khz().max(1),
-                ),
-            ],
-        )?;
-        if parts {
-            write_parts(out, self.recorder.types(), &self.fill_levels())?;
-        }
-        out.close()
-    }
-
-    /// A page of all domains, from the nth record on. Where more follow, the last number says from where.
-    fn stats_of_domains(&self, platform: &P, from: usize, out: &mut Writer<'_>) -> Result<(), XsError> {
-        out.open("")?;
-        if out.form == Form::Json {
-            out.number("khz", platform.khz())?;
-            let clock = self.clock.latest;
-            out.number("clock", clock.0)?;
-        }
-        out.heading(0, WIDE, &COLUMNS)?;
-        if out.form == Form::Json {
-            out.put(format_args!(",\"domains\":["))?;
-        }
-        let capacity = self.store.domains.arena.capacity() as usize;
-        let mut next = 0;
-        let mut first = true;
-        for slot in from..capacity {
-            let Some(id) = self.store.domains.at(slot) else { continue };
-            let start = out.reply.len();
-            let row = self.domain_row(id);
-            let comma = if out.form == Form::Json && !first { "," } else { "" };
-            let written = out.put(format_args!("{comma}")).and_then(|()| out.values(WIDE, &row));
-            let fits = written.and_then(|()| out.end_line()).is_ok();
-            if !fits || out.reply.len() + END > crate::wire::PAYLOAD_MAX {
-                out.reply.truncate(start);
-                next = slot;
-                break;
+            None => {
+                let id = cx.core.record_of(name)?;
+                stats_of_domain(cx.core, id, &mut out)?;
             }
-            first = false;
-        }
-        if out.form == Form::Json {
-            out.put(format_args!("]"))?;
-        }
-        if next > 0 {
-            out.number("next", next as u64)?;
-        }
-        out.close()
+        },
     }
+    no_more(args)?;
+    out.finish()
+}
 
-    /// The local clients that act for a domain, which only the privileged one has.
-    fn clients_of(&self, id: DomainId) -> impl Iterator<Item = DomainId> {
-        let has_some = self.store.domains.privileged() == Some(id);
-        has_some.then(|| self.store.domains.clients()).into_iter().flatten()
+fn stats_of_all<P: Platform>(cx: &Context<'_, P>, out: &mut Writer<'_>, parts: bool) -> Result<(), XsError> {
+    let Counters { requests, events, polls } = cx.core.recorder.counters;
+    let Calls { notify, idle, wake_up, timer, other } = cx.platform.calls();
+    out.open("")?;
+    write_totals(
+        out,
+        &[
+            ("requests", requests),
+            ("events", events),
+            ("polls", polls),
+            ("notify", notify),
+            ("idle", idle),
+            ("wake-up", wake_up),
+            ("timer", timer),
+            ("other-hypercalls", other),
+            ("trace-records", cx.core.recorder.trace.end()),
+            ("trace-overwritten", cx.core.recorder.trace.first()),
+            ("khz", cx.platform.khz()),
+            (
+                "running-ms",
+                cx.core.clock.latest.0.saturating_sub(cx.platform.started().0) / cx.platform.khz().max(1),
+            ),
+        ],
+    )?;
+    if parts {
+        write_parts(out, cx.core.recorder.types(), &fill_levels(cx))?;
     }
+    out.close()
+}
 
-    /// What a domain has done, its clients included.
-    fn done_by(&self, id: DomainId) -> Tally {
-        let tally = |id: DomainId| self.recorder.domain(id.index()).copied().unwrap_or(Tally::EMPTY);
-        self.clients_of(id).fold(tally(id), |mut sum, client| {
-            sum.absorb(&tally(client));
-            sum
-        })
+/// A page of all domains, from the nth record on. Where more follow, the last number says from where.
+fn stats_of_domains<P: Platform>(
+    cx: &Context<'_, P>,
+    from: usize,
+    out: &mut Writer<'_>,
+) -> Result<(), XsError> {
+    out.open("")?;
+    if out.form == Form::Json {
+        out.number("khz", cx.platform.khz())?;
+        let clock = cx.core.clock.latest;
+        out.number("clock", clock.0)?;
     }
-
-    fn domain_row(&self, id: DomainId) -> [u64; COLUMNS.len()] {
-        let domain = self.store.domains.get(id);
-        let mut usage = domain.usage;
-        for client in self.clients_of(id) {
-            let Usage { nodes, watches, transactions, memory, .. } = self.store.domains.get(client).usage;
-            usage.nodes = usage.nodes.wrapping_add(nodes);
-            usage.watches = usage.watches.wrapping_add(watches);
-            usage.transactions = usage.transactions.wrapping_add(transactions);
-            usage.memory = usage.memory.wrapping_add(memory);
+    out.heading(0, WIDE, &COLUMNS)?;
+    if out.form == Form::Json {
+        out.put(format_args!(",\"domains\":["))?;
+    }
+    let capacity = cx.core.store.domains.arena.capacity() as usize;
+    let mut next = 0;
+    let mut first = true;
+    for slot in from..capacity {
+        let Some(id) = cx.core.store.domains.at(slot) else { continue };
+        let start = out.reply.len();
+        let row = domain_row(cx.core, id);
+        let comma = if out.form == Form::Json && !first { "," } else { "" };
+        let written = out.put(format_args!("{comma}")).and_then(|()| out.values(WIDE, &row));
+        let fits = written.and_then(|()| out.end_line()).is_ok();
+        if !fits || out.reply.len() + END > crate::wire::PAYLOAD_MAX {
+            out.reply.truncate(start);
+            next = slot;
+            break;
         }
-        let tally = self.done_by(id);
-        [
-            u64::from(domain.domid.0),
-            wide(tally.requests()),
-            wide(failed(&tally)),
-            tally.received,
-            tally.sent,
-            tally.cycles,
-            wide(tally.events),
-            wide(tally.dropped),
-            wide(tally.conflicts),
-            wide(tally.refused),
-            wide(tally.stalls),
-            wide(usage.nodes),
-            wide(usage.watches),
-            wide(usage.transactions),
-            wide(usage.memory),
-        ]
+        first = false;
     }
+    if out.form == Form::Json {
+        out.put(format_args!("]"))?;
+    }
+    if next > 0 {
+        out.number("next", next as u64)?;
+    }
+    out.close()
+}
 
-    fn stats_of_domain(&self, id: DomainId, out: &mut Writer<'_>) -> Result<(), XsError> {
-        let domain = self.store.domains.get(id);
-        out.open("")?;
-        out.number("domid", u64::from(domain.domid.0))?;
-        write_tally(out, &self.done_by(id))?;
-        let (now, peak) = (domain.usage.as_quotas(), domain.most());
-        out.open("quotas")?;
-        out.heading(NAME, WIDTH, &["held", "most", "quota"])?;
-        for quota in QUOTAS {
-            let values = [&now, &peak, &domain.quotas].map(|quotas| wide((quota.get)(quotas)));
-            out.row(quota.name, &values)?;
-        }
-        out.close()?;
-        out.close()
+/// The local clients that act for a domain, which only the privileged one has.
+fn clients_of(core: &Core, id: DomainId) -> impl Iterator<Item = DomainId> {
+    let has_some = core.store.domains.privileged() == Some(id);
+    has_some.then(|| core.store.domains.clients()).into_iter().flatten()
+}
+
+/// What a domain has done, its clients included.
+fn done_by(core: &Core, id: DomainId) -> Tally {
+    let tally = |id: DomainId| core.recorder.domain(id.index()).copied().unwrap_or(Tally::EMPTY);
+    clients_of(core, id).fold(tally(id), |mut sum, client| {
+        sum.absorb(&tally(client));
+        sum
+    })
+}
+
+fn domain_row(core: &Core, id: DomainId) -> [u64; COLUMNS.len()] {
+    let domain = core.store.domains.get(id);
+    let mut usage = domain.usage;
+    for client in clients_of(core, id) {
+        let Usage { nodes, watches, transactions, memory, .. } = core.store.domains.get(client).usage;
+        usage.nodes = usage.nodes.wrapping_add(nodes);
+        usage.watches = usage.watches.wrapping_add(watches);
+        usage.transactions = usage.transactions.wrapping_add(transactions);
+        usage.memory = usage.memory.wrapping_add(memory);
     }
+    let tally = done_by(core, id);
+    [
+        u64::from(domain.domid.0),
+        wide(tally.requests()),
+        wide(failed(&tally)),
+        tally.received,
+        tally.sent,
+        tally.cycles,
+        wide(tally.events),
+        wide(tally.dropped),
+        wide(tally.conflicts),
+        wide(tally.refused),
+        wide(tally.stalls),
+        wide(usage.nodes),
+        wide(usage.watches),
+        wide(usage.transactions),
+        wide(usage.memory),
+    ]
+}
+
+fn stats_of_domain(core: &Core, id: DomainId, out: &mut Writer<'_>) -> Result<(), XsError> {
+    let domain = core.store.domains.get(id);
+    out.open("")?;
+    out.number("domid", u64::from(domain.domid.0))?;
+    write_tally(out, &done_by(core, id))?;
+    let (now, peak) = (domain.usage.as_quotas(), domain.most());
+    out.open("quotas")?;
+    out.heading(NAME, WIDTH, &["held", "most", "quota"])?;
+    for quota in QUOTAS {
+        let values = [&now, &peak, &domain.quotas].map(|quotas| wide((quota.get)(quotas)));
+        out.row(quota.name, &values)?;
+    }
+    out.close()?;
+    out.close()
 }
 
 fn write_totals(out: &mut Writer<'_>, totals: &[(&str, u64)]) -> Result<(), XsError> {

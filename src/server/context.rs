@@ -1,0 +1,64 @@
+//! What a handler is given, and what it gives back.
+
+use super::core::{Core, Deed};
+use crate::connection::Roster;
+use crate::path::{PathBuf, Special};
+use crate::platform::Platform;
+use crate::store::{DomainId, Subject, View};
+use crate::wire::{Header, XsError};
+
+/// What a request is decided on. Of the connections only that they are there can be seen, so nothing is sent before
+/// the decision.
+pub struct Context<'a, P: Platform> {
+    pub core: &'a mut Core,
+    pub platform: &'a mut P,
+    pub roster: Roster<'a, P::Ring>,
+}
+
+/// A request that has passed the table's checks.
+pub struct Request<'a> {
+    pub header: Header,
+    pub payload: &'a [u8],
+    pub from: DomainId,
+    pub view: View,
+}
+
+impl<P: Platform> Context<'_, P> {
+    /// Leaves the rest of the request to the server.
+    pub fn leave(&mut self, deed: Deed) -> Result<Outcome, XsError> {
+        self.core.deed = Some(deed);
+        Ok(Outcome::Then)
+    }
+}
+
+impl Request<'_> {
+    /// What the request is about.
+    pub fn subject<'a>(
+        &self,
+        core: &mut Core,
+        input: &'a [u8],
+        special: Special,
+        buf: &'a mut PathBuf,
+    ) -> Result<Subject<'a>, XsError> {
+        let View { caller, quotas, .. } = self.view;
+        let max = (!caller.privileged && quotas.path_max != 0).then_some(quotas.path_max);
+        let subject = core.store.subject(input, caller.domid, max, special, buf)?;
+        if !caller.privileged {
+            let largest = &mut core.store.current.largest;
+            largest.path_max = largest.path_max.max(subject.path.relative_to_home().len() as u32);
+        }
+        Ok(subject)
+    }
+}
+
+/// What a handler has done, or decided.
+pub enum Outcome {
+    /// Done; the answer is `OK`.
+    Ok,
+    /// The answer is in the reply buffer.
+    Data,
+    /// A watch was registered: after `OK`, its first event names this path and token.
+    Watching,
+    /// Decided; what is left to do takes connections, and stands in [`Core::deed`].
+    Then,
+}

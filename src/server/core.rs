@@ -1,0 +1,123 @@
+//! All that the server knows beside its connections: what a request is decided on.
+
+use super::scratch::Collected;
+use super::throttle::Throttle;
+use crate::abi::{DomId, Port, ServerFeatures};
+use crate::config::{Capacities, Settings};
+use crate::hash::Key;
+use crate::platform::{Cycles, DomainInfo, Instant};
+use crate::store::{DomainId, NodeId, Store, Transaction, TransactionId};
+use crate::trace::{Kind, Recorder};
+use crate::wire::{XsError, strict_domid};
+
+/// What the clock has shown.
+pub struct Clock {
+    /// When it was read last.
+    pub latest: Cycles,
+    /// The moment of the wake-up.
+    pub now: Instant,
+    /// When connections that could not go on are looked at again.
+    pub next_retry: Instant,
+}
+
+/// What the server does once a request is decided, before the answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Deed {
+    /// Remove this node and all below it, each with its event; that of a node with nothing below it has been
+    /// collected.
+    Remove(NodeId),
+    /// Send the events of a transaction that has been applied, and end it.
+    Announce(TransactionId),
+    /// Serve this domain, or start afresh with it.
+    Introduce(DomId, Port),
+    /// Forget this domain.
+    Release(DomainId),
+    /// Answer with what the consistency check finds.
+    Check,
+}
+
+/// Its fields are open to the server's parts, each of which works on several of them. It has no connections, so who
+/// has only this cannot write into a ring.
+pub struct Core {
+    pub store: Store,
+    pub settings: Settings,
+    /// The server's own domain, if it is a client of itself.
+    pub own: Option<DomId>,
+    pub clock: Clock,
+    pub recorder: Recorder,
+    pub throttle: Throttle,
+    pub collected: Collected,
+    /// What the request at hand has decided and is still to be done.
+    pub deed: Option<Deed>,
+    /// Bytes that a guest may hold before it has to leave more of everything to others.
+    share: u32,
+}
+
+impl Core {
+    /// An empty store for `capacities`; `seed` keys its hashes, and a guest may hold `share` bytes before it counts as
+    /// greedy.
+    pub fn new(settings: Settings, capacities: &Capacities, seed: u64, share: u32) -> Core {
+        Core {
+            store: Store::new(capacities, Key::new(seed)),
+            settings,
+            own: None,
+            clock: Clock { latest: Cycles(0), now: Instant(0), next_retry: Instant(0) },
+            recorder: Recorder::new(capacities.trace, capacities.domains, settings.log),
+            throttle: Throttle::IDLE,
+            collected: Collected::new(capacities.watches),
+            deed: None,
+            share,
+        }
+    }
+
+    pub fn is_privileged(&self, id: DomainId) -> bool {
+        self.store.domains.is_privileged(id)
+    }
+
+    pub fn is_greedy(&self, id: DomainId) -> bool {
+        self.store.domains.get(id).usage.memory > self.share
+    }
+
+    /// Whether the connection understands a feature.
+    pub fn offers(&self, id: DomainId, feature: ServerFeatures) -> bool {
+        self.store.domains.get(id).features.contains(feature)
+    }
+
+    /// The domains that are neither introduced nor released: the privileged and the server's own.
+    pub fn is_fixed(&self, domid: DomId) -> bool {
+        self.own == Some(domid) || self.store.domains.find(domid).is_some_and(|id| self.is_privileged(id))
+    }
+
+    /// The record of a living domain, made now if the hypervisor knows the domain and the server does not.
+    pub fn know(&mut self, hypervisor: &mut impl DomainInfo, domid: DomId) -> Option<DomainId> {
+        if let Some(id) = self.store.domains.find(domid) {
+            return Some(id);
+        }
+        if domid >= DomId::FIRST_RESERVED {
+            return None;
+        }
+        let state = hypervisor.state(domid).filter(|state| !state.dead)?;
+        self.store.domains.admit(domid, state.unique_id, self.settings.quotas).ok()
+    }
+
+    /// The record that a domid names; ENOENT if there is none.
+    pub fn record_of(&self, string: &[u8]) -> Result<DomainId, XsError> {
+        self.store.domains.find(strict_domid(string)?).ok_or(XsError::ENOENT)
+    }
+
+    /// Forgets a transaction, and records what has become of it.
+    pub fn end_transaction(&mut self, tx: TransactionId, end: Kind) -> Result<(), XsError> {
+        let Transaction { id, domain, node_count, .. } = *self.store.transactions.open.get(tx);
+        let domid = self.store.domains.get(domain).domid;
+        self.note_transaction(end, domid, id, if end == Kind::TransactionCommitted { node_count } else { 0 });
+        self.store.drop_transaction(tx)
+    }
+
+    /// Aborts all transactions of a domain.
+    pub fn drop_transactions(&mut self, id: DomainId) -> Result<(), XsError> {
+        while let Some(tx) = self.store.transactions.of_domain.of(id).first() {
+            self.end_transaction(tx, Kind::TransactionAborted)?;
+        }
+        Ok(())
+    }
+}

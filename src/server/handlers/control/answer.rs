@@ -1,0 +1,54 @@
+//! What the commands share: arguments, and answers that are texts.
+
+use core::fmt::{Arguments, Write};
+use core::str::FromStr;
+
+use crate::server::context::Outcome;
+use crate::server::scratch::Reply;
+use crate::wire::{Strings, XsError};
+
+/// Answers with what a check finds: `OK`, or one line for each thing that is wrong, on the console too.
+pub fn answer_findings(
+    reply: &mut Reply,
+    check: impl FnOnce(&mut dyn FnMut(Arguments<'_>)),
+) -> Result<Outcome, XsError> {
+    let mut wrong = 0;
+    check(&mut |finding| {
+        wrong += 1;
+        tell(reply, finding);
+    });
+    if wrong == 0 { Ok(Outcome::Ok) } else { finish(reply) }
+}
+
+/// Tells what the check found. Apart from the check, which would have a copy of it for each finding.
+#[cold]
+#[inline(never)]
+fn tell(reply: &mut Reply, finding: Arguments<'_>) {
+    log::error!("check: {finding}");
+    // What does not fit the answer is on the console.
+    let start = reply.len();
+    if writeln!(reply, "{finding}").is_err() || reply.is_full() {
+        reply.truncate(start);
+    }
+}
+
+/// Appends a line to a text.
+pub fn line(reply: &mut Reply, text: Arguments<'_>) -> Result<(), XsError> {
+    writeln!(reply, "{text}").map_err(|_| XsError::E2BIG)
+}
+
+/// Ends a text that is the answer.
+pub fn finish(reply: &mut Reply) -> Result<Outcome, XsError> {
+    reply.push(b"\0")?;
+    Ok(Outcome::Data)
+}
+
+/// A number or the like, else EINVAL.
+pub fn parse<T: FromStr>(text: &[u8]) -> Result<T, XsError> {
+    core::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(XsError::EINVAL)
+}
+
+/// EINVAL if arguments are left.
+pub fn no_more(args: Strings<'_>) -> Result<(), XsError> {
+    if args.remaining() == 0 { Ok(()) } else { Err(XsError::EINVAL) }
+}

@@ -1,0 +1,92 @@
+//! CONTROL: what an operator asks of the server. xenstore.txt, "CONTROL"; xenstore-control(1).
+
+mod answer;
+mod quota;
+mod report;
+mod stats;
+mod switches;
+mod trace;
+
+pub use answer::answer_findings;
+
+use answer::{finish, line, no_more};
+
+use crate::platform::Platform;
+use crate::server::context::{Context, Outcome, Request};
+use crate::server::core::Deed;
+use crate::server::scratch::Reply;
+use crate::wire::{Strings, XsError, strings};
+
+/// One control command.
+struct Command<P: Platform> {
+    name: &'static str,
+    usage: &'static str,
+    run: fn(&mut Context<'_, P>, Strings<'_>, &mut Reply) -> Result<Outcome, XsError>,
+}
+
+impl<P: Platform> Command<P> {
+    const ALL: [Command<P>; 10] = [
+        Command { name: "check", usage: "", run: check },
+        Command { name: "log", usage: "[on|off|+<switch>|-<switch>]", run: switches::log },
+        Command { name: "logfile", usage: "<file>", run: report::logfile },
+        Command { name: "memreport", usage: "[<file>]", run: report::memreport },
+        Command { name: "print", usage: "<string>", run: print },
+        Command { name: "quota", usage: "[set <name> <val>|<domid>|max [-r]]", run: quota::quota },
+        Command { name: "quota-soft", usage: "[set <name> <val>]", run: quota::soft },
+        Command {
+            name: "stats",
+            usage: "[json] [totals|<type>|<domid>|domains [<from>]]",
+            run: stats::stats,
+        },
+        Command {
+            name: "trace",
+            usage: "[on|off|show|mark <text>|dump [<from>]|paths <hash>...|filter [<kinds>] [domain <domid>]]",
+            run: trace::trace,
+        },
+        Command { name: "help", usage: "", run: help },
+    ];
+}
+
+/// `command|[args|…]`. EINVAL for an unknown command or wrong arguments.
+pub fn control<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    reply: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let mut args = strings(request.payload);
+    let name = args.required()?;
+    let command = Command::<P>::ALL
+        .into_iter()
+        .find(|command| command.name.as_bytes() == name)
+        .ok_or(XsError::EINVAL)?;
+    (command.run)(cx, args, reply)
+}
+
+fn help<P: Platform>(
+    _: &mut Context<'_, P>,
+    args: Strings<'_>,
+    reply: &mut Reply,
+) -> Result<Outcome, XsError> {
+    no_more(args)?;
+    for command in Command::<P>::ALL {
+        line(reply, format_args!("{:<15} {}", command.name, command.usage))?;
+    }
+    finish(reply)
+}
+
+fn print<P: Platform>(
+    _: &mut Context<'_, P>,
+    mut args: Strings<'_>,
+    _: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let text = args.required()?;
+    no_more(args)?;
+    log::info!("control: {}", text.escape_ascii());
+    Ok(Outcome::Ok)
+}
+
+/// Verifies the whole store, and the connections with it.
+fn check<P: Platform>(cx: &mut Context<'_, P>, args: Strings<'_>, _: &mut Reply) -> Result<Outcome, XsError> {
+    no_more(args)?;
+    cx.leave(Deed::Check)
+}

@@ -1,0 +1,60 @@
+//! `memreport` and `logfile`: what memory is used for, and where things are told.
+
+use super::answer::{finish, line, no_more};
+use crate::platform::Platform;
+use crate::server::context::{Context, Outcome};
+use crate::server::scratch::Reply;
+use crate::wire::{Strings, XsError};
+
+/// The answer to whoever names a file.
+const NO_FILES: &str = "This server has no files. Its log goes to its console.";
+
+/// Writes to the console how full each kind of storage is, and has been at most.
+pub fn memreport<P: Platform>(
+    cx: &mut Context<'_, P>,
+    mut args: Strings<'_>,
+    reply: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let file = args.next();
+    no_more(args)?;
+    for (what, [used, most, capacity]) in fill_levels(cx) {
+        log::info!("memory: {used} {what}, at most {most}, room for {capacity}");
+    }
+    if file.is_some() {
+        line(reply, format_args!("{NO_FILES}"))?;
+        return finish(reply);
+    }
+    Ok(Outcome::Ok)
+}
+
+pub fn logfile<P: Platform>(
+    _: &mut Context<'_, P>,
+    mut args: Strings<'_>,
+    reply: &mut Reply,
+) -> Result<Outcome, XsError> {
+    args.required()?;
+    no_more(args)?;
+    line(reply, format_args!("{NO_FILES}"))?;
+    finish(reply)
+}
+
+/// Of each kind of storage: slots in use, at most so far, and all.
+pub(super) fn fill_levels<P: Platform>(cx: &Context<'_, P>) -> [(&'static str, [u32; 3]); 9] {
+    let store = &cx.core.store;
+    macro_rules! arenas {
+        ($($what:literal: $arena:expr,)*) => {
+            [$(($what, [$arena.used(), $arena.high_water(), $arena.capacity()]),)*]
+        };
+    }
+    arenas! {
+        "nodes": store.nodes.arena(),
+        "chunks": store.blobs.arena(),
+        "permission lists": store.acls.table().arena(),
+        "domains": store.domains.arena,
+        "watches": store.watches.arena,
+        "watched paths": store.watches.paths.arena(),
+        "transactions": store.transactions.open.arena(),
+        "transaction nodes": store.transactions.nodes.arena(),
+        "waiting messages": cx.roster.outbox().messages.arena(),
+    }
+}

@@ -1,0 +1,175 @@
+//! `trace`: the flight recorder's records, and which are written.
+
+use core::fmt::Write;
+
+use super::answer::{finish, line, no_more, parse};
+use crate::platform::Platform;
+use crate::server::context::{Context, Outcome};
+use crate::server::core::Core;
+use crate::server::scratch::Reply;
+use crate::trace::page::{Base64, Head, RECORDS_MAX};
+use crate::trace::{ALL_KINDS, Kind, Names, Record};
+use crate::wire::{Strings, XsError, strict_domid};
+
+/// Records that `show` tells: so many fit a message, whatever their paths.
+const SHOWN: u64 = 16;
+
+/// Longest path that `paths` tells of a node, characters.
+const PATH_SHOWN: usize = 1024;
+
+pub fn trace<P: Platform>(
+    cx: &mut Context<'_, P>,
+    mut args: Strings<'_>,
+    reply: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let Some(what) = args.next() else { return state(cx.core, reply) };
+    match what {
+        b"dump" => dump(cx, args, reply),
+        b"paths" => paths(cx.core, args, reply),
+        b"filter" => filter(cx.core, args, reply),
+        b"show" => {
+            no_more(args)?;
+            let mut told = Ok(());
+            cx.core.tell_trace(SHOWN, cx.platform.khz(), &mut |text| {
+                told = told.and_then(|()| line(reply, text))
+            });
+            told?;
+            finish(reply)
+        }
+        b"mark" => mark(cx.core, args),
+        b"on" | b"off" => {
+            no_more(args)?;
+            cx.core.recorder.trace.set_on(what == b"on");
+            filter_names(cx.core);
+            Ok(Outcome::Ok)
+        }
+        _ => Err(XsError::EINVAL),
+    }
+}
+
+/// Names are kept for what is recorded.
+fn filter_names(core: &mut Core) {
+    let (_, only) = core.recorder.trace.filter();
+    core.store.names.set_filter(core.recorder.trace.is_on(), only);
+}
+
+/// `mark <word>…`: a record that operators find again.
+fn mark(core: &mut Core, args: Strings<'_>) -> Result<Outcome, XsError> {
+    let mut text = heapless::Vec::<u8, { Names::TEXT_MAX }>::new();
+    for word in args {
+        let blank: &[u8] = if text.is_empty() { b"" } else { b" " };
+        [blank, word]
+            .into_iter()
+            .try_for_each(|part| text.extend_from_slice(part))
+            .map_err(|_| XsError::E2BIG)?;
+    }
+    if text.is_empty() {
+        return Err(XsError::EINVAL);
+    }
+    let record =
+        Record { hash: core.store.key.hash(&text), ..Record::new(Kind::Mark, core.store.current.writer) };
+    // Else it would push out the text of a mark that is there.
+    if core.recorder.trace.takes(record.kind, record.domid) {
+        core.store.names.note_mark(record.hash, &text);
+    }
+    core.note(record);
+    Ok(Outcome::Ok)
+}
+
+fn state(core: &Core, reply: &mut Reply) -> Result<Outcome, XsError> {
+    let trace = &core.recorder.trace;
+    line(reply, format_args!("trace            : {}", if trace.is_on() { "on" } else { "off" }))?;
+    for (name, count) in
+        [("records written", trace.end()), ("overwritten", trace.first()), ("room for", trace.capacity())]
+    {
+        line(reply, format_args!("{name:<17}: {count:>8}"))?;
+    }
+    finish(reply)
+}
+
+/// `dump [<number>]`: a page of records from that number on, see [`crate::trace::page`].
+fn dump<P: Platform>(
+    cx: &Context<'_, P>,
+    mut args: Strings<'_>,
+    reply: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let from = args.next().map(parse).transpose()?.unwrap_or(0);
+    no_more(args)?;
+    let trace = &cx.core.recorder.trace;
+    let first = from.clamp(trace.first(), trace.end());
+    let count = (trace.end() - first).min(RECORDS_MAX as u64);
+    let head = Head {
+        first,
+        count,
+        end: trace.end(),
+        lost: trace.first(),
+        khz: cx.platform.khz(),
+        started: cx.platform.started().0,
+    };
+    line(reply, format_args!("{head}"))?;
+    let mut base64 = Base64::default();
+    let mut told = Ok(());
+    let mut out = |digits: &[u8]| told = told.and_then(|()| reply.push(digits));
+    for record in trace.from(first).take(RECORDS_MAX) {
+        base64.write(&record.to_bytes(), &mut out);
+    }
+    base64.finish(&mut out);
+    told?;
+    line(reply, format_args!(""))?;
+    finish(reply)
+}
+
+/// `paths <hash>…`, hexadecimal: a line of hash and path for each, as many as fit.
+fn paths(core: &Core, args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
+    for hash in args {
+        let hash = core::str::from_utf8(hash).ok().and_then(|hash| u64::from_str_radix(hash, 16).ok());
+        let hash = hash.ok_or(XsError::EINVAL)?;
+        let start = reply.len();
+        let written = write!(reply, "{hash:016x} ")
+            .and_then(|()| core.write_name(hash, PATH_SHOWN, reply))
+            .and_then(|()| writeln!(reply));
+        if written.is_err() || reply.is_full() {
+            reply.truncate(start);
+            break;
+        }
+    }
+    finish(reply)
+}
+
+/// `filter [all|none|+<kind>|-<kind>|domain <domid>|domain all]…`: what is recorded from now on.
+fn filter(core: &mut Core, mut args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
+    let (mut kinds, mut only) = core.recorder.trace.filter();
+    if args.rest().is_empty() {
+        for kind in Kind::ALL {
+            let state = if kinds & kind.bit() != 0 { "on" } else { "off" };
+            line(reply, format_args!("{:<17}: {state}", kind.name()))?;
+        }
+        match only {
+            Some(domid) => line(reply, format_args!("{:<17}: {domid}", "domain"))?,
+            None => line(reply, format_args!("{:<17}: all", "domain"))?,
+        }
+        return finish(reply);
+    }
+    while let Some(arg) = args.next() {
+        match arg {
+            b"all" => (kinds, only) = (ALL_KINDS, None),
+            b"none" => kinds = 0,
+            b"domain" => {
+                only = match args.required()? {
+                    b"all" => None,
+                    b"" => return Err(XsError::EINVAL),
+                    domid => Some(strict_domid(domid)?),
+                }
+            }
+            [sign @ (b'+' | b'-'), name @ ..] => {
+                let kind = Kind::ALL.iter().find(|kind| kind.name().as_bytes() == name);
+                let bit = kind.ok_or(XsError::EINVAL)?.bit();
+                kinds = if *sign == b'+' { kinds | bit } else { kinds & !bit };
+            }
+            _ => return Err(XsError::EINVAL),
+        }
+    }
+    core.recorder.trace.set_filter(kinds, only);
+    filter_names(core);
+    Ok(Outcome::Ok)
+}

@@ -1,0 +1,282 @@
+//! READ, WRITE, MKDIR, RM, DIRECTORY, DIRECTORY_PART, GET_PERMS, SET_PERMS. xenstore.txt, "Read, etc.".
+
+use core::fmt::Write;
+
+use crate::abi::{DomId, ServerFeatures};
+use crate::path::{PathBuf, Special};
+use crate::perms::{Access, Entry, Life, letter, parse};
+use crate::platform::Platform;
+use crate::quota::Quota;
+use crate::server::context::{Context, Outcome, Request};
+use crate::server::core::Deed;
+use crate::server::scratch::Reply;
+use crate::store::{AclBuf, Cursor, DomainId, Place, Start, Store};
+use crate::wire::{PAYLOAD_MAX, XsError, number, strings, terminated};
+
+pub fn read<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    reply: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let mut buf = PathBuf::new();
+    let subject = request.subject(cx.core, terminated(request.payload)?, Special::Refused, &mut buf)?;
+    let place = cx.core.store.seek(&request.view, subject, Access::READ)?;
+    let value = cx.core.store.value_at(place);
+    value.pieces(&cx.core.store.blobs).try_for_each(|piece| reply.push(piece))?;
+    Ok(Outcome::Data)
+}
+
+pub fn write<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    _: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let mut args = strings(request.payload);
+    let input = args.required()?;
+    let mut buf = PathBuf::new();
+    let subject = request.subject(cx.core, input, Special::Refused, &mut buf)?;
+    let place = match cx.core.store.seek(&request.view, subject, Access::WRITE) {
+        Ok(place) => {
+            cx.core.store.write_at(&request.view, place, args.rest())?;
+            place
+        }
+        Err(XsError::ENOENT) => cx.core.store.create_at(&request.view, subject.path, args.rest())?,
+        Err(error) => return Err(error),
+    };
+    cx.core.changed(place, subject.path, None);
+    Ok(Outcome::Ok)
+}
+
+pub fn mkdir<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    _: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let mut buf = PathBuf::new();
+    let subject = request.subject(cx.core, terminated(request.payload)?, Special::Refused, &mut buf)?;
+    let place = match cx.core.store.seek(&request.view, subject, Access::WRITE) {
+        Ok(_) => return Ok(Outcome::Ok),
+        Err(XsError::ENOENT) => cx.core.store.create_at(&request.view, subject.path, &[])?,
+        Err(error) => return Err(error),
+    };
+    cx.core.changed(place, subject.path, None);
+    Ok(Outcome::Ok)
+}
+
+pub fn rm<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    _: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let mut buf = PathBuf::new();
+    let subject = request.subject(cx.core, terminated(request.payload)?, Special::Refused, &mut buf)?;
+    let found = cx.core.store.seek(&request.view, subject, Access::WRITE);
+    if found.is_ok() {
+        // The store will not know what it was called.
+        cx.core.store.names.note(subject.hash, subject.path.as_bytes());
+    }
+    match found {
+        Ok(_) if subject.path.is_root() => Err(XsError::EINVAL),
+        Ok(Place::Node(id)) => {
+            if cx.core.store.node(id).children.first().is_none() {
+                cx.core.collect_for_removal(id, subject.path, true);
+            }
+            cx.leave(Deed::Remove(id))
+        }
+        Ok(Place::Copy(id)) => {
+            cx.core.store.remove_copies(&request.view, id, subject.path).map(|()| Outcome::Ok)
+        }
+        // Nothing to remove is fine if the place where it could be is there.
+        Err(XsError::ENOENT) => {
+            let parent = subject.path.parent().ok_or(XsError::EINVAL)?;
+            cx.core.store.find(&request.view, parent)?.ok_or(XsError::ENOENT).map(|_| Outcome::Ok)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+pub fn directory<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    reply: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let mut buf = PathBuf::new();
+    let subject = request.subject(cx.core, terminated(request.payload)?, Special::Refused, &mut buf)?;
+    let place = cx.core.store.seek(&request.view, subject, Access::READ)?;
+    let (_, len) = cx.core.store.list_at(place);
+    if len > PAYLOAD_MAX {
+        return Err(XsError::E2BIG);
+    }
+    cx.core.store.for_each_child(place, Start::First, |_, name| reply.push_string(name))?;
+    Ok(Outcome::Data)
+}
+
+/// Answers with the node's generation and the names from a byte offset on; an empty name ends the
+/// list. xenstore.txt, DIRECTORY_PART.
+pub fn directory_part<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    reply: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let mut args = strings(request.payload);
+    if args.remaining() != 2 {
+        return Err(XsError::EINVAL);
+    }
+    let mut buf = PathBuf::new();
+    let subject = request.subject(cx.core, args.required()?, Special::Refused, &mut buf)?;
+    let offset = number(args.required()?);
+    let place = cx.core.store.seek(&request.view, subject, Access::READ)?;
+    let (generation, len) = cx.core.store.list_at(place);
+    write!(reply, "{generation}\0").map_err(|_| XsError::E2BIG)?;
+    let room = PAYLOAD_MAX - reply.len() - 1;
+    match usize::try_from(offset).ok().filter(|offset| *offset < len) {
+        None => reply.push(b"\0")?,
+        Some(offset) => next_part(
+            &mut cx.core.store,
+            request.from,
+            place,
+            Cursor { generation, offset, start: Start::First },
+            room,
+            reply,
+        )?,
+    }
+    Ok(Outcome::Data)
+}
+
+/// Answers with the names from the offset of `wanted` on, as many as have room.
+fn next_part(
+    store: &mut Store,
+    from: DomainId,
+    place: Place,
+    wanted: Cursor,
+    room: usize,
+    reply: &mut Reply,
+) -> Result<(), XsError> {
+    // Going on where the last part stopped makes reading a whole list linear in its length.
+    let unchanged = match place {
+        Place::Node(_) => true,
+        Place::Copy(id) => store.has_seen_list(id),
+    };
+    let Cursor { generation, offset, .. } = wanted;
+    let known = store
+        .cursor(from)
+        .filter(|cursor| unchanged && cursor.generation == generation && cursor.offset == offset);
+    let (mut at, start) = known.map_or((0, Start::First), |cursor| (cursor.offset, cursor.start));
+    let before = reply.len();
+    let end = store.for_each_child(place, start, |start, name| {
+        let fits = part(reply, before, room, offset.saturating_sub(at), name).map_err(Err)?;
+        if !fits {
+            return Err(Ok(start));
+        }
+        at += name.len() + 1;
+        Ok(())
+    });
+    match end {
+        Ok(()) => reply.push(b"\0"),
+        Err(Ok(start)) => {
+            store.set_cursor(from, Some(Cursor { generation, offset: at, start }));
+            Ok(())
+        }
+        Err(Err(error)) => Err(error),
+    }
+}
+
+pub fn get_perms<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    reply: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let mut buf = PathBuf::new();
+    let subject = request.subject(cx.core, terminated(request.payload)?, Special::Allowed, &mut buf)?;
+    let place = cx.core.store.seek(&request.view, subject, Access::READ)?;
+    let acl = cx.core.store.acl_at(place).ok_or(XsError::EIO)?;
+    for (n, entry) in cx.core.store.acls.entries(&cx.core.store.blobs, acl).enumerate() {
+        if n == 0 || is_shown(&cx.core.store, entry) {
+            write!(reply, "{}{}\0", char::from(letter(entry.access)), entry.domid)
+                .map_err(|_| XsError::E2BIG)?;
+        }
+    }
+    Ok(Outcome::Data)
+}
+
+/// Entries of domains that are gone are gone too; those that never named anybody are kept as written.
+fn is_shown(store: &Store, entry: Entry) -> bool {
+    match entry.life {
+        Life::NONE | Life::ANY => true,
+        _ => store.domains.owner(entry).is_some(),
+    }
+}
+
+pub fn set_perms<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    _: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let view = &request.view;
+    let mut args = strings(request.payload);
+    let count = args.remaining().checked_sub(1).filter(|count| *count > 0).ok_or(XsError::EINVAL)?;
+    view.check(Quota::NODE_PERMISSIONS, count)?;
+    let input = args.required()?;
+    let mut entries = AclBuf::new();
+    let mut owner = Entry::NOBODY;
+    // All spelling is checked before any domain is looked up.
+    for string in args {
+        parse(string)?;
+    }
+    for (n, string) in args.enumerate() {
+        let (access, domid) = parse(string)?;
+        let life = life_of(cx, request.from, domid, n == 0)?;
+        let entry = Entry { access, domid, life };
+        if n == 0 {
+            owner = entry;
+        }
+        entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::ENOSPC)?;
+    }
+    let mut buf = PathBuf::new();
+    let subject = request.subject(cx.core, input, Special::Allowed, &mut buf)?;
+    let place = cx.core.store.seek(view, subject, Access::WRITE | Access::OWNER)?;
+    let old = cx.core.store.acl_at(place).ok_or(XsError::EIO)?;
+    let present = cx.core.store.acls.owner(old);
+    if !view.caller.privileged && present.life != owner.life {
+        return Err(XsError::EPERM);
+    }
+    cx.core.store.check_acl_size(view, place, count)?;
+    // The old list decides with the new one who hears of the change, so it is held until then.
+    cx.core.store.acls.retain(old)?;
+    let set = cx.core.store.set_acl_at(view, place, &entries);
+    if set.is_ok() {
+        cx.core.changed(place, subject.path, Some(old));
+    }
+    cx.core.store.acls.release(&mut cx.core.store.blobs, old)?;
+    set.map(|()| Outcome::Ok)
+}
+
+/// The life that a permission entry naming `domid` is about. ENOENT if the owner does not exist.
+fn life_of<P: Platform>(
+    cx: &mut Context<'_, P>,
+    from: DomainId,
+    domid: DomId,
+    is_owner: bool,
+) -> Result<Life, XsError> {
+    if domid == DomId::ANY && !is_owner {
+        return Ok(if cx.core.offers(from, ServerFeatures::DOMID_ANY) { Life::ANY } else { Life::NONE });
+    }
+    match cx.core.know(cx.platform, domid) {
+        Some(id) => Ok(cx.core.store.domains.get(id).life),
+        None if is_owner => Err(XsError::ENOENT),
+        None => Ok(Life::NONE),
+    }
+}
+
+/// Appends a name to a part, without its first `skip` bytes. False if there is no room left for it.
+fn part(reply: &mut Reply, start: usize, room: usize, skip: usize, name: &[u8]) -> Result<bool, XsError> {
+    if skip > name.len() {
+        return Ok(true);
+    }
+    let name = name.get(skip..).unwrap_or_default();
+    if reply.len() - start + name.len() + 1 > room {
+        return Ok(false);
+    }
+    reply.push_string(name)?;
+    Ok(true)
+}

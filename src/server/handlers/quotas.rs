@@ -1,0 +1,107 @@
+//! GET_FEATURE, SET_FEATURE, GET_QUOTA, SET_QUOTA: what each domain is offered and may hold.
+
+use core::fmt::Write;
+
+use crate::abi::ServerFeatures;
+use crate::platform::Platform;
+use crate::quota::{QUOTAS, Quota};
+use crate::server::FEATURES;
+use crate::server::context::{Context, Outcome, Request};
+use crate::server::scratch::Reply;
+use crate::store::DomainId;
+use crate::wire::{XsError, plain_number, strict_domid, strings};
+
+pub fn get_feature<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    reply: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let mut args = strings(request.payload);
+    let count = args.remaining();
+    if count > 0 && !request.view.caller.privileged {
+        return Err(XsError::EACCES);
+    }
+    let id = match count {
+        0 => request.from,
+        1 => known(cx, args.required()?)?,
+        _ => return Err(XsError::EINVAL),
+    };
+    write!(reply, "{}\0", cx.core.store.domains.get(id).features.bits()).map_err(|_| XsError::E2BIG)?;
+    Ok(Outcome::Data)
+}
+
+pub fn set_feature<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    _: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let mut args = strings(request.payload);
+    if args.remaining() != 2 {
+        return Err(XsError::EINVAL);
+    }
+    let id = known(cx, args.required()?)?;
+    let value = plain_number(args.required()?);
+    if cx.roster.has(id) {
+        return Err(XsError::EBUSY);
+    }
+    let features = value.filter(|value| value & !FEATURES.bits() == 0);
+    let features = features.and_then(ServerFeatures::from_bits).ok_or(XsError::EINVAL)?;
+    cx.core.store.domains.update(id).features = features;
+    Ok(Outcome::Ok)
+}
+
+/// Without argument the names, with a name the default, with a domid and a name that domain's.
+pub fn get_quota<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    reply: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let mut args = strings(request.payload);
+    let quotas = match args.remaining() {
+        0 => {
+            for (n, quota) in QUOTAS.iter().enumerate() {
+                reply.push(if n == 0 { b"" } else { b" " })?;
+                reply.push(quota.name.as_bytes())?;
+            }
+            reply.push(b"\0")?;
+            return Ok(Outcome::Data);
+        }
+        1 => cx.core.settings.quotas,
+        2 => {
+            let id = known(cx, args.required()?)?;
+            cx.core.store.domains.get(id).quotas
+        }
+        _ => return Err(XsError::EINVAL),
+    };
+    let quota = Quota::named(args.required()?).ok_or(XsError::EINVAL)?;
+    write!(reply, "{}\0", (quota.get)(&quotas)).map_err(|_| XsError::E2BIG)?;
+    Ok(Outcome::Data)
+}
+
+/// With a name and a value the default for domains to come, with a domid before them that domain's. The highest
+/// number stands upstream for a quota that there is not.
+pub fn set_quota<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    _: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let mut args = strings(request.payload);
+    let id = match args.remaining() {
+        2 => None,
+        3 => Some(known(cx, args.required()?)?),
+        _ => return Err(XsError::EINVAL),
+    };
+    let quota = Quota::named(args.required()?).ok_or(XsError::EINVAL)?;
+    let value = plain_number(args.required()?).filter(|value| *value < u32::MAX).ok_or(XsError::EINVAL)?;
+    match id {
+        Some(id) => (quota.set)(&mut cx.core.store.domains.update(id).quotas, value),
+        None => (quota.set)(&mut cx.core.settings.quotas, value),
+    }
+    Ok(Outcome::Ok)
+}
+
+/// The record of the living domain that a domid names, which may be made before its introduction; ENOENT if
+/// there is no such domain.
+fn known<P: Platform>(cx: &mut Context<'_, P>, string: &[u8]) -> Result<DomainId, XsError> {
+    cx.core.know(cx.platform, strict_domid(string)?).ok_or(XsError::ENOENT)
+}

@@ -1,0 +1,70 @@
+//! WATCH, UNWATCH, RESET_WATCHES. xenstore.txt, "Watches".
+
+use crate::abi::ServerFeatures;
+use crate::path::{PathBuf, Special};
+use crate::platform::Platform;
+use crate::quota::Quota;
+use crate::server::context::{Context, Outcome, Request};
+use crate::server::scratch::Reply;
+use crate::store::{Subject, Watch};
+use crate::wire::{XsError, number, strings};
+
+pub fn watch<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    _: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let (core, view) = (&mut *cx.core, &request.view);
+    let mut args = strings(request.payload);
+    let depth_given = match args.remaining() {
+        2 => false,
+        3 if core.offers(request.from, ServerFeatures::WATCH_DEPTH) => true,
+        _ => return Err(XsError::EINVAL),
+    };
+    let (input, token) = (args.required()?, args.required()?);
+    let depth = match args.next().filter(|_| depth_given).map(number) {
+        None => None,
+        Some(depth) => Some(u32::try_from(depth.min(i64::from(u32::MAX))).map_err(|_| XsError::EINVAL)?),
+    };
+    let mut buf = PathBuf::new();
+    let Subject { path, hash, .. } = request.subject(core, input, Special::Allowed, &mut buf)?;
+    core.store.names.note_of(core.store.current.writer, hash, path.as_bytes());
+    if core.store.find_watch(request.from, path, token).is_some() {
+        return Err(XsError::EEXIST);
+    }
+    let usage = core.store.domains.get(request.from).usage;
+    view.check(Quota::WATCHES, usage.watches as usize + 1)?;
+    let memory = Watch::memory(path.as_bytes().len(), token.len());
+    view.check(Quota::MEMORY, usage.memory as usize + memory as usize)?;
+    let relative = !matches!(input.first(), Some(b'/' | b'@'));
+    core.store.attempt(view.claim(), |store| store.add_watch(request.from, path, token, depth, relative))?;
+    Ok(Outcome::Watching)
+}
+
+pub fn unwatch<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    _: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let mut args = strings(request.payload);
+    if args.remaining() != 2 {
+        return Err(XsError::EINVAL);
+    }
+    let (input, token) = (args.required()?, args.required()?);
+    let mut buf = PathBuf::new();
+    let Subject { path, .. } = request.subject(cx.core, input, Special::Allowed, &mut buf)?;
+    let id = cx.core.store.find_watch(request.from, path, token).ok_or(XsError::ENOENT)?;
+    cx.core.store.remove_watch(id)?;
+    Ok(Outcome::Ok)
+}
+
+/// Drops all watches and transactions of the client, the one that the request names included.
+pub fn reset_watches<P: Platform>(
+    cx: &mut Context<'_, P>,
+    request: &Request<'_>,
+    _: &mut Reply,
+) -> Result<Outcome, XsError> {
+    cx.core.store.remove_watches(request.from)?;
+    cx.core.drop_transactions(request.from)?;
+    Ok(Outcome::Ok)
+}
