@@ -192,7 +192,7 @@ observing() {
         case $command in
             'xs-trace dump --hold' | 'xs-trace report') command+=' store.trace' ;;
             'xenstore-control stats DOMID' | 'xenstore-control trace filter domain N') command="${command% *} 0" ;;
-            'xenstore-control quota set') command+=' nodes 1000' ;;
+            'xenstore-control quota set'*) command='xenstore-control quota set nodes 1000' ;;
             # The pages say that it is refused.
             'xenstore-control live-update') command="! $command" ;;
         esac
