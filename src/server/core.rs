@@ -97,7 +97,7 @@ impl Core {
             return None;
         }
         let state = hypervisor.state(domid).filter(|state| !state.dead)?;
-        self.store.domains.admit(domid, state.unique_id, self.settings.quotas).ok()
+        self.store.admit(domid, state.unique_id, self.settings.quotas).ok()
     }
 
     /// The record that a domid names; ENOENT if there is none.
@@ -110,6 +110,14 @@ impl Core {
         let Transaction { id, domain, node_count, .. } = *self.store.transactions.open.get(tx);
         let domid = self.store.domains.get(domain).domid;
         self.note_transaction(end, domid, id, if end == Kind::TransactionCommitted { node_count } else { 0 });
+        self.drop_transaction(tx)
+    }
+
+    /// Forgets a transaction. Who was held for it is looked at.
+    pub fn drop_transaction(&mut self, tx: TransactionId) -> Result<(), XsError> {
+        if self.is_privileged(self.store.transactions.open.get(tx).domain) {
+            self.throttle.ease();
+        }
         self.store.drop_transaction(tx)
     }
 

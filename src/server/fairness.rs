@@ -1,74 +1,68 @@
-//! Commits that get through: a guest whose changes make others' transactions fail is held for a while.
+//! Commits that get through: guests whose changes make the privileged domain's commit fail are held while it tries
+//! again.
 //!
-//! Only what a transaction has read can make it fail, so who never touches what others read is never held.
-//! Each generation ends in its writer, so a failed commit names the one to hold: not the loser itself, not
-//! the privileged. A held guest is not read as long as *others have transactions open*, which gives the next
-//! try the store to itself; with no transaction open nobody is slowed. Nothing is dropped: what the guest
-//! sends waits in its ring.
+//! Only what a transaction has read can make it fail, so who never touches what the privileged read is never held. A
+//! failed commit holds everyone whose change it met, so however many there are, the next try meets none of them. What
+//! they send waits in their rings as long as the loser has a transaction open that it began after the failure: with
+//! none open there is nothing to spoil. What guests lose holds nobody, or they could lose on purpose. XSA-206.
 //!
-//! A hold ends after a moment, so that a transaction left open silences nobody: then the held guest has a
-//! turn at least. After a guest's failed commit the moment is short. For the privileged domain it is longer,
-//! and doubles with each commit that fails after the last hold was over, so that a slow toolstack gets
-//! through within a few tries too. So each guest spoils one quick try at most, and n of them n. XSA-206.
+//! Invariant: whatever others do, a guest waits for [`LONGEST`] in each [`PERIOD`] at most. A transaction that takes
+//! longer than that is not helped.
 
 use super::core::Core;
-use crate::abi::DomId;
-use crate::platform::Instant;
-use crate::store::{DomainId, Hold};
-use crate::trace::Kind;
+use crate::store::{DomainId, Hold, Spoiled, Store, TransactionId};
+use crate::trace::{Kind, Record};
 
-/// Nanoseconds of a hold after a guest's failed commit.
-const FOR_GUESTS: u64 = 100_000_000;
-/// Nanoseconds of the first hold after a failed commit of the privileged domain.
-const FOR_PRIVILEGED: u64 = 1_000_000_000;
-/// How often that doubles, to 16 seconds.
-const DOUBLINGS: u32 = 4;
-/// Seconds after a hold in which the next counts as its sequel.
-const SEQUEL: u64 = 60;
+/// Nanoseconds for which a guest is held at most, in a [`PERIOD`].
+const LONGEST: u64 = 50_000_000;
+/// Nanoseconds from the beginning of one hold to that of the next.
+const PERIOD: u64 = 1_000_000_000;
 
 impl Core {
-    /// A commit of `loser` has failed because of a change by `writer`.
-    pub fn hold(&mut self, writer: DomId, loser: DomainId) {
-        let Some(id) = self.store.domains.find(writer) else { return };
-        if id == loser || self.is_privileged(id) {
-            return;
-        }
-        let now = self.clock.now;
-        let for_privileged = self.is_privileged(loser);
-        let domain = self.store.domains.update(id);
-        let Hold { until, times } = domain.hold;
-        let over = domain.hold.is_over(now);
-        let times = match until {
-            Some(until) if until.after_seconds(SEQUEL) > now => {
-                if over && for_privileged {
-                    (times + 1).min(DOUBLINGS)
-                } else {
-                    times
-                }
+    /// A commit of `loser` has failed: holds the guests whose changes it met. The result is the first change.
+    pub fn hold_spoilers(&mut self, tx: TransactionId, loser: DomainId) -> Option<Spoiled> {
+        let after = self.store.domains.get(loser).last_tx;
+        let (mut first, mut next) = (None, self.store.next_spoiled(tx, None));
+        while let Some(found) = next {
+            first = first.or(Some(found));
+            if !self.is_privileged(loser) {
+                break;
             }
-            _ => 0,
-        };
-        let length = match for_privileged {
-            true => FOR_PRIVILEGED << times,
-            false if over => FOR_GUESTS,
-            false => return,
-        };
-        domain.hold = Hold { until: until.max(Some(now.after_nanoseconds(length))), times };
-        self.note_of_domain(Kind::Held, writer, times);
+            if let Some(guest) = found.by.filter(|by| !self.is_privileged(*by)) {
+                self.hold(guest, loser, after);
+            }
+            next = self.store.next_spoiled(tx, Some(found.copy));
+        }
+        first
     }
 
-    /// Until when this domain is not read, if so.
-    fn held_until(&self, id: DomainId) -> Option<Instant> {
-        let domain = self.store.domains.get(id);
-        let until = domain.hold.until.filter(|until| *until > self.clock.now)?;
-        (self.store.transactions.open.arena().used() > domain.usage.transactions).then_some(until)
+    fn hold(&mut self, guest: DomainId, loser: DomainId, after: u32) {
+        let now = self.clock.now;
+        let domain = self.store.domains.update(guest);
+        let domid = domain.domid;
+        if domain.hold.until.is_none_or(|until| until.after_nanoseconds(PERIOD - LONGEST) <= now) {
+            domain.hold.until = Some(now.after_nanoseconds(LONGEST));
+            let amount = self.store.domains.get(loser).domid.0.into();
+            self.note(Record { amount, ..Record::new(Kind::Held, domid) });
+        }
+        let Hold { retry, .. } = &mut self.store.domains.update(guest).hold;
+        *retry = Some((loser, after));
     }
 
-    /// Whether this domain is not read now. The end of its hold is noted.
+    /// Whether this domain is not read now. If so, it is looked at again when the hold or that transaction ends.
     pub fn is_held(&mut self, id: DomainId) -> bool {
-        let Some(until) = self.held_until(id) else { return false };
-        let open = self.store.transactions.open.arena().used();
-        self.throttle.hold(until, open);
-        true
+        let hold = self.store.domains.get(id).hold;
+        let Some(until) = hold.until.filter(|until| *until > self.clock.now) else { return false };
+        let retries = hold.retry.is_some_and(|(loser, after)| retries(&self.store, loser, after));
+        if retries {
+            self.throttle.hold(until);
+        }
+        retries
     }
+}
+
+/// Whether a domain has a transaction open that it began after that with the identifier `after`.
+fn retries(store: &Store, domain: DomainId, after: u32) -> bool {
+    let newest = store.transactions.of_domain.of(domain).last();
+    newest.is_some_and(|tx| store.transactions.open.get(tx).id.0.wrapping_sub(after) as i32 > 0)
 }

@@ -36,7 +36,6 @@ impl<P: Platform> Server<P> {
         let id = self
             .core
             .store
-            .domains
             .admit(priv_domid, state.map_or(0, |state| state.unique_id), self.core.settings.quotas)
             .map_err(|_| Refused)?;
         self.core.store.domains.set_privileged(id);
@@ -48,12 +47,7 @@ impl<P: Platform> Server<P> {
     pub fn start_own(&mut self, platform: &mut P, domid: DomId, port: Port) -> Result<(), Refused> {
         self.core.own = Some(domid);
         let unique_id = platform.state(domid).map_or(0, |state| state.unique_id);
-        let id = self
-            .core
-            .store
-            .domains
-            .admit(domid, unique_id, self.core.settings.quotas)
-            .map_err(|_| Refused)?;
+        let id = self.core.store.admit(domid, unique_id, self.core.settings.quotas).map_err(|_| Refused)?;
         self.attach(platform, id, port)
     }
 

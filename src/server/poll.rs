@@ -154,10 +154,9 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Once transactions have ended, has those looked at that were held for them.
+    /// Once a transaction has ended for which guests were held, has those looked at.
     fn release_held(&mut self) {
-        let open = self.core.store.transactions.open.arena().used();
-        if !self.core.throttle.eases(open) {
+        if !self.core.throttle.has_eased() {
             return;
         }
         for n in 0..self.links.schedule.waiting() {

@@ -6,8 +6,8 @@ use crate::platform::Instant;
 struct Holding {
     /// When the first hold ends.
     until: Instant,
-    /// Transactions that were open when this was noted.
-    open: u32,
+    /// A transaction of the privileged has ended since.
+    eased: bool,
 }
 
 pub struct Throttle {
@@ -17,20 +17,26 @@ pub struct Throttle {
 impl Throttle {
     pub const IDLE: Throttle = Throttle { holding: None };
 
-    /// A guest is held until then, with so many transactions open.
-    pub fn hold(&mut self, until: Instant, open: u32) {
+    /// A guest is held until then.
+    pub fn hold(&mut self, until: Instant) {
         let until = self.next_release().map_or(until, |first| first.min(until));
-        self.holding = Some(Holding { until, open });
+        self.holding = Some(Holding { until, eased: false });
     }
 
-    /// Whether transactions have ended for which somebody was held, now that so many are open. If so, nobody counts as
-    /// held until the next look.
-    pub fn eases(&mut self, open: u32) -> bool {
-        let eases = self.holding.as_ref().is_some_and(|holding| holding.open > open);
-        if eases {
+    /// A transaction for which somebody may be held has ended.
+    pub fn ease(&mut self) {
+        if let Some(holding) = &mut self.holding {
+            holding.eased = true;
+        }
+    }
+
+    /// Whether such a transaction has ended while somebody was held. If so, nobody counts as held until the next look.
+    pub fn has_eased(&mut self) -> bool {
+        let eased = self.holding.as_ref().is_some_and(|holding| holding.eased);
+        if eased {
             self.release();
         }
-        eases
+        eased
     }
 
     /// Forgets who is held: all are looked at.

@@ -63,17 +63,17 @@ pub struct Delta {
     pub memory: i32,
 }
 
-/// What a guest gets whose changes make the commits of others fail; see `server::fairness`.
+/// What a guest gets whose changes make a commit of the privileged fail; see `server::fairness`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hold {
     /// When the latest hold ends or ended.
     pub until: Option<Instant>,
-    /// How often its length had doubled by then.
-    pub times: u32,
+    /// For whom: those transactions of this domain that have later identifiers than this.
+    pub retry: Option<(DomainId, u32)>,
 }
 
 impl Hold {
-    pub const NEVER: Hold = Hold { until: None, times: 0 };
+    pub const NEVER: Hold = Hold { until: None, retry: None };
 
     pub fn is_over(&self, now: Instant) -> bool {
         self.until.is_none_or(|until| until <= now)
@@ -84,6 +84,8 @@ impl Hold {
 pub struct Domain {
     pub domid: DomId,
     pub life: Life,
+    /// The generation of the store when the record began: what is not later was changed by others.
+    pub since: u64,
     /// From the hypervisor; tells two domains of one number apart.
     pub unique_id: u64,
     /// The toolstack's domain, which no check stops, or one of its clients.
@@ -134,6 +136,7 @@ impl Slot for Domain {
     const EMPTY: Domain = Domain {
         domid: DomId::INVALID,
         life: Life::NONE,
+        since: 0,
         unique_id: 0,
         privileged: false,
         shutdown: false,

@@ -27,6 +27,7 @@ mod watching;
 pub use acl::{Acl, AclBuf, AclId, Acls};
 pub use current::Current;
 pub use domain::{Domain, DomainId, Domains, Hold, Usage};
+pub use layer::Spoiled;
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use path_cache::PathCache;
 pub use transaction::{Mark, Transaction, TransactionId, Transactions, TxNode};
@@ -125,6 +126,13 @@ impl Store {
     pub fn next_generation(&mut self) -> u64 {
         self.generation += 1;
         (self.generation << u16::BITS) | u64::from(self.current.writer.0)
+    }
+
+    /// Begins a life of `domid`, which must have no record.
+    pub fn admit(&mut self, domid: DomId, unique_id: u64, quotas: Quotas) -> Result<DomainId, Full> {
+        let id = self.domains.admit(domid, unique_id, quotas)?;
+        self.domains.update(id).since = self.generation;
+        Ok(id)
     }
 
     /// Where the domain's last reading of a list in parts stopped.

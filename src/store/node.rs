@@ -37,13 +37,32 @@ pub struct Node {
     pub children_bytes: u32,
     pub name: Name,
     pub value: Value,
-    /// Counts how often its permissions were set, see [`Node::generation`].
-    pub(super) acl_changes: u16,
+    /// How often its permissions were set, see [`Node::generation`].
+    pub(super) acl_changes: AclChanges,
     /// Whether there may be watches on its path. Invariant: where one is, this is true.
     pub watched: bool,
 }
 
 const _: () = assert!(size_of::<Node>() <= 112);
+
+/// Counts changes of a node's permissions, and whether a privileged domain made the latest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AclChanges(u16);
+
+impl AclChanges {
+    const PRIVILEGED: u16 = 1 << 15;
+
+    /// One more. True if the count starts over.
+    pub fn count(&mut self, privileged: bool) -> bool {
+        let count = self.0.wrapping_add(1) % Self::PRIVILEGED;
+        self.0 = count | if privileged { Self::PRIVILEGED } else { 0 };
+        count == 0
+    }
+
+    pub fn by_privileged(self) -> bool {
+        self.0 & Self::PRIVILEGED != 0
+    }
+}
 
 impl Node {
     /// Bytes of memory a node takes beside what spills: its slot, arena bookkeeping, index head.
@@ -60,7 +79,7 @@ impl Node {
     /// when that count starts over.
     pub fn generation(&self) -> u64 {
         self.value_generation.max(self.list_generation) >> u16::BITS << u16::BITS
-            | u64::from(self.acl_changes)
+            | u64::from(self.acl_changes.0)
     }
 
     /// The permission list. Invariant: every node in use has one.
@@ -83,7 +102,7 @@ impl Slot for Node {
         children_bytes: 0,
         name: Text::EMPTY,
         value: Text::EMPTY,
-        acl_changes: 0,
+        acl_changes: AclChanges(0),
         watched: false,
     };
 }

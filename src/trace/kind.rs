@@ -61,7 +61,7 @@ kinds! {
     11 Refused "refused",
     /// The domain is not served for now, or its messages wait: `detail` is a [`Stall`].
     12 Stalled "stalled",
-    /// The domain made another's commit fail and is held: amount is how often its hold has doubled.
+    /// The domain made another's commit fail and is held while that is tried again: amount is the other's domid.
     13 Held "held",
     /// The server woke up: amount is the cycles for which it was idle, 2³²-1 if it was longer.
     14 WokeUp "woke-up",

@@ -1,40 +1,75 @@
-//! Whom a transaction has lost to: whose change it was that made what it read untrue.
+//! Whom a transaction has lost to: whose changes they were that made what it read untrue.
 
 use crate::abi::DomId;
 use crate::path::{Path, PathBuf};
-use crate::store::transaction::{Mark, TransactionId, TxNode};
-use crate::store::{Store, writer_of};
+use crate::store::transaction::{Mark, TransactionId, TxNode, TxNodeId};
+use crate::store::{DomainId, Store, writer_of};
+
+/// Something that a transaction has read and that has changed since.
+#[derive(Clone, Copy)]
+pub struct Spoiled {
+    /// The transaction's copy of it.
+    pub copy: TxNodeId,
+    /// Hash of its path.
+    pub hash: u64,
+    /// Who changed it: [`DomId::INVALID`] if the server itself did.
+    pub writer: DomId,
+    /// The same, if that very domain still lives.
+    pub by: Option<DomainId>,
+}
 
 impl Store {
-    /// The hash of the first path that this transaction has read and that has changed since, and the domain
-    /// that changed it: [`DomId::INVALID`] if the server itself did.
-    pub fn spoiler(&mut self, tx: TransactionId) -> Option<(u64, DomId)> {
+    /// The next of what this transaction has lost by, in order of first touch: behind `after`, or the first, whose path
+    /// the trace learns then.
+    pub fn next_spoiled(&mut self, tx: TransactionId, after: Option<TxNodeId>) -> Option<Spoiled> {
         let mut path = PathBuf::new();
-        let found = self.copies(tx).find_map(|(_, copy)| {
+        let mut next = match after {
+            Some(copy) => self.transactions.nodes.get(copy).next_touched(),
+            None => self.transactions.open.get(tx).touched.first(),
+        };
+        while let Some(id) = next {
+            let copy = self.transactions.nodes.get(id);
+            next = copy.next_touched();
             copy.path.append_cleared(&self.blobs, &mut path).ok()?;
-            let writer = self.spoiler_of(copy, Path::from_canonical(&path))?;
-            Some((copy.path_hash(), writer))
-        })?;
-        self.names.note(found.0, &path);
-        Some(found)
+            if let Some((writer, by)) = self.spoiler_of(copy, Path::from_canonical(&path)) {
+                let hash = copy.path_hash();
+                if after.is_none() {
+                    self.names.note(hash, &path);
+                }
+                return Some(Spoiled { copy: id, hash, writer, by });
+            }
+        }
+        None
     }
 
-    fn spoiler_of(&self, copy: &TxNode, path: Path<'_>) -> Option<DomId> {
+    fn spoiler_of(&self, copy: &TxNode, path: Path<'_>) -> Option<(DomId, Option<DomainId>)> {
         let existed = copy.mark.contains(Mark::EXISTED);
         let Some(base) = self.lookup_hashed(path, copy.path_hash()) else {
             // What is gone was taken from the list of a node above.
             let above = self.nearest(path).filter(|_| existed)?;
-            return Some(writer_of(self.node(above).list_generation));
+            return Some(self.writer(self.node(above).list_generation));
         };
         let node = self.node(base);
         if !existed || (copy.mark.contains(Mark::READ_VALUE) && node.value_generation != copy.seen_value) {
-            return Some(writer_of(node.value_generation));
+            return Some(self.writer(node.value_generation));
         }
         if copy.mark.contains(Mark::READ_LIST) && node.list_generation != copy.seen_list {
-            return Some(writer_of(node.list_generation));
+            return Some(self.writer(node.list_generation));
+        }
+        let acl = self.acl(base).filter(|acl| Some(*acl) != copy.seen_acl)?;
+        if !copy.mark.contains(Mark::READ_ACL) {
+            return None;
         }
         // Beside the privileged, only its owner changes a node's permissions.
-        let acl = self.acl(base).filter(|acl| Some(*acl) != copy.seen_acl)?;
-        copy.mark.contains(Mark::READ_ACL).then(|| self.acls.owner(acl).domid)
+        let owner = self.acls.owner(acl);
+        let by = self.domains.owner(owner).filter(|_| !node.acl_changes.by_privileged());
+        Some((owner.domid, by))
+    }
+
+    /// Whose change this generation stands for, and that domain if it is not only of the same number.
+    fn writer(&self, generation: u64) -> (DomId, Option<DomainId>) {
+        let writer = writer_of(generation);
+        let by = self.domains.find(writer);
+        (writer, by.filter(|by| self.domains.get(*by).since < generation >> u16::BITS))
     }
 }

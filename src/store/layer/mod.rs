@@ -6,3 +6,5 @@
 mod commit;
 mod conflict;
 mod copies;
+
+pub use conflict::Spoiled;
