@@ -6,17 +6,23 @@
 //! they send waits in their rings as long as the loser has a transaction open that it began after the failure: with
 //! none open there is nothing to spoil. What guests lose holds nobody, or they could lose on purpose. XSA-206.
 //!
+//! And calls of the hypervisor: a guest whose requests make the server ask for domains that it does not know is not read
+//! for the rest of a second in which it has done so [`QUESTIONS`] times.
+//!
 //! Invariant: whatever others do, a guest waits for [`LONGEST`] in each [`PERIOD`] at most. A transaction that takes
 //! longer than that is not helped.
 
 use super::core::Core;
-use crate::store::{DomainId, Hold, Spoiled, Store, TransactionId};
-use crate::trace::{Kind, Record};
+use crate::store::{DomainId, Hold, Questions, Spoiled, Store, TransactionId};
+use crate::trace::{Kind, Record, Stall};
 
 /// Nanoseconds for which a guest is held at most, in a [`PERIOD`].
 const LONGEST: u64 = 50_000_000;
 /// Nanoseconds from the beginning of one hold to that of the next.
 const PERIOD: u64 = 1_000_000_000;
+
+/// How often a guest may make the server ask the hypervisor, in a [`PERIOD`] that begins with the first time.
+const QUESTIONS: u32 = 64;
 
 impl Core {
     /// A commit of `loser` has failed: holds the guests whose changes it met. The result is the first change.
@@ -49,8 +55,31 @@ impl Core {
         *retry = Some((loser, after));
     }
 
-    /// Whether this domain is not read now. If so, it is looked at again when the hold or that transaction ends.
-    pub fn is_held(&mut self, id: DomainId) -> bool {
+    /// Why this domain is not read now, if so.
+    pub fn why_held(&mut self, id: DomainId) -> Option<Stall> {
+        if self.is_held(id) {
+            return Some(Stall::Held);
+        }
+        let Questions { since, count } = self.store.domains.get(id).questions;
+        let asks = count >= QUESTIONS && self.clock.now < since.after_nanoseconds(PERIOD);
+        asks.then_some(Stall::Asks)
+    }
+
+    /// A request of this domain has the hypervisor asked for another.
+    pub fn count_question(&mut self, id: DomainId) {
+        if self.is_privileged(id) {
+            return;
+        }
+        let now = self.clock.now;
+        let questions = &mut self.store.domains.update(id).questions;
+        if questions.since.after_nanoseconds(PERIOD) <= now {
+            *questions = Questions { since: now, count: 0 };
+        }
+        questions.count += 1;
+    }
+
+    /// Whether it is held. If so, it is looked at again when the hold or that transaction ends.
+    fn is_held(&mut self, id: DomainId) -> bool {
         let hold = self.store.domains.get(id).hold;
         let Some(until) = hold.until.filter(|until| *until > self.clock.now) else { return false };
         let retries = hold.retry.is_some_and(|(loser, after)| retries(&self.store, loser, after));

@@ -43,7 +43,7 @@ impl<P: Platform> Server<P> {
             return false;
         }
         let unread = self.links.why_unread(&self.core.store, id);
-        let why = if self.core.is_held(id) { Some(Stall::Held) } else { unread };
+        let why = self.core.why_held(id).or(unread);
         if let Some(why) = why {
             self.stall(id, why);
         }

@@ -80,6 +80,13 @@ impl Hold {
     }
 }
 
+/// How often a guest has made the server ask the hypervisor; see `server::fairness`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Questions {
+    pub since: Instant,
+    pub count: u32,
+}
+
 #[derive(Clone, Copy)]
 pub struct Domain {
     pub domid: DomId,
@@ -104,6 +111,7 @@ pub struct Domain {
     /// When it may be warned of again that it holds more than its soft memory quota.
     pub next_warning: Instant,
     pub hold: Hold,
+    pub questions: Questions,
     /// The identifier given to its latest transaction.
     pub last_tx: u32,
     /// What the commit being decided would add to `usage`; nothing at all other times.
@@ -148,6 +156,7 @@ impl Slot for Domain {
         peak: Quotas::NOTHING,
         next_warning: Instant(0),
         hold: Hold::NEVER,
+        questions: Questions { since: Instant(0), count: 0 },
         last_tx: 0,
         delta: Delta { nodes: 0, memory: 0 },
         next_client: None,

@@ -119,4 +119,6 @@ stalls! {
     3 Held "held",
     /// Its ring is full, and has been for a second or so.
     4 RingFull "its ring is full",
+    /// It has made the server ask the hypervisor too often lately.
+    5 Asks "makes the store ask Xen too much",
 }

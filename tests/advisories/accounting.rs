@@ -167,6 +167,8 @@ fn one_guest_cannot_use_up_the_store() {
         ("values", |host, who, n| host.ask(who, 0, &format!("WRITE data/{n}|{}", "x".repeat(1000)))),
         ("permission lists", |host, who, n| {
             host.ask(who, 0, &format!("WRITE data/{n}|"));
+            // Whoever asks for unknown domains at once has to wait.
+            host.xen.pass(1);
             host.ask(who, 0, &format!("SET_PERMS data/{n}|n{who}|r{}|w{}|", n % 200, n / 200))
         }),
         ("copies", |host, who, n| {

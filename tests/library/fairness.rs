@@ -228,6 +228,49 @@ fn nobody_is_held_for_what_a_predecessor_wrote_or_dom0_set() {
 }
 
 #[test]
+fn only_who_may_set_permissions_makes_us_ask_xen() {
+    let mut host = host();
+    let before = host.xen.domctls;
+    host.expect(&[
+        (5, 0, "SET_PERMS /tool|n5|r901|r902|r903|r904|", "EACCES"),
+        (5, 0, "SET_PERMS /tool/none|n5|r901|r902|", "EACCES"),
+        (5, 0, "SET_PERMS no//path|n5|r901|r902|", "EINVAL"),
+        (5, 0, "SET_PERMS data|n901|r902|", "ENOENT"),
+        (5, 0, "SET_PERMS data|n6|r902|", "EPERM"),
+        (6, 0, "SET_PERMS /local/domain/5/data|n6|r902|", "EACCES"),
+    ]);
+    assert_eq!(host.xen.domctls, before);
+    host.expect(&[(5, 0, "SET_PERMS data|n5|r901|r902|", "OK|"), (5, 0, "GET_PERMS data|", "n5|r901|r902|")]);
+    assert_eq!(host.xen.domctls, before + 2);
+}
+
+#[test]
+fn a_guest_makes_us_ask_xen_64_times_in_a_second() {
+    let mut host = host();
+    for second in 1..=3 {
+        let before = host.xen.domctls;
+        let answered = (0..1000)
+            .take_while(|n| {
+                let (a, b) = (2000 + n * 2, 2001 + n * 2);
+                host.ask(5, 0, &format!("SET_PERMS data|n5|r{a}|r{b}|")) == "OK|"
+            })
+            .count();
+        assert_eq!((answered, host.xen.domctls - before), (32, 64));
+        host.expect(&[(6, 0, "WRITE own|", "OK|"), (5, 0, "WRITE data|x", "")]);
+        host.xen.pass(1);
+        host.poll();
+        // What it asked and what it wrote afterwards are answered now.
+        host.hears(5, "OK|; OK|");
+        host.xen.pass(second);
+        host.poll();
+    }
+    // dom0 may.
+    for n in 0..100 {
+        host.ok(0, 0, &format!("SET_PERMS /shared|b0|r{}|", 5000 + n));
+    }
+}
+
+#[test]
 fn nobody_is_held_for_ones_own_conflicts_or_dom0s() {
     let mut host = host();
     let one = host.start(5);

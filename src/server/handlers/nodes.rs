@@ -217,28 +217,31 @@ pub fn set_perms<P: Platform>(
     let count = args.remaining().checked_sub(1).filter(|count| *count > 0).ok_or(XsError::EINVAL)?;
     view.check(Quota::NODE_PERMISSIONS, count)?;
     let input = args.required()?;
-    let mut entries = AclBuf::new();
-    let mut owner = Entry::NOBODY;
-    // All spelling is checked before any domain is looked up.
+    let mut owner = None;
     for string in args {
-        parse(string)?;
+        let (_, domid) = parse(string)?;
+        owner = owner.or(Some(domid));
     }
-    for (n, string) in args.enumerate() {
-        let (access, domid) = parse(string)?;
-        let life = life_of(cx, request.from, domid, n == 0)?;
-        let entry = Entry { access, domid, life };
-        if n == 0 {
-            owner = entry;
-        }
-        entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::ENOSPC)?;
+    let owner = owner.ok_or(XsError::EINVAL)?;
+    match view.caller.privileged {
+        true => life_of(cx, request.from, owner, true).map(drop)?,
+        // One that was never heard of is never the owner now.
+        false => cx.core.store.domains.find(owner).map(drop).ok_or(XsError::ENOENT)?,
     }
     let mut buf = PathBuf::new();
     let subject = request.subject(cx.core, input, Special::Allowed, &mut buf)?;
     let place = cx.core.store.seek(view, subject, Access::WRITE | Access::OWNER)?;
     let old = cx.core.store.acl_at(place).ok_or(XsError::EIO)?;
     let present = cx.core.store.acls.owner(old);
-    if !view.caller.privileged && present.life != owner.life {
+    if !view.caller.privileged && present.domid != owner {
         return Err(XsError::EPERM);
+    }
+    // The hypervisor is asked for domains only on the word of those who may set these permissions.
+    let mut entries = AclBuf::new();
+    for (n, string) in args.enumerate() {
+        let (access, domid) = parse(string)?;
+        let life = life_of(cx, request.from, domid, n == 0)?;
+        entries.extend_from_slice(&Entry { access, domid, life }.to_bytes()).map_err(|_| XsError::ENOSPC)?;
     }
     cx.core.store.check_acl_size(view, place, count)?;
     // The old list decides with the new one who hears of the change, so it is held until then.
@@ -260,6 +263,9 @@ fn life_of<P: Platform>(
 ) -> Result<Life, XsError> {
     if domid == DomId::ANY && !is_owner {
         return Ok(if cx.core.offers(from, ServerFeatures::DOMID_ANY) { Life::ANY } else { Life::NONE });
+    }
+    if cx.core.store.domains.find(domid).is_none() {
+        cx.core.count_question(from);
     }
     match cx.core.know(cx.platform, domid) {
         Some(id) => Ok(cx.core.store.domains.get(id).life),

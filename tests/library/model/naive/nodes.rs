@@ -112,27 +112,32 @@ impl Model {
         Ok(self.shown(&perms))
     }
 
-    /// The list as it will be kept. Domains that are heard of become known, whatever comes of the request.
-    pub(super) fn parse_perms(&mut self, who: u16, perms: &[(char, u16)]) -> Result<Vec<Perm>> {
-        let mut list = Vec::new();
-        for (n, (letter, domid)) in perms.iter().enumerate() {
+    /// The list as it will be kept. Domains that it names become known.
+    fn named(&mut self, who: u16, perms: &[(char, u16)]) -> Vec<Perm> {
+        let perm = |(n, (letter, domid)): (usize, &(char, u16))| {
             let life = match self.know(*domid) {
                 _ if *domid == ANY && n > 0 && self.is_offered(who, NAMES_ANY) => ANYBODY,
                 Some(life) => life,
-                None if n == 0 => return Err("ENOENT"),
                 None => NOBODY,
             };
-            list.push(Perm { letter: *letter, domid: *domid, life });
-        }
-        Ok(list)
+            Perm { letter: *letter, domid: *domid, life }
+        };
+        perms.iter().enumerate().map(perm).collect()
     }
 
-    pub(super) fn change_perms(&mut self, who: u16, tx: u32, path: &str, perms: Vec<Perm>) -> Result<String> {
+    pub(super) fn change_perms(
+        &mut self,
+        who: u16,
+        tx: u32,
+        path: &str,
+        perms: &[(char, u16)],
+    ) -> Result<String> {
         self.seek(who, tx, path, WRITE | OWNER)?;
         let old = self.perms_at(who, tx, path);
-        if who != 0 && old[0].life != perms[0].life {
+        if who != 0 && old[0].domid != perms[0].1 {
             return Err("EPERM");
         }
+        let perms = self.named(who, perms);
         if tx == 0 {
             self.set_perms(path, perms);
             self.fire_for_node(path, Change::Subtree, Some(old));

@@ -101,7 +101,13 @@ impl Model {
                 if self.exceeds(who, "node-permissions", perms.len()) {
                     return Err("ENOSPC");
                 }
-                let perms = self.parse_perms(who, perms)?;
+                let owner = perms[0].1;
+                // Only on dom0's word does a domain become known by being named as an owner.
+                let known =
+                    if who == 0 { self.know(owner).is_some() } else { self.domains.contains_key(&owner) };
+                if !known {
+                    return Err("ENOENT");
+                }
                 let path = self.path(who, path, true)?;
                 self.change_perms(who, tx, &path, perms)
             }
