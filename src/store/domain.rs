@@ -175,10 +175,21 @@ impl Queued<Clients> for Domain {
     }
 }
 
+/// The lives that have ended last.
+struct Deaths {
+    count: u32,
+    latest: [Life; Deaths::KEPT],
+}
+
+impl Deaths {
+    const KEPT: usize = 64;
+}
+
 pub struct Domains {
     pub arena: Arena<Domain>,
     by_domid: Box<[Option<DomainId>]>,
     last_life: u32,
+    deaths: Deaths,
     /// The toolstack's domain.
     privileged: Option<DomainId>,
     /// Further clients that act as the privileged domain, each with a session of its own.
@@ -191,6 +202,7 @@ impl Domains {
             arena: Arena::new(capacity, journal),
             by_domid: vec![None; DomId::COUNT].into_boxed_slice(),
             last_life: 0,
+            deaths: Deaths { count: 0, latest: [Life::NONE; Deaths::KEPT] },
             privileged: None,
             clients: Queue::EMPTY,
         }
@@ -216,6 +228,24 @@ impl Domains {
     /// The record of the domain that owns what `owner` is the first entry of.
     pub fn owner(&self, owner: Entry) -> Option<DomainId> {
         self.find(owner.domid).filter(|id| self.get(*id).life == owner.life)
+    }
+
+    /// How many lives have ended.
+    pub fn deaths(&self) -> u32 {
+        self.deaths.count
+    }
+
+    /// Whether the domain that `entry` names has died since there were so many `deaths`. After very many more, that it
+    /// has died at all is enough.
+    pub fn has_died_since(&self, entry: Entry, deaths: u32) -> bool {
+        let since = self.deaths.count.wrapping_sub(deaths) as usize;
+        if since == 0 || entry.life == Life::NONE || entry.life == Life::ANY || self.owner(entry).is_some() {
+            return false;
+        }
+        let newest_first =
+            (1..=since as u32).map(|n| self.deaths.count.wrapping_sub(n) as usize % Deaths::KEPT);
+        since > Deaths::KEPT
+            || newest_first.into_iter().any(|at| self.deaths.latest.get(at) == Some(&entry.life))
     }
 
     pub fn get(&self, id: DomainId) -> &Domain {
@@ -268,7 +298,11 @@ impl Domains {
 
     /// Ends a life. Whatever it held must be gone.
     pub fn dismiss(&mut self, id: DomainId) {
-        let domid = self.get(id).domid;
+        let Domain { domid, life, .. } = *self.get(id);
+        if let Some(place) = self.deaths.latest.get_mut(self.deaths.count as usize % Deaths::KEPT) {
+            *place = life;
+        }
+        self.deaths.count = self.deaths.count.wrapping_add(1);
         if let Some(place) = self.by_domid.get_mut(usize::from(domid.0)) {
             *place = None;
         }

@@ -16,7 +16,7 @@ use super::watch::Change;
 use crate::abi::DomId;
 use crate::config::Capacities;
 use crate::path::{Path, PathBuf, Special, canonicalize};
-use crate::perms::{Access, Entry};
+use crate::perms::{Access, Entry, Life};
 use crate::quota::Quota;
 use crate::slots::{Blob, CHUNK};
 use crate::wire::XsError;
@@ -156,6 +156,9 @@ impl Store {
     fn access(&mut self, view: &View, place: Place) -> Access {
         if view.caller.privileged {
             return Access::all();
+        }
+        if let Some(tx) = view.tx.filter(|_| view.caller.target != Life::NONE) {
+            self.transactions.open.update(tx).target = view.caller.target;
         }
         match self.acl_at(place) {
             Some(acl) => self.acls.access(&self.blobs, acl, &view.caller),

@@ -13,6 +13,7 @@ use super::domain::{Domain, DomainId};
 use super::node::Value;
 use super::watch::Change;
 use crate::config::Capacities;
+use crate::perms::Life;
 use crate::platform::Instant;
 use crate::slots::{Claim, Id, Linked, Links, List, Lists, Queue, Queued, Slot, Table, Text, chained};
 use crate::wire::TxId;
@@ -39,6 +40,10 @@ pub struct Transaction {
     pub memory: u32,
     /// It ran out of room, so its end is ENOMEM.
     pub failed: bool,
+    /// How many lives had ended when it was started.
+    pub deaths: u32,
+    /// Whose rights its domain had beside its own when it was last let at a node.
+    pub target: Life,
     of_domain: Links<Transaction>,
 }
 
@@ -46,8 +51,8 @@ impl Transaction {
     /// Bytes of memory an empty transaction takes.
     pub const MEMORY: u32 = size_of::<Transaction>() as u32 + 16;
 
-    pub fn new(id: TxId, domain: DomainId, started: Instant) -> Self {
-        Transaction { hash: Self::hash_of(domain, id), id, domain, started, ..Self::EMPTY }
+    pub fn new(id: TxId, domain: DomainId, started: Instant, deaths: u32) -> Self {
+        Transaction { hash: Self::hash_of(domain, id), id, domain, started, deaths, ..Self::EMPTY }
     }
 
     fn hash_of(domain: DomainId, id: TxId) -> u64 {
@@ -68,6 +73,8 @@ impl Slot for Transaction {
         node_count: 0,
         memory: Self::MEMORY,
         failed: false,
+        deaths: 0,
+        target: Life::NONE,
         of_domain: Links::NONE,
     };
 }

@@ -1,6 +1,7 @@
 //! The end of a transaction: decide, then apply what cannot fail.
 
 use crate::path::{Path, PathBuf};
+use crate::perms::{Entry, Life};
 use crate::quota::Quota;
 use crate::slots::{Blob, CHUNK};
 use crate::store::domain::{Delta, DomainId};
@@ -10,7 +11,8 @@ use crate::store::{Name, Node, NodeId, Store, Value};
 use crate::wire::XsError;
 
 impl Store {
-    /// Whether the transaction may take effect now: EAGAIN if something it read has changed, ENOMEM if it
+    /// Whether the transaction may take effect now: EAGAIN if something that it has read or that it was let at nodes
+    /// by has changed, ENOMEM if it
     /// ran out of room or there is none, what the table of quotas says if a node would be too large or a domain would
     /// hold too much.
     pub fn decide(&mut self, tx: TransactionId, view: &View) -> Result<(), XsError> {
@@ -18,12 +20,18 @@ impl Store {
         if open.failed {
             return Err(XsError::ENOMEM);
         }
+        if open.target != Life::NONE && open.target != self.domains.caller(open.domain).target {
+            return Err(XsError::EAGAIN);
+        }
         let mut path = PathBuf::new();
         let (mut nodes, mut chunks) = (0, 0);
         for (_, copy) in self.copies(tx) {
             copy.path.append_cleared(&self.blobs, &mut path)?;
             let base = self.lookup_hashed(Path::from_canonical(&path), copy.path_hash());
-            if self.is_stale(copy, base) || self.is_for_the_dead(copy) {
+            if self.is_stale(copy, base)
+                || self.is_for_the_dead(copy)
+                || self.read_of_the_dead(copy, open.deaths).is_some()
+            {
                 return Err(XsError::EAGAIN);
             }
             if let Some(base) = base {
@@ -48,6 +56,14 @@ impl Store {
             || (copy.mark.contains(Mark::READ_VALUE) && node.value_generation != copy.seen_value)
             || (copy.mark.contains(Mark::READ_LIST) && node.list_generation != copy.seen_list)
             || (copy.mark.contains(Mark::READ_ACL) && self.acl(base) != copy.seen_acl)
+    }
+
+    /// The entry of a domain that the transaction has read of in permissions, and that has died after so many `deaths`:
+    /// it is shown no more and means nobody.
+    pub(super) fn read_of_the_dead(&self, copy: &TxNode, deaths: u32) -> Option<Entry> {
+        let reads = copy.mark.contains(Mark::READ_ACL) && deaths != self.domains.deaths();
+        let acl = copy.seen_acl.filter(|_| reads)?;
+        self.acls.entries(&self.blobs, acl).find(|entry| self.domains.has_died_since(*entry, deaths))
     }
 
     /// Whether the copy would give a node to a domain that has died meanwhile.

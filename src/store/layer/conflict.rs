@@ -56,10 +56,12 @@ impl Store {
         if copy.mark.contains(Mark::READ_LIST) && node.list_generation != copy.seen_list {
             return Some(self.writer(node.list_generation));
         }
-        let acl = self.acl(base).filter(|acl| Some(*acl) != copy.seen_acl)?;
-        if !copy.mark.contains(Mark::READ_ACL) {
-            return None;
-        }
+        let changed =
+            self.acl(base).filter(|acl| copy.mark.contains(Mark::READ_ACL) && Some(*acl) != copy.seen_acl);
+        let Some(acl) = changed else {
+            let deaths = self.transactions.open.get(copy.tx).deaths;
+            return self.read_of_the_dead(copy, deaths).map(|entry| (entry.domid, None));
+        };
         // Beside the privileged, only its owner changes a node's permissions.
         let owner = self.acls.owner(acl);
         let by = self.domains.owner(owner).filter(|_| !node.acl_changes.by_privileged());

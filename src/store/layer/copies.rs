@@ -21,7 +21,7 @@ impl Store {
                 break;
             }
         }
-        let tx = self.transactions.open.insert(Transaction::new(id, domain, now))?;
+        let tx = self.transactions.open.insert(Transaction::new(id, domain, now, self.domains.deaths()))?;
         self.transactions.of_domain.append(domain, &mut self.transactions.open, tx)?;
         let record = self.domains.update(domain);
         record.last_tx = id.0;
