@@ -61,6 +61,17 @@ pub fn memory_in_transaction(facts: &Facts, step: &Step, difference: &Difference
     }
 }
 
+/// A guest names an owner that exists, and that has neither been introduced nor named by those who may.
+pub fn owner_unheard_of(facts: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { who, request, expected, got } = difference else { return false };
+    let owner = strings(request).get(1).and_then(|entry| super::plain_number(entry.get(1..)?));
+    *who != 0
+        && request.kind == message::SET_PERMS
+        && matches!(expected.error(), Some("EPERM" | "EACCES" | "EINVAL"))
+        && got.error() == Some("ENOENT")
+        && owner.is_some_and(|owner| facts.built.contains(&owner))
+}
+
 /// An answer of some length is refused for want of memory.
 pub fn memory_for_answers(facts: &Facts, _: &Step, difference: &Difference) -> bool {
     let Difference::Reply { who, expected, got, .. } = difference else { return false };

@@ -196,6 +196,7 @@ pub const ROWS: &[Row] = &[
     Row { id: "bare-at", of: FROM_4_22, after: After::GoOn, applies: newest::bare_at },
     Row { id: "death-of-a-target", of: ALL, after: After::Stop, applies: newest::death_of_a_target },
     Row { id: "owner-anybody", of: FROM_4_22, after: After::GoOn, applies: newest::owner_anybody },
+    Row { id: "owner-unheard-of", of: ALL, after: After::GoOn, applies: limits::owner_unheard_of },
     Row { id: "which-refusal", of: ALL, after: After::GoOn, applies: limits::which_refusal },
 ];
 
