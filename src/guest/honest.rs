@@ -31,6 +31,7 @@ pub fn load(guest: &mut Guest) -> Answer<()> {
             guest.client.watch(b"data/load", text(number).as_bytes())?;
             guest.events_due += 1;
         }
+        await_events(guest);
         write_number(guest, 0)?;
     }
     let round = guest.counts.rounds;
@@ -45,11 +46,15 @@ pub fn load(guest: &mut Guest) -> Answer<()> {
 fn write_number(guest: &mut Guest, number: u32) -> Answer<()> {
     guest.client.write(b"data/load", text(number).as_bytes())?;
     guest.last_written = number;
-    // An event that waits unread swallows the next one like it: take them before the next write.
     guest.events_due += guest.options.watches;
+    await_events(guest);
+    Ok(())
+}
+
+/// Takes the events that are due: one that waits unread swallows the next one like it.
+fn await_events(guest: &mut Guest) {
     let deadline = guest.client.now() + 10 * SECOND;
     guest.client.listen_for(guest.events_due, deadline);
-    Ok(())
 }
 
 fn read_number(guest: &mut Guest) -> Answer<()> {
