@@ -21,8 +21,8 @@ const LONGEST: u64 = 50_000_000;
 /// Nanoseconds from the beginning of one hold to that of the next.
 const PERIOD: u64 = 1_000_000_000;
 
-/// How often a guest may make the server ask the hypervisor, in a [`PERIOD`] that begins with the first time.
-const QUESTIONS: u32 = 64;
+/// How often a guest may make the server ask the hypervisor in a second of the clock.
+const QUESTIONS: u16 = 64;
 
 impl Core {
     /// A commit of `loser` has failed: holds the guests whose changes it met. The result is the first change.
@@ -46,8 +46,8 @@ impl Core {
         let now = self.clock.now;
         let domain = self.store.domains.update(guest);
         let domid = domain.domid;
-        if domain.hold.until.is_none_or(|until| until.after_nanoseconds(PERIOD - LONGEST) <= now) {
-            domain.hold.until = Some(now.after_nanoseconds(LONGEST));
+        if domain.hold.until.after_nanoseconds(PERIOD - LONGEST) <= now {
+            domain.hold.until = now.after_nanoseconds(LONGEST);
             let amount = self.store.domains.get(loser).domid.0.into();
             self.note(Record { amount, ..Record::new(Kind::Held, domid) });
         }
@@ -60,8 +60,8 @@ impl Core {
         if self.is_held(id) {
             return Some(Stall::Held);
         }
-        let Questions { since, count } = self.store.domains.get(id).questions;
-        let asks = count >= QUESTIONS && self.clock.now < since.after_nanoseconds(PERIOD);
+        let Questions { second, count } = self.store.domains.get(id).questions;
+        let asks = count >= QUESTIONS && self.clock.now.second() == second;
         asks.then_some(Stall::Asks)
     }
 
@@ -70,21 +70,23 @@ impl Core {
         if self.is_privileged(id) {
             return;
         }
-        let now = self.clock.now;
+        let second = self.clock.now.second();
         let questions = &mut self.store.domains.update(id).questions;
-        if questions.since.after_nanoseconds(PERIOD) <= now {
-            *questions = Questions { since: now, count: 0 };
+        if questions.second != second {
+            *questions = Questions { second, count: 0 };
         }
-        questions.count += 1;
+        questions.count = questions.count.saturating_add(1);
     }
 
     /// Whether it is held. If so, it is looked at again when the hold or that transaction ends.
     fn is_held(&mut self, id: DomainId) -> bool {
         let hold = self.store.domains.get(id).hold;
-        let Some(until) = hold.until.filter(|until| *until > self.clock.now) else { return false };
+        if hold.is_over(self.clock.now) {
+            return false;
+        }
         let retries = hold.retry.is_some_and(|(loser, after)| retries(&self.store, loser, after));
         if retries {
-            self.throttle.hold(until);
+            self.throttle.hold(hold.until);
         }
         retries
     }

@@ -66,33 +66,34 @@ pub struct Delta {
 /// What a guest gets whose changes make a commit of the privileged fail; see `server::fairness`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hold {
-    /// When the latest hold ends or ended.
-    pub until: Option<Instant>,
+    /// When the latest hold ends or ended; [`Instant`] 0 if there was none.
+    pub until: Instant,
     /// For whom: those transactions of this domain that have later identifiers than this.
     pub retry: Option<(DomainId, u32)>,
 }
 
 impl Hold {
-    pub const NEVER: Hold = Hold { until: None, retry: None };
+    pub const NEVER: Hold = Hold { until: Instant(0), retry: None };
 
     pub fn is_over(&self, now: Instant) -> bool {
-        self.until.is_none_or(|until| until <= now)
+        self.until <= now
     }
 }
 
-/// How often a guest has made the server ask the hypervisor; see `server::fairness`.
+/// How often a guest has made the server ask the hypervisor in one second; see `server::fairness`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Questions {
-    pub since: Instant,
-    pub count: u32,
+    /// The second, by [`Instant::second`].
+    pub second: u32,
+    pub count: u16,
 }
 
 #[derive(Clone, Copy)]
 pub struct Domain {
     pub domid: DomId,
     pub life: Life,
-    /// The generation of the store when the record began: what is not later was changed by others.
-    pub since: u64,
+    /// The store's generation when the record began, its low half: what is not later was changed by others.
+    pub since: u32,
     /// From the hypervisor; tells two domains of one number apart.
     pub unique_id: u64,
     /// The toolstack's domain, which no check stops, or one of its clients.
@@ -156,7 +157,7 @@ impl Slot for Domain {
         peak: Quotas::NOTHING,
         next_warning: Instant(0),
         hold: Hold::NEVER,
-        questions: Questions { since: Instant(0), count: 0 },
+        questions: Questions { second: 0, count: 0 },
         last_tx: 0,
         delta: Delta { nodes: 0, memory: 0 },
         next_client: None,

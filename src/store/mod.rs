@@ -131,7 +131,7 @@ impl Store {
     /// Begins a life of `domid`, which must have no record.
     pub fn admit(&mut self, domid: DomId, unique_id: u64, quotas: Quotas) -> Result<DomainId, Full> {
         let id = self.domains.admit(domid, unique_id, quotas)?;
-        self.domains.update(id).since = self.generation;
+        self.domains.update(id).since = self.generation as u32;
         Ok(id)
     }
 

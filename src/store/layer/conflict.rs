@@ -72,6 +72,7 @@ impl Store {
     fn writer(&self, generation: u64) -> (DomId, Option<DomainId>) {
         let writer = writer_of(generation);
         let by = self.domains.find(writer);
-        (writer, by.filter(|by| self.domains.get(*by).since < generation >> u16::BITS))
+        let count = (generation >> u16::BITS) as u32;
+        (writer, by.filter(|by| count.wrapping_sub(self.domains.get(*by).since) as i32 > 0))
     }
 }
