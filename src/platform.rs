@@ -29,6 +29,11 @@ impl Instant {
         self.after_nanoseconds(seconds.saturating_mul(1_000_000_000))
     }
 
+    /// The moment at which its second began.
+    pub const fn start_of_second(self) -> Instant {
+        Instant(self.0 - self.0 % 1_000_000_000)
+    }
+
     /// The second that the moment lies in.
     pub const fn second(self) -> u32 {
         (self.0 / 1_000_000_000) as u32

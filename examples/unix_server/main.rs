@@ -9,6 +9,7 @@ mod platform;
 
 use std::io::{self, ErrorKind};
 use std::ops::RangeInclusive;
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -85,12 +86,16 @@ fn amount(option: &str, text: &str, possible: RangeInclusive<usize>, unit: &str)
     })
 }
 
-/// A socket left behind by a server that is gone is replaced; one that answers is not.
+/// A socket left behind by a server that is gone is replaced; one that answers is not, nor is any other file.
 fn bind(options: &Options) -> io::Result<UnixListener> {
     match UnixListener::bind(&options.socket) {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            if std::os::unix::net::UnixStream::connect(&options.socket).is_ok() {
-                return Err(error);
+            if !std::fs::symlink_metadata(&options.socket)?.file_type().is_socket() {
+                return Err(io::Error::other("the file is there and no socket"));
+            }
+            match std::os::unix::net::UnixStream::connect(&options.socket) {
+                Err(refused) if refused.kind() == ErrorKind::ConnectionRefused => {}
+                _ => return Err(error),
             }
             std::fs::remove_file(&options.socket)?;
             UnixListener::bind(&options.socket)

@@ -110,13 +110,13 @@ impl Core {
         let Transaction { id, domain, node_count, .. } = *self.store.transactions.open.get(tx);
         let domid = self.store.domains.get(domain).domid;
         self.note_transaction(end, domid, id, if end == Kind::TransactionCommitted { node_count } else { 0 });
-        self.drop_transaction(tx)
+        self.forget_transaction(tx, end == Kind::TransactionCommitted)
     }
 
-    /// Forgets a transaction. Who was held for it is looked at.
-    pub fn drop_transaction(&mut self, tx: TransactionId) -> Result<(), XsError> {
+    /// Forgets a transaction, which was `committed` or not. Guests that were held for it are looked at.
+    pub fn forget_transaction(&mut self, tx: TransactionId, committed: bool) -> Result<(), XsError> {
         if self.is_privileged(self.store.transactions.open.get(tx).domain) {
-            self.throttle.ease();
+            self.ease(tx, committed);
         }
         self.store.drop_transaction(tx)
     }

@@ -1,68 +1,86 @@
 //! Commits that get through: guests whose changes make the privileged domain's commit fail are held while it tries
 //! again.
 //!
-//! Only what a transaction has read can make it fail, so who never touches what the privileged read is never held. A
-//! failed commit holds everyone whose change it met, so however many there are, the next try meets none of them. What
-//! they send waits in their rings as long as the loser has a transaction open that it began after the failure: with
-//! none open there is nothing to spoil. What guests lose holds nobody, or they could lose on purpose. XSA-206.
+//! A failed commit makes suspects of all whose change it has met, for [`SUSPICION`]. What they send waits in their rings
+//! while the loser has a transaction open that it began after the failure: with none open there is nothing to spoil.
+//! Guests that spoil one try each, in turn, or by another's name, gain little: after [`LOSSES`] failures in a row all
+//! guests are suspects. What guests lose holds nobody, or they could lose on purpose. XSA-206.
 //!
 //! And calls of the hypervisor: a guest whose requests make the server ask for domains that it does not know is not read
 //! for the rest of a second in which it has done so [`QUESTIONS`] times.
 //!
-//! Invariant: whatever others do, a guest waits for [`LONGEST`] in each [`PERIOD`] at most. A transaction that takes
-//! longer than that is not helped.
+//! Invariant: whatever others do, a guest is held for [`LONGEST`] in each second of the clock at most, so for twice that
+//! in any second. Tries that take longer, and those that come when that is used up, are not helped.
 
 use super::core::Core;
-use crate::store::{DomainId, Hold, Questions, Spoiled, Store, TransactionId};
+use crate::store::{DomainId, Questions, Spoiled, Store, TransactionId};
 use crate::trace::{Kind, Record, Stall};
 
-/// Nanoseconds for which a guest is held at most, in a [`PERIOD`].
-const LONGEST: u64 = 50_000_000;
-/// Nanoseconds from the beginning of one hold to that of the next.
-const PERIOD: u64 = 1_000_000_000;
-
+/// Nanoseconds for which guests are held at most, in a second of the clock.
+const LONGEST: u64 = 25_000_000;
+/// Seconds for which a guest is a suspect.
+const SUSPICION: u64 = 10;
+/// Failures in a row after which all guests are.
+const LOSSES: u32 = 4;
 /// How often a guest may make the server ask the hypervisor in a second of the clock.
 const QUESTIONS: u16 = 64;
 
 impl Core {
-    /// A commit of `loser` has failed: holds the guests whose changes it met. The result is the first change.
-    pub fn hold_spoilers(&mut self, tx: TransactionId, loser: DomainId) -> Option<Spoiled> {
-        let after = self.store.domains.get(loser).last_tx;
-        let (mut first, mut next) = (None, self.store.next_spoiled(tx, None));
+    /// A commit of `loser` has failed: finds out whose changes it met. The result is the first change.
+    pub fn find_suspects(&mut self, tx: TransactionId, loser: DomainId) -> Option<Spoiled> {
+        let first = self.store.next_spoiled(tx, None);
+        if !self.is_privileged(loser) {
+            return first;
+        }
+        let mut next = first;
         while let Some(found) = next {
-            first = first.or(Some(found));
-            if !self.is_privileged(loser) {
-                break;
-            }
             if let Some(guest) = found.by.filter(|by| !self.is_privileged(*by)) {
-                self.hold(guest, loser, after);
+                let until = self.clock.now.after_seconds(SUSPICION);
+                let domain = self.store.domains.update(guest);
+                domain.suspect_until = until;
+                let domid = domain.domid;
+                let amount = self.store.domains.get(loser).domid.0.into();
+                self.note(Record { amount, ..Record::new(Kind::Held, domid) });
             }
             next = self.store.next_spoiled(tx, Some(found.copy));
         }
+        self.throttle.lose(loser, self.store.domains.get(loser).last_tx);
         first
     }
 
-    fn hold(&mut self, guest: DomainId, loser: DomainId, after: u32) {
-        let now = self.clock.now;
-        let domain = self.store.domains.update(guest);
-        let domid = domain.domid;
-        if domain.hold.until.after_nanoseconds(PERIOD - LONGEST) <= now {
-            domain.hold.until = now.after_nanoseconds(LONGEST);
-            let amount = self.store.domains.get(loser).domid.0.into();
-            self.note(Record { amount, ..Record::new(Kind::Held, domid) });
-        }
-        let Hold { retry, .. } = &mut self.store.domains.update(guest).hold;
-        *retry = Some((loser, after));
-    }
-
-    /// Why this domain is not read now, if so.
+    /// Why this domain is not read now, if so. It is looked at again when that ends.
+    #[inline]
     pub fn why_held(&mut self, id: DomainId) -> Option<Stall> {
-        if self.is_held(id) {
+        if self.throttle.contest.is_some() && self.is_held(id) {
             return Some(Stall::Held);
         }
         let Questions { second, count } = self.store.domains.get(id).questions;
-        let asks = count >= QUESTIONS && self.clock.now.second() == second;
-        asks.then_some(Stall::Asks)
+        if count < QUESTIONS || self.clock.now.second() != second {
+            return None;
+        }
+        self.throttle.look_at(self.clock.now.start_of_second().after_seconds(1));
+        Some(Stall::Asks)
+    }
+
+    #[inline(never)]
+    fn is_held(&mut self, id: DomainId) -> bool {
+        let Some(contest) = self.throttle.contest else { return false };
+        let domain = self.store.domains.get(id);
+        let now = self.clock.now;
+        !domain.privileged
+            && (contest.losses >= LOSSES || domain.suspect_until > now)
+            && retries(&self.store, contest.loser, contest.after)
+            && self.throttle.hold(now, LONGEST)
+    }
+
+    /// A transaction of a privileged domain ends. What it has contested is decided if it has `committed`.
+    pub fn ease(&mut self, tx: TransactionId, committed: bool) {
+        let open = self.store.transactions.open.get(tx);
+        let retried = |loser: DomainId, after: u32| loser == open.domain && is_later(open.id.0, after);
+        if committed && self.throttle.contest.is_some_and(|contest| retried(contest.loser, contest.after)) {
+            self.throttle.contest = None;
+        }
+        self.throttle.ease(self.clock.now);
     }
 
     /// A request of this domain has the hypervisor asked for another.
@@ -77,23 +95,15 @@ impl Core {
         }
         questions.count = questions.count.saturating_add(1);
     }
-
-    /// Whether it is held. If so, it is looked at again when the hold or that transaction ends.
-    fn is_held(&mut self, id: DomainId) -> bool {
-        let hold = self.store.domains.get(id).hold;
-        if hold.is_over(self.clock.now) {
-            return false;
-        }
-        let retries = hold.retry.is_some_and(|(loser, after)| retries(&self.store, loser, after));
-        if retries {
-            self.throttle.hold(hold.until);
-        }
-        retries
-    }
 }
 
 /// Whether a domain has a transaction open that it began after that with the identifier `after`.
 fn retries(store: &Store, domain: DomainId, after: u32) -> bool {
     let newest = store.transactions.of_domain.of(domain).last();
-    newest.is_some_and(|tx| store.transactions.open.get(tx).id.0.wrapping_sub(after) as i32 > 0)
+    newest.is_some_and(|tx| is_later(store.transactions.open.get(tx).id.0, after))
+}
+
+/// Identifiers are given in turn, and start over.
+fn is_later(id: u32, after: u32) -> bool {
+    id.wrapping_sub(after) as i32 > 0
 }

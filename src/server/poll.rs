@@ -161,9 +161,7 @@ impl<P: Platform> Server<P> {
         }
         for n in 0..self.links.schedule.waiting() {
             let Some(id) = self.links.schedule.nth_waiting(n) else { break };
-            if !self.core.store.domains.get(id).hold.is_over(self.core.clock.now) {
-                self.links.schedule.ready(id);
-            }
+            self.links.schedule.ready(id);
         }
     }
 }

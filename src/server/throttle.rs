@@ -1,51 +1,85 @@
-//! When guests that are held back for others' transactions are looked at again, see `fairness`.
+//! The time for which guests are held back while a commit that has failed is tried again, see `fairness`.
 
 use crate::platform::Instant;
+use crate::store::DomainId;
 
-/// That some connections are held.
-struct Holding {
-    /// When the first hold ends.
-    until: Instant,
-    /// A transaction of the privileged has ended since.
-    eased: bool,
+/// A privileged domain whose commit has failed and not got through since.
+#[derive(Clone, Copy)]
+pub struct Contest {
+    pub loser: DomainId,
+    /// The identifier given to its latest transaction by then.
+    pub after: u32,
+    /// How often in a row.
+    pub losses: u32,
 }
 
 pub struct Throttle {
-    holding: Option<Holding>,
+    pub contest: Option<Contest>,
+    /// The second of the clock that `spent` is about.
+    second: u32,
+    /// Nanoseconds of that second in which guests were held.
+    spent: u64,
+    /// Since when guests are held.
+    since: Option<Instant>,
+    /// When guests that wait are looked at again, at the latest.
+    release: Option<Instant>,
+    /// A transaction of the privileged has ended since guests were held.
+    eased: bool,
 }
 
 impl Throttle {
-    pub const IDLE: Throttle = Throttle { holding: None };
+    pub const IDLE: Throttle =
+        Throttle { contest: None, second: 0, spent: 0, since: None, release: None, eased: false };
 
-    /// A guest is held until then.
-    pub fn hold(&mut self, until: Instant) {
-        let until = self.next_release().map_or(until, |first| first.min(until));
-        self.holding = Some(Holding { until, eased: false });
+    /// A commit of `loser` has failed, whose latest transaction has the identifier `after`.
+    pub fn lose(&mut self, loser: DomainId, after: u32) {
+        let losses =
+            self.contest.filter(|contest| contest.loser == loser).map_or(0, |contest| contest.losses);
+        self.contest = Some(Contest { loser, after, losses: losses.saturating_add(1) });
     }
 
-    /// A transaction for which somebody may be held has ended.
-    pub fn ease(&mut self) {
-        if let Some(holding) = &mut self.holding {
-            holding.eased = true;
+    /// Holds guests, if they have been held for less than `longest` nanoseconds in this second.
+    pub fn hold(&mut self, now: Instant, longest: u64) -> bool {
+        if self.second != now.second() {
+            self.second = now.second();
+            self.spent = 0;
+            self.since = self.since.map(|since| since.max(now.start_of_second()));
+        }
+        let held = self.since.map_or(0, |since| now.0.saturating_sub(since.0));
+        let left = longest.saturating_sub(self.spent.saturating_add(held));
+        if left > 0 {
+            self.since = self.since.or(Some(now));
+            self.look_at(now.after_nanoseconds(left));
+        }
+        left > 0
+    }
+
+    /// Has all that wait looked at then, or before.
+    pub fn look_at(&mut self, then: Instant) {
+        self.release = Some(self.release.map_or(then, |first| first.min(then)));
+    }
+
+    /// A transaction for which guests may be held has ended.
+    pub fn ease(&mut self, now: Instant) {
+        if let Some(since) = self.since.take() {
+            let begin = since.max(now.start_of_second());
+            self.spent = self.spent.saturating_add(now.0.saturating_sub(begin.0));
+            self.eased = true;
         }
     }
 
-    /// Whether such a transaction has ended while somebody was held. If so, nobody counts as held until the next look.
+    /// Whether such a transaction has ended while guests were held, since the last time that this was asked.
     pub fn has_eased(&mut self) -> bool {
-        let eased = self.holding.as_ref().is_some_and(|holding| holding.eased);
-        if eased {
-            self.release();
-        }
-        eased
+        core::mem::take(&mut self.eased)
     }
 
-    /// Forgets who is held: all are looked at.
+    /// All that wait are looked at.
     pub fn release(&mut self) {
-        self.holding = None;
+        self.release = None;
     }
 
-    /// When the first hold ends.
+    /// When those that wait are looked at.
     pub fn next_release(&self) -> Option<Instant> {
-        self.holding.as_ref().map(|holding| holding.until)
+        self.release
     }
 }

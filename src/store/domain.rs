@@ -63,23 +63,6 @@ pub struct Delta {
     pub memory: i32,
 }
 
-/// What a guest gets whose changes make a commit of the privileged fail; see `server::fairness`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Hold {
-    /// When the latest hold ends or ended; [`Instant`] 0 if there was none.
-    pub until: Instant,
-    /// For whom: those transactions of this domain that have later identifiers than this.
-    pub retry: Option<(DomainId, u32)>,
-}
-
-impl Hold {
-    pub const NEVER: Hold = Hold { until: Instant(0), retry: None };
-
-    pub fn is_over(&self, now: Instant) -> bool {
-        self.until <= now
-    }
-}
-
 /// How often a guest has made the server ask the hypervisor in one second; see `server::fairness`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Questions {
@@ -111,7 +94,8 @@ pub struct Domain {
     pub peak: Quotas,
     /// When it may be warned of again that it holds more than its soft memory quota.
     pub next_warning: Instant,
-    pub hold: Hold,
+    /// Until when it counts as one whose changes make the privileged domain's commits fail; see `server::fairness`.
+    pub suspect_until: Instant,
     pub questions: Questions,
     /// The identifier given to its latest transaction.
     pub last_tx: u32,
@@ -156,7 +140,7 @@ impl Slot for Domain {
         caused: 0,
         peak: Quotas::NOTHING,
         next_warning: Instant(0),
-        hold: Hold::NEVER,
+        suspect_until: Instant(0),
         questions: Questions { second: 0, count: 0 },
         last_tx: 0,
         delta: Delta { nodes: 0, memory: 0 },

@@ -26,7 +26,7 @@ mod watching;
 
 pub use acl::{Acl, AclBuf, AclId, Acls};
 pub use current::Current;
-pub use domain::{Domain, DomainId, Domains, Hold, Questions, Usage};
+pub use domain::{Domain, DomainId, Domains, Questions, Usage};
 pub use layer::Spoiled;
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use path_cache::PathCache;

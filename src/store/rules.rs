@@ -158,7 +158,13 @@ impl Store {
             return Access::all();
         }
         if let Some(tx) = view.tx.filter(|_| view.caller.target != Life::NONE) {
-            self.transactions.open.update(tx).target = view.caller.target;
+            let open = self.transactions.open.update(tx);
+            // Of two targets, one is not the domain's any more, and nobody is everybody's.
+            open.target = if matches!(open.target, Life::NONE) || open.target == view.caller.target {
+                view.caller.target
+            } else {
+                Life::ANY
+            };
         }
         match self.acl_at(place) {
             Some(acl) => self.acls.access(&self.blobs, acl, &view.caller),

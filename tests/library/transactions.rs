@@ -560,6 +560,14 @@ fn what_was_written_by_the_right_of_a_target_that_has_died_is_given_up() {
     ]);
     let (by_right, elsewhere) = (host.start(1), host.start(3));
     host.expect(&[(1, by_right, "WRITE /shared|x", "OK|"), (3, elsewhere, "WRITE data|x", "OK|")]);
+    let passed_on = host.start(1);
+    host.expect(&[
+        (1, passed_on, "WRITE /shared|y", "OK|"),
+        (0, 0, "SET_TARGET 1|3|", "OK|"),
+        (1, passed_on, "READ /local/domain/1|", ""),
+        (1, passed_on, "TRANSACTION_END T|", "EAGAIN"),
+        (0, 0, "SET_TARGET 1|2|", "OK|"),
+    ]);
     host.kill(2);
     host.expect(&[
         (1, by_right, "TRANSACTION_END T|", "EAGAIN"),

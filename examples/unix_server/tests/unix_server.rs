@@ -202,3 +202,27 @@ fn amounts_of_memory_that_are_told_to_be_possible_are() {
         }
     }
 }
+
+#[test]
+fn only_a_socket_that_nobody_serves_is_replaced() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "precious").expect("it is written");
+    let refused = |path: &std::path::Path| {
+        let output = Command::new(PROGRAM).arg(path).output().expect("it starts");
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).expect("text")
+    };
+    assert!(refused(&file).contains("no socket"));
+    assert_eq!(std::fs::read_to_string(&file).expect("it is still there"), "precious");
+
+    let server = UnixServer::start();
+    refused(&server.socket);
+    server.check();
+
+    let left = folder.path().join("left");
+    drop(std::os::unix::net::UnixListener::bind(&left).expect("it is bound"));
+    let mut child = Command::new(PROGRAM).arg(&left).stdout(Stdio::piped()).spawn().expect("it starts");
+    child.stdout.as_mut().expect("piped").read_exact(&mut [0; 7]).expect("it serves");
+    child.kill().and_then(|()| child.wait()).expect("it is stopped");
+}

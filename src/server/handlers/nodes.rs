@@ -264,7 +264,7 @@ fn life_of<P: Platform>(
     if domid == DomId::ANY && !is_owner {
         return Ok(if cx.core.offers(from, ServerFeatures::DOMID_ANY) { Life::ANY } else { Life::NONE });
     }
-    if cx.core.store.domains.find(domid).is_none() {
+    if domid < DomId::FIRST_RESERVED && cx.core.store.domains.find(domid).is_none() {
         cx.core.count_question(from);
     }
     match cx.core.know(cx.platform, domid) {

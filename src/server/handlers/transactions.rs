@@ -54,7 +54,7 @@ pub fn end<P: Platform>(
         Ok(()) => return cx.leave(Deed::Announce(tx)),
         Err(XsError::EAGAIN) => {
             note_conflict(core, request, tx);
-            core.drop_transaction(tx)?;
+            core.forget_transaction(tx, false)?;
         }
         Err(_) => core.end_transaction(tx, Kind::TransactionAborted)?,
     }
@@ -63,7 +63,7 @@ pub fn end<P: Platform>(
 
 /// Follows up on a transaction that has read what has changed since.
 fn note_conflict(core: &mut Core, request: &Request<'_>, tx: TransactionId) {
-    let first = core.hold_spoilers(tx, request.from);
+    let first = core.find_suspects(tx, request.from);
     let (hash, writer) = first.map_or((0, DomId::INVALID), |first| (first.hash, first.writer));
     core.note(Record {
         hash,

@@ -11,10 +11,9 @@ use crate::store::{Name, Node, NodeId, Store, Value};
 use crate::wire::XsError;
 
 impl Store {
-    /// Whether the transaction may take effect now: EAGAIN if something that it has read or that it was let at nodes
-    /// by has changed, ENOMEM if it
-    /// ran out of room or there is none, what the table of quotas says if a node would be too large or a domain would
-    /// hold too much.
+    /// Whether the transaction may take effect now: EAGAIN if something has changed that it has read, or by which it was
+    /// let at nodes; ENOMEM if it ran out of room or there is none; what the table of quotas says if a node would be too
+    /// large or a domain would hold too much.
     pub fn decide(&mut self, tx: TransactionId, view: &View) -> Result<(), XsError> {
         let open = *self.transactions.open.get(tx);
         if open.failed {
