@@ -62,7 +62,7 @@ impl Store {
             let deaths = self.transactions.open.get(copy.tx).deaths;
             return self.read_of_the_dead(copy, deaths).map(|entry| (entry.domid, None));
         };
-        // Beside the privileged, only its owner changes a node's permissions.
+        // Beside the privileged, its owner changes a node's permissions, or who acts for that.
         let owner = self.acls.owner(acl);
         let by = self.domains.owner(owner).filter(|_| !node.acl_changes.by_privileged());
         Some((owner.domid, by))
