@@ -46,10 +46,10 @@ pub struct Capacities {
 }
 
 impl Capacities {
-    /// Slots of one kind that a request may change before it is decided.
+    /// Slots of one kind that an attempt may change.
     pub const JOURNAL: usize = 64;
-    /// Chunks that a request may free before it is decided: two values of full length.
-    pub const CHUNK_JOURNAL: usize = 160;
+    /// Chunks that an attempt may free: two values of full length and two permission lists, and some more.
+    pub const CHUNK_JOURNAL: usize = 320;
 
     /// Least memory that makes sense: dom0 and a few guests.
     pub const MIN_MEMORY: usize = 2 << 20;

@@ -18,8 +18,8 @@
 //! A request's way: `Server::poll` takes the pending events and lists the connections that are ready;
 //! `connection::input` looks into a ring and copies one whole message out; `server::operations` checks type,
 //! privilege and transaction and calls the handler, which decides and has no connections; the `store` checks path rights
-//! and quotas and changes itself in one attempt that happens completely or not at all; `server::events` sends the watch
-//! events that the change has collected, and `server::deeds` does what the handler has left; only when there is room
+//! and quotas and changes itself in an attempt that happens completely or not at all; `server::events` sends the watch
+//! events that it has collected, and `server::deeds` has the steps taken that are left; only when there is room
 //! for the reply is the request consumed, and `connection::output` writes the reply to the ring or queues it. One
 //! notification goes out for the whole burst.
 #![no_std]

@@ -7,7 +7,7 @@
 
 use core::ops::Deref;
 
-use super::{Links, Partial};
+use super::{Links, Partial, Taking};
 use crate::abi::{RING_SIZE, RingError, RingPage};
 use crate::ring::{self, Input};
 use crate::slots::Claim;
@@ -39,6 +39,7 @@ pub const REQUEST_ROOM: usize = Header::SIZE + PAYLOAD_MAX + SHORT;
 pub type RequestBuf = [u8; REQUEST_ROOM];
 
 /// A whole request in a connection's input.
+#[derive(Clone, Copy)]
 pub struct Arrived {
     pub header: Header,
     /// The look that found it.
@@ -47,13 +48,19 @@ pub struct Arrived {
     in_ring: u32,
 }
 
+impl Arrived {
+    /// None yet.
+    pub const NONE: Arrived = Arrived { header: Header::NONE, input: Input::NOTHING, in_ring: 0 };
+}
+
 /// What a look at a connection's input found.
 pub enum Found {
     /// Nothing whole yet.
     Nothing,
     /// More than there is room for now.
     NoRoom,
-    Message(Arrived),
+    /// A whole request, which `arrived` is now.
+    Message,
     /// The guest broke the protocol.
     Broken(RingError),
 }
@@ -104,7 +111,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         unread.then_some(Stall::Unread)
     }
 
-    /// Looks for a whole request whose answer will have room, and copies it to `message`.
+    /// Looks for a whole request whose answer will have room, and copies it to `message` and `arrived`.
     ///
     /// `may_repeat` says of which types of request it is known that they may be served again.
     pub fn look(
@@ -112,6 +119,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         store: &mut Store,
         id: DomainId,
         message: &mut RequestBuf,
+        arrived: &mut Arrived,
         may_repeat: impl FnOnce(u32) -> bool,
     ) -> Found {
         let Some(connection) = self.get(id) else {
@@ -158,7 +166,8 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         if taken > HEADER || missing > first {
             self.gather(store, id, input, first, missing, message);
         }
-        Found::Message(Arrived { header, input, in_ring: missing })
+        *arrived = Arrived { header, input, in_ring: missing };
+        Found::Message
     }
 
     /// Puts together what a look at the beginning has left out: what was taken before, and the rest.
@@ -212,39 +221,74 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         let Some(connection) = self.get_mut(id) else {
             return Found::Nothing;
         };
-        let partial = &mut connection.partial;
+        let mut partial = connection.partial;
         let (taken, end) = (partial.len, partial.len + input.len);
         let rest = between(taken + first, end);
         input.copy(&connection.ring, first, message.get_mut(rest).unwrap_or_default());
         let payload = message.get(between(taken.max(HEADER), end)).unwrap_or_default();
         let room = store.blobs.arena().available_to(claim) as usize > payload.len() / crate::slots::CHUNK;
-        let before = partial.memory();
-        if !payload.is_empty() && (!room || store.blobs.extend(&mut partial.payload, payload).is_err()) {
+        if !payload.is_empty() && !room {
             return Found::NoRoom;
         }
         if let Some(header) = message.first_chunk() {
             partial.header = *header;
         }
         partial.len = end;
-        let usage = &mut store.domains.update(id).usage;
-        usage.memory = usage.memory + partial.memory() - before;
-        let more = input.consume(&connection.ring, input.len) || ring::settle(&connection.ring);
+        let before = partial.memory();
+        let taken = store.attempt(Claim::Answer, |store| {
+            if !payload.is_empty() {
+                store.blobs.extend(&mut partial.payload, payload)?;
+                store.charge(Some(id), before, partial.memory())?;
+            }
+            self.taking = Some(Taking { id, partial, input: Some(input) });
+            Ok(())
+        });
+        if taken.is_err() {
+            return Found::NoRoom;
+        }
         if missing > ROOM_FOR_SURE {
             self.schedule.notify(id);
         }
-        if more {
+        if self.take() {
             self.schedule.ready(id);
         }
         Found::Nothing
     }
 
+    /// Does with a half request what has been decided. True if there is more in the ring.
+    fn take(&mut self) -> bool {
+        let Some(Taking { id, partial, input }) = self.taking.take() else { return false };
+        let Some(connection) = self.get_mut(id) else { return false };
+        connection.partial = partial;
+        input
+            .is_some_and(|input| input.consume(&connection.ring, input.len) || ring::settle(&connection.ring))
+    }
+
+    /// After a stop: makes what was decided last, and undoes what was not. True if a message has been queued by that,
+    /// of which whoever sent it does not know.
+    pub fn recover(&mut self, store: &mut Store) -> bool {
+        let decided = store.present_attempt().is_decided();
+        let queued = self.outbox.recover(store);
+        if decided {
+            self.take();
+            self.join();
+        }
+        self.taking = None;
+        queued
+    }
+
     /// Forgets what was received of a message.
     pub fn drop_input(&mut self, store: &mut Store, id: DomainId) {
-        let Some(connection) = self.get_mut(id) else { return };
-        let partial = core::mem::replace(&mut connection.partial, Partial::EMPTY);
-        let freed = store.blobs.free(partial.payload);
-        debug_assert!(freed.is_ok(), "input changes outside attempts");
-        store.domains.update(id).usage.memory -= partial.memory();
+        let Some(connection) = self.get(id) else { return };
+        let partial = connection.partial;
+        let dropped = store.attempt(Claim::Answer, |store| {
+            store.blobs.free(partial.payload)?;
+            store.charge(Some(id), partial.memory(), 0)?;
+            self.taking = Some(Taking { id, partial: Partial::EMPTY, input: None });
+            Ok(())
+        });
+        debug_assert!(dropped.is_ok(), "the journal has room for a message");
+        self.take();
     }
 
     /// Empties the ring and tells the guest that it is connected, if it asked for that.

@@ -4,11 +4,12 @@ use alloc::boxed::Box;
 use alloc::vec;
 
 use super::outbox::Outbox;
-use super::{Connection, Schedule};
+use super::{Connection, Schedule, Taking};
 use crate::abi::Port;
 use crate::config::Capacities;
 use crate::platform::Refused;
-use crate::store::DomainId;
+use crate::slots::Attempt;
+use crate::store::{DomainId, Store};
 
 /// Bytes that a platform's handle of a mapped ring may take: so many are counted for each connection.
 const RING_HANDLE: usize = 16;
@@ -21,6 +22,10 @@ pub struct Links<R> {
     ports: Box<[Option<DomainId>]>,
     pub outbox: Outbox,
     pub schedule: Schedule,
+    /// What the attempt at hand makes of a connection's half request, once it is decided.
+    pub(super) taking: Option<Taking>,
+    /// A connection that is there once the attempt at hand is decided.
+    joining: Option<(DomainId, Connection<R>)>,
 }
 
 /// What may be known of connections where none may be written to.
@@ -40,13 +45,16 @@ impl<R> Roster<'_, R> {
 
 impl<R> Links<R> {
     /// Room for as many connections as `capacities` say, whose ports are below `ports`.
-    pub fn new(capacities: &Capacities, ports: usize) -> Links<R> {
+    /// `attempt` is that of the store that is charged for what waits.
+    pub fn new(attempt: &Attempt, capacities: &Capacities, ports: usize) -> Links<R> {
         const { assert!(size_of::<R>() <= RING_HANDLE && align_of::<R>() <= 8) };
         Links {
             connections: core::iter::repeat_with(|| None).take(capacities.domains).collect(),
             ports: vec![None; ports].into_boxed_slice(),
-            outbox: Outbox::new(capacities),
+            outbox: Outbox::new(attempt, capacities),
             schedule: Schedule::new(capacities.domains),
+            taking: None,
+            joining: None,
         }
     }
 
@@ -75,11 +83,27 @@ impl<R> Links<R> {
         self.connections.get_mut(id.index())?.as_mut()
     }
 
-    /// A domain's connection from now on. Its port must be known as the domain's.
-    pub fn insert(&mut self, id: DomainId, connection: Connection<R>) {
-        if let Some(place) = self.connections.get_mut(id.index()) {
+    /// Keeps what will be a domain's connection. Refused if there is no room for so high a port.
+    pub fn prepare(&mut self, id: DomainId, connection: Connection<R>) -> Result<(), Refused> {
+        let port = connection.port.ok_or(Refused)?;
+        self.ports.get(port.0 as usize).ok_or(Refused)?;
+        self.joining = Some((id, connection));
+        Ok(())
+    }
+
+    /// What has been prepared is the domain's connection from now on.
+    pub fn join(&mut self) {
+        let Some((id, connection)) = self.joining.take() else { return };
+        let port = connection.port.and_then(|port| self.ports.get_mut(port.0 as usize));
+        if let (Some(port), Some(place)) = (port, self.connections.get_mut(id.index())) {
+            *port = Some(id);
             *place = Some(connection);
         }
+    }
+
+    /// Forgets what has been prepared. The result is its port, which is to be closed.
+    pub fn give_up_joining(&mut self) -> Option<Port> {
+        self.joining.take().and_then(|(_, connection)| connection.port)
     }
 
     /// Forgets a domain's connection. Its port must be closed.
@@ -87,6 +111,11 @@ impl<R> Links<R> {
         if let Some(place) = self.connections.get_mut(id.index()) {
             *place = None;
         }
+    }
+
+    /// Whose connections there are.
+    pub fn domains<'a>(&'a self, store: &'a Store) -> impl Iterator<Item = DomainId> + 'a {
+        store.domains.iter().map(|(id, _)| id).filter(|id| self.has(*id))
     }
 
     /// All connections, in order of their slots.

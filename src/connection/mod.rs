@@ -12,13 +12,13 @@ mod schedule;
 
 pub use input::{Arrived, Found, REQUEST_ROOM, RequestBuf};
 pub use links::{Links, Roster};
-pub use output::GivenUp;
+pub use output::{GivenUp, Sent};
 pub use schedule::{Pass, Schedule};
 
-use outbox::Queue;
-
 use crate::abi::Port;
+use crate::ring::Input;
 use crate::slots::Blob;
+use crate::store::DomainId;
 use crate::wire::Header;
 
 /// The beginning of a message: taken out of the ring, the rest still to come.
@@ -39,6 +39,15 @@ impl Partial {
     }
 }
 
+/// What becomes of a connection's half request.
+#[derive(Clone, Copy)]
+pub struct Taking {
+    pub id: DomainId,
+    pub partial: Partial,
+    /// All of it is taken out of the ring.
+    pub input: Option<Input>,
+}
+
 pub struct Connection<R> {
     pub ring: R,
     /// `None` when the domain's event channel could not be bound again.
@@ -46,11 +55,10 @@ pub struct Connection<R> {
     /// The client broke the protocol: its ring is not looked at any more.
     pub ignored: bool,
     pub partial: Partial,
-    pub queue: Queue,
 }
 
 impl<R> Connection<R> {
     pub fn new(ring: R, port: Port) -> Self {
-        Connection { ring, port: Some(port), ignored: false, partial: Partial::EMPTY, queue: Queue::EMPTY }
+        Connection { ring, port: Some(port), ignored: false, partial: Partial::EMPTY }
     }
 }

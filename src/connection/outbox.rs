@@ -7,8 +7,11 @@
 use crate::config::Capacities;
 use crate::perms::Life;
 use crate::platform::Instant;
-use crate::slots::{self, Arena, Blob, Claim, Id, Queued, Slot, Table, chained};
-use crate::store::{DomainId, Store};
+use crate::slots::{self, Arena, Attempt, Blob, Claim, Each, Full, Id, Queued, Slot, Table, chained};
+use crate::store::{Domain, DomainId, Store};
+
+/// Slots of one kind that a step may change.
+const JOURNAL: usize = 4;
 
 pub type MessageId = Id<Message>;
 pub type CauseId = Id<Cause>;
@@ -95,6 +98,9 @@ pub type Queue = slots::Queue<Message, Waiting>;
 pub struct Outbox {
     pub messages: Table<Message>,
     pub causes: Arena<Cause>,
+    queues: Each<Domain, Queue>,
+    /// The attempt at hand is to queue a message.
+    pushing: bool,
     /// The cause that messages queued now have, once there is one.
     current: Option<CauseId>,
     /// Spreads answers over the table, where nobody looks for them, so that each is taken off a short chain.
@@ -102,10 +108,12 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    pub fn new(capacities: &Capacities) -> Self {
+    pub fn new(attempt: &Attempt, capacities: &Capacities) -> Self {
         Outbox {
-            messages: Table::new(capacities.messages, 0),
-            causes: Arena::new(capacities.messages, 0),
+            messages: Table::new(attempt, capacities.messages, JOURNAL),
+            causes: Arena::new(attempt, capacities.messages, JOURNAL),
+            queues: Each::new(attempt, capacities.domains, JOURNAL),
+            pushing: false,
             current: None,
             last_answer: 0,
         }
@@ -113,7 +121,56 @@ impl Outbox {
 
     /// Bytes of memory for as many messages as `capacities` say.
     pub const fn bytes(capacities: &Capacities) -> usize {
-        Table::<Message>::bytes(capacities.messages, 0) + Arena::<Cause>::bytes(capacities.messages, 0)
+        Table::<Message>::bytes(capacities.messages, JOURNAL)
+            + Arena::<Cause>::bytes(capacities.messages, JOURNAL)
+            + Each::<Domain, Queue>::bytes(capacities.domains, JOURNAL)
+    }
+
+    /// What waits for a domain's connection.
+    pub fn queue(&self, id: DomainId) -> &Queue {
+        self.queues.of(id)
+    }
+
+    /// Runs one step; if it fails or is stopped, nothing of it remains.
+    fn attempt<T>(
+        &mut self,
+        store: &mut Store,
+        step: impl FnOnce(&mut Outbox, &mut Store) -> Result<T, Full>,
+    ) -> Option<T> {
+        store.present_attempt().begin(Claim::Answer);
+        let done = step(self, store).ok();
+        match done {
+            Some(_) => {
+                store.present_attempt().decide();
+                self.commit(store);
+            }
+            None => self.rollback(store),
+        }
+        done
+    }
+
+    fn commit(&mut self, store: &mut Store) {
+        self.messages.commit();
+        self.causes.commit();
+        self.queues.commit();
+        store.commit();
+    }
+
+    fn rollback(&mut self, store: &mut Store) {
+        self.messages.rollback();
+        self.causes.rollback();
+        self.queues.rollback();
+        store.rollback();
+    }
+
+    /// After a stop: makes what was decided last, and undoes what was not. True if a message has been queued by that,
+    /// of which whoever sent it does not know.
+    pub fn recover(&mut self, store: &mut Store) -> bool {
+        let decided = store.present_attempt().is_decided();
+        if store.present_attempt().is_open() {
+            if decided { self.commit(store) } else { self.rollback(store) }
+        }
+        core::mem::take(&mut self.pushing) && decided
     }
 
     /// Forgets the request at hand: what is queued from now on is nobody's doing.
@@ -137,7 +194,6 @@ impl Outbox {
     pub fn push(
         &mut self,
         store: &mut Store,
-        queue: &mut Queue,
         to: DomainId,
         claim: Claim,
         kind: Kind,
@@ -149,9 +205,7 @@ impl Outbox {
         {
             return false;
         }
-        let Ok(bytes) = store.blobs.store(message) else { return false };
         let by = store.current.from.filter(|by| !store.domains.is_privileged(*by));
-        let cause = by.and_then(|by| self.cause(store, by));
         let msg_type = store.current.type_index as u8;
         let hash = if kind == Kind::Reply {
             self.last_answer = self.last_answer.wrapping_add(2);
@@ -159,35 +213,43 @@ impl Outbox {
         } else {
             Self::event_hash(store, to, message)
         };
-        let queued = self.messages.insert(Message { hash, bytes, kind, cause, msg_type, ..Message::EMPTY });
-        let Ok(id) = queued else { return false };
-        let linked = queue.append(&mut self.messages, id);
-        debug_assert!(linked.is_ok(), "queues change outside attempts");
-        store.domains.update(to).usage.memory += Message::memory(len);
-        true
+        self.pushing = true;
+        let queued = self.attempt(store, |outbox, store| {
+            let bytes = store.blobs.store(message)?;
+            let cause = by.map(|by| outbox.cause(store, by)).transpose()?;
+            let id =
+                outbox.messages.insert(Message { hash, bytes, kind, cause, msg_type, ..Message::EMPTY })?;
+            outbox.queues.modify(to)?.append(&mut outbox.messages, id)?;
+            store.domains.arena.modify(to)?.usage.memory += Message::memory(len);
+            Ok(cause)
+        });
+        self.pushing = false;
+        if let Some(cause) = queued {
+            self.current = cause;
+        }
+        queued.is_some()
     }
 
-    fn cause(&mut self, store: &mut Store, by: DomainId) -> Option<CauseId> {
-        let domain = store.domains.update(by);
-        let id = match self.current {
-            Some(id) => id,
-            None => {
-                let id = self.causes.alloc(Cause { domain: by, life: domain.life, waiting: 0 }).ok()?;
-                domain.usage.outstanding += 1;
-                self.current = Some(id);
-                id
-            }
-        };
-        self.causes.update(id).waiting += 1;
+    fn cause(&mut self, store: &mut Store, by: DomainId) -> Result<CauseId, Full> {
+        let domain = store.domains.arena.modify(by)?;
         domain.caused += 1;
-        Some(id)
+        match self.current {
+            Some(id) => {
+                self.causes.modify(id)?.waiting += 1;
+                Ok(id)
+            }
+            None => {
+                domain.usage.outstanding += 1;
+                self.causes.alloc(Cause { domain: by, life: domain.life, waiting: 1 })
+            }
+        }
     }
 
     /// The oldest event whose delivery has not begun in time, and the message before it. Events wait equally
     /// long, so behind one that is in time there is none that is late.
-    pub fn find_late(&self, queue: &Queue, now: Instant) -> Option<(Option<MessageId>, MessageId)> {
+    pub fn find_late(&self, to: DomainId, now: Instant) -> Option<(Option<MessageId>, MessageId)> {
         let mut before = None;
-        for (id, message) in queue.iter(&self.messages) {
+        for (id, message) in self.queue(to).iter(&self.messages) {
             match message.kind {
                 Kind::Event { deadline } if message.written == 0 => {
                     return (deadline? <= now).then_some((before, id));
@@ -203,35 +265,43 @@ impl Outbox {
     pub fn pop_after(
         &mut self,
         store: &mut Store,
-        queue: &mut Queue,
         to: DomainId,
         before: Option<MessageId>,
     ) -> Option<DomainId> {
-        // Never `Full`: queues change outside attempts.
-        let id = queue.remove_after(&mut self.messages, before).ok()??;
-        let message = *self.messages.get(id);
-        store.domains.update(to).usage.memory -= Message::memory(message.bytes.len());
-        let freed = store.blobs.free(message.bytes);
-        debug_assert!(freed.is_ok(), "queues change outside attempts");
-        self.messages.remove(id);
-        let cause_id = message.cause?;
-        let cause = self.causes.update(cause_id);
-        cause.waiting -= 1;
-        let Cause { domain, life, waiting } = *cause;
-        let mut record = Some(store.domains.update(domain)).filter(|record| record.life == life);
-        if let Some(record) = &mut record {
-            record.caused -= 1;
-        }
-        if waiting > 0 {
-            return None;
-        }
-        if self.current == Some(cause_id) {
+        let (cause, eased) = self.attempt(store, |outbox, store| {
+            let removed = outbox.queues.modify(to)?.remove_after(&mut outbox.messages, before)?;
+            let Some(id) = removed else { return Ok((None, None)) };
+            let Message { bytes, cause, .. } = *outbox.messages.get(id);
+            store.domains.arena.modify(to)?.usage.memory -= Message::memory(bytes.len());
+            store.blobs.free(bytes)?;
+            outbox.messages.remove(id)?;
+            let eased = cause.map(|cause| outbox.ease(store, cause)).transpose()?.flatten();
+            Ok((cause, eased))
+        })?;
+        if self.current == cause && eased.is_some() {
             self.current = None;
         }
-        let freed = self.causes.free(cause_id);
-        debug_assert!(freed.is_ok(), "causes change outside attempts");
-        record?.usage.outstanding -= 1;
-        Some(domain)
+        eased
+    }
+
+    /// One message less waits because of this. Returns whose outstanding request ends with it.
+    fn ease(&mut self, store: &mut Store, id: CauseId) -> Result<Option<DomainId>, Full> {
+        let cause = self.causes.modify(id)?;
+        cause.waiting -= 1;
+        let Cause { domain, life, waiting } = *cause;
+        let lives = store.domains.get(domain).life == life;
+        if lives {
+            store.domains.arena.modify(domain)?.caused -= 1;
+        }
+        if waiting > 0 {
+            return Ok(None);
+        }
+        self.causes.free(id)?;
+        if !lives {
+            return Ok(None);
+        }
+        store.domains.arena.modify(domain)?.usage.outstanding -= 1;
+        Ok(Some(domain))
     }
 
     /// Each cause: whose request it is, and how many messages wait; for the consistency check.
@@ -240,8 +310,8 @@ impl Outbox {
         used.map(|cause| (cause.domain, cause.life, cause.waiting))
     }
 
-    /// Bytes of memory that a queue takes.
-    pub fn memory(&self, queue: &Queue) -> u32 {
-        queue.iter(&self.messages).map(|(_, message)| Message::memory(message.bytes.len())).sum()
+    /// Bytes of memory that the queue of a domain's connection takes.
+    pub fn memory(&self, to: DomainId) -> u32 {
+        self.queue(to).iter(&self.messages).map(|(_, message)| Message::memory(message.bytes.len())).sum()
     }
 }

@@ -10,6 +10,15 @@ use crate::ring;
 use crate::slots::Claim;
 use crate::store::{DomainId, Store};
 
+/// Where a message went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sent {
+    IntoRing,
+    Queued,
+    /// Nobody listens, or there is no room.
+    Nowhere,
+}
+
 /// A message that is never delivered.
 pub struct GivenUp {
     pub kind: Kind,
@@ -19,63 +28,51 @@ pub struct GivenUp {
 }
 
 impl<R: Deref<Target = RingPage>> Links<R> {
-    /// Sends a message to a connection: into its ring if it fits there, else onto its queue. False if
-    /// neither has room. A ring that turns out to be broken is not given up here, amid a request that may be
-    /// this connection's own: the message waits, and the connection's own turn finds out.
+    /// Sends a message to a connection: into its ring if it fits there, else onto its queue; whoever has sent one that
+    /// is queued calls [`Links::follow_up`] then. A ring that turns out to be broken is not given up here, amid a request
+    /// that may be this connection's own: the message waits, and the connection's own turn finds out.
     pub fn send(
         &mut self,
         store: &mut Store,
-        now: Instant,
         id: DomainId,
         claim: Claim,
         kind: Kind,
         message: &[u8],
-    ) -> bool {
-        let Some(connection) = self.get_mut(id) else {
-            return false;
+    ) -> Sent {
+        let waits = self.has_output(id);
+        let Some(connection) = self.get_mut(id).filter(|connection| !connection.ignored) else {
+            return Sent::Nowhere;
         };
-        if connection.ignored {
-            return false;
-        }
-        if connection.queue.is_empty()
+        if !waits
             && let Ok(mut out) = ring::output(&connection.ring)
             && out.room as usize >= message.len()
         {
             out.put(&connection.ring, message);
             out.publish(&connection.ring);
             self.schedule.notify(id);
-            return true;
+            return Sent::IntoRing;
         }
-        self.queue(store, now, id, claim, kind, message)
+        if self.outbox.push(store, id, claim, kind, message) { Sent::Queued } else { Sent::Nowhere }
     }
 
+    /// After a message was queued, or could not be: accounts for it, and writes what fits into the ring.
     #[cold]
     #[inline(never)]
-    fn queue(
-        &mut self,
-        store: &mut Store,
-        now: Instant,
-        id: DomainId,
-        claim: Claim,
-        kind: Kind,
-        message: &[u8],
-    ) -> bool {
-        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else {
-            return false;
-        };
-        let queued = self.outbox.push(store, &mut connection.queue, id, claim, kind, message);
+    pub fn follow_up(&mut self, store: &mut Store, now: Instant, id: DomainId) {
+        if !self.is_heard(id) {
+            return;
+        }
         store.account(id, now);
         if self.flush(store, id).is_err() {
             self.schedule.ready(id);
         }
         self.schedule.wait(id);
-        queued
     }
 
     /// Writes waiting messages into the ring, as much as fits.
     pub fn flush(&mut self, store: &mut Store, id: DomainId) -> Result<(), RingError> {
         while let Some(connection) = self.connections.get(id.index()).and_then(Option::as_ref) {
-            let Some(first) = connection.queue.first() else { break };
+            let Some(first) = self.outbox.queue(id).first() else { break };
             let page = &*connection.ring;
             let mut out = ring::output(page)?;
             let message = self.outbox.messages.update(first);
@@ -110,8 +107,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
 
     /// Takes the message behind `before` off its queue, or the oldest.
     fn pop_after(&mut self, store: &mut Store, id: DomainId, before: Option<MessageId>) {
-        let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) else { return };
-        if let Some(eased) = self.outbox.pop_after(store, &mut connection.queue, id, before) {
+        if let Some(eased) = self.outbox.pop_after(store, id, before) {
             self.schedule.ready(eased);
         }
     }
@@ -123,7 +119,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
 
     /// Drops the oldest message that waits for a connection.
     pub fn drop_oldest(&mut self, store: &mut Store, id: DomainId) -> Option<GivenUp> {
-        let dropped = self.given_up(self.get(id)?.queue.first()?);
+        let dropped = self.given_up(self.outbox.queue(id).first()?);
         self.pop_after(store, id, None);
         self.schedule.ready(id);
         Some(dropped)
@@ -132,7 +128,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
     /// Drops the oldest event whose delivery has not begun in time, wherever it waits, also behind an answer that is
     /// not read: it holds up those who caused it.
     pub fn drop_late(&mut self, store: &mut Store, id: DomainId, now: Instant) -> Option<GivenUp> {
-        let (before, late) = self.outbox.find_late(&self.get(id)?.queue, now)?;
+        let (before, late) = self.outbox.find_late(id, now)?;
         let dropped = self.given_up(late);
         self.pop_after(store, id, before);
         Some(dropped)
@@ -142,12 +138,12 @@ impl<R: Deref<Target = RingPage>> Links<R> {
     pub fn fits_ring(&self, id: DomainId, len: usize) -> bool {
         self.get(id).is_some_and(|connection| {
             let room = ring::output(&connection.ring).map_or(usize::MAX, |out| out.room as usize);
-            connection.queue.is_empty() && room >= len
+            self.outbox.queue(id).is_empty() && room >= len
         })
     }
 
     /// Whether anything waits for a connection.
     pub fn has_output(&self, id: DomainId) -> bool {
-        self.get(id).is_some_and(|connection| !connection.queue.is_empty())
+        !self.outbox.queue(id).is_empty()
     }
 }

@@ -60,6 +60,7 @@ impl Schedule {
     }
 
     /// Has the connection looked at.
+    #[inline]
     pub fn ready(&mut self, id: DomainId) {
         if self.list(id, Listed::READY) {
             self.ready.push(id);
@@ -67,6 +68,7 @@ impl Schedule {
     }
 
     /// Has the connection's peer notified when there is nothing more to do for it.
+    #[inline]
     pub fn notify(&mut self, id: DomainId) {
         if self.list(id, Listed::NOTIFY) {
             self.notify.push(id);

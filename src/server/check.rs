@@ -9,7 +9,7 @@ use super::core::Core;
 use crate::abi::DomId;
 use crate::config::Capacities;
 use crate::connection::Links;
-use crate::connection::outbox::{Message, Queue};
+use crate::connection::outbox::Message;
 use crate::platform::Platform;
 use crate::slots::{Balance, Blob, CHUNK};
 use crate::store::check::{mark, owned};
@@ -57,11 +57,10 @@ impl<P: Platform> Server<P> {
 
 fn queues<'a, R>(store: &'a Store, links: &'a Links<R>) -> impl Iterator<Item = (DomainId, &'a Message)> {
     let messages = &links.outbox.messages;
-    store.domains.iter().flat_map(move |(id, _)| {
-        let connection = links.get(id);
-        let queue = connection.map_or(Queue::EMPTY, |connection| connection.queue);
-        queue.iter(messages).map(move |(_, message)| (id, message))
-    })
+    store
+        .domains
+        .iter()
+        .flat_map(move |(id, _)| links.outbox.queue(id).iter(messages).map(move |(_, message)| (id, message)))
 }
 
 /// Every message is in one queue, and outstanding requests are those of which something waits.
@@ -171,7 +170,7 @@ fn check_memory<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
             transactions += counted;
         }
         let connection = links.get(id);
-        let queued = connection.map_or(0, |connection| links.outbox.memory(&connection.queue));
+        let queued = links.outbox.memory(id);
         let partial = connection.map_or(0, |connection| connection.partial.memory());
         let counted =
             nodes.wrapping_add(watches).wrapping_add(transactions).wrapping_add(queued).wrapping_add(partial);

@@ -6,6 +6,7 @@ use super::Server;
 use crate::abi::Port;
 use crate::connection::Connection;
 use crate::platform::{Platform, Refused};
+use crate::slots::Claim;
 use crate::store::DomainId;
 use crate::trace::Tally;
 
@@ -20,9 +21,11 @@ impl<P: Platform> Server<P> {
         if !self.links.is_free(port) {
             return Err(Refused);
         }
-        let id = self.core.store.domains.admit_client().map_err(|_| Refused)?;
-        self.links.set_port_owner(port, Some(id))?;
-        self.links.insert(id, Connection::new(ring, port));
+        let store = &mut self.core.store;
+        let admitted = store.attempt(Claim::Answer, |store| Ok(store.domains.admit_client()?));
+        let id = admitted.map_err(|_| Refused)?;
+        self.links.prepare(id, Connection::new(ring, port))?;
+        self.links.join();
         self.links.schedule.ready(id);
         Ok(Client(id))
     }
@@ -30,7 +33,7 @@ impl<P: Platform> Server<P> {
     /// Forgets a client and all that it had under way, and closes its port.
     pub fn disconnect(&mut self, platform: &mut P, client: Client) {
         let Client(id) = client;
-        self.drop_session(id);
+        self.drop_session(platform, id, false);
         self.close_port(platform, id);
         self.links.remove(id);
         // What it did stays in the sums of whom it acted for.
@@ -41,6 +44,8 @@ impl<P: Platform> Server<P> {
         if let (Some(tally), Some(done)) = (whom, done) {
             tally.absorb(&done);
         }
-        self.core.store.domains.dismiss_client(id);
+        let dismissed =
+            self.core.store.attempt(Claim::Answer, |store| Ok(store.domains.dismiss_client(id)?));
+        debug_assert!(dismissed.is_ok(), "the journal has room for a client");
     }
 }

@@ -4,7 +4,7 @@ use super::core::{Core, Deed};
 use crate::connection::Roster;
 use crate::path::{PathBuf, Special};
 use crate::platform::Platform;
-use crate::store::{DomainId, Subject, View};
+use crate::store::{Answer, DomainId, Subject, View};
 use crate::wire::{Header, XsError};
 
 /// What a request is decided on. Of the connections only that they are there can be seen, so nothing is sent before
@@ -51,14 +51,17 @@ impl Request<'_> {
     }
 }
 
-/// What a handler has done, or decided.
+/// What a handler has done.
 pub enum Outcome {
-    /// Done; the answer is `OK`.
-    Ok,
-    /// The answer is in the reply buffer.
-    Data,
-    /// A watch was registered: after `OK`, its first event names this path and token.
-    Watching,
-    /// Decided; what is left to do takes connections, and stands in [`Core::deed`].
+    /// The request has been decided.
+    Answer(Answer),
+    /// The rest stands in [`Core::deed`].
     Then,
+}
+
+impl Outcome {
+    /// The answer is `OK`.
+    pub const OK: Outcome = Outcome::Answer(Answer::Ok);
+    /// The answer is in the reply buffer.
+    pub const DATA: Outcome = Outcome::Answer(Answer::Data);
 }

@@ -1,12 +1,11 @@
 //! All that the server knows beside its connections: what a request is decided on.
 
-use super::scratch::Collected;
 use super::throttle::Throttle;
 use crate::abi::{DomId, Port, ServerFeatures};
 use crate::config::{Capacities, Settings};
 use crate::hash::Key;
 use crate::platform::{Cycles, DomainInfo, Instant};
-use crate::store::{DomainId, NodeId, Store, Transaction, TransactionId};
+use crate::store::{DomainId, Ended, Store};
 use crate::trace::{Kind, Recorder};
 use crate::wire::{XsError, strict_domid};
 
@@ -20,14 +19,9 @@ pub struct Clock {
     pub next_retry: Instant,
 }
 
-/// What the server does once a request is decided, before the answer.
+/// What the server does for a request whose handler cannot, having no connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Deed {
-    /// Remove this node and all below it, each with its event; that of a node with nothing below it has been
-    /// collected.
-    Remove(NodeId),
-    /// Send the events of a transaction that has been applied, and end it.
-    Announce(TransactionId),
     /// Serve this domain, or start afresh with it.
     Introduce(DomId, Port),
     /// Forget this domain.
@@ -46,8 +40,7 @@ pub struct Core {
     pub clock: Clock,
     pub recorder: Recorder,
     pub throttle: Throttle,
-    pub collected: Collected,
-    /// What the request at hand has decided and is still to be done.
+    /// What the handler of the request at hand leaves to be done.
     pub deed: Option<Deed>,
     /// Bytes that a guest may hold before it has to leave more of everything to others.
     share: u32,
@@ -64,7 +57,6 @@ impl Core {
             clock: Clock { latest: Cycles(0), now: Instant(0), next_retry: Instant(0) },
             recorder: Recorder::new(capacities.trace, capacities.domains, settings.log),
             throttle: Throttle::IDLE,
-            collected: Collected::new(capacities.watches),
             deed: None,
             share,
         }
@@ -105,27 +97,16 @@ impl Core {
         self.store.domains.find(strict_domid(string)?).ok_or(XsError::ENOENT)
     }
 
-    /// Forgets a transaction, and records what has become of it.
-    pub fn end_transaction(&mut self, tx: TransactionId, end: Kind) -> Result<(), XsError> {
-        let Transaction { id, domain, node_count, .. } = *self.store.transactions.open.get(tx);
-        let domid = self.store.domains.get(domain).domid;
-        self.note_transaction(end, domid, id, if end == Kind::TransactionCommitted { node_count } else { 0 });
-        self.forget_transaction(tx, end == Kind::TransactionCommitted)
-    }
-
-    /// Forgets a transaction, which was `committed` or not. Guests that were held for it are looked at.
-    pub fn forget_transaction(&mut self, tx: TransactionId, committed: bool) -> Result<(), XsError> {
-        if self.is_privileged(self.store.transactions.open.get(tx).domain) {
-            self.ease(tx, committed);
+    /// Records what has become of a transaction, if one has ended. Who was held for it is looked at.
+    pub fn note_ended(&mut self) {
+        let Some(Ended { kind, domain, id, nodes }) = self.store.ended.take() else { return };
+        if self.is_privileged(domain) {
+            self.ease(domain, id, kind == Some(Kind::TransactionCommitted));
         }
-        self.store.drop_transaction(tx)
-    }
-
-    /// Aborts all transactions of a domain.
-    pub fn drop_transactions(&mut self, id: DomainId) -> Result<(), XsError> {
-        while let Some(tx) = self.store.transactions.of_domain.of(id).first() {
-            self.end_transaction(tx, Kind::TransactionAborted)?;
+        if let Some(kind) = kind {
+            let domid = self.store.domains.get(domain).domid;
+            let amount = if kind == Kind::TransactionCommitted { nodes } else { 0 };
+            self.note_transaction(kind, domid, id, amount);
         }
-        Ok(())
     }
 }

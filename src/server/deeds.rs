@@ -1,5 +1,5 @@
-//! What follows the decision of a request and takes connections: work whose events are sent as it is done, domains
-//! that come and go at a toolstack's word, and the check of everything.
+//! What takes connections: work whose events are sent as it is done, domains that come and go at a toolstack's word, and
+//! the check of everything.
 
 use super::Server;
 use super::check::check;
@@ -7,100 +7,159 @@ use super::context::Outcome;
 use super::core::Deed;
 use super::handlers::control;
 use crate::abi::{DomId, Port};
-use crate::path::{Path, PathBuf};
+use crate::path::Path;
 use crate::platform::Platform;
-use crate::store::{Mark, NodeId, TransactionId};
-use crate::trace::Kind;
+use crate::slots::Claim;
+use crate::store::{Announcement, Answer, Burial, DomainId, Next, Restart};
+use crate::trace::{Kind, Tally};
 use crate::wire::XsError;
 
 impl<P: Platform> Server<P> {
-    /// Does what a request has decided. The result is its answer.
-    #[inline(never)] // Few requests leave anything.
+    /// Does what a handler has left. The result is the request's answer.
+    #[inline(never)] // Few leave anything.
     pub(super) fn carry_out(&mut self, platform: &mut P) -> Result<Outcome, XsError> {
-        let Some(deed) = self.core.deed.take() else { return Ok(Outcome::Ok) };
-        match deed {
-            Deed::Remove(top) => self.remove_tree(top, true)?,
-            Deed::Announce(tx) => self.announce(tx)?,
-            Deed::Introduce(domid, port) => self.introduce(platform, domid, port)?,
-            Deed::Release(id) => self.destroy(platform, id),
-            Deed::Check => {
-                let Server { core, links, exchange } = self;
+        match self.core.deed.take() {
+            Some(Deed::Introduce(domid, port)) => self.introduce(platform, domid, port)?,
+            Some(Deed::Release(id)) => self.bury(platform, id, Some(Ok(Answer::Ok)))?,
+            Some(Deed::Check) => {
+                let Server { core, links, exchange, .. } = self;
                 return control::answer_findings(&mut exchange.reply, |report| check(core, links, report));
             }
+            None => {}
         }
-        Ok(Outcome::Ok)
+        Ok(Outcome::OK)
     }
 
-    /// Removes a node and all below it, deepest first, each with its event. `told` says that the event of a topmost with
-    /// nothing below it has been sent.
-    pub(super) fn remove_tree(&mut self, top: NodeId, told: bool) -> Result<(), XsError> {
-        let mut buf = PathBuf::new();
-        let first = self.core.store.first_leaf(top);
-        let mut next = Some(first);
-        while let Some(at) = next {
-            let store = &mut self.core.store;
-            next = store.next_in_postorder(top, at);
-            // Most nodes are watched by nobody, and finding out their path takes longer than removing them.
-            let is_told = told && at == top && at == first;
-            if !is_told && (at == top || store.is_watched(at)) {
-                let path = store.path_of(at, &mut buf)?;
-                // The store will not know what it was called.
-                store.names.note(store.node(at).hash, path.as_bytes());
-                self.core.collect_for_removal(at, path, at == top);
-                self.send_collected();
-            }
-            self.core.store.remove_leaf(at)?;
+    /// Does what has been decided, and sends what is collected on the way.
+    #[inline(always)] // After most requests there is nothing.
+    pub(super) fn work(&mut self, platform: &mut P) {
+        self.send_collected();
+        if !self.core.store.intents.is_empty() {
+            self.work_off(platform);
         }
+    }
+
+    /// Stopped at any point and called again, it does the rest.
+    #[inline(never)]
+    fn work_off(&mut self, platform: &mut P) {
+        loop {
+            let Server { core, links, .. } = self;
+            let next = core.store.step(|id| links.has(id));
+            core.note_ended();
+            match next {
+                Ok(Next::Step) => {}
+                Ok(Next::Send) => self.send_collected(),
+                Ok(Next::Restart(restart)) => self.restart(platform, restart),
+                Ok(Next::Disconnect(id)) => self.disconnect_dead(platform, id),
+                Ok(Next::Buried(id, domid)) => {
+                    if let Some(tally) = self.core.recorder.domain_mut(id.index()) {
+                        *tally = Tally::EMPTY;
+                    }
+                    self.core.note_of_domain(Kind::Released, domid, 0);
+                    self.send_collected();
+                }
+                Ok(Next::Nothing) => break,
+                Err(error) => {
+                    log::error!("what was decided cannot be done ({}); please report this", error.name());
+                    self.core.store.give_up();
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Has a domain's life end here: its session, its nodes with all below them, its connection, its record.
+    pub(super) fn bury(
+        &mut self,
+        platform: &mut P,
+        id: DomainId,
+        answer: Option<Result<Answer, XsError>>,
+    ) -> Result<(), XsError> {
+        let burial =
+            Burial { id, introduced: self.links.has(id), keep_nodes: self.core.settings.keep_orphans };
+        self.core.store.account_end(id);
+        self.core.store.begin(answer, |intent| intent.bury = Some(burial))?;
+        self.work(platform);
         Ok(())
     }
 
-    /// Sends the events of a transaction that has been applied, in order of first touch, and ends it.
-    fn announce(&mut self, tx: TransactionId) -> Result<(), XsError> {
-        let mut buf = PathBuf::new();
-        let mut next = self.core.store.transactions.open.get(tx).touched.first();
-        while let Some(id) = next {
-            let store = &self.core.store;
-            let copy = store.transactions.nodes.get(id);
-            next = copy.next_touched();
-            let Some(change) = copy.fires else { continue };
-            copy.path.append_cleared(&store.blobs, &mut buf)?;
-            let path = Path::from_canonical(&buf);
-            let old = copy.seen_acl.filter(|_| copy.mark.contains(Mark::EXISTED));
-            if copy.mark.contains(Mark::EXISTS) {
-                let Some(id) = store.lookup_hashed(path, copy.path_hash()) else { continue };
-                self.core.collect_for_node(id, path, change, old);
-            } else if copy.mark.contains(Mark::EXISTED) {
-                self.core.collect(path, None, change, &[old]);
-            }
-            self.send_collected();
+    /// Forgets what a connection was in the middle of: output, watches, transactions, half a request. Then its ring
+    /// begins afresh, if that is wanted.
+    pub(super) fn drop_session(&mut self, platform: &mut P, id: DomainId, restart: bool) {
+        self.drop_io(id);
+        let begun = self.core.store.begin(None, |intent| {
+            intent.reset = Some(id);
+            intent.restart = restart.then_some(Restart { id, again: true, port: None });
+        });
+        debug_assert!(begun.is_ok(), "there is room for the record of what is to be done");
+        self.work(platform);
+    }
+
+    /// Forgets what a connection has not read and has not sent as a whole.
+    pub(super) fn drop_io(&mut self, id: DomainId) {
+        while let Some(message) = self.links.drop_oldest(&mut self.core.store, id) {
+            self.core.note_given_up(id, &message);
         }
-        self.core.end_transaction(tx, Kind::TransactionCommitted)
+        self.links.drop_input(&mut self.core.store, id);
+        self.core.store.set_cursor(id, None);
+        self.links.schedule.unstall(id);
+    }
+
+    /// Has a domain's ring begin afresh.
+    fn restart(&mut self, platform: &mut P, restart: Restart) {
+        let Restart { id, again, port } = restart;
+        let domid = self.core.store.domains.get(id).domid;
+        if let Some(port) = port {
+            self.rebind(platform, id, domid, port);
+        }
+        if again {
+            self.core.note_of_domain(Kind::Restarted, domid, 0);
+        }
+        self.drop_io(id);
+        self.links.restart(id);
+        let done = self.core.store.begin(None, |intent| intent.restart = None);
+        debug_assert!(done.is_ok(), "there is room for the record of what is to be done");
+    }
+
+    fn disconnect_dead(&mut self, platform: &mut P, id: DomainId) {
+        self.drop_io(id);
+        self.close_port(platform, id);
+        self.links.remove(id);
     }
 
     /// Starts to serve a domain, or starts afresh.
     fn introduce(&mut self, platform: &mut P, domid: DomId, port: Port) -> Result<(), XsError> {
-        self.bury_predecessor(platform, domid);
+        self.bury_predecessor(platform, domid)?;
         let id = self.core.know(platform, domid).ok_or(XsError::EINVAL)?;
+        let answer = Some(Ok(Answer::Ok));
         if self.links.has(id) {
-            self.rebind(platform, id, domid, port);
-            self.drop_session(id);
-            self.core.note_of_domain(Kind::Restarted, domid, 0);
+            self.core.store.begin(answer, |intent| {
+                intent.reset = Some(id);
+                intent.restart = Some(Restart { id, again: true, port: Some(port) });
+            })?;
         } else {
             self.connect(platform, id, domid, port)?;
-            self.fire_special(Path::INTRODUCE_DOMAIN, None);
-            self.fire_special(Path::INTRODUCE_DOMAIN, Some(domid));
+            self.core.store.decide(Ok(Answer::Ok), Claim::Answer, |store| {
+                store.collect_special(Path::INTRODUCE_DOMAIN, None);
+                let intent = store.intents.modify()?;
+                intent.announce = Some(Announcement::Introduced(domid));
+                intent.restart = Some(Restart { id, again: false, port: None });
+                Ok(())
+            })?;
+            self.links.join();
         }
-        self.links.restart(id);
+        self.work(platform);
         Ok(())
     }
 
     /// If the number now means another domain than the one on record, that one is gone.
-    fn bury_predecessor(&mut self, platform: &mut P, domid: DomId) {
-        let Some(id) = self.core.store.domains.find(domid) else { return };
+    fn bury_predecessor(&mut self, platform: &mut P, domid: DomId) -> Result<(), XsError> {
+        let Some(id) = self.core.store.domains.find(domid) else { return Ok(()) };
         let known = self.core.store.domains.get(id).unique_id;
         let now = platform.state(domid).map(|state| state.unique_id);
         if known != 0 && now != Some(known) {
-            self.destroy(platform, id);
+            self.bury(platform, id, None)?;
         }
+        Ok(())
     }
 }

@@ -3,15 +3,15 @@
 use core::ops::Deref;
 
 use super::core::Core;
-use super::scratch::{Collected, Exchange, payload};
+use super::scratch::{Exchange, Stage, payload};
 use super::{SHARES, Server};
-use crate::abi::{DomId, RingPage};
+use crate::abi::RingPage;
 use crate::connection::outbox::{Kind, Message};
-use crate::connection::{GivenUp, Links};
+use crate::connection::{GivenUp, Links, Sent};
 use crate::path::Path;
 use crate::platform::Platform;
 use crate::slots::Claim;
-use crate::store::{Domain, DomainId, NameBuf, Watch};
+use crate::store::{Collected, Domain, DomainId, NameBuf, Watch};
 use crate::trace::{Kind as Traced, Record};
 use crate::wire::{Header, MessageBuf, MessageType, TxId, XsError, strings};
 
@@ -31,47 +31,41 @@ impl<P: Platform> Server<P> {
     /// Sends the events that a change has collected.
     #[inline(always)] // Of most requests there are none.
     pub(super) fn send_collected(&mut self) {
-        if !self.core.collected.matches.is_empty() {
+        if !self.core.store.collected.is_empty() {
             self.send_all();
         }
     }
 
+    /// Stopped at any point and called again, it sends the rest.
     #[inline(never)]
     fn send_all(&mut self) {
-        let Server { core, links, exchange } = self;
-        for n in 0..core.collected.matches.len() {
-            send_nth(core, links, n, &mut exchange.event);
+        let Server { core, links, exchange, .. } = self;
+        while core.store.collected.sent < core.store.collected.matches.len() {
+            send_next(core, links, &mut exchange.event);
         }
-        core.collected.matches.clear();
+        core.store.collected.clear();
     }
 
     /// The event that follows the answer to WATCH: it repeats what the client sent.
     pub(super) fn send_first_event(&mut self, to: DomainId, len: usize) {
-        let Server { core, links, exchange } = self;
+        let Server { core, links, exchange, .. } = self;
         let Exchange { message, event: buf, .. } = &mut **exchange;
         let mut args = strings(payload(message, len));
         let (Some(path), Some(token)) = (args.next(), args.next()) else { return };
         if let Ok(message) = event(buf, path, token) {
-            core.collected.hash = core.store.current.named;
-            send_event(core, links, to, message);
+            core.store.collected.hash = core.store.current.named;
+            let sent = send_event(core, links, to, message);
+            exchange.stage = Stage::Told;
+            follow_up(core, links, to, sent);
         }
-    }
-
-    /// Sends the events of what happens to domains: `@introduceDomain` or `@releaseDomain`, or its case for one domain.
-    pub(super) fn fire_special(&mut self, general: Path<'_>, domid: Option<DomId>) {
-        self.core.collect_special(general, domid);
-        self.send_collected();
     }
 }
 
-/// Sends the nth of the collected events.
-fn send_nth<R: Deref<Target = RingPage>>(
-    core: &mut Core,
-    links: &mut Links<R>,
-    n: usize,
-    message: &mut MessageBuf,
-) {
-    let Core { store, collected: Collected { matches, path, .. }, .. } = core;
+/// Sends the next of the collected events.
+fn send_next<R: Deref<Target = RingPage>>(core: &mut Core, links: &mut Links<R>, message: &mut MessageBuf) {
+    let store = &core.store;
+    let Collected { matches, path, sent, .. } = &store.collected;
+    let n = *sent;
     let Some(id) = matches.get(n).map(|found| found.id) else { return };
     let path = Path::from_canonical(path);
     let watch = store.watches.arena.get(id);
@@ -91,26 +85,36 @@ fn send_nth<R: Deref<Target = RingPage>>(
     if path.is_special() || !own.any(told) {
         let shown = if watch.relative { path.relative_to_home() } else { path.as_bytes() };
         if let Ok(message) = event(message, shown, token) {
-            send_event(core, links, to, message);
+            let sent = send_event(core, links, to, message);
+            core.store.collected.sent = n + 1;
+            return follow_up(core, links, to, sent);
         }
+    }
+    core.store.collected.sent = n + 1;
+}
+
+#[inline(always)] // Most events fit their ring.
+fn follow_up<R: Deref<Target = RingPage>>(core: &mut Core, links: &mut Links<R>, to: DomainId, sent: Sent) {
+    if sent != Sent::IntoRing {
+        links.follow_up(&mut core.store, core.clock.now, to);
     }
 }
 
-/// Sends one event, about the path of the hash that has been collected. One that finds no room, or waits already, is
-/// dropped.
+/// Sends one event, about the path of the hash that has been collected. One that finds no room is dropped; one that waits
+/// already has been sent.
 fn send_event<R: Deref<Target = RingPage>>(
     core: &mut Core,
     links: &mut Links<R>,
     to: DomainId,
     message: &[u8],
-) {
-    let hash = core.collected.hash;
+) -> Sent {
+    let hash = core.store.collected.hash;
     // What happens to domains has a name that no relative path has.
     let special = message.get(Header::SIZE) == Some(&b'@');
     let Domain { domid, quotas, usage, privileged, .. } = core.store.domains.get(to);
     let (domid, privileged, quota, held) = (*domid, *privileged, quotas.memory, usage.memory);
     if !special && links.has_output(to) && links.outbox.has(&core.store, to, message) {
-        return;
+        return Sent::IntoRing;
     }
     let timeout = u64::from(core.settings.watch_event_timeout);
     let deadline = (timeout != 0 && !privileged).then(|| core.clock.now.after_seconds(timeout));
@@ -131,9 +135,11 @@ fn send_event<R: Deref<Target = RingPage>>(
     let msg_type = core.store.current.type_index;
     core.tallies(to).for_each(|tally| tally.events = tally.events.wrapping_add(1));
     let kind = Kind::Event { deadline };
-    if !(affordable && links.send(&mut core.store, core.clock.now, to, claim, kind, message)) {
+    let sent = if affordable { links.send(&mut core.store, to, claim, kind, message) } else { Sent::Nowhere };
+    if sent == Sent::Nowhere {
         core.note_dropped(to, msg_type, hash, size);
     }
+    sent
 }
 
 /// Whether more waits because of this guest than ordinary guests cause. Its further events leave room for

@@ -15,6 +15,7 @@
 use super::core::Core;
 use crate::store::{DomainId, Questions, Spoiled, Store, TransactionId};
 use crate::trace::{Kind, Record, Stall};
+use crate::wire::TxId;
 
 /// Nanoseconds for which guests are held at most, in a second of the clock.
 const LONGEST: u64 = 25_000_000;
@@ -73,10 +74,9 @@ impl Core {
             && self.throttle.hold(now, LONGEST)
     }
 
-    /// A transaction of a privileged domain ends. What it has contested is decided if it has `committed`.
-    pub fn ease(&mut self, tx: TransactionId, committed: bool) {
-        let open = self.store.transactions.open.get(tx);
-        let retried = |loser: DomainId, after: u32| loser == open.domain && is_later(open.id.0, after);
+    /// A transaction of a privileged domain has ended. What it has contested is decided if it has `committed`.
+    pub fn ease(&mut self, domain: DomainId, tx: TxId, committed: bool) {
+        let retried = |loser: DomainId, after: u32| loser == domain && is_later(tx.0, after);
         if committed && self.throttle.contest.is_some_and(|contest| retried(contest.loser, contest.after)) {
             self.throttle.contest = None;
         }

@@ -2,6 +2,7 @@
 
 use super::Server;
 use super::operations::Operation;
+use super::scratch::{Exchange, Stage};
 use crate::abi::{DomId, RingError, ServerFeatures};
 use crate::connection::Found;
 use crate::platform::Platform;
@@ -15,24 +16,26 @@ impl<P: Platform> Server<P> {
         if !self.may_read(id) {
             return false;
         }
-        let message = &mut self.exchange.message;
-        match self.links.look(&mut self.core.store, id, message, Operation::<P>::may_repeat) {
+        let Exchange { message, request, .. } = &mut *self.exchange;
+        match self.links.look(&mut self.core.store, id, message, request, Operation::<P>::may_repeat) {
             Found::Nothing => false,
             Found::NoRoom => {
                 self.stall(id, Stall::NoRoom);
                 false
             }
             Found::Broken(error) => {
-                self.ignore(id, error);
+                self.ignore(platform, id, error);
                 false
             }
-            Found::Message(request) => {
-                if self.answer(platform, id, &request) {
-                    self.links.has_more(&mut self.core.store, id)
-                } else {
+            Found::Message => {
+                (self.exchange.from, self.exchange.stage) = (id, Stage::Taken);
+                let answered = self.answer(platform, id);
+                let more = answered && self.links.has_more(&mut self.core.store, id);
+                self.exchange.stage = Stage::None;
+                if !answered {
                     self.stall(id, Stall::NoRoom);
-                    false
                 }
+                more
             }
         }
     }
@@ -51,10 +54,10 @@ impl<P: Platform> Server<P> {
     }
 
     /// Gives a connection up: its domain stays introduced and keeps its nodes, but is not heard any more.
-    pub(super) fn ignore(&mut self, id: DomainId, error: RingError) {
+    pub(super) fn ignore(&mut self, platform: &mut P, id: DomainId, error: RingError) {
         let offered = self.core.store.domains.get(id).features.contains(ServerFeatures::ERROR);
         let domid: DomId = self.core.store.domains.get(id).domid;
-        self.drop_session(id);
+        self.drop_session(platform, id, false);
         if let Some(connection) = self.links.get_mut(id) {
             connection.ignored = true;
             if offered {
@@ -67,16 +70,14 @@ impl<P: Platform> Server<P> {
     }
 
     /// Does what a guest asks for by setting `connection` to 1: a fresh start of its connection.
-    pub(super) fn reconnect_if_asked(&mut self, id: DomainId) {
+    pub(super) fn reconnect_if_asked(&mut self, platform: &mut P, id: DomainId) {
         use core::sync::atomic::Ordering::Relaxed;
         let asked = self
             .links
             .get_mut(id)
             .is_some_and(|connection| !connection.ignored && connection.ring.connection.load(Relaxed) == 1);
         if asked && self.core.offers(id, ServerFeatures::RECONNECTION) {
-            self.drop_session(id);
-            self.core.note_of_domain(Kind::Restarted, self.core.store.domains.get(id).domid, 0);
-            self.links.restart(id);
+            self.drop_session(platform, id, true);
         }
     }
 }

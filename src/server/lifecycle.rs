@@ -1,7 +1,4 @@
 //! Domains come and go: what the hypervisor says, and what follows from it.
-//!
-//! All ways to lose a watch, a transaction, a message or a connection end in `drop_session`, all ways to
-//! lose a domain in `destroy`.
 
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
@@ -12,8 +9,8 @@ use crate::path::Path;
 use crate::perms::{Access, Entry};
 use crate::platform::{DomainState, Platform, Refused};
 use crate::slots::Claim;
-use crate::store::{DomainId, NodeId, Value};
-use crate::trace::{Kind, Tally};
+use crate::store::{Domain, DomainId, Value};
+use crate::trace::Kind;
 use crate::wire::XsError;
 
 /// The store as it begins: these nodes, empty, for the privileged domain only.
@@ -75,6 +72,7 @@ impl<P: Platform> Server<P> {
     fn attach(&mut self, platform: &mut P, id: DomainId, port: Port) -> Result<(), Refused> {
         let domid = self.core.store.domains.get(id).domid;
         self.connect(platform, id, domid, port)?;
+        self.links.join();
         if let Some(connection) = self.links.get_mut(id) {
             connection.ring.connection.store(0, Release);
         }
@@ -83,7 +81,7 @@ impl<P: Platform> Server<P> {
         Ok(())
     }
 
-    /// Maps the ring, binds the port and makes the connection of a domain that has none.
+    /// Maps the ring, binds the port and prepares the connection of a domain that has none, for [`Links::join`].
     pub(super) fn connect(
         &mut self,
         platform: &mut P,
@@ -98,14 +96,13 @@ impl<P: Platform> Server<P> {
             own => Port(own),
         };
         let local = platform.bind_interdomain(domid, port)?;
-        if self.links.set_port_owner(local, Some(id)).is_err() {
-            platform.close(local);
-            return Err(Refused);
-        }
         let features = self.core.store.domains.get(id).features;
         ring.server_features.store(features.bits(), Release);
         ring.error.store(0, Release);
-        self.links.insert(id, Connection::new(ring, local));
+        if self.links.prepare(id, Connection::new(ring, local)).is_err() {
+            platform.close(local);
+            return Err(Refused);
+        }
         self.core.note_of_domain(Kind::Introduced, domid, local.0);
         Ok(())
     }
@@ -134,126 +131,60 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Forgets what a connection was in the middle of: output, watches, transactions, half a request.
-    pub(super) fn drop_session(&mut self, id: DomainId) {
-        while let Some(message) = self.links.drop_oldest(&mut self.core.store, id) {
-            self.core.note_given_up(id, &message);
-        }
-        self.links.drop_input(&mut self.core.store, id);
-        let dropped = self.core.store.remove_watches(id).and_then(|()| self.core.drop_transactions(id));
-        debug_assert!(dropped.is_ok(), "nothing is refused outside attempts");
-        self.core.store.set_cursor(id, None);
-        self.links.schedule.unstall(id);
-    }
-
-    /// Ends a domain's life here: its session, its nodes with all below them, its connection, its record.
-    pub(super) fn destroy(&mut self, platform: &mut P, id: DomainId) {
-        let domid = self.core.store.domains.get(id).domid;
-        let introduced = self.links.has(id);
-        self.core.store.account_end(id);
-        self.drop_session(id);
-        while let Some(node) = self.core.store.owned.of(id).first() {
-            if self.remove_owned(id, node).is_err() {
-                log::error!("domain {domid} is gone but a node of it is not; please report this");
-                break;
-            }
-        }
-        self.close_port(platform, id);
-        self.links.remove(id);
-        if let Some(tally) = self.core.recorder.domain_mut(id.index()) {
-            *tally = Tally::EMPTY;
-        }
-        self.core.store.domains.dismiss(id);
-        self.core.note_of_domain(Kind::Released, domid, 0);
-        if introduced {
-            self.fire_special(Path::RELEASE_DOMAIN, None);
-            self.fire_special(Path::RELEASE_DOMAIN, Some(domid));
-        }
-    }
-
-    /// Removes the highest node of `owner` at or above `node`, with all below; a special node, and every
-    /// node if orphans are kept, goes to the privileged domain instead.
-    fn remove_owned(&mut self, owner: DomainId, node: NodeId) -> Result<(), XsError> {
-        let special = self.core.store.node(node).parent.is_none();
-        if special || self.core.settings.keep_orphans {
-            return self.hand_to_privileged(node);
-        }
-        let mut top = node;
-        let mut at = node;
-        while let Some(parent) = self.core.store.node(at).parent {
-            at = parent;
-            if self.core.store.owner_of(at) == Some(owner) && self.core.store.node(at).parent.is_some() {
-                top = at;
-            }
-        }
-        self.remove_tree(top, false)
-    }
-
-    fn hand_to_privileged(&mut self, node: NodeId) -> Result<(), XsError> {
-        let Some(new) = self.core.store.domains.privileged() else { return Err(XsError::EIO) };
-        let new = self.core.store.domains.get(new);
-        let (domid, life) = (new.domid, new.life);
-        let Some(old) = self.core.store.acl(node) else { return Err(XsError::EIO) };
-        let mut entries = crate::store::AclBuf::new();
-        for (n, entry) in self.core.store.acls.entries(&self.core.store.blobs, old).enumerate() {
-            let entry = if n == 0 { Entry { domid, life, ..entry } } else { entry };
-            entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::EIO)?;
-        }
-        let acl = self.core.store.acls.intern(&self.core.store.key, &mut self.core.store.blobs, &entries)?;
-        Ok(self.core.store.set_acl(node, acl)?)
-    }
-
     /// Follows up on VIRQ_DOM_EXC: asks what has changed, or, if the hypervisor has nothing to tell, about
     /// each domain that is known. News is a hint only; what a domain is now decides.
     pub(super) fn observe_domains(&mut self, platform: &mut P) {
         let mut told = false;
-        let mut shut_down = false;
         while let Some((domid, state)) = platform.next_changed() {
             told = true;
-            shut_down = self.observe(platform, domid, state, shut_down);
+            self.observe(platform, domid, state);
         }
         if !told {
-            for slot in 0..self.core.store.domains.arena.capacity() as usize {
-                if let Some(id) = self.core.store.domains.at(slot) {
-                    let domid = self.core.store.domains.get(id).domid;
-                    let state = platform.state(domid);
-                    shut_down = self.observe(platform, domid, state, shut_down);
-                }
-            }
+            self.observe_all(platform);
         }
-        if shut_down {
-            self.fire_special(Path::RELEASE_DOMAIN, None);
+        self.announce_shutdowns();
+    }
+
+    /// Asks about each domain that is known.
+    pub(super) fn observe_all(&mut self, platform: &mut P) {
+        for slot in 0..self.core.store.domains.arena.capacity() as usize {
+            if let Some(id) = self.core.store.domains.at(slot) {
+                let domid = self.core.store.domains.get(id).domid;
+                let state = platform.state(domid);
+                self.observe(platform, domid, state);
+            }
         }
     }
 
-    /// Looks at one domain. `announce` says that a shutdown is still to be announced, and so does the
-    /// result; the announcement of a death does for both.
-    fn observe(
-        &mut self,
-        platform: &mut P,
-        domid: DomId,
-        state: Option<DomainState>,
-        announce: bool,
-    ) -> bool {
-        let Some(id) = self.core.store.domains.find(domid) else { return announce };
+    /// Tells in general that domains have shut down, once for all of them; the announcement of a death does for
+    /// those before it.
+    pub(super) fn announce_shutdowns(&mut self) {
+        let told = self.core.store.announce_shutdowns();
+        debug_assert!(told.is_ok(), "there is room for the record of what is to be done");
+        self.send_collected();
+    }
+
+    /// Looks at one domain.
+    fn observe(&mut self, platform: &mut P, domid: DomId, state: Option<DomainState>) {
+        let Some(id) = self.core.store.domains.find(domid) else { return };
         if self.core.is_privileged(id) || self.core.own == Some(domid) {
-            return announce;
+            return;
         }
         let introduced = self.links.has(id);
-        let domain = self.core.store.domains.update(id);
+        let Domain { unique_id, shutdown, .. } = *self.core.store.domains.get(id);
         let Some(state) = state.filter(|state| {
-            let same = domain.unique_id == 0 || domain.unique_id == state.unique_id;
+            let same = unique_id == 0 || unique_id == state.unique_id;
             same && !(state.dead && introduced)
         }) else {
-            self.destroy(platform, id);
-            return announce && !introduced;
+            let buried = self.bury(platform, id, None);
+            debug_assert!(buried.is_ok(), "there is room for the record of what is to be done");
+            return;
         };
-        domain.unique_id = state.unique_id;
-        if !introduced || !state.shutdown || domain.shutdown {
-            return announce;
+        self.core.store.domains.update(id).unique_id = state.unique_id;
+        if introduced && state.shutdown && !shutdown {
+            let told = self.core.store.note_shutdown(id);
+            debug_assert!(told.is_ok(), "there is room for the record of what is to be done");
+            self.send_collected();
         }
-        domain.shutdown = true;
-        self.fire_special(Path::RELEASE_DOMAIN, Some(domid));
-        true
     }
 }

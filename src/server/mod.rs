@@ -4,7 +4,6 @@
 //! and its checks), a handler, which decides, and `output` (events and the reply). See the walk-through in `lib.rs`.
 //! What is decided on is the [`Core`], which knows no connections; a handler has that only.
 
-mod changes;
 mod check;
 mod clients;
 mod context;
@@ -20,6 +19,7 @@ mod operations;
 mod output;
 mod poll;
 mod recorder;
+mod recovery;
 mod scratch;
 pub mod sizing;
 mod throttle;
@@ -50,16 +50,20 @@ pub struct Server<P: Platform> {
     core: Core,
     links: Links<P::Ring>,
     exchange: Box<Exchange>,
+    /// When the request at hand was begun.
+    begun: Cycles,
 }
 
 impl<P: Platform> Server<P> {
     /// An empty store for `capacities`; `seed` keys its hashes. All memory is taken here.
     pub fn new(settings: Settings, capacities: &Capacities, seed: u64) -> Self {
         let share = u32::try_from(sizing::memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN);
+        let core = Core::new(settings, capacities, seed, share);
         Server {
-            core: Core::new(settings, capacities, seed, share),
-            links: Links::new(capacities, sizing::ports(capacities)),
+            links: Links::new(core.store.present_attempt(), capacities, sizing::ports(capacities)),
+            core,
             exchange: Box::new(Exchange::EMPTY),
+            begun: Cycles(0),
         }
     }
 

@@ -6,11 +6,9 @@ use super::Server;
 use super::context::{Context, Outcome, Request};
 use super::core::Core;
 use super::handlers::{control, domains, nodes, quotas, transactions, watches};
-use super::output::reply;
-use super::scratch::{Exchange, Reply, payload};
-use crate::connection::Arrived;
+use super::scratch::{Exchange, Reply, Stage, payload};
 use crate::platform::Platform;
-use crate::store::{Current, DomainId, View};
+use crate::store::{Answer, Current, DomainId, View};
 use crate::trace::{Kind, Record, log_exchange};
 use crate::wire::{Header, MessageType, TxId, XsError};
 
@@ -96,10 +94,11 @@ impl<P: Platform> Operation<P> {
     }
 }
 
-/// Turns an outcome into the message that answers: the only place where errors become bytes.
-fn finish<'a>(reply: &'a mut Reply, request: Header, result: &Result<Outcome, XsError>) -> &'a [u8] {
-    let (text, msg_type) = match result {
-        Ok(Outcome::Data) => return reply.finish(request),
+/// Turns an answer into its message: the only place where errors become bytes.
+#[inline(always)] // The end of every request.
+fn finish(reply: &mut Reply, request: Header, answer: Result<Answer, XsError>) -> &[u8] {
+    let (text, msg_type) = match answer {
+        Ok(Answer::Data) => return reply.finish(request),
         Ok(_) => (&b"OK"[..], request.msg_type),
         Err(error) => (error.name().as_bytes(), MessageType::Error as u32),
     };
@@ -111,14 +110,13 @@ fn finish<'a>(reply: &'a mut Reply, request: Header, result: &Result<Outcome, Xs
 
 impl<P: Platform> Server<P> {
     /// Serves one whole request: checks, handler, events, reply. False if it must be served again.
-    pub(super) fn answer(&mut self, platform: &mut P, from: DomainId, request: &Arrived) -> bool {
-        let header = request.header;
-        let len = header.len as usize;
+    pub(super) fn answer(&mut self, platform: &mut P, from: DomainId) -> bool {
+        let header = self.exchange.request.header;
         self.exchange.reply.clear();
         let domid = self.core.store.domains.get(from).domid;
         let msg_type = header.msg_type.min(255) as u8;
         self.core.store.current = Current::begin(from, domid, header.msg_type);
-        let begun = self.core.clock.latest;
+        self.begun = self.core.clock.latest;
         self.core.record(Record {
             tx: header.tx_id,
             msg_type,
@@ -126,50 +124,72 @@ impl<P: Platform> Server<P> {
             ..Record::new(Kind::Begun, domid)
         });
         let mut result = self.dispatch(platform, from, header);
-        self.send_collected();
         if let Ok(Outcome::Then) = result {
             result = self.carry_out(platform);
         }
-        let error = result.as_ref().err().copied();
-        let Server { core, links, exchange } = self;
-        let message = finish(&mut exchange.reply, header, &result);
-        let size = if error.is_none() { (message.len() - Header::SIZE) as u32 } else { 0 };
-        let answered = reply(core, links, from, request, Operation::<P>::may_repeat, message);
-        if let Ok(Outcome::Watching) = result {
-            self.send_first_event(from, len);
+        let answer = match result {
+            Ok(Outcome::Answer(answer)) => Ok(answer),
+            Ok(Outcome::Then) => Ok(Answer::Ok),
+            Err(error) => Err(error),
+        };
+        self.core.store.current.answer = Some(answer);
+        self.complete(platform, from, answer)
+    }
+
+    /// Does what is left of a request that has been decided, and answers it. False if it must be served again.
+    pub(super) fn complete(
+        &mut self,
+        platform: &mut P,
+        from: DomainId,
+        answer: Result<Answer, XsError>,
+    ) -> bool {
+        self.work(platform);
+        let header = self.exchange.request.header;
+        let message = finish(&mut self.exchange.reply, header, answer);
+        let size = if answer.is_ok() { (message.len() - Header::SIZE) as u32 } else { 0 };
+        let answered = self.reply(from);
+        if answer == Ok(Answer::Watching) && self.exchange.stage == Stage::Answered {
+            self.send_first_event(from, header.len as usize);
         }
         self.core.store.account_with_request(from, self.core.clock.now);
         self.links.outbox.end_request();
         if answered {
-            if let Some(error) = error {
-                self.core.note_error(from, header, error);
-            }
-            self.core.clock.latest = platform.cycles();
-            let cycles = self.core.clock.latest.since(begun);
-            self.core.tallies(from).for_each(|tally| tally.add(header.len, size, cycles));
-            let ended = Record {
-                hash: self.core.store.current.named,
-                tx: header.tx_id,
-                amount: cycles,
-                msg_type,
-                error,
-                size: size as u16,
-                ..Record::new(Kind::Ended, domid)
-            };
-            if let Some(number) = self.core.record(ended) {
-                let told =
-                    if matches!(result, Ok(Outcome::Data)) { self.exchange.reply.payload() } else { &[] };
-                log_exchange(number, payload(&self.exchange.message, len), told);
-            }
+            self.account_for(platform, from, answer, size);
         }
         self.core.store.current.end();
         answered
     }
 
+    /// Records and counts a request that has been answered, in `size` bytes.
+    #[inline(always)] // Its only use.
+    fn account_for(&mut self, platform: &mut P, from: DomainId, answer: Result<Answer, XsError>, size: u32) {
+        let header = self.exchange.request.header;
+        let error = answer.err();
+        if let Some(error) = error {
+            self.core.note_error(from, header, error);
+        }
+        self.core.clock.latest = platform.cycles();
+        let cycles = self.core.clock.latest.since(self.begun);
+        self.core.tallies(from).for_each(|tally| tally.add(header.len, size, cycles));
+        let ended = Record {
+            hash: self.core.store.current.named,
+            tx: header.tx_id,
+            amount: cycles,
+            msg_type: header.msg_type.min(255) as u8,
+            error,
+            size: size as u16,
+            ..Record::new(Kind::Ended, self.core.store.current.writer)
+        };
+        if let Some(number) = self.core.record(ended) {
+            let told = if answer == Ok(Answer::Data) { self.exchange.reply.payload() } else { &[] };
+            log_exchange(number, payload(&self.exchange.message, header.len as usize), told);
+        }
+    }
+
     fn dispatch(&mut self, platform: &mut P, from: DomainId, header: Header) -> Result<Outcome, XsError> {
         let operation =
             MessageType::from_wire(header.msg_type).and_then(Operation::<P>::of).ok_or(XsError::ENOSYS)?;
-        let Server { core, links, exchange } = self;
+        let Server { core, links, exchange, .. } = self;
         let caller = core.store.domains.caller(from);
         if operation.who == Who::Privileged && !caller.privileged {
             return Err(XsError::EACCES);

@@ -1,34 +1,41 @@
 //! The one place where requests are consumed and answers sent.
 
-use core::ops::Deref;
-
-use super::core::Core;
-use crate::abi::RingPage;
+use super::Server;
+use super::operations::Operation;
+use super::scratch::{Exchange, Stage};
+use crate::connection::Sent;
 use crate::connection::outbox::Kind;
-use crate::connection::{Arrived, Links};
+use crate::platform::Platform;
 use crate::slots::Claim;
 use crate::store::DomainId;
 
-/// Consumes a request and sends its answer. False if the request must be done again because there is no room for
-/// its answer now; `may_repeat` says of which types of request that is no harm.
-pub fn reply<R: Deref<Target = RingPage>>(
-    core: &mut Core,
-    links: &mut Links<R>,
-    id: DomainId,
-    request: &Arrived,
-    may_repeat: impl FnOnce(u32) -> bool,
-    message: &[u8],
-) -> bool {
-    if !core.is_privileged(id)
-        && may_repeat(request.header.msg_type)
-        && !links.fits_ring(id, message.len())
-        && !links.has_room(&core.store, id, message.len())
-    {
-        return false;
+impl<P: Platform> Server<P> {
+    /// Consumes a request and sends its answer, which is ready. False if the request must be done again because there is
+    /// no room for its answer now. Stopped at any point and called again, it does the rest.
+    pub(super) fn reply(&mut self, id: DomainId) -> bool {
+        let Server { core, links, exchange, .. } = self;
+        let Exchange { request, reply, stage, .. } = &mut **exchange;
+        let message = reply.message();
+        if *stage == Stage::Taken {
+            if !core.is_privileged(id)
+                && Operation::<P>::may_repeat(request.header.msg_type)
+                && !links.fits_ring(id, message.len())
+                && !links.has_room(&core.store, id, message.len())
+            {
+                return false;
+            }
+            links.consume(id, request);
+            *stage = Stage::Consumed;
+        }
+        if *stage == Stage::Consumed {
+            let sent = links.send(&mut core.store, id, Claim::Answer, Kind::Reply, message);
+            *stage = Stage::Answered;
+            core.recorder.counters.requests += 1;
+            debug_assert!(sent != Sent::Nowhere || !links.is_heard(id), "room was checked");
+            if sent != Sent::IntoRing {
+                links.follow_up(&mut core.store, core.clock.now, id);
+            }
+        }
+        true
     }
-    links.consume(id, request);
-    let sent = links.send(&mut core.store, core.clock.now, id, Claim::Answer, Kind::Reply, message);
-    debug_assert!(sent || links.get(id).is_none_or(|connection| connection.ignored), "room was checked");
-    core.recorder.counters.requests += 1;
-    true
 }

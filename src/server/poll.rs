@@ -86,10 +86,10 @@ impl<P: Platform> Server<P> {
 
     /// One turn of one connection. True if it has more to do.
     fn serve(&mut self, platform: &mut P, id: DomainId) -> bool {
-        self.reconnect_if_asked(id);
+        self.reconnect_if_asked(platform, id);
         let waits = self.links.has_output(id);
         if waits && let Err(error) = self.links.flush(&mut self.core.store, id) {
-            self.ignore(id, error);
+            self.ignore(platform, id, error);
             return false;
         }
         for _ in 0..TURN {
@@ -123,14 +123,14 @@ impl<P: Platform> Server<P> {
     fn notify_idle(&mut self, platform: &mut P) {
         let mut pass = Pass::default();
         while let Some(id) = self.links.schedule.next_idle(&mut pass) {
+            let waiting = self.links.has_output(id);
             let Some(connection) = self.links.get_mut(id) else { continue };
             let port = connection.port;
             if let Some(port) = port {
                 platform.notify(port);
             }
-            let waits = !connection.queue.is_empty();
             let asks = ring::input(&connection.ring).is_ok_and(|input| input.len > 0);
-            if asks || (waits && ring::output(&connection.ring).is_ok_and(|output| output.room > 0)) {
+            if asks || (waiting && ring::output(&connection.ring).is_ok_and(|output| output.room > 0)) {
                 self.links.schedule.ready(id);
             }
             if port.is_some() {

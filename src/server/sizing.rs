@@ -2,7 +2,7 @@
 //!
 //! Each part of the server says itself how many bytes it takes for given capacities; this adds them up.
 
-use super::scratch::{Collected, Exchange};
+use super::scratch::Exchange;
 use crate::config::Capacities;
 use crate::connection::Links;
 use crate::store::Store;
@@ -24,7 +24,6 @@ pub fn memory(capacities: &Capacities) -> usize {
     Store::bytes(capacities)
         + Recorder::bytes(capacities.trace, capacities.domains)
         + Links::<()>::bytes(capacities, ports(capacities))
-        + Collected::bytes(capacities.watches)
         + size_of::<Exchange>()
         + ROUNDING
 }

@@ -1,8 +1,8 @@
 //! Fixed-capacity slots with typed handles and an undo journal.
 //!
-//! While an arena records, the old bytes of each changed slot go to the journal, new slots come off the
-//! free list without touching their links, and freed slots wait aside. So `rollback` restores exactly
-//! what was there at `begin`, whatever a half-done request did, and `commit` costs a few stores.
+//! In an attempt the old bytes of each changed slot go to the journal, new slots come off the free list without
+//! touching their links, and freed slots wait aside. So `rollback` restores exactly what was there before, whatever
+//! a half-done request did, and `commit` costs a few stores. Outside attempts one slot may be changed at a time.
 //! Nothing here allocates after `new`.
 
 use alloc::boxed::Box;
@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
 
+use super::attempt::Attempt;
 use super::claim::Claim;
 
 /// No free slot, or no room in the journal.
@@ -71,6 +72,34 @@ impl<T> core::fmt::Debug for Id<T> {
     }
 }
 
+/// A slot's neighbours in a list.
+pub struct Links<T> {
+    pub next: Option<Id<T>>,
+    pub prev: Option<Id<T>>,
+}
+
+impl<T> Clone for Links<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Links<T> {}
+
+impl<T> Links<T> {
+    pub const NONE: Self = Links { next: None, prev: None };
+}
+
+/// Where in a slot its neighbours in one of its lists are.
+type LinksOf<T> = fn(&mut T) -> &mut Links<T>;
+
+/// Neighbours as they were.
+#[derive(Clone, Copy)]
+struct Relinked<T> {
+    id: Id<T>,
+    links: LinksOf<T>,
+    old: Links<T>,
+}
+
 /// A type with a value that an unused slot holds.
 pub trait Slot: Copy + 'static {
     const EMPTY: Self;
@@ -90,7 +119,7 @@ struct Note<T> {
     /// Of a free slot, the next one. Invariant: taking a slot leaves its link alone, so restoring `head`
     /// restores the list.
     link: Option<Id<T>>,
-    /// The request in which the slot was last saved or taken; equal to `request`, nothing is to be saved.
+    /// The attempt in which the slot was last saved or taken: in the same, nothing is to be saved.
     stamp: u32,
 }
 
@@ -123,47 +152,57 @@ pub struct Balance {
 pub struct Arena<T> {
     slots: Box<[T]>,
     notes: Box<[Note<T>]>,
-    request: u32,
+    attempt: Attempt,
+    /// The attempt that this arena takes part in, 0 if in none. It joins at its first change.
+    joined: u32,
+    /// The highest that it ever joined.
+    newest: u32,
     head: Head<T>,
     high_water: u32,
-    /// While recording, for what slots are taken.
-    recording: Option<Claim>,
     /// No quota of a domain counts these slots, so guests leave more of them.
     scarce: bool,
     saved: Head<T>,
-    journal: Vec<(Id<T>, T)>,
-    /// Slots freed while recording; they rejoin the free list at commit.
+    /// Slots as they were, so many of them.
+    journal: Box<[(Id<T>, T)]>,
+    saved_slots: usize,
+    /// Old neighbours of slots of which nothing else was saved, and where in the slot they belong.
+    relinked: Vec<Relinked<T>>,
+    /// Slots freed in the attempt; they rejoin the free list at its end.
     freed: Vec<Id<T>>,
 }
 
 impl<T: Slot> Arena<T> {
-    /// Room for `capacity` slots, and for `journal` changes per request.
-    pub fn new(capacity: usize, journal: usize) -> Self {
+    /// Room for `capacity` slots, and for `journal` changes in an attempt.
+    pub fn new(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
         let head = Head { free: None, fresh: 0, used: 0 };
         Arena {
             slots: vec![T::EMPTY; capacity].into_boxed_slice(),
             notes: vec![Note { link: None, stamp: 0 }; capacity].into_boxed_slice(),
-            request: 0,
+            attempt: attempt.clone(),
+            joined: 0,
+            newest: 0,
             head,
             high_water: 0,
-            recording: None,
             scarce: false,
             saved: head,
-            journal: Vec::with_capacity(journal),
+            journal: vec![(Id::FIRST, T::EMPTY); journal].into_boxed_slice(),
+            saved_slots: 0,
+            relinked: Vec::with_capacity(journal),
             freed: Vec::with_capacity(journal),
         }
     }
 
     /// As `new`, but all slots are in use from the beginning and stay so.
-    pub fn new_in_use(capacity: usize, journal: usize) -> Self {
-        let mut arena = Self::new(capacity, journal);
+    pub fn new_in_use(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
+        let mut arena = Self::new(attempt, capacity, journal);
         arena.head = Head { free: None, fresh: arena.capacity(), used: arena.capacity() };
         arena
     }
 
     /// Bytes that `capacity` slots and a journal take.
     pub const fn bytes(capacity: usize, journal: usize) -> usize {
-        capacity * (size_of::<T>() + size_of::<Note<T>>()) + journal * (size_of::<(Id<T>, T)>() + 4)
+        capacity * (size_of::<T>() + size_of::<Note<T>>())
+            + journal * (size_of::<(Id<T>, T)>() + 4 + size_of::<Relinked<T>>())
     }
 
     pub fn capacity(&self) -> u32 {
@@ -179,13 +218,14 @@ impl<T: Slot> Arena<T> {
         self.high_water
     }
 
-    pub fn is_recording(&self) -> bool {
-        self.recording.is_some()
+    /// The attempt that all arenas of a store share.
+    pub fn attempt(&self) -> &Attempt {
+        &self.attempt
     }
 
     /// Slots that the present claim may still take.
     pub fn available(&self) -> u32 {
-        self.available_to(self.recording.unwrap_or(Claim::Answer))
+        self.available_to(self.attempt.claim())
     }
 
     pub fn available_to(&self, claim: Claim) -> u32 {
@@ -201,7 +241,32 @@ impl<T: Slot> Arena<T> {
         self.capacity().saturating_sub(self.head.used + self.freed.len() as u32).saturating_sub(kept)
     }
 
+    /// Takes part in the attempt at hand, if there is one.
+    #[inline(always)]
+    fn join(&mut self) {
+        self.attempt.tick();
+        let number = self.attempt.number();
+        if self.joined != number {
+            if number < self.newest {
+                self.forget_stamps();
+            }
+            self.newest = number;
+            self.saved = self.head;
+            self.joined = number;
+        }
+    }
+
+    /// Once in 2^32 attempts: the stamps of so many attempts ago must not look like this one's.
+    #[cold]
+    #[inline(never)]
+    fn forget_stamps(&mut self) {
+        for note in &mut self.notes {
+            note.stamp = 0;
+        }
+    }
+
     pub fn alloc(&mut self, value: T) -> Result<Id<T>, Full> {
+        self.join();
         if self.available() == 0 {
             return Err(Full);
         }
@@ -222,21 +287,18 @@ impl<T: Slot> Arena<T> {
         self.head.used += 1;
         self.high_water = self.high_water.max(self.head.used);
         *at_mut(&mut self.slots, id) = value;
-        at_mut(&mut self.notes, id).stamp = self.request;
+        at_mut(&mut self.notes, id).stamp = self.joined;
         Ok(id)
     }
 
-    /// Gives a slot back. Fails only while recording, when more slots go than the journal holds.
+    /// Gives a slot back at the end of the attempt. Fails when more slots go than the journal holds.
+    #[inline(never)] // As for `modify`.
     pub fn free(&mut self, id: Id<T>) -> Result<(), Full> {
-        if self.is_recording() {
-            if self.freed.len() == self.freed.capacity() {
-                return Err(Full);
-            }
-            self.freed.push(id);
-        } else {
-            at_mut(&mut self.notes, id).link = self.head.free;
-            self.head.free = Some(id);
+        self.join();
+        if self.joined == 0 || self.freed.len() == self.freed.capacity() {
+            return Err(Full);
         }
+        self.freed.push(id);
         self.head.used -= 1;
         Ok(())
     }
@@ -245,31 +307,58 @@ impl<T: Slot> Arena<T> {
         at(&self.slots, id)
     }
 
-    /// The slot for changing, its old bytes saved first.
-    #[inline(never)] // Called all over; inlined, it would be 5 KB of the image.
+    /// The slot for changing in an attempt, its old bytes saved first.
+    #[inline(never)] // Called all over; inlined, it would be 10 KB of the image.
     pub fn modify(&mut self, id: Id<T>) -> Result<&mut T, Full> {
-        let slot = at_mut(&mut self.slots, id);
-        if self.recording.is_some() {
-            let note = at_mut(&mut self.notes, id);
-            if note.stamp != self.request {
-                if self.journal.len() == self.journal.capacity() {
-                    return Err(Full);
-                }
-                self.journal.push((id, *slot));
-                note.stamp = self.request;
-            }
+        if self.joined == 0 || at(&self.notes, id).stamp != self.joined {
+            self.save(id)?;
+        } else {
+            self.attempt.tick();
         }
-        Ok(slot)
+        Ok(at_mut(&mut self.slots, id))
     }
 
-    /// The slot for a change that stands whatever becomes of the request, or that follows a decision.
+    /// A slot's neighbours in one of its lists, for changing in an attempt: they are saved alone if the slot is not.
+    #[inline(never)] // As for `modify`.
+    pub fn relink(&mut self, id: Id<T>, links: fn(&mut T) -> &mut Links<T>) -> Result<&mut Links<T>, Full> {
+        self.join();
+        let saved = self.joined != 0 && at(&self.notes, id).stamp == self.joined;
+        let place = links(at_mut(&mut self.slots, id));
+        if !saved {
+            if self.joined == 0 || self.relinked.len() == self.relinked.capacity() {
+                return Err(Full);
+            }
+            self.relinked.push(Relinked { id, links, old: *place });
+        }
+        Ok(place)
+    }
+
+    fn save(&mut self, id: Id<T>) -> Result<(), Full> {
+        self.join();
+        if self.joined == 0 {
+            debug_assert!(false, "a change outside attempts that might be half done");
+            return Err(Full);
+        }
+        let note = at_mut(&mut self.notes, id);
+        if note.stamp != self.joined {
+            let place = self.journal.get_mut(self.saved_slots).ok_or(Full)?;
+            place.0 = id;
+            place.1 = *at(&self.slots, id);
+            self.saved_slots += 1;
+            note.stamp = self.joined;
+        }
+        Ok(())
+    }
+
+    /// The slot for a change outside attempts, of this one slot only: so it happens completely or not at all.
     pub fn update(&mut self, id: Id<T>) -> &mut T {
-        debug_assert!(!self.is_recording(), "a change outside the journal while recording");
+        debug_assert!(!self.attempt.is_open(), "a change outside the journal while recording");
+        self.attempt.tick();
         at_mut(&mut self.slots, id)
     }
 
-    /// The slot for a change to links that `rollback` itself undoes.
-    pub fn relink(&mut self, id: Id<T>) -> &mut T {
+    /// The slot for a change to links that the end of the attempt itself makes or undoes.
+    pub fn unchain(&mut self, id: Id<T>) -> &mut T {
         at_mut(&mut self.slots, id)
     }
 
@@ -278,26 +367,12 @@ impl<T: Slot> Arena<T> {
         self.scarce = true;
     }
 
-    pub fn begin(&mut self, claim: Claim) {
-        self.saved = self.head;
-        self.recording = Some(claim);
-        self.request = self.request.wrapping_add(1);
-        if self.request == 0 {
-            self.forget_stamps();
-        }
+    /// Whether anything has changed in the attempt.
+    pub fn takes_part(&self) -> bool {
+        self.joined != 0
     }
 
-    /// Once in 2^32 requests: the stamps of so many requests ago must not look like this one's.
-    #[cold]
-    #[inline(never)]
-    fn forget_stamps(&mut self) {
-        for note in &mut self.notes {
-            note.stamp = 0;
-        }
-        self.request = 1;
-    }
-
-    /// The first slot taken since `begin`: from the part of the old free list that is gone, else from what
+    /// The first slot taken in the attempt: from the part of the old free list that is gone, else from what
     /// was never used before.
     pub fn first_taken(&self) -> Option<Id<T>> {
         match self.saved.free {
@@ -321,26 +396,57 @@ impl<T: Slot> Arena<T> {
         (index < self.head.fresh).then(|| Id::from_index(index as usize)).flatten()
     }
 
+    /// How many more slots may be freed in the attempt.
+    pub fn room_to_free(&self) -> usize {
+        self.freed.capacity() - self.freed.len()
+    }
+
+    /// The slots freed in the attempt.
+    pub fn freed(&self) -> &[Id<T>] {
+        &self.freed
+    }
+
+    /// Makes the attempt's changes last. Stopped at any point and called again, it does the rest.
+    #[inline(always)] // Most arenas take no part.
     pub fn commit(&mut self) {
-        while let Some(id) = self.freed.pop() {
-            at_mut(&mut self.notes, id).link = self.head.free;
-            self.head.free = Some(id);
+        if self.takes_part() {
+            self.settle();
         }
-        self.settle();
     }
 
-    pub fn rollback(&mut self) {
-        while let Some((id, old)) = self.journal.pop() {
-            *at_mut(&mut self.slots, id) = old;
-        }
-        self.head = self.saved;
-        self.freed.clear();
-        self.settle();
-    }
-
+    #[inline(never)]
     fn settle(&mut self) {
-        self.journal.clear();
-        self.recording = None;
+        self.attempt.tick();
+        while let Some(id) = self.freed.last().copied() {
+            if self.head.free != Some(id) {
+                at_mut(&mut self.notes, id).link = self.head.free;
+                self.head.free = Some(id);
+            }
+            self.freed.pop();
+        }
+        self.saved_slots = 0;
+        self.relinked.clear();
+        self.joined = 0;
+    }
+
+    /// Undoes the attempt's changes. Stopped at any point and called again, it does the rest.
+    #[inline(never)]
+    pub fn rollback(&mut self) {
+        if self.takes_part() {
+            self.attempt.tick();
+            for (id, old) in self.journal.iter().take(self.saved_slots) {
+                *at_mut(&mut self.slots, *id) = *old;
+            }
+            // What was saved as a whole has the neighbours that it had then.
+            for Relinked { id, links, old } in self.relinked.iter().rev() {
+                *links(at_mut(&mut self.slots, *id)) = *old;
+            }
+            self.head = self.saved;
+            self.freed.clear();
+            self.saved_slots = 0;
+            self.relinked.clear();
+            self.joined = 0;
+        }
     }
 
     /// Every slot, in use or not.
@@ -377,20 +483,32 @@ mod tests {
         const EMPTY: u32 = 0;
     }
 
+    /// Runs an attempt on one arena, which is decided if `step` says so.
+    fn attempt(arena: &mut Arena<u32>, claim: Claim, step: impl FnOnce(&mut Arena<u32>) -> bool) {
+        arena.attempt.begin(claim);
+        if step(arena) {
+            arena.commit()
+        } else {
+            arena.rollback()
+        }
+        arena.attempt.end();
+    }
+
     #[test]
     fn rollback_restores_slots_links_and_counts() {
-        let mut arena = Arena::<u32>::new(8, 8);
+        let mut arena = Arena::<u32>::new(&Attempt::new(), 8, 8);
         let ids: [Id<u32>; 4] = core::array::from_fn(|n| arena.alloc(n as u32).unwrap());
-        arena.free(ids[1]).unwrap();
-        arena.begin(Claim::Privileged);
-        *arena.modify(ids[0]).unwrap() = 70;
-        arena.free(ids[2]).unwrap();
-        arena.free(ids[3]).unwrap();
-        let taken = arena.alloc(71).unwrap();
-        assert_eq!(taken, ids[1], "slots freed in the request are not handed out in it");
-        arena.free(taken).unwrap();
-        *arena.modify(ids[0]).unwrap() = 72;
-        arena.rollback();
+        attempt(&mut arena, Claim::Privileged, |arena| arena.free(ids[1]).is_ok());
+        attempt(&mut arena, Claim::Privileged, |arena| {
+            *arena.modify(ids[0]).unwrap() = 70;
+            arena.free(ids[2]).unwrap();
+            arena.free(ids[3]).unwrap();
+            let taken = arena.alloc(71).unwrap();
+            assert_eq!(taken, ids[1], "slots freed in the attempt are not handed out in it");
+            arena.free(taken).unwrap();
+            *arena.modify(ids[0]).unwrap() = 72;
+            false
+        });
         assert_eq!((arena.used(), *arena.get(ids[0]), *arena.get(ids[3])), (3, 0, 3));
         assert_eq!(arena.count_free(), 5);
         assert_eq!(arena.alloc(9).unwrap(), ids[1]);
@@ -399,34 +517,71 @@ mod tests {
 
     #[test]
     fn commit_makes_freed_slots_available() {
-        let mut arena = Arena::<u32>::new(2, 2);
+        let mut arena = Arena::<u32>::new(&Attempt::new(), 2, 2);
         let first = arena.alloc(1).unwrap();
         arena.alloc(2).unwrap();
-        arena.begin(Claim::Privileged);
-        arena.free(first).unwrap();
-        assert_eq!(arena.alloc(3), Err(Full), "a freed slot may still be rolled back");
-        arena.commit();
+        attempt(&mut arena, Claim::Privileged, |arena| {
+            arena.free(first).unwrap();
+            assert_eq!(arena.alloc(3), Err(Full), "a freed slot may still be rolled back");
+            true
+        });
         assert_eq!(arena.alloc(3), Ok(first));
     }
 
     #[test]
     fn guests_leave_the_reserve() {
-        let mut arena = Arena::<u32>::new(32, 1);
-        arena.begin(Claim::Guest);
-        let taken = (0..).take_while(|n| arena.alloc(*n).is_ok()).count();
-        assert_eq!(taken, 30);
-        arena.commit();
+        let mut arena = Arena::<u32>::new(&Attempt::new(), 32, 1);
+        attempt(&mut arena, Claim::Guest, |arena| {
+            let taken = (0..).take_while(|n| arena.alloc(*n).is_ok()).count();
+            assert_eq!(taken, 30);
+            true
+        });
         assert!(arena.alloc(0).is_ok());
     }
 
     #[test]
     fn a_full_journal_refuses_the_change() {
-        let mut arena = Arena::<u32>::new(4, 1);
+        let mut arena = Arena::<u32>::new(&Attempt::new(), 4, 1);
         let (a, b) = (arena.alloc(1).unwrap(), arena.alloc(2).unwrap());
-        arena.begin(Claim::Privileged);
-        *arena.modify(a).unwrap() = 5;
-        assert_eq!(arena.modify(b), Err(Full));
-        arena.rollback();
+        attempt(&mut arena, Claim::Privileged, |arena| {
+            *arena.modify(a).unwrap() = 5;
+            assert_eq!(arena.modify(b), Err(Full));
+            false
+        });
         assert_eq!((*arena.get(a), *arena.get(b)), (1, 2));
+    }
+
+    #[test]
+    fn the_end_of_an_attempt_may_be_made_twice() {
+        let mut arena = Arena::<u32>::new(&Attempt::new(), 4, 4);
+        let ids: [Id<u32>; 3] = core::array::from_fn(|n| arena.alloc(n as u32).unwrap());
+        attempt(&mut arena, Claim::Privileged, |arena| {
+            arena.free(ids[0]).unwrap();
+            arena.free(ids[1]).unwrap();
+            arena.commit();
+            true
+        });
+        assert_eq!((arena.used(), arena.count_free()), (1, 3));
+        attempt(&mut arena, Claim::Privileged, |arena| {
+            arena.free(ids[2]).unwrap();
+            arena.rollback();
+            false
+        });
+        assert_eq!((arena.used(), arena.count_free()), (1, 3));
+    }
+
+    #[test]
+    fn stamps_of_long_ago_mean_nothing() {
+        let mut arena = Arena::<u32>::new(&Attempt::new(), 1, 1);
+        let id = arena.alloc(1).unwrap();
+        attempt(&mut arena, Claim::Privileged, |arena| arena.modify(id).is_ok());
+        // As if all numbers had been used up since.
+        arena.newest = u32::MAX;
+        attempt(&mut arena, Claim::Privileged, |arena| {
+            at_mut(&mut arena.notes, id).stamp = arena.attempt.number();
+            *arena.modify(id).unwrap() = 2;
+            false
+        });
+        assert_eq!(*arena.get(id), 1);
     }
 }

@@ -4,7 +4,7 @@
 //! no undo beyond the arena's own.
 
 use super::arena::{Arena, Full, Id, Slot};
-use super::claim::Claim;
+use super::attempt::Attempt;
 
 /// Payload bytes of a chunk; with its link it fills one cache line.
 pub const CHUNK: usize = 60;
@@ -48,8 +48,8 @@ pub struct Blobs {
 }
 
 impl Blobs {
-    pub fn new(capacity: usize, journal: usize) -> Self {
-        Blobs { chunks: Arena::new(capacity, journal) }
+    pub fn new(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
+        Blobs { chunks: Arena::new(attempt, capacity, journal) }
     }
 
     /// Bytes of memory for so many chunks.
@@ -82,7 +82,7 @@ impl Blobs {
         Ok(Blob { first: next, len: bytes.len() as u32 })
     }
 
-    /// Appends to a blob. Outside attempts only; on `Full` nothing has changed.
+    /// Appends to a blob, in an attempt.
     pub fn extend(&mut self, blob: &mut Blob, bytes: &[u8]) -> Result<(), Full> {
         let fill = blob.len() % CHUNK;
         let (head, tail) = bytes.split_at(bytes.len().min((CHUNK - fill) % CHUNK));
@@ -96,7 +96,7 @@ impl Blobs {
         match last {
             None => blob.first = more.first,
             Some(last) => {
-                let chunk = self.chunks.update(last);
+                let chunk = self.chunks.modify(last)?;
                 chunk.next = more.first;
                 if fill > 0
                     && let Some(place) = chunk.bytes.get_mut(fill..fill + head.len())
@@ -174,10 +174,7 @@ impl Blobs {
         (bytes.len() <= stored && self.equals(beginning, bytes)).then_some(beginning)
     }
 
-    pub fn begin(&mut self, claim: Claim) {
-        self.chunks.begin(claim);
-    }
-
+    #[inline(always)]
     pub fn commit(&mut self) {
         self.chunks.commit();
     }
@@ -189,23 +186,35 @@ impl Blobs {
 
 #[cfg(test)]
 mod tests {
+    use super::super::claim::Claim;
     use super::*;
     use std::vec::Vec;
 
     #[test]
     fn pieces_of_any_length_make_one_blob() {
         for step in [1, 7, 59, 60, 61, 119, 120, 200] {
-            let mut blobs = Blobs::new(16, 0);
+            let attempt = Attempt::new();
+            let mut blobs = Blobs::new(&attempt, 16, 16);
             let text: Vec<u8> = (0..500).map(|n| n as u8).collect();
             let mut blob = Blob::EMPTY;
             for piece in text.chunks(step) {
+                attempt.begin(Claim::Answer);
                 blobs.extend(&mut blob, piece).unwrap();
+                blobs.commit();
+                attempt.end();
             }
             assert!(blobs.equals(blob, &text), "{step}");
             assert_eq!(blobs.arena().used() as usize, text.len().div_ceil(CHUNK));
-            assert_eq!(blobs.extend(&mut blob, &[0; 600]), Err(Full));
+            let mut more = blob;
+            attempt.begin(Claim::Answer);
+            assert_eq!(blobs.extend(&mut more, &[0; 600]), Err(Full));
+            blobs.rollback();
+            attempt.end();
             assert!(blobs.equals(blob, &text));
+            attempt.begin(Claim::Answer);
             blobs.free(blob).unwrap();
+            blobs.commit();
+            attempt.end();
             assert_eq!(blobs.arena().used(), 0);
         }
     }

@@ -8,13 +8,14 @@
 use core::iter::successors;
 use core::marker::PhantomData;
 
-use super::arena::{Arena, Full, Id, Slot};
+use super::arena::{Arena, Full, Id, Links, Slot};
 use super::table::{Chained, Table};
 
 /// Where slots lie that change in attempts.
 pub trait Slots<T> {
     fn get(&self, id: Id<T>) -> &T;
     fn modify(&mut self, id: Id<T>) -> Result<&mut T, Full>;
+    fn relink(&mut self, id: Id<T>, links: fn(&mut T) -> &mut Links<T>) -> Result<&mut Links<T>, Full>;
 }
 
 impl<T: Slot> Slots<T> for Arena<T> {
@@ -23,6 +24,9 @@ impl<T: Slot> Slots<T> for Arena<T> {
     }
     fn modify(&mut self, id: Id<T>) -> Result<&mut T, Full> {
         self.modify(id)
+    }
+    fn relink(&mut self, id: Id<T>, links: fn(&mut T) -> &mut Links<T>) -> Result<&mut Links<T>, Full> {
+        self.relink(id, links)
     }
 }
 
@@ -33,17 +37,9 @@ impl<T: Chained> Slots<T> for Table<T> {
     fn modify(&mut self, id: Id<T>) -> Result<&mut T, Full> {
         self.modify(id)
     }
-}
-
-/// A member's neighbours in a [`List`].
-#[derive(Clone, Copy)]
-pub struct Links<T> {
-    pub next: Option<Id<T>>,
-    pub prev: Option<Id<T>>,
-}
-
-impl<T> Links<T> {
-    pub const NONE: Self = Links { next: None, prev: None };
+    fn relink(&mut self, id: Id<T>, links: fn(&mut T) -> &mut Links<T>) -> Result<&mut Links<T>, Full> {
+        self.relink(id, links)
+    }
 }
 
 /// A slot that can be a member of a list `L`.
@@ -82,9 +78,9 @@ impl<T: Linked<L>, L> List<T, L> {
     /// Makes a slot the last member. It must not be in such a list already.
     pub fn append(&mut self, slots: &mut impl Slots<T>, id: Id<T>) -> Result<(), Full> {
         let prev = self.last.replace(id);
-        *slots.modify(id)?.links_mut() = Links { next: None, prev };
+        *slots.relink(id, T::links_mut)? = Links { next: None, prev };
         match prev {
-            Some(prev) => slots.modify(prev)?.links_mut().next = Some(id),
+            Some(prev) => slots.relink(prev, T::links_mut)?.next = Some(id),
             None => self.first = Some(id),
         }
         Ok(())
@@ -94,11 +90,11 @@ impl<T: Linked<L>, L> List<T, L> {
     pub fn remove(&mut self, slots: &mut impl Slots<T>, id: Id<T>) -> Result<(), Full> {
         let Links { next, prev } = *slots.get(id).links();
         match prev {
-            Some(prev) => slots.modify(prev)?.links_mut().next = next,
+            Some(prev) => slots.relink(prev, T::links_mut)?.next = next,
             None => self.first = next,
         }
         match next {
-            Some(next) => slots.modify(next)?.links_mut().prev = prev,
+            Some(next) => slots.relink(next, T::links_mut)?.prev = prev,
             None => self.last = prev,
         }
         Ok(())
@@ -194,6 +190,7 @@ impl<T: Queued<L>, L> Queue<T, L> {
 mod tests {
     use std::vec::Vec;
 
+    use super::super::attempt::Attempt;
     use super::super::claim::Claim;
     use super::*;
 
@@ -227,6 +224,13 @@ mod tests {
         }
     }
 
+    /// An arena in an attempt, which goes on to the end of the test.
+    fn arena(capacity: usize) -> Arena<Member> {
+        let attempt = Attempt::new();
+        attempt.begin(Claim::Answer);
+        Arena::new(&attempt, capacity, 8)
+    }
+
     /// The members' places in the arena, forwards, after a look at the list from its other end.
     fn members(list: List<Member, Own>, arena: &Arena<Member>) -> Vec<usize> {
         let forwards: Vec<usize> = list.iter(arena).map(|(id, _)| id.index()).collect();
@@ -240,7 +244,7 @@ mod tests {
     #[test]
     fn any_member_leaves_a_list() {
         for (leaves, rest) in [(0, [1, 2]), (1, [0, 2]), (2, [0, 1])] {
-            let mut arena = Arena::<Member>::new(3, 0);
+            let mut arena = arena(3);
             let mut list = List::<Member, Own>::EMPTY;
             let ids = [(); 3].map(|()| arena.alloc(Member::EMPTY).unwrap());
             for id in ids {
@@ -259,13 +263,17 @@ mod tests {
 
     #[test]
     fn a_failed_attempt_leaves_the_list_as_it_was() {
-        let mut arena = Arena::<Member>::new(4, 4);
+        let attempt = Attempt::new();
+        attempt.begin(Claim::Privileged);
+        let mut arena = Arena::<Member>::new(&attempt, 4, 4);
         let mut list = List::<Member, Own>::EMPTY;
         let ids = [(); 4].map(|()| arena.alloc(Member::EMPTY).unwrap());
         for id in &ids[..3] {
             list.append(&mut arena, *id).unwrap();
         }
-        arena.begin(Claim::Privileged);
+        arena.commit();
+        attempt.end();
+        attempt.begin(Claim::Privileged);
         let mut changed = list;
         changed.remove(&mut arena, ids[1]).unwrap();
         changed.append(&mut arena, ids[3]).unwrap();
@@ -277,7 +285,7 @@ mod tests {
     #[test]
     fn members_leave_a_queue_from_behind_another() {
         for (before, rest) in [(None, [1, 2]), (Some(0), [0, 2]), (Some(1), [0, 1])] {
-            let mut arena = Arena::<Member>::new(4, 0);
+            let mut arena = arena(4);
             let mut queue = Queue::<Member, Own>::EMPTY;
             let ids = [(); 4].map(|()| arena.alloc(Member::EMPTY).unwrap());
             for id in &ids[..3] {
@@ -292,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_last_of_a_queue_has_none_after_it() {
-        let mut arena = Arena::<Member>::new(1, 0);
+        let mut arena = arena(1);
         let mut queue = Queue::<Member, Own>::EMPTY;
         let id = arena.alloc(Member::EMPTY).unwrap();
         queue.append(&mut arena, id).unwrap();

@@ -5,17 +5,21 @@
 //! after `new`, and every handle is an index that its own arena made.
 
 mod arena;
+mod attempt;
 mod blob;
 mod claim;
+mod each;
 mod list;
 mod lists;
 mod table;
 mod text;
 
-pub use arena::{Arena, Balance, Full, Id, Slot};
+pub use arena::{Arena, Balance, Full, Id, Links, Slot};
+pub use attempt::Attempt;
 pub use blob::{Blob, Blobs, CHUNK, Chunk};
 pub use claim::Claim;
-pub use list::{Linked, Links, List, Queue, Queued, Slots};
+pub use each::Each;
+pub use list::{Linked, List, Queue, Queued, Slots};
 pub use lists::Lists;
 pub(crate) use table::chained;
 pub use table::{Chained, Table};

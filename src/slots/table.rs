@@ -5,8 +5,8 @@
 use alloc::boxed::Box;
 use alloc::vec;
 
-use super::arena::{Arena, Full, Id, Slot};
-use super::claim::Claim;
+use super::arena::{Arena, Full, Id, Links, Slot};
+use super::attempt::Attempt;
 
 /// A slot that hangs on a hash chain.
 pub trait Chained: Slot {
@@ -33,8 +33,8 @@ macro_rules! chained {
 }
 pub(crate) use chained;
 
-/// Invariant: while recording, chains only grow, at their heads. So a rollback unlinks what was taken and
-/// needs no journal of heads.
+/// Invariant: in an attempt chains only grow, at their heads. So a rollback unlinks what was taken and
+/// needs no journal of heads; what was freed is unlinked once the attempt is decided.
 pub struct Table<T: Chained> {
     arena: Arena<T>,
     /// A power of two of them, at least half the arena's capacity.
@@ -42,9 +42,9 @@ pub struct Table<T: Chained> {
 }
 
 impl<T: Chained> Table<T> {
-    pub fn new(capacity: usize, journal: usize) -> Self {
+    pub fn new(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
         Table {
-            arena: Arena::new(capacity, journal),
+            arena: Arena::new(attempt, capacity, journal),
             heads: vec![None; Self::head_count(capacity)].into_boxed_slice(),
         }
     }
@@ -67,6 +67,10 @@ impl<T: Chained> Table<T> {
 
     pub fn modify(&mut self, id: Id<T>) -> Result<&mut T, Full> {
         self.arena.modify(id)
+    }
+
+    pub fn relink(&mut self, id: Id<T>, links: fn(&mut T) -> &mut Links<T>) -> Result<&mut Links<T>, Full> {
+        self.arena.relink(id, links)
     }
 
     pub fn update(&mut self, id: Id<T>) -> &mut T {
@@ -107,11 +111,9 @@ impl<T: Chained> Table<T> {
         Ok(id)
     }
 
-    /// Takes a slot off its chain and gives it back. Only after a request's decision, when nothing records.
-    pub fn remove(&mut self, id: Id<T>) {
-        self.unlink(id);
-        let freed = self.arena.free(id);
-        debug_assert!(freed.is_ok(), "removed while recording");
+    /// Gives a slot back at the end of the attempt; until then it is still found by its hash.
+    pub fn remove(&mut self, id: Id<T>) -> Result<(), Full> {
+        self.arena.free(id)
     }
 
     fn unlink(&mut self, id: Id<T>) {
@@ -126,7 +128,7 @@ impl<T: Chained> Table<T> {
         while let Some(at) = next {
             next = self.arena.get(at).chain();
             if next == Some(id) {
-                self.arena.relink(at).set_chain(after);
+                self.arena.unchain(at).set_chain(after);
                 return;
             }
         }
@@ -137,16 +139,27 @@ impl<T: Chained> Table<T> {
         self.arena.make_scarce();
     }
 
-    pub fn begin(&mut self, claim: Claim) {
-        self.arena.begin(claim);
-    }
-
+    /// As for an arena: the slots that were freed leave their chains.
+    #[inline(always)] // Most tables take no part.
     pub fn commit(&mut self) {
-        self.arena.commit();
+        if self.arena.takes_part() {
+            self.unlink_freed();
+            self.arena.commit();
+        }
     }
 
+    #[inline(never)]
+    fn unlink_freed(&mut self) {
+        for n in 0..self.arena.freed().len() {
+            if let Some(id) = self.arena.freed().get(n).copied() {
+                self.unlink(id);
+            }
+        }
+    }
+
+    /// As for an arena: the slots that were taken leave their chains.
     pub fn rollback(&mut self) {
-        let mut next = self.arena.first_taken();
+        let mut next = self.arena.first_taken().filter(|_| self.arena.takes_part());
         while let Some(id) = next {
             next = self.arena.taken_after(id);
             self.unlink(id);

@@ -15,14 +15,19 @@ impl<const N: usize> Text<N> {
     pub const EMPTY: Self = Text::Inline { len: 0, bytes: [0; N] };
 
     pub fn store(blobs: &mut Blobs, bytes: &[u8]) -> Result<Self, Full> {
-        let mut inline = [0; N];
-        match inline.get_mut(..bytes.len()) {
-            Some(place) if N < 256 => {
-                place.copy_from_slice(bytes);
-                Ok(Text::Inline { len: bytes.len() as u8, bytes: inline })
-            }
-            _ => Ok(Text::Spilled(blobs.store(bytes)?)),
+        match Self::inline_of(bytes) {
+            Some(text) => Ok(text),
+            None => Ok(Text::Spilled(blobs.store(bytes)?)),
         }
+    }
+
+    /// These bytes in place, if they are short.
+    #[inline(always)]
+    pub fn inline_of(bytes: &[u8]) -> Option<Self> {
+        const { assert!(N < 256) };
+        let mut inline = [0; N];
+        inline.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Text::Inline { len: bytes.len() as u8, bytes: inline })
     }
 
     /// Another copy of the same bytes, with storage of its own.

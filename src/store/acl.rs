@@ -4,7 +4,7 @@
 
 use crate::hash::Key;
 use crate::perms::{Access, Caller, Entry};
-use crate::slots::{Blobs, Claim, Full, Id, Slot, Table, Text, chained};
+use crate::slots::{Attempt, Blobs, Full, Id, Slot, Table, Text, chained};
 
 /// Most entries of one list, the privileged domain's too: about as many as an answer to GET_PERMS holds. Lists
 /// are put together on the stack.
@@ -17,7 +17,7 @@ pub type AclBuf = heapless::Vec<u8, { ENTRIES_MAX * Entry::SIZE }>;
 pub struct Acl {
     hash: u64,
     chain: Option<Id<Acl>>,
-    /// Nodes and transactions that hold this list. Those with none go at the next commit.
+    /// Nodes and transactions that hold this list. Those with none go at the end of the attempt.
     refs: u32,
     /// Entry 0, which most requests need.
     owner: Entry,
@@ -41,13 +41,13 @@ chained!(Acl);
 
 pub struct Acls {
     table: Table<Acl>,
-    /// Lists whose last holder let go in the present request.
-    unheld: heapless::Vec<AclId, 16>,
+    /// Lists whose last holder let go in the present attempt.
+    unheld: heapless::Vec<AclId, 32>,
 }
 
 impl Acls {
-    pub fn new(capacity: usize, journal: usize) -> Self {
-        let mut table = Table::new(capacity, journal);
+    pub fn new(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
+        let mut table = Table::new(attempt, capacity, journal);
         table.make_scarce();
         Acls { table, unheld: heapless::Vec::new() }
     }
@@ -79,22 +79,26 @@ impl Acls {
         Ok(id)
     }
 
-    pub fn release(&mut self, blobs: &mut Blobs, id: AclId) -> Result<(), Full> {
+    /// Lets go of a list. One that nobody holds goes at the end of the attempt.
+    pub fn release(&mut self, id: AclId) -> Result<(), Full> {
         let acl = self.table.modify(id)?;
         acl.refs -= 1;
-        if acl.refs > 0 {
+        if acl.refs > 0 || self.unheld.contains(&id) {
             return Ok(());
         }
-        if self.table.arena().is_recording() {
-            if self.unheld.contains(&id) { Ok(()) } else { self.unheld.push(id).map_err(|_| Full) }
-        } else {
-            self.remove(blobs, id)
-        }
+        self.unheld.push(id).map_err(|_| Full)
     }
 
-    fn remove(&mut self, blobs: &mut Blobs, id: AclId) -> Result<(), Full> {
-        self.table.get(id).entries.free(blobs)?;
-        self.table.remove(id);
+    /// The last step of an attempt: removes the lists that it leaves unheld.
+    #[inline(always)]
+    pub fn remove_unheld(&mut self, blobs: &mut Blobs) -> Result<(), Full> {
+        while let Some(id) = self.unheld.pop() {
+            let Acl { refs, entries, .. } = self.table.get(id);
+            if *refs == 0 {
+                entries.free(blobs)?;
+                self.table.remove(id)?;
+            }
+        }
         Ok(())
     }
 
@@ -136,18 +140,9 @@ impl Acls {
         self.table.get(id).entries.len() / Entry::SIZE
     }
 
-    pub fn begin(&mut self, claim: Claim) {
-        self.table.begin(claim);
-    }
-
-    pub fn commit(&mut self, blobs: &mut Blobs) {
+    #[inline(always)]
+    pub fn commit(&mut self) {
         self.table.commit();
-        while let Some(id) = self.unheld.pop() {
-            if self.table.get(id).refs == 0 {
-                let removed = self.remove(blobs, id);
-                debug_assert!(removed.is_ok(), "nothing records any more");
-            }
-        }
     }
 
     pub fn rollback(&mut self) {

@@ -4,6 +4,18 @@ use super::domain::DomainId;
 use crate::abi::DomId;
 use crate::quota::Quotas;
 use crate::trace::{TYPES, type_index};
+use crate::wire::XsError;
+
+/// How a request that has been served is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// `OK`.
+    Ok,
+    /// What is in the reply buffer.
+    Data,
+    /// `OK` for a watch that was registered, and then its first event, with the path and token of the request.
+    Watching,
+}
 
 /// Begun once when a request is taken, ended once when it is answered. In between all who have to do with the request
 /// find here what they need to know of it; outside of requests it is nobody's.
@@ -17,6 +29,8 @@ pub struct Current {
     pub type_index: usize,
     /// Hash of the first path that the request has named, 0 if there is none.
     pub named: u64,
+    /// How it is answered, once that is decided.
+    pub answer: Option<Result<Answer, XsError>>,
     /// The largest that the request has used of what quotas limit per request.
     pub largest: Quotas,
 }
@@ -28,6 +42,7 @@ impl Current {
         writer: DomId::INVALID,
         type_index: TYPES - 1,
         named: 0,
+        answer: None,
         largest: Quotas::NOTHING,
     };
 
@@ -38,6 +53,7 @@ impl Current {
             writer,
             type_index: type_index(msg_type),
             named: 0,
+            answer: None,
             largest: Quotas::NOTHING,
         }
     }

@@ -11,7 +11,7 @@ use crate::abi::{DomId, ServerFeatures};
 use crate::perms::{Caller, Entry, Life};
 use crate::platform::Instant;
 use crate::quota::Quotas;
-use crate::slots::{Arena, Full, Id, Queue, Queued, Slot};
+use crate::slots::{Arena, Attempt, Full, Id, Queue, Queued, Slot};
 
 pub type DomainId = Id<Domain>;
 
@@ -182,9 +182,9 @@ pub struct Domains {
 }
 
 impl Domains {
-    pub fn new(capacity: usize, journal: usize) -> Self {
+    pub fn new(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
         Domains {
-            arena: Arena::new(capacity, journal),
+            arena: Arena::new(attempt, capacity, journal),
             by_domid: vec![None; DomId::COUNT].into_boxed_slice(),
             last_life: 0,
             deaths: Deaths { count: 0, latest: [Life::NONE; Deaths::KEPT] },
@@ -249,18 +249,24 @@ impl Domains {
         Caller { domid, life, target: if lives { target.life } else { Life::NONE }, privileged }
     }
 
-    /// Begins a life of `domid`, which must have no record.
-    pub fn admit(&mut self, domid: DomId, unique_id: u64, quotas: Quotas) -> Result<DomainId, Full> {
+    /// Begins a life of `domid`, which must have no record. Outside attempts.
+    pub fn admit(
+        &mut self,
+        domid: DomId,
+        unique_id: u64,
+        quotas: Quotas,
+        since: u32,
+    ) -> Result<DomainId, Full> {
         let place = self.by_domid.get_mut(usize::from(domid.0)).ok_or(Full)?;
         let life = Life(self.last_life + 1);
-        let id = self.arena.alloc(Domain { domid, life, unique_id, quotas, ..Domain::EMPTY })?;
+        let id = self.arena.alloc(Domain { domid, life, since, unique_id, quotas, ..Domain::EMPTY })?;
         self.last_life = life.0;
         *place = Some(id);
         Ok(id)
     }
 
     /// A record for one more client of the privileged domain: of the same life, so with the same rights.
-    /// What it creates belongs to that domain; its watches and transactions are its own.
+    /// What it creates belongs to that domain; its watches and transactions are its own. In an attempt.
     pub fn admit_client(&mut self) -> Result<DomainId, Full> {
         let Domain { domid, life, quotas, .. } = *self.get(self.privileged.ok_or(Full)?);
         let id = self.arena.alloc(Domain { domid, life, quotas, privileged: true, ..Domain::EMPTY })?;
@@ -268,12 +274,12 @@ impl Domains {
         Ok(id)
     }
 
-    /// Ends what `admit_client` began. Whatever it held must be gone.
-    pub fn dismiss_client(&mut self, id: DomainId) {
+    /// Ends what `admit_client` began. Whatever it held must be gone. In an attempt.
+    pub fn dismiss_client(&mut self, id: DomainId) -> Result<(), Full> {
         let before =
             self.clients.iter(&self.arena).map(|(before, _)| before).take_while(|at| *at != id).last();
-        let removed = self.clients.remove_after(&mut self.arena, before).and_then(|_| self.arena.free(id));
-        debug_assert!(removed.is_ok(), "clients go outside requests");
+        self.clients.remove_after(&mut self.arena, before)?;
+        self.arena.free(id)
     }
 
     /// Whether this is the privileged domain or one of its clients.
@@ -281,9 +287,12 @@ impl Domains {
         self.get(id).privileged
     }
 
-    /// Ends a life. Whatever it held must be gone.
-    pub fn dismiss(&mut self, id: DomainId) {
+    /// Ends a life. Whatever it held must be gone. In an attempt, which is made again if it is stopped.
+    pub fn dismiss(&mut self, id: DomainId) -> Result<(), Full> {
         let Domain { domid, life, .. } = *self.get(id);
+        // What still names the record by its slot must not take it for alive.
+        self.arena.modify(id)?.life = Life::NONE;
+        self.arena.free(id)?;
         if let Some(place) = self.deaths.latest.get_mut(self.deaths.count as usize % Deaths::KEPT) {
             *place = life;
         }
@@ -291,10 +300,7 @@ impl Domains {
         if let Some(place) = self.by_domid.get_mut(usize::from(domid.0)) {
             *place = None;
         }
-        // What still names the record by its slot must not take it for alive.
-        self.arena.update(id).life = Life::NONE;
-        let freed = self.arena.free(id);
-        debug_assert!(freed.is_ok(), "lives end outside requests");
+        Ok(())
     }
 
     /// All records: of domains, in order of their slots, then of local clients.

@@ -3,21 +3,27 @@
 //! Below are the records and their tables, each for itself: permission lists (`acl`), `node`, `domain`, `watch`,
 //! `transaction`, and the values by which a client and its request are known (`view`, `current`). [`Store`] has the
 //! tables together. Above it are procedures on the whole: `tree`, `watching`, `account`, the changes that a
-//! transaction lays over the tree (`layer`), the `rules` about nodes, and the consistency `check`. Nothing here knows
-//! connections or the server.
+//! transaction lays over the tree (`layer`), the `rules` about nodes, the events of `changes`, and the consistency
+//! `check`. Nothing here knows connections or the server.
 //!
-//! [`Store::attempt`] is the only way to change nodes, transactions' nodes or permissions on a client's
-//! word: what it runs happens completely or not at all.
+//! Invariant: the store changes in attempts ([`Store::attempt`], [`Store::decide`]), each of which happens completely or
+//! not at all, and outside of those one slot at a time. Work of many steps is an `intent`, whose `steps` are attempts.
 
 mod account;
 mod acl;
+mod changes;
 pub mod check;
+mod collected;
+mod creation;
 mod current;
 mod domain;
+mod intent;
 mod layer;
 mod node;
 mod path_cache;
+mod removal;
 mod rules;
+mod steps;
 mod transaction;
 mod tree;
 mod view;
@@ -25,11 +31,14 @@ mod watch;
 mod watching;
 
 pub use acl::{Acl, AclBuf, AclId, Acls};
-pub use current::Current;
+pub use collected::{Collected, Match};
+pub use current::{Answer, Current};
 pub use domain::{Domain, DomainId, Domains, Questions, Usage};
+pub use intent::{Announcement, Apply, Burial, Ended, Intents, Removal, Restart, Stage};
 pub use layer::Spoiled;
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use path_cache::PathCache;
+pub use steps::Next;
 pub use transaction::{Mark, Transaction, TransactionId, Transactions, TxNode};
 pub use view::{Cursor, Place, Start, Subject, View};
 pub use watch::{Change, Watch, WatchId, Watches};
@@ -37,12 +46,14 @@ pub use watch::{Change, Watch, WatchId, Watches};
 use alloc::boxed::Box;
 use alloc::vec;
 
+use domain::Delta;
+
 use crate::abi::DomId;
 use crate::config::Capacities;
 use crate::hash::Key;
 use crate::path::PREFIXES_MAX;
 use crate::quota::Quotas;
-use crate::slots::{Blobs, Claim, Full, Lists, Table};
+use crate::slots::{Attempt, Blobs, Claim, Full, Lists, Table};
 use crate::trace::Names;
 use crate::wire::XsError;
 
@@ -66,6 +77,15 @@ pub struct Store {
     pub names: Names,
     pub watches: Watches,
     pub transactions: Transactions,
+    /// Work that has been decided and is not done.
+    pub intents: Intents,
+    /// The events of what has changed.
+    pub collected: Collected,
+    /// The attempt at hand is to collect its events.
+    collecting: bool,
+    /// What has become of a transaction, to be recorded.
+    pub ended: Option<Ended>,
+    attempt: Attempt,
     /// Counts every change of a value or of a list of children.
     generation: u64,
     pub current: Current,
@@ -86,17 +106,23 @@ impl Store {
     /// An empty store: no node, not even the root.
     pub fn new(capacities: &Capacities, key: Key) -> Self {
         let journal = Capacities::JOURNAL;
+        let attempt = Attempt::new();
         Store {
             key,
-            blobs: Blobs::new(capacities.chunks, Capacities::CHUNK_JOURNAL),
-            acls: Acls::new(capacities.acls, journal),
-            domains: Domains::new(capacities.domains, journal),
-            nodes: Table::new(capacities.nodes, journal),
-            owned: Lists::new(capacities.domains, journal),
+            blobs: Blobs::new(&attempt, capacities.chunks, Capacities::CHUNK_JOURNAL),
+            acls: Acls::new(&attempt, capacities.acls, journal),
+            domains: Domains::new(&attempt, capacities.domains, journal),
+            nodes: Table::new(&attempt, capacities.nodes, journal),
+            owned: Lists::new(&attempt, capacities.domains, journal),
             path_cache: PathCache::new(capacities.nodes),
             names: Names::new(capacities.names),
-            watches: Watches::new(capacities),
-            transactions: Transactions::new(capacities),
+            watches: Watches::new(&attempt, capacities),
+            transactions: Transactions::new(&attempt, capacities),
+            intents: Intents::new(&attempt),
+            collected: Collected::new(capacities.watches),
+            collecting: false,
+            ended: None,
+            attempt,
             generation: 0,
             current: Current::NONE,
             cursors: vec![None; capacities.domains].into_boxed_slice(),
@@ -118,6 +144,8 @@ impl Store {
             + Watches::bytes(capacities)
             + Transactions::bytes(capacities)
             + capacities.domains * size_of::<Option<Cursor>>()
+            + Intents::BYTES
+            + Collected::bytes(capacities.watches)
             + PREFIXES_MAX * size_of::<u64>()
     }
 
@@ -130,9 +158,7 @@ impl Store {
 
     /// Begins a life of `domid`, which must have no record.
     pub fn admit(&mut self, domid: DomId, unique_id: u64, quotas: Quotas) -> Result<DomainId, Full> {
-        let id = self.domains.admit(domid, unique_id, quotas)?;
-        self.domains.update(id).since = self.generation as u32;
-        Ok(id)
+        self.domains.admit(domid, unique_id, quotas, self.generation as u32)
     }
 
     /// Where the domain's last reading of a list in parts stopped.
@@ -146,57 +172,87 @@ impl Store {
         }
     }
 
-    /// Runs `request`; if it fails, nothing of it remains.
+    /// Runs one step; if it fails or is stopped, nothing of it remains.
     pub fn attempt<T>(
         &mut self,
         claim: Claim,
-        request: impl FnOnce(&mut Store) -> Result<T, XsError>,
+        step: impl FnOnce(&mut Store) -> Result<T, XsError>,
     ) -> Result<T, XsError> {
-        self.begin(claim);
-        let result = request(self);
-        match result {
-            Ok(_) => self.commit(),
-            Err(_) => self.rollback(),
-        }
-        result
+        self.attempt_for(None, claim, step)
     }
 
-    /// As `attempt`, but without a journal if nothing can be missing: then `request` does not fail.
-    pub fn attempt_unless<T>(
+    /// As `attempt`, for the step that decides the request at hand: with it the request has happened, and is to be
+    /// answered so.
+    pub fn decide<T>(
         &mut self,
-        sure: bool,
+        answer: Result<Answer, XsError>,
         claim: Claim,
-        request: impl FnOnce(&mut Store) -> Result<T, XsError>,
+        step: impl FnOnce(&mut Store) -> Result<T, XsError>,
     ) -> Result<T, XsError> {
-        if !sure {
-            return self.attempt(claim, request);
+        self.attempt_for(Some(answer), claim, step)
+    }
+
+    /// After a stop, once the attempt at hand has ended: what no attempt covers is as between requests.
+    pub fn recover(&mut self) {
+        for slot in 0..self.domains.arena.capacity() as usize {
+            if let Some(id) = self.domains.at(slot) {
+                self.domains.update(id).delta = Delta::default();
+            }
         }
-        let result = request(self);
-        debug_assert!(result.is_ok(), "nothing is missing");
-        result
     }
 
-    fn begin(&mut self, claim: Claim) {
-        self.blobs.begin(claim);
-        self.acls.begin(claim);
-        self.domains.arena.begin(claim);
-        self.nodes.begin(claim);
-        self.owned.begin(claim);
-        self.transactions.begin(claim);
-        self.watches.begin(claim);
+    #[inline(always)]
+    fn attempt_for<T>(
+        &mut self,
+        answer: Option<Result<Answer, XsError>>,
+        claim: Claim,
+        step: impl FnOnce(&mut Store) -> Result<T, XsError>,
+    ) -> Result<T, XsError> {
+        self.attempt.begin(claim);
+        self.collecting = true;
+        let result = step(self);
+        let ended = self.end_attempt(result.is_ok(), answer);
+        result.and_then(|done| ended.map(|()| done))
     }
 
-    fn commit(&mut self) {
+    #[inline(never)] // Attempts are many, and each kind has its own.
+    fn end_attempt(&mut self, done: bool, answer: Option<Result<Answer, XsError>>) -> Result<(), XsError> {
+        let removed = self.acls.remove_unheld(&mut self.blobs);
+        if !done || removed.is_err() {
+            self.rollback();
+            return Ok(removed?);
+        }
+        if answer.is_some() {
+            self.current.answer = answer;
+        }
+        self.attempt.decide();
+        self.commit();
+        Ok(())
+    }
+
+    /// The attempt at hand. What else changes with the store in one attempt joins it.
+    pub fn present_attempt(&self) -> &Attempt {
+        &self.attempt
+    }
+
+    /// Ends the attempt, which has been decided. Stopped at any point and called again, it does the rest.
+    #[inline(never)]
+    pub fn commit(&mut self) {
         self.blobs.commit();
         self.domains.arena.commit();
         self.nodes.commit();
         self.owned.commit();
         self.transactions.commit();
         self.watches.commit();
-        self.acls.commit(&mut self.blobs);
+        self.acls.commit();
+        self.intents.commit();
+        self.collecting = false;
+        self.attempt.end();
     }
 
-    fn rollback(&mut self) {
+    /// Gives the attempt up. Stopped at any point and called again, it does the rest.
+    #[inline(never)]
+    pub fn rollback(&mut self) {
         self.blobs.rollback();
         self.acls.rollback();
         self.domains.arena.rollback();
@@ -204,5 +260,11 @@ impl Store {
         self.owned.rollback();
         self.transactions.rollback();
         self.watches.rollback();
+        self.intents.rollback();
+        if core::mem::take(&mut self.collecting) {
+            self.collected.clear();
+            self.ended = None;
+        }
+        self.attempt.end();
     }
 }

@@ -6,38 +6,19 @@
 use heapless::Vec;
 
 use super::Store;
-use super::acl::{AclBuf, AclId};
+use super::acl::AclId;
+use super::current::Answer;
 use super::domain::DomainId;
-use super::node::{Name, NameBuf, Node, Value};
+use super::node::{NameBuf, Value};
 use super::path_cache::PathCache;
-use super::transaction::{Mark, TransactionId};
+use super::transaction::Mark;
 use super::view::{Place, Start, Subject, View, node_size};
 use super::watch::Change;
 use crate::abi::DomId;
-use crate::config::Capacities;
 use crate::path::{Path, PathBuf, Special, canonicalize};
-use crate::perms::{Access, Entry, Life};
+use crate::perms::{Access, Life};
 use crate::quota::Quota;
-use crate::slots::{Blob, CHUNK};
 use crate::wire::XsError;
-
-/// Nodes that one attempt makes in a transaction: each changes its copy, the first the one above, too.
-const STEP: usize = Capacities::JOURNAL / 2;
-
-/// Nodes to be created: that at `path`, and those missing above it.
-#[derive(Clone, Copy)]
-struct Creation<'a> {
-    path: Path<'a>,
-    /// The nearest node above that is there, and where it is.
-    above: Path<'a>,
-    place: Place,
-    /// Its permission list.
-    acl: AclId,
-    /// Bytes of the value of the node at `path`.
-    value: usize,
-    /// How many nodes there will be more.
-    count: usize,
-}
 
 impl Store {
     /// Checks a path as sent by `domid` and makes it absolute, see [`canonicalize`]. From then on it is what
@@ -102,29 +83,24 @@ impl Store {
     /// The longest prefix of `path` that is there, and where it is.
     pub fn find_nearest<'a>(&mut self, view: &View, path: Path<'a>) -> Result<(Path<'a>, Place), XsError> {
         // All prefixes are hashed in one pass: a path may have a thousand of them.
-        let mut hashes = core::mem::take(&mut self.prefix_hashes);
+        let Store { key, prefix_hashes, .. } = self;
         let mut count = 0;
-        let _all = path.each_prefix(&self.key, None, |_, hash| {
-            if let Some(place) = hashes.get_mut(count) {
+        let _all = path.each_prefix(key, None, |_, hash| {
+            if let Some(place) = prefix_hashes.get_mut(count) {
                 *place = hash;
             }
             count += 1;
             Ok::<(), XsError>(())
         });
-        let mut longest_first = hashes.iter().take(count).rev();
-        let mut found = Err(XsError::ENOENT);
         let mut next = Some(path);
-        while let (Some(at), Some(hash)) = (next, longest_first.next()) {
-            match self.find_hashed(view, at, *hash) {
-                Ok(None) => next = at.parent(),
-                end => {
-                    found = end.and_then(|place| place.map(|place| (at, place)).ok_or(XsError::ENOENT));
-                    break;
-                }
+        for n in (0..count).rev() {
+            let (Some(at), Some(hash)) = (next, self.prefix_hashes.get(n).copied()) else { break };
+            match self.find_hashed(view, at, hash)? {
+                None => next = at.parent(),
+                Some(place) => return Ok((at, place)),
             }
         }
-        self.prefix_hashes = hashes;
-        found
+        Err(XsError::ENOENT)
     }
 
     /// The node at `path`, provided the client has all of `needed` there.
@@ -241,7 +217,13 @@ impl Store {
     }
 
     /// Sets the value of an existing node.
-    pub fn write_at(&mut self, view: &View, place: Place, bytes: &[u8]) -> Result<(), XsError> {
+    pub fn write_at(
+        &mut self,
+        view: &View,
+        path: Path<'_>,
+        place: Place,
+        bytes: &[u8],
+    ) -> Result<(), XsError> {
         let (acl, old, children) = match place {
             Place::Node(id) => {
                 let node = self.node(id);
@@ -262,8 +244,37 @@ impl Store {
             };
             self.afford(view, payer, more)?;
         }
-        let sure = Value::memory(bytes.len()) == 0 && old.inline().is_some();
-        self.attempt_unless(sure, view.claim(), |store| store.put_value(place, bytes))
+        if old.inline().is_some()
+            && let Some(value) = Value::inline_of(bytes)
+        {
+            self.put_inline(place, value);
+            self.changed(place, path, None);
+            return Ok(());
+        }
+        self.decide(Ok(Answer::Ok), view.claim(), |store| {
+            store.put_value(place, bytes)?;
+            store.changed(place, path, None);
+            Ok(())
+        })
+    }
+
+    /// Sets a value that lies in its slot in place of another that does: a change of this one slot only.
+    fn put_inline(&mut self, place: Place, value: Value) {
+        let generation = self.next_generation();
+        match place {
+            Place::Node(id) => {
+                let node = self.nodes.update(id);
+                node.value = value;
+                node.value_generation = generation;
+            }
+            Place::Copy(id) => {
+                let node = self.transactions.nodes.update(id);
+                node.generation = generation;
+                node.value = value;
+                node.mark |= Mark::WROTE_VALUE;
+                node.fires = Some(Change::Subtree);
+            }
+        }
     }
 
     fn put_value(&mut self, place: Place, bytes: &[u8]) -> Result<(), XsError> {
@@ -285,114 +296,8 @@ impl Store {
         Ok(())
     }
 
-    /// Creates the node at `path`, which is not there, and those missing above it.
-    pub fn create_at(&mut self, view: &View, path: Path<'_>, bytes: &[u8]) -> Result<Place, XsError> {
-        let parent = path.parent().ok_or(XsError::EINVAL)?;
-        let (above, place) = match self.find(view, parent)? {
-            Some(place) => (parent, place),
-            None => self.find_nearest(view, parent)?,
-        };
-        let inherited = self.acl_at(place).ok_or(XsError::EIO)?;
-        let count = path.depth_below(above).unwrap_or(1);
-        let creation = Creation { path, above, place, acl: inherited, value: bytes.len(), count };
-        self.check_creation(view, &creation)?;
-        match view.tx {
-            Some(tx) if count > STEP => self.make_in_steps(view, tx, &creation, bytes),
-            _ => self.make_below(view, &creation, Some(bytes)),
-        }
-    }
-
-    /// Makes more nodes in a transaction than the journal holds at once. Nothing can be missing after the first step; a
-    /// transaction that stops before the last is lost.
-    fn make_in_steps(
-        &mut self,
-        view: &View,
-        tx: TransactionId,
-        creation: &Creation<'_>,
-        bytes: &[u8],
-    ) -> Result<Place, XsError> {
-        let wanted = Value::memory(bytes.len()) + self.acls.table().get(creation.acl).spilled();
-        if self.blobs.arena().available_to(view.claim()) < wanted / Blob::memory(CHUNK) {
-            return Err(XsError::ENOMEM);
-        }
-        let failed = self.transactions.open.get(tx).failed;
-        let mut step = Creation { count: STEP, ..*creation };
-        loop {
-            step.path = creation.path.cut_below(step.above, STEP);
-            let last = step.path == creation.path;
-            step.place = self.make_below(view, &step, last.then_some(bytes))?;
-            self.transactions.open.update(tx).failed = failed || !last;
-            if last {
-                return Ok(step.place);
-            }
-            step.above = step.path;
-            step.acl = self.acl_at(step.place).ok_or(XsError::EIO)?;
-        }
-    }
-
-    /// Creates nodes in one attempt. Without a value the last of them is on the way to another.
-    fn make_below(
-        &mut self,
-        view: &View,
-        creation: &Creation<'_>,
-        value: Option<&[u8]>,
-    ) -> Result<Place, XsError> {
-        let Creation { path, above, place, acl: inherited, count, .. } = *creation;
-        let bytes = value.unwrap_or_default();
-        let sure = matches!(place, Place::Node(_))
-            && count == 1
-            && Name::memory(path.name().len()) + Value::memory(bytes.len()) == 0
-            && self.nodes.arena().available_to(view.claim()) > 0
-            && self.inherits(view, inherited);
-        let made = self.attempt_unless(sure, view.claim(), |store| {
-            let acl = store.inherit(view, inherited)?;
-            let key = store.key;
-            let mut parent = place;
-            path.each_prefix(&key, Some(above), |at, hash| -> Result<(), XsError> {
-                let last = at.as_bytes().len() == path.as_bytes().len();
-                let text: Value = store.text(if last { bytes } else { &[] })?;
-                let acl = store.acls.retain(acl)?;
-                let fires = last && value.is_some();
-                parent = match parent {
-                    Place::Node(id) => Place::Node(store.create(Some(id), at, hash, text, acl)?),
-                    Place::Copy(id) => Place::Copy(store.make(id, at, hash, text, acl, fires)?),
-                };
-                Ok(())
-            })?;
-            store.acls.release(&mut store.blobs, acl)?;
-            Ok(parent)
-        })?;
-        if let Place::Node(id) = made {
-            self.remember(path, id);
-        }
-        Ok(made)
-    }
-
-    fn check_creation(&mut self, view: &View, creation: &Creation<'_>) -> Result<(), XsError> {
-        if view.caller.privileged {
-            return Ok(());
-        }
-        let Creation { path, above, place, acl, value, count } = *creation;
-        let usage = self.domains.get(view.domain).usage;
-        if view.tx.is_none() {
-            view.check(Quota::NODES, usage.nodes as usize + count)?;
-        }
-        let entries = self.acls.count(acl);
-        let (above_value, above_children) = self.sizes_at(place);
-        let mut memory = 0;
-        let mut size = above_value + above_children;
-        let below = path.as_bytes().get(above.as_bytes().len()..).unwrap_or_default();
-        for name in below.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
-            self.check_size(view, node_size(entries, 0, size + name.len() + 1))?;
-            size = 0;
-            memory += Node::memory(name.len(), 0);
-        }
-        self.check_size(view, node_size(entries, value, 0))?;
-        self.afford(view, Some(view.domain), memory + Value::memory(value))
-    }
-
     /// Bytes of the value there and of the children's names.
-    fn sizes_at(&self, place: Place) -> (usize, usize) {
+    pub(super) fn sizes_at(&self, place: Place) -> (usize, usize) {
         match place {
             Place::Node(id) => (self.node(id).value.len(), self.node(id).children_bytes as usize),
             Place::Copy(id) => {
@@ -403,35 +308,22 @@ impl Store {
     }
 
     /// Refuses `more` bytes of memory above what `payer` may hold.
-    fn afford(&self, view: &View, payer: Option<DomainId>, more: u32) -> Result<(), XsError> {
+    pub(super) fn afford(&self, view: &View, payer: Option<DomainId>, more: u32) -> Result<(), XsError> {
         let Some(payer) = payer.map(|payer| self.domains.get(payer)) else { return Ok(()) };
         let after = payer.usage.memory as usize + more as usize;
         if more > 0 { view.check_against(&payer.quotas, Quota::MEMORY, after) } else { Ok(()) }
     }
 
-    /// Whether a node created below one with `acl` gets that very list.
-    fn inherits(&self, view: &View, acl: AclId) -> bool {
-        view.caller.privileged || self.acls.owner(acl).life == view.caller.life
-    }
-
-    /// The list that a node created below one with `acl` gets: the same, but a guest owns what it makes.
-    fn inherit(&mut self, view: &View, acl: AclId) -> Result<AclId, XsError> {
-        if self.inherits(view, acl) {
-            return Ok(self.acls.retain(acl)?);
-        }
-        let owner = self.acls.owner(acl);
-        let mut entries = AclBuf::new();
-        let own = Entry { domid: view.caller.domid, life: view.caller.life, ..owner };
-        let rest = self.acls.entries(&self.blobs, acl).skip(1);
-        for entry in core::iter::once(own).chain(rest) {
-            entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::ENOSPC)?;
-        }
-        Ok(self.acls.intern(&self.key, &mut self.blobs, &entries)?)
-    }
-
     /// Replaces the permission list there; `entries` as stored.
-    pub fn set_acl_at(&mut self, view: &View, place: Place, entries: &[u8]) -> Result<(), XsError> {
-        self.attempt(view.claim(), |store| {
+    pub fn set_acl_at(
+        &mut self,
+        view: &View,
+        path: Path<'_>,
+        place: Place,
+        entries: &[u8],
+    ) -> Result<(), XsError> {
+        let old = self.acl_at(place);
+        self.decide(Ok(Answer::Ok), view.claim(), |store| {
             let acl = store.acls.intern(&store.key, &mut store.blobs, entries)?;
             match place {
                 Place::Node(id) => store.set_acl(id, acl)?,
@@ -443,10 +335,12 @@ impl Store {
                     node.mark |= Mark::WROTE_ACL;
                     node.fires = Some(Change::Subtree);
                     if let Some(old) = old {
-                        store.acls.release(&mut store.blobs, old)?;
+                        store.acls.release(old)?;
                     }
                 }
             }
+            // The old list, which is there to the end of the attempt, decides with the new one who hears of it.
+            store.changed(place, path, old);
             Ok(())
         })
     }
@@ -460,7 +354,7 @@ impl Store {
     }
 
     /// Refuses a node that would be larger than the quota allows.
-    fn check_size(&mut self, view: &View, size: usize) -> Result<(), XsError> {
+    pub(super) fn check_size(&mut self, view: &View, size: usize) -> Result<(), XsError> {
         view.check(Quota::NODE_SIZE, size)?;
         self.current.largest.node_size = self.current.largest.node_size.max(size as u32);
         Ok(())

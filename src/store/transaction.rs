@@ -15,7 +15,7 @@ use super::watch::Change;
 use crate::config::Capacities;
 use crate::perms::Life;
 use crate::platform::Instant;
-use crate::slots::{Claim, Id, Linked, Links, List, Lists, Queue, Queued, Slot, Table, Text, chained};
+use crate::slots::{Attempt, Id, Linked, Links, List, Lists, Queue, Queued, Slot, Table, Text, chained};
 use crate::wire::TxId;
 
 /// Bytes of a path that a copy holds without a blob.
@@ -235,13 +235,13 @@ pub struct Transactions {
 }
 
 impl Transactions {
-    pub fn new(capacities: &Capacities) -> Self {
-        let mut nodes = Table::new(capacities.tx_nodes, Capacities::JOURNAL);
+    pub fn new(attempt: &Attempt, capacities: &Capacities) -> Self {
+        let mut nodes = Table::new(attempt, capacities.tx_nodes, Capacities::JOURNAL);
         nodes.make_scarce();
         Transactions {
-            open: Table::new(capacities.transactions, Capacities::JOURNAL),
+            open: Table::new(attempt, capacities.transactions, Capacities::JOURNAL),
             nodes,
-            of_domain: Lists::new(capacities.domains, Capacities::JOURNAL),
+            of_domain: Lists::new(attempt, capacities.domains, Capacities::JOURNAL),
         }
     }
 
@@ -252,12 +252,7 @@ impl Transactions {
             + Lists::<Domain, Transaction, OfDomain>::bytes(capacities.domains, Capacities::JOURNAL)
     }
 
-    pub fn begin(&mut self, claim: Claim) {
-        self.nodes.begin(claim);
-        self.open.begin(claim);
-        self.of_domain.begin(claim);
-    }
-
+    #[inline(always)]
     pub fn commit(&mut self) {
         self.nodes.commit();
         self.open.commit();

@@ -56,7 +56,7 @@ impl Store {
 
     /// Notes that `path` leads to this node, which is there to stay.
     pub fn remember(&mut self, path: Path<'_>, id: NodeId) {
-        debug_assert!(!self.nodes.arena().is_recording(), "what is found may be undone");
+        debug_assert!(!self.attempt.is_open(), "what is found may be undone");
         self.path_cache.remember(path.as_bytes(), self.nodes.get(id).hash, id);
     }
 
@@ -188,10 +188,10 @@ impl Store {
         if !same_owner {
             self.own(id)?;
         }
-        self.acls.release(&mut self.blobs, old)
+        self.acls.release(old)
     }
 
-    /// Removes a node that has no children. Only after a request's decision.
+    /// Removes a node that has no children.
     pub fn remove_leaf(&mut self, id: NodeId) -> Result<(), Full> {
         self.disown(id)?;
         let generation = self.next_generation();
@@ -208,11 +208,10 @@ impl Store {
         node.name.free(&mut self.blobs)?;
         node.value.free(&mut self.blobs)?;
         if let Some(acl) = node.acl {
-            self.acls.release(&mut self.blobs, acl)?;
+            self.acls.release(acl)?;
         }
         self.path_cache.forget(node.hash);
-        self.nodes.remove(id);
-        Ok(())
+        self.nodes.remove(id)
     }
 
     /// The first node in post-order of the subtree of `id`.

@@ -8,7 +8,7 @@ use super::domain::{Domain, DomainId};
 use crate::config::Capacities;
 use crate::hash::Key;
 use crate::path::{Path, PathBuf};
-use crate::slots::{Arena, Blobs, Claim, Id, Linked, Links, List, Lists, Slot, Table, Text, chained};
+use crate::slots::{Arena, Attempt, Blobs, Id, Linked, Links, List, Lists, Slot, Table, Text, chained};
 
 pub(super) const PATH_INLINE: usize = 42;
 const TOKEN_INLINE: usize = 26;
@@ -101,12 +101,12 @@ pub struct Watches {
 }
 
 impl Watches {
-    pub fn new(capacities: &Capacities) -> Self {
+    pub fn new(attempt: &Attempt, capacities: &Capacities) -> Self {
         let journal = Capacities::JOURNAL;
         Watches {
-            paths: Table::new(capacities.watches, journal),
-            arena: Arena::new(capacities.watches, journal),
-            of_domain: Lists::new(capacities.domains, journal),
+            paths: Table::new(attempt, capacities.watches, journal),
+            arena: Arena::new(attempt, capacities.watches, journal),
+            of_domain: Lists::new(attempt, capacities.domains, journal),
             last_sequence: 0,
         }
     }
@@ -119,12 +119,7 @@ impl Watches {
             + Lists::<Domain, Watch, OfDomain>::bytes(capacities.domains, journal)
     }
 
-    pub fn begin(&mut self, claim: Claim) {
-        self.paths.begin(claim);
-        self.arena.begin(claim);
-        self.of_domain.begin(claim);
-    }
-
+    #[inline(always)]
     pub fn commit(&mut self) {
         self.paths.commit();
         self.arena.commit();

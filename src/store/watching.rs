@@ -71,7 +71,7 @@ impl Store {
         Ok(id)
     }
 
-    /// Removes a watch. The only way a watch goes: every index forgets it here. Outside requests' attempts.
+    /// Removes a watch. The only way a watch goes: every index forgets it here. In an attempt.
     pub fn remove_watch(&mut self, id: WatchId) -> Result<(), XsError> {
         let watch = *self.watches.arena.get(id);
         let Some(at) = watch.at else { return Ok(()) };
@@ -85,15 +85,7 @@ impl Store {
         self.watches.arena.free(id)?;
         if self.watches.paths.get(at).watches.first().is_none() {
             path.free(&mut self.blobs)?;
-            self.watches.paths.remove(at);
-        }
-        Ok(())
-    }
-
-    /// Removes all watches of a domain.
-    pub fn remove_watches(&mut self, domain: DomainId) -> Result<(), XsError> {
-        while let Some(id) = self.watches.of_domain.of(domain).first() {
-            self.remove_watch(id)?;
+            self.watches.paths.remove(at)?;
         }
         Ok(())
     }

@@ -24,6 +24,9 @@ pub struct Header {
 impl Header {
     pub const SIZE: usize = 16;
 
+    /// That of no message.
+    pub const NONE: Header = Header { msg_type: 0, req_id: 0, tx_id: TxId::NONE, len: 0 };
+
     pub fn parse(bytes: &[u8; Header::SIZE]) -> Header {
         let [a, b, c, d] = [0, 4, 8, 12]
             .map(|at| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]));

@@ -33,6 +33,11 @@ impl MessageBuf {
         self.bytes.get(Header::SIZE..self.end).unwrap_or_default()
     }
 
+    /// The whole message, header included, as `finish` has left it.
+    pub fn message(&self) -> &[u8] {
+        self.bytes.get(..self.end).unwrap_or_default()
+    }
+
     /// Forgets all but the first `len` bytes of payload.
     pub fn truncate(&mut self, len: usize) {
         self.end = self.end.min(Header::SIZE + len);
@@ -63,7 +68,7 @@ impl MessageBuf {
         if let Some(place) = self.bytes.first_chunk_mut() {
             *place = header.emit();
         }
-        self.bytes.get(..self.end).unwrap_or_default()
+        self.message()
     }
 }
 

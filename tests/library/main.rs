@@ -21,6 +21,7 @@ mod rollback;
 mod standalone;
 mod standalone_host;
 mod stats;
+mod stops;
 mod trace;
 mod transactions;
 mod watches;

@@ -61,7 +61,7 @@ pub fn resume<P: Platform>(
 ) -> Result<Outcome, XsError> {
     let id = guest(cx, one_string(request.payload)?)?;
     cx.core.store.domains.update(id).shutdown = false;
-    Ok(Outcome::Ok)
+    Ok(Outcome::OK)
 }
 
 /// `domid|tdomid|`: from now on the first also has the rights of the second.
@@ -78,7 +78,7 @@ pub fn set_target<P: Platform>(
     let (id, target) = (introduced(cx, domid)?, introduced(cx, target)?);
     let Domain { domid, life, .. } = *cx.core.store.domains.get(target);
     cx.core.store.domains.update(id).target = Entry { domid, life, ..Entry::NOBODY };
-    Ok(Outcome::Ok)
+    Ok(Outcome::OK)
 }
 
 pub fn is_domain_introduced<P: Platform>(
@@ -89,7 +89,7 @@ pub fn is_domain_introduced<P: Platform>(
     let domid = strict_domid(one_string(request.payload)?)?;
     let is_introduced = domid == DomId::SELF || introduced(cx, domid).is_ok();
     reply.push(if is_introduced { b"T\0" } else { b"F\0" })?;
-    Ok(Outcome::Data)
+    Ok(Outcome::DATA)
 }
 
 pub fn get_domain_path<P: Platform>(
@@ -101,5 +101,5 @@ pub fn get_domain_path<P: Platform>(
     let [above, number] = home(strict_domid(one_string(request.payload)?)?, &mut digits);
     reply.push(above)?;
     reply.push_string(number)?;
-    Ok(Outcome::Data)
+    Ok(Outcome::DATA)
 }

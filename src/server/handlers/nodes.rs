@@ -8,9 +8,8 @@ use crate::perms::{Access, Entry, Life, letter, parse};
 use crate::platform::Platform;
 use crate::quota::Quota;
 use crate::server::context::{Context, Outcome, Request};
-use crate::server::core::Deed;
 use crate::server::scratch::Reply;
-use crate::store::{AclBuf, Cursor, DomainId, Place, Start, Store};
+use crate::store::{AclBuf, Answer, Cursor, DomainId, Place, Removal, Start, Store};
 use crate::wire::{PAYLOAD_MAX, XsError, number, strings, terminated};
 
 pub fn read<P: Platform>(
@@ -23,7 +22,7 @@ pub fn read<P: Platform>(
     let place = cx.core.store.seek(&request.view, subject, Access::READ)?;
     let value = cx.core.store.value_at(place);
     value.pieces(&cx.core.store.blobs).try_for_each(|piece| reply.push(piece))?;
-    Ok(Outcome::Data)
+    Ok(Outcome::DATA)
 }
 
 pub fn write<P: Platform>(
@@ -35,16 +34,14 @@ pub fn write<P: Platform>(
     let input = args.required()?;
     let mut buf = PathBuf::new();
     let subject = request.subject(cx.core, input, Special::Refused, &mut buf)?;
-    let place = match cx.core.store.seek(&request.view, subject, Access::WRITE) {
+    match cx.core.store.seek(&request.view, subject, Access::WRITE) {
         Ok(place) => {
-            cx.core.store.write_at(&request.view, place, args.rest())?;
-            place
+            cx.core.store.write_at(&request.view, subject.path, place, args.rest())?;
         }
-        Err(XsError::ENOENT) => cx.core.store.create_at(&request.view, subject.path, args.rest())?,
+        Err(XsError::ENOENT) => drop(cx.core.store.create_at(&request.view, subject, args.rest())?),
         Err(error) => return Err(error),
-    };
-    cx.core.changed(place, subject.path, None);
-    Ok(Outcome::Ok)
+    }
+    Ok(Outcome::OK)
 }
 
 pub fn mkdir<P: Platform>(
@@ -54,13 +51,12 @@ pub fn mkdir<P: Platform>(
 ) -> Result<Outcome, XsError> {
     let mut buf = PathBuf::new();
     let subject = request.subject(cx.core, terminated(request.payload)?, Special::Refused, &mut buf)?;
-    let place = match cx.core.store.seek(&request.view, subject, Access::WRITE) {
-        Ok(_) => return Ok(Outcome::Ok),
-        Err(XsError::ENOENT) => cx.core.store.create_at(&request.view, subject.path, &[])?,
+    match cx.core.store.seek(&request.view, subject, Access::WRITE) {
+        Ok(_) => {}
+        Err(XsError::ENOENT) => drop(cx.core.store.create_at(&request.view, subject, &[])?),
         Err(error) => return Err(error),
-    };
-    cx.core.changed(place, subject.path, None);
-    Ok(Outcome::Ok)
+    }
+    Ok(Outcome::OK)
 }
 
 pub fn rm<P: Platform>(
@@ -77,19 +73,25 @@ pub fn rm<P: Platform>(
     }
     match found {
         Ok(_) if subject.path.is_root() => Err(XsError::EINVAL),
-        Ok(Place::Node(id)) => {
-            if cx.core.store.node(id).children.first().is_none() {
-                cx.core.collect_for_removal(id, subject.path, true);
-            }
-            cx.leave(Deed::Remove(id))
+        Ok(Place::Node(top)) => {
+            let claim = request.view.claim();
+            cx.core.store.decide(Ok(Answer::Ok), claim, |store| {
+                // The path of a node with nothing below it is known, and its event the first.
+                if store.node(top).children.first().is_some() {
+                    return store.remove_more(Removal { top, told: true }, 0).map(|_| ());
+                }
+                store.collect_for_removal(top, subject.path, true);
+                Ok(store.remove_leaf(top)?)
+            })?;
+            Ok(Outcome::OK)
         }
         Ok(Place::Copy(id)) => {
-            cx.core.store.remove_copies(&request.view, id, subject.path).map(|()| Outcome::Ok)
+            cx.core.store.remove_copies(&request.view, id, subject.path).map(|()| Outcome::OK)
         }
         // Nothing to remove is fine if the place where it could be is there.
         Err(XsError::ENOENT) => {
             let parent = subject.path.parent().ok_or(XsError::EINVAL)?;
-            cx.core.store.find(&request.view, parent)?.ok_or(XsError::ENOENT).map(|_| Outcome::Ok)
+            cx.core.store.find(&request.view, parent)?.ok_or(XsError::ENOENT).map(|_| Outcome::OK)
         }
         Err(error) => Err(error),
     }
@@ -108,7 +110,7 @@ pub fn directory<P: Platform>(
         return Err(XsError::E2BIG);
     }
     cx.core.store.for_each_child(place, Start::First, |_, name| reply.push_string(name))?;
-    Ok(Outcome::Data)
+    Ok(Outcome::DATA)
 }
 
 /// Answers with the node's generation and the names from a byte offset on; an empty name ends the
@@ -140,7 +142,7 @@ pub fn directory_part<P: Platform>(
             reply,
         )?,
     }
-    Ok(Outcome::Data)
+    Ok(Outcome::DATA)
 }
 
 /// Answers with the names from the offset of `wanted` on, as many as have room.
@@ -196,7 +198,7 @@ pub fn get_perms<P: Platform>(
                 .map_err(|_| XsError::E2BIG)?;
         }
     }
-    Ok(Outcome::Data)
+    Ok(Outcome::DATA)
 }
 
 /// Entries of domains that are gone are gone too; those that never named anybody are kept as written.
@@ -244,14 +246,8 @@ pub fn set_perms<P: Platform>(
         entries.extend_from_slice(&Entry { access, domid, life }.to_bytes()).map_err(|_| XsError::ENOSPC)?;
     }
     cx.core.store.check_acl_size(view, place, count)?;
-    // The old list decides with the new one who hears of the change, so it is held until then.
-    cx.core.store.acls.retain(old)?;
-    let set = cx.core.store.set_acl_at(view, place, &entries);
-    if set.is_ok() {
-        cx.core.changed(place, subject.path, Some(old));
-    }
-    cx.core.store.acls.release(&mut cx.core.store.blobs, old)?;
-    set.map(|()| Outcome::Ok)
+    cx.core.store.set_acl_at(view, subject.path, place, &entries)?;
+    Ok(Outcome::OK)
 }
 
 /// The life that a permission entry naming `domid` is about. ENOENT if the owner does not exist.

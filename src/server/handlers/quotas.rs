@@ -27,7 +27,7 @@ pub fn get_feature<P: Platform>(
         _ => return Err(XsError::EINVAL),
     };
     write!(reply, "{}\0", cx.core.store.domains.get(id).features.bits()).map_err(|_| XsError::E2BIG)?;
-    Ok(Outcome::Data)
+    Ok(Outcome::DATA)
 }
 
 pub fn set_feature<P: Platform>(
@@ -47,7 +47,7 @@ pub fn set_feature<P: Platform>(
     let features = value.filter(|value| value & !FEATURES.bits() == 0);
     let features = features.and_then(ServerFeatures::from_bits).ok_or(XsError::EINVAL)?;
     cx.core.store.domains.update(id).features = features;
-    Ok(Outcome::Ok)
+    Ok(Outcome::OK)
 }
 
 /// Without argument the names, with a name the default, with a domid and a name that domain's.
@@ -64,7 +64,7 @@ pub fn get_quota<P: Platform>(
                 reply.push(quota.name.as_bytes())?;
             }
             reply.push(b"\0")?;
-            return Ok(Outcome::Data);
+            return Ok(Outcome::DATA);
         }
         1 => cx.core.settings.quotas,
         2 => {
@@ -75,7 +75,7 @@ pub fn get_quota<P: Platform>(
     };
     let quota = Quota::named(args.required()?).ok_or(XsError::EINVAL)?;
     write!(reply, "{}\0", (quota.get)(&quotas)).map_err(|_| XsError::E2BIG)?;
-    Ok(Outcome::Data)
+    Ok(Outcome::DATA)
 }
 
 /// With a name and a value the default for domains to come, with a domid before them that domain's. The highest
@@ -97,7 +97,7 @@ pub fn set_quota<P: Platform>(
         Some(id) => (quota.set)(&mut cx.core.store.domains.update(id).quotas, value),
         None => (quota.set)(&mut cx.core.settings.quotas, value),
     }
-    Ok(Outcome::Ok)
+    Ok(Outcome::OK)
 }
 
 /// The record of the living domain that a domid names, which may be made before its introduction; ENOENT if

@@ -5,9 +5,9 @@ use crate::platform::Platform;
 use crate::quota::Quota;
 use crate::server::context::{Context, Outcome, Request};
 use crate::server::core::Core;
-use crate::server::core::Deed;
 use crate::server::scratch::Reply;
-use crate::store::{Transaction, TransactionId};
+use crate::slots::Claim;
+use crate::store::{Answer, Transaction, TransactionId};
 use crate::trace::{Kind, Record};
 use crate::wire::{XsError, decimal};
 
@@ -26,13 +26,17 @@ pub fn start<P: Platform>(
     if core.store.transactions.open.arena().available_to(view.claim()) == 0 {
         return Err(XsError::ENOMEM);
     }
-    let id = core.store.open_transaction(request.from, core.clock.now)?;
+    let now = core.clock.now;
+    let id = core.store.decide(Ok(Answer::Data), view.claim(), |store| {
+        let id = store.open_transaction(request.from, now)?;
+        reply.push_string(decimal(id.0, &mut [0; 10]))?;
+        Ok(id)
+    })?;
     core.note_transaction(Kind::TransactionStarted, view.caller.domid, id, 0);
-    reply.push_string(decimal(id.0, &mut [0; 10]))?;
-    Ok(Outcome::Data)
+    Ok(Outcome::DATA)
 }
 
-/// Applies a transaction or drops it. What is applied is announced before it is answered.
+/// Applies a transaction or drops it.
 pub fn end<P: Platform>(
     cx: &mut Context<'_, P>,
     request: &Request<'_>,
@@ -45,20 +49,24 @@ pub fn end<P: Platform>(
         _ => return Err(XsError::EINVAL),
     };
     let tx = request.view.tx.ok_or(XsError::ENOENT)?;
-    if !commit {
-        core.end_transaction(tx, Kind::TransactionAborted)?;
-        return Ok(Outcome::Ok);
+    let refused = if commit {
+        let may = core.store.may_commit(tx, &request.view);
+        may.and_then(|()| core.store.note_lists_of_removed(tx)).err()
+    } else {
+        None
+    };
+    if refused == Some(XsError::EAGAIN) {
+        note_conflict(core, request, tx);
     }
-    let done = core.store.decide(tx, &request.view).and_then(|()| core.store.apply(tx));
-    match done {
-        Ok(()) => return cx.leave(Deed::Announce(tx)),
-        Err(XsError::EAGAIN) => {
-            note_conflict(core, request, tx);
-            core.forget_transaction(tx, false)?;
-        }
-        Err(_) => core.end_transaction(tx, Kind::TransactionAborted)?,
-    }
-    done.map(|()| Outcome::Ok)
+    let answer = refused.map_or(Ok(Answer::Ok), Err);
+    // What has been agreed to is not refused for want of reserves.
+    core.store.decide(answer, Claim::Answer, |store| match (commit, refused) {
+        (true, None) => store.begin_apply(tx).map(|_| ()),
+        (_, Some(XsError::EAGAIN)) => store.end_transaction(tx, None),
+        _ => store.end_transaction(tx, Some(Kind::TransactionAborted)),
+    })?;
+    core.note_ended();
+    answer.map(Outcome::Answer)
 }
 
 /// Follows up on a transaction that has read what has changed since.

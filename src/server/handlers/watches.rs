@@ -6,7 +6,7 @@ use crate::platform::Platform;
 use crate::quota::Quota;
 use crate::server::context::{Context, Outcome, Request};
 use crate::server::scratch::Reply;
-use crate::store::{Subject, Watch};
+use crate::store::{Answer, Subject, Watch};
 use crate::wire::{XsError, number, strings};
 
 pub fn watch<P: Platform>(
@@ -37,8 +37,10 @@ pub fn watch<P: Platform>(
     let memory = Watch::memory(path.as_bytes().len(), token.len());
     view.check(Quota::MEMORY, usage.memory as usize + memory as usize)?;
     let relative = !matches!(input.first(), Some(b'/' | b'@'));
-    core.store.attempt(view.claim(), |store| store.add_watch(request.from, path, token, depth, relative))?;
-    Ok(Outcome::Watching)
+    core.store.decide(Ok(Answer::Watching), view.claim(), |store| {
+        store.add_watch(request.from, path, token, depth, relative)
+    })?;
+    Ok(Outcome::Answer(Answer::Watching))
 }
 
 pub fn unwatch<P: Platform>(
@@ -54,8 +56,8 @@ pub fn unwatch<P: Platform>(
     let mut buf = PathBuf::new();
     let Subject { path, .. } = request.subject(cx.core, input, Special::Allowed, &mut buf)?;
     let id = cx.core.store.find_watch(request.from, path, token).ok_or(XsError::ENOENT)?;
-    cx.core.store.remove_watch(id)?;
-    Ok(Outcome::Ok)
+    cx.core.store.decide(Ok(Answer::Ok), request.view.claim(), |store| store.remove_watch(id))?;
+    Ok(Outcome::OK)
 }
 
 /// Drops all watches and transactions of the client, the one that the request names included.
@@ -64,7 +66,9 @@ pub fn reset_watches<P: Platform>(
     request: &Request<'_>,
     _: &mut Reply,
 ) -> Result<Outcome, XsError> {
-    cx.core.store.remove_watches(request.from)?;
-    cx.core.drop_transactions(request.from)?;
-    Ok(Outcome::Ok)
+    cx.core.store.decide(Ok(Answer::Ok), request.view.claim(), |store| {
+        store.intents.modify()?.reset = Some(request.from);
+        Ok(())
+    })?;
+    Ok(Outcome::OK)
 }

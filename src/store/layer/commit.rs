@@ -1,20 +1,23 @@
-//! The end of a transaction: decide, then apply what cannot fail.
+//! The end of a transaction: decide, then apply what cannot fail, step by step.
 
 use crate::path::{Path, PathBuf};
 use crate::perms::{Entry, Life};
 use crate::quota::Quota;
-use crate::slots::{Blob, CHUNK};
+use crate::slots::{Blob, CHUNK, Claim};
 use crate::store::domain::{Delta, DomainId};
+use crate::store::intent::{Apply, Removal, Stage};
+use crate::store::steps::Next;
 use crate::store::transaction::{Mark, TransactionId, TxNode, TxNodeId};
 use crate::store::view::{View, node_size};
 use crate::store::{Name, Node, NodeId, Store, Value};
+use crate::trace::Kind;
 use crate::wire::XsError;
 
 impl Store {
     /// Whether the transaction may take effect now: EAGAIN if something has changed that it has read, or by which it was
     /// let at nodes; ENOMEM if it ran out of room or there is none; what the table of quotas says if a node would be too
     /// large or a domain would hold too much.
-    pub fn decide(&mut self, tx: TransactionId, view: &View) -> Result<(), XsError> {
+    pub fn may_commit(&mut self, tx: TransactionId, view: &View) -> Result<(), XsError> {
         let open = *self.transactions.open.get(tx);
         if open.failed {
             return Err(XsError::ENOMEM);
@@ -152,57 +155,123 @@ impl Store {
         Ok([before, after])
     }
 
-    /// Applies what the transaction did. Only right after `decide` has agreed: then nothing here fails.
-    pub fn apply(&mut self, tx: TransactionId) -> Result<(), XsError> {
-        self.note_lists_of_removed(tx)?;
-        let mut path = PathBuf::new();
-        let mut next = self.transactions.open.get(tx).touched.first();
-        while let Some(id) = next {
-            let copy = *self.transactions.nodes.get(id);
-            next = copy.next_touched();
-            let removed = copy.mark.contains(Mark::EXISTED)
-                && (copy.mark.contains(Mark::MADE) || !copy.mark.contains(Mark::EXISTS));
-            if !removed && !copy.mark.intersects(Mark::WROTE_VALUE | Mark::WROTE_ACL) {
-                continue;
-            }
-            copy.path.append_cleared(&self.blobs, &mut path)?;
-            let base = self.lookup_hashed(Path::from_canonical(&path), copy.path_hash());
-            let Some(base) = base else { continue };
-            if removed {
-                self.remove_subtree(base)?;
-                continue;
-            }
-            if copy.mark.contains(Mark::WROTE_VALUE) {
-                let value = self.take_value(id)?;
-                self.set_value(base, value)?;
-            }
-            if let (true, Some(acl)) = (copy.mark.contains(Mark::WROTE_ACL), copy.acl) {
-                let acl = self.acls.retain(acl)?;
-                self.set_acl(base, acl)?;
-            }
+    /// Begins to apply what the transaction did. In an attempt, right after `may_commit` has agreed: then nothing of it fails.
+    pub fn begin_apply(&mut self, tx: TransactionId) -> Result<Next, XsError> {
+        let first = self.transactions.open.get(tx).touched.first();
+        self.apply_more(Apply { tx, stage: Stage::Changes(first) })
+    }
+
+    /// Applies some more, until there is something to send or the journals are full. A transaction that has been
+    /// applied is forgotten.
+    pub(in crate::store) fn apply_more(&mut self, apply: Apply) -> Result<Next, XsError> {
+        let Apply { tx, mut stage } = apply;
+        let mut done = 0;
+        while self.has_room_for_more(done) && self.collected.is_empty() && self.intents.get().remove.is_none()
+        {
+            stage = match stage {
+                Stage::Changes(Some(id)) => {
+                    done += 1;
+                    let removed = self.apply_change(id, done)?;
+                    let next = Stage::Changes(self.transactions.nodes.get(id).next_touched());
+                    if removed {
+                        // What has been removed is found until the attempt ends.
+                        stage = next;
+                        break;
+                    }
+                    next
+                }
+                Stage::Changes(None) => Stage::Makes(self.transactions.open.get(tx).made.first()),
+                Stage::Makes(Some(id)) => {
+                    done += 1;
+                    self.apply_creation(id)?;
+                    Stage::Makes(self.transactions.nodes.get(id).made.next)
+                }
+                Stage::Makes(None) => Stage::Events(self.transactions.open.get(tx).touched.first()),
+                Stage::Events(Some(id)) => {
+                    self.collect_for_copy(id)?;
+                    Stage::Events(self.transactions.nodes.get(id).next_touched())
+                }
+                Stage::Events(None) => {
+                    self.note_end(tx, Some(Kind::TransactionCommitted));
+                    if self.intents.get().apply.is_some() {
+                        self.intents.modify()?.apply = None;
+                    }
+                    return self.forget_more(tx, done);
+                }
+            };
         }
-        let mut next = self.transactions.open.get(tx).made.first();
-        while let Some(id) = next {
-            let copy = *self.transactions.nodes.get(id);
-            next = copy.made.next;
-            copy.path.append_cleared(&self.blobs, &mut path)?;
-            let at = Path::from_canonical(&path);
-            let parent = at.parent().and_then(|parent| self.lookup(parent));
-            let (Some(parent), Some(acl)) = (parent, copy.acl) else { continue };
+        self.intents.modify()?.apply = Some(Apply { tx, stage });
+        Ok(if self.collected.is_empty() { Next::Step } else { Next::Send })
+    }
+
+    /// What a copy has changed of the node that it is of: it is removed, of which the result
+    /// tells, or has another value or permission list.
+    fn apply_change(&mut self, id: TxNodeId, done: usize) -> Result<bool, XsError> {
+        let copy = self.transactions.nodes.get(id);
+        let (mark, acl) = (copy.mark, copy.acl);
+        let removed =
+            mark.contains(Mark::EXISTED) && (mark.contains(Mark::MADE) || !mark.contains(Mark::EXISTS));
+        if !removed && !mark.intersects(Mark::WROTE_VALUE | Mark::WROTE_ACL) {
+            return Ok(false);
+        }
+        let mut path = PathBuf::new();
+        copy.path.append(&self.blobs, &mut path)?;
+        let base = self.lookup_hashed(Path::from_canonical(&path), copy.path_hash());
+        let Some(base) = base else { return Ok(false) };
+        if removed {
+            return self.remove_more(Removal { top: base, told: false }, done).map(|_| true);
+        }
+        if mark.contains(Mark::WROTE_VALUE) {
             let value = self.take_value(id)?;
+            self.set_value(base, value)?;
+        }
+        if let (true, Some(acl)) = (mark.contains(Mark::WROTE_ACL), acl) {
             let acl = self.acls.retain(acl)?;
-            self.create(Some(parent), at, copy.path_hash(), value, acl)?;
+            self.set_acl(base, acl)?;
+        }
+        Ok(false)
+    }
+
+    /// Makes a node that the transaction has made.
+    fn apply_creation(&mut self, id: TxNodeId) -> Result<(), XsError> {
+        let copy = self.transactions.nodes.get(id);
+        let (acl, hash) = (copy.acl, copy.path_hash());
+        let mut path = PathBuf::new();
+        copy.path.append(&self.blobs, &mut path)?;
+        let at = Path::from_canonical(&path);
+        let parent = at.parent().and_then(|parent| self.lookup(parent));
+        let (Some(parent), Some(acl)) = (parent, acl) else { return Ok(()) };
+        let value = self.take_value(id)?;
+        let acl = self.acls.retain(acl)?;
+        self.create(Some(parent), at, hash, value, acl)?;
+        Ok(())
+    }
+
+    /// Collects the events of what a copy has changed.
+    fn collect_for_copy(&mut self, id: TxNodeId) -> Result<(), XsError> {
+        let copy = self.transactions.nodes.get(id);
+        let Some(change) = copy.fires else { return Ok(()) };
+        let mut path = PathBuf::new();
+        copy.path.append(&self.blobs, &mut path)?;
+        let path = Path::from_canonical(&path);
+        let old = copy.seen_acl.filter(|_| copy.mark.contains(Mark::EXISTED));
+        if copy.mark.contains(Mark::EXISTS) {
+            if let Some(id) = self.lookup_hashed(path, copy.path_hash()) {
+                self.collect_for_node(id, path, change, old);
+            }
+        } else if copy.mark.contains(Mark::EXISTED) {
+            self.collect(path, None, change, &[old]);
         }
         Ok(())
     }
 
     /// Notes the permission lists that the nodes to be removed have now: those decide who hears of it, also if
-    /// they have changed since the first touch.
-    fn note_lists_of_removed(&mut self, tx: TransactionId) -> Result<(), XsError> {
+    /// they have changed since the first touch. Nobody sees that, so it is done before the decision, copy by copy.
+    pub fn note_lists_of_removed(&mut self, tx: TransactionId) -> Result<(), XsError> {
         let mut path = PathBuf::new();
         let mut next = self.transactions.open.get(tx).touched.first();
         while let Some(id) = next {
-            let copy = *self.transactions.nodes.get(id);
+            let copy = self.transactions.nodes.get(id);
             next = copy.next_touched();
             if !copy.mark.contains(Mark::EXISTED) || copy.mark.contains(Mark::EXISTS) {
                 continue;
@@ -213,30 +282,22 @@ impl Store {
             if let (Some(now), Some(seen)) = (now, copy.seen_acl)
                 && now != seen
             {
-                self.acls.retain(now)?;
-                self.transactions.nodes.update(id).seen_acl = Some(now);
-                self.acls.release(&mut self.blobs, seen)?;
+                self.attempt(Claim::Answer, |store| {
+                    store.acls.retain(now)?;
+                    store.transactions.nodes.modify(id)?.seen_acl = Some(now);
+                    Ok(store.acls.release(seen)?)
+                })?;
             }
         }
         Ok(())
     }
 
     /// Moves the value out of a copy, with its charge.
-    fn take_value(&mut self, id: crate::store::transaction::TxNodeId) -> Result<Value, XsError> {
-        let copy = self.transactions.nodes.update(id);
+    fn take_value(&mut self, id: TxNodeId) -> Result<Value, XsError> {
+        let copy = self.transactions.nodes.modify(id)?;
         let value = core::mem::replace(&mut copy.value, Value::EMPTY);
         let tx = copy.tx;
         self.charge_tx(tx, Value::memory(value.len()), 0)?;
         Ok(value)
-    }
-
-    /// Removes a node and all below it, deepest first.
-    fn remove_subtree(&mut self, top: NodeId) -> Result<(), XsError> {
-        let mut next = Some(self.first_leaf(top));
-        while let Some(at) = next {
-            next = self.next_in_postorder(top, at);
-            self.remove_leaf(at)?;
-        }
-        Ok(())
     }
 }

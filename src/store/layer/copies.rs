@@ -5,14 +5,15 @@ use crate::platform::Instant;
 use crate::quota::Quota;
 use crate::slots::{Full, Text};
 use crate::store::domain::DomainId;
+use crate::store::steps::Next;
 use crate::store::transaction::{Mark, PATH_INLINE, Transaction, TransactionId, TxNode, TxNodeId};
 use crate::store::view::{Start, View};
 use crate::store::watch::Change;
-use crate::store::{AclId, NameBuf, NodeId, Store, Value};
+use crate::store::{AclId, Answer, NameBuf, NodeId, Store, Value};
 use crate::wire::{TxId, XsError};
 
 impl Store {
-    /// Opens a transaction for `domain` under the next identifier that is free.
+    /// Opens a transaction for `domain` under the next identifier that is free. In an attempt.
     pub fn open_transaction(&mut self, domain: DomainId, now: Instant) -> Result<TxId, XsError> {
         let mut id = TxId(self.domains.get(domain).last_tx);
         loop {
@@ -23,35 +24,46 @@ impl Store {
         }
         let tx = self.transactions.open.insert(Transaction::new(id, domain, now, self.domains.deaths()))?;
         self.transactions.of_domain.append(domain, &mut self.transactions.open, tx)?;
-        let record = self.domains.update(domain);
+        let record = self.domains.arena.modify(domain)?;
         record.last_tx = id.0;
         record.usage.transactions += 1;
         record.usage.memory += Transaction::MEMORY;
         Ok(id)
     }
 
-    /// Forgets a transaction and gives back all that it held. The only way a transaction goes.
-    pub fn drop_transaction(&mut self, tx: TransactionId) -> Result<(), XsError> {
-        let mut next = self.transactions.open.get(tx).touched.first();
-        while let Some(id) = next {
-            let node = *self.transactions.nodes.get(id);
-            next = node.next_touched();
-            for acl in [node.seen_acl, node.acl].into_iter().flatten() {
-                self.acls.release(&mut self.blobs, acl)?;
+    /// Forgets a transaction and gives back what it held, until the journals are full; `done` slots have been given
+    /// back already. The only way a transaction goes.
+    pub(in crate::store) fn forget_more(&mut self, tx: TransactionId, done: usize) -> Result<Next, XsError> {
+        let mut done = done;
+        while let Some(id) = self.transactions.open.get(tx).touched.first() {
+            if !self.has_room_for_more(done) {
+                self.intents.modify()?.end = Some(tx);
+                return Ok(Next::Step);
             }
-            node.value.free(&mut self.blobs)?;
-            if !node.borrows_text {
-                node.path.free(&mut self.blobs)?;
+            let TxNode { seen_acl, acl, value, path, borrows_text, .. } = *self.transactions.nodes.get(id);
+            for acl in [seen_acl, acl].into_iter().flatten() {
+                self.acls.release(acl)?;
             }
-            self.transactions.nodes.remove(id);
+            value.free(&mut self.blobs)?;
+            if !borrows_text {
+                path.free(&mut self.blobs)?;
+            }
+            let open = self.transactions.open.modify(tx)?;
+            open.touched.remove_after(&mut self.transactions.nodes, None)?;
+            open.node_count -= 1;
+            self.transactions.nodes.remove(id)?;
+            done += 1;
         }
-        let open = *self.transactions.open.get(tx);
-        self.transactions.of_domain.remove(open.domain, &mut self.transactions.open, tx)?;
-        let usage = &mut self.domains.update(open.domain).usage;
+        let Transaction { domain, memory, .. } = *self.transactions.open.get(tx);
+        self.transactions.of_domain.remove(domain, &mut self.transactions.open, tx)?;
+        let usage = &mut self.domains.arena.modify(domain)?.usage;
         usage.transactions -= 1;
-        usage.memory -= open.memory;
-        self.transactions.open.remove(tx);
-        Ok(())
+        usage.memory -= memory;
+        self.transactions.open.remove(tx)?;
+        if self.intents.get().end.is_some() {
+            self.intents.modify()?.end = None;
+        }
+        Ok(Next::Step)
     }
 
     fn find_copy(&self, tx: TransactionId, path: Path<'_>, path_hash: u64) -> Option<TxNodeId> {
@@ -111,9 +123,7 @@ impl Store {
         let memory = TxNode::memory(if lent.is_some() { 0 } else { text.len() }, value_len);
         let held = self.domains.get(view.domain).usage.memory;
         view.check(Quota::MEMORY, held as usize + memory as usize)?;
-        let sure =
-            memory == TxNode::memory(0, 0) && self.transactions.nodes.arena().available_to(view.claim()) > 0;
-        self.attempt_unless(sure, view.claim(), |store| {
+        self.attempt(view.claim(), |store| {
             let mut copy = TxNode::new(tx, hash);
             copy.borrows_text = lent.is_some();
             (copy.path, copy.text_len) = match lent {
@@ -196,7 +206,7 @@ impl Store {
         Ok(id)
     }
 
-    /// Removes a node and all below it in the transaction.
+    /// Removes a node and all below it in the transaction, and so decides the request.
     pub(crate) fn remove_copies(
         &mut self,
         view: &View,
@@ -205,9 +215,8 @@ impl Store {
     ) -> Result<(), XsError> {
         let tx = self.transactions.nodes.get(top).tx;
         // All that can fail comes first: copies of everything that goes.
-        if let Some(parent) = path.parent() {
-            self.touch(view, tx, parent, parent.hash(&self.key))?;
-        }
+        let parent = path.parent().map(|parent| self.touch(view, tx, parent, parent.hash(&self.key)));
+        let parent = parent.transpose()?;
         let base = self.lookup(path);
         let mut next = base;
         let (mut buf, mut leaf) = (PathBuf::new(), PathBuf::new());
@@ -222,15 +231,30 @@ impl Store {
             next = self.next_in_preorder(base, id);
         }
         let generation = self.next_generation();
-        if let Some(above) =
-            path.parent().and_then(|parent| self.find_copy(tx, parent, parent.hash(&self.key)))
-        {
-            let above = self.transactions.nodes.update(above);
-            above.children_bytes = above.children_bytes.saturating_sub(path.name().len() as u32 + 1);
-            above.generation = generation;
-        }
-        let mut next = self.transactions.open.get(tx).touched.first();
+        self.decide(Ok(Answer::Ok), view.claim(), |store| {
+            if let Some(parent) = parent {
+                let above = store.transactions.nodes.modify(parent)?;
+                above.children_bytes = above.children_bytes.saturating_sub(path.name().len() as u32 + 1);
+                above.generation = generation;
+            }
+            match store.transactions.open.get(tx).touched.first() {
+                Some(first) => store.unmake_more(top, first).map(|_| ()),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Removes some more of the copies at or below `top`, from `at` on in order of first touch, until the journals are
+    /// full.
+    pub(in crate::store) fn unmake_more(&mut self, top: TxNodeId, at: TxNodeId) -> Result<Next, XsError> {
+        let (mut path, mut buf) = (PathBuf::new(), PathBuf::new());
+        self.transactions.nodes.get(top).path.append(&self.blobs, &mut path)?;
+        let path = Path::from_canonical(&path);
+        let (mut next, mut done) = (Some(at), 0);
         while let Some(id) = next {
+            if !self.has_room_for_more(done) {
+                break;
+            }
             let node = self.transactions.nodes.get(id);
             next = node.next_touched();
             let goes = node.mark.contains(Mark::EXISTS) && {
@@ -239,13 +263,17 @@ impl Store {
             };
             if goes {
                 self.unmake(id, if id == top { Change::Subtree } else { Change::Exact })?;
+                done += 1;
             }
         }
-        Ok(())
+        if next.is_some() || self.intents.get().unmake.is_some() {
+            self.intents.modify()?.unmake = next.map(|next| (top, next));
+        }
+        Ok(Next::Step)
     }
 
     fn unmake(&mut self, id: TxNodeId, change: Change) -> Result<(), XsError> {
-        let node = self.transactions.nodes.update(id);
+        let node = self.transactions.nodes.modify(id)?;
         let old = core::mem::replace(&mut node.value, Value::EMPTY);
         let acl = node.acl.take();
         let made = node.mark.contains(Mark::MADE);
@@ -262,7 +290,7 @@ impl Store {
         old.free(&mut self.blobs)?;
         self.charge_tx(tx, Value::memory(old.len()), 0)?;
         if let Some(acl) = acl {
-            self.acls.release(&mut self.blobs, acl)?;
+            self.acls.release(acl)?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ pub fn answer_findings(
         wrong += 1;
         tell(reply, finding);
     });
-    if wrong == 0 { Ok(Outcome::Ok) } else { finish(reply) }
+    if wrong == 0 { Ok(Outcome::OK) } else { finish(reply) }
 }
 
 /// Tells what the check found. Apart from the check, which would have a copy of it for each finding.
@@ -40,7 +40,7 @@ pub fn line(reply: &mut Reply, text: Arguments<'_>) -> Result<(), XsError> {
 /// Ends a text that is the answer.
 pub fn finish(reply: &mut Reply) -> Result<Outcome, XsError> {
     reply.push(b"\0")?;
-    Ok(Outcome::Data)
+    Ok(Outcome::DATA)
 }
 
 /// A number or the like, else EINVAL.

@@ -82,7 +82,7 @@ fn print<P: Platform>(
     let text = args.required()?;
     no_more(args)?;
     log::info!("control: {}", text.escape_ascii());
-    Ok(Outcome::Ok)
+    Ok(Outcome::OK)
 }
 
 /// Verifies the whole store, and the connections with it.

@@ -88,7 +88,7 @@ fn set<P: Platform>(
     let value = plain_number(args.required()?).filter(|value| SETTINGS.contains(value));
     no_more(args)?;
     (quota.set)(&mut cx.core.settings.quotas, value.ok_or(XsError::EINVAL)?);
-    Ok(Outcome::Ok)
+    Ok(Outcome::OK)
 }
 
 fn setting(reply: &mut Reply, name: &str, quota: &Quota, quotas: &Quotas) -> Result<(), XsError> {

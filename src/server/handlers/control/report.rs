@@ -24,7 +24,7 @@ pub fn memreport<P: Platform>(
         line(reply, format_args!("{NO_FILES}"))?;
         return finish(reply);
     }
-    Ok(Outcome::Ok)
+    Ok(Outcome::OK)
 }
 
 pub fn logfile<P: Platform>(

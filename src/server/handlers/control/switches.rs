@@ -34,5 +34,5 @@ pub fn log<P: Platform>(
         }
         _ => return Err(XsError::EINVAL),
     }
-    Ok(Outcome::Ok)
+    Ok(Outcome::OK)
 }

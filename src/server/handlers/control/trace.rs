@@ -41,7 +41,7 @@ pub fn trace<P: Platform>(
             no_more(args)?;
             cx.core.recorder.trace.set_on(what == b"on");
             filter_names(cx.core);
-            Ok(Outcome::Ok)
+            Ok(Outcome::OK)
         }
         _ => Err(XsError::EINVAL),
     }
@@ -73,7 +73,7 @@ fn mark(core: &mut Core, args: Strings<'_>) -> Result<Outcome, XsError> {
         core.store.names.note_mark(record.hash, &text);
     }
     core.note(record);
-    Ok(Outcome::Ok)
+    Ok(Outcome::OK)
 }
 
 fn state(core: &Core, reply: &mut Reply) -> Result<Outcome, XsError> {
@@ -171,5 +171,5 @@ fn filter(core: &mut Core, mut args: Strings<'_>, reply: &mut Reply) -> Result<O
     }
     core.recorder.trace.set_filter(kinds, only);
     filter_names(core);
-    Ok(Outcome::Ok)
+    Ok(Outcome::OK)
 }

@@ -4,14 +4,18 @@ use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-use super::core::Core;
-use super::scratch::Match;
+use super::Store;
+use super::acl::AclId;
+use super::collected::Match;
+use super::domain::DomainId;
+use super::node::NodeId;
+use super::view::Place;
+use super::watch::Change;
 use crate::abi::DomId;
 use crate::path::{Path, PathBuf};
 use crate::perms::Access;
-use crate::store::{AclId, Change, DomainId, NodeId, Place, Store};
 
-impl Core {
+impl Store {
     /// Collects the events of a node that was created or changed outside a transaction; in one, its copy has
     /// taken note already. `old` is the list it had before, if that matters.
     pub fn changed(&mut self, place: Place, path: Path<'_>, old: Option<AclId>) {
@@ -22,22 +26,24 @@ impl Core {
 
     /// Collects the events of the node at `path` as it is now; `old` is the list it had before, if that matters.
     pub fn collect_for_node(&mut self, id: NodeId, path: Path<'_>, change: Change, old: Option<AclId>) {
-        let above = match self.store.node(id).parent {
-            Some(parent) => self.store.acl(parent),
-            None => self.store.lookup(Path::ROOT).and_then(|root| self.store.acl(root)),
+        let above = match self.node(id).parent {
+            Some(parent) => self.acl(parent),
+            None => self.lookup(Path::ROOT).and_then(|root| self.acl(root)),
         };
-        self.collect(path, Some(id), change, &[old, self.store.acl(id), above]);
+        self.collect(path, Some(id), change, &[old, self.acl(id), above]);
     }
 
     /// Collects the events of a change at `path`: one for each watch that it concerns, of those who may read
     /// by one of `lists`: the node's before and after, and that of the node above. `node` is the node there,
     /// if it is still there.
     pub fn collect(&mut self, path: Path<'_>, node: Option<NodeId>, change: Change, lists: &[Option<AclId>]) {
-        find(&self.store, &mut self.collected.matches, path, node, change, lists);
+        let mut matches = core::mem::take(&mut self.collected.matches);
+        find(self, &mut matches, path, node, change, lists);
+        self.collected.matches = matches;
         if !self.collected.matches.is_empty() {
             let hash = match node {
-                Some(id) => self.store.node(id).hash,
-                None => self.store.note_name(path),
+                Some(id) => self.node(id).hash,
+                None => self.note_name(path),
             };
             self.collected.keep(path, hash);
         }
@@ -45,16 +51,16 @@ impl Core {
 
     /// Collects the events of a node that goes, `topmost` of those that go with it.
     pub fn collect_for_removal(&mut self, id: NodeId, path: Path<'_>, topmost: bool) {
-        let above = self.store.node(id).parent.and_then(|parent| self.store.acl(parent));
+        let above = self.node(id).parent.and_then(|parent| self.acl(parent));
         let change = if topmost { Change::Subtree } else { Change::Exact };
-        self.collect(path, Some(id), change, &[self.store.acl(id), above]);
+        self.collect(path, Some(id), change, &[self.acl(id), above]);
     }
 
     /// Collects the events of what happens to domains, `@introduceDomain` or `@releaseDomain`, or of its case for one
     /// domain.
     pub fn collect_special(&mut self, general: Path<'_>, domid: Option<DomId>) {
-        let node = self.store.lookup(general).and_then(|id| self.store.acl(id));
-        let root = self.store.lookup(Path::ROOT).and_then(|id| self.store.acl(id));
+        let node = self.lookup(general).and_then(|id| self.acl(id));
+        let root = self.lookup(Path::ROOT).and_then(|id| self.acl(id));
         let mut buf = PathBuf::new();
         let path = match domid {
             None => general,

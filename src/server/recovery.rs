@@ -1,0 +1,63 @@
+//! Going on after a stop at any point: a panic that was caught, or a fault.
+//!
+//! What stopped is a step; it is undone, or done to the end if it had been decided. Then what was intended goes on. The
+//! request at hand has happened if its deciding step has; if not it is answered with EIO. Either way it is answered once,
+//! and each event is sent once.
+
+use super::Server;
+use super::scratch::Stage;
+use crate::platform::Platform;
+use crate::wire::XsError;
+
+impl<P: Platform> Server<P> {
+    /// Goes on after a stop. Stopped itself, it may be called again. Then `poll` is to be called.
+    pub fn recover(&mut self, platform: &mut P) {
+        if self.links.recover(&mut self.core.store) {
+            // The message was on its way when whoever had sent it was stopped.
+            match self.exchange.stage {
+                Stage::Consumed => self.exchange.stage = Stage::Answered,
+                Stage::Answered => self.exchange.stage = Stage::Told,
+                Stage::None | Stage::Taken | Stage::Told => self.core.store.collected.sent += 1,
+            }
+        }
+        if let Some(port) = self.links.give_up_joining() {
+            platform.close(port);
+        }
+        self.core.store.recover();
+        self.core.deed = None;
+        self.work(platform);
+        if self.exchange.stage != Stage::None {
+            let from = self.exchange.from;
+            let answer = self.core.store.current.answer.unwrap_or(Err(XsError::EIO));
+            // Stopped again, it is answered so.
+            self.core.store.current.answer = Some(answer);
+            if self.complete(platform, from, answer) {
+                self.links.has_more(&mut self.core.store, from);
+            }
+            self.exchange.stage = Stage::None;
+        }
+        self.core.store.current.end();
+        self.links.outbox.end_request();
+        self.observe_all(platform);
+        self.announce_shutdowns();
+        for slot in 0..self.core.store.domains.arena.capacity() as usize {
+            if let Some(id) = self.core.store.domains.at(slot).filter(|id| self.links.has(*id)) {
+                self.links.schedule.ready(id);
+            }
+        }
+        for client in self.core.store.domains.clients() {
+            self.links.schedule.ready(client);
+        }
+    }
+
+    /// For tests: has the program stop, by a panic, in the nth operation of the store's slots from now on, or not any
+    /// more with 0. Nothing happens where debug assertions are not compiled in.
+    pub fn stop_in(&mut self, n: u32) {
+        self.core.store.present_attempt().stop_in(n);
+    }
+
+    /// For tests: how many operations are left until the stop.
+    pub fn until_stop(&self) -> u32 {
+        self.core.store.present_attempt().until_stop()
+    }
+}

@@ -1,0 +1,55 @@
+//! The events of one change: collected in the attempt that makes it, sent after.
+
+use alloc::vec::Vec;
+
+use super::domain::DomainId;
+use super::watch::WatchId;
+use crate::path::{Path, PathBuf};
+
+/// A watch that a change concerns. Its order is that of events: by receiver, then by registration.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Match {
+    pub domain: DomainId,
+    pub sequence: u64,
+    pub id: WatchId,
+}
+
+/// Each watch hears of a change once at most.
+pub struct Collected {
+    /// Watches that the change concerns, in the order of their events.
+    pub matches: Vec<Match>,
+    /// To how many of them the event has been sent.
+    pub sent: usize,
+    /// What has changed. Kept only if somebody hears of it.
+    pub path: PathBuf,
+    /// Hash of the path.
+    pub hash: u64,
+}
+
+impl Collected {
+    /// Room for as many events as there can be watches.
+    pub fn new(watches: usize) -> Collected {
+        Collected { matches: Vec::with_capacity(watches), sent: 0, path: PathBuf::new(), hash: 0 }
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.matches.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.matches.clear();
+    }
+
+    /// Keeps the path of what changes. It has room: a path is no longer than any other.
+    pub fn keep(&mut self, path: Path<'_>, hash: u64) {
+        (self.hash, self.sent) = (hash, 0);
+        self.path.clear();
+        let _fits = self.path.extend_from_slice(path.as_bytes());
+    }
+
+    /// Bytes of memory that `new` takes.
+    pub const fn bytes(watches: usize) -> usize {
+        watches * size_of::<Match>()
+    }
+}

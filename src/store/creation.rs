@@ -1,0 +1,177 @@
+//! The making of nodes: that at a path, with all that are missing above it, and what they inherit.
+
+use super::Store;
+use super::acl::{AclBuf, AclId};
+use super::current::Answer;
+use super::node::{Node, Value};
+use super::transaction::TransactionId;
+use super::view::{Place, Subject, View, node_size};
+use crate::config::Capacities;
+use crate::path::Path;
+use crate::perms::Entry;
+use crate::quota::Quota;
+use crate::slots::{Blob, CHUNK};
+use crate::wire::XsError;
+
+/// Nodes that one attempt makes in a transaction: each changes its copy, the first the one above, too.
+const STEP: usize = Capacities::JOURNAL / 2;
+
+/// Nodes to be created: that at `path`, and those missing above it.
+#[derive(Clone, Copy)]
+struct Creation<'a> {
+    path: Path<'a>,
+    /// Hash of the path, where that is the only one that is missing.
+    hash: u64,
+    /// The nearest node above that is there, and where it is.
+    above: Path<'a>,
+    place: Place,
+    /// Its permission list.
+    acl: AclId,
+    /// Bytes of the value of the node at `path`.
+    value: usize,
+    /// How many nodes there will be more.
+    count: usize,
+}
+
+impl Store {
+    /// Creates the node at `path`, which is not there, and those missing above it.
+    pub fn create_at(&mut self, view: &View, subject: Subject<'_>, bytes: &[u8]) -> Result<Place, XsError> {
+        let Subject { path, hash, .. } = subject;
+        let parent = path.parent().ok_or(XsError::EINVAL)?;
+        let (above, place) = match self.find(view, parent)? {
+            Some(place) => (parent, place),
+            None => self.find_nearest(view, parent)?,
+        };
+        let inherited = self.acl_at(place).ok_or(XsError::EIO)?;
+        let count = path.depth_below(above).unwrap_or(1);
+        let creation = Creation { path, hash, above, place, acl: inherited, value: bytes.len(), count };
+        self.check_creation(view, &creation)?;
+        match view.tx {
+            Some(tx) if count > STEP => self.make_in_steps(view, tx, &creation, bytes),
+            Some(tx) => {
+                let failed = self.transactions.open.get(tx).failed;
+                self.make_below(view, &creation, Some(bytes), failed)
+            }
+            None => self.make_below(view, &creation, Some(bytes), false),
+        }
+    }
+
+    /// Makes more nodes in a transaction than the journal holds at once. Nothing can be missing after the first step; a
+    /// transaction that stops before the last is lost.
+    fn make_in_steps(
+        &mut self,
+        view: &View,
+        tx: TransactionId,
+        creation: &Creation<'_>,
+        bytes: &[u8],
+    ) -> Result<Place, XsError> {
+        let wanted = Value::memory(bytes.len()) + self.acls.table().get(creation.acl).spilled();
+        if self.blobs.arena().available_to(view.claim()) < wanted / Blob::memory(CHUNK) {
+            return Err(XsError::ENOMEM);
+        }
+        let failed = self.transactions.open.get(tx).failed;
+        let mut step = Creation { count: STEP, ..*creation };
+        loop {
+            step.path = creation.path.cut_below(step.above, STEP);
+            let last = step.path == creation.path;
+            step.place = self.make_below(view, &step, last.then_some(bytes), failed || !last)?;
+            if last {
+                return Ok(step.place);
+            }
+            step.above = step.path;
+            step.acl = self.acl_at(step.place).ok_or(XsError::EIO)?;
+        }
+    }
+
+    /// Creates nodes in one attempt. Without a value the last of them is on the way to another. `failed` says whether the
+    /// transaction is lost from then on.
+    fn make_below(
+        &mut self,
+        view: &View,
+        creation: &Creation<'_>,
+        value: Option<&[u8]>,
+        failed: bool,
+    ) -> Result<Place, XsError> {
+        let Creation { path, hash, above, place, acl: inherited, count, .. } = *creation;
+        let bytes = value.unwrap_or_default();
+        let step = |store: &mut Store| {
+            let acl = store.inherit(view, inherited)?;
+            let key = store.key;
+            let mut parent = place;
+            let mut make = |at: Path<'_>, hash| -> Result<(), XsError> {
+                let last = at.as_bytes().len() == path.as_bytes().len();
+                let text: Value = store.text(if last { bytes } else { &[] })?;
+                // The last has the hold that is there already.
+                let acl = if last { acl } else { store.acls.retain(acl)? };
+                let fires = last && value.is_some();
+                parent = match parent {
+                    Place::Node(id) => Place::Node(store.create(Some(id), at, hash, text, acl)?),
+                    Place::Copy(id) => Place::Copy(store.make(id, at, hash, text, acl, fires)?),
+                };
+                Ok(())
+            };
+            match count {
+                1 => make(path, hash)?,
+                _ => path.each_prefix(&key, Some(above), make)?,
+            }
+            if let Some(tx) = view.tx
+                && store.transactions.open.get(tx).failed != failed
+            {
+                store.transactions.open.modify(tx)?.failed = failed;
+            }
+            store.changed(parent, path, None);
+            Ok(parent)
+        };
+        let made = match value {
+            Some(_) => self.decide(Ok(Answer::Ok), view.claim(), step),
+            None => self.attempt(view.claim(), step),
+        }?;
+        if let Place::Node(id) = made {
+            self.remember(path, id);
+        }
+        Ok(made)
+    }
+
+    fn check_creation(&mut self, view: &View, creation: &Creation<'_>) -> Result<(), XsError> {
+        if view.caller.privileged {
+            return Ok(());
+        }
+        let Creation { path, above, place, acl, value, count, .. } = *creation;
+        let usage = self.domains.get(view.domain).usage;
+        if view.tx.is_none() {
+            view.check(Quota::NODES, usage.nodes as usize + count)?;
+        }
+        let entries = self.acls.count(acl);
+        let (above_value, above_children) = self.sizes_at(place);
+        let mut memory = 0;
+        let mut size = above_value + above_children;
+        let below = path.as_bytes().get(above.as_bytes().len()..).unwrap_or_default();
+        for name in below.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+            self.check_size(view, node_size(entries, 0, size + name.len() + 1))?;
+            size = 0;
+            memory += Node::memory(name.len(), 0);
+        }
+        self.check_size(view, node_size(entries, value, 0))?;
+        self.afford(view, Some(view.domain), memory + Value::memory(value))
+    }
+
+    /// Whether a node created below one with `acl` gets that very list.
+    fn inherits(&self, view: &View, acl: AclId) -> bool {
+        view.caller.privileged || self.acls.owner(acl).life == view.caller.life
+    }
+
+    /// The list that a node created below one with `acl` gets: the same, but a guest owns what it makes.
+    fn inherit(&mut self, view: &View, acl: AclId) -> Result<AclId, XsError> {
+        if self.inherits(view, acl) {
+            return Ok(self.acls.retain(acl)?);
+        }
+        let owner = self.acls.owner(acl);
+        let mut entries = AclBuf::new();
+        let own = Entry { domid: view.caller.domid, life: view.caller.life, ..owner };
+        let rest = self.acls.entries(&self.blobs, acl).skip(1);
+        for entry in core::iter::once(own).chain(rest) {
+            entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::ENOSPC)?;
+        }
+        Ok(self.acls.intern(&self.key, &mut self.blobs, &entries)?)
+    }
+}

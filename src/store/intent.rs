@@ -1,0 +1,173 @@
+//! Work of many steps that has been decided: what is left of it, so that it goes on after a stop between any two steps.
+//!
+//! The record changes with the store in the attempts of the steps themselves. Work may want other work done first: a
+//! domain that is buried has its transactions dropped and its nodes removed.
+
+use super::domain::DomainId;
+use super::node::NodeId;
+use super::transaction::{TransactionId, TxNodeId};
+use crate::abi::{DomId, Port};
+use crate::slots::{Arena, Attempt, Full, Id, Slot};
+use crate::trace::Kind;
+use crate::wire::TxId;
+
+/// A node that goes with all below it.
+#[derive(Clone, Copy)]
+pub struct Removal {
+    pub top: NodeId,
+    /// Each node goes with its event. The events of a commit are the transaction's.
+    pub told: bool,
+}
+
+/// How far the applying of a transaction has come.
+#[derive(Clone, Copy)]
+pub enum Stage {
+    /// This copy's removal or change is next, in order of first touch.
+    Changes(Option<TxNodeId>),
+    /// This node is to be made next, in order of creation.
+    Makes(Option<TxNodeId>),
+    /// The event of this copy is next, in order of first touch.
+    Events(Option<TxNodeId>),
+}
+
+/// A transaction that takes effect.
+#[derive(Clone, Copy)]
+pub struct Apply {
+    pub tx: TransactionId,
+    pub stage: Stage,
+}
+
+/// A special event of which the case for one domain is still to come.
+#[derive(Clone, Copy)]
+pub enum Announcement {
+    Introduced(DomId),
+    Released(DomId),
+}
+
+/// A domain whose ring begins afresh.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Restart {
+    pub id: DomainId,
+    /// It was in use before.
+    pub again: bool,
+    /// It is to have this port instead of its own.
+    pub port: Option<Port>,
+}
+
+/// A domain whose life has ended.
+#[derive(Clone, Copy)]
+pub struct Burial {
+    pub id: DomainId,
+    /// It was introduced, so its end is announced.
+    pub introduced: bool,
+    /// Its nodes go to the privileged domain.
+    pub keep_nodes: bool,
+}
+
+/// What is to be done, each before what stands below it.
+#[derive(Clone, Copy)]
+pub struct Intent {
+    pub announce: Option<Announcement>,
+    pub remove: Option<Removal>,
+    /// A node that goes in a transaction, and the copy that is looked at next.
+    pub unmake: Option<(TxNodeId, TxNodeId)>,
+    pub apply: Option<Apply>,
+    /// A transaction that is forgotten.
+    pub end: Option<TransactionId>,
+    /// A domain that loses its watches and transactions.
+    pub reset: Option<DomainId>,
+    /// A domain whose ring begins afresh then.
+    pub restart: Option<Restart>,
+    pub bury: Option<Burial>,
+    /// Domains have shut down, and that in general is still to be announced.
+    pub shut_down: bool,
+}
+
+impl Slot for Intent {
+    const EMPTY: Intent = Intent {
+        announce: None,
+        remove: None,
+        unmake: None,
+        apply: None,
+        end: None,
+        reset: None,
+        restart: None,
+        bury: None,
+        shut_down: false,
+    };
+}
+
+impl Intent {
+    /// Whether what is next to be done is about a connection, or may be.
+    pub fn is_for_connections(&self) -> bool {
+        self.announce.is_none()
+            && self.remove.is_none()
+            && self.unmake.is_none()
+            && self.apply.is_none()
+            && self.end.is_none()
+            && self.reset.is_none()
+    }
+
+    /// Whether no step is to be taken. The announcement of shutdowns waits for the news to end.
+    pub fn is_empty(&self) -> bool {
+        self.is_for_connections() && self.restart.is_none() && self.bury.is_none()
+    }
+}
+
+/// The one record of what is to be done.
+pub struct Intents {
+    record: Arena<Intent>,
+    /// False only if there is nothing to do.
+    some: bool,
+}
+
+impl Intents {
+    /// Bytes of memory that the record takes.
+    pub const BYTES: usize = Arena::<Intent>::bytes(1, 1);
+
+    pub fn new(attempt: &Attempt) -> Intents {
+        Intents { record: Arena::new_in_use(attempt, 1, 1), some: false }
+    }
+
+    pub fn get(&self) -> &Intent {
+        self.record.get(Id::FIRST)
+    }
+
+    /// The record for changing, in an attempt.
+    pub fn modify(&mut self) -> Result<&mut Intent, Full> {
+        self.some = true;
+        self.record.modify(Id::FIRST)
+    }
+
+    /// Whether there is something to do.
+    #[inline(always)]
+    pub fn is_empty(&mut self) -> bool {
+        !self.some || self.look()
+    }
+
+    #[inline(never)]
+    fn look(&mut self) -> bool {
+        self.some = !self.get().is_empty();
+        !self.some
+    }
+
+    #[inline(always)]
+    pub fn commit(&mut self) {
+        self.record.commit();
+    }
+
+    pub fn rollback(&mut self) {
+        self.record.rollback();
+    }
+}
+
+/// What has become of a transaction.
+#[derive(Clone, Copy)]
+pub struct Ended {
+    /// What is recorded of it, if anything is.
+    pub kind: Option<Kind>,
+    pub domain: DomainId,
+    pub id: TxId,
+    /// Nodes that it had touched.
+    pub nodes: u32,
+}

@@ -1,0 +1,46 @@
+//! The removal of nodes with all below them, deepest first.
+
+use super::Store;
+use super::intent::Removal;
+use super::node::NodeId;
+use super::steps::Next;
+use crate::path::PathBuf;
+use crate::wire::XsError;
+
+impl Store {
+    /// Removes a node with all below it, until somebody hears of it or the journals are full, and leaves the rest to later
+    /// steps. In an attempt, in which `done` slots have been given back already.
+    pub fn remove_more(&mut self, removal: Removal, done: usize) -> Result<Next, XsError> {
+        let top = removal.top;
+        let mut next = Some(self.first_leaf(top));
+        let mut done = done;
+        while let Some(at) = next
+            && self.has_room_for_more(done)
+            && self.collected.is_empty()
+        {
+            next = self.next_in_postorder(top, at);
+            if removal.told {
+                self.collect_for_leaf(top, at)?;
+            }
+            self.remove_leaf(at)?;
+            done += 1;
+        }
+        let left = next.map(|_| removal);
+        if left.is_some() || self.intents.get().remove.is_some() {
+            self.intents.modify()?.remove = left;
+        }
+        Ok(if self.collected.is_empty() { Next::Step } else { Next::Send })
+    }
+
+    fn collect_for_leaf(&mut self, top: NodeId, at: NodeId) -> Result<(), XsError> {
+        // Most nodes are watched by nobody, and finding out their path takes longer than removing them.
+        if at == top || self.is_watched(at) {
+            let mut buf = PathBuf::new();
+            let path = self.path_of(at, &mut buf)?;
+            // The store will not know what it was called.
+            self.names.note(self.node(at).hash, path.as_bytes());
+            self.collect_for_removal(at, path, at == top);
+        }
+        Ok(())
+    }
+}

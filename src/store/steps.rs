@@ -1,0 +1,220 @@
+//! The steps of work that has been decided: each an attempt of its own, and the next one follows from what is there.
+
+use super::Store;
+use super::acl::AclBuf;
+use super::current::Answer;
+use super::domain::{Domain, DomainId};
+use super::intent::{Announcement, Burial, Ended, Intent, Removal, Restart};
+use super::node::NodeId;
+use super::transaction::TransactionId;
+use crate::abi::DomId;
+use crate::path::Path;
+use crate::perms::Entry;
+use crate::slots::{Claim, Slot};
+use crate::trace::Kind;
+use crate::wire::XsError;
+
+/// Slots of one kind that are given back in one step: as many as the journals have room for.
+pub const BATCH: usize = 8;
+
+/// Chunks that giving one slot back may free: of two byte strings of full length and two permission lists.
+pub const CHUNKS: usize = 300;
+
+/// What comes after a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// Another step.
+    Step,
+    /// What the step has collected is to be sent, then another step.
+    Send,
+    /// A ring is to begin afresh.
+    Restart(Restart),
+    /// This domain's connection is to go, then its burial goes on.
+    Disconnect(DomainId),
+    /// This domain is buried.
+    Buried(DomainId, DomId),
+    /// Nothing.
+    Nothing,
+}
+
+impl Store {
+    /// Begins work, in a step of its own; with an answer it is what the request at hand has decided.
+    pub fn begin(
+        &mut self,
+        answer: Option<Result<Answer, XsError>>,
+        change: impl FnOnce(&mut Intent),
+    ) -> Result<(), XsError> {
+        self.attempt_for(answer, Claim::Answer, |store| {
+            change(store.intents.modify()?);
+            Ok(())
+        })
+    }
+
+    /// Forgets what was to be done.
+    pub fn give_up(&mut self) {
+        let forgotten = self.begin(None, |intent| *intent = Intent::EMPTY);
+        debug_assert!(forgotten.is_ok(), "there is room for the record of what is to be done");
+    }
+
+    /// Whether one more slot may be given back in the present attempt, of which `done` have been.
+    pub(super) fn has_room_for_more(&self, done: usize) -> bool {
+        done == 0 || (done < BATCH && self.blobs.arena().room_to_free() >= CHUNKS)
+    }
+
+    /// Takes the next step of what is to be done. `connected` says whether a domain has a connection.
+    pub fn step(&mut self, connected: impl Fn(DomainId) -> bool) -> Result<Next, XsError> {
+        if self.intents.is_empty() {
+            return Ok(Next::Nothing);
+        }
+        let intent = *self.intents.get();
+        if intent.is_for_connections()
+            && let Some(restart) = intent.restart
+        {
+            return Ok(Next::Restart(restart));
+        }
+        if intent.is_for_connections()
+            && let Some(burial) = intent.bury
+            && connected(burial.id)
+        {
+            return Ok(Next::Disconnect(burial.id));
+        }
+        // What has been decided is not refused for want of reserves.
+        self.attempt(Claim::Answer, |store| store.take_step(&intent))
+    }
+
+    fn take_step(&mut self, intent: &Intent) -> Result<Next, XsError> {
+        if let Some(announcement) = intent.announce {
+            self.announce(announcement)
+        } else if let Some(removal) = intent.remove {
+            self.remove_more(removal, 0)
+        } else if let Some((top, at)) = intent.unmake {
+            self.unmake_more(top, at)
+        } else if let Some(apply) = intent.apply {
+            self.apply_more(apply)
+        } else if let Some(tx) = intent.end {
+            self.forget_more(tx, 0)
+        } else if let Some(id) = intent.reset {
+            if self.reset_more(id)? {
+                self.intents.modify()?.reset = None;
+            }
+            Ok(Next::Step)
+        } else if let Some(burial) = intent.bury {
+            self.bury_more(burial)
+        } else {
+            Ok(Next::Nothing)
+        }
+    }
+
+    fn announce(&mut self, announcement: Announcement) -> Result<Next, XsError> {
+        match announcement {
+            Announcement::Introduced(domid) => self.collect_special(Path::INTRODUCE_DOMAIN, Some(domid)),
+            Announcement::Released(domid) => self.collect_special(Path::RELEASE_DOMAIN, Some(domid)),
+        }
+        self.intents.modify()?.announce = None;
+        Ok(Next::Send)
+    }
+
+    /// A domain has shut down, which is announced.
+    pub fn note_shutdown(&mut self, id: DomainId) -> Result<(), XsError> {
+        self.attempt(Claim::Answer, |store| {
+            let record = store.domains.arena.modify(id)?;
+            record.shutdown = true;
+            let domid = record.domid;
+            store.intents.modify()?.shut_down = true;
+            store.collect_special(Path::RELEASE_DOMAIN, Some(domid));
+            Ok(())
+        })
+    }
+
+    /// Collects the general announcement of shutdowns, if there were any.
+    pub fn announce_shutdowns(&mut self) -> Result<(), XsError> {
+        if self.intents.get().shut_down {
+            self.attempt(Claim::Answer, |store| {
+                store.intents.modify()?.shut_down = false;
+                store.collect_special(Path::RELEASE_DOMAIN, None);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Has a transaction forgotten. In an attempt, in which it is begun.
+    pub fn end_transaction(&mut self, tx: TransactionId, kind: Option<Kind>) -> Result<(), XsError> {
+        self.note_end(tx, kind);
+        self.forget_more(tx, 0).map(|_| ())
+    }
+
+    pub(super) fn note_end(&mut self, tx: TransactionId, kind: Option<Kind>) {
+        let open = self.transactions.open.get(tx);
+        self.ended = Some(Ended { kind, domain: open.domain, id: open.id, nodes: open.node_count });
+    }
+
+    /// Gives back some of what a domain's session holds: watches, then transactions. True if there was nothing.
+    fn reset_more(&mut self, id: DomainId) -> Result<bool, XsError> {
+        let mut done = 0;
+        while let Some(watch) = self.watches.of_domain.of(id).first()
+            && self.has_room_for_more(done)
+        {
+            self.remove_watch(watch)?;
+            done += 1;
+        }
+        if done > 0 {
+            return Ok(false);
+        }
+        match self.transactions.of_domain.of(id).first() {
+            Some(tx) => self.end_transaction(tx, Some(Kind::TransactionAborted)).map(|()| false),
+            None => Ok(true),
+        }
+    }
+
+    fn bury_more(&mut self, burial: Burial) -> Result<Next, XsError> {
+        let Burial { id, introduced, keep_nodes } = burial;
+        if !self.reset_more(id)? {
+            return Ok(Next::Step);
+        }
+        if let Some(node) = self.owned.of(id).first() {
+            if keep_nodes || self.node(node).parent.is_none() {
+                self.hand_to_privileged(node)?;
+            } else {
+                let top = self.highest_of(id, node);
+                self.intents.modify()?.remove = Some(Removal { top, told: true });
+            }
+            return Ok(Next::Step);
+        }
+        let domid = self.domains.get(id).domid;
+        self.domains.dismiss(id)?;
+        let intent = self.intents.modify()?;
+        intent.bury = None;
+        if introduced {
+            intent.shut_down = false;
+            intent.announce = Some(Announcement::Released(domid));
+            self.collect_special(Path::RELEASE_DOMAIN, None);
+        }
+        Ok(Next::Buried(id, domid))
+    }
+
+    /// The highest node of `owner` at or above `node`, below the root.
+    fn highest_of(&self, owner: DomainId, node: NodeId) -> NodeId {
+        let (mut top, mut at) = (node, node);
+        while let Some(parent) = self.node(at).parent {
+            at = parent;
+            if self.owner_of(at) == Some(owner) && self.node(at).parent.is_some() {
+                top = at;
+            }
+        }
+        top
+    }
+
+    fn hand_to_privileged(&mut self, node: NodeId) -> Result<(), XsError> {
+        let new = self.domains.privileged().ok_or(XsError::EIO)?;
+        let Domain { domid, life, .. } = *self.domains.get(new);
+        let old = self.acl(node).ok_or(XsError::EIO)?;
+        let mut entries = AclBuf::new();
+        for (n, entry) in self.acls.entries(&self.blobs, old).enumerate() {
+            let entry = if n == 0 { Entry { domid, life, ..entry } } else { entry };
+            entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::EIO)?;
+        }
+        let acl = self.acls.intern(&self.key, &mut self.blobs, &entries)?;
+        Ok(self.set_acl(node, acl)?)
+    }
+}
