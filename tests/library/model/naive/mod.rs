@@ -114,6 +114,8 @@ struct Transaction {
     log: Vec<(Request, String)>,
     /// Domains came or went since.
     epoch: u64,
+    /// The life by whose rights, too, its domain was let at nodes; nobody's if there were two.
+    lent: Option<u32>,
 }
 
 #[derive(Clone)]

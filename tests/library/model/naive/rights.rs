@@ -4,9 +4,12 @@ use super::*;
 
 impl Model {
     pub(super) fn names(&self, who: u16, perm: &Perm) -> bool {
-        let domain = &self.domains[&who];
-        let target = domain.target.filter(|target| self.is_living(*target));
+        let (domain, target) = (&self.domains[&who], self.living_target(who));
         perm.life != NOBODY && (perm.life == domain.life || Some(perm.life) == target || perm.life == ANYBODY)
+    }
+
+    pub(super) fn living_target(&self, who: u16) -> Option<u32> {
+        self.domains[&who].target.filter(|target| self.is_living(*target))
     }
 
     pub(super) fn access(&self, who: u16, perms: &[Perm]) -> u8 {

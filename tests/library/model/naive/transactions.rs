@@ -26,7 +26,8 @@ impl Model {
         if open.failed {
             return Err("ENOMEM");
         }
-        if open.copies.iter().any(|(path, copy)| self.conflicts(path, copy)) {
+        let lent_no_more = open.lent.is_some() && open.lent != self.living_target(who);
+        if lent_no_more || open.copies.iter().any(|(path, copy)| self.conflicts(path, copy)) {
             return Err("EAGAIN");
         }
         let mut after = self.clone();

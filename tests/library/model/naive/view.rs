@@ -64,6 +64,10 @@ impl Model {
         if who == 0 {
             return READ | WRITE | OWNER;
         }
+        if let (Some(target), 1..) = (self.living_target(who), tx) {
+            let open = self.domain(who).open.get_mut(&tx).expect("an open transaction");
+            open.lent = Some(if open.lent.is_none_or(|lent| lent == target) { target } else { NOBODY });
+        }
         let perms = self.perms_at(who, tx, path);
         self.access(who, &perms)
     }
