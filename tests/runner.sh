@@ -71,4 +71,27 @@ is 'so has a file of the job, on each server' 4 "$(queue one.sh | wc -l)"
 ended 'one 4.17 daemon' one.sh daemon 11 0
 echo other >scripts/nested.d/lib.sh
 is 'so has what all jobs use' 4 "$(queue one.sh | wc -l)"
+# A machine that stands still, and one that does so after a failure.
+count() { echo "$(grep -c '^ok' "$1") $(grep -c '^not ok' "$1")"; }
+cat >scripts/nested <<'NESTED'
+#!/bin/sh
+echo boot >>boots
+[ "$(wc -l <boots)" -gt "$(cat still)" ] || { cat says; exit 124; }
+printf '%s\n' 'ok - a' 'checks: done'
+NESTED
+chmod +x scripts/nested
+# boots_of STILL SAYS: how often a job is booted whose first STILL machines stand still after these words, and its status.
+boots_of() {
+    local status=0
+    rm -f boots
+    echo "$1" >still
+    echo "$2" >says
+    nested_job one.sh 4.17 stubdom >/dev/null 2>&1 || status=$?
+    echo "$(wc -l <boots) $status"
+}
+is 'one that ends is booted once' '1 0' "$(boots_of 0 '')"
+is 'one that stands still is booted once more' '2 0' "$(boots_of 1 'ok - a')"
+is 'and no more' '2 124' "$(boots_of 2 'ok - a')"
+is 'one that has failed before is not' '1 124' "$(boots_of 1 'not ok - a')"
+
 exit "$failed"
