@@ -7,7 +7,9 @@
 use crate::config::Capacities;
 use crate::perms::Life;
 use crate::platform::Instant;
-use crate::slots::{self, Arena, Attempt, Blob, Claim, Each, Full, Id, Queued, Slot, Table, chained};
+use crate::slots::{
+    self, Arena, Attempt, Balance, Blob, Claim, Each, Full, Id, Queued, Slot, Table, chained,
+};
 use crate::store::{Domain, DomainId, Store};
 
 /// Slots of one kind that a step may change.
@@ -96,8 +98,8 @@ impl Queued<Waiting> for Message {
 pub type Queue = slots::Queue<Message, Waiting>;
 
 pub struct Outbox {
-    pub messages: Table<Message>,
-    pub causes: Arena<Cause>,
+    pub(super) messages: Table<Message>,
+    causes: Arena<Cause>,
     queues: Each<Domain, Queue>,
     /// The attempt at hand is to queue a message.
     pushing: bool,
@@ -124,6 +126,21 @@ impl Outbox {
         Table::<Message>::bytes(capacities.messages, JOURNAL)
             + Arena::<Cause>::bytes(capacities.messages, JOURNAL)
             + Each::<Domain, Queue>::bytes(capacities.domains, JOURNAL)
+    }
+
+    /// All messages that wait.
+    pub fn messages(&self) -> &Table<Message> {
+        &self.messages
+    }
+
+    /// How many messages wait, did at most, and may.
+    pub fn level(&self) -> [u32; 3] {
+        self.messages.arena().level()
+    }
+
+    /// Slots of each kind, for the consistency check.
+    pub fn balances(&self) -> [(&'static str, Balance); 2] {
+        [("messages", self.messages.arena().balance()), ("causes", self.causes.balance())]
     }
 
     /// What waits for a domain's connection.
@@ -180,7 +197,8 @@ impl Outbox {
 
     /// Of an event: odd, and different for other receivers and other bytes.
     fn event_hash(store: &Store, to: DomainId, bytes: &[u8]) -> u64 {
-        store.key.extend(store.key.hash(&to.index().to_le_bytes()), bytes) | 1
+        let key = store.key();
+        key.extend(key.hash(&to.index().to_le_bytes()), bytes) | 1
     }
 
     /// Whether an event with these bytes waits already for `to`.
@@ -220,7 +238,7 @@ impl Outbox {
             let id =
                 outbox.messages.insert(Message { hash, bytes, kind, cause, msg_type, ..Message::EMPTY })?;
             outbox.queues.modify(to)?.append(&mut outbox.messages, id)?;
-            store.domains.arena.modify(to)?.usage.memory += Message::memory(len);
+            store.domains.modify(to)?.usage.memory += Message::memory(len);
             Ok(cause)
         });
         self.pushing = false;
@@ -231,7 +249,7 @@ impl Outbox {
     }
 
     fn cause(&mut self, store: &mut Store, by: DomainId) -> Result<CauseId, Full> {
-        let domain = store.domains.arena.modify(by)?;
+        let domain = store.domains.modify(by)?;
         domain.caused += 1;
         match self.current {
             Some(id) => {
@@ -272,7 +290,7 @@ impl Outbox {
             let removed = outbox.queues.modify(to)?.remove_after(&mut outbox.messages, before)?;
             let Some(id) = removed else { return Ok((None, None)) };
             let Message { bytes, cause, .. } = *outbox.messages.get(id);
-            store.domains.arena.modify(to)?.usage.memory -= Message::memory(bytes.len());
+            store.domains.modify(to)?.usage.memory -= Message::memory(bytes.len());
             store.blobs.free(bytes)?;
             outbox.messages.remove(id)?;
             let eased = cause.map(|cause| outbox.ease(store, cause)).transpose()?.flatten();
@@ -291,7 +309,7 @@ impl Outbox {
         let Cause { domain, life, waiting } = *cause;
         let lives = store.domains.get(domain).life == life;
         if lives {
-            store.domains.arena.modify(domain)?.caused -= 1;
+            store.domains.modify(domain)?.caused -= 1;
         }
         if waiting > 0 {
             return Ok(None);
@@ -300,8 +318,12 @@ impl Outbox {
         if !lives {
             return Ok(None);
         }
-        store.domains.arena.modify(domain)?.usage.outstanding -= 1;
+        store.domains.modify(domain)?.usage.outstanding -= 1;
         Ok(Some(domain))
+    }
+
+    pub fn causes_in_use(&self) -> u32 {
+        self.causes.used()
     }
 
     /// Each cause: whose request it is, and how many messages wait; for the consistency check.

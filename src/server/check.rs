@@ -12,8 +12,8 @@ use crate::connection::Links;
 use crate::connection::outbox::Message;
 use crate::platform::Platform;
 use crate::slots::{Balance, Blob, CHUNK};
-use crate::store::check::{mark, owned};
-use crate::store::{DomainId, Node, Store, Usage};
+use crate::store::check::mark;
+use crate::store::{DomainId, Store, Usage};
 
 /// Calls `report` for everything that is not as it must be.
 pub fn check<R>(core: &Core, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
@@ -39,24 +39,13 @@ impl<P: Platform> Server<P> {
 
     /// Slots of each kind in use now.
     pub fn in_use(&self) -> Capacities {
-        let store = &self.core.store;
-        Capacities {
-            domains: store.domains.arena.used() as usize,
-            nodes: store.nodes.arena().used() as usize,
-            chunks: store.blobs.arena().used() as usize,
-            acls: store.acls.table().arena().used() as usize,
-            watches: store.watches.arena.used() as usize,
-            transactions: store.transactions.open.arena().used() as usize,
-            tx_nodes: store.transactions.nodes.arena().used() as usize,
-            messages: self.links.outbox.messages.arena().used() as usize,
-            names: 0,
-            trace: 0,
-        }
+        let [messages, ..] = self.links.outbox.level();
+        Capacities { messages: messages as usize, ..self.core.store.in_use() }
     }
 }
 
 fn queues<'a, R>(store: &'a Store, links: &'a Links<R>) -> impl Iterator<Item = (DomainId, &'a Message)> {
-    let messages = &links.outbox.messages;
+    let messages = links.outbox.messages();
     store
         .domains
         .iter()
@@ -71,11 +60,11 @@ fn check_queues<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
         queued += 1;
         caused += u32::from(message.has_cause());
     }
-    let used = outbox.messages.arena().used();
+    let used = outbox.messages().arena().used();
     if queued != used {
         report(format_args!("{queued} messages are in queues but {used} are in use"));
     }
-    let indexed = outbox.messages.iter().count() as u32;
+    let indexed = outbox.messages().iter().count() as u32;
     if indexed != used {
         report(format_args!("{indexed} messages are indexed but {used} are in use"));
     }
@@ -88,10 +77,11 @@ fn check_queues<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
             owed_messages = mark(owed_messages, domain.index(), messages);
         }
     }
-    if causes != outbox.causes.used() || waiting != caused {
+    let causes_used = outbox.causes_in_use();
+    if causes != causes_used || waiting != caused {
         report(format_args!(
             "{causes} causes of {waiting} messages are known, {} are in use, {caused} messages have one",
-            outbox.causes.used()
+            causes_used
         ));
     }
     let (mut counted, mut counted_messages) = (0, 0);
@@ -107,15 +97,7 @@ fn check_queues<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
 /// Every chunk in use belongs to one byte string.
 fn check_chunks<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
     let chunk = Blob::memory(CHUNK);
-    let mut bytes = 0;
-    for (_, node) in store.nodes.iter() {
-        bytes += node.name.spilled() + node.value.spilled();
-    }
-    bytes += store.acls.table().iter().map(|(_, acl)| acl.spilled()).sum::<u32>();
-    bytes += store.watches.spilled();
-    for (_, copy) in store.transactions.nodes.iter() {
-        bytes += copy.spilled();
-    }
+    let mut bytes = store.spilled();
     bytes += queues(store, links).map(|(_, message)| Blob::memory(message.bytes.len())).sum::<u32>();
     bytes += links.iter().map(|connection| connection.partial.memory()).sum::<u32>();
     let used = store.blobs.arena().used();
@@ -149,31 +131,10 @@ fn check_connections<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(
 /// Each domain's memory charge equals the bytes that its things take.
 fn check_memory<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
     for (id, domain) in store.domains.iter() {
-        let nodes: u32 = owned(store, id)
-            .map(|(_, node)| Node::memory(node.name.len(), node.value.len()))
-            .fold(0, u32::wrapping_add);
-        let mut watches = 0;
-        for (id, watch) in store.watches.of_domain.of(id).iter(&store.watches.arena) {
-            let path = store.path_of_watch(id).map_or(0, crate::slots::Text::len);
-            watches += crate::store::Watch::memory(path, watch.token.len());
-        }
-        let mut transactions = 0;
-        for (tx, open) in store.transactions.of_domain.of(id).iter(&store.transactions.open) {
-            let copies: u32 = store.copies(tx).map(|(_, copy)| copy.held()).sum();
-            let counted = copies + crate::store::Transaction::MEMORY;
-            if counted != open.memory {
-                report(format_args!(
-                    "transaction {} of domain {} holds {counted} bytes but is charged {}",
-                    open.id.0, domain.domid, open.memory
-                ));
-            }
-            transactions += counted;
-        }
         let connection = links.get(id);
         let queued = links.outbox.memory(id);
         let partial = connection.map_or(0, |connection| connection.partial.memory());
-        let counted =
-            nodes.wrapping_add(watches).wrapping_add(transactions).wrapping_add(queued).wrapping_add(partial);
+        let counted = store.recount_memory(id, report).wrapping_add(queued).wrapping_add(partial);
         if counted != domain.usage.memory {
             report(format_args!(
                 "domain {} holds {counted} bytes but is charged {}",
@@ -185,18 +146,7 @@ fn check_memory<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
 
 /// What is not in use is free: nothing is lost.
 fn check_free_lists<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
-    for (what, balance) in [
-        ("nodes", store.nodes.arena().balance()),
-        ("chunks", store.blobs.arena().balance()),
-        ("permission lists", store.acls.table().arena().balance()),
-        ("domains", store.domains.arena.balance()),
-        ("watches", store.watches.arena.balance()),
-        ("watch paths", store.watches.paths.arena().balance()),
-        ("transactions", store.transactions.open.arena().balance()),
-        ("transaction nodes", store.transactions.nodes.arena().balance()),
-        ("messages", links.outbox.messages.arena().balance()),
-        ("causes", links.outbox.causes.balance()),
-    ] {
+    for (what, balance) in store.balances().into_iter().chain(links.outbox.balances()) {
         let Balance { capacity, used, free } = balance;
         if used + free != capacity {
             report(format_args!("of {capacity} {what} {used} are in use and {free} free"));

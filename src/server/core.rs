@@ -99,7 +99,7 @@ impl Core {
 
     /// Records what has become of a transaction, if one has ended. Who was held for it is looked at.
     pub fn note_ended(&mut self) {
-        let Some(Ended { kind, domain, id, nodes }) = self.store.ended.take() else { return };
+        let Some(Ended { kind, domain, id, nodes }) = self.store.take_ended() else { return };
         if self.is_privileged(domain) {
             self.ease(domain, id, kind == Some(Kind::TransactionCommitted));
         }

@@ -68,15 +68,14 @@ fn send_next<R: Deref<Target = RingPage>>(core: &mut Core, links: &mut Links<R>,
     let n = *sent;
     let Some(id) = matches.get(n).map(|found| found.id) else { return };
     let path = Path::from_canonical(path);
-    let watch = store.watches.arena.get(id);
+    let watch = store.watch(id);
     let to = watch.domain;
     let mut long = NameBuf::new();
     let token = watch.token.contiguous(&store.blobs, &mut long);
     // Two watches of one client on different paths with one token would tell it the same thing twice.
     let earlier = matches.get(..n).unwrap_or_default().iter().rev();
-    let mut own = earlier
-        .map(|earlier| store.watches.arena.get(earlier.id))
-        .take_while(|earlier| earlier.domain == watch.domain);
+    let mut own =
+        earlier.map(|earlier| store.watch(earlier.id)).take_while(|earlier| earlier.domain == watch.domain);
     let told = |earlier: &Watch| {
         earlier.token_hash == watch.token_hash
             && earlier.relative == watch.relative
@@ -145,7 +144,7 @@ fn send_event<R: Deref<Target = RingPage>>(
 /// Whether more waits because of this guest than ordinary guests cause. Its further events leave room for
 /// what others cause, also when they are for the privileged.
 fn floods<R>(core: &Core, links: &Links<R>, guest: DomainId) -> bool {
-    let share = links.outbox.messages.arena().capacity() / SHARES as u32;
+    let share = links.outbox.messages().arena().capacity() / SHARES as u32;
     core.store.domains.get(guest).caused > share.max(CAUSED_MIN)
 }
 

@@ -99,8 +99,7 @@ impl Core {
 
 /// Whether a domain has a transaction open that it began after that with the identifier `after`.
 fn retries(store: &Store, domain: DomainId, after: u32) -> bool {
-    let newest = store.transactions.of_domain.of(domain).last();
-    newest.is_some_and(|tx| is_later(store.transactions.open.get(tx).id.0, after))
+    store.newest_transaction(domain).is_some_and(|id| is_later(id.0, after))
 }
 
 /// Identifiers are given in turn, and start over.

@@ -53,7 +53,7 @@ impl<P: Platform> Server<P> {
         let owner = Entry { access: Access::empty(), domid: domain.domid, life: domain.life };
         let everyone = Entry { access: Access::READ, domid: DomId::ANY, life: crate::perms::Life::ANY };
         self.core.store.attempt(Claim::Privileged, |store| {
-            let key = store.key;
+            let key = store.key();
             for path in INITIAL_NODES {
                 let mut entries: heapless::Vec<u8, { 2 * Entry::SIZE }> = heapless::Vec::new();
                 entries.extend_from_slice(&owner.to_bytes()).map_err(|_| XsError::ENOMEM)?;
@@ -147,7 +147,7 @@ impl<P: Platform> Server<P> {
 
     /// Asks about each domain that is known.
     pub(super) fn observe_all(&mut self, platform: &mut P) {
-        for slot in 0..self.core.store.domains.arena.capacity() as usize {
+        for slot in self.core.store.domains.slots() {
             if let Some(id) = self.core.store.domains.at(slot) {
                 let domid = self.core.store.domains.get(id).domid;
                 let state = platform.state(domid);

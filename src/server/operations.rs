@@ -196,7 +196,7 @@ impl<P: Platform> Server<P> {
         }
         let tx = match (operation.tx, header.tx_id) {
             (Tx::Ignored, _) | (_, TxId::NONE) => None,
-            (Tx::Checked, id) => Some(core.store.transactions.find(from, id).ok_or(XsError::ENOENT)?),
+            (Tx::Checked, id) => Some(core.store.find_transaction(from, id).ok_or(XsError::ENOENT)?),
         };
         let quotas = core.store.domains.get(from).quotas;
         let Operation { changes_nodes, .. } = operation;

@@ -40,7 +40,7 @@ impl<P: Platform> Server<P> {
         self.links.outbox.end_request();
         self.observe_all(platform);
         self.announce_shutdowns();
-        for slot in 0..self.core.store.domains.arena.capacity() as usize {
+        for slot in self.core.store.domains.slots() {
             if let Some(id) = self.core.store.domains.at(slot).filter(|id| self.links.has(*id)) {
                 self.links.schedule.ready(id);
             }

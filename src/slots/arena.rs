@@ -213,9 +213,9 @@ impl<T: Slot> Arena<T> {
         self.head.used
     }
 
-    /// Most slots ever in use at once.
-    pub fn high_water(&self) -> u32 {
-        self.high_water
+    /// Slots in use, the most that ever were at once, and all.
+    pub fn level(&self) -> [u32; 3] {
+        [self.head.used, self.high_water, self.capacity()]
     }
 
     /// The attempt that all arenas of a store share.

@@ -53,7 +53,7 @@ impl Store {
     /// Forgets what was held once and is not any more.
     pub fn reset_peaks(&mut self) {
         self.peak_of_gone = Quotas::NOTHING;
-        for slot in 0..self.domains.arena.capacity() as usize {
+        for slot in self.domains.slots() {
             let Some(id) = self.domains.at(slot) else { continue };
             let domain = self.domains.update(id);
             domain.peak = domain.usage.as_quotas();

@@ -7,8 +7,10 @@ use core::fmt::Arguments;
 use super::Store;
 use super::domain::{DomainId, Usage};
 use super::node::{Node, NodeId};
-use super::transaction::Mark;
+use super::transaction::{Mark, Transaction};
+use super::watch::Watch;
 use crate::path::{Path, PathBuf};
+use crate::slots::Text;
 
 impl Store {
     /// Calls `report` for everything that is not as it must be.
@@ -19,10 +21,46 @@ impl Store {
         check_transactions(self, report);
         check_permission_lists(self, report);
     }
+
+    /// Bytes of memory that a domain's nodes, watches and transactions take. Calls `report` for transactions that
+    /// count something else.
+    pub fn recount_memory(&self, id: DomainId, report: &mut dyn FnMut(Arguments<'_>)) -> u32 {
+        let nodes: u32 = owned(self, id)
+            .map(|(_, node)| Node::memory(node.name.len(), node.value.len()))
+            .fold(0, u32::wrapping_add);
+        let mut watches = 0;
+        for (id, watch) in self.watches.of_domain.of(id).iter(&self.watches.arena) {
+            let path = self.path_of_watch(id).map_or(0, Text::len);
+            watches += Watch::memory(path, watch.token.len());
+        }
+        let mut transactions = 0;
+        for (tx, open) in self.transactions.of_domain.of(id).iter(&self.transactions.open) {
+            let copies: u32 = self.copies(tx).map(|(_, copy)| copy.held()).sum();
+            let counted = copies + Transaction::MEMORY;
+            if counted != open.memory {
+                report(format_args!(
+                    "transaction {} of domain {} holds {counted} bytes but is charged {}",
+                    open.id.0,
+                    self.domains.get(id).domid,
+                    open.memory
+                ));
+            }
+            transactions += counted;
+        }
+        nodes.wrapping_add(watches).wrapping_add(transactions)
+    }
+
+    /// Bytes of blob memory that all records take beside their slots.
+    pub fn spilled(&self) -> u32 {
+        let nodes = self.nodes.iter().map(|(_, node)| node.name.spilled() + node.value.spilled());
+        let lists = self.acls.table().iter().map(|(_, acl)| acl.spilled());
+        let copies = self.transactions.nodes.iter().map(|(_, copy)| copy.spilled());
+        nodes.chain(lists).chain(copies).sum::<u32>() + self.watches.spilled()
+    }
 }
 
 /// The nodes of a domain; a list that leads nowhere is followed once through all nodes at most.
-pub fn owned(store: &Store, domain: DomainId) -> impl Iterator<Item = (NodeId, &Node)> {
+fn owned(store: &Store, domain: DomainId) -> impl Iterator<Item = (NodeId, &Node)> {
     store.owned.of(domain).iter(&store.nodes).take(store.nodes.arena().capacity() as usize + 1)
 }
 

@@ -6,6 +6,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
+use core::ops::Range;
 
 use crate::abi::{DomId, ServerFeatures};
 use crate::perms::{Caller, Entry, Life};
@@ -171,7 +172,7 @@ impl Deaths {
 }
 
 pub struct Domains {
-    pub arena: Arena<Domain>,
+    pub(super) arena: Arena<Domain>,
     by_domid: Box<[Option<DomainId>]>,
     last_life: u32,
     deaths: Deaths,
@@ -237,8 +238,19 @@ impl Domains {
         self.arena.get(id)
     }
 
+    /// The record for a change outside attempts, of nothing else.
     pub fn update(&mut self, id: DomainId) -> &mut Domain {
         self.arena.update(id)
+    }
+
+    /// The record for changing in an attempt.
+    pub fn modify(&mut self, id: DomainId) -> Result<&mut Domain, Full> {
+        self.arena.modify(id)
+    }
+
+    /// The slots that records may be in, for [`Domains::at`].
+    pub fn slots(&self) -> Range<usize> {
+        0..self.arena.slots().len()
     }
 
     /// Whose rights a domain's requests and watches have.

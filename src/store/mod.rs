@@ -19,6 +19,7 @@ mod current;
 mod domain;
 mod intent;
 mod layer;
+mod levels;
 mod node;
 mod path_cache;
 mod removal;
@@ -64,19 +65,21 @@ impl From<Full> for XsError {
     }
 }
 
+/// Its open fields are parts with methods of their own, which connections and the server use as they are. The others
+/// change only together, by the procedures of this module.
 pub struct Store {
-    pub key: Key,
+    key: Key,
     pub blobs: Blobs,
     pub acls: Acls,
     pub domains: Domains,
-    pub nodes: Table<Node>,
+    nodes: Table<Node>,
     /// Each domain's nodes, oldest first.
-    pub owned: Lists<Domain, Node, Owned>,
-    pub path_cache: PathCache,
+    owned: Lists<Domain, Node, Owned>,
+    path_cache: PathCache,
     /// Paths that the trace has to name.
     pub names: Names,
-    pub watches: Watches,
-    pub transactions: Transactions,
+    watches: Watches,
+    transactions: Transactions,
     /// Work that has been decided and is not done.
     pub intents: Intents,
     /// The events of what has changed.
@@ -84,7 +87,7 @@ pub struct Store {
     /// The attempt at hand is to collect its events.
     collecting: bool,
     /// What has become of a transaction, to be recorded.
-    pub ended: Option<Ended>,
+    ended: Option<Ended>,
     attempt: Attempt,
     /// Counts every change of a value or of a list of children.
     generation: u64,
@@ -94,7 +97,7 @@ pub struct Store {
     /// The most that any guest that is gone has held at once.
     peak_of_gone: Quotas,
     /// Hashes of a path's prefixes, the shortest first, while one of them is looked for.
-    pub(crate) prefix_hashes: Box<[u64]>,
+    prefix_hashes: Box<[u64]>,
 }
 
 /// Whose change a generation stands for.
@@ -149,6 +152,11 @@ impl Store {
             + PREFIXES_MAX * size_of::<u64>()
     }
 
+    /// The key of its hashes.
+    pub fn key(&self) -> Key {
+        self.key
+    }
+
     /// A number that no change had before. It ends in the writer's domid, so that a transaction that meets
     /// it can tell whom it lost to.
     pub fn next_generation(&mut self) -> u64 {
@@ -194,7 +202,7 @@ impl Store {
 
     /// After a stop, once the attempt at hand has ended: what no attempt covers is as between requests.
     pub fn recover(&mut self) {
-        for slot in 0..self.domains.arena.capacity() as usize {
+        for slot in self.domains.slots() {
             if let Some(id) = self.domains.at(slot) {
                 self.domains.update(id).delta = Delta::default();
             }

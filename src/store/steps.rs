@@ -149,6 +149,11 @@ impl Store {
         self.ended = Some(Ended { kind, domain: open.domain, id: open.id, nodes: open.node_count });
     }
 
+    /// What has become of a transaction, once.
+    pub fn take_ended(&mut self) -> Option<Ended> {
+        self.ended.take()
+    }
+
     /// Gives back some of what a domain's session holds: watches, then transactions. True if there was nothing.
     fn reset_more(&mut self, id: DomainId) -> Result<bool, XsError> {
         let mut done = 0;

@@ -229,9 +229,9 @@ impl Linked<Made> for TxNode {
 chained!(TxNode);
 
 pub struct Transactions {
-    pub open: Table<Transaction>,
-    pub nodes: Table<TxNode>,
-    pub of_domain: Lists<Domain, Transaction, OfDomain>,
+    pub(super) open: Table<Transaction>,
+    pub(super) nodes: Table<TxNode>,
+    pub(super) of_domain: Lists<Domain, Transaction, OfDomain>,
 }
 
 impl Transactions {

@@ -94,9 +94,9 @@ impl Linked<OfDomain> for Watch {
 }
 
 pub struct Watches {
-    pub paths: Table<WatchPath>,
-    pub arena: Arena<Watch>,
-    pub of_domain: Lists<Domain, Watch, OfDomain>,
+    pub(super) paths: Table<WatchPath>,
+    pub(super) arena: Arena<Watch>,
+    pub(super) of_domain: Lists<Domain, Watch, OfDomain>,
     pub(super) last_sequence: u64,
 }
 

@@ -19,6 +19,10 @@ impl Store {
         node.watched && self.watches.paths.find(node.hash, |_| true).is_some()
     }
 
+    pub fn watch(&self, id: WatchId) -> &Watch {
+        self.watches.arena.get(id)
+    }
+
     fn watches_here(&self, at: Id<WatchPath>) -> impl Iterator<Item = (WatchId, &Watch)> {
         self.watches.paths.get(at).watches.iter(&self.watches.arena)
     }

@@ -3,7 +3,7 @@
 use crate::path::{Path, PathBuf};
 use crate::platform::Instant;
 use crate::quota::Quota;
-use crate::slots::{Full, Text};
+use crate::slots::{Claim, Full, Text};
 use crate::store::domain::DomainId;
 use crate::store::steps::Next;
 use crate::store::transaction::{Mark, PATH_INLINE, Transaction, TransactionId, TxNode, TxNodeId};
@@ -29,6 +29,22 @@ impl Store {
         record.usage.transactions += 1;
         record.usage.memory += Transaction::MEMORY;
         Ok(id)
+    }
+
+    /// The open transaction that `domain` calls `id`.
+    pub fn find_transaction(&self, domain: DomainId, id: TxId) -> Option<TransactionId> {
+        self.transactions.find(domain, id)
+    }
+
+    /// The identifier of the domain's youngest open transaction.
+    pub fn newest_transaction(&self, domain: DomainId) -> Option<TxId> {
+        let newest = self.transactions.of_domain.of(domain).last()?;
+        Some(self.transactions.open.get(newest).id)
+    }
+
+    /// How many more transactions whoever has this claim may open.
+    pub fn room_for_transactions(&self, claim: Claim) -> u32 {
+        self.transactions.open.arena().available_to(claim)
     }
 
     /// Forgets a transaction and gives back what it held, until the journals are full; `done` slots have been given

@@ -38,23 +38,10 @@ pub fn logfile<P: Platform>(
     finish(reply)
 }
 
-/// Of each kind of storage: slots in use, at most so far, and all.
-pub(super) fn fill_levels<P: Platform>(cx: &Context<'_, P>) -> [(&'static str, [u32; 3]); 9] {
-    let store = &cx.core.store;
-    macro_rules! arenas {
-        ($($what:literal: $arena:expr,)*) => {
-            [$(($what, [$arena.used(), $arena.high_water(), $arena.capacity()]),)*]
-        };
-    }
-    arenas! {
-        "nodes": store.nodes.arena(),
-        "chunks": store.blobs.arena(),
-        "permission lists": store.acls.table().arena(),
-        "domains": store.domains.arena,
-        "watches": store.watches.arena,
-        "watched paths": store.watches.paths.arena(),
-        "transactions": store.transactions.open.arena(),
-        "transaction nodes": store.transactions.nodes.arena(),
-        "waiting messages": cx.roster.outbox().messages.arena(),
-    }
+/// Of each kind of storage, see [`Arena::level`](crate::slots::Arena::level).
+pub(super) fn fill_levels<P: Platform>(
+    cx: &Context<'_, P>,
+) -> impl Iterator<Item = (&'static str, [u32; 3])> {
+    let waiting = ("waiting messages", cx.roster.outbox().level());
+    cx.core.store.levels().into_iter().chain([waiting])
 }

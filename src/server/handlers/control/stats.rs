@@ -230,7 +230,7 @@ fn stats_of_all<P: Platform>(cx: &Context<'_, P>, out: &mut Writer<'_>, parts: b
         ],
     )?;
     if parts {
-        write_parts(out, cx.core.recorder.types(), &fill_levels(cx))?;
+        write_parts(out, cx.core.recorder.types(), fill_levels(cx))?;
     }
     out.close()
 }
@@ -251,10 +251,9 @@ fn stats_of_domains<P: Platform>(
     if out.form == Form::Json {
         out.put(format_args!(",\"domains\":["))?;
     }
-    let capacity = cx.core.store.domains.arena.capacity() as usize;
     let mut next = 0;
     let mut first = true;
-    for slot in from..capacity {
+    for slot in cx.core.store.domains.slots().skip(from) {
         let Some(id) = cx.core.store.domains.at(slot) else { continue };
         let start = out.reply.len();
         let row = domain_row(cx.core, id);
@@ -346,7 +345,7 @@ fn write_totals(out: &mut Writer<'_>, totals: &[(&str, u64)]) -> Result<(), XsEr
 fn write_parts(
     out: &mut Writer<'_>,
     types: &[Tally],
-    levels: &[(&'static str, [u32; 3])],
+    mut levels: impl Iterator<Item = (&'static str, [u32; 3])>,
 ) -> Result<(), XsError> {
     out.open("types")?;
     out.heading(NAME, WIDTH, &TYPE_COLUMNS)?;
@@ -358,7 +357,7 @@ fn write_parts(
     out.close()?;
     out.open("memory")?;
     out.heading(NAME, WIDTH, &LEVEL_COLUMNS)?;
-    levels.iter().try_for_each(|(what, numbers)| out.row(what, &numbers.map(wide)))?;
+    levels.try_for_each(|(what, numbers)| out.row(what, &numbers.map(wide)))?;
     out.close()
 }
 

@@ -67,7 +67,7 @@ fn mark(core: &mut Core, args: Strings<'_>) -> Result<Outcome, XsError> {
         return Err(XsError::EINVAL);
     }
     let record =
-        Record { hash: core.store.key.hash(&text), ..Record::new(Kind::Mark, core.store.current.writer) };
+        Record { hash: core.store.key().hash(&text), ..Record::new(Kind::Mark, core.store.current.writer) };
     // Else it would push out the text of a mark that is there.
     if core.recorder.trace.takes(record.kind, record.domid) {
         core.store.names.note_mark(record.hash, &text);
