@@ -55,7 +55,7 @@ impl Core {
             settings,
             own: None,
             clock: Clock { latest: Cycles(0), now: Instant(0), next_retry: Instant(0) },
-            recorder: Recorder::new(capacities.trace, capacities.domains, settings.log),
+            recorder: Recorder::new(capacities.domains, settings.log),
             throttle: Throttle::IDLE,
             deed: None,
             share,

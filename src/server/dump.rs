@@ -35,7 +35,7 @@ impl<P: Platform> Server<P> {
     /// what their hashes stand for, as `path` with the hash in hexadecimal and the text; [`END`]. `started` is when the
     /// program was entered, `khz` are the cycles in a millisecond.
     pub fn dump_trace(&self, started: Cycles, khz: u64, tell: &mut dyn FnMut(Arguments<'_>)) {
-        let trace = &self.core.recorder.trace;
+        let trace = &self.core.store.trace;
         let (first, end) = (trace.first(), trace.end());
         tell(format_args!(
             "{MARK}{}",

@@ -69,7 +69,7 @@ impl<P: Platform> Server<P> {
 
     /// The flight recorder.
     pub fn trace(&self) -> &Trace {
-        &self.core.recorder.trace
+        &self.core.store.trace
     }
 
     /// Records that the server ends in this line of its program.

@@ -14,7 +14,8 @@ impl Core {
     /// the number that it has there is the result.
     #[inline(always)] // Several times in each request.
     pub fn record(&mut self, record: Record) -> Option<u64> {
-        self.recorder.record(self.clock.latest, record)
+        self.store.trace.push(Record { time: self.clock.latest, ..record });
+        self.recorder.log_record(record)
     }
 
     /// As `record`, for what is rare.
@@ -43,11 +44,11 @@ impl Core {
     /// Tells the newest `count` records, a line each, in the order in which they were written. `khz` are the
     /// cycles in a millisecond.
     pub fn tell_trace(&self, count: u64, khz: u64, tell: &mut dyn FnMut(Arguments<'_>)) {
-        for record in self.recorder.trace.last(count) {
+        for record in self.store.trace.last(count) {
             // Microseconds since an arbitrary moment, the same for all records.
             let (millis, rest) = (record.time.0 / khz.max(1), record.time.0 % khz.max(1));
             let (seconds, micros) = (millis / 1000, millis % 1000 * 1000 + rest * 1000 / khz.max(1));
-            match self.store.names.find(record.hash) {
+            match self.store.trace.find_name(record.hash) {
                 Some((name, _)) => {
                     tell(format_args!("{seconds}.{micros:06} {record} {}", name.escape_ascii()))
                 }
@@ -63,7 +64,7 @@ impl Core {
         let path = self.store.path_hashed(hash, &mut buf);
         let (text, whole) = match path {
             Some(path) => (path.as_bytes(), true),
-            None => self.store.names.find(hash).unwrap_or((b"?", true)),
+            None => self.store.trace.find_name(hash).unwrap_or((b"?", true)),
         };
         let mut len = 0;
         let cut = text.iter().position(|byte| {

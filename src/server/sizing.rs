@@ -22,7 +22,7 @@ pub fn ports(capacities: &Capacities) -> usize {
 /// Bytes of memory that a server with these capacities takes.
 pub fn memory(capacities: &Capacities) -> usize {
     Store::bytes(capacities)
-        + Recorder::bytes(capacities.trace, capacities.domains)
+        + Recorder::bytes(capacities.domains)
         + Links::<()>::bytes(capacities, ports(capacities))
         + size_of::<Exchange>()
         + ROUNDING

@@ -55,7 +55,7 @@ use crate::hash::Key;
 use crate::path::PREFIXES_MAX;
 use crate::quota::Quotas;
 use crate::slots::{Attempt, Blobs, Claim, Full, Lists, Table};
-use crate::trace::Names;
+use crate::trace::Trace;
 use crate::wire::XsError;
 
 impl From<Full> for XsError {
@@ -76,8 +76,8 @@ pub struct Store {
     /// Each domain's nodes, oldest first.
     owned: Lists<Domain, Node, Owned>,
     path_cache: PathCache,
-    /// Paths that the trace has to name.
-    pub names: Names,
+    /// The flight recorder, which names the paths that it records.
+    pub trace: Trace,
     watches: Watches,
     transactions: Transactions,
     /// Work that has been decided and is not done.
@@ -118,7 +118,7 @@ impl Store {
             nodes: Table::new(&attempt, capacities.nodes, journal),
             owned: Lists::new(&attempt, capacities.domains, journal),
             path_cache: PathCache::new(capacities.nodes),
-            names: Names::new(capacities.names),
+            trace: Trace::new(capacities.trace, capacities.names),
             watches: Watches::new(&attempt, capacities),
             transactions: Transactions::new(&attempt, capacities),
             intents: Intents::new(&attempt),
@@ -143,7 +143,7 @@ impl Store {
             + Table::<Node>::bytes(capacities.nodes, journal)
             + Lists::<Domain, Node, Owned>::bytes(capacities.domains, journal)
             + PathCache::bytes(capacities.nodes)
-            + Names::bytes(capacities.names)
+            + Trace::bytes(capacities.trace, capacities.names)
             + Watches::bytes(capacities)
             + Transactions::bytes(capacities)
             + capacities.domains * size_of::<Option<Cursor>>()

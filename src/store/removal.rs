@@ -38,7 +38,7 @@ impl Store {
             let mut buf = PathBuf::new();
             let path = self.path_of(at, &mut buf)?;
             // The store will not know what it was called.
-            self.names.note(self.node(at).hash, path.as_bytes());
+            self.trace.name(self.node(at).hash, path.as_bytes());
             self.collect_for_removal(at, path, at == top);
         }
         Ok(())

@@ -34,7 +34,7 @@ impl Store {
 
     #[inline(never)]
     fn locate_anew(&mut self, path: Path<'_>, hash: u64) -> Option<NodeId> {
-        self.names.note_of(self.current.writer, hash, path.as_bytes());
+        self.trace.name_for(self.current.writer, hash, path.as_bytes());
         let id = self.lookup_by_names(path, hash)?;
         self.remember(path, id);
         Some(id)
@@ -50,7 +50,7 @@ impl Store {
     #[inline(never)]
     pub fn note_name(&mut self, path: Path<'_>) -> u64 {
         let hash = path.hash(&self.key);
-        self.names.note(hash, path.as_bytes());
+        self.trace.name(hash, path.as_bytes());
         hash
     }
 

@@ -4,8 +4,6 @@
 use alloc::boxed::Box;
 use alloc::vec;
 
-use crate::abi::DomId;
-
 #[derive(Clone, Copy)]
 struct Named {
     hash: u64,
@@ -38,10 +36,6 @@ pub struct Names {
     paths: usize,
     /// The next mark's, of all marks' entries.
     next: usize,
-    /// Nothing is kept while nothing is recorded, so that what is recorded keeps its names.
-    on: bool,
-    /// Of which domain's requests only paths are kept.
-    only: Option<DomId>,
 }
 
 impl Names {
@@ -63,26 +57,13 @@ impl Names {
         let empty = Named { hash: 0, len: 0, text: [0; Names::TEXT_MAX] };
         let paths = capacity.div_ceil(SHARING).max(1);
         let places = vec![[empty; SHARING]; paths + Names::MARKS / SHARING].into_boxed_slice();
-        Names { places, paths, next: 0, on: true, only: None }
-    }
-
-    /// Whether anything is kept, and of which domain's requests only.
-    pub fn set_filter(&mut self, on: bool, only: Option<DomId>) {
-        (self.on, self.only) = (on, only);
-    }
-
-    /// Keeps a path that a request of `by` has named.
-    pub fn note_of(&mut self, by: DomId, hash: u64, path: &[u8]) {
-        if self.only.is_none_or(|only| only == by) {
-            self.note(hash, path);
-        }
+        Names { places, paths, next: 0 }
     }
 
     /// Keeps a path, or its beginning if it is long.
-    #[inline(never)] // It is rare, and long.
     pub fn note(&mut self, hash: u64, path: &[u8]) {
         let place = self.place(hash);
-        let Some(entries) = self.places.get_mut(place).filter(|_| self.on) else { return };
+        let Some(entries) = self.places.get_mut(place) else { return };
         if entries.iter().any(|entry| entry.hash == hash) {
             return;
         }
@@ -147,18 +128,5 @@ mod tests {
         for hash in 5..=20 {
             assert_eq!(names.find(hash), Some((&[b'a' + hash as u8][..], true)));
         }
-    }
-
-    #[test]
-    fn only_what_is_recorded_is_kept() {
-        let mut names = Names::new(64);
-        names.set_filter(true, Some(DomId(5)));
-        names.note_of(DomId(5), 1, b"/own");
-        names.note_of(DomId(6), 2, b"/other");
-        names.note(3, b"/an/event");
-        names.set_filter(false, None);
-        names.note(4, b"/unseen");
-        let kept: std::vec::Vec<u64> = (1..5).filter(|hash| names.find(*hash).is_some()).collect();
-        assert_eq!(kept, [1, 3]);
     }
 }

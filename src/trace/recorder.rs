@@ -1,14 +1,12 @@
-//! The recorder: what the server does becomes records for the trace and the log, and sums for the statistics.
+//! What the server does as lines of the log and as sums for the statistics.
 
 use alloc::boxed::Box;
 use alloc::vec;
 
-use super::{Counters, LogSwitches, Record, TYPES, Tally, Trace};
-use crate::platform::Cycles;
+use super::{Counters, LogSwitches, Record, TYPES, Tally};
 
 pub struct Recorder {
-    pub trace: Trace,
-    /// What of the trace goes to the log, too, and how many records have gone there.
+    /// Which records go to the log, too, and how many have gone there.
     pub log: LogSwitches,
     logged: u64,
     pub counters: Counters,
@@ -19,11 +17,10 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Room for `records` records and the sums of `domains` domains.
+    /// Room for the sums of `domains` domains.
     #[inline(never)] // Once, and no part of the loop that serves.
-    pub fn new(records: usize, domains: usize, log: bool) -> Recorder {
+    pub fn new(domains: usize, log: bool) -> Recorder {
         Recorder {
-            trace: Trace::new(records),
             log: LogSwitches { on: log, ..LogSwitches::DEFAULT },
             logged: 0,
             counters: Counters::default(),
@@ -33,21 +30,19 @@ impl Recorder {
     }
 
     /// Bytes of memory beside the recorder itself.
-    pub const fn bytes(records: usize, domains: usize) -> usize {
-        Trace::bytes(records) + size_of::<[Tally; TYPES]>() + domains * size_of::<Tally>()
+    pub const fn bytes(domains: usize) -> usize {
+        size_of::<[Tally; TYPES]>() + domains * size_of::<Tally>()
     }
 
-    /// Writes a record. If its kind is logged it goes to the log too, and the number that it has there is the
-    /// result.
+    /// Logs a record if its kind is logged. The result is the number that it has there.
     #[inline(always)] // Several times in each request.
-    pub fn record(&mut self, time: Cycles, record: Record) -> Option<u64> {
-        self.trace.push(Record { time, ..record });
-        self.log.shows(record.kind).then(|| self.log_record(record))
+    pub fn log_record(&mut self, record: Record) -> Option<u64> {
+        self.log.shows(record.kind).then(|| self.write_line(record))
     }
 
     #[cold]
     #[inline(never)]
-    fn log_record(&mut self, record: Record) -> u64 {
+    fn write_line(&mut self, record: Record) -> u64 {
         let number = self.logged;
         self.logged += 1;
         ::log::info!("#{number} {record}");

@@ -1,8 +1,12 @@
-//! The records' ring: the newest overwrite the oldest, and every record ever written has a number.
+//! The flight recorder: a ring of records, of which the newest overwrite the oldest and every one ever written has a
+//! number, and what the hashes in them stand for.
+//!
+//! Invariant: one filter decides what is recorded, and what is named. So what is recorded keeps its names.
 
 use alloc::boxed::Box;
 use alloc::vec;
 
+use super::names::Names;
 use super::{Kind, Record};
 use crate::abi::DomId;
 
@@ -18,14 +22,15 @@ pub struct Trace {
     wanted: u32,
     only: Option<DomId>,
     on: bool,
+    names: Names,
 }
 
 /// All kinds.
 pub const ALL_KINDS: u32 = (1 << Kind::ALL.len()) - 1;
 
 impl Trace {
-    /// Room for `capacity` records, at least one.
-    pub fn new(capacity: usize) -> Self {
+    /// Room for `capacity` records, at least one, and for `names` texts.
+    pub fn new(capacity: usize, names: usize) -> Self {
         let empty = Record::new(Kind::Started, DomId(0));
         Trace {
             records: vec![empty; capacity.max(1)].into_boxed_slice(),
@@ -35,12 +40,13 @@ impl Trace {
             wanted: ALL_KINDS,
             only: None,
             on: true,
+            names: Names::new(names),
         }
     }
 
-    /// Bytes of memory for so many records.
-    pub const fn bytes(capacity: usize) -> usize {
-        capacity * size_of::<Record>()
+    /// Bytes of memory for so many records and texts.
+    pub const fn bytes(capacity: usize, names: usize) -> usize {
+        capacity * size_of::<Record>() + Names::bytes(names)
     }
 
     pub fn is_on(&self) -> bool {
@@ -108,6 +114,31 @@ impl Trace {
         self.wanted & kind.bit() != 0 && self.only.is_none_or(|only| only == domid || kind == Kind::Mark)
     }
 
+    /// Keeps a path that a request of `by` has named.
+    pub fn name_for(&mut self, by: DomId, hash: u64, path: &[u8]) {
+        if self.only.is_none_or(|only| only == by) {
+            self.name(hash, path);
+        }
+    }
+
+    /// Keeps a path that a record may have the hash of.
+    #[inline(never)] // It is rare, and long.
+    pub fn name(&mut self, hash: u64, path: &[u8]) {
+        if self.on {
+            self.names.note(hash, path);
+        }
+    }
+
+    /// Keeps a mark's text.
+    pub fn name_mark(&mut self, hash: u64, text: &[u8]) {
+        self.names.note_mark(hash, text);
+    }
+
+    /// The text of this hash, and whether all of it is here.
+    pub fn find_name(&self, hash: u64) -> Option<(&[u8], bool)> {
+        self.names.find(hash)
+    }
+
     #[cold]
     #[inline(never)]
     fn begin_round(&mut self) -> Option<&mut Record> {
@@ -138,7 +169,7 @@ mod tests {
     #[test]
     fn the_newest_are_kept_in_order() {
         for capacity in 1..6 {
-            let mut trace = Trace::new(capacity);
+            let mut trace = Trace::new(capacity, 0);
             assert_eq!(trace.last(9).count(), 0);
             for amount in 0..23_u32 {
                 trace.push(Record { amount, ..Record::new(Kind::Mark, DomId(0)) });
@@ -157,7 +188,7 @@ mod tests {
 
     #[test]
     fn filters() {
-        let mut trace = Trace::new(8);
+        let mut trace = Trace::new(8, 0);
         trace.set_filter(ALL_KINDS & !Kind::Notified.bit(), Some(DomId(3)));
         trace.push(Record::new(Kind::Notified, DomId(3)));
         trace.push(Record::new(Kind::Ended, DomId(4)));
@@ -167,5 +198,17 @@ mod tests {
         trace.set_on(true);
         assert_eq!((trace.end(), trace.first()), (1, 0));
         assert_eq!(trace.filter(), (ALL_KINDS & !Kind::Notified.bit(), Some(DomId(3))));
+    }
+    #[test]
+    fn only_what_is_recorded_is_named() {
+        let mut trace = Trace::new(8, 64);
+        trace.set_filter(ALL_KINDS, Some(DomId(5)));
+        trace.name_for(DomId(5), 1, b"/own");
+        trace.name_for(DomId(6), 2, b"/other");
+        trace.name(3, b"/an/event");
+        trace.set_on(false);
+        trace.name(4, b"/unseen");
+        let kept: std::vec::Vec<u64> = (1..5).filter(|hash| trace.find_name(*hash).is_some()).collect();
+        assert_eq!(kept, [1, 3]);
     }
 }

@@ -69,7 +69,7 @@ pub fn rm<P: Platform>(
     let found = cx.core.store.seek(&request.view, subject, Access::WRITE);
     if found.is_ok() {
         // The store will not know what it was called.
-        cx.core.store.names.note(subject.hash, subject.path.as_bytes());
+        cx.core.store.trace.name(subject.hash, subject.path.as_bytes());
     }
     match found {
         Ok(_) if subject.path.is_root() => Err(XsError::EINVAL),

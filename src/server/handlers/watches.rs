@@ -28,7 +28,7 @@ pub fn watch<P: Platform>(
     };
     let mut buf = PathBuf::new();
     let Subject { path, hash, .. } = request.subject(core, input, Special::Allowed, &mut buf)?;
-    core.store.names.note_of(core.store.current.writer, hash, path.as_bytes());
+    core.store.trace.name_for(core.store.current.writer, hash, path.as_bytes());
     if core.store.find_watch(request.from, path, token).is_some() {
         return Err(XsError::EEXIST);
     }

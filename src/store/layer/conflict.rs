@@ -34,7 +34,7 @@ impl Store {
             if let Some((writer, by)) = self.spoiler_of(copy, Path::from_canonical(&path)) {
                 let hash = copy.path_hash();
                 if after.is_none() {
-                    self.names.note(hash, &path);
+                    self.trace.name(hash, &path);
                 }
                 return Some(Spoiled { copy: id, hash, writer, by });
             }

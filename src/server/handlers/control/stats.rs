@@ -220,8 +220,8 @@ fn stats_of_all<P: Platform>(cx: &Context<'_, P>, out: &mut Writer<'_>, parts: b
             ("wake-up", wake_up),
             ("timer", timer),
             ("other-hypercalls", other),
-            ("trace-records", cx.core.recorder.trace.end()),
-            ("trace-overwritten", cx.core.recorder.trace.first()),
+            ("trace-records", cx.core.store.trace.end()),
+            ("trace-overwritten", cx.core.store.trace.first()),
             ("khz", cx.platform.khz()),
             (
                 "running-ms",
@@ -345,7 +345,7 @@ fn write_totals(out: &mut Writer<'_>, totals: &[(&str, u64)]) -> Result<(), XsEr
 fn write_parts(
     out: &mut Writer<'_>,
     types: &[Tally],
-    mut levels: impl Iterator<Item = (&'static str, [u32; 3])>,
+    levels: impl IntoIterator<Item = (&'static str, [u32; 3])>,
 ) -> Result<(), XsError> {
     out.open("types")?;
     out.heading(NAME, WIDTH, &TYPE_COLUMNS)?;
@@ -357,7 +357,7 @@ fn write_parts(
     out.close()?;
     out.open("memory")?;
     out.heading(NAME, WIDTH, &LEVEL_COLUMNS)?;
-    levels.try_for_each(|(what, numbers)| out.row(what, &numbers.map(wide)))?;
+    levels.into_iter().try_for_each(|(what, numbers)| out.row(what, &numbers.map(wide)))?;
     out.close()
 }
 
@@ -407,7 +407,7 @@ mod tests {
                 // No name is longer than these, and no list.
                 .and_then(|()| write_totals(&mut out, &[("trace-overwritten", u64::MAX); 12]))
                 .and_then(|()| {
-                    write_parts(&mut out, &[tally; TYPES], &[("transaction nodes", [u32::MAX; 3]); 9])
+                    write_parts(&mut out, &[tally; TYPES], [("transaction nodes", [u32::MAX; 3]); 9])
                 })
                 .and_then(|()| out.close())
                 .and_then(|()| out.finish());

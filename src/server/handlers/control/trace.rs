@@ -39,18 +39,11 @@ pub fn trace<P: Platform>(
         b"mark" => mark(cx.core, args),
         b"on" | b"off" => {
             no_more(args)?;
-            cx.core.recorder.trace.set_on(what == b"on");
-            filter_names(cx.core);
+            cx.core.store.trace.set_on(what == b"on");
             Ok(Outcome::OK)
         }
         _ => Err(XsError::EINVAL),
     }
-}
-
-/// Names are kept for what is recorded.
-fn filter_names(core: &mut Core) {
-    let (_, only) = core.recorder.trace.filter();
-    core.store.names.set_filter(core.recorder.trace.is_on(), only);
 }
 
 /// `mark <word>…`: a record that operators find again.
@@ -69,15 +62,15 @@ fn mark(core: &mut Core, args: Strings<'_>) -> Result<Outcome, XsError> {
     let record =
         Record { hash: core.store.key().hash(&text), ..Record::new(Kind::Mark, core.store.current.writer) };
     // Else it would push out the text of a mark that is there.
-    if core.recorder.trace.takes(record.kind, record.domid) {
-        core.store.names.note_mark(record.hash, &text);
+    if core.store.trace.takes(record.kind, record.domid) {
+        core.store.trace.name_mark(record.hash, &text);
     }
     core.note(record);
     Ok(Outcome::OK)
 }
 
 fn state(core: &Core, reply: &mut Reply) -> Result<Outcome, XsError> {
-    let trace = &core.recorder.trace;
+    let trace = &core.store.trace;
     line(reply, format_args!("trace            : {}", if trace.is_on() { "on" } else { "off" }))?;
     for (name, count) in
         [("records written", trace.end()), ("overwritten", trace.first()), ("room for", trace.capacity())]
@@ -95,7 +88,7 @@ fn dump<P: Platform>(
 ) -> Result<Outcome, XsError> {
     let from = args.next().map(parse).transpose()?.unwrap_or(0);
     no_more(args)?;
-    let trace = &cx.core.recorder.trace;
+    let trace = &cx.core.store.trace;
     let first = from.clamp(trace.first(), trace.end());
     let count = (trace.end() - first).min(RECORDS_MAX as u64);
     let head = Head {
@@ -138,7 +131,7 @@ fn paths(core: &Core, args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, X
 
 /// `filter [all|none|+<kind>|-<kind>|domain <domid>|domain all]…`: what is recorded from now on.
 fn filter(core: &mut Core, mut args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
-    let (mut kinds, mut only) = core.recorder.trace.filter();
+    let (mut kinds, mut only) = core.store.trace.filter();
     if args.rest().is_empty() {
         for kind in Kind::ALL {
             let state = if kinds & kind.bit() != 0 { "on" } else { "off" };
@@ -169,7 +162,6 @@ fn filter(core: &mut Core, mut args: Strings<'_>, reply: &mut Reply) -> Result<O
             _ => return Err(XsError::EINVAL),
         }
     }
-    core.recorder.trace.set_filter(kinds, only);
-    filter_names(core);
+    core.store.trace.set_filter(kinds, only);
     Ok(Outcome::OK)
 }
