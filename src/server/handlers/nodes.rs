@@ -8,6 +8,7 @@ use crate::perms::{Access, Entry, Life, letter, parse};
 use crate::platform::Platform;
 use crate::quota::Quota;
 use crate::server::context::{Context, Outcome, Request};
+use crate::server::core::Core;
 use crate::server::scratch::Reply;
 use crate::store::{AclBuf, Answer, Cursor, DomainId, Place, Removal, Start, Store};
 use crate::wire::{PAYLOAD_MAX, XsError, number, strings, terminated};
@@ -32,16 +33,7 @@ pub fn write<P: Platform>(
 ) -> Result<Outcome, XsError> {
     let mut args = strings(request.payload);
     let input = args.required()?;
-    let mut buf = PathBuf::new();
-    let subject = request.subject(cx.core, input, Special::Refused, &mut buf)?;
-    match cx.core.store.seek(&request.view, subject, Access::WRITE) {
-        Ok(place) => {
-            cx.core.store.write_at(&request.view, subject.path, place, args.rest())?;
-        }
-        Err(XsError::ENOENT) => drop(cx.core.store.create_at(&request.view, subject, args.rest())?),
-        Err(error) => return Err(error),
-    }
-    Ok(Outcome::OK)
+    put(cx.core, request, input, Some(args.rest()))
 }
 
 pub fn mkdir<P: Platform>(
@@ -49,11 +41,27 @@ pub fn mkdir<P: Platform>(
     request: &Request<'_>,
     _: &mut Reply,
 ) -> Result<Outcome, XsError> {
+    put(cx.core, request, terminated(request.payload)?, None)
+}
+
+/// Gives a node a value and makes it if there is none. Without a value, a node that is there stays as it is.
+fn put(
+    core: &mut Core,
+    request: &Request<'_>,
+    input: &[u8],
+    value: Option<&[u8]>,
+) -> Result<Outcome, XsError> {
     let mut buf = PathBuf::new();
-    let subject = request.subject(cx.core, terminated(request.payload)?, Special::Refused, &mut buf)?;
-    match cx.core.store.seek(&request.view, subject, Access::WRITE) {
-        Ok(_) => {}
-        Err(XsError::ENOENT) => drop(cx.core.store.create_at(&request.view, subject, &[])?),
+    let subject = request.subject(core, input, Special::Refused, &mut buf)?;
+    match core.store.seek(&request.view, subject, Access::WRITE) {
+        Ok(place) => {
+            if let Some(value) = value {
+                core.store.write_at(&request.view, subject.path, place, value)?;
+            }
+        }
+        Err(XsError::ENOENT) => {
+            core.store.create_at(&request.view, subject, value.unwrap_or_default())?;
+        }
         Err(error) => return Err(error),
     }
     Ok(Outcome::OK)
