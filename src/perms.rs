@@ -28,6 +28,13 @@ impl Life {
     pub const NONE: Life = Life(0);
     /// Of `DOMID_ANY`: matches everybody.
     pub const ANY: Life = Life(u32::MAX);
+    /// Of the toolstack's domain, which no check stops: it is the first to be known, and never ends.
+    pub const PRIVILEGED: Life = Life(1);
+
+    /// Whether it is that of the toolstack's domain, which its local clients share.
+    pub fn is_privileged(self) -> bool {
+        self == Life::PRIVILEGED
+    }
 }
 
 /// One permission entry. The first of a node names its owner and what all others may do.
@@ -68,10 +75,13 @@ pub struct Caller {
     pub life: Life,
     /// Life of the domain it acts for, by SET_TARGET; [`Life::NONE`] without one.
     pub target: Life,
-    pub privileged: bool,
 }
 
 impl Caller {
+    pub fn is_privileged(&self) -> bool {
+        self.life.is_privileged()
+    }
+
     fn is_named_by(&self, entry: Entry) -> bool {
         entry.life != Life::NONE
             && (entry.life == self.life || entry.life == self.target || entry.life == Life::ANY)
@@ -79,14 +89,14 @@ impl Caller {
 
     /// Whether everything is granted to the caller, whatever comes after this first entry.
     pub fn owns(&self, first: Entry) -> bool {
-        self.privileged || self.is_named_by(first)
+        self.is_privileged() || self.is_named_by(first)
     }
 
     /// What the list grants: everything to the privileged and the owner, else what the first entry that
     /// names the caller says, else what the first of all says.
     pub fn access(&self, mut list: impl Iterator<Item = Entry>) -> Access {
         let Some(first) = list.next() else {
-            return if self.privileged { Access::all() } else { Access::empty() };
+            return if self.is_privileged() { Access::all() } else { Access::empty() };
         };
         if self.owns(first) {
             return Access::all();
@@ -136,7 +146,7 @@ mod tests {
         Entry { access, domid: DomId(life as u16), life: Life(life) }
     }
 
-    const GUEST: Caller = Caller { domid: DomId(5), life: Life(5), target: Life::NONE, privileged: false };
+    const GUEST: Caller = Caller { domid: DomId(5), life: Life(5), target: Life::NONE };
 
     #[test]
     fn first_match_wins() {
@@ -154,7 +164,7 @@ mod tests {
         }
         let target = Caller { target: Life(9), ..GUEST };
         assert_eq!(target.access([entry(none, 9)].into_iter()), Access::all());
-        let privileged = Caller { privileged: true, ..GUEST };
+        let privileged = Caller { life: Life::PRIVILEGED, ..GUEST };
         assert_eq!(privileged.access(core::iter::empty()), Access::all());
     }
 

@@ -98,7 +98,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
     /// Why the next request of this connection cannot be taken now, as far as its own output is the cause.
     pub fn why_unread(&self, store: &Store, id: DomainId) -> Option<Stall> {
         let domain = store.domains.get(id);
-        if domain.privileged {
+        if domain.is_privileged() {
             let full = store.blobs.arena().available_to(Claim::Answer) < CHUNKS_PER_ANSWER
                 || self.outbox.messages.arena().available_to(Claim::Answer) == 0;
             return full.then_some(Stall::NoRoom);

@@ -41,9 +41,9 @@ impl Request<'_> {
         buf: &'a mut PathBuf,
     ) -> Result<Subject<'a>, XsError> {
         let View { caller, quotas, .. } = self.view;
-        let max = (!caller.privileged && quotas.path_max != 0).then_some(quotas.path_max);
+        let max = (!caller.is_privileged() && quotas.path_max != 0).then_some(quotas.path_max);
         let subject = core.store.subject(input, caller.domid, max, special, buf)?;
-        if !caller.privileged {
+        if !caller.is_privileged() {
             let largest = &mut core.store.current.largest;
             largest.path_max = largest.path_max.max(subject.path.relative_to_home().len() as u32);
         }

@@ -110,8 +110,8 @@ fn send_event<R: Deref<Target = RingPage>>(
     let hash = core.store.collected.hash;
     // What happens to domains has a name that no relative path has.
     let special = message.get(Header::SIZE) == Some(&b'@');
-    let Domain { domid, quotas, usage, privileged, .. } = core.store.domains.get(to);
-    let (domid, privileged, quota, held) = (*domid, *privileged, quotas.memory, usage.memory);
+    let domain @ Domain { domid, quotas, usage, .. } = core.store.domains.get(to);
+    let (domid, privileged, quota, held) = (*domid, domain.is_privileged(), quotas.memory, usage.memory);
     if !special && links.has_output(to) && links.outbox.has(&core.store, to, message) {
         return Sent::IntoRing;
     }

@@ -68,7 +68,7 @@ impl Core {
         let Some(contest) = self.throttle.contest else { return false };
         let domain = self.store.domains.get(id);
         let now = self.clock.now;
-        !domain.privileged
+        !domain.is_privileged()
             && (contest.losses >= LOSSES || domain.suspect_until > now)
             && retries(&self.store, contest.loser, contest.after)
             && self.throttle.hold(now, LONGEST)

@@ -35,7 +35,6 @@ impl<P: Platform> Server<P> {
             .store
             .admit(priv_domid, state.map_or(0, |state| state.unique_id), self.core.settings.quotas)
             .map_err(|_| Refused)?;
-        self.core.store.domains.set_privileged(id);
         self.create_initial_nodes(id).map_err(|_| Refused)?;
         self.attach(platform, id, port)
     }

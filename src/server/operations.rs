@@ -191,7 +191,7 @@ impl<P: Platform> Server<P> {
             MessageType::from_wire(header.msg_type).and_then(Operation::<P>::of).ok_or(XsError::ENOSYS)?;
         let Server { core, links, exchange, .. } = self;
         let caller = core.store.domains.caller(from);
-        if operation.who == Who::Privileged && !caller.privileged {
+        if operation.who == Who::Privileged && !caller.is_privileged() {
             return Err(XsError::EACCES);
         }
         let tx = match (operation.tx, header.tx_id) {

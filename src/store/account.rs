@@ -46,7 +46,7 @@ impl Store {
 
     /// The most that any guest has held at once.
     pub fn peak(&self) -> Quotas {
-        let guests = self.domains.iter().filter(|(_, domain)| !domain.privileged);
+        let guests = self.domains.iter().filter(|(_, domain)| !domain.is_privileged());
         guests.fold(self.peak_of_gone, |peak, (_, domain)| peak.max(domain.most()))
     }
 

@@ -133,7 +133,7 @@ impl Store {
     }
 
     fn check_creation(&mut self, view: &View, creation: &Creation<'_>) -> Result<(), XsError> {
-        if view.caller.privileged {
+        if view.caller.is_privileged() {
             return Ok(());
         }
         let Creation { path, above, place, acl, value, count, .. } = *creation;
@@ -157,7 +157,7 @@ impl Store {
 
     /// Whether a node created below one with `acl` gets that very list.
     fn inherits(&self, view: &View, acl: AclId) -> bool {
-        view.caller.privileged || self.acls.owner(acl).life == view.caller.life
+        view.caller.is_privileged() || self.acls.owner(acl).life == view.caller.life
     }
 
     /// The list that a node created below one with `acl` gets: the same, but a guest owns what it makes.

@@ -80,8 +80,6 @@ pub struct Domain {
     pub since: u32,
     /// From the hypervisor; tells two domains of one number apart.
     pub unique_id: u64,
-    /// The toolstack's domain, which no check stops, or one of its clients.
-    pub privileged: bool,
     /// Its shutdown has been announced, RESUME not seen since.
     pub shutdown: bool,
     /// Whose rights it has beside its own, by SET_TARGET, as long as that domain lives.
@@ -107,6 +105,11 @@ pub struct Domain {
 }
 
 impl Domain {
+    /// Whether this is the toolstack's domain, or one of its local clients.
+    pub fn is_privileged(&self) -> bool {
+        self.life.is_privileged()
+    }
+
     /// Notes the nodes that it owns and the memory that it holds now, whoever has given it those.
     pub fn note_peak(&mut self) {
         self.peak.nodes = self.peak.nodes.max(self.usage.nodes);
@@ -117,7 +120,7 @@ impl Domain {
     /// Whether it holds more than its soft memory quota.
     pub fn is_above_soft(&self) -> bool {
         let limit = self.quotas.soft_memory;
-        limit != 0 && self.usage.memory > limit && !self.privileged
+        limit != 0 && self.usage.memory > limit && !self.is_privileged()
     }
 
     /// The most that it has held at once.
@@ -132,7 +135,6 @@ impl Slot for Domain {
         life: Life::NONE,
         since: 0,
         unique_id: 0,
-        privileged: false,
         shutdown: false,
         target: Entry::NOBODY,
         features: ServerFeatures::all(),
@@ -202,11 +204,6 @@ impl Domains {
         self.privileged
     }
 
-    pub fn set_privileged(&mut self, id: DomainId) {
-        self.privileged = Some(id);
-        self.arena.update(id).privileged = true;
-    }
-
     pub fn find(&self, domid: DomId) -> Option<DomainId> {
         self.by_domid.get(usize::from(domid.0)).copied().flatten()
     }
@@ -255,13 +252,13 @@ impl Domains {
 
     /// Whose rights a domain's requests and watches have.
     pub fn caller(&self, id: DomainId) -> Caller {
-        let Domain { domid, life, target, privileged, .. } = *self.get(id);
+        let Domain { domid, life, target, .. } = *self.get(id);
         // What a dead target was granted is void for those who acted for it too.
         let lives = target.life != Life::NONE && self.owner(target).is_some();
-        Caller { domid, life, target: if lives { target.life } else { Life::NONE }, privileged }
+        Caller { domid, life, target: if lives { target.life } else { Life::NONE } }
     }
 
-    /// Begins a life of `domid`, which must have no record. Outside attempts.
+    /// Begins a life of `domid`, which must have no record. The first is that of the privileged domain. Outside attempts.
     pub fn admit(
         &mut self,
         domid: DomId,
@@ -271,8 +268,14 @@ impl Domains {
     ) -> Result<DomainId, Full> {
         let place = self.by_domid.get_mut(usize::from(domid.0)).ok_or(Full)?;
         let life = Life(self.last_life + 1);
+        if life == Life::ANY {
+            return Err(Full);
+        }
         let id = self.arena.alloc(Domain { domid, life, since, unique_id, quotas, ..Domain::EMPTY })?;
         self.last_life = life.0;
+        if life.is_privileged() {
+            self.privileged = Some(id);
+        }
         *place = Some(id);
         Ok(id)
     }
@@ -281,7 +284,7 @@ impl Domains {
     /// What it creates belongs to that domain; its watches and transactions are its own. In an attempt.
     pub fn admit_client(&mut self) -> Result<DomainId, Full> {
         let Domain { domid, life, quotas, .. } = *self.get(self.privileged.ok_or(Full)?);
-        let id = self.arena.alloc(Domain { domid, life, quotas, privileged: true, ..Domain::EMPTY })?;
+        let id = self.arena.alloc(Domain { domid, life, quotas, ..Domain::EMPTY })?;
         self.clients.append(&mut self.arena, id)?;
         Ok(id)
     }
@@ -296,7 +299,7 @@ impl Domains {
 
     /// Whether this is the privileged domain or one of its clients.
     pub fn is_privileged(&self, id: DomainId) -> bool {
-        self.get(id).privileged
+        self.get(id).is_privileged()
     }
 
     /// Ends a life. Whatever it held must be gone. In an attempt, which is made again if it is stopped.

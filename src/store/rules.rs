@@ -116,7 +116,7 @@ impl Store {
         match found {
             Some(place) if self.access(view, place).contains(needed) => Ok(place),
             Some(_) => Err(XsError::EACCES),
-            None if view.caller.privileged => Err(XsError::ENOENT),
+            None if view.caller.is_privileged() => Err(XsError::ENOENT),
             None => Err(self.why_missing(view, path, needed)?),
         }
     }
@@ -130,7 +130,7 @@ impl Store {
     }
 
     fn access(&mut self, view: &View, place: Place) -> Access {
-        if view.caller.privileged {
+        if view.caller.is_privileged() {
             return Access::all();
         }
         if let Some(tx) = view.tx.filter(|_| view.caller.target != Life::NONE) {

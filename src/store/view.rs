@@ -24,7 +24,7 @@ pub struct View {
 
 impl View {
     pub fn claim(&self) -> Claim {
-        Claim::to_keep(self.caller.privileged, self.greedy)
+        Claim::to_keep(self.caller.is_privileged(), self.greedy)
     }
 
     /// Refuses an `amount` above a quota that binds this client, as the table of quotas says. A quota of 0 binds nobody.
@@ -37,7 +37,7 @@ impl View {
     #[inline(always)]
     pub fn check_against(&self, quotas: &Quotas, quota: Quota, amount: usize) -> Result<(), XsError> {
         let limit = (quota.get)(quotas);
-        let exceeds = !self.caller.privileged && limit != 0 && amount > limit as usize;
+        let exceeds = !self.caller.is_privileged() && limit != 0 && amount > limit as usize;
         quota.excess.error(self.changes_nodes).filter(|_| exceeds).map_or(Ok(()), Err)
     }
 }

@@ -233,7 +233,7 @@ pub fn set_perms<P: Platform>(
         owner = owner.or(Some(domid));
     }
     let owner = owner.ok_or(XsError::EINVAL)?;
-    match view.caller.privileged {
+    match view.caller.is_privileged() {
         true => life_of(cx, request.from, owner, true).map(drop)?,
         // One that was never heard of is never the owner now.
         false => cx.core.store.domains.find(owner).map(drop).ok_or(XsError::ENOENT)?,
@@ -243,7 +243,7 @@ pub fn set_perms<P: Platform>(
     let place = cx.core.store.seek(view, subject, Access::WRITE | Access::OWNER)?;
     let old = cx.core.store.acl_at(place).ok_or(XsError::EIO)?;
     let present = cx.core.store.acls.owner(old);
-    if !view.caller.privileged && present.domid != owner {
+    if !view.caller.is_privileged() && present.domid != owner {
         return Err(XsError::EPERM);
     }
     // The hypervisor is asked for domains only on the word of those who may set these permissions.

@@ -18,7 +18,7 @@ pub fn get_feature<P: Platform>(
 ) -> Result<Outcome, XsError> {
     let mut args = strings(request.payload);
     let count = args.remaining();
-    if count > 0 && !request.view.caller.privileged {
+    if count > 0 && !request.view.caller.is_privileged() {
         return Err(XsError::EACCES);
     }
     let id = match count {

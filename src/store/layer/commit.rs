@@ -48,7 +48,7 @@ impl Store {
         if self.nodes.arena().available_to(claim) < nodes || self.blobs.arena().available_to(claim) < chunks {
             return Err(XsError::ENOMEM);
         }
-        if view.caller.privileged { Ok(()) } else { self.check_owners(tx, view) }
+        if view.caller.is_privileged() { Ok(()) } else { self.check_owners(tx, view) }
     }
 
     fn is_stale(&self, copy: &TxNode, base: Option<NodeId>) -> bool {
@@ -115,7 +115,7 @@ impl Store {
                     after if after > used => view.check_against(&domain.quotas, quota, after as usize),
                     _ => Ok(()),
                 };
-                if !domain.privileged {
+                if !domain.is_privileged() {
                     let nodes = check(Quota::NODES, domain.usage.nodes, delta.nodes);
                     let memory = check(Quota::MEMORY, domain.usage.memory, delta.memory);
                     verdict = verdict.and(nodes).and(memory);

@@ -107,10 +107,10 @@ fn permissions(data: &[u8]) {
     for entry in list() {
         assert_eq!(Entry::from_bytes(entry.to_bytes()), entry);
     }
-    let guest = Caller { domid: DomId(1), life: Life(1), target: Life::NONE, privileged: false };
+    let guest = Caller { domid: DomId(1), life: Life(2), target: Life::NONE };
     let granted = guest.access(list());
     assert!(!granted.contains(Access::OWNER) || granted == Access::all());
-    assert_eq!(Caller { privileged: true, ..guest }.access(list()), Access::all());
+    assert_eq!(Caller { life: Life::PRIVILEGED, ..guest }.access(list()), Access::all());
 }
 
 /// Entries as clients write them never say `OWNER`.
