@@ -11,7 +11,7 @@ use crate::connection::{GivenUp, Links, Sent};
 use crate::path::Path;
 use crate::platform::Platform;
 use crate::slots::Claim;
-use crate::store::{Collected, Domain, DomainId, NameBuf, Watch};
+use crate::store::{Collected, Domain, DomainId, NameBuf};
 use crate::trace::{Kind as Traced, Record};
 use crate::wire::{Header, MessageBuf, MessageType, TxId, XsError, strings};
 
@@ -71,25 +71,14 @@ fn send_next<R: Deref<Target = RingPage>>(core: &mut Core, links: &mut Links<R>,
     let watch = store.watch(id);
     let to = watch.domain;
     let mut long = NameBuf::new();
-    let token = watch.token.contiguous(&store.blobs, &mut long);
-    // Two watches of one client on different paths with one token would tell it the same thing twice.
-    let earlier = matches.get(..n).unwrap_or_default().iter().rev();
-    let mut own =
-        earlier.map(|earlier| store.watch(earlier.id)).take_while(|earlier| earlier.domain == watch.domain);
-    let told = |earlier: &Watch| {
-        earlier.token_hash == watch.token_hash
-            && earlier.relative == watch.relative
-            && earlier.token.equals(&store.blobs, token)
-    };
-    if path.is_special() || !own.any(told) {
-        let shown = if watch.relative { path.relative_to_home() } else { path.as_bytes() };
-        if let Ok(message) = event(message, shown, token) {
-            let sent = send_event(core, links, to, message);
-            core.store.collected.sent = n + 1;
-            return follow_up(core, links, to, sent);
-        }
-    }
+    let token = watch.token(&store.blobs, &mut long);
+    let shown = if watch.relative { path.relative_to_home() } else { path.as_bytes() };
+    let event = event(message, shown, token);
+    let sent = event.map(|message| send_event(core, links, to, message));
     core.store.collected.sent = n + 1;
+    if let Ok(sent) = sent {
+        follow_up(core, links, to, sent);
+    }
 }
 
 #[inline(always)] // Most events fit their ring.

@@ -139,6 +139,15 @@ impl Blobs {
         Ok(())
     }
 
+    /// The bytes in one piece, in `buf`, which must have room.
+    #[inline(never)]
+    pub fn gather<'a, const M: usize>(&self, blob: Blob, buf: &'a mut heapless::Vec<u8, M>) -> &'a [u8] {
+        buf.clear();
+        let fits = self.pieces(blob).try_for_each(|piece| buf.extend_from_slice(piece));
+        debug_assert!(fits.is_ok(), "the buffer is smaller than the blob");
+        buf
+    }
+
     /// The pieces of a blob, in order.
     pub fn pieces(&self, blob: Blob) -> impl Iterator<Item = &[u8]> {
         let mut next = blob.first;

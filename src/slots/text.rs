@@ -125,12 +125,7 @@ impl<const N: usize> Text<N> {
     ) -> &'a [u8] {
         match self {
             Text::Inline { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
-            Text::Spilled(_) => {
-                buf.clear();
-                let fits = self.append(blobs, buf);
-                debug_assert!(fits.is_ok(), "the buffer is smaller than the text");
-                buf
-            }
+            Text::Spilled(blob) => blobs.gather(*blob, buf),
         }
     }
 

@@ -94,13 +94,58 @@ fn find(
         };
         last = Some((watch.domain, may_hear));
         if may_hear && matches.len() < matches.capacity() {
-            matches.push(Match { domain: watch.domain, sequence: watch.sequence, id });
+            matches.push(Match { domain: watch.domain, rank: watch.sequence, id });
         }
     });
     if matches.len() > 1 {
-        // In place, as the slices' own sorts are, in an eighth of their code.
-        *matches = BinaryHeap::from(core::mem::take(matches)).into_sorted_vec();
+        // Each event about domains is news.
+        if !path.is_special() {
+            merge_equal(store, matches);
+        }
+        sort(matches);
     }
+}
+
+/// Of the watches by which one client would be told the same twice, leaves the one that was registered first.
+///
+/// Their paths differ, and their tokens do not.
+#[inline(never)]
+fn merge_equal(store: &Store, matches: &mut Vec<Match>) {
+    let watch = |found: &Match| store.watch(found.id);
+    for found in matches.iter_mut() {
+        let watch = watch(found);
+        found.rank = watch.token_hash ^ u64::from(watch.relative);
+    }
+    sort(matches);
+    // Now equal ones are neighbours.
+    let mut kept = 0;
+    for n in 0..matches.len() {
+        let Some(found) = matches.get(n).copied() else { break };
+        let last = matches.get_mut(..kept).and_then(<[Match]>::last_mut);
+        match last.filter(|last| (last.domain, last.rank) == (found.domain, found.rank)) {
+            Some(last) if watch(last).has_token_of(watch(&found), &store.blobs) => {
+                if watch(&found).sequence < watch(last).sequence {
+                    *last = found;
+                }
+            }
+            _ => {
+                if let Some(place) = matches.get_mut(kept) {
+                    *place = found;
+                }
+                kept += 1;
+            }
+        }
+    }
+    matches.truncate(kept);
+    for found in matches {
+        found.rank = watch(found).sequence;
+    }
+}
+
+/// In place, as the slices' own sorts are, in an eighth of their code.
+#[inline(never)]
+fn sort(matches: &mut Vec<Match>) {
+    *matches = BinaryHeap::from(core::mem::take(matches)).into_sorted_vec();
 }
 
 /// Whether one of the permission lists lets the domain read.

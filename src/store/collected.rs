@@ -10,7 +10,8 @@ use crate::path::{Path, PathBuf};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Match {
     pub domain: DomainId,
-    pub sequence: u64,
+    /// Its place among those of its receiver: its sequence, once all are found.
+    pub rank: u64,
     pub id: WatchId,
 }
 

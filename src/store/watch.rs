@@ -5,6 +5,7 @@
 //! are elsewhere. xenstore.txt, "Watches".
 
 use super::domain::{Domain, DomainId};
+use super::node::NameBuf;
 use crate::config::Capacities;
 use crate::hash::Key;
 use crate::path::{Path, PathBuf};
@@ -46,6 +47,16 @@ impl Watch {
         (size_of::<Watch>() + size_of::<WatchPath>() + 24) as u32
             + Text::<PATH_INLINE>::memory(path)
             + Text::<TOKEN_INLINE>::memory(token)
+    }
+
+    /// The token in one piece, in `buf` if it is not so already.
+    #[inline(never)]
+    pub fn token<'a>(&'a self, blobs: &Blobs, buf: &'a mut NameBuf) -> &'a [u8] {
+        self.token.contiguous(blobs, buf)
+    }
+
+    pub fn has_token_of(&self, other: &Watch, blobs: &Blobs) -> bool {
+        self.token.equals(blobs, other.token(blobs, &mut NameBuf::new()))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use support::Host;
+use xenstore::config::{Capacities, Settings};
 
 /// The shortest of several times that `work` takes.
 fn time(mut work: impl FnMut()) -> Duration {
@@ -14,12 +15,17 @@ fn time(mut work: impl FnMut()) -> Duration {
     (0..12).map(once).min().unwrap_or_default()
 }
 
-/// Ten times the levels may cost ten times as much, and some more; not a hundred times.
+/// Ten times as much may cost ten times as much, and some more; not a hundred times.
+#[track_caller]
+fn is_tenfold(few: Duration, many: Duration) {
+    assert!(many < 35 * few, "it takes {few:?}, and {many:?} for ten times as much");
+}
+
 #[track_caller]
 fn is_linear(mut work: impl FnMut(&str)) {
     let [short, long] = [90, 900].map(|levels| vec!["a"; levels].join("/"));
     let (short, long) = (time(|| work(&short)), time(|| work(&long)));
-    assert!(long < 35 * short, "90 levels take {short:?}, 900 take {long:?}");
+    is_tenfold(short, long);
 }
 
 #[test]
@@ -37,4 +43,21 @@ fn a_deep_tree_comes_and_goes() {
         host.ok(5, 0, &format!("WRITE {path}|1"));
         host.ok(5, 0, "RM a|");
     });
+}
+
+#[test]
+fn a_change_that_many_watches_see() {
+    let [few, many] = [100, 1000].map(|watches| {
+        let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(80_000));
+        for n in 0..watches {
+            host.send(0, 0, &format!("WATCH /shared|{n}|"));
+            host.poll();
+            host.client(0).read();
+        }
+        time(|| {
+            host.send(0, 0, "WRITE /shared|");
+            host.poll();
+        })
+    });
+    is_tenfold(few, many);
 }

@@ -83,6 +83,35 @@ fn a_relative_watch_tells_relative_paths() {
 }
 
 #[test]
+fn what_would_be_told_twice_is_told_once_in_the_place_of_the_first() {
+    let mut host = host();
+    let long = "l".repeat(100);
+    for (who, path, token) in [
+        (5, "/local/domain/5/data/q", "t"),
+        (5, "/", "u"),
+        (0, "/", "t"),
+        (5, "data", "t"),
+        (5, "/local", &long),
+        (5, "/local/domain", "t"),
+        (5, "data/q", "t:1"),
+        (5, "/", &long),
+        (5, "/", "t"),
+        (0, "/local", "t"),
+        (5, "/local/domain", "u"),
+    ] {
+        host.expect(&[(who, 0, &format!("WATCH {path}|{token}|"), &format!("OK|; ev {path},{token}"))]);
+    }
+    let full = "/local/domain/5/data/q";
+    host.expect(&[(
+        5,
+        0,
+        "WRITE data/q|",
+        &format!("ev {full},t; ev {full},u; ev data/q,t; ev {full},{long}; ev data/q,t:1; OK|"),
+    )]);
+    host.hears(0, &format!("ev {full},t"));
+}
+
+#[test]
 fn any_name_may_be_watched() {
     let mut host = host();
     host.expect(&[
