@@ -5,6 +5,8 @@
 extern crate alloc;
 
 mod image;
+// All unsafe code is below src/image/, this part of it too. `image` does not declare it, since xs-guest is not made of
+// it.
 #[path = "image/stubdom/mod.rs"]
 mod stubdom;
 

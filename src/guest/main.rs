@@ -12,11 +12,13 @@ extern crate alloc;
 mod greedy;
 mod honest;
 mod hostile;
-// The store's image uses more of it.
+// A module of both programs and no crate, since it calls the `start` of the program that it is part of. The store's
+// image uses more of it.
 #[allow(dead_code)]
 #[path = "../image/mod.rs"]
 mod image;
 mod life;
+// All unsafe code is below src/image/, this part of it too.
 #[path = "../image/guest.rs"]
 mod machine;
 mod options;
