@@ -1,6 +1,6 @@
 //! A xenstore server as a library: protocol, store and connections, without any knowledge of how it is run.
 //!
-//! Layers, each using only what stands above it or before it in its row (`tests/tidy.rs` holds that):
+//! Layers, each using only what stands above it or before it in its row (`tests/tidy/` holds that):
 //!
 //! | module | what it is |
 //! |---|---|
