@@ -8,7 +8,12 @@ TCG_CPU=EPYC,+svm,+npt,-smap,-smep,-monitor,-rdtscp
 
 # eager-fpu: with Xen's lazy switching of the SSE registers, and TCG's XSAVE, dom0's programs find a guest's
 # values in theirs, about once in six time slices. It shows as crashes of dom0's tools while a guest runs.
-XEN_ARGS="console=com1 com1=115200,8n1 cpuidle=0 spec-ctrl=eager-fpu
+#
+# hpet=legacy-replacement: a periodic interrupt, a hundred a second, which Xen only counts. On each exit of a guest, TCG
+# clears a bit in the processor's interrupt requests without the lock that guards them. A bit that a device's thread sets
+# at that moment is lost: the local APIC has an interrupt, and the processor does not look. If that was Xen's only timer,
+# nothing sets it again, and all of the machine stands still. With the next interrupt the processor finds both.
+XEN_ARGS="console=com1 com1=115200,8n1 cpuidle=0 spec-ctrl=eager-fpu hpet=legacy-replacement
     dom0_max_vcpus=1 guest_loglvl=all"
 DOM0_ARGS="console=hvc0 earlyprintk=xen quiet"
 
