@@ -81,17 +81,21 @@ printf '%s\n' 'ok - a' 'checks: done'
 NESTED
 chmod +x scripts/nested
 # boots_of STILL SAYS: how often a job is booted whose first STILL machines stand still after these words, and its status.
+# What it has printed is in the file `printed`.
 boots_of() {
     local status=0
     rm -f boots
     echo "$1" >still
     echo "$2" >says
-    nested_job one.sh 4.17 stubdom >/dev/null 2>&1 || status=$?
+    nested_job one.sh 4.17 stubdom >printed 2>&1 || status=$?
     echo "$(wc -l <boots) $status"
 }
 is 'one that ends is booted once' '1 0' "$(boots_of 0 '')"
 is 'one that stands still is booted once more' '2 0' "$(boots_of 1 'ok - a')"
 is 'and no more' '2 124' "$(boots_of 2 'ok - a')"
 is 'one that has failed before is not' '1 124' "$(boots_of 1 'not ok - a')"
+boots_of 1 $'ok - a\nok - b' >/dev/null
+is 'what the first one said is told' '# ok - b' "$(grep 'ok - b' printed)"
+is 'and not counted' 1 "$(grep -c '^ok' printed)"
 
 exit "$failed"
