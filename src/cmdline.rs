@@ -17,7 +17,7 @@ use crate::wire::plain_number;
 /// Longest path that the protocol can carry, `XENSTORE_ABS_PATH_MAX` less its leading part (io/xs_wire.h).
 const PATH_MAX_LIMIT: u32 = 2048;
 
-/// What the command line says.
+/// The options of the command line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
     pub settings: Settings,
@@ -27,7 +27,7 @@ pub struct Options {
     pub log_level: LevelFilter,
     /// The domain with all rights, whose ring is the first to be served.
     pub priv_domid: DomId,
-    /// The domain that the store runs in, if somebody says so.
+    /// The domain that the store runs in, if given.
     pub master_domid: Option<DomId>,
     pub event_format: EventFormat,
     pub standalone: Standalone,
@@ -38,11 +38,11 @@ pub struct Options {
 /// What is done without `--event`: the image is then a guest that tries its own store. Plain words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Standalone {
-    /// Does not end after its report, but waits for wishes.
+    /// It does not end after its report, but waits for commands.
     pub stay: bool,
-    /// Puts its trace on the console.
+    /// It prints its trace on the console.
     pub dump: bool,
-    /// One row of the self-test is wrong.
+    /// One row of the self-test fails on purpose.
     pub fail: bool,
     /// How long the benchmark takes, seconds.
     pub seconds: u32,
@@ -73,7 +73,7 @@ impl Options {
 /// Why a word of the command line was not followed. Displays as one line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Problem<'a> {
-    /// No such option; `serves` with `--event`, where other words make no sense.
+    /// No such option. `serves`: the line has `--event`, so a trial's words are none either.
     Unknown { word: &'a [u8], serves: bool },
     /// The option wants a value and the line ends.
     NoValue { option: &'static str, allowed: &'static str },
@@ -201,7 +201,7 @@ const OPTIONS: &[Definition] = &[
 ];
 
 /// Reads a command line, words between white space or commas: upstream's `launch-xenstore` hands over one word
-/// only, and no value has a comma in it. `report` is told of each word that is not followed, in order.
+/// only, and no value has a comma in it. `report` is called for each word that is not followed, in order.
 pub fn parse<'a>(line: &'a [u8], mut report: impl FnMut(Problem<'a>)) -> Options {
     let mut options = Options::DEFAULT;
     let mut words =
@@ -231,7 +231,7 @@ pub fn parse<'a>(line: &'a [u8], mut report: impl FnMut(Problem<'a>)) -> Options
     options
 }
 
-/// Follows a word that only a trial has a use for. The result is its name, and whether it could be followed.
+/// Follows a word that only a trial accepts. Returns its name, and whether it could be followed.
 fn trial_word<'a>(trial: &mut Standalone, word: &'a [u8]) -> Option<(&'static str, Result<(), Problem<'a>>)> {
     let (option, wanted) = match word {
         b"stay" => ("stay", &mut trial.stay),
@@ -332,7 +332,7 @@ fn path_max(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Larger values mean the largest, as upstream.
+/// Larger values mean the largest one, as upstream.
 fn bound_path_max(options: &mut Options) {
     let quotas = quotas(options);
     quotas.path_max = quotas.path_max.min(PATH_MAX_LIMIT);

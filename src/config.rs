@@ -2,12 +2,12 @@
 //!
 //! Quotas bound what one domain may hold, [`Capacities`] what the whole store may hold. Capacities
 //! follow from the memory the image has (`server::sizing`); tests hand in their own to reach every "full" answer.
-//! Plain numbers: what they are the numbers of is defined further up.
+//! Plain numbers: this module knows none of the things that they count.
 
 use crate::abi::DomId;
 use crate::quota::Quotas;
 
-/// What the server is told at start.
+/// What the server is configured with at start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
     pub quotas: Quotas,
@@ -15,7 +15,7 @@ pub struct Settings {
     pub watch_event_timeout: u32,
     /// A dead domain's nodes go to the privileged domain instead of being removed (`--keep-orphans`).
     pub keep_orphans: bool,
-    /// Work is logged from the start, not only from CONTROL `log on` on.
+    /// Work is logged from the start, without CONTROL `log on`.
     pub log: bool,
 }
 
@@ -54,7 +54,7 @@ impl Capacities {
     /// Least memory that makes sense: dom0 and a few guests.
     pub const MIN_MEMORY: usize = 2 << 20;
 
-    /// Bytes that the trace ring has of `memory` if nobody says how many.
+    /// The default size of the trace, bytes, in a store of `memory` bytes.
     pub fn default_trace(memory: usize) -> usize {
         memory / 16
     }

@@ -1,8 +1,8 @@
 //! Keyed hashes of paths and other byte strings, eight bytes a step.
 //!
 //! The state after a path's first n words leads to the hash of every prefix that ends in the next word, so
-//! one pass over a path yields them all. The key is drawn at boot: names that collide cannot be computed
-//! from outside.
+//! one pass over a path yields them all. The key is random and new at each boot, so a guest cannot compute names that
+//! collide.
 
 use crate::words::{first_bytes, flags, word};
 

@@ -1,7 +1,7 @@
 //! Paths: checked, made absolute, and cut into components.
 //!
-//! Every request's path passes [`canonicalize`] before anything looks at a node, so root, special names
-//! and both spellings of a relative path meet the same rules. xenstore.txt, "Paths"; xs_wire.h.
+//! Every request's path passes [`canonicalize`] before anything looks at a node. So the same rules hold for the root,
+//! for special names and for both spellings of a relative path. xenstore.txt, "Paths"; xs_wire.h.
 
 use heapless::Vec;
 
@@ -25,7 +25,7 @@ pub type PathBuf = Vec<u8, ABSOLUTE_MAX>;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Path<'a>(&'a [u8]);
 
-/// Whether names starting with `@` are welcome.
+/// Whether names that start with `@` are accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Special {
     Allowed,
@@ -65,7 +65,7 @@ fn make_absolute<'a>(relative: &[u8], domid: DomId, buf: &'a mut PathBuf) -> Res
     Ok(buf)
 }
 
-/// Bytes that are checked at once: as many as the processor's vectors hold.
+/// Bytes that are checked at once: as many as a vector register holds.
 const LANES: usize = 16;
 
 fn is_valid(byte: u8) -> bool {
@@ -73,7 +73,7 @@ fn is_valid(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'/'..=b'9' | b'@'..=b'Z' | b'-' | b'_')
 }
 
-/// Whether a byte and the one behind it may follow one another in a path.
+/// Whether the second byte may follow the first in a path.
 fn are_valid(byte: u8, next: u8) -> bool {
     is_valid(byte) & !((byte == b'/') & (next == b'/'))
 }
@@ -90,7 +90,7 @@ fn is_canonical(absolute: &[u8]) -> bool {
     }
     let next = absolute.get(1..).unwrap_or_default();
     match (before.last_chunk(), next.last_chunk()) {
-        // The last pairs are checked first, some of them twice, so that nothing is left for the end.
+        // The last pairs are checked first, some of them twice, so that no shorter piece is left over.
         (Some(end), Some(end_next)) => {
             let chunks = before.as_chunks().0.iter().zip(next.as_chunks().0);
             chunks.fold(all_valid(end, end_next), |valid, (bytes, next)| valid & all_valid(bytes, next))
@@ -99,7 +99,7 @@ fn is_canonical(absolute: &[u8]) -> bool {
     }
 }
 
-/// What domains' homes are in.
+/// The directory of all domains' homes.
 const HOMES: &[u8] = b"/local/domain/";
 
 /// `/local/domain/<domid>`, the directory that relative paths of that domain start from, in two parts.
@@ -145,7 +145,7 @@ impl<'a> Path<'a> {
         self.0.first() == Some(&b'@')
     }
 
-    /// The prefix of `len` bytes that is a path; the root if there would be nothing.
+    /// The prefix of `len` bytes, which must be a path; the root if `len` is 0.
     pub fn cut(self, len: usize) -> Path<'a> {
         match self.0.get(..len) {
             Some([]) => Path::ROOT,
@@ -212,7 +212,8 @@ impl<'a> Path<'a> {
             .then(|| rest.iter().filter(|byte| **byte == b'/').count())
     }
 
-    /// The path to the node so many components below `above`, which is above this one, or this one if there are not so many.
+    /// The path to the node so many components below `above`, which is above this one, or this one if there are not so
+    /// many.
     pub fn cut_below(self, above: Path<'_>, components: usize) -> Path<'a> {
         let skip = if above.is_root() { 0 } else { above.0.len() };
         let slashes = self.0.iter().enumerate().skip(skip).filter(|(_, byte)| **byte == b'/');

@@ -14,7 +14,7 @@ bitflags! {
     pub struct Access: u8 {
         const READ = 1;
         const WRITE = 2;
-        /// Never written in an entry: follows from being named first, or from privilege.
+        /// Never in an entry: the owner has it, and the privileged.
         const OWNER = 4;
     }
 }
@@ -28,10 +28,10 @@ impl Life {
     pub const NONE: Life = Life(0);
     /// Of `DOMID_ANY`: matches everybody.
     pub const ANY: Life = Life(u32::MAX);
-    /// Of the toolstack's domain, which no check stops: it is the first to be known, and never ends.
+    /// Of the toolstack's domain, which no check stops. It is the first life of all and never ends.
     pub const PRIVILEGED: Life = Life(1);
 
-    /// Whether it is that of the toolstack's domain, which its local clients share.
+    /// Whether it is the toolstack's domain's, which its local clients share.
     pub fn is_privileged(self) -> bool {
         self == Life::PRIVILEGED
     }
@@ -68,7 +68,7 @@ impl Entry {
     }
 }
 
-/// Whose rights are asked for.
+/// The client whose rights are asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Caller {
     pub domid: DomId,

@@ -1,7 +1,7 @@
 //! The boundary between the server and the machine under it: what the server asks of Xen.
 //!
-//! One implementation lives in the image, one in the tests, one in the unix-socket example. The server
-//! never waits and never prints except through `log`; blocking, timers and the console are the caller's.
+//! The image has one implementation, the tests have one, and so has the server on a unix socket. The server never
+//! blocks and prints through `log` only. Sleeping, timers and the console are the caller's.
 
 use core::ops::Deref;
 
@@ -34,7 +34,7 @@ impl Instant {
         Instant(self.0 - self.0 % 1_000_000_000)
     }
 
-    /// The second that the moment lies in.
+    /// The second that contains the moment.
     pub const fn second(self) -> u32 {
         (self.0 / 1_000_000_000) as u32
     }
@@ -77,7 +77,7 @@ pub trait RingMapper {
 pub struct DomainState {
     /// It has shut down (any reason) but not died.
     pub shutdown: bool,
-    /// Only its remains are left: the ring page must be unmapped.
+    /// It is dead, and Xen waits for its pages: the ring page must be unmapped.
     pub dead: bool,
     /// Differs between any two domains that had the same domid; constant for the life of a domain.
     pub unique_id: u64,
@@ -109,7 +109,7 @@ pub trait Clock {
     /// Reads the counter. The server does so once per poll and once per request.
     fn cycles(&mut self) -> Cycles;
 
-    /// The moment at which the counter stood there; monotonic from one call to the next.
+    /// The moment at which the counter had this value; monotonic from one call to the next.
     fn instant(&mut self, at: Cycles) -> Instant {
         Instant(at.0)
     }
@@ -123,22 +123,22 @@ pub trait Clock {
     fn started(&self) -> Cycles;
 }
 
-/// How often the machine under the server has been called, since the start.
+/// How often the server's machine has been called since the start, by purpose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Calls {
-    /// Peers were notified.
+    /// Notifications of peers.
     pub notify: u64,
-    /// The processor was given back, there being nothing to do.
+    /// The vCPU blocked, with nothing to do.
     pub idle: u64,
-    /// Events ended a sleep, or kept one from beginning.
+    /// Sleeps that events ended or kept from beginning.
     pub wake_up: u64,
-    /// The timer was set.
+    /// Settings of the timer.
     pub timer: u64,
-    /// Anything else was asked of the hypervisor.
+    /// Other hypercalls.
     pub other: u64,
 }
 
-/// What serving costs beside the server's own work. All zero where nobody counts.
+/// The calls that serving takes. All zero where nobody counts.
 pub trait Counters {
     fn calls(&self) -> Calls;
 }

@@ -1,34 +1,34 @@
-//! The one table of quotas: what each is called, what it counts, what it is at first, and what comes of exceeding it.
+//! The one table of quotas: its name, what it counts, its default, and what happens to a request that exceeds it.
 //!
-//! Each quota binds each domain for itself. Whatever sets, asks for, checks, reports or compares quotas goes by this
-//! table. Upstream's names, defaults and errors (xenstored(8), `--quota`).
+//! A quota limits each domain separately. Everything that sets, reads, checks, reports or compares quotas uses this
+//! table. Names, defaults and errors are upstream's (xenstored(8), `--quota`).
 
 use crate::wire::XsError;
 
-/// What an amount is the amount of.
+/// What a quota limits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Measure {
     /// What a domain holds.
     Held,
-    /// What one request uses, or makes a node or a transaction be.
+    /// What one request uses, or the size of one node or transaction.
     Request,
 }
 
-/// What comes of a request that would exceed a quota.
+/// What happens to a request that would exceed a quota.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Excess {
-    /// This error.
+    /// It fails with this error.
     Refused(XsError),
-    /// EIO if it is one of WRITE, MKDIR, RM and SET_PERMS, else ENOMEM. As the C daemon has it.
+    /// WRITE, MKDIR, RM and SET_PERMS fail with EIO, all others with ENOMEM, as in the C daemon.
     NoMemory,
     /// It stays in its ring until the domain holds less.
     Waits,
-    /// It is served, and the excess logged.
+    /// It is served, and the excess is logged.
     Logged,
 }
 
 impl Excess {
-    /// The error that says so; none if the request is served, now or later.
+    /// The error that it fails with; none if it is served, now or later.
     pub fn error(self, changes_nodes: bool) -> Option<XsError> {
         match self {
             Excess::Refused(error) => Some(error),
@@ -43,9 +43,9 @@ impl Excess {
 pub struct Quota {
     /// On the wire, on the command line and in reports.
     pub name: &'static str,
-    /// On the command line, another name that some releases document.
+    /// Another name on the command line, which some releases document.
     pub other_name: Option<&'static str>,
-    /// What CONTROL `quota` tells of it.
+    /// Its description in CONTROL `quota`.
     pub about: &'static str,
     pub measure: Measure,
     pub excess: Excess,
@@ -59,7 +59,7 @@ impl Quota {
         QUOTAS.iter().find(|quota| quota.name.as_bytes() == name)
     }
 
-    /// How many there are that stop a request.
+    /// How many of them stop a request.
     pub const HARD: usize = {
         let (mut count, mut n) = (0, 0);
         while n < QUOTAS.len() {
@@ -74,12 +74,12 @@ impl Quota {
         QUOTAS.iter().filter(|quota| quota.excess != Excess::Logged)
     }
 
-    /// Those that only warn, each with its name among these.
+    /// Those that only warn, each with its name as a soft quota.
     pub fn soft() -> impl Iterator<Item = (&'static str, &'static Quota)> {
         QUOTAS.iter().filter_map(|quota| Some((quota.name.strip_prefix("soft-")?, quota)))
     }
 
-    /// That of these with this name.
+    /// The soft quota with this name.
     pub fn soft_named(name: &[u8]) -> Option<&'static Quota> {
         Quota::soft().find(|(short, _)| short.as_bytes() == name).map(|(_, quota)| quota)
     }
@@ -91,7 +91,7 @@ macro_rules! quotas {
         $constant:ident $field:ident: $measure:ident, $name:literal $(or $other:literal)?, $default:literal,
         $excess:ident $(($error:ident))?, $about:literal;
     )*) => {
-        /// What one domain may hold or use, or what it does hold or use. As a limit, zero switches a check off.
+        /// One amount for each quota: a limit, or what a domain holds or uses. As a limit, 0 switches the check off.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub struct Quotas {
             $($(#[doc = $doc])* pub $field: u32,)*
@@ -100,15 +100,15 @@ macro_rules! quotas {
         impl Quotas {
             pub const DEFAULT: Quotas = Quotas { $($field: $default,)* };
 
-            /// Nothing of anything, where this counts what is held instead of what may be.
+            /// Nothing held.
             pub const NOTHING: Quotas = Quotas { $($field: 0,)* };
 
-            /// The greater of each.
+            /// The greater of each two amounts.
             pub fn max(self, other: Quotas) -> Quotas {
                 Quotas { $($field: self.$field.max(other.$field),)* }
             }
 
-            /// Of what one request uses, whether none is greater than in `limit`.
+            /// Whether no amount that one request uses exceeds `limit`.
             pub fn is_within(&self, limit: &Quotas) -> bool {
                 true $(&& (!matches!(Measure::$measure, Measure::Request) || self.$field <= limit.$field))*
             }
@@ -138,7 +138,7 @@ quotas! {
     NODES nodes: Held, "nodes", 1000, Refused(ENOSPC), "Nodes per domain";
     /// Registered watches.
     WATCHES watches: Held, "watches", 128, Refused(ENOSPC), "Watches per domain";
-    /// Requests taken but not fully answered, counting the watch events they caused.
+    /// Requests taken whose answer, or an event that they caused, still waits.
     OUTSTANDING outstanding: Held, "outstanding", 20, Waits, "Outstanding requests per domain";
     /// Bytes held on the domain's behalf.
     MEMORY memory: Held, "memory", 2_621_440, NoMemory, "Total Xenstore memory per domain";

@@ -1,8 +1,8 @@
 //! One ring page, both directions. xenstore-ring.txt; io/xs_wire.h.
 //!
-//! Indexes are loaded from the page each time, ours included, because guests reset the ring by zeroing
-//! them all; each load is checked and only the checked copy is used. A guest that changes them meanwhile
-//! harms its own connection.
+//! All indexes are loaded from the page each time, ours included, because guests reset the ring by zeroing them all.
+//! Invariant: each load is checked, and only the checked copy is used. A guest that changes an index meanwhile harms
+//! its own connection only.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicU64, fence};
@@ -33,7 +33,7 @@ pub fn input(page: &RingPage) -> Result<Input, RingError> {
 }
 
 impl Input {
-    /// What an empty ring has.
+    /// The input of an empty ring.
     pub const NOTHING: Input = Input { cons: 0, len: 0 };
 
     /// Copies the bytes from `offset` on into `out`; what lies beyond `len` is garbage.
@@ -42,7 +42,7 @@ impl Input {
         load(&page.req, self.cons.wrapping_add(offset), out);
     }
 
-    /// Gives the first `count` bytes back to the guest and says whether there are more.
+    /// Gives the first `count` bytes back to the guest. True if there are more.
     ///
     /// A guest notifies only if it finds its ring empty, so whoever consumes must look again; the fence keeps
     /// that look from being done early.
@@ -79,7 +79,7 @@ pub fn output(page: &RingPage) -> Result<Output, RingError> {
 }
 
 impl Output {
-    /// Writes as much of `bytes` as there is room for and says how much.
+    /// Writes as much of `bytes` as there is room for. Returns how much that was.
     pub fn put(&mut self, page: &RingPage, bytes: &[u8]) -> usize {
         let (now, _) = bytes.split_at(bytes.len().min(self.room as usize));
         store(&page.rsp, self.prod, now);
@@ -88,7 +88,7 @@ impl Output {
         now.len()
     }
 
-    /// Shows the guest what was written.
+    /// Publishes what was written to the guest.
     ///
     /// A guest notifies only if it finds its ring full, so whoever fills it must look again; the fence keeps
     /// that look from being done early.
@@ -110,8 +110,8 @@ pub mod guest {
     use super::{Acquire, Relaxed, Release, RingPage, SeqCst, fence, load, store};
     use crate::abi::RING_SIZE;
 
-    /// Puts as much of `bytes` into the ring as there is room for and says how much. Zero also if the
-    /// server's index makes no sense.
+    /// Writes as much of `bytes` into the ring as there is room for. Returns how much that was; 0 also if the server's
+    /// index is out of range.
     pub fn write(page: &RingPage, bytes: &[u8]) -> usize {
         let prod = page.req_prod.load(Relaxed);
         let used = prod.wrapping_sub(page.req_cons.load(Acquire));
@@ -123,7 +123,7 @@ pub mod guest {
         now.len()
     }
 
-    /// Takes as much out of the ring as there is and `out` holds, and says how much.
+    /// Takes as much out of the ring as there is and `out` has room for. Returns how much that was.
     pub fn read(page: &RingPage, out: &mut [u8]) -> usize {
         let cons = page.rsp_cons.load(Relaxed);
         let len = page.rsp_prod.load(Acquire).wrapping_sub(cons).min(RING_SIZE) as usize;
@@ -156,7 +156,7 @@ fn split(position: u32) -> (usize, u32) {
 fn load_word(buffer: &Buffer, position: u32) -> [u8; 8] {
     let (index, shift) = split(position);
     let (low, high) = (word(buffer, index).load(Relaxed), word(buffer, index + 1).load(Relaxed));
-    // In two steps, because a shift by 64 is none.
+    // In two steps, because a shift by 64 would be none.
     (low >> shift | (high << 1) << (63 - shift)).to_le_bytes()
 }
 
@@ -168,7 +168,7 @@ fn load(buffer: &Buffer, position: u32, out: &mut [u8]) {
         out.copy_from_slice(load_word(buffer, position).get(..len).unwrap_or_default());
         return;
     };
-    // What is too much here and at the end is written again, right.
+    // The excess bytes that this and the last word write are overwritten with the right ones.
     *first = (word(buffer, index).load(Relaxed) >> shift).to_le_bytes();
     let behind = out.get_mut(8 - shift as usize / 8..).unwrap_or_default();
     for (to, index) in behind.as_chunks_mut().0.iter_mut().zip(index + 1..) {

@@ -45,7 +45,7 @@ pub fn position_of_nul(bytes: &[u8]) -> Option<usize> {
     while at < bytes.len() {
         let found = flags(word(bytes, at), 0);
         if found != 0 {
-            // Behind the end there are zeros too.
+            // The bytes beyond the end are zeros too.
             let position = at + found.trailing_zeros() as usize / 8;
             return (position < bytes.len()).then_some(position);
         }

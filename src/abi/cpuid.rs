@@ -1,10 +1,10 @@
 //! Xen's CPUID leaves (arch-x86/cpuid.h).
 
-/// Lowest place of the first leaf; it may lie higher in steps of [`LEAF_STEP`].
+/// Lowest number of the first leaf. It may be higher by steps of [`LEAF_STEP`].
 pub const FIRST_LEAF: u32 = 0x4000_0000;
-/// Distance between the places where the first leaf may lie.
+/// Distance between the numbers that the first leaf may have.
 pub const LEAF_STEP: u32 = 0x100;
-/// The first leaf lies below this.
+/// The first leaf has a number below this.
 pub const LEAF_END: u32 = 0x4001_0000;
 
 /// `ebx`, `ecx`, `edx` of the first leaf: `XEN_CPUID_SIGNATURE_*`, "XenVMMXenVMM".

@@ -12,9 +12,9 @@ pub const QUEUES: usize = 16;
 /// Event words in a page.
 pub const WORDS_PER_PAGE: usize = 4096 / size_of::<AtomicU32>();
 
-/// Bit of an event word: an event came, `EVTCHN_FIFO_PENDING`.
+/// Bit of an event word: an event is pending, `EVTCHN_FIFO_PENDING`.
 pub const PENDING: u32 = 1 << 31;
-/// Bit of an event word: events are not to be told, `EVTCHN_FIFO_MASKED`.
+/// Bit of an event word: events are not reported, `EVTCHN_FIFO_MASKED`.
 pub const MASKED: u32 = 1 << 30;
 /// Bit of an event word: the port is in a queue, `EVTCHN_FIFO_LINKED`.
 pub const LINKED: u32 = 1 << 29;

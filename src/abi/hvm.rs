@@ -59,7 +59,7 @@ const _: () = assert!(offset_of!(HvmParamOp, value) == 8);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum HvmParam {
-    /// How events interrupt the vCPU, see [`callback_vector`].
+    /// How event channels interrupt the vCPU, see [`callback_vector`].
     CallbackIrq = 0,
     /// Guest frame of our own xenstore page.
     StorePfn = 1,

@@ -11,7 +11,7 @@ use crate::abi::Port;
 use crate::abi::fifo::{ControlBlock, EventPage, LINK, LINKED, MASKED, PENDING, QUEUES, WORDS_PER_PAGE};
 
 pub struct Fifo<'a> {
-    /// Set by Xen to have an upcall delivered.
+    /// Xen sets it to have an upcall delivered.
     upcall_pending: &'a AtomicU8,
     control: &'a ControlBlock,
     pages: &'a [EventPage],
@@ -66,7 +66,7 @@ impl PendingPorts for Fifo<'_> {
             if before & LINK == 0 {
                 self.ready &= !lowest;
             }
-            // A closed port has left its mark behind, not its place.
+            // A closed port loses its mark but keeps its place.
             if before & (PENDING | MASKED) == PENDING {
                 if let Some(word) = self.word(port) {
                     word.fetch_and(!PENDING, Ordering::SeqCst);

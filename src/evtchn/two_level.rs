@@ -17,14 +17,14 @@ pub struct TwoLevel<'a> {
 }
 
 impl<'a> TwoLevel<'a> {
-    /// Ports there can be, port 0 included, which is none.
+    /// How many ports there can be, the invalid port 0 included.
     pub const PORTS: usize = EVENT_WORDS * 64;
 
     pub fn new(shared: &'a SharedInfo) -> Self {
         TwoLevel { shared, in_pass: false, words: 0, word: 0, bits: 0 }
     }
 
-    /// The word that the pass is at.
+    /// The word that the pass has come to.
     fn pending(&self) -> &'a AtomicU64 {
         &self.shared.evtchn_pending[self.word % EVENT_WORDS]
     }

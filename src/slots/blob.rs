@@ -19,7 +19,7 @@ impl Slot for Chunk {
     const EMPTY: Chunk = Chunk { bytes: [0; CHUNK], next: None };
 }
 
-/// Handle of a byte string, owned by whoever stores it.
+/// Handle of a byte string. Whoever stores the handle owns the string.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Blob {
     first: Option<Id<Chunk>>,
@@ -66,7 +66,7 @@ impl Blobs {
         if (self.chunks.available() as usize) < bytes.len().div_ceil(CHUNK) {
             return Err(Full);
         }
-        // Last piece first, so that each knows the one that follows it.
+        // Last piece first, so that each can link to the next.
         let mut next = None;
         let (whole, tail) = bytes.as_chunks::<CHUNK>();
         if !tail.is_empty() {
@@ -176,8 +176,8 @@ impl Blobs {
         })
     }
 
-    /// A blob of the first bytes that lie in another's chunks, `stored` in all, if those are `bytes`. Freeing either frees
-    /// all of them.
+    /// A blob of the first bytes that lie in another's chunks, `stored` in all, if those are `bytes`. Freeing either
+    /// frees all of them.
     pub fn beginning(&self, blob: Blob, stored: usize, bytes: &[u8]) -> Option<Blob> {
         let beginning = Blob { len: bytes.len() as u32, ..blob };
         (bytes.len() <= stored && self.equals(beginning, bytes)).then_some(beginning)

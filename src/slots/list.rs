@@ -1,9 +1,8 @@
 //! Lists and queues that are linked through their members.
 //!
-//! The members lie in an arena; the list itself is two handles, kept by whoever owns the list. A slot may be a
-//! member of several lists at once, so each list has a type `L` that names it, of which there are no values.
-//! Links change through [`Slots::modify`] only, so an attempt that fails leaves every list as it was; the two
-//! handles belong in a slot of their own, for the same reason.
+//! The members are in an arena. The list itself is two handles, which its owner keeps. A slot may be a member of
+//! several lists at once, so a type `L` without values names each list. Invariant: links change in attempts only, so
+//! one that fails leaves every list as it was. For the same reason the two handles must be in a slot, too.
 
 use core::iter::successors;
 use core::marker::PhantomData;
@@ -11,7 +10,7 @@ use core::marker::PhantomData;
 use super::arena::{Arena, Full, Id, Links, Slot};
 use super::table::{Chained, Table};
 
-/// Where slots lie that change in attempts.
+/// Slots that change in attempts: an arena or a table.
 pub trait Slots<T> {
     fn get(&self, id: Id<T>) -> &T;
     fn modify(&mut self, id: Id<T>) -> Result<&mut T, Full>;
@@ -117,8 +116,8 @@ pub trait Queued<L>: Slot {
     fn set_next(&mut self, next: Option<Id<Self>>);
 }
 
-/// Members that know only the next one. They leave from the front, or all at once, or whoever takes one off knows
-/// the member before it.
+/// Members that know only the next one. They leave from the front, or by the member before
+/// them.
 pub struct Queue<T, L> {
     first: Option<Id<T>>,
     last: Option<Id<T>>,
@@ -149,7 +148,7 @@ impl<T, L> Queue<T, L> {
 }
 
 impl<T: Queued<L>, L> Queue<T, L> {
-    /// Makes a slot, which has no next one, the last member.
+    /// Makes a slot the last member. It must have no next one.
     pub fn append(&mut self, slots: &mut impl Slots<T>, id: Id<T>) -> Result<(), Full> {
         match self.last.replace(id) {
             Some(last) => slots.modify(last)?.set_next(Some(id)),

@@ -1,7 +1,7 @@
-//! One list for each slot of another arena: what each of its owners has.
+//! One list for each slot of another arena, whose slots are the lists' owners.
 //!
-//! The lists are kept with their members, not in the owners, so an owner need not know what it may have. Both ends
-//! of each list are journaled like the links between.
+//! The lists are kept with their members, not in the owners, so an owner's type need not know what it owns. The ends of
+//! each list are journaled like its links.
 
 use super::arena::{Full, Id, Slot};
 use super::attempt::Attempt;

@@ -1,8 +1,8 @@
 //! Fixed storage with an undo journal: slots, the byte strings, hash chains and lists made of them, and the
 //! reserves that each claim leaves.
 //!
-//! It may use the layers of plain values above it only, and knows nothing of xenstore. Nothing here allocates
-//! after `new`, and every handle is an index that its own arena made.
+//! Of the other layers it uses `words` only: it knows nothing of xenstore. Invariants: nothing here allocates after `new`;
+//! every handle is an index that its own arena made; what changes in an attempt lasts as a whole or not at all.
 
 mod arena;
 mod attempt;

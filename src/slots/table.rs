@@ -15,7 +15,7 @@ pub trait Chained: Slot {
     fn set_chain(&mut self, next: Option<Id<Self>>);
 }
 
-/// Says that a slot hangs on a hash chain by its fields `hash` and `chain`.
+/// Implements [`Chained`](crate::slots::Chained) by the fields `hash` and `chain`.
 macro_rules! chained {
     ($slot:ty) => {
         impl $crate::slots::Chained for $slot {

@@ -1,10 +1,10 @@
-//! A byte string that lies in its owner's slot when it is short and in a blob when it is not.
+//! A byte string: in its owner's slot if it is short, else in a blob.
 
 use super::arena::Full;
 use super::blob::{Blob, Blobs};
 use crate::words::word;
 
-/// Up to `N` bytes in place. Owned: who drops it frees it.
+/// Up to `N` bytes in place. Owned: whoever drops it must free it.
 #[derive(Clone, Copy, Debug)]
 pub enum Text<const N: usize> {
     Inline { len: u8, bytes: [u8; N] },
@@ -69,7 +69,7 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// The bytes, if they lie in the owner's slot.
+    /// The bytes, if they are in the owner's slot.
     pub fn inline(&self) -> Option<&[u8]> {
         match self {
             Text::Inline { len, bytes } => bytes.get(..usize::from(*len)),
@@ -84,7 +84,8 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// A text with the chunks of this one, see [`Blobs::beginning`]. None if one of these bytes needs no chunks.
+    /// A text that shares the chunks of this one, see [`Blobs::beginning`]. None if a text of these bytes needs no
+    /// chunks.
     pub fn beginning(&self, blobs: &Blobs, stored: usize, bytes: &[u8]) -> Option<Self> {
         match self {
             Text::Spilled(blob) if bytes.len() > N => {
@@ -94,7 +95,7 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// What comes before `/` and these bytes at the end of `path`; `None` if it does not end so.
+    /// `path` without `/` and these bytes at its end; `None` if it does not end so.
     pub fn strip_from<'a>(&self, blobs: &Blobs, path: &'a [u8]) -> Option<&'a [u8]> {
         // Most names fit one word with the slash before them.
         if let (Text::Inline { len: len @ 0..8, bytes }, Some(end)) = (self, path.last_chunk()) {

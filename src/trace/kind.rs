@@ -1,4 +1,4 @@
-//! What a record can tell.
+//! The kinds of records, and what the fields of each say.
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $number:literal $name:ident $text:literal,)*) => {
@@ -19,7 +19,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// As people write it, in filters too.
+            /// Its name in print and in filters.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Kind::$name => $text,)*
@@ -30,32 +30,32 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// The server begins to serve. Time is that of the entry into its program.
+    /// The server starts. The time is that of the entry into its program.
     0 Started "started",
-    /// A request was taken up: its type and transaction; size of its payload. It has no end if there
-    /// was no room for its answer; then it is taken up again.
+    /// A request was taken: its type and transaction; size of its payload. It has no end if there was no room for its
+    /// answer; then it is taken again.
     1 Begun "begun",
-    /// It was answered: how it ended; size of the answer's payload, 0 of an error; amount is the cycles since
-    /// the server woke up, or answered the request before in the same wake-up; hash of the path that it named.
+    /// The request was answered: its error, if any; size of the answer's payload, 0 of an error; amount is the cycles
+    /// since the server woke up, or answered the request before in the same wake-up; hash of its path.
     2 Ended "ended",
-    /// A watch event for the domain: size of its payload, hash of its path. Between a request's begin and end it is
-    /// the request's.
+    /// A watch event for the domain: size of its payload, hash of its path. Between the begin and the end of a
+    /// request, that request caused it.
     3 Event "event",
-    /// The domain never gets a watch event that was recorded: it found no room, and follows at once, with its hash;
-    /// or it has waited too long, or the domain's session has ended before. Size of its payload.
+    /// The domain never gets a watch event that was recorded; size of its payload. If there was no room for it, this
+    /// record follows at once and has its hash. Else it waited too long, or the domain's session ended.
     4 Dropped "dropped",
     /// The domain opened the transaction.
     5 TransactionStarted "tx-started",
     /// The transaction took effect: amount is the nodes it had touched.
     6 TransactionCommitted "tx-committed",
-    /// The transaction was given up by its client, with its connection perhaps, or was refused at its end.
+    /// Its client gave the transaction up, perhaps with its connection, or its end was refused.
     7 TransactionAborted "tx-aborted",
     /// The transaction had read what has changed since: hash of the node's path; amount is the domid of who
     /// changed it, or `DOMID_INVALID` if that is nobody or not known.
     8 TransactionConflict "tx-conflict",
     /// The domain was introduced: amount is our port.
     9 Introduced "introduced",
-    /// The domain was released, or is dead or gone.
+    /// The domain was released, or it died.
     10 Released "released",
     /// A quota or a lack of room refused a request: its type, transaction, error and path.
     11 Refused "refused",
@@ -63,22 +63,22 @@ kinds! {
     12 Stalled "stalled",
     /// The domain made another's commit fail and is held while that is tried again: amount is the other's domid.
     13 Held "held",
-    /// The server woke up: amount is the cycles for which it was idle, 2³²-1 if it was longer.
+    /// The server woke up: amount is the cycles that it was idle, at most 2³²-1.
     14 WokeUp "woke-up",
     /// The domain was notified.
     15 Notified "notified",
     /// The domain broke the ring protocol: amount is the error field's value.
     16 RingError "ring-error",
-    /// An operator's mark: hash of its text. A filter for a domain lets it pass.
+    /// An operator's mark: hash of its text. A filter for one domain lets it pass.
     17 Mark "mark",
-    /// The end of the server: amount is the line of its program.
+    /// The server panicked: amount is the line in its source.
     18 Panic "panic",
-    /// The domain's session began anew, by its own wish or by another INTRODUCE: what it had begun is forgotten.
+    /// The domain's session was reset, at its own request or by another INTRODUCE: what it had begun is dropped.
     19 Restarted "restarted",
 }
 
 impl Kind {
-    /// Its place in a set of kinds.
+    /// Its bit in a set of kinds.
     pub const fn bit(self) -> u32 {
         1 << self as u8
     }
@@ -115,10 +115,10 @@ stalls! {
     1 Unread "does not read its answers",
     /// The server has no room for its request or for the answer.
     2 NoRoom "no room",
-    /// It is held for others' transactions.
+    /// It is held back for another's transaction.
     3 Held "held",
     /// Its ring is full, and has been for a second or so.
     4 RingFull "its ring is full",
-    /// It has made the server ask the hypervisor too often lately.
+    /// It has made the server query the hypervisor too often.
     5 Asks "makes the store ask Xen too much",
 }

@@ -1,4 +1,4 @@
-//! What of the server's work goes to its console as it happens, and how.
+//! The log: which of the server's work goes to its console as it happens, and how.
 
 use bitflags::bitflags;
 
@@ -12,7 +12,7 @@ bitflags! {
         const OBJ = 1;
         /// Requests and answers, in full, and events.
         const IO = 2;
-        /// Domains held back for others' transactions.
+        /// Domains that are held back for others' transactions.
         const WRL = 4;
         /// Requests refused for quotas and lack of room.
         const ACC = 8;
@@ -49,8 +49,8 @@ impl LogSwitches {
 /// at 199.
 const PIECE: usize = 40;
 
-/// Logs what a request said, and what it was told beyond how it ended. `number` is that of its record. Each
-/// line begins with how many bytes are left, so that a reader knows when one is missing.
+/// Logs the payloads of a request and of its answer. `number` is that of its record. Each line begins with the number
+/// of bytes left, so that a reader notices a missing line.
 #[cold]
 #[inline(never)]
 pub fn log_exchange(number: u64, request: &[u8], answer: &[u8]) {

@@ -1,5 +1,8 @@
-//! What the server did: the last of it in the flight recorder's fixed-size records, all of it in numbers.
-//! Both are always on.
+//! What the server did: the flight recorder has the latest in records of fixed size, counters and tallies have all of
+//! it in numbers, and the log has what the operator asks for. Recorder and numbers are always on.
+//!
+//! It uses `abi`, `wire` and `platform`, and knows no store. Invariant: recording allocates nothing and formats
+//! nothing; only the log does.
 
 mod counters;
 mod kind;

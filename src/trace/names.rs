@@ -1,5 +1,5 @@
-//! What hashes in records stand for: paths that were looked for lately, and the last marks. The store knows those that
-//! are there; this knows those that are gone, or never were.
+//! What hashes in records stand for: paths of recent requests, and the last marks. The store knows the paths of its
+//! nodes; this knows those of nodes that are gone, or never were there.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -7,7 +7,7 @@ use alloc::vec;
 #[derive(Clone, Copy)]
 struct Named {
     hash: u64,
-    /// Bytes of the text, also those that are not here.
+    /// Bytes of the whole text, of which `text` may have the beginning only.
     len: u16,
     text: [u8; Names::TEXT_MAX],
 }
@@ -29,17 +29,17 @@ impl Named {
 const SHARING: usize = 4;
 
 pub struct Names {
-    /// Each path has one place, by its hash; the oldest there makes room. Behind those for paths are the last marks,
-    /// which paths so do not push out.
+    /// Each path has one place, by its hash; the oldest there makes room. The last marks have places of their own
+    /// behind those, so paths do not displace them.
     places: Box<[[Named; SHARING]]>,
     /// Places for paths.
     paths: usize,
-    /// The next mark's, of all marks' entries.
+    /// The entry of the next mark, among those of marks.
     next: usize,
 }
 
 impl Names {
-    /// Longest text that is kept, bytes. With it, an entry fills two cache lines.
+    /// Longest text that is kept, bytes: an entry fills two cache lines.
     pub const TEXT_MAX: usize = 118;
     /// Bytes of memory for one text.
     pub const ENTRY: usize = 128;
@@ -81,7 +81,7 @@ impl Names {
         self.next = (self.next + 1) % Names::MARKS;
     }
 
-    /// The text, and whether all of it is here.
+    /// The text, and whether it is whole.
     pub fn find(&self, hash: u64) -> Option<(&[u8], bool)> {
         let paths = self.places.get(self.place(hash)).filter(|_| hash != 0)?;
         let marks = self.places.get(self.paths..)?.as_flattened();

@@ -21,7 +21,7 @@ pub struct Head {
     pub first: u64,
     /// Records here.
     pub count: u64,
-    /// One above the number of the newest record that there is.
+    /// One above the number of the newest record of all.
     pub end: u64,
     /// Records overwritten since the start.
     pub lost: u64,
@@ -65,7 +65,7 @@ impl fmt::Display for BadPage {
 }
 
 impl Head {
-    /// Takes the first line, and returns what is behind it.
+    /// Parses the first line. Returns it with the rest of the page.
     pub fn parse(page: &str) -> Result<(Head, &str), BadPage> {
         let (line, rest) = page.split_once('\n').unwrap_or((page, ""));
         let mut words = line.split(' ');
@@ -104,7 +104,7 @@ pub struct Base64 {
 }
 
 impl Base64 {
-    /// Writes what whole groups of three bytes there are, and keeps the rest for the next call.
+    /// Writes the whole groups of three bytes and keeps the rest for the next call.
     #[inline(never)] // It is rare.
     pub fn write(&mut self, bytes: &[u8], out: &mut dyn FnMut(&[u8])) {
         for byte in bytes {

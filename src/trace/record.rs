@@ -5,8 +5,8 @@ use crate::abi::DomId;
 use crate::platform::Cycles;
 use crate::wire::{MessageType, TxId, XsError};
 
-/// One record. What its fields tell depends on its kind; those that tell nothing are zero. Invariant: 32 bytes,
-/// as its [wire form](Record::to_bytes).
+/// One record. Its kind says what its fields mean; those that mean nothing are zero. Invariant: 32 bytes, as its
+/// [wire form](Record::to_bytes).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub struct Record {
@@ -64,7 +64,7 @@ impl Record {
         bytes
     }
 
-    /// `None` if the kind or the error is none of this version's.
+    /// `None` if this version does not know the kind or the error.
     pub fn from_bytes(bytes: &[u8; Record::SIZE]) -> Option<Record> {
         let (time, rest) = bytes.split_first_chunk()?;
         let (hash, rest) = rest.split_first_chunk()?;
@@ -99,7 +99,7 @@ impl Record {
 }
 
 impl core::fmt::Display for Record {
-    /// Everything but when, and which path the hash stands for.
+    /// Everything but the time and the path.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Record { domid, kind, tx, amount, size, .. } = *self;
         if !matches!(kind, Kind::Started | Kind::WokeUp | Kind::Panic) {

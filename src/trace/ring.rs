@@ -12,13 +12,13 @@ use crate::abi::DomId;
 
 pub struct Trace {
     records: Box<[Record]>,
-    /// Where the next one goes, the oldest's place; or the end, before it goes to the beginning.
+    /// Place of the next record, which is the oldest's; the end if the next one begins another round.
     next: usize,
-    /// Records of the rounds before this one.
+    /// Records of earlier rounds.
     before: u64,
-    /// Kinds that are recorded without a further look, by [`Kind::bit`].
+    /// Kinds that are recorded whatever the domain, by [`Kind::bit`].
     at_once: u32,
-    /// Kinds that are recorded when the trace is on, and of which domain only.
+    /// Kinds that are recorded while the trace is on, and the only domain whose records are.
     wanted: u32,
     only: Option<DomId>,
     on: bool,
@@ -59,7 +59,7 @@ impl Trace {
         self.at_once = if on && self.only.is_none() { self.wanted } else { 0 };
     }
 
-    /// The kinds that are recorded while the trace is on, by [`Kind::bit`], and of which domain only.
+    /// The kinds that are recorded while the trace is on, by [`Kind::bit`], and the only domain whose records are.
     pub fn filter(&self) -> (u32, Option<DomId>) {
         (self.wanted, self.only)
     }
@@ -75,12 +75,12 @@ impl Trace {
         self.records.len() as u64
     }
 
-    /// Records written since the start, the overwritten ones included: one above the newest's number.
+    /// Records written since the start, the overwritten ones included. It is one above the newest one's number.
     pub fn end(&self) -> u64 {
         self.before + self.next as u64
     }
 
-    /// Number of the oldest that is still there.
+    /// Number of the oldest record that is still there.
     pub fn first(&self) -> u64 {
         self.end().saturating_sub(self.records.len() as u64)
     }
@@ -107,7 +107,7 @@ impl Trace {
         self.next += 1;
     }
 
-    /// What a filter has to look into, while the trace is on. Marks are of no domain's doings.
+    /// The filter for one domain, while the trace is on. Marks belong to no domain.
     #[cold]
     #[inline(never)]
     fn wants(&self, kind: Kind, domid: DomId) -> bool {
@@ -121,7 +121,7 @@ impl Trace {
         }
     }
 
-    /// Keeps a path that a record may have the hash of.
+    /// Keeps a path whose hash a record may have.
     #[inline(never)] // It is rare, and long.
     pub fn name(&mut self, hash: u64, path: &[u8]) {
         if self.on {
@@ -134,7 +134,7 @@ impl Trace {
         self.names.note_mark(hash, text);
     }
 
-    /// The text of this hash, and whether all of it is here.
+    /// The text of this hash, and whether it is whole.
     pub fn find_name(&self, hash: u64) -> Option<(&[u8], bool)> {
         self.names.find(hash)
     }

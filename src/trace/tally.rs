@@ -2,13 +2,13 @@
 
 use crate::wire::{MessageType, XsError};
 
-/// Message types that are counted apart; the last is for all that are unknown, and for what no request caused.
+/// Tallies by message type. The last is for all unknown types, and for what no request caused.
 pub const TYPES: usize = MessageType::END + 1;
 
-// A message that waits keeps in a byte where its type is counted.
+// A waiting message has the place of its type in one byte.
 const _: () = assert!(TYPES <= 256);
 
-/// Where a message type, as sent, is counted.
+/// The place of a message type, as sent, among the tallies.
 pub fn type_index(msg_type: u32) -> usize {
     (msg_type as usize).min(TYPES - 1)
 }
@@ -34,16 +34,15 @@ pub struct Tally {
     /// Requests that failed, in the order of [`XsError::ALL`].
     pub errors: [u32; XsError::ALL.len()],
     /// Watch events: for a type those that its requests caused, for a domain those for it. Equal ones that wait
-    /// are one.
+    /// count once.
     pub events: u32,
-    /// Those of `events` that the domain never gets: they found no room, waited too long, or its session ended
-    /// before.
+    /// Those of `events` that the domain never gets: there was no room, they waited too long, or its session ended.
     pub dropped: u32,
     /// Transactions that ended in EAGAIN.
     pub conflicts: u32,
     /// Requests that a quota or a lack of room refused.
     pub refused: u32,
-    /// How often the domain had to wait. Types have none.
+    /// How often the domain had to wait. Always 0 for a type.
     pub stalls: u32,
 }
 
@@ -61,20 +60,20 @@ impl Tally {
         stalls: 0,
     };
 
-    /// Takes in a request that was answered.
+    /// Counts a request that was answered.
     #[inline(always)] // Twice in each request.
     pub fn add(&mut self, received: u32, sent: u32, cycles: u32) {
         self.received = self.received.wrapping_add(u64::from(received));
         self.sent = self.sent.wrapping_add(u64::from(sent));
         self.cycles = self.cycles.wrapping_add(u64::from(cycles));
-        // A power of two above what is short makes the first step one as well.
+        // A power of two for all short times makes the first step one as well.
         let step = (cycles | (1 << (FIRST_STEP - 1))).ilog2() - (FIRST_STEP - 1);
         if let Some(count) = self.times.get_mut((step as usize).min(STEPS - 1)) {
             *count = count.wrapping_add(1);
         }
     }
 
-    /// Adds what another has counted.
+    /// Adds another tally's numbers.
     pub fn absorb(&mut self, other: &Tally) {
         self.received = self.received.wrapping_add(other.received);
         self.sent = self.sent.wrapping_add(other.sent);
@@ -92,7 +91,7 @@ impl Tally {
         }
     }
 
-    /// Notes that the request has failed.
+    /// Counts a failed request.
     pub fn add_error(&mut self, error: XsError) {
         if let Some(count) = self.errors.get_mut(error as usize - 1) {
             *count = count.wrapping_add(1);
@@ -105,7 +104,7 @@ impl Tally {
         self.times.iter().fold(0, |sum, count| sum.wrapping_add(*count))
     }
 
-    /// Requests that failed, by how.
+    /// Requests that failed, by error.
     pub fn failures(&self) -> impl Iterator<Item = (XsError, u32)> {
         XsError::ALL.into_iter().zip(self.errors).filter(|(_, count)| *count > 0)
     }

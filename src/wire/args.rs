@@ -1,7 +1,7 @@
 //! Arguments of a request: NUL-terminated strings and the numbers in them.
 //!
-//! Two rules exist and both are kept: some requests take exactly one string, the others count NULs and
-//! pass over what follows the last one.
+//! Upstream has two rules, and so has this. Some requests take exactly one string. The others count NULs and ignore
+//! what follows the last one.
 
 use super::XsError;
 use crate::abi::DomId;
@@ -15,7 +15,7 @@ pub fn one_string(payload: &[u8]) -> Result<&[u8], XsError> {
     }
 }
 
-/// What comes before the payload's last byte, a NUL, else EINVAL. Only for texts in which no NUL passes.
+/// The payload without its last byte, which must be a NUL, else EINVAL. The caller must refuse a NUL in the rest.
 pub fn terminated(payload: &[u8]) -> Result<&[u8], XsError> {
     match payload.split_last() {
         Some((0, text)) => Ok(text),
@@ -62,8 +62,8 @@ impl<'a> Iterator for Strings<'a> {
     }
 }
 
-/// A number as `atoi` reads it: leading blanks and a sign are welcome, what follows the digits is passed
-/// over, garbage is 0. Saturates.
+/// A number as `atoi` reads it: it accepts leading blanks and a sign, ignores what follows
+/// the digits, and takes garbage for 0. Saturates.
 pub fn number(string: &[u8]) -> i64 {
     let string = string.trim_ascii_start();
     let (negative, digits) = match string.split_first() {
@@ -78,7 +78,7 @@ pub fn number(string: &[u8]) -> i64 {
     if negative { -value } else { value }
 }
 
-/// A number that is decimal digits and nothing else, at least one of them. None for what is not, or does not fit.
+/// A number of decimal digits and nothing else, at least one. None for anything else, and if it does not fit.
 pub fn plain_number(string: &[u8]) -> Option<u32> {
     if string.is_empty() {
         return None;

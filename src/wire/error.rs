@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum XsError {
-    // Not 0, which so stands for no error where there may be none.
+    // Not 0, so that `Option<XsError>` can use 0 for no error.
     EINVAL = 1,
     EACCES,
     EEXIST,
@@ -48,7 +48,7 @@ impl XsError {
 }
 
 impl XsError {
-    /// All there are.
+    /// All of them.
     pub const ALL: [XsError; 16] = [
         XsError::EINVAL,
         XsError::EACCES,
@@ -90,7 +90,7 @@ impl XsError {
         }
     }
 
-    /// Whether a quota or a lack of room is what it tells of.
+    /// Whether it reports a quota or a lack of room.
     pub fn is_refusal(self) -> bool {
         matches!(self, XsError::ENOSPC | XsError::ENOMEM | XsError::EIO)
     }

@@ -24,7 +24,7 @@ pub struct Header {
 impl Header {
     pub const SIZE: usize = 16;
 
-    /// That of no message.
+    /// The header of no message.
     pub const NONE: Header = Header { msg_type: 0, req_id: 0, tx_id: TxId::NONE, len: 0 };
 
     pub fn parse(bytes: &[u8; Header::SIZE]) -> Header {

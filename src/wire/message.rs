@@ -1,5 +1,4 @@
-//! A message under construction: its payload grows behind the room for its header, so that it is sent in
-//! one piece.
+//! A message under construction. Its payload grows behind the room for its header, so that both are sent in one piece.
 
 use super::{Header, PAYLOAD_MAX, XsError};
 

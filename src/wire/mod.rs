@@ -1,4 +1,6 @@
 //! Messages as bytes: header, types, errors and payload parsing (io/xs_wire.h, xenstore.txt).
+//!
+//! It uses `abi` and `words` only and knows no store. Invariant: no payload, however malformed, makes it panic.
 
 mod args;
 mod error;
