@@ -1,13 +1,13 @@
-//! A xenstore server as a library: protocol, store and connections, without any knowledge of how it is run.
+//! A xenstore server as a library: protocol, store and connections. It does not know on what it runs.
 //!
 //! Layers, each using only what stands above it or before it in its row (`tests/tidy/` holds that):
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`abi`], [`words`], [`hash`] | what guests and Xen share with us; bytes by words; keyed hashes |
+//! | [`abi`], [`words`], [`hash`] | what Xen and guests share with us; bytes by words; keyed hashes |
 //! | [`wire`], [`path`], [`perms`] | messages, paths and permissions as bytes and values |
-//! | [`ring`], [`evtchn`], [`platform`] | one ring page, both directions; which event channels have something; what we ask of Xen |
-//! | [`quota`], [`config`], [`cmdline`] | the one table of quotas; limits and defaults; what the command line says of them |
+//! | [`ring`], [`evtchn`], [`platform`] | one ring page, both directions; which event channels are pending; what we ask of Xen |
+//! | [`quota`], [`config`], [`cmdline`] | the one table of quotas; limits and defaults; the command line |
 //! | [`slots`] | fixed storage: arenas, undo journal, hash chains, lists, byte strings |
 //! | [`trace`] | the flight recorder |
 //! | [`store`] | domains, the tree, watches, transactions, and the rules about them |
@@ -15,13 +15,16 @@
 //! | [`server`] | loop, operation table, handlers, events, replies |
 //! | [`client`], [`standalone`] | the other end of a ring; the store tries itself |
 //!
-//! A request's way: `Server::poll` takes the pending events and lists the connections that are ready;
-//! `connection::input` looks into a ring and copies one whole message out; `server::operations` checks type,
-//! privilege and transaction and calls the handler, which decides and has no connections; the `store` checks path rights
-//! and quotas and changes itself in an attempt that happens completely or not at all; `server::events` sends the watch
-//! events that it has collected, and `server::deeds` has the steps taken that are left; only when there is room
-//! for the reply is the request consumed, and `connection::output` writes the reply to the ring or queues it. One
-//! notification goes out for the whole burst.
+//! The walk of a request: `Server::poll` takes the pending events and lists the connections that are ready.
+//! `connection::input` copies one whole message out of a ring. `server::operations` checks type, privilege and
+//! transaction and calls the handler, which decides and has no connections. The `store` checks path, rights and quotas
+//! and changes in an attempt, which happens completely or not at all. `server::events` sends the watch events that the
+//! change has collected, and `server::deeds` takes the steps that are left. Only when there is room for the reply, the
+//! request is consumed, and `connection::output` writes the reply to the ring or queues it. One notification goes out
+//! for the whole burst.
+//!
+//! A field is public where the struct is a plain value: each combination of its fields is valid, and so is each change
+//! of one. Any other struct with public fields says why.
 #![no_std]
 #![forbid(unsafe_code)]
 

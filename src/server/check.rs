@@ -1,6 +1,6 @@
-//! The consistency check: that of the store, then memory, queues and connections, recounted and compared.
+//! The consistency check: the store's own, then memory, queues and connections are recounted and compared.
 //!
-//! It looks only; each finding is one sentence. Bounded by the size of the store.
+//! It changes nothing. Each finding is one sentence. Its time is bounded by the size of the store.
 
 use core::fmt::Arguments;
 
@@ -52,7 +52,7 @@ fn queues<'a, R>(store: &'a Store, links: &'a Links<R>) -> impl Iterator<Item = 
         .flat_map(move |(id, _)| links.outbox.queue(id).iter(messages).map(move |(_, message)| (id, message)))
 }
 
-/// Every message is in one queue, and outstanding requests are those of which something waits.
+/// Every message is in one queue. The outstanding requests are those of which a message waits.
 fn check_queues<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
     let outbox = &links.outbox;
     let (mut queued, mut caused) = (0, 0);
@@ -106,7 +106,7 @@ fn check_chunks<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
     }
 }
 
-/// Each connection is that of a domain on record, and ports and lists agree with them.
+/// Each connection belongs to a domain on record, and the ports and the schedule agree with that.
 fn check_connections<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
     let (mut introduced, mut bound) = (0, 0);
     for (id, domain) in store.domains.iter() {

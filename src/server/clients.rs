@@ -1,6 +1,6 @@
-//! Clients without a domain of their own: they act as the privileged domain, each over its own ring.
+//! Local clients, which have no domain of their own: each acts as the privileged domain over its own ring.
 //!
-//! So a unix socket's client, or one inside the server's own domain, takes the way that every domain takes.
+//! So a client on a unix socket, or one in the server's own domain, is served just as a domain is.
 
 use super::Server;
 use crate::abi::Port;
@@ -10,7 +10,7 @@ use crate::slots::Claim;
 use crate::store::DomainId;
 use crate::trace::Tally;
 
-/// A client taken in by [`Server::accept`].
+/// A client that [`Server::accept`] has accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Client(DomainId);
 
@@ -30,13 +30,13 @@ impl<P: Platform> Server<P> {
         Ok(Client(id))
     }
 
-    /// Forgets a client and all that it had under way, and closes its port.
+    /// Drops a client with its session, and closes its port.
     pub fn disconnect(&mut self, platform: &mut P, client: Client) {
         let Client(id) = client;
         self.drop_session(platform, id, false);
         self.close_port(platform, id);
         self.links.remove(id);
-        // What it did stays in the sums of whom it acted for.
+        // Its sums stay with the domain for which it acted.
         let done =
             self.core.recorder.domain_mut(id.index()).map(|tally| core::mem::replace(tally, Tally::EMPTY));
         let whom =

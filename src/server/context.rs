@@ -1,4 +1,6 @@
-//! What a handler is given, and what it gives back.
+//! The arguments of a handler, and its result.
+//!
+//! Plain parameters and results, so their fields are open.
 
 use super::core::{Core, Deed};
 use crate::connection::Roster;
@@ -7,7 +9,7 @@ use crate::platform::Platform;
 use crate::store::{Answer, DomainId, Subject, View};
 use crate::wire::{Header, XsError};
 
-/// What a request is decided on. Of the connections only that they are there can be seen, so nothing is sent before
+/// What a request is decided on. Of the connections it shows only which exist and what waits, so nothing is sent before
 /// the decision.
 pub struct Context<'a, P: Platform> {
     pub core: &'a mut Core,
@@ -24,7 +26,7 @@ pub struct Request<'a> {
 }
 
 impl<P: Platform> Context<'_, P> {
-    /// Leaves the rest of the request to the server.
+    /// Leaves the rest of the request to the server, which has the connections.
     pub fn leave(&mut self, deed: Deed) -> Result<Outcome, XsError> {
         self.core.deed = Some(deed);
         Ok(Outcome::Then)
@@ -51,11 +53,11 @@ impl Request<'_> {
     }
 }
 
-/// What a handler has done.
+/// The result of a handler.
 pub enum Outcome {
     /// The request has been decided.
     Answer(Answer),
-    /// The rest stands in [`Core::deed`].
+    /// The rest of the work is in [`Core::deed`].
     Then,
 }
 

@@ -1,4 +1,4 @@
-//! All that the server knows beside its connections: what a request is decided on.
+//! All that the server knows except its connections: what a request is decided on.
 
 use super::throttle::Throttle;
 use crate::abi::{DomId, Port, ServerFeatures};
@@ -9,9 +9,9 @@ use crate::store::{DomainId, Ended, Store};
 use crate::trace::{Kind, Recorder};
 use crate::wire::{XsError, strict_domid};
 
-/// What the clock has shown.
+/// The time, as last read.
 pub struct Clock {
-    /// When it was read last.
+    /// When the clock was last read.
     pub latest: Cycles,
     /// The moment of the wake-up.
     pub now: Instant,
@@ -19,10 +19,10 @@ pub struct Clock {
     pub next_retry: Instant,
 }
 
-/// What the server does for a request whose handler cannot, having no connections.
+/// Work that a handler leaves to the server, since it takes connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Deed {
-    /// Serve this domain, or start afresh with it.
+    /// Serve this domain, or reset its connection.
     Introduce(DomId, Port),
     /// Forget this domain.
     Release(DomainId),
@@ -30,8 +30,8 @@ pub enum Deed {
     Check,
 }
 
-/// Its fields are open to the server's parts, each of which works on several of them. It has no connections, so who
-/// has only this cannot write into a ring.
+/// Its fields are open to the server's modules, each of which works on several of them. It has no connections, so code
+/// that has only this cannot write into a ring.
 pub struct Core {
     pub store: Store,
     pub settings: Settings,
@@ -40,9 +40,9 @@ pub struct Core {
     pub clock: Clock,
     pub recorder: Recorder,
     pub throttle: Throttle,
-    /// What the handler of the request at hand leaves to be done.
+    /// What the handler of the request at hand has left to the server.
     pub deed: Option<Deed>,
-    /// Bytes that a guest may hold before it has to leave more of everything to others.
+    /// A guest that holds more bytes than this counts as greedy.
     share: u32,
 }
 
@@ -70,17 +70,17 @@ impl Core {
         self.store.domains.get(id).usage.memory > self.share
     }
 
-    /// Whether the connection understands a feature.
+    /// Whether the domain has been offered a feature.
     pub fn offers(&self, id: DomainId, feature: ServerFeatures) -> bool {
         self.store.domains.get(id).features.contains(feature)
     }
 
-    /// The domains that are neither introduced nor released: the privileged and the server's own.
+    /// Whether a domain is never introduced nor released: the privileged one and the server's own.
     pub fn is_fixed(&self, domid: DomId) -> bool {
         self.own == Some(domid) || self.store.domains.find(domid).is_some_and(|id| self.is_privileged(id))
     }
 
-    /// The record of a living domain, made now if the hypervisor knows the domain and the server does not.
+    /// The record of a living domain. It is made now if only the hypervisor knows the domain.
     pub fn know(&mut self, hypervisor: &mut impl DomainInfo, domid: DomId) -> Option<DomainId> {
         if let Some(id) = self.store.domains.find(domid) {
             return Some(id);
@@ -92,12 +92,12 @@ impl Core {
         self.store.admit(domid, state.unique_id, self.settings.quotas).ok()
     }
 
-    /// The record that a domid names; ENOENT if there is none.
+    /// The record of the domain with this number; ENOENT if there is none.
     pub fn record_of(&self, string: &[u8]) -> Result<DomainId, XsError> {
         self.store.domains.find(strict_domid(string)?).ok_or(XsError::ENOENT)
     }
 
-    /// Records what has become of a transaction, if one has ended. Who was held for it is looked at.
+    /// Records how a transaction has ended, if one has. Guests that were held for it are looked at.
     pub fn note_ended(&mut self) {
         let Some(Ended { kind, domain, id, nodes }) = self.store.take_ended() else { return };
         if self.is_privileged(domain) {

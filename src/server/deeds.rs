@@ -1,5 +1,5 @@
-//! What takes connections: work whose events are sent as it is done, domains that come and go at a toolstack's word, and
-//! the check of everything.
+//! Work that takes connections: steps whose events are sent as they are taken, domains that the toolstack introduces
+//! and releases, and the consistency check.
 
 use super::Server;
 use super::check::check;
@@ -15,7 +15,7 @@ use crate::trace::{Kind, Tally};
 use crate::wire::XsError;
 
 impl<P: Platform> Server<P> {
-    /// Does what a handler has left. The result is the request's answer.
+    /// Does what a handler has left. Returns the request's answer.
     #[inline(never)] // Few leave anything.
     pub(super) fn carry_out(&mut self, platform: &mut P) -> Result<Outcome, XsError> {
         match self.core.deed.take() {
@@ -30,7 +30,7 @@ impl<P: Platform> Server<P> {
         Ok(Outcome::OK)
     }
 
-    /// Does what has been decided, and sends what is collected on the way.
+    /// Carries out what has been decided, and sends the events of each step.
     #[inline(always)] // After most requests there is nothing.
     pub(super) fn work(&mut self, platform: &mut P) {
         self.send_collected();
@@ -68,7 +68,7 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Has a domain's life end here: its session, its nodes with all below them, its connection, its record.
+    /// Ends a domain's life: drops its session, its nodes with all below them, its connection, its record.
     pub(super) fn bury(
         &mut self,
         platform: &mut P,
@@ -83,8 +83,7 @@ impl<P: Platform> Server<P> {
         Ok(())
     }
 
-    /// Forgets what a connection was in the middle of: output, watches, transactions, half a request. Then its ring
-    /// begins afresh, if that is wanted.
+    /// Drops a connection's session: output, watches, transactions, half a request. Then resets its ring if `restart`.
     pub(super) fn drop_session(&mut self, platform: &mut P, id: DomainId, restart: bool) {
         self.drop_io(id);
         let begun = self.core.store.begin(None, |intent| {
@@ -95,7 +94,7 @@ impl<P: Platform> Server<P> {
         self.work(platform);
     }
 
-    /// Forgets what a connection has not read and has not sent as a whole.
+    /// Drops what a connection has not read, and what it has not sent as a whole.
     pub(super) fn drop_io(&mut self, id: DomainId) {
         while let Some(message) = self.links.drop_oldest(&mut self.core.store, id) {
             self.core.note_given_up(id, &message);
@@ -105,7 +104,7 @@ impl<P: Platform> Server<P> {
         self.links.schedule.unstall(id);
     }
 
-    /// Has a domain's ring begin afresh.
+    /// Resets a domain's ring.
     fn restart(&mut self, platform: &mut P, restart: Restart) {
         let Restart { id, again, port } = restart;
         let domid = self.core.store.domains.get(id).domid;
@@ -127,7 +126,7 @@ impl<P: Platform> Server<P> {
         self.links.remove(id);
     }
 
-    /// Starts to serve a domain, or starts afresh.
+    /// Starts to serve a domain, or resets its connection.
     fn introduce(&mut self, platform: &mut P, domid: DomId, port: Port) -> Result<(), XsError> {
         self.bury_predecessor(platform, domid)?;
         let id = self.core.know(platform, domid).ok_or(XsError::EINVAL)?;
@@ -152,7 +151,7 @@ impl<P: Platform> Server<P> {
         Ok(())
     }
 
-    /// If the number now means another domain than the one on record, that one is gone.
+    /// Ends the domain on record if the number now means another one.
     fn bury_predecessor(&mut self, platform: &mut P, domid: DomId) -> Result<(), XsError> {
         let Some(id) = self.core.store.domains.find(domid) else { return Ok(()) };
         let known = self.core.store.domains.get(id).unique_id;

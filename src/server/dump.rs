@@ -1,5 +1,4 @@
-//! The whole trace as lines of text, for a machine whose only way out is its console. `xs-trace dump --console` reads
-//! them.
+//! The whole trace as lines of text, for a domain that has only its console. `xs-trace dump --console` reads them.
 
 use core::fmt::{self, Arguments};
 
@@ -10,30 +9,30 @@ use crate::platform::{Cycles, Platform};
 use crate::trace::Record;
 use crate::trace::page::{Base64, Head, RECORDS_MAX};
 
-/// What each line begins with, behind whatever the console puts before it.
+/// The beginning of each line, behind whatever the console puts before it.
 pub const MARK: &str = "dump: ";
 
 /// The last line, behind the mark.
 pub const END: &str = "end";
 
-/// Records of one line: in base64 they fill the most that a line of the console has room for.
+/// Records of one line: as many as fit a line of the console in base64.
 const RECORDS: usize = 5;
 
-/// Digits of so many records.
+/// Digits of so many records in base64.
 const DIGITS: usize = (RECORDS * Record::SIZE).div_ceil(3) * 4;
 
-/// Longest part of a path that is told, characters: with it a line of the console is nearly full.
+/// Longest part of a path that is printed, characters: with it a line of the console is nearly full.
 const PATH: usize = 180;
 
-/// Hashes told last, which are not told again.
+/// How many of the latest hashes are remembered and not explained again.
 const RECENT: usize = 32;
 
 const _: () = assert!(RECORDS <= RECORDS_MAX);
 
 impl<P: Platform> Server<P> {
-    /// Tells all records: the [`Head`] of a page that has them all; lines of `records` in base64, each for itself;
-    /// what their hashes stand for, as `path` with the hash in hexadecimal and the text; [`END`]. `started` is when the
-    /// program was entered, `khz` are the cycles in a millisecond.
+    /// Prints all records by `tell`: first the [`Head`] of a page that has them all; then lines of `records`, each in
+    /// base64 by itself, and lines of `path` with a hash in hexadecimal and its text; last [`END`]. `started` is when
+    /// the program was entered, `khz` are the cycles in a millisecond.
     pub fn dump_trace(&self, started: Cycles, khz: u64, tell: &mut dyn FnMut(Arguments<'_>)) {
         let trace = &self.core.store.trace;
         let (first, end) = (trace.first(), trace.end());
@@ -45,7 +44,7 @@ impl<P: Platform> Server<P> {
         let mut next = first;
         while next < end {
             let (mut digits, mut base64) = (String::<DIGITS>::new(), Base64::default());
-            // There is room for so many.
+            // They fit: a line has so many.
             let mut out = |four: &[u8]| drop(digits.push_str(core::str::from_utf8(four).unwrap_or_default()));
             for record in trace.from(next).take(RECORDS) {
                 base64.write(&record.to_bytes(), &mut out);
@@ -59,7 +58,7 @@ impl<P: Platform> Server<P> {
                 if recent.is_full() {
                     recent.pop_front();
                 }
-                // Never full, as of this.
+                // There is room, since the oldest was removed.
                 let _ = recent.push_back(record.hash);
                 let name = fmt::from_fn(|out| self.core.write_name(record.hash, PATH, out));
                 tell(format_args!("{MARK}path {:016x} {name}", record.hash));

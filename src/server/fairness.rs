@@ -1,16 +1,16 @@
-//! Commits that get through: guests whose changes make the privileged domain's commit fail are held while it tries
-//! again.
+//! Fairness, first for commits: if guests' changes make a commit of the privileged domain fail, these guests are held
+//! while it tries again.
 //!
-//! A failed commit makes suspects of all whose change it has met, for [`SUSPICION`]. What they send waits in their rings
-//! while the loser has a transaction open that it began after the failure: with none open there is nothing to spoil.
-//! Guests that spoil one try each, in turn, or by another's name, gain little: after [`LOSSES`] failures in a row all
-//! guests are suspects. What guests lose holds nobody, or they could lose on purpose. XSA-206.
+//! A failed commit makes suspects of all guests whose changes it met, for [`SUSPICION`]. While the loser has a
+//! transaction open that it began after the failure, requests of suspects wait in their rings. Guests may take turns,
+//! or use each other's names; that gains little, since after [`LOSSES`] failures in a row all guests are suspects.
+//! Nobody is held for a guest's failed commit, or guests could fail on purpose. XSA-206.
 //!
-//! And calls of the hypervisor: a guest whose requests make the server ask for domains that it does not know is not read
-//! for the rest of a second in which it has done so [`QUESTIONS`] times.
+//! Second for calls of the hypervisor: some requests make the server ask for a domain that it does not know. A guest
+//! that has caused [`QUESTIONS`] of these in a second is not read for the rest of that second.
 //!
-//! Invariant: whatever others do, a guest is held for [`LONGEST`] in each second of the clock at most, so for twice that
-//! in any second. Tries that take longer, and those that come when that is used up, are not helped.
+//! Invariant: whatever others do, a guest is held for [`LONGEST`] in each second of the clock at most, so for twice
+//! that in any second. Tries that take longer are not helped, nor those that come when that time is used up.
 
 use super::core::Core;
 use crate::store::{DomainId, Questions, Spoiled, Store, TransactionId};
@@ -21,13 +21,13 @@ use crate::wire::TxId;
 const LONGEST: u64 = 25_000_000;
 /// Seconds for which a guest is a suspect.
 const SUSPICION: u64 = 10;
-/// Failures in a row after which all guests are.
+/// Failures in a row after which all guests are suspects.
 const LOSSES: u32 = 4;
 /// How often a guest may make the server ask the hypervisor in a second of the clock.
 const QUESTIONS: u16 = 64;
 
 impl Core {
-    /// A commit of `loser` has failed: finds out whose changes it met. The result is the first change.
+    /// A commit of `loser` has failed: finds out whose changes it met. Returns the first change.
     pub fn find_suspects(&mut self, tx: TransactionId, loser: DomainId) -> Option<Spoiled> {
         let first = self.store.next_spoiled(tx, None);
         if !self.is_privileged(loser) {
@@ -49,7 +49,7 @@ impl Core {
         first
     }
 
-    /// Why this domain is not read now, if so. It is looked at again when that ends.
+    /// Why this domain is not read now, if it is not. It is looked at again when the reason ends.
     #[inline]
     pub fn why_held(&mut self, id: DomainId) -> Option<Stall> {
         if self.throttle.contest.is_some() && self.is_held(id) {
@@ -74,7 +74,7 @@ impl Core {
             && self.throttle.hold(now, LONGEST)
     }
 
-    /// A transaction of a privileged domain has ended. What it has contested is decided if it has `committed`.
+    /// A transaction of a privileged domain has ended. If it has `committed`, its contest is over.
     pub fn ease(&mut self, domain: DomainId, tx: TxId, committed: bool) {
         let retried = |loser: DomainId, after: u32| loser == domain && is_later(tx.0, after);
         if committed && self.throttle.contest.is_some_and(|contest| retried(contest.loser, contest.after)) {
@@ -83,7 +83,7 @@ impl Core {
         self.throttle.ease(self.clock.now);
     }
 
-    /// A request of this domain has the hypervisor asked for another.
+    /// Counts a request of this domain that makes the server ask the hypervisor for another.
     pub fn count_question(&mut self, id: DomainId) {
         if self.is_privileged(id) {
             return;
@@ -97,12 +97,12 @@ impl Core {
     }
 }
 
-/// Whether a domain has a transaction open that it began after that with the identifier `after`.
+/// Whether a domain has a transaction open that it began after the one with the identifier `after`.
 fn retries(store: &Store, domain: DomainId, after: u32) -> bool {
     store.newest_transaction(domain).is_some_and(|id| is_later(id.0, after))
 }
 
-/// Identifiers are given in turn, and start over.
+/// Whether an identifier was given later. They are given in turn, and start over.
 fn is_later(id: u32, after: u32) -> bool {
     id.wrapping_sub(after) as i32 > 0
 }

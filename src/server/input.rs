@@ -1,4 +1,4 @@
-//! When a request is taken, and when a connection is given up or begins afresh.
+//! When a request is taken, and when a connection is given up or reset.
 
 use super::Server;
 use super::operations::Operation;
@@ -53,7 +53,7 @@ impl<P: Platform> Server<P> {
         why.is_none()
     }
 
-    /// Gives a connection up: its domain stays introduced and keeps its nodes, but is not heard any more.
+    /// Gives a connection up: its domain stays introduced and keeps its nodes, but its ring is not read any more.
     pub(super) fn ignore(&mut self, platform: &mut P, id: DomainId, error: RingError) {
         let offered = self.core.store.domains.get(id).features.contains(ServerFeatures::ERROR);
         let domid: DomId = self.core.store.domains.get(id).domid;
@@ -69,7 +69,7 @@ impl<P: Platform> Server<P> {
         self.links.schedule.notify(id);
     }
 
-    /// Does what a guest asks for by setting `connection` to 1: a fresh start of its connection.
+    /// Resets a connection whose guest asks for that by setting `connection` to 1.
     pub(super) fn reconnect_if_asked(&mut self, platform: &mut P, id: DomainId) {
         use core::sync::atomic::Ordering::Relaxed;
         let asked = self

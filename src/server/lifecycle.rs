@@ -1,4 +1,4 @@
-//! Domains come and go: what the hypervisor says, and what follows from it.
+//! Domains begin and end: the server's start, what the hypervisor reports, and what follows from that.
 
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
@@ -13,7 +13,7 @@ use crate::store::{Domain, DomainId, Value};
 use crate::trace::Kind;
 use crate::wire::XsError;
 
-/// The store as it begins: these nodes, empty, for the privileged domain only.
+/// The nodes of a new store: empty, and for the privileged domain only.
 const INITIAL_NODES: [Path<'static>; 5] = [
     Path::ROOT,
     Path::from_static(b"/tool"),
@@ -89,7 +89,7 @@ impl<P: Platform> Server<P> {
         port: Port,
     ) -> Result<(), Refused> {
         let ring = platform.map(domid)?;
-        // A domain that Xen itself gave its event channel says so in its page (io/xs_wire.h).
+        // Where Xen itself has allocated the port, it is in the ring page (io/xs_wire.h).
         let port = match ring.evtchn_port.load(Relaxed) {
             0 => port,
             own => Port(own),
@@ -106,7 +106,7 @@ impl<P: Platform> Server<P> {
         Ok(())
     }
 
-    /// Binds another port for a connection that is there. Without one, it is left without.
+    /// Binds another port for an existing connection. If that fails, it has none.
     pub(super) fn rebind(&mut self, platform: &mut P, id: DomainId, domid: DomId, port: Port) {
         self.close_port(platform, id);
         let local = platform.bind_interdomain(domid, port).ok();
@@ -130,8 +130,8 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Follows up on VIRQ_DOM_EXC: asks what has changed, or, if the hypervisor has nothing to tell, about
-    /// each domain that is known. News is a hint only; what a domain is now decides.
+    /// Handles VIRQ_DOM_EXC: asks which domains have changed, or, if the hypervisor reports none, for the state of each
+    /// known domain. A report is only a hint; the state of the domain now decides.
     pub(super) fn observe_domains(&mut self, platform: &mut P) {
         let mut told = false;
         while let Some((domid, state)) = platform.next_changed() {
@@ -144,7 +144,7 @@ impl<P: Platform> Server<P> {
         self.announce_shutdowns();
     }
 
-    /// Asks about each domain that is known.
+    /// Asks for the state of each known domain.
     pub(super) fn observe_all(&mut self, platform: &mut P) {
         for slot in self.core.store.domains.slots() {
             if let Some(id) = self.core.store.domains.at(slot) {
@@ -155,15 +155,14 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Tells in general that domains have shut down, once for all of them; the announcement of a death does for
-    /// those before it.
+    /// Sends the general event for shutdowns, once for all of them. The event for a death covers earlier shutdowns.
     pub(super) fn announce_shutdowns(&mut self) {
         let told = self.core.store.announce_shutdowns();
         debug_assert!(told.is_ok(), "there is room for the record of what is to be done");
         self.send_collected();
     }
 
-    /// Looks at one domain.
+    /// Handles the state of one domain.
     fn observe(&mut self, platform: &mut P, domid: DomId, state: Option<DomainState>) {
         let Some(id) = self.core.store.domains.find(domid) else { return };
         if self.core.is_privileged(id) || self.core.own == Some(domid) {

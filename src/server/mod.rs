@@ -1,8 +1,9 @@
-//! The server: one value that holds everything, and the loop that serves all connections.
+//! The server: one value that has everything, and the loop that serves all connections.
 //!
-//! `poll` is the way in; from there a request passes `input` (bytes to message), `operations` (the table
-//! and its checks), a handler, which decides, and `output` (events and the reply). See the walk-through in `lib.rs`.
-//! What is decided on is the [`Core`], which knows no connections; a handler has that only.
+//! `poll` is the entry. From there a request passes `input` (from bytes to a message), `operations` (the table and its
+//! checks), a handler, which decides it, and `output` (events and the reply); `lib.rs` has the whole walk. It uses all
+//! layers above it in the table there. Invariant: handlers decide with the [`Core`] alone, which knows no connections,
+//! so nothing is sent before the decision.
 
 mod check;
 mod clients;
@@ -40,10 +41,10 @@ use crate::trace::{Kind, Trace};
 /// Features that every connection is offered unless SET_FEATURE restricts it.
 pub const FEATURES: ServerFeatures = ServerFeatures::all();
 
-/// Parts of the store's memory of which a guest may hold one before it counts as greedy.
+/// A guest that holds more than one of so many parts of the store's memory counts as greedy.
 const SHARES: usize = 64;
 
-/// What a guest may hold in any case: as much as ordinary guests do.
+/// Bytes that a guest may hold in any case: as much as ordinary guests do.
 const SHARE_MIN: u32 = 32 << 10;
 
 pub struct Server<P: Platform> {
@@ -72,14 +73,13 @@ impl<P: Platform> Server<P> {
         &self.core.store.trace
     }
 
-    /// Records that the server ends in this line of its program.
+    /// Records a panic in this line of the source.
     pub fn note_panic(&mut self, at: Cycles, line: u32) {
         self.core.clock.latest = at;
         self.core.note_of_domain(Kind::Panic, DomId::INVALID, line);
     }
 
-    /// Tells the newest `count` records, a line each, in the order in which they were written. `khz` are the
-    /// cycles in a millisecond.
+    /// Prints the newest `count` records by `tell`, a line each, oldest first. `khz` are the cycles in a millisecond.
     pub fn tell_trace(&self, count: u64, khz: u64, tell: &mut dyn FnMut(::core::fmt::Arguments<'_>)) {
         self.core.tell_trace(count, khz, tell);
     }

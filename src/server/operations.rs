@@ -12,16 +12,16 @@ use crate::store::{Answer, Current, DomainId, View};
 use crate::trace::{Kind, Record, log_exchange};
 use crate::wire::{Header, MessageType, TxId, XsError};
 
-/// Decides a request, and answers it unless there is more to do.
+/// Decides a request. See [`Outcome`].
 pub type Handler<P> = fn(&mut Context<'_, P>, &Request<'_>, &mut Reply) -> Result<Outcome, XsError>;
 
 /// One row of the table.
 pub struct Operation<P: Platform> {
     pub who: Who,
     pub tx: Tx,
-    /// The request only asks: served twice, it changes no more than served once.
+    /// Serving it twice changes no more than serving it once.
     pub repeatable: bool,
-    /// The request is there to change a node.
+    /// Its purpose is to change a node.
     pub changes_nodes: bool,
     pub handler: Handler<P>,
 }
@@ -32,12 +32,12 @@ pub enum Who {
     Privileged,
 }
 
-/// What the header's transaction identifier means to a request.
+/// How the header's transaction identifier is checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Tx {
-    /// Not looked at.
+    /// Not at all.
     Ignored,
-    /// Must be 0 or an open transaction of this connection.
+    /// It must be 0 or an open transaction of this connection.
     Checked,
 }
 
@@ -94,7 +94,7 @@ impl<P: Platform> Operation<P> {
     }
 }
 
-/// Turns an answer into its message: the only place where errors become bytes.
+/// Turns an answer into its message. Only here errors become bytes.
 #[inline(always)] // The end of every request.
 fn finish(reply: &mut Reply, request: Header, answer: Result<Answer, XsError>) -> &[u8] {
     let (text, msg_type) = match answer {
@@ -103,7 +103,7 @@ fn finish(reply: &mut Reply, request: Header, answer: Result<Answer, XsError>) -
         Err(error) => (error.name().as_bytes(), MessageType::Error as u32),
     };
     reply.clear();
-    // Neither is longer than a page.
+    // Both fit a message.
     let _fits = reply.push_string(text);
     reply.finish(Header { msg_type, ..request })
 }
@@ -136,7 +136,7 @@ impl<P: Platform> Server<P> {
         self.complete(platform, from, answer)
     }
 
-    /// Does what is left of a request that has been decided, and answers it. False if it must be served again.
+    /// Carries out a request that has been decided, and answers it. False if it must be served again.
     pub(super) fn complete(
         &mut self,
         platform: &mut P,

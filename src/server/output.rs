@@ -1,4 +1,4 @@
-//! The one place where requests are consumed and answers sent.
+//! Consuming requests and sending answers, which happens only here.
 
 use super::Server;
 use super::operations::Operation;
@@ -10,8 +10,8 @@ use crate::slots::Claim;
 use crate::store::DomainId;
 
 impl<P: Platform> Server<P> {
-    /// Consumes a request and sends its answer, which is ready. False if the request must be done again because there is
-    /// no room for its answer now. Stopped at any point and called again, it does the rest.
+    /// Consumes a request and sends its answer. False if there is no room for the answer now, and the request must be
+    /// served again. Stopped at any point and called again, it does the rest.
     pub(super) fn reply(&mut self, id: DomainId) -> bool {
         let Server { core, links, exchange, .. } = self;
         let Exchange { request, reply, stage, .. } = &mut **exchange;

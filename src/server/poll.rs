@@ -1,4 +1,4 @@
-//! The loop: who is ready, how long each is served in one turn, when peers are notified, when to wake.
+//! The loop: which connections have a turn and for how long, when peers are notified, when the server wakes again.
 
 use super::Server;
 use crate::abi::DomId;
@@ -11,8 +11,8 @@ use crate::trace::{Kind, Record, Stall};
 /// Requests of one connection that are served in one turn while others wait.
 const TURN: usize = 8;
 
-/// Rounds over the ready connections after which time is looked at again: input that never ends must not
-/// keep what waits for time from going on.
+/// Rounds over the ready connections after which the clock is read again: endless input must not delay what waits for
+/// time to pass.
 const ROUNDS: usize = 64;
 
 /// Seconds after which connections that could not go on are looked at again.
@@ -47,14 +47,14 @@ impl<P: Platform> Server<P> {
             }
             self.notify_idle(platform);
             if self.links.schedule.has_ready() {
-                // What notifying took is no request's.
+                // The time of the notifications is no request's.
                 self.core.clock.latest = platform.cycles();
             }
         }
         self.links.schedule.has_waiting().then(|| self.next_look())
     }
 
-    /// When connections that wait are looked at: not at each wake-up, whose cost they must not add to.
+    /// When waiting connections are looked at. Not at each wake-up, since they must not add to its cost.
     fn next_look(&self) -> Instant {
         self.core
             .throttle
@@ -100,13 +100,13 @@ impl<P: Platform> Server<P> {
         true
     }
 
-    /// Has a connection that has to wait for something looked at again when time has passed.
+    /// Lists a connection that cannot go on, to be looked at again when time has passed.
     pub(super) fn stall(&mut self, id: DomainId, why: Stall) {
         self.links.schedule.wait(id);
         self.note_stall(id, why);
     }
 
-    /// Records that a connection has to wait, once for each time.
+    /// Records that a connection has to wait, once until it goes on.
     fn note_stall(&mut self, id: DomainId, why: Stall) {
         if self.links.schedule.stall(id) {
             let domid = self.core.store.domains.get(id).domid;
@@ -139,7 +139,7 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Drops events that waited too long, and gives connections that could not go on another look.
+    /// Drops events that have waited too long, and lists waiting connections as ready.
     fn expire(&mut self) {
         self.core.throttle.release();
         for _ in 0..self.links.schedule.waiting() {
@@ -154,7 +154,7 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Once a transaction has ended for which guests were held, has those looked at.
+    /// Lists held guests as ready once a transaction has ended for which they were held.
     fn release_held(&mut self) {
         if !self.core.throttle.has_eased() {
             return;

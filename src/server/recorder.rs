@@ -1,4 +1,4 @@
-//! The server's records and sums, and what they mean to people.
+//! Writing the server's records and sums, and printing them.
 
 use core::fmt::{self, Arguments};
 
@@ -10,8 +10,8 @@ use crate::trace::{Kind, Record, Tally};
 use crate::wire::TxId;
 
 impl Core {
-    /// Writes a record as of the last look at the clock. If its kind is logged it goes to the log too, and
-    /// the number that it has there is the result.
+    /// Writes a record with the time that was last read. If its kind is logged it goes to the log too, and its number
+    /// there is returned.
     #[inline(always)] // Several times in each request.
     pub fn record(&mut self, record: Record) -> Option<u64> {
         self.store.trace.push(Record { time: self.clock.latest, ..record });
@@ -25,12 +25,12 @@ impl Core {
         self.record(record);
     }
 
-    /// Records what happens to a domain, is rare and needs no other field.
+    /// Records something rare about a domain that needs no other field.
     pub fn note_of_domain(&mut self, kind: Kind, domid: DomId, amount: u32) {
         self.note(Record { amount, ..Record::new(kind, domid) });
     }
 
-    /// Records what becomes of a transaction.
+    /// Records how a transaction begins or ends.
     pub fn note_transaction(&mut self, kind: Kind, domid: DomId, tx: TxId, amount: u32) {
         self.note(Record { tx, amount, ..Record::new(kind, domid) });
     }
@@ -41,8 +41,7 @@ impl Core {
         self.recorder.tallies(self.store.current.type_index, id.index())
     }
 
-    /// Tells the newest `count` records, a line each, in the order in which they were written. `khz` are the
-    /// cycles in a millisecond.
+    /// Prints the newest `count` records by `tell`, a line each, oldest first. `khz` are the cycles in a millisecond.
     pub fn tell_trace(&self, count: u64, khz: u64, tell: &mut dyn FnMut(Arguments<'_>)) {
         for record in self.store.trace.last(count) {
             // Microseconds since an arbitrary moment, the same for all records.
@@ -57,8 +56,8 @@ impl Core {
         }
     }
 
-    /// Writes what a record's hash stands for: a path, in the store or looked for lately, or a mark's text.
-    /// What is longer than `most` characters ends in `...` behind them; what is not known is `?`.
+    /// Writes what a record's hash stands for: the path of a node or of a recent request, or a mark's text. A longer
+    /// one ends in `...` behind `most` characters; an unknown one is `?`.
     pub fn write_name(&self, hash: u64, most: usize, out: &mut impl fmt::Write) -> fmt::Result {
         let mut buf = PathBuf::new();
         let path = self.store.path_hashed(hash, &mut buf);

@@ -1,8 +1,8 @@
-//! Going on after a stop at any point: a panic that was caught, or a fault.
+//! Recovery from a stop at any point: a caught panic, or a fault.
 //!
-//! What stopped is a step; it is undone, or done to the end if it had been decided. Then what was intended goes on. The
-//! request at hand has happened if its deciding step has; if not it is answered with EIO. Either way it is answered once,
-//! and each event is sent once.
+//! The step that was stopped is rolled back, or completed if it had been decided. Then the work that was intended goes
+//! on. The request at hand has happened if its deciding step has. If not, it is answered with EIO. Invariant: it is
+//! answered once, and each event is sent once.
 
 use super::Server;
 use super::scratch::Stage;
@@ -10,10 +10,10 @@ use crate::platform::Platform;
 use crate::wire::XsError;
 
 impl<P: Platform> Server<P> {
-    /// Goes on after a stop. Stopped itself, it may be called again. Then `poll` is to be called.
+    /// Goes on after a stop. If it is stopped itself, it may be called again. After it, `poll` must be called.
     pub fn recover(&mut self, platform: &mut P) {
         if self.links.recover(&mut self.core.store) {
-            // The message was on its way when whoever had sent it was stopped.
+            // The message was queued, but its sender was stopped before it noted that.
             match self.exchange.stage {
                 Stage::Consumed => self.exchange.stage = Stage::Answered,
                 Stage::Answered => self.exchange.stage = Stage::Told,
@@ -29,7 +29,7 @@ impl<P: Platform> Server<P> {
         if self.exchange.stage != Stage::None {
             let from = self.exchange.from;
             let answer = self.core.store.current.answer.unwrap_or(Err(XsError::EIO));
-            // Stopped again, it is answered so.
+            // After another stop it gets the same answer.
             self.core.store.current.answer = Some(answer);
             if self.complete(platform, from, answer) {
                 self.links.has_more(&mut self.core.store, from);
@@ -50,8 +50,8 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// For tests: has the program stop, by a panic, in the nth operation of the store's slots from now on, or not any
-    /// more with 0. Nothing happens where debug assertions are not compiled in.
+    /// For tests: makes the nth operation on the store's slots from now on panic; with 0, none does. It has no effect
+    /// without debug assertions.
     pub fn stop_in(&mut self, n: u32) {
         self.core.store.present_attempt().stop_in(n);
     }

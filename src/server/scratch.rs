@@ -1,4 +1,6 @@
-//! Buffers that one request at a time uses, taken at the start so that serving allocates nothing.
+//! Buffers for one request at a time, allocated at the start so that serving allocates nothing.
+//!
+//! Each step of serving fills another field, so the fields are open to the server's modules.
 
 use crate::connection::{Arrived, REQUEST_ROOM, RequestBuf};
 use crate::store::DomainId;
@@ -7,24 +9,24 @@ use crate::wire::{Header, MessageBuf};
 /// The answer to a request.
 pub type Reply = MessageBuf;
 
-/// How far the request at hand has come.
+/// The progress of the request at hand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
     /// There is none.
     None,
     /// It is still in its ring.
     Taken,
-    /// It is not any more, and its answer is not yet on its way.
+    /// It is consumed, and its answer is neither in the ring nor queued.
     Consumed,
-    /// Its answer is on its way.
+    /// Its answer is in the ring or queued.
     Answered,
-    /// So is the event that follows it.
+    /// So is the event that follows the answer.
     Told,
 }
 
-/// A request, its answer and the event that is being put together.
+/// A request, its answer and the event that is being built.
 pub struct Exchange {
-    /// Whose request it is; what they say is only meant while `stage` says that there is one.
+    /// The sender. Valid only while `stage` says that there is a request, like the rest.
     pub from: DomainId,
     pub request: Arrived,
     pub stage: Stage,
@@ -44,7 +46,7 @@ impl Exchange {
     };
 }
 
-/// The payload of a message, so many bytes.
+/// The payload of a message, of `len` bytes.
 pub fn payload(message: &RequestBuf, len: usize) -> &[u8] {
     message.get(Header::SIZE..Header::SIZE + len).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
-//! What a server takes of memory and of event channels, and the largest one that fits the memory there is.
+//! The memory and the ports that a server takes, and the largest server that fits given memory.
 //!
-//! Each part of the server says itself how many bytes it takes for given capacities; this adds them up.
+//! Each part of the server knows how many bytes it takes for given capacities. Here they are added up.
 
 use super::scratch::Exchange;
 use crate::config::Capacities;
@@ -32,7 +32,7 @@ pub fn memory(capacities: &Capacities) -> usize {
 /// than [`Capacities::MIN_MEMORY`] is left beside it.
 pub fn capacities_for(bytes: usize, trace: usize) -> Option<Capacities> {
     let bytes = bytes.checked_sub(trace).filter(|bytes| *bytes >= Capacities::MIN_MEMORY)?;
-    // Sizes go in step, so the largest number of nodes whose store fits is found by halving.
+    // All sizes grow with the number of nodes, so the largest number that fits is found by bisection.
     let (mut fits, mut too_many) = (0, bytes / 128);
     while too_many - fits > 1 {
         let middle = fits + (too_many - fits) / 2;
@@ -42,7 +42,7 @@ pub fn capacities_for(bytes: usize, trace: usize) -> Option<Capacities> {
             too_many = middle;
         }
     }
-    // A quarter of the texts' size is enough for most of what so many records name.
+    // A quarter for texts is enough for most of the paths that so many records name.
     let names = trace / 4 / Names::ENTRY;
     let records = (trace - names * Names::ENTRY) / Record::SIZE;
     Some(Capacities { trace: records, names, ..Capacities::for_nodes(fits) })

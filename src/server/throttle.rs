@@ -1,15 +1,15 @@
-//! The time for which guests are held back while a commit that has failed is tried again, see `fairness`.
+//! The time for which guests are held while a failed commit is tried again, see `fairness`.
 
 use crate::platform::Instant;
 use crate::store::DomainId;
 
-/// A privileged domain whose commit has failed and not got through since.
+/// A privileged domain whose commit has failed, and none has succeeded since.
 #[derive(Clone, Copy)]
 pub struct Contest {
     pub loser: DomainId,
-    /// The identifier given to its latest transaction by then.
+    /// Identifier of its latest transaction at that time.
     pub after: u32,
-    /// How often in a row.
+    /// Failures in a row.
     pub losses: u32,
 }
 
@@ -21,7 +21,7 @@ pub struct Throttle {
     spent: u64,
     /// Since when guests are held.
     since: Option<Instant>,
-    /// When guests that wait are looked at again, at the latest.
+    /// When waiting guests are looked at again, at the latest.
     release: Option<Instant>,
     /// A transaction of the privileged has ended since guests were held.
     eased: bool,
@@ -54,7 +54,7 @@ impl Throttle {
         left > 0
     }
 
-    /// Has all that wait looked at then, or before.
+    /// Has all waiting guests looked at by then.
     pub fn look_at(&mut self, then: Instant) {
         self.release = Some(self.release.map_or(then, |first| first.min(then)));
     }
@@ -68,17 +68,17 @@ impl Throttle {
         }
     }
 
-    /// Whether such a transaction has ended while guests were held, since the last time that this was asked.
+    /// Whether such a transaction has ended while guests were held, since the last call of this.
     pub fn has_eased(&mut self) -> bool {
         core::mem::take(&mut self.eased)
     }
 
-    /// All that wait are looked at.
+    /// All waiting guests are looked at now.
     pub fn release(&mut self) {
         self.release = None;
     }
 
-    /// When those that wait are looked at.
+    /// When waiting guests are looked at.
     pub fn next_release(&self) -> Option<Instant> {
         self.release
     }

@@ -1,4 +1,4 @@
-//! What domains have held at most, for those who choose quotas, and the warning at the soft memory quota.
+//! The most that domains have held, as a guide for choosing quotas, and the warning at the soft memory quota.
 
 use super::Store;
 use super::domain::{DomainId, Usage};
@@ -14,7 +14,7 @@ impl Store {
         self.account_for(id, &Quotas::NOTHING, now);
     }
 
-    /// Notes what a domain holds now, and what its request, which is at hand, has used.
+    /// Notes what a domain holds now, and what its request, the one at hand, has used.
     #[inline(always)] // The end of every request.
     pub fn account_with_request(&mut self, id: DomainId, now: Instant) {
         let domain = self.domains.get(id);
@@ -39,7 +39,7 @@ impl Store {
         }
     }
 
-    /// A guest goes: what it has held at most counts among those that are gone.
+    /// A guest ends: its peak joins that of former guests.
     pub fn account_end(&mut self, id: DomainId) {
         self.peak_of_gone = self.peak_of_gone.max(self.domains.get(id).most());
     }
@@ -50,7 +50,7 @@ impl Store {
         guests.fold(self.peak_of_gone, |peak, (_, domain)| peak.max(domain.most()))
     }
 
-    /// Forgets what was held once and is not any more.
+    /// Resets all peaks to what is held now.
     pub fn reset_peaks(&mut self) {
         self.peak_of_gone = Quotas::NOTHING;
         for slot in self.domains.slots() {

@@ -1,13 +1,13 @@
-//! Permission lists, each distinct one stored once and counted.
+//! Permission lists: each distinct list is stored once, with a count of its holders.
 //!
-//! A node inherits its parent's list by counting it once more; equal lists have equal handles.
+//! A node inherits its parent's list by counting it once more. Equal lists have equal handles.
 
 use crate::hash::Key;
 use crate::perms::{Access, Caller, Entry};
 use crate::slots::{Attempt, Blobs, Full, Id, Slot, Table, Text, chained};
 
-/// Most entries of one list, the privileged domain's too: about as many as an answer to GET_PERMS holds. Lists
-/// are put together on the stack.
+/// Most entries of one list, the privileged domain's too: about as many as an answer to GET_PERMS has room for. Lists
+/// are built on the stack.
 pub const ENTRIES_MAX: usize = 512;
 
 /// A list under construction: entries as stored.
@@ -17,7 +17,7 @@ pub type AclBuf = heapless::Vec<u8, { ENTRIES_MAX * Entry::SIZE }>;
 pub struct Acl {
     hash: u64,
     chain: Option<Id<Acl>>,
-    /// Nodes and transactions that hold this list. Those with none go at the end of the attempt.
+    /// Nodes and transactions that hold this list. At 0 the list is removed at the end of the attempt.
     refs: u32,
     /// Entry 0, which most requests need.
     owner: Entry,
@@ -41,7 +41,7 @@ chained!(Acl);
 
 pub struct Acls {
     table: Table<Acl>,
-    /// Lists whose last holder let go in the present attempt.
+    /// Lists that lost their last holder in the attempt at hand.
     unheld: heapless::Vec<AclId, 32>,
 }
 
@@ -79,7 +79,7 @@ impl Acls {
         Ok(id)
     }
 
-    /// Lets go of a list. One that nobody holds goes at the end of the attempt.
+    /// Gives up one hold on a list. A list without holders is removed at the end of the attempt.
     pub fn release(&mut self, id: AclId) -> Result<(), Full> {
         let acl = self.table.modify(id)?;
         acl.refs -= 1;
@@ -125,7 +125,7 @@ impl Acls {
 
     /// The entries in order.
     pub fn entries<'a>(&'a self, blobs: &'a Blobs, id: AclId) -> impl Iterator<Item = Entry> + 'a {
-        // Pieces of a spilled list may cut an entry in two, so entries are put together byte by byte.
+        // Pieces of a spilled list may cut an entry in two, so entries are assembled byte by byte.
         let mut bytes = self.table.get(id).entries.pieces(blobs).flatten();
         core::iter::from_fn(move || {
             let mut entry = [0; Entry::SIZE];

@@ -1,4 +1,4 @@
-//! Which watches a change concerns: decided when the change is, before anything is sent.
+//! Which watches a change concerns. This is decided in the attempt that makes the change, before anything is sent.
 
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
@@ -49,7 +49,7 @@ impl Store {
         }
     }
 
-    /// Collects the events of a node that goes, `topmost` of those that go with it.
+    /// Collects the events of a node that is removed. `topmost`: its removal is not due to that of a node above.
     pub fn collect_for_removal(&mut self, id: NodeId, path: Path<'_>, topmost: bool) {
         let above = self.node(id).parent.and_then(|parent| self.acl(parent));
         let change = if topmost { Change::Subtree } else { Change::Exact };
@@ -65,7 +65,7 @@ impl Store {
         let path = match domid {
             None => general,
             Some(domid) => {
-                // A name and a number are no longer than a path.
+                // They fit: a name and a number are shorter than the longest path.
                 let _fits =
                     buf.extend_from_slice(general.as_bytes()).is_ok() && write!(buf, "/{domid}").is_ok();
                 Path::from_canonical(&buf)
@@ -106,7 +106,7 @@ fn find(
     }
 }
 
-/// Of the watches by which one client would be told the same twice, leaves the one that was registered first.
+/// Where several watches would send one client the same event, keeps the one that was registered first.
 ///
 /// Their paths differ, and their tokens do not.
 #[inline(never)]

@@ -1,6 +1,6 @@
 //! The consistency check of the store: recounts everything from the tree and the lists, and compares.
 //!
-//! It looks only; each finding is one sentence. Bounded by the size of the store.
+//! It changes nothing. Each finding is one sentence. Its time is bounded by the size of the store.
 
 use core::fmt::Arguments;
 
@@ -59,12 +59,12 @@ impl Store {
     }
 }
 
-/// The nodes of a domain; a list that leads nowhere is followed once through all nodes at most.
+/// The nodes of a domain. A broken list is followed for as many steps as there are nodes at most.
 fn owned(store: &Store, domain: DomainId) -> impl Iterator<Item = (NodeId, &Node)> {
     store.owned.of(domain).iter(&store.nodes).take(store.nodes.arena().capacity() as usize + 1)
 }
 
-/// Every node in the index hangs where its links and its path say.
+/// Every node in the index is where its links and its path say.
 fn check_tree(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
     let mut found = 0;
     let mut buf = PathBuf::new();
@@ -94,7 +94,7 @@ fn check_tree(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
         if bytes != node.children_bytes || last != node.children.last() {
             report(format_args!("{shown} lists {bytes} bytes of names but counts {}", node.children_bytes));
         }
-        // Listed once: the link that leads here is that of the sibling before it, or the parent's first.
+        // Listed once: the sibling before it links here, or the parent's list begins here.
         let listed = match (node.siblings.prev, node.parent) {
             (Some(prev), Some(_)) => {
                 let prev = store.node(prev);
@@ -127,7 +127,7 @@ fn check_domains(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
         if owned(store, id).any(|(node, _)| store.owner_of(node) != Some(id)) {
             report(format_args!("domain {} has nodes that another owns", domain.domid));
         }
-        // The server recounts the others: it knows what waits for whom.
+        // The server recounts the other two: it knows what waits for each domain.
         let Usage { nodes, watches, transactions, memory: _, outstanding: _ } = domain.usage;
         let counted = [
             ("nodes", owned(store, id).count(), nodes),
@@ -158,7 +158,7 @@ fn check_domains(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
     }
 }
 
-/// Every watch hangs on the record of its path, which is found by that path.
+/// Every watch is on the record of its path, which is found by that path.
 fn check_watches(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
     let mut watches = 0;
     let mut paths = 0;

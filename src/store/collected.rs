@@ -1,4 +1,6 @@
-//! The events of one change: collected in the attempt that makes it, sent after.
+//! The events of one change: collected in the attempt that makes the change, sent after it.
+//!
+//! The fields are open to the server, which sends the events one by one and counts them.
 
 use alloc::vec::Vec;
 
@@ -19,9 +21,9 @@ pub struct Match {
 pub struct Collected {
     /// Watches that the change concerns, in the order of their events.
     pub matches: Vec<Match>,
-    /// To how many of them the event has been sent.
+    /// How many of these events have been sent.
     pub sent: usize,
-    /// What has changed. Kept only if somebody hears of it.
+    /// Path of what has changed. Kept only if there are matches.
     pub path: PathBuf,
     /// Hash of the path.
     pub hash: u64,
@@ -42,7 +44,7 @@ impl Collected {
         self.matches.clear();
     }
 
-    /// Keeps the path of what changes. It has room: a path is no longer than any other.
+    /// Keeps the path of the change. There is room for the longest path.
     pub fn keep(&mut self, path: Path<'_>, hash: u64) {
         (self.hash, self.sent) = (hash, 0);
         self.path.clear();

@@ -1,4 +1,4 @@
-//! The making of nodes: that at a path, with all that are missing above it, and what they inherit.
+//! Creating nodes: the one at a path, all that are missing above it, and what they inherit.
 
 use super::Store;
 use super::acl::{AclBuf, AclId};
@@ -13,28 +13,28 @@ use crate::quota::Quota;
 use crate::slots::{Blob, CHUNK};
 use crate::wire::XsError;
 
-/// Nodes that one attempt makes in a transaction: each changes its copy, the first the one above, too.
+/// Nodes that one attempt makes in a transaction. Each changes its own copy; the first also the one above it.
 const STEP: usize = Capacities::JOURNAL / 2;
 
-/// Nodes to be created: that at `path`, and those missing above it.
+/// Nodes to be created: the one at `path`, and those missing above it.
 #[derive(Clone, Copy)]
 struct Creation<'a> {
     path: Path<'a>,
-    /// Hash of the path, where that is the only one that is missing.
+    /// Hash of the path, if no node above it is missing.
     hash: u64,
-    /// The nearest node above that is there, and where it is.
+    /// The nearest existing node above.
     above: Path<'a>,
     place: Place,
     /// Its permission list.
     acl: AclId,
     /// Bytes of the value of the node at `path`.
     value: usize,
-    /// How many nodes there will be more.
+    /// How many nodes will be created.
     count: usize,
 }
 
 impl Store {
-    /// Creates the node at `path`, which is not there, and those missing above it.
+    /// Creates the node at `path`, which must not exist, and those missing above it.
     pub fn create_at(&mut self, view: &View, subject: Subject<'_>, bytes: &[u8]) -> Result<Place, XsError> {
         let Subject { path, hash, .. } = subject;
         let parent = path.parent().ok_or(XsError::EINVAL)?;
@@ -56,8 +56,8 @@ impl Store {
         }
     }
 
-    /// Makes more nodes in a transaction than the journal holds at once. Nothing can be missing after the first step; a
-    /// transaction that stops before the last is lost.
+    /// Makes more nodes in a transaction than the journal has room for at once. After the first step no step can fail;
+    /// a transaction that is stopped before the last one is lost.
     fn make_in_steps(
         &mut self,
         view: &View,
@@ -83,8 +83,8 @@ impl Store {
         }
     }
 
-    /// Creates nodes in one attempt. Without a value the last of them is on the way to another. `failed` says whether the
-    /// transaction is lost from then on.
+    /// Creates nodes in one attempt. Without a value, further nodes follow below the last. `failed`: the transaction is
+    /// lost from then on.
     fn make_below(
         &mut self,
         view: &View,
@@ -101,7 +101,7 @@ impl Store {
             let mut make = |at: Path<'_>, hash| -> Result<(), XsError> {
                 let last = at.as_bytes().len() == path.as_bytes().len();
                 let text: Value = store.text(if last { bytes } else { &[] })?;
-                // The last has the hold that is there already.
+                // The last node takes over the hold that exists already.
                 let acl = if last { acl } else { store.acls.retain(acl)? };
                 let fires = last && value.is_some();
                 parent = match parent {
@@ -155,7 +155,7 @@ impl Store {
         self.afford(view, Some(view.domain), memory + Value::memory(value))
     }
 
-    /// Whether a node created below one with `acl` gets that very list.
+    /// Whether a node created below one with `acl` gets the same list.
     fn inherits(&self, view: &View, acl: AclId) -> bool {
         view.caller.is_privileged() || self.acls.owner(acl).life == view.caller.life
     }

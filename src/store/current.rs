@@ -1,4 +1,4 @@
-//! The request at hand: whose it is, and what it has named and used so far.
+//! The request at hand: its sender, its answer, and what it has named and used so far.
 
 use super::domain::DomainId;
 use crate::abi::DomId;
@@ -17,26 +17,26 @@ pub enum Answer {
     Watching,
 }
 
-/// Begun once when a request is taken, ended once when it is answered. In between all who have to do with the request
-/// find here what they need to know of it; outside of requests it is nobody's.
+/// It begins when a request is taken and ends when it is answered; outside of requests it is the server's own. A plain
+/// value with open fields: every layer above adds what it has to say of the request.
 #[derive(Clone, Copy)]
 pub struct Current {
-    /// Whose request is being served; none when the server acts by itself.
+    /// The sender; none when the server acts by itself.
     pub from: Option<DomainId>,
-    /// The same by domid, as changes are signed by it; [`DomId::INVALID`] for the server's own.
+    /// The sender's domid, which generations carry; [`DomId::INVALID`] for the server.
     pub writer: DomId,
-    /// Where its type is counted, see [`type_index`].
+    /// The place of its type among the tallies, see [`type_index`].
     pub type_index: usize,
     /// Hash of the first path that the request has named, 0 if there is none.
     pub named: u64,
-    /// How it is answered, once that is decided.
+    /// Its answer, once that is decided.
     pub answer: Option<Result<Answer, XsError>>,
-    /// The largest that the request has used of what quotas limit per request.
+    /// The most that the request has used of each quota on requests.
     pub largest: Quotas,
 }
 
 impl Current {
-    /// No request: counted apart from all types.
+    /// No request. It counts as a type of its own.
     pub const NONE: Current = Current {
         from: None,
         writer: DomId::INVALID,
@@ -58,8 +58,8 @@ impl Current {
         }
     }
 
-    /// The request has been answered. What it has named and used is left for nobody to ask for: writing that too
-    /// would be a hundredth of a short request.
+    /// The request has been answered. The other fields keep their values, which nobody reads: clearing them would take
+    /// a hundredth of a short request's time.
     pub fn end(&mut self) {
         self.from = None;
         self.writer = DomId::INVALID;

@@ -1,8 +1,8 @@
-//! What the server knows of each domain: which life of its number, what it holds, what it may hold.
+//! What the server knows of each domain: its life, what it holds, what it may hold.
 //!
 //! A record exists for every introduced domain, and for every living domain that owns a node, is named in a
-//! permission list, or whose quotas or features were asked for. Its I/O is the connection's business, and the lists
-//! of its nodes, watches and transactions are kept with those.
+//! permission list, or whose quotas or features were asked for. Its I/O is in its connection, and the lists of
+//! its nodes, watches and transactions are in the tables of these.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -39,7 +39,7 @@ impl Usage {
             && outstanding <= limit.outstanding
     }
 
-    /// The same in the shape of quotas: names every one, so that a new one is counted or said not to be held.
+    /// The same as amounts by quota. It names each quota, so that a new one does not compile until it is counted here.
     pub fn as_quotas(&self) -> Quotas {
         let Usage { nodes, watches, transactions, memory, outstanding } = *self;
         Quotas {
@@ -57,7 +57,7 @@ impl Usage {
     }
 }
 
-/// What a commit adds to what one domain holds.
+/// What a commit would add to what one domain holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Delta {
     pub nodes: i32,
@@ -76,31 +76,31 @@ pub struct Questions {
 pub struct Domain {
     pub domid: DomId,
     pub life: Life,
-    /// The store's generation when the record began, its low half: what is not later was changed by others.
+    /// Low half of the store's generation when the record began. Earlier changes by this number were another domain's.
     pub since: u32,
-    /// From the hypervisor; tells two domains of one number apart.
+    /// From the hypervisor. It differs between two domains of the same number.
     pub unique_id: u64,
-    /// Its shutdown has been announced, RESUME not seen since.
+    /// Its shutdown has been announced, and no RESUME has come since.
     pub shutdown: bool,
-    /// Whose rights it has beside its own, by SET_TARGET, as long as that domain lives.
+    /// The domain whose rights it has too, by SET_TARGET, as long as that domain lives.
     pub target: Entry,
     pub features: ServerFeatures,
     pub quotas: Quotas,
     pub usage: Usage,
-    /// Messages that wait, for whomever, because of its requests.
+    /// Messages, for any domain, that wait because of its requests.
     pub caused: u32,
     /// The most that it has held at once, and the largest that one request of it has used.
     pub peak: Quotas,
-    /// When it may be warned of again that it holds more than its soft memory quota.
+    /// Time of the next warning, at the earliest, that it holds more than its soft memory quota.
     pub next_warning: Instant,
-    /// Until when it counts as one whose changes make the privileged domain's commits fail; see `server::fairness`.
+    /// Until then it is a suspect: its changes make the privileged domain's commits fail; see `server::fairness`.
     pub suspect_until: Instant,
     pub questions: Questions,
     /// The identifier given to its latest transaction.
     pub last_tx: u32,
     /// What the commit being decided would add to `usage`; nothing at all other times.
     pub delta: Delta,
-    /// Of a local client, the one that came after it.
+    /// Of a local client, the next one.
     next_client: Option<DomainId>,
 }
 
@@ -110,7 +110,7 @@ impl Domain {
         self.life.is_privileged()
     }
 
-    /// Notes the nodes that it owns and the memory that it holds now, whoever has given it those.
+    /// Raises the peak to the nodes that it owns and the memory that it holds now, whoever gave it those.
     pub fn note_peak(&mut self) {
         self.peak.nodes = self.peak.nodes.max(self.usage.nodes);
         self.peak.memory = self.peak.memory.max(self.usage.memory);
@@ -163,7 +163,7 @@ impl Queued<Clients> for Domain {
     }
 }
 
-/// The lives that have ended last.
+/// The latest lives that have ended.
 struct Deaths {
     count: u32,
     latest: [Life; Deaths::KEPT],
@@ -208,7 +208,7 @@ impl Domains {
         self.by_domid.get(usize::from(domid.0)).copied().flatten()
     }
 
-    /// The record of the domain that owns what `owner` is the first entry of.
+    /// The record of the domain that a first entry names as the owner.
     pub fn owner(&self, owner: Entry) -> Option<DomainId> {
         self.find(owner.domid).filter(|id| self.get(*id).life == owner.life)
     }
@@ -218,8 +218,8 @@ impl Domains {
         self.deaths.count
     }
 
-    /// Whether the domain that `entry` names has died since there were so many `deaths`. After very many more, that it
-    /// has died at all is enough.
+    /// Whether the domain that `entry` names has died since there were so many `deaths`. Of more than [`Deaths::KEPT`]
+    /// deaths it is not known which, and any dead domain counts.
     pub fn has_died_since(&self, entry: Entry, deaths: u32) -> bool {
         let since = self.deaths.count.wrapping_sub(deaths) as usize;
         if since == 0 || entry.life == Life::NONE || entry.life == Life::ANY || self.owner(entry).is_some() {
@@ -235,7 +235,7 @@ impl Domains {
         self.arena.get(id)
     }
 
-    /// The record for a change outside attempts, of nothing else.
+    /// The record for a change outside attempts, which must be the only one.
     pub fn update(&mut self, id: DomainId) -> &mut Domain {
         self.arena.update(id)
     }
@@ -245,7 +245,7 @@ impl Domains {
         self.arena.modify(id)
     }
 
-    /// The slots that records may be in, for [`Domains::at`].
+    /// The slots in which records may be, for [`Domains::at`].
     pub fn slots(&self) -> Range<usize> {
         0..self.arena.slots().len()
     }
@@ -253,12 +253,13 @@ impl Domains {
     /// Whose rights a domain's requests and watches have.
     pub fn caller(&self, id: DomainId) -> Caller {
         let Domain { domid, life, target, .. } = *self.get(id);
-        // What a dead target was granted is void for those who acted for it too.
+        // Rights granted to a dead target are void for its device model, too.
         let lives = target.life != Life::NONE && self.owner(target).is_some();
         Caller { domid, life, target: if lives { target.life } else { Life::NONE } }
     }
 
-    /// Begins a life of `domid`, which must have no record. The first is that of the privileged domain. Outside attempts.
+    /// Begins a life of `domid`, which must have no record. The first is that of the privileged domain. Outside
+    /// attempts.
     pub fn admit(
         &mut self,
         domid: DomId,
@@ -305,7 +306,7 @@ impl Domains {
     /// Ends a life. Whatever it held must be gone. In an attempt, which is made again if it is stopped.
     pub fn dismiss(&mut self, id: DomainId) -> Result<(), Full> {
         let Domain { domid, life, .. } = *self.get(id);
-        // What still names the record by its slot must not take it for alive.
+        // A handle that still leads here must not find it alive.
         self.arena.modify(id)?.life = Life::NONE;
         self.arena.free(id)?;
         if let Some(place) = self.deaths.latest.get_mut(self.deaths.count as usize % Deaths::KEPT) {
@@ -324,7 +325,7 @@ impl Domains {
             .map(|id| (id, self.get(id)))
     }
 
-    /// The record behind another, or the first. Apart, since it is rare and there are many loops over all.
+    /// The record behind another, or the first. Not inlined: it is rare, and many loops use it.
     #[inline(never)]
     fn following(&self, before: Option<DomainId>) -> Option<DomainId> {
         let slot = match before {

@@ -1,7 +1,8 @@
-//! Work of many steps that has been decided: what is left of it, so that it goes on after a stop between any two steps.
+//! Work of many steps that has been decided: a record of what is left of it, so that it can be resumed between any two
+//! steps.
 //!
-//! The record changes with the store in the attempts of the steps themselves. Work may want other work done first: a
-//! domain that is buried has its transactions dropped and its nodes removed.
+//! Invariant: the record changes in the same attempts as the store. Some work needs other work done first: before a
+//! domain is buried, its transactions are dropped and its nodes removed.
 
 use super::domain::DomainId;
 use super::node::NodeId;
@@ -11,15 +12,15 @@ use crate::slots::{Arena, Attempt, Full, Id, Slot};
 use crate::trace::Kind;
 use crate::wire::TxId;
 
-/// A node that goes with all below it.
+/// A node that is removed with all below it.
 #[derive(Clone, Copy)]
 pub struct Removal {
     pub top: NodeId,
-    /// Each node goes with its event. The events of a commit are the transaction's.
+    /// Each removal collects its event. In a commit the transaction's copies do that.
     pub told: bool,
 }
 
-/// How far the applying of a transaction has come.
+/// The progress of a commit.
 #[derive(Clone, Copy)]
 pub enum Stage {
     /// This copy's removal or change is next, in order of first touch.
@@ -30,27 +31,27 @@ pub enum Stage {
     Events(Option<TxNodeId>),
 }
 
-/// A transaction that takes effect.
+/// A transaction that is being applied.
 #[derive(Clone, Copy)]
 pub struct Apply {
     pub tx: TransactionId,
     pub stage: Stage,
 }
 
-/// A special event of which the case for one domain is still to come.
+/// A special event whose form for one domain, `@x/<domid>`, is still to be sent.
 #[derive(Clone, Copy)]
 pub enum Announcement {
     Introduced(DomId),
     Released(DomId),
 }
 
-/// A domain whose ring begins afresh.
+/// A domain whose ring is reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Restart {
     pub id: DomainId,
     /// It was in use before.
     pub again: bool,
-    /// It is to have this port instead of its own.
+    /// The port that replaces its present one.
     pub port: Option<Port>,
 }
 
@@ -64,22 +65,22 @@ pub struct Burial {
     pub keep_nodes: bool,
 }
 
-/// What is to be done, each before what stands below it.
+/// What is to be done, in the order of the fields.
 #[derive(Clone, Copy)]
 pub struct Intent {
     pub announce: Option<Announcement>,
     pub remove: Option<Removal>,
-    /// A node that goes in a transaction, and the copy that is looked at next.
+    /// A node that is removed in a transaction, and the copy that is looked at next.
     pub unmake: Option<(TxNodeId, TxNodeId)>,
     pub apply: Option<Apply>,
     /// A transaction that is forgotten.
     pub end: Option<TransactionId>,
     /// A domain that loses its watches and transactions.
     pub reset: Option<DomainId>,
-    /// A domain whose ring begins afresh then.
+    /// A domain whose ring is reset then.
     pub restart: Option<Restart>,
     pub bury: Option<Burial>,
-    /// Domains have shut down, and that in general is still to be announced.
+    /// Domains have shut down, and the general `@releaseDomain` for that is still to be sent.
     pub shut_down: bool,
 }
 
@@ -98,7 +99,7 @@ impl Slot for Intent {
 }
 
 impl Intent {
-    /// Whether what is next to be done is about a connection, or may be.
+    /// Whether the next step may be about a connection.
     pub fn is_for_connections(&self) -> bool {
         self.announce.is_none()
             && self.remove.is_none()
@@ -108,7 +109,7 @@ impl Intent {
             && self.reset.is_none()
     }
 
-    /// Whether no step is to be taken. The announcement of shutdowns waits for the news to end.
+    /// Whether no step is left. The announcement of shutdowns is none: it waits until Xen has reported all changes.
     pub fn is_empty(&self) -> bool {
         self.is_for_connections() && self.restart.is_none() && self.bury.is_none()
     }
@@ -161,10 +162,10 @@ impl Intents {
     }
 }
 
-/// What has become of a transaction.
+/// How a transaction has ended.
 #[derive(Clone, Copy)]
 pub struct Ended {
-    /// What is recorded of it, if anything is.
+    /// The record to write of it, if any.
     pub kind: Option<Kind>,
     pub domain: DomainId,
     pub id: TxId,

@@ -25,12 +25,12 @@ impl Store {
         arenas!(self.level)
     }
 
-    /// The same with what is free, as counted.
+    /// The same with the free slots, counted.
     pub fn balances(&self) -> [(&'static str, Balance); 8] {
         arenas!(self.balance)
     }
 
-    /// Slots of each kind in use now; none of what is not the store's.
+    /// Slots in use now of each kind that the store has.
     pub fn in_use(&self) -> Capacities {
         let [nodes, chunks, acls, domains, watches, _, transactions, tx_nodes] =
             arenas!(self.used).map(|(_, used)| used as usize);

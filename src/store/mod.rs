@@ -1,13 +1,17 @@
-//! All that the server knows, in arenas that one journal covers.
+//! Domains, nodes, watches and transactions, in arenas that one journal covers.
 //!
-//! Below are the records and their tables, each for itself: permission lists (`acl`), `node`, `domain`, `watch`,
-//! `transaction`, and the values by which a client and its request are known (`view`, `current`). [`Store`] has the
-//! tables together. Above it are procedures on the whole: `tree`, `watching`, `account`, the changes that a
-//! transaction lays over the tree (`layer`), the `rules` about nodes, the events of `changes`, and the consistency
-//! `check`. Nothing here knows connections or the server.
+//! Each kind of record has a file with its table: permission lists (`acl`), `node`, `domain`, `watch`, `transaction`.
+//! `view` and `current` have what is known of a client and its request. [`Store`] has the tables together. The
+//! procedures on all of it are `tree`, `watching`, `account`, the changes that a transaction lays over the tree
+//! (`layer`), the `rules` about nodes, the events of `changes`, and the consistency `check`. It uses `slots`, `trace`
+//! and what is below them, and knows neither connections nor the server.
 //!
-//! Invariant: the store changes in attempts ([`Store::attempt`], [`Store::decide`]), each of which happens completely or
-//! not at all, and outside of those one slot at a time. Work of many steps is an `intent`, whose `steps` are attempts.
+//! The fields of records are open within this module: their invariants join several records, so the procedures keep
+//! them and `check` recounts them.
+//!
+//! Invariant: the store changes in attempts ([`Store::attempt`], [`Store::decide`]), each of which happens completely
+//! or not at all, and outside of those one slot at a time. Work of many steps is an `intent`, whose `steps` are
+//! attempts.
 
 mod account;
 mod acl;
@@ -65,7 +69,7 @@ impl From<Full> for XsError {
     }
 }
 
-/// Its open fields are parts with methods of their own, which connections and the server use as they are. The others
+/// Its open fields are parts that keep their own invariants, so forwarding their methods would add nothing. The others
 /// change only together, by the procedures of this module.
 pub struct Store {
     key: Key,
@@ -82,11 +86,11 @@ pub struct Store {
     transactions: Transactions,
     /// Work that has been decided and is not done.
     pub intents: Intents,
-    /// The events of what has changed.
+    /// The events of the latest change.
     pub collected: Collected,
-    /// The attempt at hand is to collect its events.
+    /// Whether the attempt at hand collects events.
     collecting: bool,
-    /// What has become of a transaction, to be recorded.
+    /// How a transaction has ended, until that is recorded.
     ended: Option<Ended>,
     attempt: Attempt,
     /// Counts every change of a value or of a list of children.
@@ -94,13 +98,13 @@ pub struct Store {
     pub current: Current,
     /// By the domain record's slot.
     cursors: Box<[Option<Cursor>]>,
-    /// The most that any guest that is gone has held at once.
+    /// The most that any former guest held at once.
     peak_of_gone: Quotas,
     /// Hashes of a path's prefixes, the shortest first, while one of them is looked for.
     prefix_hashes: Box<[u64]>,
 }
 
-/// Whose change a generation stands for.
+/// The domain that made the change which a generation counts.
 pub fn writer_of(generation: u64) -> DomId {
     DomId(generation as u16)
 }
@@ -169,7 +173,7 @@ impl Store {
         self.domains.admit(domid, unique_id, quotas, self.generation as u32)
     }
 
-    /// Where the domain's last reading of a list in parts stopped.
+    /// Where the domain's last DIRECTORY_PART stopped.
     pub fn cursor(&self, id: DomainId) -> Option<Cursor> {
         *self.cursors.get(id.index())?
     }
@@ -189,8 +193,8 @@ impl Store {
         self.attempt_for(None, claim, step)
     }
 
-    /// As `attempt`, for the step that decides the request at hand: with it the request has happened, and is to be
-    /// answered so.
+    /// As `attempt`, for the step that decides the request at hand: with it the request has happened, and `answer` is
+    /// its answer.
     pub fn decide<T>(
         &mut self,
         answer: Result<Answer, XsError>,
@@ -200,7 +204,7 @@ impl Store {
         self.attempt_for(Some(answer), claim, step)
     }
 
-    /// After a stop, once the attempt at hand has ended: what no attempt covers is as between requests.
+    /// After a stop, once the attempt at hand has ended: resets what no attempt covers to its state between requests.
     pub fn recover(&mut self) {
         for slot in self.domains.slots() {
             if let Some(id) = self.domains.at(slot) {
@@ -238,7 +242,7 @@ impl Store {
         Ok(())
     }
 
-    /// The attempt at hand. What else changes with the store in one attempt joins it.
+    /// The attempt at hand. Other arenas that change together with the store join it.
     pub fn present_attempt(&self) -> &Attempt {
         &self.attempt
     }

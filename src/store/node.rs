@@ -20,10 +20,10 @@ pub type Value = Text<VALUE_INLINE>;
 pub struct Node {
     /// Of its path.
     pub hash: u64,
-    /// Changes with the value; never the same for two values, also not of two nodes.
+    /// Changes with the value. No two values have the same, not even of two nodes.
     pub value_generation: u64,
-    /// Changes with the list of children. Two nodes have the same one only where the one was just made in the other,
-    /// and then its list is empty.
+    /// Changes with the list of children. Two nodes share one only if one was just made below the other, and
+    /// then its list is empty.
     pub list_generation: u64,
     pub(super) chain: Option<NodeId>,
     /// `None` for the root and for special nodes.
@@ -39,7 +39,7 @@ pub struct Node {
     pub value: Value,
     /// How often its permissions were set, see [`Node::generation`].
     pub(super) acl_changes: AclChanges,
-    /// Whether there may be watches on its path. Invariant: where one is, this is true.
+    /// Whether there may be watches on its path. Invariant: true if there is one.
     pub watched: bool,
 }
 
@@ -52,7 +52,7 @@ pub struct AclChanges(u16);
 impl AclChanges {
     const PRIVILEGED: u16 = 1 << 15;
 
-    /// One more. True if the count starts over.
+    /// Counts one more. True if the count starts over.
     pub fn count(&mut self, privileged: bool) -> bool {
         let count = self.0.wrapping_add(1) % Self::PRIVILEGED;
         self.0 = count | if privileged { Self::PRIVILEGED } else { 0 };
@@ -73,10 +73,10 @@ impl Node {
         Node::MEMORY + Name::memory(name) + Value::memory(value)
     }
 
-    /// The generation that clients see: another one after each change of the value, of the list of children or of
-    /// the permissions. The latter are counted apart, where the other two have their writer, because transactions
-    /// conflict by those. Invariant: a node never has the same generation twice, since its list counts as changed
-    /// when that count starts over.
+    /// The generation that clients see. It differs after each change of the value, of the list of children or of the
+    /// permissions. Changes of permissions are counted in the bits where the other two have their writer, because
+    /// transactions conflict by those two. Invariant: a node never has the same generation twice. When the count of
+    /// permission changes starts over, the list counts as changed.
     pub fn generation(&self) -> u64 {
         self.value_generation.max(self.list_generation) >> u16::BITS << u16::BITS
             | u64::from(self.acl_changes.0)

@@ -1,7 +1,7 @@
-//! Paths found lately, with their nodes.
+//! Paths found recently, with their nodes.
 //!
-//! The index finds a node by the hash of its path, but only the names of all nodes above it tell whether the
-//! path is the same: a cache line each. Of a path found lately the whole is here, so one comparison tells.
+//! The index finds a node by the hash of its path. Whether the path is the same takes a look at the names of all nodes
+//! above, a cache line each. The cache has whole paths, so one comparison is enough.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -22,14 +22,14 @@ pub struct Found {
 
 const _: () = assert!(size_of::<Found>() == 64);
 
-/// Invariant: each node here is in use and at its path.
+/// Invariant: each node in the cache exists and has its path.
 pub struct PathCache {
     /// A power of two of them. Each path has one place, by its hash.
     entries: Box<[Found]>,
 }
 
 impl PathCache {
-    /// Longest path that is kept, bytes. With it, an entry fills one cache line.
+    /// Longest path that is kept, bytes: an entry fills one cache line.
     pub const PATH_MAX: usize = 48;
 
     pub fn new(nodes: usize) -> PathCache {
@@ -70,7 +70,7 @@ impl PathCache {
         *found = Found { hash, node: Some(node), len: path.len() as u32, path: words };
     }
 
-    /// Forgets the node whose path has this hash, which goes.
+    /// Forgets the node whose path has this hash: it is removed.
     pub fn forget(&mut self, hash: u64) {
         let place = self.place(hash);
         if let Some(found) = self.entries.get_mut(place).filter(|found| found.hash == hash) {
@@ -78,7 +78,7 @@ impl PathCache {
         }
     }
 
-    /// What is kept: paths with their hashes and nodes, for the consistency check.
+    /// All paths with their hashes and nodes, for the consistency check.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], u64, NodeId)> {
         self.entries.iter().filter_map(|found| {
             let path = found.path.as_flattened().get(..found.len as usize)?;
@@ -86,7 +86,7 @@ impl PathCache {
         })
     }
 
-    /// Above the bits by which the index finds its chains, so that both are spread.
+    /// From bits above those that choose the index's chain, so that both are spread.
     fn place(&self, hash: u64) -> usize {
         (hash >> 32) as usize & (self.entries.len() - 1)
     }

@@ -1,4 +1,4 @@
-//! The removal of nodes with all below them, deepest first.
+//! Removing nodes with all below them, deepest first.
 
 use super::Store;
 use super::intent::Removal;
@@ -8,8 +8,8 @@ use crate::path::PathBuf;
 use crate::wire::XsError;
 
 impl Store {
-    /// Removes a node with all below it, until somebody hears of it or the journals are full, and leaves the rest to later
-    /// steps. In an attempt, in which `done` slots have been given back already.
+    /// Removes a node with all below it, until there are events to send or the journals are full. Leaves the rest to
+    /// later steps. In an attempt, in which `done` slots have been freed already.
     pub fn remove_more(&mut self, removal: Removal, done: usize) -> Result<Next, XsError> {
         let top = removal.top;
         let mut next = Some(self.first_leaf(top));
@@ -33,11 +33,11 @@ impl Store {
     }
 
     fn collect_for_leaf(&mut self, top: NodeId, at: NodeId) -> Result<(), XsError> {
-        // Most nodes are watched by nobody, and finding out their path takes longer than removing them.
+        // Most nodes have no watches, and finding out their path takes longer than removing them.
         if at == top || self.is_watched(at) {
             let mut buf = PathBuf::new();
             let path = self.path_of(at, &mut buf)?;
-            // The store will not know what it was called.
+            // The store will not know its path any more.
             self.trace.name(self.node(at).hash, path.as_bytes());
             self.collect_for_removal(at, path, at == top);
         }

@@ -1,7 +1,7 @@
 //! The rules about nodes, in and out of transactions.
 //!
-//! Every rule that holds in both stands here once. A [`Place`] is where a path led; what is done there goes to the
-//! node, or to the transaction's copy of it.
+//! Every rule that holds in both is here once. A [`Place`] is what a path led to: the node, or the transaction's copy
+//! of it.
 
 use heapless::Vec;
 
@@ -21,8 +21,8 @@ use crate::quota::Quota;
 use crate::wire::XsError;
 
 impl Store {
-    /// Checks a path as sent by `domid` and makes it absolute, see [`canonicalize`]. From then on it is what
-    /// the request is about.
+    /// Checks a path as sent by `domid` and makes it absolute, see [`canonicalize`]. The request is about
+    /// this path from then on.
     #[inline(always)] // The beginning of every request.
     pub fn subject<'a>(
         &mut self,
@@ -32,7 +32,7 @@ impl Store {
         special: Special,
         buf: &'a mut PathBuf,
     ) -> Result<Subject<'a>, XsError> {
-        // Only what is canonical was ever found, so what was found lately needs no other check.
+        // Only canonical paths are found, so one in the cache needs no other check.
         if input.len() <= PathCache::PATH_MAX
             && input.first() == Some(&b'/')
             && path_max.is_none_or(|max| input.len() <= max as usize)
@@ -80,7 +80,7 @@ impl Store {
         }
     }
 
-    /// The longest prefix of `path` that is there, and where it is.
+    /// The longest prefix of `path` that exists, and its place.
     pub fn find_nearest<'a>(&mut self, view: &View, path: Path<'a>) -> Result<(Path<'a>, Place), XsError> {
         // All prefixes are hashed in one pass: a path may have a thousand of them.
         let Store { key, prefix_hashes, .. } = self;
@@ -105,8 +105,8 @@ impl Store {
 
     /// The node at `path`, provided the client has all of `needed` there.
     ///
-    /// EACCES without. If there is no node: ENOENT for those who have any of `needed` on the nearest node
-    /// above, EACCES for the others, who so cannot tell which names exist.
+    /// EACCES if not. If there is no node: ENOENT for clients that have any of `needed` on the nearest node above. The
+    /// others get EACCES, so that they cannot tell which names exist.
     pub fn seek(&mut self, view: &View, subject: Subject<'_>, needed: Access) -> Result<Place, XsError> {
         let Subject { path, hash, node } = subject;
         let found = match node.filter(|_| view.tx.is_none()) {
@@ -135,7 +135,7 @@ impl Store {
         }
         if let Some(tx) = view.tx.filter(|_| view.caller.target != Life::NONE) {
             let open = self.transactions.open.update(tx);
-            // Of two targets, one is not the domain's any more, and nobody is everybody's.
+            // Of two targets, one is not its target any more. Nobody has the life `ANY`, so the commit finds out.
             open.target = if matches!(open.target, Life::NONE) || open.target == view.caller.target {
                 view.caller.target
             } else {
@@ -162,7 +162,7 @@ impl Store {
         }
     }
 
-    /// The value there. Still the node's own: to be read, not kept.
+    /// The value there. It belongs to the node: read it, do not keep it.
     pub fn value_at(&mut self, place: Place) -> Value {
         match place {
             Place::Node(id) => self.node(id).value,
@@ -258,7 +258,7 @@ impl Store {
         })
     }
 
-    /// Sets a value that lies in its slot in place of another that does: a change of this one slot only.
+    /// Replaces a value that needs no chunks by another: a change of this one slot only.
     fn put_inline(&mut self, place: Place, value: Value) {
         let generation = self.next_generation();
         match place {
@@ -307,7 +307,7 @@ impl Store {
         }
     }
 
-    /// Refuses `more` bytes of memory above what `payer` may hold.
+    /// Refuses `more` bytes of memory if `payer` would hold more than it may.
     pub(super) fn afford(&self, view: &View, payer: Option<DomainId>, more: u32) -> Result<(), XsError> {
         let Some(payer) = payer.map(|payer| self.domains.get(payer)) else { return Ok(()) };
         let after = payer.usage.memory as usize + more as usize;
@@ -339,13 +339,13 @@ impl Store {
                     }
                 }
             }
-            // The old list, which is there to the end of the attempt, decides with the new one who hears of it.
+            // Both lists decide who may hear. The old one exists until the attempt ends.
             store.changed(place, path, old);
             Ok(())
         })
     }
 
-    /// Refuses `entries` permission entries with which a node would be too large.
+    /// Refuses a list of `entries` entries if it would make the node too large.
     pub fn check_acl_size(&mut self, view: &View, place: Place, entries: usize) -> Result<(), XsError> {
         let (value, children) = self.sizes_at(place);
         self.check_size(view, node_size(entries, value, children))?;

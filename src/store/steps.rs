@@ -1,4 +1,5 @@
-//! The steps of work that has been decided: each an attempt of its own, and the next one follows from what is there.
+//! The steps of work that has been decided. Each is an attempt of its own, and the next follows from the intent and the
+//! store alone.
 
 use super::Store;
 use super::acl::AclBuf;
@@ -14,10 +15,10 @@ use crate::slots::{Claim, Slot};
 use crate::trace::Kind;
 use crate::wire::XsError;
 
-/// Slots of one kind that are given back in one step: as many as the journals have room for.
+/// Slots of one kind that one step may free: the journals have room for so many.
 pub const BATCH: usize = 8;
 
-/// Chunks that giving one slot back may free: of two byte strings of full length and two permission lists.
+/// Chunks that freeing one slot may free: of two byte strings of full length and two permission lists.
 pub const CHUNKS: usize = 300;
 
 /// What comes after a step.
@@ -27,9 +28,9 @@ pub enum Next {
     Step,
     /// What the step has collected is to be sent, then another step.
     Send,
-    /// A ring is to begin afresh.
+    /// A ring is to be reset.
     Restart(Restart),
-    /// This domain's connection is to go, then its burial goes on.
+    /// This domain's connection is to be removed, then its burial goes on.
     Disconnect(DomainId),
     /// This domain is buried.
     Buried(DomainId, DomId),
@@ -38,7 +39,7 @@ pub enum Next {
 }
 
 impl Store {
-    /// Begins work, in a step of its own; with an answer it is what the request at hand has decided.
+    /// Begins work, in a step of its own. With an answer, that step decides the request at hand.
     pub fn begin(
         &mut self,
         answer: Option<Result<Answer, XsError>>,
@@ -50,18 +51,18 @@ impl Store {
         })
     }
 
-    /// Forgets what was to be done.
+    /// Drops all work that is left.
     pub fn give_up(&mut self) {
         let forgotten = self.begin(None, |intent| *intent = Intent::EMPTY);
         debug_assert!(forgotten.is_ok(), "there is room for the record of what is to be done");
     }
 
-    /// Whether one more slot may be given back in the present attempt, of which `done` have been.
+    /// Whether the attempt at hand may free one more slot, after `done` of them.
     pub(super) fn has_room_for_more(&self, done: usize) -> bool {
         done == 0 || (done < BATCH && self.blobs.arena().room_to_free() >= CHUNKS)
     }
 
-    /// Takes the next step of what is to be done. `connected` says whether a domain has a connection.
+    /// Takes the next step. `connected` says whether a domain has a connection.
     pub fn step(&mut self, connected: impl Fn(DomainId) -> bool) -> Result<Next, XsError> {
         if self.intents.is_empty() {
             return Ok(Next::Nothing);
@@ -78,7 +79,7 @@ impl Store {
         {
             return Ok(Next::Disconnect(burial.id));
         }
-        // What has been decided is not refused for want of reserves.
+        // What has been decided is not refused for lack of reserves.
         self.attempt(Claim::Answer, |store| store.take_step(&intent))
     }
 
@@ -114,7 +115,7 @@ impl Store {
         Ok(Next::Send)
     }
 
-    /// A domain has shut down, which is announced.
+    /// Notes that a domain has shut down, and collects the event for that domain.
     pub fn note_shutdown(&mut self, id: DomainId) -> Result<(), XsError> {
         self.attempt(Claim::Answer, |store| {
             let record = store.domains.arena.modify(id)?;
@@ -126,7 +127,7 @@ impl Store {
         })
     }
 
-    /// Collects the general announcement of shutdowns, if there were any.
+    /// Collects the general event for shutdowns, if there were any.
     pub fn announce_shutdowns(&mut self) -> Result<(), XsError> {
         if self.intents.get().shut_down {
             self.attempt(Claim::Answer, |store| {
@@ -138,7 +139,7 @@ impl Store {
         Ok(())
     }
 
-    /// Has a transaction forgotten. In an attempt, in which it is begun.
+    /// Begins to forget a transaction. In an attempt.
     pub fn end_transaction(&mut self, tx: TransactionId, kind: Option<Kind>) -> Result<(), XsError> {
         self.note_end(tx, kind);
         self.forget_more(tx, 0).map(|_| ())
@@ -149,12 +150,12 @@ impl Store {
         self.ended = Some(Ended { kind, domain: open.domain, id: open.id, nodes: open.node_count });
     }
 
-    /// What has become of a transaction, once.
+    /// How a transaction has ended, once.
     pub fn take_ended(&mut self) -> Option<Ended> {
         self.ended.take()
     }
 
-    /// Gives back some of what a domain's session holds: watches, then transactions. True if there was nothing.
+    /// Frees some of what a domain's session holds: watches, then transactions. True if it holds nothing.
     fn reset_more(&mut self, id: DomainId) -> Result<bool, XsError> {
         let mut done = 0;
         while let Some(watch) = self.watches.of_domain.of(id).first()

@@ -1,10 +1,9 @@
-//! Transactions: what each has read, and what it wants to have done.
+//! Transactions: what each has read, and what it is to change.
 //!
-//! A transaction keeps a copy of every node it has touched, taken at first touch, and works on the copy.
-//! At its end each thing that it *read* must still be as it was: a value, a permission list, a list of
-//! children, that a path existed or did not. Then what it did is applied to the tree at once. What it
-//! only wrote does not conflict, so two that create different children of one node both succeed.
-//! xenstore.txt, "Transactions".
+//! A transaction has a copy of every node that it has touched, taken at first touch, and works on the copies. At its
+//! end all that it has *read* must still be as it was: values, permission lists, lists of children, whether paths
+//! exist. Then its changes are applied to the tree. What it only wrote is no conflict, so two transactions that create
+//! different children of one node both succeed. xenstore.txt, "Transactions".
 
 use bitflags::bitflags;
 
@@ -33,16 +32,16 @@ pub struct Transaction {
     pub started: Instant,
     /// Nodes touched, in order of first touch.
     pub touched: Queue<TxNode, Touched>,
-    /// Nodes created and still there, in order of creation.
+    /// Nodes that it has created and not removed, in order of creation.
     pub made: List<TxNode, Made>,
     pub node_count: u32,
     /// Bytes of memory it holds, charged to its domain.
     pub memory: u32,
-    /// It ran out of room, so its end is ENOMEM.
+    /// It ran out of room, so its end fails with ENOMEM.
     pub failed: bool,
     /// How many lives had ended when it was started.
     pub deaths: u32,
-    /// Whose rights its domain had beside its own when it was last let at a node.
+    /// The target whose rights its domain had at its latest access to a node.
     pub target: Life,
     of_domain: Links<Transaction>,
 }
@@ -56,7 +55,7 @@ impl Transaction {
     }
 
     fn hash_of(domain: DomainId, id: TxId) -> u64 {
-        // Both numbers are the server's own choice; spreading them is enough.
+        // The server chooses both numbers, so spreading them is enough.
         ((domain.index() as u64) << 32 | u64::from(id.0)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
     }
 }
@@ -106,7 +105,7 @@ bitflags! {
         const READ_LIST = 16;
         const WROTE_VALUE = 32;
         const WROTE_ACL = 64;
-        /// Created in the transaction (after a removal, perhaps).
+        /// Created in the transaction, perhaps after a removal.
         const MADE = 128;
     }
 }
@@ -119,10 +118,10 @@ pub struct TxNode {
     pub tx: TransactionId,
     next_touched: Option<TxNodeId>,
     pub(super) made: Links<TxNode>,
-    /// Of a made node, the one above it.
+    /// Of a created node, the one above it.
     pub parent: Option<TxNodeId>,
     pub mark: Mark,
-    /// The event to fire at the end.
+    /// The event to send at the end.
     pub fires: Option<Change>,
     pub seen_value: u64,
     pub seen_list: u64,
@@ -133,13 +132,13 @@ pub struct TxNode {
     pub children_bytes: u32,
     /// As they were at first touch.
     pub seen_children_bytes: u32,
-    /// As the client sees it: moves with the transaction's own changes too.
+    /// The one that the client sees: the transaction's own changes change it, too.
     pub generation: u64,
     pub value: Value,
     pub path: Text<PATH_INLINE>,
-    /// Bytes of the text in the path's chunks, whose beginning the path is.
+    /// Bytes of the text in the path's chunks. The path is its beginning.
     pub text_len: u16,
-    /// Those chunks are another copy's, of the same transaction.
+    /// The chunks belong to another copy of the same transaction.
     pub borrows_text: bool,
 }
 
@@ -167,7 +166,7 @@ impl TxNode {
         path_hash ^ (tx.index() as u64 + 1).wrapping_mul(0xd6e8_feb8_6659_fd93)
     }
 
-    /// The copy of what the transaction has touched next.
+    /// The copy that the transaction took next.
     pub fn next_touched(&self) -> Option<TxNodeId> {
         self.next_touched
     }

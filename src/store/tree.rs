@@ -1,4 +1,6 @@
-//! The tree itself: lookup, creation, change and removal of nodes, with the owner's account kept in step.
+//! The tree itself: lookup, creation, change and removal of nodes.
+//!
+//! Invariant: each change of a node changes its owner's account in the same attempt.
 
 use super::Store;
 use super::acl::AclId;
@@ -46,7 +48,7 @@ impl Store {
         self.path_of(id, buf).ok()
     }
 
-    /// Keeps a path for the trace, whether there is a node or not. The result is its hash.
+    /// Keeps a path for the trace, whether there is a node or not. Returns its hash.
     #[inline(never)]
     pub fn note_name(&mut self, path: Path<'_>) -> u64 {
         let hash = path.hash(&self.key);
@@ -54,7 +56,7 @@ impl Store {
         hash
     }
 
-    /// Notes that `path` leads to this node, which is there to stay.
+    /// Caches that `path` leads to this node, whose creation no attempt can undo any more.
     pub fn remember(&mut self, path: Path<'_>, id: NodeId) {
         debug_assert!(!self.attempt.is_open(), "what is found may be undone");
         self.path_cache.remember(path.as_bytes(), self.nodes.get(id).hash, id);
@@ -80,7 +82,7 @@ impl Store {
             rest = above;
             node = self.nodes.get(parent);
         }
-        // A special node is named by its whole path. The root has no name, and nothing may be left above it.
+        // A special node's name is its whole path. The root has no name, and nothing of the path may be left.
         if node.name.is_empty() {
             rest.is_empty() || path.is_root()
         } else {
@@ -99,7 +101,7 @@ impl Store {
 
     /// Writes the node's path.
     pub fn path_of<'a>(&self, id: NodeId, buf: &'a mut PathBuf) -> Result<Path<'a>, XsError> {
-        // Components come last first, so each is written reversed and the whole is turned round at the end.
+        // Components come last first, so each is written in reverse and the whole is reversed at the end.
         buf.clear();
         let mut at = id;
         loop {
@@ -223,7 +225,8 @@ impl Store {
         at
     }
 
-    /// The node after `id` in post-order within the subtree of `top`: whoever has asked for it may remove `id`.
+    /// The node after `id` in post-order within the subtree of `top`. It does not depend on `id` afterwards, so `id`
+    /// may be removed.
     pub fn next_in_postorder(&self, top: NodeId, id: NodeId) -> Option<NodeId> {
         let node = self.nodes.get(id);
         match node.siblings.next {
@@ -238,7 +241,7 @@ impl Store {
         self.nodes.get(id).children.iter(&self.nodes)
     }
 
-    /// A child and those after it.
+    /// A child and the children after it.
     pub fn siblings(&self, from: Option<NodeId>) -> impl Iterator<Item = (NodeId, &Node)> {
         List::<Node, Siblings>::iter_from(&self.nodes, from)
     }

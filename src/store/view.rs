@@ -1,4 +1,6 @@
 //! How one client sees the store: the tree itself, or the tree as its transaction has it.
+//!
+//! Plain values, so their fields are open.
 
 use super::domain::DomainId;
 use super::node::NodeId;
@@ -9,14 +11,14 @@ use crate::quota::{Quota, Quotas};
 use crate::slots::Claim;
 use crate::wire::XsError;
 
-/// Who looks, and through which transaction.
+/// The client, its rights and quotas, and its transaction.
 #[derive(Clone, Copy)]
 pub struct View {
     pub domain: DomainId,
     pub caller: Caller,
     pub quotas: Quotas,
     pub tx: Option<TransactionId>,
-    /// Holds more than its share of the store's memory, so leaves more of it to others.
+    /// It holds more than its share of the store's memory, so it leaves more to others.
     pub greedy: bool,
     /// The request is one of those that change nodes: WRITE, MKDIR, RM, SET_PERMS.
     pub changes_nodes: bool,
@@ -27,13 +29,13 @@ impl View {
         Claim::to_keep(self.caller.is_privileged(), self.greedy)
     }
 
-    /// Refuses an `amount` above a quota that binds this client, as the table of quotas says. A quota of 0 binds nobody.
+    /// Refuses an `amount` above the client's quota, with the error of the table of quotas. A quota of 0 limits nobody.
     #[inline(always)] // Nothing of the table is looked up then.
     pub fn check(&self, quota: Quota, amount: usize) -> Result<(), XsError> {
         self.check_against(&self.quotas, quota, amount)
     }
 
-    /// The same where a domain with these quotas pays for what the client asks.
+    /// The same where a domain with these quotas pays for the client's request.
     #[inline(always)]
     pub fn check_against(&self, quotas: &Quotas, quota: Quota, amount: usize) -> Result<(), XsError> {
         let limit = (quota.get)(quotas);
@@ -42,7 +44,7 @@ impl View {
     }
 }
 
-/// Where a path led.
+/// What a path led to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     Node(NodeId),
@@ -54,25 +56,25 @@ pub enum Place {
 pub struct Subject<'a> {
     pub path: Path<'a>,
     pub hash: u64,
-    /// The node there, if it was found lately.
+    /// The node there, if the cache knew it.
     pub(super) node: Option<NodeId>,
 }
 
-/// Where in a list of children.
+/// A position in a list of children.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Start {
     First,
     /// At this child, which is in the tree.
     Child(NodeId),
-    /// At this one, which the transaction has made. Those come last.
+    /// At this child, which the transaction has created. These come last.
     Made(TxNodeId),
 }
 
-/// Where the last DIRECTORY_PART of a domain stopped, so that the next goes on there.
+/// Where the last DIRECTORY_PART of a domain stopped, so that the next one can go on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cursor {
-    /// The listed node's generation. No other list ever has it but a transaction's copy, and that of a node
-    /// made by the same change, which is empty.
+    /// The listed node's generation. Only two other lists can have the same: a transaction's copy of this one, and the
+    /// empty list of a node that the same change has made.
     pub generation: u64,
     /// Bytes of names before `start`.
     pub offset: usize,

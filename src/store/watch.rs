@@ -1,7 +1,7 @@
-//! Watches: who wants to hear of changes where, found by path from either side.
+//! Watches: which domain is to hear of changes at which path.
 //!
-//! Watches on one path hang on one record, which is found by the path's hash, and nodes know whether there may be
-//! one on their path; so a change looks at one record per prefix of its path at most, however many watches there
+//! All watches on one path are on one record, which is found by the path's hash. A node knows whether there may be
+//! watches on its path. So a change looks at one record for each prefix of its path at most, however many watches there
 //! are elsewhere. xenstore.txt, "Watches".
 
 use super::domain::{Domain, DomainId};
@@ -27,7 +27,7 @@ pub type WatchId = Id<Watch>;
 
 #[derive(Clone, Copy)]
 pub struct Watch {
-    /// Order of registration, over all connections.
+    /// Order of registration among all watches.
     pub sequence: u64,
     pub domain: DomainId,
     pub(super) at: Option<Id<WatchPath>>,
@@ -143,8 +143,7 @@ impl Watches {
         self.of_domain.rollback();
     }
 
-    /// Of each path with watches, how many are linked to it, and whether its name leads to it; for the
-    /// consistency check.
+    /// For each path with watches, how many are on it and whether its name leads to it; for the consistency check.
     pub fn watched(&self, blobs: &Blobs, buf: &mut PathBuf, key: &Key) -> impl Iterator<Item = (u32, bool)> {
         self.paths.iter().map(move |(at, record)| {
             let here = record.watches.iter(&self.arena);
@@ -164,11 +163,11 @@ impl Watches {
     }
 }
 
-/// What a change is, as far as watches care.
+/// Which watches a change concerns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// Seen by watches on the path and above it.
+    /// Those on the path and above it.
     Subtree,
-    /// Seen by watches on the very path only: nodes that go because one above them goes.
+    /// Only those on the path itself: the node is removed because a node above it is.
     Exact,
 }

@@ -1,4 +1,4 @@
-//! Watches registered, dropped, and found for a change.
+//! Registering and removing watches, and finding those that a change concerns.
 
 use super::Store;
 use super::domain::DomainId;
@@ -13,7 +13,7 @@ impl Store {
         self.watches.paths.find(hash, |at| at.path.equals(&self.blobs, path.as_bytes()))
     }
 
-    /// Whether there may be watches on the very path of a node.
+    /// Whether there are watches on the path of a node itself.
     pub fn is_watched(&self, id: NodeId) -> bool {
         let node = self.node(id);
         node.watched && self.watches.paths.find(node.hash, |_| true).is_some()
@@ -75,7 +75,7 @@ impl Store {
         Ok(id)
     }
 
-    /// Removes a watch. The only way a watch goes: every index forgets it here. In an attempt.
+    /// Removes a watch. Invariant: every index forgets it here, so there is no other way. In an attempt.
     pub fn remove_watch(&mut self, id: WatchId) -> Result<(), XsError> {
         let watch = *self.watches.arena.get(id);
         let Some(at) = watch.at else { return Ok(()) };

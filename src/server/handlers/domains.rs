@@ -11,8 +11,8 @@ use crate::server::scratch::Reply;
 use crate::store::{Domain, DomainId};
 use crate::wire::{XsError, number, one_string, strict_domid, strings};
 
-/// `domid|gfn|port|`: starts to serve a domain, or starts afresh. The frame number is of no use here:
-/// the page comes by grant.
+/// `domid|gfn|port|`: starts to serve a domain, or resets its connection. The frame number is not used: the
+/// page is mapped by grant.
 pub fn introduce<P: Platform>(
     cx: &mut Context<'_, P>,
     request: &Request<'_>,
@@ -64,7 +64,7 @@ pub fn resume<P: Platform>(
     Ok(Outcome::OK)
 }
 
-/// `domid|tdomid|`: from now on the first also has the rights of the second.
+/// `domid|tdomid|`: from now on the first domain also has the rights of the second.
 pub fn set_target<P: Platform>(
     cx: &mut Context<'_, P>,
     request: &Request<'_>,

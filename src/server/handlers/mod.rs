@@ -1,5 +1,8 @@
-//! What each request means. A handler checks its arguments, decides, changes the store if that is all there is to do,
-//! and says what is left.
+//! What each request means.
+//!
+//! A handler is a function of the request and a [`Context`](super::context::Context). It checks the arguments, decides,
+//! and changes the store in an attempt. What takes connections it leaves to the server as a
+//! [`Deed`](super::core::Deed).
 
 pub mod control;
 pub mod domains;

@@ -44,7 +44,7 @@ pub fn mkdir<P: Platform>(
     put(cx.core, request, terminated(request.payload)?, None)
 }
 
-/// Gives a node a value and makes it if there is none. Without a value, a node that is there stays as it is.
+/// Sets the value of a node, and creates the node if there is none. Without a value, an existing node stays as it is.
 fn put(
     core: &mut Core,
     request: &Request<'_>,
@@ -76,7 +76,7 @@ pub fn rm<P: Platform>(
     let subject = request.subject(cx.core, terminated(request.payload)?, Special::Refused, &mut buf)?;
     let found = cx.core.store.seek(&request.view, subject, Access::WRITE);
     if found.is_ok() {
-        // The store will not know what it was called.
+        // The store will not know its path any more.
         cx.core.store.trace.name(subject.hash, subject.path.as_bytes());
     }
     match found {
@@ -84,7 +84,7 @@ pub fn rm<P: Platform>(
         Ok(Place::Node(top)) => {
             let claim = request.view.claim();
             cx.core.store.decide(Ok(Answer::Ok), claim, |store| {
-                // The path of a node with nothing below it is known, and its event the first.
+                // A node without children goes at once: its path is known, and there is one event.
                 if store.node(top).children.first().is_some() {
                     return store.remove_more(Removal { top, told: true }, 0).map(|_| ());
                 }
@@ -96,7 +96,7 @@ pub fn rm<P: Platform>(
         Ok(Place::Copy(id)) => {
             cx.core.store.remove_copies(&request.view, id, subject.path).map(|()| Outcome::OK)
         }
-        // Nothing to remove is fine if the place where it could be is there.
+        // Removing what is not there succeeds if its parent is there.
         Err(XsError::ENOENT) => {
             let parent = subject.path.parent().ok_or(XsError::EINVAL)?;
             cx.core.store.find(&request.view, parent)?.ok_or(XsError::ENOENT).map(|_| Outcome::OK)
@@ -162,7 +162,7 @@ fn next_part(
     room: usize,
     reply: &mut Reply,
 ) -> Result<(), XsError> {
-    // Going on where the last part stopped makes reading a whole list linear in its length.
+    // Continuing where the last part stopped makes reading a whole list linear in its length.
     let unchanged = match place {
         Place::Node(_) => true,
         Place::Copy(id) => store.has_seen_list(id),
@@ -209,7 +209,7 @@ pub fn get_perms<P: Platform>(
     Ok(Outcome::DATA)
 }
 
-/// Entries of domains that are gone are gone too; those that never named anybody are kept as written.
+/// Entries of domains that have ended are not shown. Those that never named a domain are shown as written.
 fn is_shown(store: &Store, entry: Entry) -> bool {
     match entry.life {
         Life::NONE | Life::ANY => true,
@@ -235,7 +235,7 @@ pub fn set_perms<P: Platform>(
     let owner = owner.ok_or(XsError::EINVAL)?;
     match view.caller.is_privileged() {
         true => life_of(cx, request.from, owner, true).map(drop)?,
-        // One that was never heard of is never the owner now.
+        // The present owner has a record.
         false => cx.core.store.domains.find(owner).map(drop).ok_or(XsError::ENOENT)?,
     }
     let mut buf = PathBuf::new();
@@ -246,7 +246,7 @@ pub fn set_perms<P: Platform>(
     if !view.caller.is_privileged() && present.domid != owner {
         return Err(XsError::EPERM);
     }
-    // The hypervisor is asked for domains only on the word of those who may set these permissions.
+    // From here the hypervisor may be asked for domains, so only clients that may set these permissions get here.
     let mut entries = AclBuf::new();
     for (n, string) in args.enumerate() {
         let (access, domid) = parse(string)?;
@@ -258,7 +258,7 @@ pub fn set_perms<P: Platform>(
     Ok(Outcome::OK)
 }
 
-/// The life that a permission entry naming `domid` is about. ENOENT if the owner does not exist.
+/// The life to which a permission entry for `domid` refers. ENOENT if the owner does not exist.
 fn life_of<P: Platform>(
     cx: &mut Context<'_, P>,
     from: DomainId,

@@ -1,4 +1,4 @@
-//! GET_FEATURE, SET_FEATURE, GET_QUOTA, SET_QUOTA: what each domain is offered and may hold.
+//! GET_FEATURE, SET_FEATURE, GET_QUOTA, SET_QUOTA: the features and quotas of each domain.
 
 use core::fmt::Write;
 
@@ -50,7 +50,7 @@ pub fn set_feature<P: Platform>(
     Ok(Outcome::OK)
 }
 
-/// Without argument the names, with a name the default, with a domid and a name that domain's.
+/// Without arguments: the names. With a name: its default. With a domid and a name: that domain's.
 pub fn get_quota<P: Platform>(
     cx: &mut Context<'_, P>,
     request: &Request<'_>,
@@ -78,8 +78,8 @@ pub fn get_quota<P: Platform>(
     Ok(Outcome::DATA)
 }
 
-/// With a name and a value the default for domains to come, with a domid before them that domain's. The highest
-/// number stands upstream for a quota that there is not.
+/// With a name and a value: sets the default for future domains. With a domid before them: sets that domain's. The
+/// highest number is refused: upstream it means that there is no such quota.
 pub fn set_quota<P: Platform>(
     cx: &mut Context<'_, P>,
     request: &Request<'_>,
@@ -100,8 +100,7 @@ pub fn set_quota<P: Platform>(
     Ok(Outcome::OK)
 }
 
-/// The record of the living domain that a domid names, which may be made before its introduction; ENOENT if
-/// there is no such domain.
+/// The record of a living domain, made now if need be, also before its introduction. ENOENT if there is no such domain.
 fn known<P: Platform>(cx: &mut Context<'_, P>, string: &[u8]) -> Result<DomainId, XsError> {
     cx.core.know(cx.platform, strict_domid(string)?).ok_or(XsError::ENOENT)
 }

@@ -59,7 +59,7 @@ pub fn end<P: Platform>(
         note_conflict(core, request, tx);
     }
     let answer = refused.map_or(Ok(Answer::Ok), Err);
-    // What has been agreed to is not refused for want of reserves.
+    // What has been decided is not refused for lack of reserves.
     core.store.decide(answer, Claim::Answer, |store| match (commit, refused) {
         (true, None) => store.begin_apply(tx).map(|_| ()),
         (_, Some(XsError::EAGAIN)) => store.end_transaction(tx, None),
@@ -69,7 +69,7 @@ pub fn end<P: Platform>(
     answer.map(Outcome::Answer)
 }
 
-/// Follows up on a transaction that has read what has changed since.
+/// Records a conflict, and finds out whose change it was.
 fn note_conflict(core: &mut Core, request: &Request<'_>, tx: TransactionId) {
     let first = core.find_suspects(tx, request.from);
     let (hash, writer) = first.map_or((0, DomId::INVALID), |first| (first.hash, first.writer));

@@ -1,4 +1,4 @@
-//! What the commands share: arguments, and answers that are texts.
+//! What the commands share: parsing arguments, and answers of text.
 
 use core::fmt::{Arguments, Write};
 use core::str::FromStr;
@@ -20,12 +20,12 @@ pub fn answer_findings(
     if wrong == 0 { Ok(Outcome::OK) } else { finish(reply) }
 }
 
-/// Tells what the check found. Apart from the check, which would have a copy of it for each finding.
+/// Reports one finding. Not inlined: the check would have a copy for each kind of finding.
 #[cold]
 #[inline(never)]
 fn tell(reply: &mut Reply, finding: Arguments<'_>) {
     log::error!("check: {finding}");
-    // What does not fit the answer is on the console.
+    // Findings that do not fit the answer are on the console.
     let start = reply.len();
     if writeln!(reply, "{finding}").is_err() || reply.is_full() {
         reply.truncate(start);
@@ -37,13 +37,13 @@ pub fn line(reply: &mut Reply, text: Arguments<'_>) -> Result<(), XsError> {
     writeln!(reply, "{text}").map_err(|_| XsError::E2BIG)
 }
 
-/// Ends a text that is the answer.
+/// Ends a text, which is the answer.
 pub fn finish(reply: &mut Reply) -> Result<Outcome, XsError> {
     reply.push(b"\0")?;
     Ok(Outcome::DATA)
 }
 
-/// A number or the like, else EINVAL.
+/// An argument of a type that can be parsed, else EINVAL.
 pub fn parse<T: FromStr>(text: &[u8]) -> Result<T, XsError> {
     core::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(XsError::EINVAL)
 }

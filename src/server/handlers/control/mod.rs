@@ -1,4 +1,4 @@
-//! CONTROL: what an operator asks of the server. xenstore.txt, "CONTROL"; xenstore-control(1).
+//! CONTROL: commands of an operator to the server. xenstore.txt, "CONTROL"; xenstore-control(1).
 
 mod answer;
 mod quota;
@@ -85,7 +85,7 @@ fn print<P: Platform>(
     Ok(Outcome::OK)
 }
 
-/// Verifies the whole store, and the connections with it.
+/// Runs the consistency check of the store and of the connections.
 fn check<P: Platform>(cx: &mut Context<'_, P>, args: Strings<'_>, _: &mut Reply) -> Result<Outcome, XsError> {
     no_more(args)?;
     cx.leave(Deed::Check)

@@ -1,4 +1,4 @@
-//! `quota` and `quota-soft`: what domains may hold, do hold, and have held at most.
+//! `quota` and `quota-soft`: what domains may hold, what they hold, and the most that they have held.
 
 use core::fmt::Write;
 use core::ops::RangeInclusive;
@@ -79,7 +79,7 @@ pub fn soft<P: Platform>(
     }
 }
 
-/// Sets the default for domains to come.
+/// Sets the default for future domains.
 fn set<P: Platform>(
     cx: &mut Context<'_, P>,
     quota: &Quota,

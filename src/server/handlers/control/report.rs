@@ -1,4 +1,4 @@
-//! `memreport` and `logfile`: what memory is used for, and where things are told.
+//! `memreport` and `logfile`: the use of memory, and where the log goes.
 
 use super::answer::{finish, line, no_more};
 use crate::platform::Platform;
@@ -6,10 +6,10 @@ use crate::server::context::{Context, Outcome};
 use crate::server::scratch::Reply;
 use crate::wire::{Strings, XsError};
 
-/// The answer to whoever names a file.
+/// The answer if a file is named.
 const NO_FILES: &str = "This server has no files. Its log goes to its console.";
 
-/// Writes to the console how full each kind of storage is, and has been at most.
+/// Logs how full each kind of storage is, and the most that it has been.
 pub fn memreport<P: Platform>(
     cx: &mut Context<'_, P>,
     mut args: Strings<'_>,

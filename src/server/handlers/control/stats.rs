@@ -1,4 +1,4 @@
-//! `stats`: what was done so far, for people and as JSON.
+//! `stats`: what the server has done so far, as text and as JSON.
 
 use core::fmt::Write;
 
@@ -13,12 +13,12 @@ use crate::store::{DomainId, Usage};
 use crate::trace::{Counters, FIRST_STEP, TYPES, Tally};
 use crate::wire::{MessageType, Strings, XsError};
 
-/// Name of the sums over all message types that do not exist, and over what no request caused; and of those over the
-/// number between types that is none's.
+/// Name of the sums over all unknown message types and over what no request caused; and of those over the one unused
+/// number between types.
 const OTHER: &str = "other";
 const UNASSIGNED: &str = "unassigned";
 
-/// Columns of `stats domains`. The first is the domain's number, the others are what it has done and holds.
+/// Columns of `stats domains`: first the domid, then what the domain has done and holds.
 const COLUMNS: [&str; 15] = [
     "domid",
     "requests",
@@ -37,16 +37,16 @@ const COLUMNS: [&str; 15] = [
     "memory",
 ];
 
-/// Columns by message type, and of the memory's levels.
+/// Columns of the tables of message types and of memory.
 const TYPE_COLUMNS: [&str; 5] = ["requests", "failed", "received", "sent", "cycles"];
 const LEVEL_COLUMNS: [&str; 3] = ["used", "most", "room"];
 
-/// Width of the rows' names, of values behind them, and of those in `stats domains`.
+/// Widths in text: of the rows' names, of their values, and of the values of `stats domains`.
 const NAME: usize = 20;
 const WIDTH: usize = 10;
 const WIDE: usize = 12;
 
-/// Room that is kept for the end of a list.
+/// Bytes that are kept for the end of a list.
 const END: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ enum Form {
 struct Writer<'a> {
     reply: &'a mut Reply,
     form: Form,
-    /// Something precedes at this level, so JSON needs a comma.
+    /// There is an element before at this level, so JSON needs a comma.
     follows: bool,
 }
 
@@ -83,7 +83,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Begins what belongs together under a name; in JSON, without one, the whole.
+    /// Begins a group with this name. In JSON a group without a name is the whole answer.
     fn open(&mut self, name: &str) -> Result<(), XsError> {
         self.comma()?;
         self.follows = false;
@@ -166,8 +166,8 @@ fn type_name(index: usize) -> &'static str {
     u32::try_from(index).ok().and_then(MessageType::from_wire).map_or(none, MessageType::name)
 }
 
-/// `stats [json] [totals|<message type>|<domid>|domains [<from>]]`, from the start on. Without subject:
-/// totals, by message type, and memory.
+/// `stats [json] [totals|<message type>|<domid>|domains [<from>]]`, since the start. Without a
+/// subject: totals, message types and memory.
 pub fn stats<P: Platform>(
     cx: &mut Context<'_, P>,
     mut args: Strings<'_>,
@@ -182,7 +182,7 @@ pub fn stats<P: Platform>(
     match subject {
         None => stats_of_all(cx, &mut out, true)?,
         Some(b"") => return Err(XsError::EINVAL),
-        // Short, so that asking costs as little as a request does.
+        // Short, so that it costs as little as other requests.
         Some(b"totals") => stats_of_all(cx, &mut out, false)?,
         Some(b"domains") => {
             let from = args.next().map(parse).transpose()?.unwrap_or(0);
@@ -235,7 +235,7 @@ fn stats_of_all<P: Platform>(cx: &Context<'_, P>, out: &mut Writer<'_>, parts: b
     out.close()
 }
 
-/// A page of all domains, from the nth record on. Where more follow, the last number says from where.
+/// A page of all domains, from the nth record on. If more follow, the last number is the record to go on from.
 fn stats_of_domains<P: Platform>(
     cx: &Context<'_, P>,
     from: usize,
@@ -276,7 +276,7 @@ fn stats_of_domains<P: Platform>(
     out.close()
 }
 
-/// The local clients that act for a domain, which only the privileged one has.
+/// The local clients that act as a domain. Only the privileged one has any.
 fn clients_of(core: &Core, id: DomainId) -> impl Iterator<Item = DomainId> {
     let has_some = core.store.domains.privileged() == Some(id);
     has_some.then(|| core.store.domains.clients()).into_iter().flatten()
@@ -341,7 +341,7 @@ fn write_totals(out: &mut Writer<'_>, totals: &[(&str, u64)]) -> Result<(), XsEr
     totals.iter().try_for_each(|(name, count)| out.number(name, *count))
 }
 
-/// The sums of all message types that were asked for, and how full the memory is.
+/// The sums of all message types that have been sent, and how full the memory is.
 fn write_parts(
     out: &mut Writer<'_>,
     types: &[Tally],
@@ -404,7 +404,7 @@ mod tests {
             let mut out = Writer { reply: &mut reply, form, follows: false };
             let written = out
                 .open("")
-                // No name is longer than these, and no list.
+                // The longest names and lists.
                 .and_then(|()| write_totals(&mut out, &[("trace-overwritten", u64::MAX); 12]))
                 .and_then(|()| {
                     write_parts(&mut out, &[tally; TYPES], [("transaction nodes", [u32::MAX; 3]); 9])

@@ -1,4 +1,4 @@
-//! `log`: what of the server's work goes to its console as it happens.
+//! `log`: which of the server's work is logged on its console.
 
 use super::answer::{finish, line, no_more};
 use crate::platform::Platform;

@@ -1,4 +1,4 @@
-//! `trace`: the flight recorder's records, and which are written.
+//! `trace`: reads the flight recorder, and sets what it records.
 
 use core::fmt::Write;
 
@@ -11,10 +11,10 @@ use crate::trace::page::{Base64, Head, RECORDS_MAX};
 use crate::trace::{ALL_KINDS, Kind, Names, Record};
 use crate::wire::{Strings, XsError, strict_domid};
 
-/// Records that `show` tells: so many fit a message, whatever their paths.
+/// Records that `show` prints: so many fit a message, whatever their paths.
 const SHOWN: u64 = 16;
 
-/// Longest path that `paths` tells of a node, characters.
+/// Longest path that `paths` prints, characters.
 const PATH_SHOWN: usize = 1024;
 
 pub fn trace<P: Platform>(
@@ -46,7 +46,7 @@ pub fn trace<P: Platform>(
     }
 }
 
-/// `mark <word>…`: a record that operators find again.
+/// `mark <word>…`: writes a record with a text, for operators to find again.
 fn mark(core: &mut Core, args: Strings<'_>) -> Result<Outcome, XsError> {
     let mut text = heapless::Vec::<u8, { Names::TEXT_MAX }>::new();
     for word in args {
@@ -61,7 +61,7 @@ fn mark(core: &mut Core, args: Strings<'_>) -> Result<Outcome, XsError> {
     }
     let record =
         Record { hash: core.store.key().hash(&text), ..Record::new(Kind::Mark, core.store.current.writer) };
-    // Else it would push out the text of a mark that is there.
+    // A mark that is not recorded must not displace the text of one that is.
     if core.store.trace.takes(record.kind, record.domid) {
         core.store.trace.name_mark(record.hash, &text);
     }
@@ -80,7 +80,7 @@ fn state(core: &Core, reply: &mut Reply) -> Result<Outcome, XsError> {
     finish(reply)
 }
 
-/// `dump [<number>]`: a page of records from that number on, see [`crate::trace::page`].
+/// `dump [<number>]`: a page of the records from that number on, see [`crate::trace::page`].
 fn dump<P: Platform>(
     cx: &Context<'_, P>,
     mut args: Strings<'_>,
@@ -129,7 +129,7 @@ fn paths(core: &Core, args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, X
     finish(reply)
 }
 
-/// `filter [all|none|+<kind>|-<kind>|domain <domid>|domain all]…`: what is recorded from now on.
+/// `filter [all|none|+<kind>|-<kind>|domain <domid>|domain all]…`: sets what is recorded from now on.
 fn filter(core: &mut Core, mut args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, XsError> {
     let (mut kinds, mut only) = core.store.trace.filter();
     if args.rest().is_empty() {
