@@ -1,6 +1,6 @@
-//! A client's end of a ring: whole requests and their answers, and bytes without sense for those who want that.
+//! A client's end of a ring: whole requests and their answers, and arbitrary bytes for tests.
 //!
-//! What it needs of the program around it is [`Machine`]. Nothing here panics, whatever the server sends.
+//! The program provides a [`Machine`]. Invariant: nothing here panics, whatever the server sends.
 
 use core::sync::atomic::Ordering::{Acquire, Release};
 
@@ -8,7 +8,7 @@ use crate::abi::{RING_SIZE, RingPage};
 use crate::ring::guest;
 use crate::wire::{Header, MessageType, PAYLOAD_MAX, TxId, XsError};
 
-/// What a client has of the domain that it is in.
+/// What a client needs of the domain that it is in.
 pub trait Machine {
     /// The page that it shares with the server.
     fn page(&self) -> &RingPage;
@@ -16,21 +16,21 @@ pub trait Machine {
     fn now(&self) -> u64;
     /// Notifies the server.
     fn notify(&mut self);
-    /// Returns when the server has notified us, or at `deadline`, in nanoseconds of `now`; perhaps before.
+    /// Returns when the server has notified us, or at `deadline`, in nanoseconds of `now`. It may return earlier.
     fn wait(&mut self, deadline: u64);
 }
 
-/// Longest wait for an answer, nanoseconds. A store that does not answer by then does not answer at all.
+/// Longest wait for an answer, nanoseconds. A store that takes longer counts as silent.
 const PATIENCE: u64 = 30_000_000_000;
 
-/// Token of the watch that `xl shutdown` makes fire.
+/// Token of the watch for `xl shutdown`.
 const SHUTDOWN: &[u8] = b"shutdown";
 
-/// Why there is no answer to work with.
+/// Why a request has no usable answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Failure {
     Refused(XsError),
-    /// Nothing came, or what came is not of the protocol.
+    /// Nothing came, or it breaks the protocol.
     Silent,
 }
 
@@ -38,7 +38,7 @@ pub type Answer<T> = Result<T, Failure>;
 
 pub struct Client<M: Machine> {
     pub machine: M,
-    /// A message that is being received, and how much of it there is.
+    /// A message that is being received, and how many of its bytes have come.
     message: [u8; Header::SIZE + PAYLOAD_MAX],
     have: usize,
     req_id: u32,
@@ -46,9 +46,9 @@ pub struct Client<M: Machine> {
     pub events: u32,
     /// The watch of [`Client::watch_shutdown`] has fired.
     told_to_stop: bool,
-    /// Somebody wants us to go; stays so.
+    /// We have been asked to shut down; never cleared.
     stopping: bool,
-    /// And to come up again.
+    /// It was a reboot that we have been asked for.
     pub reboots: bool,
 }
 
@@ -67,7 +67,7 @@ impl<M: Machine> Client<M> {
         }
     }
 
-    /// As the machine's.
+    /// The machine's clock.
     pub fn now(&self) -> u64 {
         self.machine.now()
     }
@@ -89,7 +89,7 @@ impl<M: Machine> Client<M> {
         self.answer_to(req_id, deadline)
     }
 
-    /// Sends a request, its payload in parts. The result is its `req_id`.
+    /// Sends a request, its payload in parts. Returns its `req_id`.
     pub fn submit(&mut self, msg_type: u32, tx_id: TxId, parts: &[&[u8]], deadline: u64) -> Answer<u32> {
         self.req_id = self.req_id.wrapping_add(1);
         let len = parts.iter().map(|part| part.len() as u32).sum();
@@ -102,8 +102,7 @@ impl<M: Machine> Client<M> {
         Ok(self.req_id)
     }
 
-    /// The payload of the answer to a request. Answers to earlier ones, for which nobody has waited to the end, are
-    /// passed over.
+    /// The payload of the answer to a request. Late answers to earlier ones are dropped.
     pub fn answer_to(&mut self, req_id: u32, deadline: u64) -> Answer<&[u8]> {
         let answer = loop {
             match self.receive() {
@@ -123,7 +122,7 @@ impl<M: Machine> Client<M> {
         Ok(payload)
     }
 
-    /// As `ask`, outside of transactions, for those who do not need the answer's payload.
+    /// As `ask`, outside of transactions, without the answer's payload.
     #[inline(never)]
     pub fn tell(&mut self, what: MessageType, parts: &[&[u8]]) -> Answer<()> {
         self.ask(what, TxId::NONE, parts).map(drop)
@@ -151,8 +150,8 @@ impl<M: Machine> Client<M> {
         Ok(())
     }
 
-    /// Puts all of `bytes` into the ring and notifies only if there was no room for them; takes events meanwhile,
-    /// since a store whose answers are not taken does not listen.
+    /// Puts all of `bytes` into the ring and notifies only if there was no room for them. It takes events meanwhile,
+    /// since a store does not read from a client that leaves answers unread.
     fn put(&mut self, mut bytes: &[u8], deadline: u64) -> Answer<()> {
         loop {
             let sent = guest::write(self.machine.page(), bytes);
@@ -174,7 +173,7 @@ impl<M: Machine> Client<M> {
         sent
     }
 
-    /// Throws away what the store has sent.
+    /// Drops what the store has sent.
     pub fn drain(&mut self) {
         self.have = 0;
         while guest::read(self.machine.page(), &mut self.message) > 0 {}
@@ -241,7 +240,7 @@ impl<M: Machine> Client<M> {
         self.listen_for(u32::MAX, deadline);
     }
 
-    /// As `listen`, but no longer than until so many events have come in all.
+    /// As `listen`, but only until so many events have come in all.
     pub fn listen_for(&mut self, events: u32, deadline: u64) {
         loop {
             while self.receive().is_some() {}
@@ -252,7 +251,7 @@ impl<M: Machine> Client<M> {
         }
     }
 
-    /// Nothing at all for so many microseconds.
+    /// Sleeps for so many microseconds and reads nothing.
     pub fn pause(&mut self, microseconds: u64) {
         let deadline = self.now() + microseconds * 1000;
         while self.now() < deadline {
@@ -264,7 +263,7 @@ impl<M: Machine> Client<M> {
         self.watch(b"control/shutdown", SHUTDOWN)
     }
 
-    /// Whether `xl shutdown`, `xl reboot` or their like want us to go; says then that we have heard.
+    /// Whether `xl shutdown`, `xl reboot` or the like ask us to shut down. Acknowledges that in the store.
     pub fn is_to_stop(&mut self) -> bool {
         if core::mem::take(&mut self.told_to_stop) {
             let wanted = self.ask(MessageType::Read, TxId::NONE, &[b"control/shutdown\0"]);
@@ -278,7 +277,7 @@ impl<M: Machine> Client<M> {
         self.stopping
     }
 
-    /// Has the store begin anew with us: watches, transactions and what was half sent are gone.
+    /// Asks the store for a new connection: watches, transactions and half-sent messages are gone.
     pub fn reconnect(&mut self) -> Answer<()> {
         let deadline = self.deadline();
         self.machine.page().connection.store(1, Release);

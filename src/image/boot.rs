@@ -1,5 +1,5 @@
-//! What every program does first, in this order: meet Xen, read the command line, claim the memory, open the
-//! events (arch-x86/hvm/start_info.h).
+//! The start of each program, in this order: meet Xen, read the command line, claim the memory, open the events
+//! (arch-x86/hvm/start_info.h).
 
 use core::ops::Range;
 
@@ -28,8 +28,8 @@ pub struct Identity {
     pub console: Option<Port>,
 }
 
-/// Makes exceptions and the console work and says who is here; `what_for` says where this kernel belongs if it is
-/// not on Xen. Called once, first of all.
+/// Sets up exceptions and the console and prints the program's name. If there is no Xen, `what_for` is printed: what
+/// this kernel is for. Called once, first of all.
 pub fn meet_xen(what_for: &str) -> Identity {
     segments::load();
     let Some(xen) = xen::detect() else {
@@ -41,7 +41,7 @@ pub fn meet_xen(what_for: &str) -> Identity {
     introduce(&xen, console)
 }
 
-/// Sets the console ring up as early as can be. Without one there is still port 0xE9.
+/// Sets up the console ring as early as possible. Without one there is still port 0xE9.
 fn attach_console() -> Option<Port> {
     let page = param(HvmParam::ConsolePfn)?;
     let port = Port(param(HvmParam::ConsoleEvtchn)? as u32);
@@ -51,7 +51,7 @@ fn attach_console() -> Option<Port> {
     Some(port)
 }
 
-/// Says who is here, and finds out our own domid.
+/// Prints the program's name, and finds out our own domid.
 fn introduce(xen: &Xen, console: Option<Port>) -> Identity {
     let version = (xen.major, xen.minor);
     let Some(domid) = xen.domid else {
@@ -64,7 +64,7 @@ fn introduce(xen: &Xen, console: Option<Port>) -> Identity {
     Identity { domid, version, console }
 }
 
-/// The command line and how many modules were loaded beside us. The line lies in RAM that `claim_memory` gives away.
+/// The command line and how many modules were loaded beside us. The line is in RAM that `claim_memory` gives away.
 pub fn command_line(start_info: *const StartInfo) -> (&'static [u8], u32) {
     // SAFETY: the loader leaves the structure at this address, and nothing has been written since.
     let info = unsafe { start_info.read() };
@@ -85,8 +85,8 @@ pub fn command_line(start_info: *const StartInfo) -> (&'static [u8], u32) {
     (line, info.nr_modules)
 }
 
-/// Counts RAM and fixes the page tables. The result is the end of RAM and what is free of it, as addresses; `least`
-/// bytes, at least 2 MiB, are needed. The start info and the command line lie in what is free.
+/// Counts RAM and sets up the final page tables. Returns the end of RAM and the free part of it, as addresses. It needs
+/// `least` bytes, at least 2 MiB. The start info and the command line are in the free part.
 pub fn claim_memory(least: u64) -> (u64, Range<u64>) {
     let ram_end = fatal::unless("RAM cannot be counted", memory::ram_end());
     if ram_end < least {
@@ -105,7 +105,7 @@ pub fn claim_memory(least: u64) -> (u64, Range<u64>) {
     (ram_end, paging::protect(ram_end, &special))
 }
 
-/// Has Xen deliver events. The page it shares with us says which.
+/// Has Xen deliver events. Returns the page that it shares with us, which says which.
 pub fn open_events() -> &'static SharedInfo {
     let shared = fatal::unless("the shared page cannot be mapped", memory::map_shared_info());
     // SAFETY: `segments::load` made the vector's gate, and this is 64-bit code.
@@ -113,7 +113,7 @@ pub fn open_events() -> &'static SharedInfo {
     shared
 }
 
-/// A parameter of our domain, `None` if there is no such thing.
+/// A parameter of our domain, `None` if Xen has no such one.
 fn param(which: HvmParam) -> Option<u64> {
     xen::param(which).ok()
 }

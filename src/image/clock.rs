@@ -6,7 +6,7 @@ use xenstore::abi::shared_info::TimeInfo;
 
 use super::{cpu, memory};
 
-/// The last time told: the counters of different processors may disagree.
+/// The latest time returned: the counters of different processors may disagree.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// Nanoseconds since Xen booted; monotonic; 0 until the shared page is there. Costs a VM exit on hosts

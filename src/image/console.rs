@@ -1,9 +1,8 @@
-//! Where text goes: the console ring that dom0's console daemon reads, and port 0xE9 for the hypervisor's
-//! own log.
+//! The console: the ring that dom0's console daemon reads, and port 0xE9, which is the hypervisor's own log.
 //!
-//! Nothing here ever waits: the console daemon depends on this very domain. A line for which the ring has
-//! no room is dropped and counted. Port 0xE9 costs a VM exit per byte, so it gets only what is said at
-//! boot, what is said last, and at log level `trace` the rest too: nothing is lost there.
+//! Invariant: nothing here ever waits, since the console daemon depends on this domain. A line for which the ring has
+//! no room is dropped and counted. Port 0xE9 costs a VM exit per byte, so it gets only the lines of the boot and of the
+//! end, and at log level `trace` all others. Nothing is lost there.
 
 use core::fmt;
 use core::sync::atomic::Ordering;
@@ -45,11 +44,11 @@ pub fn on_xen() {
 
 /// Whether hypercalls are possible.
 pub fn runs_on_xen() -> bool {
-    // A holder of the lock that never comes back stopped while printing, and only on Xen is the ring used.
+    // If the lock is held, its holder has stopped while it printed to the ring, so Xen runs us.
     CONSOLE.try_lock().is_none_or(|console| console.on_xen)
 }
 
-/// Nothing else is there to print to.
+/// There is nothing else to print to.
 pub fn add_serial() {
     CONSOLE.lock().on_serial = true;
 }
@@ -65,12 +64,12 @@ pub fn booted() {
     CONSOLE.lock().booting = false;
 }
 
-/// Whether there is room for a line, whatever its length. Also if there is no ring.
+/// Whether there is room for a line of any length. True if there is no ring.
 pub fn has_room() -> bool {
     CONSOLE.lock().ring.as_ref().is_none_or(|ring| ring.room() > LINE)
 }
 
-/// Whether all has been read, or there is no ring.
+/// Whether all has been read. True if there is no ring.
 pub fn is_read() -> bool {
     CONSOLE.lock().ring.as_ref().is_none_or(|ring| ring.room() == CONSOLE_OUT_SIZE as usize)
 }
@@ -85,7 +84,7 @@ pub fn line(text: fmt::Arguments<'_>) {
     console.print(&line);
 }
 
-/// Prints one of the last lines. Works in whatever state the rest is.
+/// Prints one of the last lines, in whatever state the rest is.
 pub fn fatal_line(text: fmt::Arguments<'_>) {
     let line = Line::new(text);
     write_debug_port(&line);
@@ -121,7 +120,7 @@ impl Ring {
         CONSOLE_OUT_SIZE.saturating_sub(used) as usize
     }
 
-    /// All of the line or nothing.
+    /// Writes all of the line or nothing.
     fn put(&mut self, line: &Line) -> bool {
         if line.bytes().count() > self.room() {
             return false;
@@ -159,7 +158,7 @@ fn write_serial(line: &Line) {
     }
 }
 
-/// One line in printable ASCII: guests have a say in what is logged.
+/// One line in printable ASCII, since guests choose some of the bytes that are logged.
 struct Line {
     text: heapless::Vec<u8, LINE>,
 }
@@ -167,7 +166,7 @@ struct Line {
 impl Line {
     fn new(text: fmt::Arguments<'_>) -> Line {
         let mut line = Line { text: heapless::Vec::new() };
-        // Fails when the line is full; what fits is kept.
+        // Fails when the line is full; the beginning is kept.
         let _ = fmt::write(&mut line, text);
         line
     }

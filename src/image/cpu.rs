@@ -22,7 +22,7 @@ pub fn cpuid(leaf: u32) -> Cpuid {
     Cpuid { eax: answer.eax, ebx: answer.ebx, ecx: answer.ecx, edx: answer.edx }
 }
 
-/// Whether pages can be kept from being executed.
+/// Whether pages can be marked as not executable.
 pub fn can_forbid_execution() -> bool {
     const EXTENDED_FEATURES: u32 = 0x8000_0001;
     const NX: u32 = 1 << 20;
@@ -35,7 +35,7 @@ pub fn tsc() -> u64 {
     unsafe { _rdtsc() }
 }
 
-/// A random number, if the processor has one to give.
+/// A random number, if the processor provides one.
 pub fn random() -> Option<u64> {
     const RDRAND: u32 = 1 << 30;
     if cpuid(1).ecx & RDRAND == 0 {
@@ -95,7 +95,7 @@ pub unsafe fn write_msr(register: u32, value: u64) {
     };
 }
 
-/// The address that the last page fault was about.
+/// The address that caused the last page fault.
 pub fn fault_address() -> u64 {
     let address: u64;
     // SAFETY: reading CR2 at CPL 0 has no side effect.

@@ -66,7 +66,7 @@ pub unsafe fn init_control(control_gfn: u64, offset: u32) -> Result<(), Errno> {
     unsafe { operate(EVTCHNOP_init_control, &mut op) }
 }
 
-/// Gives Xen the words of the next 1024 ports. Events that came for them meanwhile are told then.
+/// Gives Xen the words of the next 1024 ports. It then delivers events that have come for these ports.
 ///
 /// # Safety
 /// As for [`init_control`], the whole frame.

@@ -1,6 +1,6 @@
 //! The end of the domain: always with a message, never as a silent halt.
 //!
-//! dom0 waits for ever for a store that is gone, so a visible crash is the best that is left to do.
+//! dom0 waits for ever for a store that has ended, so the best left is a visible crash.
 
 use core::fmt;
 use core::panic::{Location, PanicInfo};
@@ -11,13 +11,13 @@ use xen_sys::{SHUTDOWN_crash, SHUTDOWN_poweroff, SHUTDOWN_reboot};
 use super::hypercall::Errno;
 use super::{console, cpu, xen};
 
-/// What a program has to say after a crash, given the line of the program if that is known, else 0.
+/// What a program prints after a crash, given the line in its source if that is known, else 0.
 static LAST_WORDS: spin::Mutex<Option<fn(u32)>> = spin::Mutex::new(None);
 
-/// How often the end has begun: describing it may fail as well.
+/// How often the end has begun: its description may fail as well.
 static ENTERED: AtomicU32 = AtomicU32::new(0);
 
-/// What the toolstack is told.
+/// The reason of the shutdown, for the toolstack.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     PowerOff,
@@ -25,7 +25,7 @@ pub enum Reason {
     Crash,
 }
 
-/// Has `words` called once when a crash has been described.
+/// Registers `words`, which is called once after a crash has been described.
 pub fn set_last_words(words: fn(u32)) {
     *LAST_WORDS.lock() = Some(words);
 }
@@ -68,7 +68,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     })
 }
 
-/// The value, or the end of the domain with what went wrong.
+/// Returns the value, or ends the domain and prints what went wrong.
 pub fn unless<T>(problem: &str, result: Result<T, Errno>) -> T {
     result.unwrap_or_else(|error| stop(Reason::Crash, format_args!("{problem}: {error}")))
 }

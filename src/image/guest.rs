@@ -25,7 +25,7 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
         boot::meet_xen("a guest for tests of xenstore, to be started by xl");
     // Port 0xE9 costs a VM exit per byte.
     console::booted();
-    // RAM is not given to a heap: the command line stays where it is.
+    // There is no heap, so the command line stays where it is.
     let (line, _) = boot::command_line(start_info);
     boot::claim_memory(LEAST);
     let mut ports = TwoLevel::new(boot::open_events());

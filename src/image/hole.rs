@@ -1,4 +1,4 @@
-//! Where things lie that are not RAM: a hole of the guest's address space, chosen by us.
+//! The places of what is not RAM: a hole in the guest's address space, which we choose.
 //!
 //! The frames are dense: Xen pays one table page for every 2 MiB in which something is mapped.
 
@@ -6,7 +6,7 @@ use xenstore::abi::DomId;
 
 /// First guest frame of the hole, at 3.5 GiB: above any RAM that is used, below the special pages.
 pub const HOLE_FRAME: u64 = 0xe_0000;
-/// Where the shared page lies: beside the first ring pages, so that all share one of Xen's tables.
+/// Frame of the shared page: beside the first ring pages, so that all are in one of Xen's tables.
 pub const SHARED_INFO_FRAME: u64 = HOLE_FRAME;
 /// Frame of domain 0's ring; the others follow by domid.
 pub const RING_FRAME: u64 = HOLE_FRAME + 1;

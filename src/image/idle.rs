@@ -10,15 +10,15 @@ unsafe extern "C" {
     safe fn wait_for_upcall() -> bool;
 }
 
-/// The one timer: what Xen has been told.
+/// The one timer, as it is set in Xen.
 #[derive(Default)]
 pub struct Alarm {
     armed: Option<Instant>,
 }
 
 impl Alarm {
-    /// Makes sure of a wake-up at `deadline` or before. An earlier one that is set already stays: it wakes
-    /// once for nothing, which is cheaper than setting the timer each time.
+    /// Ensures a wake-up at `deadline` or before. If the timer is set for an earlier time, it stays so: one needless
+    /// wake-up is cheaper than setting the timer each time.
     pub fn set(&mut self, deadline: Instant) {
         if self.armed.is_none_or(|armed| deadline < armed) {
             counters::TIMER_SETTINGS.add();
@@ -29,7 +29,7 @@ impl Alarm {
         }
     }
 
-    /// It has fired.
+    /// The timer has fired.
     pub fn fired(&mut self) {
         self.armed = None;
     }

@@ -28,9 +28,9 @@ static SHARED_INFO_MAPPED: AtomicBool = AtomicBool::new(false);
 
 /// The end of RAM in bytes. It begins at 0 and has no gaps.
 ///
-/// Only the number of pages that we have is reliable. The memory map's RAM entry tells what may be
-/// populated some day, or nonsense (Xen 4.17 and 4.18 with `--maxmem`), so it can only lower the figure;
-/// its other entries tell which of our pages are not RAM.
+/// Only the number of pages that we have is reliable. The memory map's RAM entry is what may be
+/// populated some day, or wrong (Xen 4.17 and 4.18 with `--maxmem`), so it can only lower the figure. Its other entries
+/// show which of our pages are not RAM.
 pub fn ram_end() -> Result<u64, Errno> {
     const SENSIBLE: u64 = 1 << 20;
     let mut domid = DomId::SELF;
@@ -51,7 +51,7 @@ pub fn ram_end() -> Result<u64, Errno> {
     Ok(end.min(populated) / PAGE * PAGE)
 }
 
-/// The memory map, as far as there is room; empty if Xen does not tell it.
+/// The memory map, as far as there is room; empty if Xen does not provide it.
 fn memory_map(entries: &mut [E820Entry]) -> &[E820Entry] {
     let mut map = MemoryMap { nr_entries: entries.len() as u32, pad: 0, buffer: entries.as_mut_ptr() as u64 };
     // SAFETY: XENMEM_memory_map takes this structure; the buffer has room for as many entries as it says.
@@ -60,7 +60,7 @@ fn memory_map(entries: &mut [E820Entry]) -> &[E820Entry] {
     &entries[..known]
 }
 
-/// Whether the last page before `end` is RAM: a hole swallows what is written to it.
+/// Whether the last page before `end` is RAM: what is written to a hole is lost.
 pub fn is_ram_before(end: u64) -> bool {
     const PATTERN: u64 = 0x5aa5_9669_c33c_0ff0;
     let last = (end - 8) as *mut u64;

@@ -1,7 +1,9 @@
-//! Everything between Xen and a freestanding program, and the only home of `unsafe`.
+//! Everything between Xen and a freestanding program.
 //!
-//! What any such program needs is here; [`boot`] is the order of things. The store's own part is `stubdom/`, that
-//! of the tests' little guest is `guest.rs`; each program's root declares the one it is made of.
+//! Here is what each such program needs; [`boot`] has the order of its start. `stubdom/` is the part of the store's
+//! image alone, `guest.rs` that of the tests' guest. Each program's root declares its own part. It uses `abi` and
+//! `platform` of the library, and `xen-sys`. Invariant: all `unsafe` code is here, and each block names the facts that
+//! it relies on.
 
 pub mod boot;
 mod boot_cell;

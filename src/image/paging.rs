@@ -1,9 +1,9 @@
 //! The final page tables: each page for its purpose only.
 //!
-//! Everything is mapped at its physical address, in 2 MiB pages, but for the first 2 MiB: there lies the
-//! image, whose parts get 4 KiB pages with the rights they need. The RAM below the image appears once more
-//! instead, right above the end of RAM, so that the heap is one piece. Page 0 and the page under each
-//! stack are not mapped, and nothing that holds data can be executed.
+//! Everything is mapped at its physical address, in 2 MiB pages, except the first 2 MiB. The image is there, and its
+//! parts get 4 KiB pages with the rights that they need. The RAM below the image is mapped right above the end of RAM
+//! instead, so that the heap is one piece. Invariants: page 0 and the page below each stack are not mapped, and no page
+//! with data is executable.
 
 use core::arch::asm;
 use core::ops::Range;
@@ -51,7 +51,7 @@ unsafe extern "C" {
 }
 
 /// Replaces the map of boot/entry.s. `ram_end` is in bytes, page aligned, above 2 MiB and not above
-/// [`RAM_LIMIT`]; `special` are further frames to be mapped. Returns what is free of RAM as one range of
+/// [`RAM_LIMIT`]; `special` are further frames to be mapped. Returns the free RAM as one range of
 /// addresses.
 pub fn protect(ram_end: u64, special: &[u64]) -> Range<u64> {
     RAM_END.store(ram_end, Ordering::Relaxed);
@@ -124,7 +124,7 @@ fn guards() -> [u64; 3] {
     [symbol::guard_of_double_fault_stack(), symbol::guard_of_fault_stack(), symbol::guard_of_main_stack()]
 }
 
-/// The guest frame in which something of ours begins, static or on the heap, and its offset there in bytes.
+/// The guest frame in which a static or something on the heap begins, and its offset there in bytes.
 pub fn place_of<T>(thing: *const T) -> (u64, u32) {
     let address = thing as u64;
     let ram_end = RAM_END.load(Ordering::Relaxed);
@@ -132,7 +132,7 @@ pub fn place_of<T>(thing: *const T) -> (u64, u32) {
     (physical / PAGE, (physical % PAGE) as u32)
 }
 
-/// What is wrong with touching `address`, where that can be told; to be appended to a sentence.
+/// Why an access to `address` faults, if that is known; to be appended to a sentence.
 pub fn unmapped_place(address: u64) -> &'static str {
     if address < PAGE {
         " (null pointer)"

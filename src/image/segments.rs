@@ -78,7 +78,7 @@ fn gate(handler: u64, stack: Stack) -> [u64; 2] {
     [low, handler >> 32]
 }
 
-/// Makes exceptions and upcalls arrive. Called once, first of all.
+/// Sets up the delivery of exceptions and upcalls. Called once, first of all.
 pub fn load() {
     let task = TASK.get();
     let gates = GATE_TABLE.get();

@@ -1,4 +1,4 @@
-//! Which hypervisor runs us, who we are to it, and what it says about our pages and ports.
+//! The hypervisor that runs us: its version, our domid, and our domain's parameters.
 
 use xen_sys::{
     __HYPERVISOR_hvm_op, __HYPERVISOR_sched_op, __HYPERVISOR_set_timer_op, SCHEDOP_shutdown, sched_shutdown,
@@ -12,12 +12,12 @@ use xenstore::abi::hvm::{HVMOP_GET_PARAM, HVMOP_SET_PARAM, HvmParam, HvmParamOp}
 use super::cpu;
 use super::hypercall::{self, Errno};
 
-/// What CPUID tells of the hypervisor.
+/// What CPUID says of the hypervisor.
 #[derive(Clone, Copy)]
 pub struct Xen {
     pub major: u32,
     pub minor: u32,
-    /// Our own identifier. Xen 4.17 and later always tell it.
+    /// Our own domid. Xen 4.17 and later always have it.
     pub domid: Option<DomId>,
 }
 

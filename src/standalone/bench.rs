@@ -1,5 +1,5 @@
-//! How fast is the store? Requests of each kind, one at a time, each timed from before it is written to after its
-//! answer has been read.
+//! The benchmark: requests of each kind, one at a time. Each is timed from before it is written to after its answer has
+//! been read.
 
 use core::fmt;
 
@@ -7,7 +7,7 @@ use super::{DOMIDS, Loopback};
 use crate::client::{Answer, Failure, Machine};
 use crate::wire::{MessageType, TxId};
 
-/// What is done again and again, by the guest.
+/// What the guest does again and again.
 pub struct Mix {
     pub name: &'static str,
     requests: &'static [(MessageType, &'static [u8])],
@@ -15,7 +15,7 @@ pub struct Mix {
 
 /// A node of the size and depth of a device's state, among ten.
 pub const MIXES: [Mix; 6] = [
-    // Nothing but an event to the server, for comparison: each request has one there and one back.
+    // Only an event to the server, for comparison: each request has one event each way.
     Mix { name: "benchmark/notification", requests: &[] },
     Mix { name: "benchmark/READ", requests: &[(MessageType::Read, b"data/bench/3\0")] },
     Mix { name: "benchmark/WRITE", requests: &[(MessageType::Write, b"data/bench/3\x004")] },
@@ -35,7 +35,7 @@ pub const MIXES: [Mix; 6] = [
     },
 ];
 
-/// What was timed, in nanoseconds. The median is right to 2 %.
+/// The result of one kind, in nanoseconds. The median is exact to 2 %.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Figures {
     pub least: u32,
@@ -52,7 +52,7 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Times each of [`MIXES`], all of them in so many nanoseconds, each once at least. The store forgets what this made.
+/// Times each of [`MIXES`] at least once, all of them in so many nanoseconds. What it has made in the store is removed.
 pub fn run<M: Machine>(loopback: &mut Loopback<'_, M>, nanoseconds: u64) -> Answer<[Figures; MIXES.len()]> {
     const GUEST: [(MessageType, &[u8]); 3] = [
         (MessageType::Write, b"/local/domain/1\0"),
@@ -121,7 +121,7 @@ fn number(payload: &[u8]) -> u32 {
 /// Buckets that a power of two has.
 const STEPS: u32 = 32;
 
-/// How often something took how long: exact below twice `STEPS` nanoseconds, to half a step above.
+/// A histogram of times: exact below twice `STEPS` nanoseconds, to half a step above.
 struct Times {
     buckets: [u32; (STEPS * 28) as usize],
     least: u32,
@@ -144,7 +144,7 @@ impl Times {
         self.count += 1;
     }
 
-    /// Of one time at least.
+    /// Of at least one time.
     fn figures(&self) -> Figures {
         let Times { least, count, .. } = *self;
         let mut up_to = 0;

@@ -1,4 +1,4 @@
-//! What the host's own store is told, in nodes of this domain, and what may be asked there.
+//! The trial's report in the host's own store, in nodes of this domain, and the commands that it takes there.
 
 use core::fmt::{Arguments, Write};
 
@@ -7,13 +7,13 @@ use heapless::String;
 use crate::client::{Answer, Client, Failure, Machine};
 use crate::wire::{MessageType, TxId};
 
-/// Where the nodes are, below this domain's home.
+/// The directory of the nodes, below this domain's home.
 const PLACE: &str = "data/xenstore-stubdom/";
 
-/// Who writes a wish there has it granted; then the node is empty again.
+/// A command that is written there is carried out; then the node is empty again.
 const REQUEST: &[u8] = b"data/xenstore-stubdom/request";
 
-/// What may be wished for.
+/// The commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Request {
     /// The trace ring on the console.
@@ -25,26 +25,26 @@ pub enum Request {
     Unknown,
 }
 
-/// Longest time between two looks for wishes, nanoseconds, though no event tells of any.
+/// Longest time between two looks for commands, nanoseconds, if no event comes.
 const LOOK: u64 = 60_000_000_000;
 
 /// This domain as a client of the host's store.
 pub struct Host<M: Machine> {
     pub client: Client<M>,
-    /// It did not answer the last time. It is told nothing until it has answered a look for wishes, since each time
-    /// would take as long.
+    /// It did not answer the last time. Nothing is written until it has answered a look for commands, since each
+    /// attempt would take as long.
     silent: bool,
-    /// Events there had been when the wish was read that is not granted yet, or whose node could not be emptied.
+    /// The number of events when the latest command was read, if it is not done yet, or its node could not be emptied.
     seen: Option<u32>,
 }
 
 impl<M: Machine> Host<M> {
-    /// Without a store, what would be told there is not.
+    /// Without a store, nothing is reported there.
     pub fn new(client: Client<M>) -> Self {
         Host { client, silent: false, seen: None }
     }
 
-    /// Begins to listen for wishes, and for those of `xl shutdown`.
+    /// Begins to listen for commands, and for `xl shutdown`.
     pub fn listen(&mut self) -> Answer<()> {
         self.with(|client| {
             client.watch_shutdown()?;
@@ -53,16 +53,16 @@ impl<M: Machine> Host<M> {
         })
     }
 
-    /// Writes one thing down, in the node of that name.
+    /// Writes one result into the node of that name.
     pub fn note(&mut self, name: &str, value: Arguments<'_>) -> Answer<()> {
         let (mut path, mut text) = (String::<64>::new(), String::<128>::new());
-        // Names are short; of a long value what fits is written.
+        // Names are short. A long value is cut.
         let _ = path.push_str(PLACE).and_then(|()| path.push_str(name));
         let _ = text.write_fmt(value);
         self.with(|client| client.write(path.as_bytes(), text.as_bytes()))
     }
 
-    /// Waits for the next wish.
+    /// Waits for the next command.
     pub fn next_wish(&mut self) -> Request {
         loop {
             if let Some(wish) = self.wish() {
@@ -73,7 +73,7 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    /// What is wished for, once: a wish whose node cannot be emptied is looked at again when there has been an event.
+    /// The command that is there, once. If its node cannot be emptied, it is looked at again after an event.
     pub fn wish(&mut self) -> Option<Request> {
         if self.client.is_to_stop() {
             return Some(Request::Stop);
@@ -95,7 +95,7 @@ impl<M: Machine> Host<M> {
         wish
     }
 
-    /// It has been granted, or cannot be.
+    /// The command has been carried out, or cannot be.
     pub fn granted(&mut self) -> Answer<()> {
         self.client.write(REQUEST, b"")?;
         self.seen = None;

@@ -1,8 +1,8 @@
-//! The image under plain `xl create`: it looks whether its own store works on this machine, and how fast.
+//! The image under plain `xl create`: it tries whether its own store works on this machine, and how fast.
 //!
-//! The store runs as it does on a host, but its domains are two clients in the image itself, each at the other end of
-//! a ring page in ordinary memory: dom0 and one guest. Nothing here knows Xen; what the host's own store is told of
-//! it is [`host`]'s.
+//! The store runs as it does on a host, but its domains are two clients in the image itself, dom0 and one guest. Each
+//! is at the other end of a ring page in ordinary memory. It uses the server and the client and does not know Xen.
+//! [`host`] has the report in the host's own store.
 
 pub mod bench;
 pub mod host;
@@ -12,10 +12,10 @@ use crate::abi::DomId;
 use crate::client::{Answer, Client, Failure, Machine};
 use crate::wire::{Header, MessageType, TxId};
 
-/// The store's domains here: who has all rights, and a guest.
+/// The store's domains here: the privileged one, and a guest.
 pub const DOMIDS: [DomId; 2] = [DomId(0), DomId(1)];
 
-/// Most calls of the server for one request: as many as its answer and events can fill the ring, and more.
+/// Most calls of the server for one request: more than its answer and events need to pass the ring.
 const ROUNDS: usize = 32;
 
 /// The server and its clients.
@@ -27,7 +27,7 @@ pub struct Loopback<'a, M: Machine> {
 }
 
 impl<M: Machine> Loopback<'_, M> {
-    /// Sends a request of one client, has it served, and hands over all that the client then finds in its ring.
+    /// Sends a request of one client, has it served, and passes on all that the client then finds in its ring.
     pub fn exchange(
         &mut self,
         who: usize,
@@ -44,7 +44,7 @@ impl<M: Machine> Loopback<'_, M> {
         Ok(())
     }
 
-    /// Has the server work and hands over what one client then finds in its ring.
+    /// Has the server work, and passes on what one client then finds in its ring.
     pub fn listen(&mut self, who: usize, heard: &mut dyn FnMut(&Header, &[u8])) {
         let Some(client) = self.clients.get_mut(who) else { return };
         for _ in 0..ROUNDS {
@@ -58,7 +58,7 @@ impl<M: Machine> Loopback<'_, M> {
         }
     }
 
-    /// Makes a request that must not be refused.
+    /// Makes a request that must succeed.
     #[inline(never)]
     fn tell(&mut self, who: usize, what: MessageType, payload: &[u8]) -> Answer<()> {
         let mut answer = Err(Failure::Silent);

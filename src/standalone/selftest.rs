@@ -1,4 +1,4 @@
-//! Does the store do what it must? A table of requests with all that has to come of each.
+//! The self-test: a table of requests with all messages that each must cause.
 
 use core::fmt::{self, Arguments, Write};
 
@@ -8,14 +8,13 @@ use super::Loopback;
 use crate::client::Machine;
 use crate::wire::{Header, MessageType, TxId};
 
-/// Who asks, by its place among the clients; in which transaction, what, and all that it then finds in its ring.
+/// The client, by its place among them; its transaction; its request; and all that it then finds in its ring.
 ///
-/// A request is a message name, a blank and the payload; `|` stands for NUL. An empty one asks for nothing and looks
-/// what has come. Expected messages are joined by `; `: an answer is its payload (`OK|`), an error its name, an event
-/// `ev path,token`.
+/// A request is a message name, a blank and the payload; `|` stands for NUL. An empty one sends nothing and only reads.
+/// Expected messages are joined by `; `: an answer is its payload (`OK|`), an error its name, an event `ev path,token`.
 pub type Row = (usize, u32, &'static str, &'static str);
 
-/// Run in this order, on a store that has just begun. Domain 0 has all rights, domain 1 is a guest.
+/// Run in this order, on a new store. Domain 0 is privileged, domain 1 is a guest.
 pub const ROWS: &[Row] = &[
     (0, 0, "DIRECTORY /|", "tool|"),
     (0, 0, "WRITE /local/domain/1|", "OK|"),
@@ -43,7 +42,7 @@ pub const ROWS: &[Row] = &[
     (1, 0, "UNWATCH data|token|", "OK|"),
     (0, 0, "WRITE /local/domain/1/data/hello|quiet", "OK|"),
     (1, 0, "", ""),
-    // A transaction is seen when it has ended, ends in a conflict if what it read has changed, or never was.
+    // Transactions: one that takes effect at its end, one with a conflict, one that is given up.
     (1, 0, "TRANSACTION_START |", "1|"),
     (1, 1, "WRITE data/tx|one", "OK|"),
     (1, 0, "READ data/tx|", "ENOENT"),
@@ -58,17 +57,17 @@ pub const ROWS: &[Row] = &[
     (1, 3, "RM data/tx|", "OK|"),
     (1, 3, "TRANSACTION_END F|", "OK|"),
     (1, 0, "READ data/tx|", "two"),
-    // A domain takes its nodes along.
+    // A domain's nodes are removed with it.
     (0, 0, "CONTROL check|", "OK|"),
     (0, 0, "RELEASE 1|", "OK|"),
     (0, 0, "READ /local/domain/1/data/hello|", "ENOENT"),
     (0, 0, "CONTROL check|", "OK|"),
 ];
 
-/// One that has to fail, to see how that looks.
+/// A row that has to fail, to show how that looks.
 const WRONG: Row = (0, 0, "READ /secret|", "43");
 
-/// How many rows went as they must, and how many did not.
+/// How many rows have passed, and how many have failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Verdict {
     pub passed: u32,
@@ -87,7 +86,8 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Runs the table, with a row that must fail if `spoilt`. Each failure is told, with what was expected and what came.
+/// Runs the table, with a row that must fail if `spoilt`. Each failure is reported, with what was expected and what
+/// came.
 pub fn run<M: Machine>(
     loopback: &mut Loopback<'_, M>,
     spoilt: bool,
@@ -139,11 +139,11 @@ fn serve<M: Machine>(
         let _ = payload.push(if byte == b'|' { 0 } else { byte });
     }
     let msg_type = what.map_or(u32::MAX, |what| *what as u32);
-    // What is not answered has not come.
+    // Without an answer, nothing has come.
     let _ = loopback.exchange(who, msg_type, tx, &payload, &mut |header, payload| came.note(header, payload));
 }
 
-/// What has come, as a [`Row`] spells it; what is long is cut.
+/// What has come, as a [`Row`] spells it. A long message is cut.
 struct Came(String<128>);
 
 impl Came {
@@ -167,7 +167,7 @@ impl Came {
     fn text(&mut self, bytes: &[u8]) {
         for byte in bytes {
             let byte = if *byte == 0 { b'|' } else { *byte };
-            // What does not fit is left out.
+            // Bytes that do not fit are left out.
             let _ = self.0.push(char::from(byte));
         }
     }

@@ -1,4 +1,4 @@
-//! What Xen says of domains, by the newest interface that it has (domctl.h).
+//! The state of domains, from the newest interface that Xen has (domctl.h).
 
 use xen_sys::__HYPERVISOR_domctl;
 use xenstore::abi::DomId;
@@ -13,14 +13,14 @@ use crate::image::hypercall::{self, Errno};
 /// Interface versions whose getdomaininfo is laid out as we know it.
 const KNOWN_VERSIONS: core::ops::RangeInclusive<u32> = 0x14..=0x40;
 
-/// How to ask.
+/// Which interface is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Domains {
     /// get_domain_state (Xen 4.21): stable, and keeps a list of what has changed.
     Stable,
     /// getdomaininfo with this interface version.
     Legacy(u32),
-    /// Not a xenstore domain: every domain is taken for alive.
+    /// None, as we are no xenstore domain: every domain counts as alive.
     Unprivileged,
 }
 
@@ -52,7 +52,7 @@ impl Domains {
         Err(Errno::EACCES)
     }
 
-    /// The state of one domain, `None` if there is none of that name.
+    /// The state of one domain, `None` if there is no domain with this number.
     pub fn state(self, domid: DomId) -> Option<DomainState> {
         if domid >= DomId::FIRST_RESERVED {
             return None;

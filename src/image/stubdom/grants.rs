@@ -17,8 +17,8 @@ use crate::image::hole::{DOMIDS, RING_FRAME};
 use crate::image::hypercall;
 use crate::image::logger::say;
 
-/// Frames that hold a grant. Xen crashes a domain that maps over one, so this says more than the server's
-/// own books: a frame that could not be unmapped stays taken.
+/// Frames that hold a grant. Xen crashes a domain that maps over one. So this is kept apart from the
+/// server's own records: a frame that could not be unmapped stays taken.
 static TAKEN: [AtomicU64; (DOMIDS as usize).div_ceil(64)] = [const { AtomicU64::new(0) }; _];
 
 fn mark(domid: DomId) -> (&'static AtomicU64, u64) {
@@ -28,7 +28,7 @@ fn mark(domid: DomId) -> (&'static AtomicU64, u64) {
 /// One domain's ring page. Unmapped when dropped, unless it is our own.
 pub struct Ring {
     page: *const RingPage,
-    /// Whose it is; [`DomId::SELF`] for a page of ours, which is not mapped by grant.
+    /// The domain; [`DomId::SELF`] for a page of ours, which is not mapped by grant.
     domid: DomId,
     /// Xen's name of the mapping.
     handle: u32,

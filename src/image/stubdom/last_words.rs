@@ -1,4 +1,4 @@
-//! What is printed after a crash: the end of the server's trace.
+//! The last lines after a crash: the end of the server's trace.
 
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -9,12 +9,12 @@ use xenstore::server::Server;
 use super::platform::Guest;
 use crate::image::{clock, console, cpu, fatal};
 
-/// Records shown of the last things the server did.
+/// How many of the newest records are printed.
 const TRACE_RECORDS: u64 = 64;
 
 static SERVER: AtomicPtr<Server<Guest>> = AtomicPtr::new(ptr::null_mut());
 
-/// Has the server's trace printed after a crash.
+/// Registers the server, whose trace is printed after a crash.
 ///
 /// # Safety
 /// The server stays there for ever.

@@ -1,4 +1,4 @@
-//! The store's part of the image: its start, what the server asks of Xen, and what it does without a host to serve.
+//! The store's part of the image: its start, its [`platform`], and its trial where it has no host to serve.
 
 mod domains;
 mod grants;

@@ -1,4 +1,4 @@
-//! What the server asks of Xen, put together from its parts.
+//! The server's `Platform`: what it asks of Xen.
 
 use alloc::boxed::Box;
 
@@ -17,7 +17,7 @@ use crate::image::idle::{self, Alarm};
 use crate::image::logger::say;
 use crate::image::{clock, counters, cpu, events, fatal};
 
-/// Whose pages can be in our own memory: our own, or those of the clients in the image.
+/// Domains whose pages are in our own memory: ourselves, or the clients in the image.
 pub type LocalPages = heapless::Vec<(DomId, &'static RingPage), 2>;
 
 /// The domain we run in, as the server sees it.
@@ -41,7 +41,7 @@ impl Guest {
         Guest { ports, timer, domain_exceptions: None, alarm, domains, own_domid, local, started }
     }
 
-    /// Finds out how to ask about other domains, as one that serves them must, on a Xen of this version.
+    /// Finds out how to ask for the state of other domains, on a Xen of this version.
     pub fn learn_of_domains(&mut self, version: (u32, u32)) {
         let bound = events::bind_virq(VIRQ_DOM_EXC);
         self.domains =
@@ -84,7 +84,7 @@ impl Guest {
     }
 }
 
-/// Tells the administrator; the guest sees a plain refusal.
+/// Logs it for the administrator. The guest gets a plain error.
 fn refused(what: &str, port: Port) -> impl FnOnce(Errno) -> Refused {
     move |error| {
         say!(Warn, "port {}: {what}: {error}", port.0);

@@ -1,4 +1,4 @@
-//! Which format of event channels is used, decided once at boot.
+//! The format of event channels, chosen once at boot.
 //!
 //! init-xenstore-domain sets no limit for its domain (`max_evtchn_port` is -1), so there are as many ports as
 //! the format has: 4095 that can be bound, or 131071.
@@ -17,7 +17,7 @@ use crate::image::{events, fatal, paging};
 
 static CONTROL: ControlBlock = ControlBlock::new();
 
-/// Sets up the format that is wanted, or 2-level bitmaps where Xen has nothing else, for ports below `ports`.
+/// Sets up the requested format for ports below `ports`, or 2-level bitmaps if Xen has only these.
 pub fn set_up(wanted: EventFormat, shared: &'static SharedInfo, ports: usize) -> Box<dyn PendingPorts> {
     let refusal = match wanted {
         EventFormat::TwoLevel => None,

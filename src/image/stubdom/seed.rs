@@ -4,7 +4,7 @@ use xenstore::abi::shared_info::SharedInfo;
 
 use crate::image::{clock, cpu};
 
-/// Mixes whatever differs between two boots: the processor's random numbers if it has them, time stamps,
+/// Mixes what differs between two boots: the processor's random numbers if it has them, time stamps,
 /// the wall clock, our place in Xen's time.
 pub fn seed(shared: &SharedInfo) -> u64 {
     let wall_clock = u64::from(shared.wc_sec.load(core::sync::atomic::Ordering::Relaxed)) << 32

@@ -1,8 +1,8 @@
-//! The image under plain `xl create`: a guest like any other, which tries its own store and says how that went, on its
-//! console and in its nodes of the host's store.
+//! The image under plain `xl create`: an ordinary guest, which tries its own store and reports on its console and in
+//! its nodes of the host's store.
 //!
-//! The store's domains are then two clients in this very domain. Their pages are ordinary memory, their event channels
-//! real ones of Xen, so that all but the mapping of pages is as on a host.
+//! The store's domains are then two clients in this domain itself. Their pages are ordinary memory, and their event
+//! channels are real ones of Xen. So only the mapping of pages differs from a host.
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -29,7 +29,7 @@ use crate::image::{clock, console, events, memory};
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MILLISECOND;
 
-/// Longest wait for room on the console. Who has not read by then does not read at all.
+/// Longest wait for room on the console. After that it counts as unread.
 const PATIENCE: u64 = 5 * SECOND;
 
 /// The rings of the clients in the image.
@@ -54,7 +54,7 @@ impl Rings {
     }
 }
 
-/// What the toolstack is told, and the last line on the console.
+/// The reason of the shutdown, for the toolstack, and the last line on the console.
 pub type Ending = (Reason, &'static str);
 
 /// A client's end of a ring.
