@@ -2,6 +2,7 @@
 //!
 //! The program provides a [`Machine`]. Invariant: nothing here panics, whatever the server sends.
 
+use core::fmt;
 use core::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::abi::{RING_SIZE, RingPage};
@@ -32,6 +33,15 @@ pub enum Failure {
     Refused(XsError),
     /// Nothing came, or it breaks the protocol.
     Silent,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Failure::Refused(error) => error.name(),
+            Failure::Silent => "no answer",
+        })
+    }
 }
 
 pub type Answer<T> = Result<T, Failure>;

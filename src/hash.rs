@@ -30,6 +30,7 @@ impl Key {
     }
 
     /// Hash of a pair: of what has the hash `before`, and of `bytes`.
+    #[inline] // Each step down a path.
     pub fn extend(&self, before: u64, bytes: &[u8]) -> u64 {
         let (words, tail) = bytes.as_chunks();
         let state = words.iter().fold(before, |state, word| self.step(state, u64::from_le_bytes(*word)));

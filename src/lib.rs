@@ -4,7 +4,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`abi`], [`words`], [`hash`] | what Xen and guests share with us; bytes by words; keyed hashes |
+//! | [`abi`], [`words`], [`hash`], [`room`] | what Xen and guests share with us; bytes by words; keyed hashes; memory taken at boot |
 //! | [`wire`], [`path`], [`perms`] | messages, paths and permissions as bytes and values |
 //! | [`ring`], [`evtchn`], [`platform`] | one ring page, both directions; which event channels are pending; what we ask of Xen |
 //! | [`quota`], [`config`], [`cmdline`] | the one table of quotas; limits and defaults; the command line |
@@ -45,6 +45,7 @@ pub mod perms;
 pub mod platform;
 pub mod quota;
 pub mod ring;
+pub mod room;
 pub mod server;
 pub mod slots;
 pub mod standalone;

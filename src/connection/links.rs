@@ -1,13 +1,13 @@
 //! All connections, by whose they are and by their ports, and what all of them share.
 
 use alloc::boxed::Box;
-use alloc::vec;
 
 use super::outbox::Outbox;
 use super::{Connection, Schedule, Taking};
 use crate::abi::Port;
 use crate::config::Capacities;
 use crate::platform::Refused;
+use crate::room::filled;
 use crate::slots::Attempt;
 use crate::store::{DomainId, Store};
 
@@ -50,7 +50,7 @@ impl<R> Links<R> {
         const { assert!(size_of::<R>() <= RING_HANDLE && align_of::<R>() <= 8) };
         Links {
             connections: core::iter::repeat_with(|| None).take(capacities.domains).collect(),
-            ports: vec![None; ports].into_boxed_slice(),
+            ports: filled(&None, ports),
             outbox: Outbox::new(attempt, capacities),
             schedule: Schedule::new(capacities.domains),
             taking: None,

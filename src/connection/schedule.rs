@@ -1,12 +1,12 @@
 //! Which connections are looked at next, and which peers have to be told of new ring indexes.
 
 use alloc::boxed::Box;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Arguments;
 
 use bitflags::bitflags;
 
+use crate::room::{filled, unfilled};
 use crate::store::DomainId;
 
 bitflags! {
@@ -46,11 +46,11 @@ pub struct Pass {
 impl Schedule {
     pub fn new(domains: usize) -> Schedule {
         Schedule {
-            listed: vec![Listed::empty(); domains].into_boxed_slice(),
-            ready: Vec::with_capacity(domains),
-            turn: Vec::with_capacity(domains),
-            notify: Vec::with_capacity(domains),
-            waiting: Vec::with_capacity(domains),
+            listed: filled(&Listed::empty(), domains),
+            ready: unfilled(domains),
+            turn: unfilled(domains),
+            notify: unfilled(domains),
+            waiting: unfilled(domains),
         }
     }
 

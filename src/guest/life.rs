@@ -69,7 +69,7 @@ impl Guest {
     /// Its whole life.
     pub fn live(mut self) -> ! {
         if let Err(failure) = self.greet() {
-            fatal::stop(Reason::Crash, format_args!("the store does not take a greeting: {failure:?}"));
+            fatal::stop(Reason::Crash, format_args!("the store does not take a greeting: {failure}"));
         }
         self.report("began");
         while !self.is_over() {

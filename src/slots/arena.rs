@@ -6,13 +6,13 @@
 //! Nothing here allocates after `new`.
 
 use alloc::boxed::Box;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
 
 use super::attempt::Attempt;
 use super::claim::Claim;
+use crate::room::{filled, unfilled};
 
 /// No free slot, or no room in the journal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -176,8 +176,8 @@ impl<T: Slot> Arena<T> {
     pub fn new(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
         let head = Head { free: None, fresh: 0, used: 0 };
         Arena {
-            slots: vec![T::EMPTY; capacity].into_boxed_slice(),
-            notes: vec![Note { link: None, stamp: 0 }; capacity].into_boxed_slice(),
+            slots: filled(&T::EMPTY, capacity),
+            notes: filled(&Note { link: None, stamp: 0 }, capacity),
             attempt: attempt.clone(),
             joined: 0,
             newest: 0,
@@ -185,10 +185,10 @@ impl<T: Slot> Arena<T> {
             high_water: 0,
             scarce: false,
             saved: head,
-            journal: vec![(Id::FIRST, T::EMPTY); journal].into_boxed_slice(),
+            journal: filled(&(Id::FIRST, T::EMPTY), journal),
             saved_slots: 0,
-            relinked: Vec::with_capacity(journal),
-            freed: Vec::with_capacity(journal),
+            relinked: unfilled(journal),
+            freed: unfilled(journal),
         }
     }
 

@@ -3,7 +3,8 @@
 //! Hashes are keyed (see `hash`), so a guest cannot choose names that share a chain.
 
 use alloc::boxed::Box;
-use alloc::vec;
+
+use crate::room::filled;
 
 use super::arena::{Arena, Full, Id, Links, Slot};
 use super::attempt::Attempt;
@@ -45,7 +46,7 @@ impl<T: Chained> Table<T> {
     pub fn new(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
         Table {
             arena: Arena::new(attempt, capacity, journal),
-            heads: vec![None; Self::head_count(capacity)].into_boxed_slice(),
+            heads: filled(&None, Self::head_count(capacity)),
         }
     }
 

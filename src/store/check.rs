@@ -175,9 +175,11 @@ fn check_watches(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
             report(format_args!("a watched node does not know that it is"));
         }
     }
-    let used = (store.watches.arena.used(), store.watches.paths.arena().used());
-    if (watches, paths) != used {
-        report(format_args!("{watches} watches on {paths} paths are indexed but {used:?} are in use"));
+    let (used, watched) = (store.watches.arena.used(), store.watches.paths.arena().used());
+    if (watches, paths) != (used, watched) {
+        report(format_args!(
+            "{watches} watches on {paths} paths are indexed but {used} on {watched} are in use"
+        ));
     }
 }
 

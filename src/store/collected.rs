@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::domain::DomainId;
 use super::watch::WatchId;
 use crate::path::{Path, PathBuf};
+use crate::room::unfilled;
 
 /// A watch that a change concerns. Its order is that of events: by receiver, then by registration.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +33,7 @@ pub struct Collected {
 impl Collected {
     /// Room for as many events as there can be watches.
     pub fn new(watches: usize) -> Collected {
-        Collected { matches: Vec::with_capacity(watches), sent: 0, path: PathBuf::new(), hash: 0 }
+        Collected { matches: unfilled(watches), sent: 0, path: PathBuf::new(), hash: 0 }
     }
 
     /// Whether there is nothing to send.

@@ -5,13 +5,13 @@
 //! its nodes, watches and transactions are in the tables of these.
 
 use alloc::boxed::Box;
-use alloc::vec;
 use core::ops::Range;
 
 use crate::abi::{DomId, ServerFeatures};
 use crate::perms::{Caller, Entry, Life};
 use crate::platform::Instant;
 use crate::quota::Quotas;
+use crate::room::filled;
 use crate::slots::{Arena, Attempt, Full, Id, Queue, Queued, Slot};
 
 pub type DomainId = Id<Domain>;
@@ -188,7 +188,7 @@ impl Domains {
     pub fn new(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
         Domains {
             arena: Arena::new(attempt, capacity, journal),
-            by_domid: vec![None; DomId::COUNT].into_boxed_slice(),
+            by_domid: filled(&None, DomId::COUNT),
             last_life: 0,
             deaths: Deaths { count: 0, latest: [Life::NONE; Deaths::KEPT] },
             privileged: None,

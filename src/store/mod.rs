@@ -49,7 +49,6 @@ pub use view::{Cursor, Place, Start, Subject, View};
 pub use watch::{Change, Watch, WatchId, Watches};
 
 use alloc::boxed::Box;
-use alloc::vec;
 
 use domain::Delta;
 
@@ -58,6 +57,7 @@ use crate::config::Capacities;
 use crate::hash::Key;
 use crate::path::PREFIXES_MAX;
 use crate::quota::Quotas;
+use crate::room::filled;
 use crate::slots::{Attempt, Blobs, Claim, Full, Lists, Table};
 use crate::trace::Trace;
 use crate::wire::XsError;
@@ -132,9 +132,9 @@ impl Store {
             attempt,
             generation: 0,
             current: Current::NONE,
-            cursors: vec![None; capacities.domains].into_boxed_slice(),
+            cursors: filled(&None, capacities.domains),
             peak_of_gone: Quotas::NOTHING,
-            prefix_hashes: vec![0; PREFIXES_MAX].into_boxed_slice(),
+            prefix_hashes: filled(&0, PREFIXES_MAX),
         }
     }
 

@@ -4,9 +4,9 @@
 //! above, a cache line each. The cache has whole paths, so one comparison is enough.
 
 use alloc::boxed::Box;
-use alloc::vec;
 
 use super::node::NodeId;
+use crate::room::filled;
 use crate::words::word;
 
 type Words = [[u8; 8]; PathCache::PATH_MAX / 8];
@@ -34,7 +34,7 @@ impl PathCache {
 
     pub fn new(nodes: usize) -> PathCache {
         let empty = Found { hash: 0, node: None, len: 0, path: [[0; 8]; Self::PATH_MAX / 8] };
-        PathCache { entries: vec![empty; Self::entry_count(nodes)].into_boxed_slice() }
+        PathCache { entries: filled(&empty, Self::entry_count(nodes)) }
     }
 
     const fn entry_count(nodes: usize) -> usize {

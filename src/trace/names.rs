@@ -2,7 +2,8 @@
 //! nodes; this knows those of nodes that are gone, or never were there.
 
 use alloc::boxed::Box;
-use alloc::vec;
+
+use crate::room::filled;
 
 #[derive(Clone, Copy)]
 struct Named {
@@ -56,7 +57,7 @@ impl Names {
     pub fn new(capacity: usize) -> Names {
         let empty = Named { hash: 0, len: 0, text: [0; Names::TEXT_MAX] };
         let paths = capacity.div_ceil(SHARING).max(1);
-        let places = vec![[empty; SHARING]; paths + Names::MARKS / SHARING].into_boxed_slice();
+        let places = filled(&[empty; SHARING], paths + Names::MARKS / SHARING);
         Names { places, paths, next: 0 }
     }
 

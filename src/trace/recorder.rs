@@ -1,9 +1,9 @@
 //! What the server does as lines of the log and as sums for the statistics.
 
 use alloc::boxed::Box;
-use alloc::vec;
 
 use super::{Counters, LogSwitches, Record, TYPES, Tally};
+use crate::room::filled;
 
 pub struct Recorder {
     /// Which records go to the log, too, and how many have gone there.
@@ -11,7 +11,7 @@ pub struct Recorder {
     logged: u64,
     pub counters: Counters,
     /// By message type.
-    types: Box<[Tally; TYPES]>,
+    types: Box<[Tally]>,
     /// By the domain record's slot.
     domains: Box<[Tally]>,
 }
@@ -24,14 +24,14 @@ impl Recorder {
             log: LogSwitches { on: log, ..LogSwitches::DEFAULT },
             logged: 0,
             counters: Counters::default(),
-            types: Box::new([Tally::EMPTY; TYPES]),
-            domains: vec![Tally::EMPTY; domains].into_boxed_slice(),
+            types: filled(&Tally::EMPTY, TYPES),
+            domains: filled(&Tally::EMPTY, domains),
         }
     }
 
     /// Bytes of memory beside the recorder itself.
     pub const fn bytes(domains: usize) -> usize {
-        size_of::<[Tally; TYPES]>() + domains * size_of::<Tally>()
+        (TYPES + domains) * size_of::<Tally>()
     }
 
     /// Logs a record if its kind is logged. The result is the number that it has there.
@@ -56,7 +56,7 @@ impl Recorder {
     }
 
     /// The sums of all message types.
-    pub fn types(&self) -> &[Tally; TYPES] {
+    pub fn types(&self) -> &[Tally] {
         &self.types
     }
 

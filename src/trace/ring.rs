@@ -4,11 +4,11 @@
 //! Invariant: one filter decides what is recorded, and what is named. So what is recorded keeps its names.
 
 use alloc::boxed::Box;
-use alloc::vec;
 
 use super::names::Names;
 use super::{Kind, Record};
 use crate::abi::DomId;
+use crate::room::filled;
 
 pub struct Trace {
     records: Box<[Record]>,
@@ -33,7 +33,7 @@ impl Trace {
     pub fn new(capacity: usize, names: usize) -> Self {
         let empty = Record::new(Kind::Started, DomId(0));
         Trace {
-            records: vec![empty; capacity.max(1)].into_boxed_slice(),
+            records: filled(&empty, capacity.max(1)),
             next: 0,
             before: 0,
             at_once: ALL_KINDS,

@@ -257,7 +257,7 @@ impl Trial {
             Ok(figures) => {
                 bench::MIXES.iter().zip(&figures).for_each(|(mix, figures)| self.fact(mix.name, figures))
             }
-            Err(failure) => self.console.tell(format_args!("benchmark: FAILED: {failure:?}")),
+            Err(failure) => self.console.tell(format_args!("benchmark: FAILED: {failure}")),
         }
     }
 
