@@ -1,5 +1,5 @@
-//! A server takes the memory that its capacities say, and serving allocates nothing: each poll of a session
-//! with every message type is measured.
+//! A server takes the memory that its capacities say, and serving allocates nothing: each poll is measured, in a
+//! session with every message type.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;

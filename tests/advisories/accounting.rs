@@ -24,7 +24,7 @@ fn a_full_memory_quota_does_not_silence_its_owner() {
     over(&mut host);
 }
 
-/// Values written in a transaction are charged to the writer until its end, and to the owner from then on.
+/// Values written in a transaction are charged to the writer until its end, then to the owner.
 #[test]
 fn a_commit_does_not_charge_others_above_their_quota() {
     let mut host = scene();
@@ -78,7 +78,7 @@ fn commits_do_not_make_a_node_too_large() {
     over(&mut host);
 }
 
-/// Each way to hold something is filled, in every order, and given back; nothing is left or owed.
+/// Every kind of quota is used up, in every order, and freed again. Nothing may be left.
 #[test]
 fn filling_every_quota_in_every_order() {
     let fills: [fn(&mut support::Host); 5] = [
@@ -159,7 +159,7 @@ fn filling_every_quota_in_every_order() {
     }
 }
 
-/// One guest fills what all share; another still gets what ordinary work takes.
+/// One guest fills what all share. Another still gets what ordinary work needs.
 #[test]
 fn one_guest_cannot_use_up_the_store() {
     type Fill = fn(&mut support::Host, u16, usize) -> String;
@@ -167,7 +167,7 @@ fn one_guest_cannot_use_up_the_store() {
         ("values", |host, who, n| host.ask(who, 0, &format!("WRITE data/{n}|{}", "x".repeat(1000)))),
         ("permission lists", |host, who, n| {
             host.ask(who, 0, &format!("WRITE data/{n}|"));
-            // Whoever asks for unknown domains at once has to wait.
+            // A guest that has unknown domains asked for has to wait.
             host.xen.pass(1);
             host.ask(who, 0, &format!("SET_PERMS data/{n}|n{who}|r{}|w{}|", n % 200, n / 200))
         }),
@@ -202,7 +202,7 @@ fn one_guest_cannot_use_up_the_store() {
     }
 }
 
-/// Guests that leave long answers unread take what answers need; others are answered all the same.
+/// Guests that leave long answers unread use up the room for answers. Others are answered all the same.
 #[test]
 fn unread_answers_do_not_silence_others() {
     let mut host = scene_with(Settings::DEFAULT, &Capacities::for_nodes(6000));
@@ -228,7 +228,7 @@ fn unread_answers_do_not_silence_others() {
     over(&mut host);
 }
 
-/// A guest that reads no events takes what events need; another's events still arrive.
+/// A guest that reads no events uses up the room for events. Another's events still arrive.
 #[test]
 fn unread_events_do_not_cost_others_theirs() {
     let mut host = scene_with(Settings::DEFAULT, &Capacities::for_nodes(3000));
@@ -251,7 +251,7 @@ fn unread_events_do_not_cost_others_theirs() {
     over(&mut host);
 }
 
-/// Connections that wait for room or for readers do not make each wake-up look at them.
+/// Connections that wait for room or for readers are not looked at in each wake-up.
 #[test]
 fn who_waits_costs_others_nothing() {
     let mut host = scene_with(Settings::DEFAULT, &Capacities::for_nodes(3000));

@@ -49,8 +49,7 @@ fn a_length_that_shrinks_after_the_check() {
     }
 }
 
-/// A guest whose input never ends keeps the server from its bed, but not others from what is theirs: the
-/// events that hold V up expire.
+/// A guest with endless input keeps the server awake, but does not hold up others: the events that block V expire.
 #[test]
 fn endless_input_does_not_stop_the_clock() {
     let mut xen = FakeXen::new();
@@ -248,7 +247,7 @@ fn transactions_of_two_guests_and_a_death() {
     }
 }
 
-/// What a dead domain's requests left in others' queues is nobody's any more; its number starts with none.
+/// What a dead domain's requests left in others' queues counts for nobody. The next domain of its number starts at 0.
 #[test]
 fn causes_outlive_their_domain() {
     for back in [false, true] {
@@ -363,8 +362,7 @@ fn requests_in_every_state_of_a_domain() {
     over(&mut host);
 }
 
-/// Anyone may watch what everyone may hear of. Many watches by many guests on one name cost each change no
-/// more than what it sends.
+/// Many watches by many guests on one name, which all may read, cost each change no more than the events that it sends.
 #[test]
 fn event_storms_cost_what_they_send() {
     let mut host = scene_with(Settings::DEFAULT, &Capacities::for_nodes(60_000));
@@ -387,7 +385,7 @@ fn event_storms_cost_what_they_send() {
     over(&mut host);
 }
 
-/// Owning the root or a special node does not outlive the owner either, and takes nothing along.
+/// An owner of the root or a special node dies: these nodes stay and go to dom0.
 #[test]
 fn the_owner_of_the_root_dies() {
     let mut host = scene();

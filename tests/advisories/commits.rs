@@ -21,7 +21,7 @@ fn xsa_206_writes_to_what_a_transaction_does_not_use() {
     over(&mut host);
 }
 
-/// U writes what D's transaction has read as fast as it is read; D must get through.
+/// U writes what D's transaction has read as fast as it is read. D's commit must succeed.
 #[test]
 fn xsa_206_a_writer_cannot_keep_a_transaction_from_committing() {
     let mut host = scene();
@@ -32,7 +32,7 @@ fn xsa_206_a_writer_cannot_keep_a_transaction_from_committing() {
             let request = crate::scene::bytes(xenstore::wire::MessageType::Write, written, 0, "data/hot|x");
             let put = host.client(5).write(&request);
             if put < request.len() {
-                // The rest goes first next time; a whole request at a time keeps the stream in step.
+                // The rest goes first next time; whole requests keep the stream aligned.
                 let rest = &request[put..];
                 host.xen.kick(xenstore::abi::DomId(5));
                 host.poll();

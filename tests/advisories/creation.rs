@@ -1,4 +1,4 @@
-//! Nodes come into being: XSA-272, 323, 353, 414, 418.
+//! Creating nodes: XSA-272, 323, 353, 414, 418.
 
 use std::thread;
 
@@ -136,7 +136,7 @@ fn xsa_414_a_creation_that_fails_half_way_leaves_nothing() {
 /// Nodes of the store in which slots run out.
 const NODES: usize = 2048;
 
-/// Every arena in turn has room for less and less, so that each thing a creation takes is once missing.
+/// Every arena in turn has less and less room, so that each slot that a creation takes is missing once.
 #[test]
 fn xsa_414_and_415_each_allocation_fails_in_turn() {
     let long = |name: &str| format!("{name}{}", "-".repeat(70));
@@ -220,7 +220,7 @@ fn with_little_stack(attack: impl FnOnce() + Send + 'static) {
     thread.expect("a thread").join().expect("the stack suffices");
 }
 
-/// What needs most stack: long lists and paths, and events with long tokens.
+/// The requests that need the most stack: long lists and paths, and events with long tokens.
 fn attack_with_length() {
     let mut host = scene_with(Settings::DEFAULT, &Capacities::for_nodes(50_000));
     let long = format!("/local/domain/5/data/{}", vec!["component"; 200].join("/"));

@@ -1,4 +1,4 @@
-//! Who hears of what, and how often: XSA-115, 326 (b and e), 349.
+//! Which client gets which event, and how often: XSA-115, 326 (b and e), 349.
 
 use xenstore::abi::DomId;
 

@@ -1,4 +1,4 @@
-//! Domains die and their numbers live on: XSA-233, 322, 417, 419, 483, 496.
+//! Domains die and their numbers are used again: XSA-233, 322, 417, 419, 483, 496.
 
 use xenstore::abi::DomId;
 
@@ -57,7 +57,7 @@ fn xsa_233_the_target_is_released_first() {
     let mut host = with_stub_domain();
     host.expect(&[
         (0, 0, "RELEASE 10|", "ev @releaseDomain,r; OK|"),
-        // What the dead target was granted is granted to nobody.
+        // The rights of the dead target are nobody's.
         (11, 0, "READ /local/domain/6/data/for10|", "EACCES"),
         (11, 0, "WRITE other|1", "OK|"),
     ]);

@@ -1,4 +1,4 @@
-//! What management tools and the hypervisor rely on: XSA-354, 492. (57, 175, 178 and 349 stand with their kind.)
+//! What management tools and the hypervisor rely on: XSA-354, 492. (57, 175, 178 and 349 are with their kind.)
 
 use crate::scene::{nodes, over, scene, usage};
 

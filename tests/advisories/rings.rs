@@ -13,7 +13,7 @@ use crate::scene::{bytes, drain, over, scene, usage};
 use crate::shifty::{Hook, Shifty};
 use support::{Client, FakeXen, Host, request};
 
-/// U is given up, with this reason and without another byte; its domain is still there.
+/// Asserts that U is given up, with this reason and without another byte, and stays introduced.
 #[track_caller]
 fn given_up(host: &mut Host, reason: u32, rsp_prod: u32) {
     let page = host.client(5).page.clone();
@@ -124,7 +124,7 @@ fn xsa_38_nothing_is_computed_from_a_second_look() {
     }
 }
 
-/// As hvmloader leaves it for the next user, who may run beside the server and not wait to be notified.
+/// A ring as hvmloader leaves it for the next user, who may run beside the server and not wait for a notification.
 #[test]
 fn a_ring_that_is_zeroed_as_soon_as_the_answer_shows_is_served_on() {
     let mut xen = FakeXen::new();

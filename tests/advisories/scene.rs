@@ -1,4 +1,4 @@
-//! The scene of most attacks, and the questions asked when one is over.
+//! The scene of most attacks, and what is checked after each.
 
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
@@ -58,7 +58,7 @@ pub fn exists(host: &mut Host, path: &str) -> bool {
     host.ask(0, 0, &format!("READ {path}|")) != "ENOENT"
 }
 
-/// The attack is over: nobody's input is left, the server sleeps, others are served, all counts are right.
+/// Checks after an attack: no input is left, the server sleeps, others are served, all counts are right.
 #[track_caller]
 pub fn over(host: &mut Host) {
     let clients: Vec<u16> = host.clients.keys().copied().collect();
@@ -66,7 +66,7 @@ pub fn over(host: &mut Host) {
         host.received(domid);
     }
     host.check();
-    // What waited may be looked at once more.
+    // Connections that waited may be looked at once more.
     host.xen.pass(1);
     host.poll();
     assert_eq!(host.server.poll(&mut host.xen), None, "the server wants to be called again");
@@ -80,7 +80,7 @@ pub fn over(host: &mut Host) {
     }
 }
 
-/// Writes as much of `bytes` as the server takes while the client reads nothing; says how much that was.
+/// Writes as much of `bytes` as the server takes while the client reads nothing. Returns how much that was.
 pub fn stuff(host: &mut Host, domid: u16, bytes: &[u8]) -> usize {
     let mut sent = 0;
     loop {
@@ -112,7 +112,7 @@ pub fn drain(host: &mut Host, domid: u16) -> Vec<Message> {
     }
 }
 
-/// Makes nodes `<prefix>0`, `<prefix>1`, … below the guest's home until one is refused; says how many.
+/// Makes nodes `<prefix>0`, `<prefix>1`, … below the guest's home until one is refused. Returns how many.
 pub fn fill_nodes(host: &mut Host, domid: u16, tx: u32, dirs: usize) -> usize {
     let mut made = 0;
     for dir in 0..dirs {

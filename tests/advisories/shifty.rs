@@ -1,4 +1,4 @@
-//! A hypervisor under which a guest rewrites its ring page every time the server turns to it.
+//! A hypervisor under which a guest rewrites its ring page whenever the server looks at it.
 
 use std::cell::RefCell;
 use std::ops::Deref;

@@ -1,4 +1,4 @@
-//! The library's client of a store, against the server: what is asked, what is late, and how it is told to go.
+//! The library's client against the server: requests, late answers, and how it is asked to shut down.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Every option of the image's command line, and what is said of those that are not followed.
+//! Every option of the image's command line, and the report of words that are not followed.
 
 use log::LevelFilter;
 use xenstore::abi::{DomId, Port};

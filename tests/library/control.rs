@@ -1,4 +1,4 @@
-//! CONTROL: commands, arguments, texts.
+//! CONTROL: commands, arguments, answers of text.
 
 use support::{Host, log};
 use xenstore::config::{Capacities, Settings};
@@ -331,7 +331,7 @@ fn stats_count_from_the_start() {
     host.received(5);
     let after = stats(&mut host);
     let counted = |name: &str| after[name][0] - before[name][0];
-    // Each asking is counted, once it is answered, and its answer takes more than one ring.
+    // Each of these requests is counted, once it is answered, and its answer needs more than one ring.
     assert_eq!(counted("requests"), 3 + 20 + 1);
     assert_eq!(counted("events"), 2);
     assert_eq!(counted("notify"), 3 + 1 + before["notify"][0] - first["notify"][0]);

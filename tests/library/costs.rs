@@ -1,11 +1,11 @@
-//! What requests cost grows with the length of their paths, not with its square.
+//! The cost of a request grows with the length of its path, not with the square of it.
 
 use std::time::{Duration, Instant};
 
 use support::Host;
 use xenstore::config::{Capacities, Settings};
 
-/// The shortest of several times that `work` takes.
+/// The shortest of several times of `work`.
 fn time(mut work: impl FnMut()) -> Duration {
     let once = |_| {
         let start = Instant::now();
@@ -15,7 +15,7 @@ fn time(mut work: impl FnMut()) -> Duration {
     (0..12).map(once).min().unwrap_or_default()
 }
 
-/// Ten times as much may cost ten times as much, and some more; not a hundred times.
+/// Ten times the length may cost ten times as much and some more, not a hundred times.
 #[track_caller]
 fn is_tenfold(few: Duration, many: Duration) {
     assert!(many < 35 * few, "it takes {few:?}, and {many:?} for ten times as much");

@@ -271,7 +271,7 @@ fn guests_hear_of_releases_and_of_what_they_are_let() {
     host.ok(0, 0, "RELEASE 9|");
     host.hears(5, "ev @releaseDomain,r");
     host.expect(&[(0, 0, "SET_PERMS @releaseDomain|n0|", "OK|")]);
-    // Who loses a right by it hears of that change still.
+    // Whoever loses a right by this change still hears of it.
     host.hears(5, "ev @releaseDomain,r");
     host.ok(0, 0, "INTRODUCE 9|1|5|");
     host.ok(0, 0, "RELEASE 9|");
@@ -309,7 +309,7 @@ fn permissions_of_a_special_node_are_told_to_all_who_watch_it() {
         (0, tx, "TRANSACTION_END T|", &format!("{told}; ev @introduceDomain,i1; OK|")),
     ]);
     host.hears(5, &format!("{told}; ev @introduceDomain,i1"));
-    // Who neither could read it before nor can now hears nothing.
+    // Whoever could not read it before and cannot now hears nothing.
     host.expect(&[(0, 0, "SET_PERMS @releaseDomain|n0|", &format!("{told}; OK|"))]);
     host.hears(5, "");
     // What happens to domains has its own rules about depth, see `introduction_is_announced_once`.

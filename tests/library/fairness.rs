@@ -1,4 +1,4 @@
-//! The privileged domain's commits get through: who spoils them is held while they are retried, and nobody else.
+//! The privileged domain's commits succeed: guests that spoil them are held while they are retried, and nobody else.
 
 use support::{Client, Host, request};
 use xenstore::abi::DomId;
@@ -31,7 +31,7 @@ fn flood(host: &mut Host, who: u16, path: &str) -> usize {
     answers.len()
 }
 
-/// dom0 reads `path` and writes elsewhere until its commit succeeds while `flooding` goes on; the tries.
+/// dom0 reads `path` and writes elsewhere until its commit succeeds, while `flooding` goes on. Returns the tries.
 fn tries(host: &mut Host, path: &str, mut flooding: impl FnMut(&mut Host)) -> usize {
     for n in 1..=20 {
         let tx = host.start(0);
@@ -327,7 +327,7 @@ fn a_guest_makes_us_ask_xen_64_times_in_a_second() {
         assert_eq!(wake, host.xen.now.start_of_second().after_seconds(1));
         host.xen.now = wake;
         host.poll();
-        // What it asked and what it wrote afterwards are answered now.
+        // Its requests, and the writes after them, are answered now.
         host.hears(5, "OK|; OK|");
         host.xen.pass(second);
         host.poll();

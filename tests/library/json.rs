@@ -1,4 +1,4 @@
-//! What `stats json` answers; apart from the rest, as the fuzzers, which share that, have no JSON.
+//! Reading the answer to `stats json`. Not in the support crate: the fuzzers use that and have no JSON.
 
 use support::Host;
 

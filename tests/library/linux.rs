@@ -1,5 +1,5 @@
-//! A guest that is like Linux, on another processor: it writes a request in two pieces, and notifies when it sees
-//! the ring empty, without waiting for its own index to be visible. The server must not sleep on a request.
+//! A guest like Linux on another processor. It writes a request in two pieces, and notifies if it sees the ring empty,
+//! without waiting for its own index to be visible. The server must not sleep while a request is in the ring.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
@@ -89,12 +89,12 @@ fn a_guest_like_linux_is_never_left_waiting() {
     let mut machine = Machine { page: page.clone(), event: event.clone() };
     let mut server: Server<Machine> = Server::new(Settings::DEFAULT, &Capacities::for_nodes(1000), 1);
     server.start(&mut machine, DomId(0), Port(1)).expect("dom0 connects");
-    // The request that the guest has written in full, and announced if it means to; 0 while it is at work.
+    // The request that the guest has written in full, and announced if it wants to; 0 while it writes.
     let waits_for = AtomicU32::new(0);
     let lost = AtomicU32::new(0);
     std::thread::scope(|scope| {
         let guest = scope.spawn(|| {
-            // With less than two processors to run on, this takes long and tests little.
+            // With fewer than two processors this takes long and tests little.
             let begin = Moment::now();
             for n in (1..=REQUESTS)
                 .take_while(|_| lost.load(Relaxed) == 0 && begin.elapsed() < Duration::from_secs(4))

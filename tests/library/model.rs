@@ -1,4 +1,4 @@
-//! Random sessions of dom0 and three guests, each answer and each event compared with a naive model's.
+//! Random sessions of dom0 and three guests. Each answer and each event is compared with a naive model's.
 //!
 //! `PROPTEST_CASES` sets the number of sessions. A session that differs is printed as rows that can be
 //! pasted into a table.
@@ -18,7 +18,7 @@ use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
 use xenstore::quota::{Quota, Quotas};
 
-/// What guests may have to begin with: so little that sessions get there.
+/// The first quotas of guests: so low that sessions reach them.
 const LIMITS: [(&str, u32); 6] = [
     ("nodes", 6),
     ("watches", 3),
@@ -40,7 +40,7 @@ struct Session {
     rows: String,
     /// The server is stopped in operations that are drawn from here.
     stops: Option<fastrand::Rng>,
-    /// What a client has read before the comparison.
+    /// Messages that a client has read before the comparison.
     early: Option<(u16, String)>,
 }
 
@@ -54,7 +54,7 @@ impl Session {
         Session { host, model: Model::new(LIMITS.into()), rows: String::new(), stops: None, early: None }
     }
 
-    /// Everybody reads; what they got must be what the model says, message for message.
+    /// All clients read. Their messages must be the model's, one by one.
     fn compare(&mut self, expected: Vec<Message>) -> Result<(), String> {
         let mut told: BTreeMap<u16, Vec<String>> = BTreeMap::new();
         for (to, text) in expected {
@@ -73,13 +73,13 @@ impl Session {
         Ok(())
     }
 
-    /// Lets the server work, and stops it once on the way if there are to be stops.
+    /// Lets the server work, and stops it once meanwhile if there are to be stops.
     fn poll(&mut self) {
         let stop_in = self.stops.as_mut().map_or(0, |random| random.u32(1..90));
         poll_with_stop(&mut self.host, stop_in);
     }
 
-    /// After a stop: whether the request has not happened, which the client is told by EIO.
+    /// After a stop: whether the request has not happened. EIO says so to the client.
     fn is_undone(&mut self, who: u16, expected: &[Message]) -> bool {
         let got = self.host.received(who);
         let answer = expected.iter().rev().find(|(to, text)| *to == who && !text.starts_with("ev "));
@@ -97,7 +97,7 @@ impl Session {
             .collect();
         writeln!(self.rows, "    ({who}, {tx}, \"{request}\", \"{}\"),", shown.join("; ")).expect("room");
         let complaint = self.model.complaint.take();
-        // Nobody is held for the commits of others that it has spoiled.
+        // No guest is held for the commits that it has spoiled.
         self.host.xen.pass(20);
         self.host.send(who, tx, &request.to_string());
         self.poll();
@@ -107,14 +107,14 @@ impl Session {
             writeln!(self.rows, "    // Stopped: EIO.").expect("room");
             self.model = before;
             self.compare(vec![(who, "EIO".into())])?;
-            // It keeps what it has looked at, of which the model does not know.
+            // The transaction keeps its copies, of which the model does not know.
             let tx = self.model.open_transactions(who).into_iter().find(|open| *open == tx);
             return tx.map_or(Ok(()), |tx| self.ask(who, tx, &Request::End(false)));
         }
         if let Some(complaint) = complaint {
             return Err(complaint);
         }
-        // Its ring starts afresh.
+        // Its ring is reset.
         if let (Request::Introduce(domid), Some((_, answer))) = (request, expected.last())
             && answer == "OK|"
         {
@@ -169,7 +169,7 @@ impl Session {
         }
     }
 
-    /// The whole store, and what each domain is said to hold.
+    /// Compares the whole store, and what each domain holds by the server's count.
     fn compare_all(&mut self) -> Result<(), String> {
         for (path, value, perms, children) in self.model.dump() {
             let got = (
@@ -194,7 +194,7 @@ impl Session {
             let got =
                 got.map(|usage| (usage.nodes as usize, usage.watches as usize, usage.transactions as usize));
             let expected = self.model.usage(domid);
-            // A domain once heard of stays known, though the request was stopped.
+            // The record of a domain that has become known stays, though the request was stopped.
             let heard_of = self.stops.is_some() && expected.is_none() && got == Some((0, 0, 0));
             if got != expected && !heard_of {
                 return Err(format!(
@@ -223,7 +223,7 @@ fn run(bug: Bug, stops: Option<u64>, actions: &[Action]) -> Result<(), Differenc
     session.compare_all().map_err(|what| Difference { rows: session.rows.clone(), what })
 }
 
-/// Draws sessions until one differs; what it is like once it has been made as short as possible.
+/// Draws sessions until one differs. Returns it, made as short as possible.
 fn find_difference(bug: Bug, stops: Option<u64>, config: Config, rng: TestRng) -> Option<String> {
     let mut runner = TestRunner::new_with_rng(config, rng);
     let result = runner.run(&session::session(), |actions| {
@@ -250,7 +250,7 @@ fn seeded(seed: u8) -> TestRng {
 #[test]
 fn the_server_does_what_the_model_does() {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    // The same sessions every time, unless a number of them is asked for.
+    // The same sessions every time, unless their number is set.
     let seed = if cases.is_some() { fastrand::u8(..) } else { 1 };
     let rng = seeded(seed);
     if let Some(difference) = find_difference(Bug::None, None, config(cases.unwrap_or(600)), rng) {
@@ -258,8 +258,8 @@ fn the_server_does_what_the_model_does() {
     }
 }
 
-/// The same sessions. Each of their steps is stopped somewhere, if it is long enough: it has happened or it has not, and
-/// the model beside it does the same.
+/// The same sessions, but each step that is long enough is stopped somewhere. It has happened or it has not, and the
+/// model follows.
 #[test]
 fn the_server_does_what_the_model_does_though_it_is_stopped() {
     if let Some(difference) = find_difference(Bug::None, Some(1), config(600), seeded(1)) {

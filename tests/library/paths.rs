@@ -166,7 +166,7 @@ fn children_are_listed_in_order_of_creation() {
     assert_eq!(generation(&mut host), g, "the list is the same");
     host.expect(&[(0, 0, "WRITE /o/new|", "OK|")]);
     assert_ne!(generation(&mut host), g, "the list has changed");
-    // Equal generations promise a node that has not changed, not only its list.
+    // Equal generations mean that the node has not changed, not only its list.
     let tx = host.start(0);
     for tx in [0, tx] {
         for request in ["WRITE /o|", "SET_PERMS /o|n0|r5|", "SET_PERMS /o|n0|r5|", "RM /o/q|", "MKDIR /o/q|"]
@@ -287,7 +287,7 @@ fn the_root_is_a_node_like_others() {
     ]);
 }
 
-/// As deep as a message can say, in a store of the usual size.
+/// The deepest path that fits a message, in a store of the usual size.
 #[test]
 fn a_path_of_any_depth_is_made_and_removed_in_and_out_of_a_transaction() {
     let capacities = sizing::capacities_for(8 << 20, 0).expect("8 MiB are enough");

@@ -1,5 +1,5 @@
 //! Event channels in both formats against a hypervisor that marks ports in the steps in which Xen does: no
-//! event is lost, none is told twice, and whoever sleeps is woken.
+//! event is lost, none is returned twice, and whoever sleeps is woken.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
@@ -12,7 +12,7 @@ use xenstore::abi::shared_info::SharedInfo;
 use xenstore::evtchn::{Fifo, PendingPorts, TwoLevel};
 
 const PAGES: usize = 2;
-/// Where pages and words of either format begin and end, and some neighbours.
+/// Ports at the edges of pages and words of both formats, and some neighbours.
 const PORTS: [u32; 9] = [1, 2, 3, 63, 64, 1023, 1024, 1025, 2047];
 /// `EVTCHN_FIFO_PRIORITY_DEFAULT`.
 const QUEUE: usize = 7;
@@ -47,14 +47,14 @@ impl Shared {
     }
 }
 
-/// The hypervisor's side. One event at a time is on its way, and each step of it is one access to memory.
+/// The hypervisor's side. One event at a time is being delivered, and each step of that is one access to memory.
 trait Hypervisor<'a>: Sized {
     type Guest: PendingPorts + 'a;
     fn new(shared: &'a Shared) -> Self;
     fn guest(shared: &'a Shared) -> Self::Guest;
-    /// An event for a port, which must be the only one on its way.
+    /// Begins an event for a port. No other may be in delivery.
     fn send(&mut self, port: u32);
-    /// The next step of the event on its way. False if there is none.
+    /// Takes the next step of the event in delivery. False if there is none.
     fn step(&mut self) -> bool;
     /// The port's mark goes. False if it cannot be given to somebody else yet.
     fn close(&mut self, port: u32) -> bool;
@@ -230,7 +230,7 @@ fn op() -> impl Strategy<Value = Op> {
 struct Peer {
     /// Whether something was sent that the guest has not looked at.
     news: bool,
-    /// Events that the guest may still be told of: those sent, less those told.
+    /// Events that may still be returned to the guest: those sent, less those returned.
     events: u64,
 }
 
@@ -241,7 +241,7 @@ impl Peer {
     }
 }
 
-/// Runs the operations with the first port masked, and says what went wrong.
+/// Runs the operations with the first port masked. Returns what went wrong.
 fn run<'a, X: Hypervisor<'a>>(
     shared: &'a Shared,
     guest: &mut dyn PendingPorts,
@@ -272,7 +272,7 @@ fn run<'a, X: Hypervisor<'a>>(
         match *op {
             Op::Send(n) => {
                 if !xen.step() {
-                    // What is written before is there for whoever is told.
+                    // What was written before the event is visible to whoever gets it.
                     peers[n].send();
                     xen.send(PORTS[n]);
                 }
@@ -306,7 +306,7 @@ fn run<'a, X: Hypervisor<'a>>(
     Ok(())
 }
 
-/// A guest that takes the upcall back after it has looked, not before.
+/// A guest that clears the upcall after it has looked, not before.
 struct Late<'a, P>(P, &'a AtomicU8);
 
 impl<P: PendingPorts> PendingPorts for Late<'_, P> {
@@ -403,8 +403,7 @@ fn two_levels_wake_across_processors() {
     stress::<TwoLevelXen>(&Shared::new());
 }
 
-/// Peers that notify whenever they are told do not keep the guest from ending its pass, and are told again
-/// in the next.
+/// Peers that notify again at once do not keep the guest from ending its pass. Their ports are returned in the next.
 fn passes_end<'a, X: Hypervisor<'a>>(shared: &'a Shared) {
     let (mut xen, mut guest) = (X::new(shared), X::guest(shared));
     let mut notify = |port: u32| {

@@ -1,4 +1,4 @@
-//! Quotas and features as they are set and asked for: which numbers, for whom, from when, until when.
+//! Setting and reading quotas and features: which numbers are accepted, for which domain, from when, until when.
 
 use support::Host;
 use xenstore::abi::DomId;
@@ -103,7 +103,7 @@ fn quotas_are_named_read_and_set() {
 fn what_is_set_before_its_introduction_is_kept_for_a_domain() {
     for first in ["SET_QUOTA 7|nodes|5|", "GET_QUOTA 7|nodes|", "GET_FEATURE 7|", "SET_FEATURE 7|2|"] {
         let mut host = Host::new();
-        // The server has not heard of it before.
+        // The server does not know the domain yet.
         host.create(7);
         let told = if first.starts_with("GET_F") { "15|" } else { "1000|" };
         host.expect(&[(0, 0, first, if first.starts_with("SET") { "OK|" } else { told })]);
@@ -115,7 +115,7 @@ fn what_is_set_before_its_introduction_is_kept_for_a_domain() {
             (0, 0, "GET_QUOTA 7|foo|", "EINVAL"),
             (0, 0, "GET_FEATURE 7|", "6|"),
             (0, 0, "IS_DOMAIN_INTRODUCED 7|", "F|"),
-            // Defaults that are set now are for those who are not known yet.
+            // New defaults are for domains that are not known yet.
             (0, 0, "SET_QUOTA nodes|60|", "OK|"),
             (0, 0, "WRITE /local/domain/7|", "OK|"),
             (0, 0, "SET_PERMS /local/domain/7|n7|", "OK|"),
@@ -132,7 +132,7 @@ fn what_is_set_before_its_introduction_is_kept_for_a_domain() {
             (7, 0, "WATCH a|t|", "OK|; ev a,t"),
             (7, 0, "WATCH a|u|", "ENOSPC"),
         ]);
-        // The next of its number begins anew, as does the same after RELEASE.
+        // The next domain of this number has the defaults, and so has the same one after RELEASE.
         host.expect(&[
             (0, 0, "RELEASE 7|", "OK|"),
             (0, 0, "GET_QUOTA 7|nodes|", "60|"),

@@ -9,7 +9,7 @@ fn host() -> Host {
     host
 }
 
-/// Asks the same way with growing numbers until the answer is not `good`; how often it was, and the answer.
+/// Makes the request with growing numbers until the answer is not `good`. Returns how often it was, and the answer.
 fn until_refused(
     host: &mut Host,
     who: u16,
@@ -189,7 +189,7 @@ fn memory_is_refused_above_and_given_back() {
     ]);
 }
 
-/// Of a guest that holds as much as it may already, each kind of request, in and out of transactions.
+/// Each kind of request, in and out of transactions, of a guest that holds as much as it may.
 #[test]
 fn without_memory_what_changes_nodes_is_eio_and_all_else_enomem() {
     let mut host = host();
@@ -213,7 +213,7 @@ fn without_memory_what_changes_nodes_is_eio_and_all_else_enomem() {
         (5, small, &format!("WRITE {shared}|12"), "OK|"),
         (0, 0, "SET_QUOTA 5|memory|1|", "OK|"),
         (0, 0, "SET_QUOTA 6|memory|1|", "OK|"),
-        // What is there, larger or new.
+        // Nodes that grow or are new.
         (5, 0, &format!("WRITE a|{longer}"), "EIO"),
         (5, 0, &format!("WRITE {shared}|{longer}"), "EIO"),
         (5, 0, "WRITE new|", "EIO"),
@@ -221,7 +221,7 @@ fn without_memory_what_changes_nodes_is_eio_and_all_else_enomem() {
         (5, 0, "MKDIR new|", "EIO"),
         (5, 0, "WATCH x|t|", "ENOMEM"),
         (5, 0, "TRANSACTION_START |", "ENOMEM"),
-        // What needs no more.
+        // What needs no more memory.
         (5, 0, "READ a|", &long),
         (5, 0, "WRITE a|less", "OK|"),
         (5, 0, "SET_PERMS a|n5|r1|", "OK|"),
@@ -230,7 +230,7 @@ fn without_memory_what_changes_nodes_is_eio_and_all_else_enomem() {
         (5, made, "READ f|", &long),
         (5, made, "TRANSACTION_END T|", "OK|"),
         (5, 0, "READ f|", &long),
-        // Whoever is to pay for it.
+        // Whoever is charged for it.
         (5, gift, "TRANSACTION_END T|", "ENOMEM"),
         (5, small, "TRANSACTION_END T|", "OK|"),
         (6, 0, "READ shared|", "12"),
@@ -256,7 +256,7 @@ fn without_memory_what_changes_nodes_is_eio_and_all_else_enomem() {
             (5, tx, "TRANSACTION_END T|", "ENOMEM"),
         ]);
     }
-    // dom0 is not asked to pay, and a guest that comes is not asked for what it comes with.
+    // dom0 is not limited, and neither is a new guest for what it owns already.
     host.create(7);
     host.expect(&[
         (0, 0, &format!("WRITE /local/domain/7/x|{longer}"), "OK|"),
@@ -268,7 +268,7 @@ fn without_memory_what_changes_nodes_is_eio_and_all_else_enomem() {
     host.check();
 }
 
-/// A request that goes beyond a quota of this much; those that stop no request have none.
+/// A request that exceeds a quota of this value; none if the quota stops no request.
 fn beyond(quota: &Quota) -> Option<(u32, String)> {
     let owned = |value, request: &str| Some((value, request.to_string()));
     match quota.name {
@@ -300,7 +300,7 @@ fn what_exceeds_a_quota_is_answered_as_the_table_says() {
         let error = quota.excess.error(false).unwrap_or_else(|| panic!("{} refuses nothing", quota.name));
         let tx = if quota.name == "transaction-nodes" { tx } else { 0 };
         host.expect(&[(5, tx, &request, error.name())]);
-        // Any of them but that of paths is a refusal for want of something.
+        // All of these errors but that of paths report a lack of room.
         assert_eq!(error.is_refusal(), quota.name != "path-max", "{}", quota.name);
     }
 }

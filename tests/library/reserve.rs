@@ -1,4 +1,4 @@
-//! Whatever guests hold and leave unread, dom0 is served, and guests can give back what they hold.
+//! Whatever guests hold and leave unread, dom0 is served, and guests can free what they hold.
 
 use support::Host;
 use xenstore::abi::DomId;
@@ -6,7 +6,7 @@ use xenstore::config::{Capacities, Settings};
 use xenstore::quota::Quotas;
 use xenstore::server::sizing;
 
-/// The smallest store there is, in which each domain may hold as much as it likes.
+/// The smallest store, in which no quota limits a domain.
 fn host(guests: u16) -> Host {
     let none = Quotas { nodes: 0, memory: 0, node_size: 0, outstanding: 20, ..Quotas::DEFAULT };
     let capacities = sizing::capacities_for(Capacities::MIN_MEMORY, 0).expect("the least memory is enough");
@@ -17,7 +17,7 @@ fn host(guests: u16) -> Host {
     host
 }
 
-/// Requests that need as much room as any.
+/// Requests that need the most room.
 #[track_caller]
 fn dom0_is_served(host: &mut Host) {
     let value = "v".repeat(4080);
@@ -52,7 +52,7 @@ fn guests_that_fill_the_store() {
     let mut host = host(8);
     let value = "v".repeat(900);
     let full = (0..2000).find(|n| host.ask(1, 0, &format!("WRITE n{n}|{value}")) != "OK|");
-    // Who holds much leaves some to others; together they fill what guests may have.
+    // A guest that holds much leaves room to others; together they fill what guests may have.
     host.ok(2, 0, &format!("WRITE x|{value}"));
     for guest in 2..=8 {
         (0..2000).find(|n| host.ask(guest, 0, &format!("WRITE n{n}|{value}")) != "OK|");
@@ -97,7 +97,7 @@ fn guests_that_use_up_permission_lists() {
     for guest in 1..=4 {
         for n in 0..600 {
             host.ok(guest, 0, &format!("WRITE n{n}|"));
-            // Whoever asks for unknown domains at once has to wait.
+            // A guest that has unknown domains asked for has to wait.
             host.xen.pass(1);
             if host.ask(guest, 0, &format!("SET_PERMS n{n}|n{guest}|r{}|", 1000 + n)) == "ENOMEM" {
                 refused += 1;
@@ -106,7 +106,7 @@ fn guests_that_use_up_permission_lists() {
         }
     }
     assert!(refused > 0, "the test does not reach the limit");
-    // Enough for a good number of domains to come.
+    // Enough for a good number of further domains.
     for n in 0..150 {
         host.ok(0, 0, &format!("WRITE /dom0/{n}|"));
         host.ok(0, 0, &format!("SET_PERMS /dom0/{n}|n0|r{}|", 2000 + n));

@@ -1,4 +1,4 @@
-//! Rings: indexes, pieces of messages, full rings, notifications, violations, fresh starts.
+//! Rings: indexes, pieces of messages, full rings, notifications, violations, resets.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -17,7 +17,7 @@ fn field(host: &mut Host, pick: impl Fn(&xenstore::abi::RingPage) -> &std::sync:
     pick(&host.client(5).page).load(SeqCst)
 }
 
-/// Domain 5 has been given up: no answer, `error` as given, introduced all the same, and so it stays.
+/// Asserts that domain 5 has been given up: no answer, this `error`, still introduced, and nothing changes that.
 #[track_caller]
 fn is_ignored(host: &mut Host, error: u32) {
     assert_eq!(field(host, |page| &page.error), error);

@@ -1,7 +1,7 @@
-//! A request that fails leaves nothing behind: each kind of slot is made to run out at each of its steps.
+//! A request that fails leaves nothing behind, whichever kind of slot runs out at whichever step.
 //!
-//! A case is tried on stores that grow slot by slot in one kind, from too few to begin with until the
-//! request succeeds. Whenever it fails, everything a client can see and every count is as it was before.
+//! A case is tried on stores that grow slot by slot in one kind, from too few to start with until the request succeeds.
+//! Whenever it fails, all that a client can see and every count must be as before.
 
 use std::fmt::Write;
 
@@ -24,17 +24,17 @@ const AMPLE: Capacities = Capacities {
     names: 16,
 };
 
-/// Transactions that keep chunks in use, so that few are left of so many that answers have their reserve.
+/// Transactions that keep chunks in use: the store has enough for the reserve of answers, and still few are left.
 const FILLERS: u32 = 70;
 
 type Field = fn(&mut Capacities) -> &mut usize;
 
 struct Case {
     name: &'static str,
-    /// Who asks, in which transaction, what; each must succeed before the request is tried.
+    /// Requests, each with its client and transaction, that must succeed before the request is tried.
     setup: Vec<(u16, u32, String)>,
     request: (u16, u32, String),
-    /// The kinds that it needs, and how often each must have made the request fail, at least.
+    /// The kinds that it needs, and how often at least each must have made the request fail.
     fails: &'static [(&'static str, usize)],
 }
 
@@ -199,7 +199,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Sends a request and returns what comes back; `None` if it is left in the ring.
+/// Sends a request and returns the answer; `None` if the request is left in the ring.
 fn ask(host: &mut Host, (who, tx, request): &(u16, u32, String)) -> Option<Vec<Message>> {
     let (name, payload) = request.split_once(' ').expect("a name and a payload");
     let msg_type = MessageType::ALL.iter().find(|t| t.name() == name).expect("a message name");
@@ -224,7 +224,7 @@ fn ask(host: &mut Host, (who, tx, request): &(u16, u32, String)) -> Option<Vec<M
     Some(answer).filter(|answer| !answer.is_empty())
 }
 
-/// As `ask`, for what must succeed.
+/// As `ask`, for a request that must succeed.
 fn get(host: &mut Host, who: u16, tx: u32, request: String) -> Option<String> {
     let answer = ask(host, &(who, tx, request))?;
     answer.iter().all(|message| !is_error(message)).then(|| answer[0].to_string())
@@ -278,7 +278,7 @@ fn dump(host: &mut Host) -> Option<String> {
     Some(out)
 }
 
-/// Slots in use. A domain once heard of stays known.
+/// Slots in use, without domains: one that has become known stays known.
 fn in_use(host: &Host) -> Capacities {
     Capacities { domains: 0, ..host.server.in_use() }
 }
@@ -297,7 +297,7 @@ fn ended(case: &Case, with_request: bool) -> Option<String> {
     dump(&mut host)
 }
 
-/// Tries a case with growing capacity of one kind, and says how often it failed before it succeeded.
+/// Tries a case with growing capacity of one kind. Returns how often it failed before it succeeded.
 fn try_kind(case: &Case, kind: &str, field: Field) -> usize {
     let (with, without) = (ended(case, true), ended(case, false));
     let mut failures = 0;
@@ -316,7 +316,7 @@ fn try_kind(case: &Case, kind: &str, field: Field) -> usize {
             failures += 1;
             assert_eq!(dump(&mut host).as_ref(), Some(&before), "{context}");
             assert_eq!(host.xen.open_ports(), ports, "{context}");
-            // A transaction keeps what it has read, and goes when it ends.
+            // A transaction keeps its copies until it ends.
             assert!(case.request.1 != 0 || in_use(&host) == used, "{context}");
         }
         if with.is_some() {

@@ -1,4 +1,4 @@
-//! The store tries itself, as under `xl create`, here on a machine in memory.
+//! The trial of the image under `xl create`, here on a machine in memory.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,7 +7,7 @@ use support::{End, Host};
 use xenstore::client::Client;
 use xenstore::standalone::{DOMIDS, Loopback, bench, selftest};
 
-/// A store in which the guest is not introduced yet. Its clock goes on whenever it is looked at.
+/// A store in which the guest is not introduced yet. Its clock advances whenever it is read.
 fn with_loopback<T>(serves: bool, run: impl FnOnce(&mut Loopback<'_, End>) -> T) -> T {
     let mut host = Host::new();
     host.create(DOMIDS[1].0);

@@ -1,4 +1,4 @@
-//! What a trial under `xl create` tells the host's store, and what may be wished for there.
+//! The report of a trial in the host's store, and the commands that it takes there.
 
 use std::cell::RefCell;
 use std::rc::Rc;

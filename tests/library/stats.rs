@@ -1,4 +1,4 @@
-//! The sums that `stats` tells: what each counts, and that all come.
+//! The sums of `stats`: what each counts, and that all are shown.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -36,7 +36,7 @@ fn sums_by_type_and_by_domain() {
     assert_eq!((&all["types"]["columns"][0], &all["types"]["READ"][0]), (&"requests".into(), &2.into()));
     assert_eq!(all["memory"]["domains"][0], 2);
     assert_eq!(all["memory"]["nodes"][2], 8192);
-    // What has no name is told apart from what no type is near.
+    // An unused number between types is counted apart from numbers beyond all types.
     for unknown in ["20 |", "99 |"] {
         assert_eq!(host.ask(5, 0, unknown), "ENOSYS");
     }
@@ -48,7 +48,7 @@ fn sums_by_type_and_by_domain() {
     assert!(totals["requests"].as_u64() > all["requests"].as_u64() && totals["types"].is_null(), "{totals}");
     let text = host.ask(0, 0, "CONTROL stats|");
     assert!(text.contains("\\nREAD                          2          1 "), "{text}");
-    // Its successor begins anew.
+    // Its successor begins at zero.
     host.kill(5);
     host.boot(5);
     assert_eq!(stats(&mut host, "5")["requests"], 0);
@@ -111,18 +111,18 @@ fn each_event_is_counted_once_and_once_more_if_it_never_gets_there() {
     watch(&mut host);
     assert_eq!((events(&mut host, "5"), events(&mut host, "WATCH")), ([1, 0], [1, 0]));
     let change = |host: &mut Host, count: u64| {
-        // Each of another path, as equal events that wait are one.
+        // Each with another path, since equal events that wait are one.
         for n in 0..count {
             host.ok(0, 0, &format!("WRITE /w/{n}|"));
         }
     };
-    // Some fit the ring, some the queue, and the others find no room.
+    // Some fit the ring, some the queue, and for the others there is no room.
     change(&mut host, 300);
     let [all, refused] = events(&mut host, "5");
     assert_eq!((all, events(&mut host, "WRITE")), (301, [300, refused]));
     assert!((50..250).contains(&refused), "{refused}");
     assert_eq!(stats(&mut host, "totals")["events"], 301);
-    // What has waited too long is dropped, too.
+    // Events that have waited too long are dropped, too.
     host.xen.pass(25);
     host.poll();
     host.xen.pass(2);

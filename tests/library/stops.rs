@@ -1,8 +1,8 @@
-//! The server is stopped by a panic at every operation of its slots in turn, recovers and goes on: what was asked has
-//! happened or it has not, is answered once, and everybody hears of it once or not at all.
+//! A panic stops the server at every operation on its slots in turn; it recovers and goes on. Each request has happened
+//! or it has not, it is answered once, and each event of it is sent once or not at all.
 //!
-//! Each case is done once without a stop; that is what a case that has happened must be like. One that has not is
-//! answered with EIO, and leaves all as it was before.
+//! Each case runs once without a stop, which shows what it is like if it has happened. If it has not, the answer is EIO
+//! and all is as before.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -30,13 +30,13 @@ const CAPACITIES: Capacities = Capacities {
 /// What is done while the server may be stopped.
 #[derive(Clone, Debug)]
 enum Act {
-    /// Who asks, in which transaction, what.
+    /// A client, its transaction, its request.
     Ask(u16, u32, String),
     /// The same, but the second half of the request comes after the first has been looked at.
     Halves(u16, String),
     Die(u16),
     ShutDown(u16),
-    /// Reads what is in the ring, so that more of what waits finds room.
+    /// Reads what is in the ring, which makes room for what waits.
     Read(u16),
     /// Breaks the ring protocol.
     Break(u16),
@@ -47,8 +47,8 @@ fn deep(root: &str, levels: usize) -> String {
     (0..levels).fold(root.to_string(), |path, n| format!("{path}/{n:019}"))
 }
 
-/// Guests 1 and 2 own nodes, watch and have transactions open; guest 3 does not read what waits for it, guest 4 is known
-/// to the hypervisor only.
+/// Guests 1 and 2 own nodes, watch and have transactions open. Guest 3 leaves unread what waits for it. Only the
+/// hypervisor knows guest 4.
 fn scene() -> Host {
     let mut host = Host::with(Settings::DEFAULT, &CAPACITIES);
     for domid in 1..4 {
@@ -168,7 +168,7 @@ fn cases() -> Vec<Act> {
     ]
 }
 
-/// How many steps there are, each looked at by the server.
+/// The number of steps. The server looks after each.
 fn steps(act: &Act) -> usize {
     if matches!(act, Act::Halves(..)) { 2 } else { 1 }
 }
@@ -220,7 +220,7 @@ fn dump(host: &mut Host) -> String {
     }
     for domid in 0..5 {
         let here = host.ask(0, 0, &format!("IS_DOMAIN_INTRODUCED {domid}|"));
-        // A domain once heard of stays known.
+        // A domain that has become known stays known.
         let usage = host.server.usage(DomId(domid)).filter(|_| here == "T|");
         let usage = usage.map(|usage| (usage.nodes, usage.watches, usage.transactions));
         let features = host.ask(0, 0, &format!("GET_FEATURE {domid}|"));
@@ -230,7 +230,7 @@ fn dump(host: &mut Host) -> String {
     out
 }
 
-/// What everybody hears, then what is there, and then what comes of the transactions that are open.
+/// The messages to each client, then the store, and then how the open transactions end.
 #[derive(PartialEq, Eq, Debug)]
 struct Sight {
     heard: BTreeMap<u16, String>,
@@ -241,7 +241,7 @@ struct Sight {
     after: String,
 }
 
-/// Whoever has broken its ring can neither hear nor ask any more.
+/// A client that has broken its ring neither gets messages nor can it ask.
 fn look(host: &mut Host, act: Option<&Act>) -> Sight {
     let broken = if let Some(Act::Break(domid)) = act { Some(*domid) } else { None };
     let domids: Vec<u16> = host.clients.keys().copied().filter(|domid| Some(*domid) != broken).collect();
@@ -257,7 +257,7 @@ fn look(host: &mut Host, act: Option<&Act>) -> Sight {
     Sight { heard, there, held, ends, after }
 }
 
-/// Stops are no news; other panics are.
+/// Keeps the panics that are stops silent.
 fn expect_stops() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -270,7 +270,7 @@ fn expect_stops() {
     });
 }
 
-/// Lets the server work, with a stop in the nth operation, if there are so many, after which it goes on.
+/// Lets the server work, with a stop in the nth operation if there are so many, and then lets it go on.
 pub fn poll_with_stop(host: &mut Host, n: u32) {
     expect_stops();
     host.server.stop_in(n);
@@ -282,7 +282,7 @@ pub fn poll_with_stop(host: &mut Host, n: u32) {
     }
 }
 
-/// Does something with a stop in the nth operation, and goes on. False if there were not so many.
+/// Does something with a stop in the nth operation, and goes on. False if there are fewer.
 fn stop_in(host: &mut Host, act: &Act, n: u32) -> bool {
     host.server.stop_in(n);
     let mut stopped = false;
@@ -322,7 +322,7 @@ fn has_happened(act: &Act, n: u32, seen: &Sight, undone: &Sight, done: &Sight) -
     own.push_str(if own.is_empty() { "EIO" } else { "; EIO" });
     assert_eq!(seen.heard, heard, "{context}: it has not happened");
     assert_eq!(difference(&seen.there, &undone.there), None, "{context}: it has not happened");
-    // What a transaction has looked at it keeps.
+    // A transaction keeps its copies.
     if !matches!(act, Act::Ask(_, 1, _)) {
         assert_eq!(seen.held, undone.held, "{context}: it has not happened");
     }

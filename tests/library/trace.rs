@@ -1,4 +1,4 @@
-//! The flight recorder: which records a session leaves, and what their hashes stand for.
+//! The flight recorder: the records of a session, and what their hashes stand for.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ fn name(host: &mut Host, hash: u64) -> String {
     name.to_string()
 }
 
-/// A host of which the records so far are passed over.
+/// A host and the number of its next record.
 struct Recorded {
     host: Host,
     from: u64,
@@ -45,7 +45,7 @@ impl Recorded {
         Recorded { host, from }
     }
 
-    /// What was recorded since, without when the server woke up and whom it notified.
+    /// The records since then, except wake-ups and notifications.
     fn records(&mut self) -> Vec<Record> {
         let records: Vec<Record> = self.host.server.trace().from(self.from).collect();
         self.from = self.host.server.trace().end();
@@ -179,7 +179,7 @@ fn refusals_stalls_and_lost_events_are_recorded() {
             .map(|record| record.detail)
             .collect()
     };
-    // It is told of once, however often it is looked at.
+    // It is recorded once, however often the connection is looked at.
     assert_eq!(stalls(recorded.records()), [Stall::Unread as u8]);
     for _ in 0..3 {
         recorded.host.xen.pass(2);
@@ -290,7 +290,7 @@ fn pages_put_together_are_the_trace_and_what_is_lost_is_known() {
     }
     assert!(lost > 1000, "a round overwrote what was not fetched: {lost}");
     assert_eq!(all.len() as u64 + lost, next);
-    // In each run of numbers that has no gap times rise, and what has begun ends.
+    // In each run of numbers without a gap, times rise and each request that begins also ends.
     let mut before: Option<(u64, Record)> = None;
     for (number, record) in all {
         if let Some((last, earlier)) = before.filter(|(last, _)| last + 1 == number) {
@@ -326,7 +326,7 @@ fn what_is_gone_and_what_was_said_keeps_its_name() {
     let many: String = (1..200).map(|hash| format!("{hash:016x}|")).collect();
     let answer = recorded.host.ask(0, 0, &format!("CONTROL trace|paths|{many}"));
     assert_eq!(answer.matches("\\n").count(), 199);
-    // What does not fit is left out from the end.
+    // Hashes at the end that do not fit are left out.
     recorded.host.ok(0, 0, &format!("WRITE {}|", "/x".repeat(700)));
     let hash = recorded.records().into_iter().find_map(|r| (r.hash != 0).then_some(r.hash)).expect("a path");
     let answer = recorded.host.ask(0, 0, &format!("CONTROL trace|paths|{}", format!("{hash:x}|").repeat(9)));

@@ -1,4 +1,4 @@
-//! Domains that die while a transaction is open: what it rests on of theirs is a conflict.
+//! Domains that die while a transaction is open: if it depends on their rights, that is a conflict.
 
 use support::Host;
 

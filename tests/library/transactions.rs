@@ -8,7 +8,7 @@ fn host() -> Host {
     host
 }
 
-/// In a transaction dom0 does `inside`, then outside any it does `outside`; then the transaction ends so.
+/// dom0 makes the requests `inside` in a transaction, then `outside` out of any. Then the transaction must end so.
 #[track_caller]
 fn ends(inside: &[&str], outside: &[&str], end: &str) {
     let mut host = host();
@@ -113,7 +113,7 @@ fn what_was_not_read_is_none() {
     ] {
         ends(&[inside], &[outside], "OK|");
     }
-    // What is read of a node that was made inside is the transaction's own.
+    // Reading a node that the transaction has created is no read of the tree.
     ends(&["RM /t/a|", "WRITE /t/a|", "GET_PERMS /t/a|"], &["SET_PERMS /t/a|r0|"], "OK|");
 }
 

@@ -157,7 +157,7 @@ fn an_event_that_waits_already_is_not_queued_again() {
     }
     let heard = host.received(5);
     let (t, u) = (heard.matches("data/x,t").count(), heard.matches("data/x,u").count());
-    // The ring itself holds some 30; what is in the ring is out of the server's hands.
+    // The ring holds some 30 of them, which the server cannot take back.
     assert!(t + u <= 1024 / 25 + 2 && t.abs_diff(u) <= 1, "{t} and {u}");
     host.check();
 }

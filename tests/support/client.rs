@@ -1,4 +1,4 @@
-//! A guest's end of a ring: writes requests, reads replies and events.
+//! A guest's end of a ring: it writes requests and reads replies and events.
 
 use std::fmt;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use xenstore::wire::{Header, MessageType, TxId};
 
 pub struct Client {
     pub page: Rc<RingPage>,
-    /// Bytes read that are no whole message yet.
+    /// Bytes read of a message that is not whole yet.
     partial: Vec<u8>,
 }
 
@@ -61,7 +61,7 @@ impl Client {
         Client { page, partial: Vec::new() }
     }
 
-    /// Writes as much as fits and says how much.
+    /// Writes as much as fits. Returns how much that was.
     pub fn write(&mut self, bytes: &[u8]) -> usize {
         let (cons, prod) = (self.page.req_cons.load(SeqCst), self.page.req_prod.load(SeqCst));
         let room = 1024 - prod.wrapping_sub(cons) as usize;
@@ -87,7 +87,7 @@ impl Client {
         self.read_some(1024)
     }
 
-    /// Reads at most `limit` bytes and returns the messages that are whole by now.
+    /// Reads at most `limit` bytes and returns the messages that have become whole.
     pub fn read_some(&mut self, limit: u32) -> Vec<Message> {
         let (mut cons, prod) = (self.page.rsp_cons.load(SeqCst), self.page.rsp_prod.load(SeqCst));
         for _ in 0..limit.min(prod.wrapping_sub(cons)) {
@@ -125,7 +125,7 @@ impl Client {
         }
     }
 
-    /// Forgets what was read in part, as a guest that starts its ring afresh.
+    /// Drops what was read in part, as a guest does that resets its ring.
     pub fn forget(&mut self) {
         self.partial.clear();
     }

@@ -15,7 +15,7 @@ pub struct End {
     pub page: Rc<RingPage>,
     /// How often the server was notified.
     pub notifications: u32,
-    /// Times that the server does not work when it is waited for.
+    /// How many waits the server sleeps through.
     pub asleep: u32,
 }
 
@@ -40,7 +40,7 @@ impl Machine for End {
         self.host.borrow_mut().xen.kick(self.domid);
     }
 
-    /// Has the server work. If it does not notify, time passes up to `deadline`.
+    /// Lets the server work. If it does not notify, time passes up to `deadline`.
     fn wait(&mut self, deadline: u64) {
         let mut host = self.host.borrow_mut();
         host.take_notified(self.domid.0);

@@ -1,4 +1,4 @@
-//! A hypervisor in memory: domains, their ring pages, event channels, a clock that stands still.
+//! A hypervisor in memory: domains, their ring pages, event channels, and a clock that only tests move.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use xenstore::platform::{
 struct FakeDomain {
     page: Rc<RingPage>,
     state: DomainState,
-    /// It has granted no page, or it is not for us.
+    /// It has granted no page, or none to us.
     unmappable: bool,
 }
 
@@ -34,7 +34,7 @@ pub struct FakeXen {
     /// Calls of `state` and `next_changed`.
     pub domctls: usize,
     notifications: u64,
-    /// What happens elsewhere while a notification is sent.
+    /// What others do while a notification is sent.
     pub meanwhile: Option<Box<dyn FnMut()>>,
     last_unique_id: u64,
 }
@@ -74,12 +74,12 @@ impl FakeXen {
         self.tell(domid);
     }
 
-    /// It runs again, as after a resumed suspend; nobody is told.
+    /// It runs again, as after a resumed suspend, and the hypervisor does not report it.
     pub fn revive(&mut self, domid: DomId) {
         self.domain(domid).state.shutdown = false;
     }
 
-    /// It dies and nobody is told.
+    /// It dies, and the hypervisor does not report it.
     pub fn kill_silently(&mut self, domid: DomId) {
         self.domain(domid).state.dead = true;
     }
@@ -89,7 +89,7 @@ impl FakeXen {
         self.tell(domid);
     }
 
-    /// The last of a domain is gone.
+    /// The last remains of a domain vanish.
     pub fn vanish(&mut self, domid: DomId) {
         self.domains.remove(&domid.0);
         self.tell(domid);

@@ -25,7 +25,7 @@ pub struct Host {
     pub clients: BTreeMap<u16, Client>,
 }
 
-/// One row of a table: who asks, in which transaction, what, and all that it then finds in its ring.
+/// One row of a table: the client, its transaction, its request, and all that it then finds in its ring.
 ///
 /// A request is a message name, a blank and the payload; `|` stands for NUL. Expected messages are joined by
 /// `; `: a reply is its payload (`OK|`), an error its name, an event `ev path,token`.
@@ -63,7 +63,7 @@ impl Host {
         ]);
     }
 
-    /// The domain dies and the hypervisor tells.
+    /// The domain dies, and the hypervisor reports it.
     pub fn kill(&mut self, domid: u16) {
         self.xen.kill(DomId(domid));
         self.poll();
@@ -77,7 +77,7 @@ impl Host {
         self.clients.get_mut(&domid).unwrap_or_else(|| panic!("no domain {domid}"))
     }
 
-    /// Puts a request into a ring and rings the bell.
+    /// Puts a request into a ring and notifies the server.
     pub fn send(&mut self, domid: u16, tx: u32, request: &str) {
         let (msg_type, payload) = parse(request);
         self.send_raw(domid, msg_type, tx, &payload);
@@ -120,13 +120,13 @@ impl Host {
         all.iter().map(Message::to_string).collect::<Vec<_>>().join("; ")
     }
 
-    /// What the client finds in its ring is this, in the spelling of a [`Row`].
+    /// Asserts that the client finds just this in its ring, in the spelling of a [`Row`].
     #[track_caller]
     pub fn hears(&mut self, domid: u16, expected: &str) {
         assert_eq!(self.received(domid), expected, "domain {domid}");
     }
 
-    /// Notifications that the server has sent to a domain since this was last asked.
+    /// Notifications that the server has sent to a domain since the last call.
     pub fn take_notified(&mut self, domid: u16) -> usize {
         self.xen.notified.remove(&domid).unwrap_or(0)
     }
@@ -154,7 +154,7 @@ impl Host {
         id.trim_end_matches('|').parse().unwrap_or_else(|_| panic!("no transaction but {id}"))
     }
 
-    /// The consistency check finds nothing.
+    /// Asserts that the consistency check finds nothing.
     #[track_caller]
     pub fn check(&self) {
         let mut findings = Vec::new();

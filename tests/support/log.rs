@@ -1,4 +1,4 @@
-//! What the server logs, caught per thread.
+//! The server's log, captured for each thread.
 
 use std::cell::{Cell, RefCell};
 
@@ -14,7 +14,7 @@ impl log::Log for Catcher {
         CATCHING.get()
     }
     fn log(&self, record: &log::Record<'_>) {
-        // A thread that does not catch does not pay for what others want to see.
+        // A thread that does not capture does not pay for one that does.
         if CATCHING.get() {
             LINES.with_borrow_mut(|lines| lines.push(record.args().to_string()));
         }
@@ -22,7 +22,7 @@ impl log::Log for Catcher {
     fn flush(&self) {}
 }
 
-/// Starts to catch on this thread.
+/// Starts to capture on this thread.
 pub fn catch() {
     CATCHING.set(true);
     if log::set_logger(&Catcher).is_ok() {
@@ -30,7 +30,7 @@ pub fn catch() {
     }
 }
 
-/// The lines logged on this thread since this was last asked.
+/// The lines logged on this thread since the last call.
 pub fn take() -> Vec<String> {
     LINES.take()
 }

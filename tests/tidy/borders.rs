@@ -1,4 +1,4 @@
-//! What stays where it belongs: `unsafe` in the image, each crate's code in its own folder.
+//! What must stay where it belongs: `unsafe` in the image, each crate's code in its own folder.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};

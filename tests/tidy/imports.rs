@@ -1,4 +1,4 @@
-//! Who takes what from whom: the imports and whole paths of each file, led to the file that they come from.
+//! Which file uses which: its imports and whole paths, each resolved to the file that it comes from.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,8 +53,8 @@ fn expand(tree: &str, before: &str, found: &mut Vec<String>) {
     }
 }
 
-/// What a file takes from elsewhere, as written: what it imports, and what it names by a whole path. Of what is only
-/// handed on (`pub use`) what the file itself does not use is apart.
+/// What a file uses of others, as written: its imports, and what it names by a whole path. What it only re-exports
+/// (`pub use`) is apart.
 struct Names {
     used: Vec<String>,
     handed_on: Vec<String>,
@@ -111,11 +111,11 @@ fn names(text: &str) -> Names {
     Names { used, handed_on }
 }
 
-/// The sources, and who takes what from whom.
+/// The sources, and which uses which.
 pub struct House {
     pub files: BTreeMap<String, String>,
     modules: BTreeMap<(&'static str, Vec<String>), String>,
-    /// Where a name that a module hands on comes from.
+    /// The origin of each name that a module re-exports.
     handed_on: BTreeMap<(String, String), Vec<String>>,
 }
 

@@ -28,7 +28,7 @@ fn circles(arrows: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<BTreeSet<Str
     arrows.keys().map(|file| circle(file)).filter(|circle| circle.len() > 1).collect()
 }
 
-/// The rooms of the library in the order of their layers, as the table in `src/lib.rs` has them.
+/// The modules of the library in the order of their layers, as in the table of `src/lib.rs`.
 fn layers(lib: &str) -> Vec<String> {
     let rows = lib.lines().filter_map(|line| line.strip_prefix("//! | [`"));
     let cells = rows.filter_map(|row| row.split(" | ").next());

@@ -1,4 +1,4 @@
-//! Random sessions: what is drawn, and how it reads.
+//! Random sessions: their steps, and how they are printed.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub enum Request {
     Introduce(u16),
     Release(u16),
     SetTarget(u16, u16),
-    /// Of a domain, or for domains to come.
+    /// Of a domain, or for future domains.
     SetQuota(Option<u16>, &'static str, &'static str),
     GetQuota(Option<u16>, &'static str),
     SetFeature(u16, &'static str),
@@ -71,7 +71,7 @@ impl fmt::Display for Request {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum In {
     None,
-    /// One of those that are open, or none if there is none.
+    /// One that is open, or none.
     Open(u8),
     /// The one opened last.
     Last,
@@ -80,7 +80,7 @@ pub enum In {
 
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Left out if the domain is not introduced.
+    /// Skipped if the domain is not introduced.
     Ask(u16, In, Request),
     /// Creates the domain if it is not there.
     Boot(u16),
@@ -107,10 +107,10 @@ const PATHS: &[&str] = &[
     "/f/g",
 ];
 
-/// So few that clients are in each other's way.
+/// So few that clients often use the same.
 const CLOSE_PATHS: &[&str] = &["/a", "/a/b", "/a/b/c"];
 
-/// Those that few requests accept.
+/// Those that only few requests accept.
 const ODD_PATHS: &[&str] =
     &["@releaseDomain", "@introduceDomain", "@unknown", "/a/", "/a//b", "@releaseDomain/2"];
 
@@ -140,7 +140,7 @@ fn perms() -> impl Strategy<Value = Vec<(char, u16)>> {
         .prop_map(|(owner, others)| [vec![owner], others].concat())
 }
 
-/// Those of the model, that of paths seldom, since it stops nearly everything; and one that there is not.
+/// The model's quotas, that of paths seldom, since it stops nearly everything; and one that does not exist.
 fn quota() -> impl Strategy<Value = &'static str> {
     let countable = ["nodes", "watches", "transactions", "transaction-nodes", "node-permissions"];
     prop_oneof![20 => select(countable.to_vec()), 1 => select(&["path-max", "unknown"][..])]

@@ -1,5 +1,5 @@
-//! Bytes as a guest may send them: everything that parses them takes any, and what is accepted keeps its
-//! meaning when it is written again.
+//! Bytes as a guest may send them. Every parser takes any bytes without a panic, and what it accepts keeps its meaning
+//! when it is written again.
 
 use xenstore::abi::DomId;
 use xenstore::hash::Key;

@@ -10,7 +10,7 @@ use xenstore::wire::{MessageType, PAYLOAD_MAX, TxId};
 
 const GUESTS: u16 = 3;
 
-/// Everything scarce but the memory for answers, so that "full" is met often.
+/// Little of everything except the memory for answers, so that "full" is reached often.
 const CAPACITIES: Capacities = Capacities {
     domains: 6,
     nodes: 60,
@@ -148,7 +148,7 @@ pub fn run(data: &[u8]) {
     finish(host);
 }
 
-/// dom0 keeps to the protocol: it reads what it gets and sends whole requests.
+/// dom0 keeps to the protocol: it reads its messages and sends whole requests.
 fn as_toolstack(host: &mut Host, bytes: &[u8]) {
     host.push(0, bytes);
     host.poll();
@@ -226,7 +226,7 @@ fn step(host: &mut Host, input: &mut Input<'_>) {
     }
 }
 
-/// Writes what fits; nothing if the guest has made nonsense of its own indexes.
+/// Writes what fits; nothing if the guest has put its own indexes out of range.
 fn write(host: &mut Host, guest: u16, bytes: &[u8]) {
     if host.client(guest).unread() <= 1024 {
         host.client(guest).write(bytes);

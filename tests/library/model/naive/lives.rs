@@ -1,4 +1,4 @@
-//! Domains: who is known, introduced and dead, and what goes with them.
+//! Domains: which are known, introduced and dead, and what is removed with them.
 
 use super::*;
 
@@ -71,7 +71,7 @@ impl Model {
         }
     }
 
-    /// The limits of a domain that is on record or alive, or those of domains to come.
+    /// The quotas of a domain that is on record or alive, or the defaults.
     fn limits_of(&mut self, domid: Option<u16>) -> Result<&mut Limits> {
         let Some(domid) = domid else { return Ok(&mut self.limits) };
         self.know(domid).ok_or("ENOENT")?;

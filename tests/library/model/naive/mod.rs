@@ -1,8 +1,8 @@
 //! A store without any cleverness: maps of strings, lists of everything, full scans.
 //!
-//! It knows the rules of xenstore and nothing of how the server keeps them. A transaction has a copy of
-//! each node that it has looked at, and notes what it has read; it conflicts if and only if something that
-//! it has read has changed since.
+//! It knows the rules of xenstore and nothing of how the server implements them. A transaction has a copy of each node
+//! that it has looked at, and notes what it has read. It conflicts if and only if something that it has read has
+//! changed since.
 
 mod lives;
 mod nodes;
@@ -30,7 +30,7 @@ pub const ANY: u16 = 32757;
 const ANYBODY: u32 = u32::MAX;
 const NOBODY: u32 = 0;
 
-/// What is wrong with the model, to see that it would be noticed.
+/// A fault of the model, to show that the comparison would notice it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bug {
     None,
@@ -110,11 +110,11 @@ struct Transaction {
     looked_at: Vec<String>,
     made: Vec<String>,
     failed: bool,
-    /// What was asked and answered, to be done again in one go at the end.
+    /// Requests and answers, to be repeated at once at the end.
     log: Vec<(Request, String)>,
     /// Domains came or went since.
     epoch: u64,
-    /// The life by whose rights, too, its domain was let at nodes; nobody's if there were two.
+    /// The target's life whose rights its domain also had; nobody's if there were two targets.
     lent: Option<u32>,
 }
 
@@ -146,7 +146,7 @@ pub struct Model {
     watches: Vec<Watch>,
     /// Of domains to come.
     limits: Limits,
-    /// Nobody is refused anything for a quota.
+    /// No quota refuses anything.
     unlimited: bool,
     pub bug: Bug,
     changes: u64,

@@ -1,4 +1,4 @@
-//! Paths, watches, and which request is which.
+//! Paths, watches, and carrying out each type of request.
 
 use super::*;
 
@@ -49,7 +49,7 @@ impl Model {
         Ok("OK|".into())
     }
 
-    /// Carries out a request and returns every message that comes of it, in order.
+    /// Carries out a request and returns every message that it causes, in order.
     pub fn ask(&mut self, who: u16, tx: u32, request: &Request) -> Vec<Message> {
         let answer = self.dispatch(who, tx, request);
         let text = answer.clone().unwrap_or_else(|error| error.into());

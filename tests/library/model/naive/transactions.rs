@@ -1,4 +1,4 @@
-//! Transactions: what makes one fail, and what one does.
+//! Transactions: what makes one fail, and its effects.
 
 use super::*;
 
@@ -106,7 +106,8 @@ impl Model {
         }
     }
 
-    /// A transaction that takes effect is as if all of it had been asked at its end: same answers, same tree.
+    /// Asserts that a successful transaction is as if all its requests had been made at its end: same answers, same
+    /// tree.
     pub(super) fn do_again(
         &self,
         who: u16,
