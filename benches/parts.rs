@@ -1,4 +1,4 @@
-//! What the parts take that every request passes: the ring's bytes, and its path.
+//! The time of the parts that every request passes: copying the ring's bytes, and checking its path.
 
 use std::hint::black_box;
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,4 +1,4 @@
-//! What a guest's requests take, through real ring bytes and `Server::poll`.
+//! The time of a guest's requests, through real ring bytes and `Server::poll`.
 
 use std::hint::black_box;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! What binutils tell of an image.
+//! Reading an image with binutils.
 
 use std::io::{ErrorKind, Write};
 use std::path::Path;

@@ -1,9 +1,9 @@
-//! Where a program is lost.
+//! Where a program cannot avoid its end any more.
 //!
-//! An instruction is doomed if every way from it leads to an end; so is a function whose first one is doomed, all of it.
-//! Elsewhere a site is a branch that has the choice: one of its two ways is doomed. What is doomed but behind no such
-//! branch (a jump table) is a site by itself, and so is each call of what ends the image deliberately: the condition
-//! before it may be anywhere.
+//! An instruction is doomed if every way from it leads to an end; so is a function whose first one is doomed, all of
+//! it. Elsewhere a site is a branch that has the choice: one of its two ways is doomed. What is doomed but behind no
+//! such branch (a jump table) is a site by itself, and so is each call of what ends the image deliberately: the
+//! condition before it may be anywhere.
 
 use std::collections::BTreeMap;
 
@@ -105,7 +105,7 @@ struct Search<'a> {
     doom: &'a Doom<'a>,
     /// Instructions that belong to a site that was found, or to an end.
     seen: Vec<bool>,
-    /// Where doomed branches lead.
+    /// The targets of doomed branches.
     waiting: Vec<usize>,
     sites: Vec<Site>,
 }

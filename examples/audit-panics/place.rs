@@ -1,5 +1,5 @@
-//! Whose a site is: the innermost function of ours, else of a crate. A function of core that is not part of any of them
-//! stands for itself. A closure is part of the function around it.
+//! The function that owns a site: the innermost one of ours, else of a crate. A function of core that is not part of
+//! any of them owns itself. A closure is part of the function around it.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Which memory a server touches for one request, by the trace that `valgrind --tool=lackey` writes.
+//! The memory that a server touches for one request, from the trace that `valgrind --tool=lackey` writes.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -89,7 +89,7 @@ impl Trace {
     }
 }
 
-/// Whether a line of the trace tells of code, and the first and last cache line touched. `I  04001a,3` is
+/// Whether a line of the trace is about code, and the first and last cache line touched. `I  04001a,3` is
 /// an instruction of three bytes; ` L`, ` S` and ` M` load, store and modify.
 fn access(line: &str) -> Option<(bool, u64, u64)> {
     let (kind, place) = line.split_at_checked(3)?;

@@ -1,4 +1,4 @@
-//! What each table shows, and what its figures are to reach.
+//! What each table shows, and the goals for its figures.
 
 /// One table of the report.
 pub struct Table {

@@ -1,4 +1,4 @@
-//! What else a store holds while requests are measured, none of it touched by them.
+//! What else a store contains while requests are measured. They touch none of it.
 
 use std::io::Result;
 
@@ -21,7 +21,7 @@ impl Load {
     pub const ALL: [Load; 6] =
         [Load::Nothing, Load::Watches, Load::Nodes, Load::Siblings, Load::Connections, Load::Transactions];
 
-    /// As the tables call it.
+    /// Its name in the tables.
     pub fn name(self) -> &'static str {
         match self {
             Load::Nothing => "empty store",

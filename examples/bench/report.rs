@@ -65,7 +65,7 @@ impl Grid {
     }
 }
 
-/// What came of the goals of a report.
+/// Which goals of a report are met.
 #[derive(Default, Debug, PartialEq, Eq)]
 pub struct Tally {
     pub met: usize,
@@ -133,7 +133,7 @@ fn judge(goal: &Goal, grid: &Grid, row: &str, tally: &mut Tally) -> String {
     }
 }
 
-/// Thousands are set apart; only small fractions are of interest.
+/// Thousands are separated; only small numbers have decimals.
 pub fn number(value: f64) -> String {
     if value < 100.0 && value.fract() != 0.0 {
         return format!("{value:.2}");

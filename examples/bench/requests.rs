@@ -64,7 +64,7 @@ impl Request {
         Request::WriteInTurn,
     ];
 
-    /// As the tables call it.
+    /// Its name in the tables.
     pub fn name(self) -> &'static str {
         match self {
             Request::Read => "READ",

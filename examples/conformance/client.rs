@@ -5,12 +5,12 @@ use std::rc::Rc;
 use crate::message::Packet;
 use crate::page::{Buffer, Page, RING, Word};
 
-/// One domain's connection, which behaves as the session tells it to.
+/// One domain's connection, which does what the session says.
 pub struct Client {
     pub page: Rc<dyn Page>,
     /// False while the domain leaves its answers in the ring.
     pub reading: bool,
-    /// Most bytes the domain puts into the ring before it tells the server.
+    /// Most bytes that the domain puts into the ring before it notifies the server.
     pub piece: u32,
     unsent: Vec<u8>,
     received: Vec<u8>,
@@ -26,7 +26,7 @@ impl Client {
         self.unsent.extend_from_slice(bytes);
     }
 
-    /// Forgets all that is half sent or half received, as after a reset of the ring.
+    /// Drops all that is half sent or half received, as after a reset of the ring.
     pub fn forget(&mut self) {
         self.unsent.clear();
         self.received.clear();
@@ -42,7 +42,7 @@ impl Client {
         !self.unsent.is_empty() && self.room() > 0
     }
 
-    /// Puts what fits into the ring; the number of bytes.
+    /// Puts as much as fits into the ring. Returns how many bytes.
     pub fn push(&mut self) -> u32 {
         if self.unsent.is_empty() {
             return 0;
@@ -58,7 +58,7 @@ impl Client {
         count
     }
 
-    /// Takes what there is out of the ring, if the domain is reading; the number of bytes.
+    /// Takes all bytes out of the ring, if the domain is reading. Returns how many.
     pub fn pull(&mut self) -> u32 {
         if !self.reading {
             return 0;

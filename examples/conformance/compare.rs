@@ -13,7 +13,7 @@ use conformance::step::Request;
 pub enum Difference {
     /// Answers to one request.
     Reply { who: u16, request: Request, expected: Item, got: Item },
-    /// A client got another number of answers, or such as were not due.
+    /// A client got another number of answers, or one without a request.
     Replies { who: u16, expected: Vec<Item>, got: Vec<Item> },
     /// Watch events of one client.
     Events { who: u16, expected: Vec<Item>, got: Vec<Item> },
@@ -21,11 +21,11 @@ pub enum Difference {
     Order { who: u16, expected: Vec<Item>, got: Vec<Item> },
     /// Bytes that the server did not take from the client's ring.
     Waiting { who: u16, expected: u32, got: u32 },
-    /// What a step found out.
+    /// The result of a step that is no request.
     Note { expected: String, got: String },
     /// Our answer is not the one that the case states.
     Stated { request: Request, got: Item },
-    /// Our server is not in order.
+    /// Our server's consistency check has findings.
     Unsound { finding: String },
     /// One of the peers ended.
     Gone { ours: bool, how: String },
@@ -119,12 +119,12 @@ pub fn stated(got: &Seen) -> Vec<Difference> {
 }
 
 impl Difference {
-    /// It shows only after a long wait.
+    /// It takes a long wait to appear.
     pub fn is_slow(&self) -> bool {
         matches!(self, Difference::Gone { how, .. } if how.starts_with(HANGS))
     }
 
-    /// Short enough to tell kinds of differences apart, general enough to survive shrinking.
+    /// A short form that distinguishes kinds of differences and stays the same while the session is made smaller.
     pub fn kind(&self) -> String {
         match self {
             Difference::Reply { request, expected, got, .. } => {
@@ -154,7 +154,7 @@ impl Difference {
     }
 }
 
-/// Characters of an answer that are worth showing.
+/// The most characters of an answer that are shown.
 const LONG: usize = 400;
 
 /// The two sides, one below the other.

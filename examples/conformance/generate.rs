@@ -1,4 +1,4 @@
-//! Random sessions: few names, few domains, so that requests meet each other often.
+//! Random sessions: few names and few domains, so that requests often concern the same nodes.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ const EVERYBODY: u16 = 32757;
 /// How many paths a session comes back to.
 const RECENT: usize = 12;
 
-/// What a session is mostly about.
+/// The main subject of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Theme {
     Nodes,
@@ -55,7 +55,7 @@ pub struct Generator {
     silent: Option<u16>,
     /// Asks for what only Xen 4.22 has, too: an older daemon's refusals would soon be the end of each session.
     pub newer: bool,
-    /// Visitors that are on their way out; what an INTRODUCE of such a domain does is undefined.
+    /// Domains that are being released. What an INTRODUCE of such a domain does is undefined.
     pub fading: BTreeSet<u16>,
 }
 
@@ -103,7 +103,7 @@ impl Generator {
         }
     }
 
-    /// Everybody reads what is left, and every transaction is ended.
+    /// All clients read what is left, and every transaction is ended.
     fn finish(&mut self) {
         if let Some(who) = self.silent {
             self.steps.push(Step::Reading(who, true));
@@ -259,7 +259,7 @@ impl Generator {
         }
     }
 
-    /// What tells of domains' ends, of one domain's or of any.
+    /// The special node for domains' ends, in general or of one domain.
     pub fn event(&mut self) -> Vec<u8> {
         let events = ["@releaseDomain", "@introduceDomain", "@releaseDomain/4", "@introduceDomain/5", "@"];
         let known = if self.newer { events.len() } else { 1 };
@@ -279,7 +279,7 @@ impl Generator {
     pub fn setting(&mut self, domid: u16) -> Request {
         let quotas = ["nodes", "watches", "transactions", "node-permissions", "node-size", "soft-memory"];
         let name = quotas[self.rng.usize(..quotas.len())];
-        // What is too much for anybody here, and what is soon reached.
+        // Values that nobody here reaches, and values that are soon reached.
         let value =
             [5000, 200, 100, 8, 3, 0][self.rng.usize(..if self.theme == Theme::Quotas { 6 } else { 2 })];
         let features = [0, 2, 4, 6, 8, 10, 12, 14, 16][self.rng.usize(..9)];
@@ -327,7 +327,7 @@ impl Generator {
             CONTROL,
         ][self.rng.usize(..8)];
         let payload = match kind {
-            // Domains' lives have their own generator; here is who may not meddle with them.
+            // Domains' lives have their own generator. Here are requests of clients that may not change them.
             INTRODUCE => "9\x001\x001\0".to_string(),
             SET_TARGET => "9\x001\0".to_string(),
             RELEASE => "9\0".to_string(),
@@ -401,7 +401,7 @@ impl Generator {
     }
 }
 
-/// Quotas that a session of this length meets.
+/// Quotas that a session of this length reaches.
 fn tight() -> Vec<Quota> {
     let quota = |(name, value): (&str, u32)| Quota { name: name.to_string(), value };
     [("nodes", 8), ("watches", 3), ("transactions", 2), ("node-permissions", 2), ("node-size", 100)]

@@ -1,4 +1,5 @@
-//! Xen's own servers on a machine of files: started, spoken to through their rings, and told what domains do.
+//! Xen's own servers on a machine of files: starts them, speaks to them through rings, and reports domains' changes to
+//! them.
 //!
 //! The program beside it compares their answers with our server's; `examples/scale` measures them.
 

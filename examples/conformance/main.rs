@@ -112,7 +112,7 @@ fn carry_out(arguments: &Arguments, report: &mut Report, session: &Session) -> R
         let kind = failure.kind.clone();
         let mut small = session.clone();
         small.steps.truncate(failure.step + 1);
-        // Each attempt with a peer that hangs would take as long as our patience.
+        // Each attempt with a peer that hangs takes the whole time limit.
         if !failure.difference.is_slow() {
             small = shrink::shrink(&small, |attempt| {
                 once(arguments, attempt).is_ok_and(|again| again.failure.is_some_and(|f| f.kind == kind))

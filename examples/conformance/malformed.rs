@@ -21,7 +21,7 @@ pub fn step(from: &mut Generator) -> Step {
     let bad = BAD_PATHS[from.rng.usize(..BAD_PATHS.len())].as_bytes();
     let single = [DIRECTORY, READ, GET_PERMS, MKDIR, RM][from.rng.usize(..5)];
     if from.rng.u32(..60) == 0 {
-        // A message that is too long: nobody answers this guest any more.
+        // A message that is too long: this guest gets no more answers.
         let who = GUESTS[from.rng.usize(..GUESTS.len())];
         let mut header = Packet { kind: READ, req_id: 1, tx_id: 0, payload: Vec::new() }.encode();
         header[13] = 0x20;

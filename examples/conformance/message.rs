@@ -172,7 +172,7 @@ impl fmt::Display for Spelled<'_> {
     }
 }
 
-/// Something to show, cut off after so many characters.
+/// Prints bytes, cut after so many characters.
 pub struct Brief<T>(pub T, pub usize);
 
 impl<T: fmt::Display> fmt::Display for Brief<T> {

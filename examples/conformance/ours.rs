@@ -27,7 +27,7 @@ pub struct Ours {
     xen: FakeXen,
     pages: std::collections::BTreeMap<u16, Rc<RingPage>>,
     alive: BTreeSet<u16>,
-    /// Changes that the server has not been told of.
+    /// Changes that have not been reported to the server.
     untold: Vec<(u16, Life)>,
     /// When the server wants to be called again.
     wake_up: Option<Instant>,
@@ -89,7 +89,7 @@ impl Peer for Ours {
     fn set_life(&mut self, domid: u16, life: Life) {
         match life {
             Life::Built | Life::Resumed => self.apply(domid, life),
-            // The hypervisor of the tests tells at once what it knows, so it must not know yet.
+            // The hypervisor of the tests reports at once what it knows, so it must not know it yet.
             _ => self.untold.push((domid, life)),
         }
     }

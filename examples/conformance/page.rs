@@ -1,4 +1,4 @@
-//! A ring page as the guest sees it, wherever it lies.
+//! A ring page as the guest sees it, in this process or in a file.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

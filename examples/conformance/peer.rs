@@ -6,10 +6,10 @@ use std::rc::Rc;
 use crate::page::Page;
 use crate::step::Life;
 
-/// How the obituary of a server begins that is still there, but never quiet.
+/// The beginning of the report of a server that runs on, but never becomes idle.
 pub const HANGS: &str = "does not get quiet";
 
-/// A server that answers no more, and what is known of why.
+/// A server that does not answer any more, and the reason as far as known.
 #[derive(Clone, Debug)]
 pub struct Gone(pub String);
 
@@ -32,7 +32,7 @@ pub trait Peer {
     fn wait(&mut self, milliseconds: u32);
     /// Lets the server run until it has nothing left to do.
     fn settle(&mut self) -> Result<(), Gone>;
-    /// Lets the time pass that the server wants to sleep before it goes on, if it is not asleep for good.
+    /// Lets the time pass until the server's timer, if it has set one.
     fn rest(&mut self) -> bool {
         false
     }
@@ -40,7 +40,7 @@ pub trait Peer {
     fn notices(&self, domid: u16) -> u32;
     /// The server's clock in milliseconds, for peers that skip sleeps.
     fn clock(&self) -> u32;
-    /// What the server finds wrong with itself, if it can tell.
+    /// Findings of the server's own check, if it has one.
     fn check(&self) -> Vec<String> {
         Vec::new()
     }

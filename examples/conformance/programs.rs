@@ -58,7 +58,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// One out of Debian's packages, unpacked under `root`. `wrap` is what it is to be started under, as the words of a command; with none, it is started itself.
+    /// One out of Debian's packages, unpacked under `root`. `wrap` is what it is to be started under, as the words of a
+    /// command; with none, it is started itself.
     pub fn find(kind: Kind, root: &Path, standin: &Path, wrap: Vec<PathBuf>) -> io::Result<Daemon> {
         let lib = root.join("usr/lib");
         let mut found = std::fs::read_dir(&lib)?
@@ -81,7 +82,7 @@ impl Daemon {
         Ok(Daemon { command, libraries: None, standin: standin.to_path_buf(), kind, release })
     }
 
-    /// The C daemon of a new release that lies there, its libraries in the folder `lib` beside it or in the system.
+    /// The C daemon of a new release at this place. Its libraries are in the folder `lib` beside it or in the system.
     pub fn at(file: &Path, standin: &Path) -> io::Result<Daemon> {
         let file = file.canonicalize()?;
         Ok(Daemon {

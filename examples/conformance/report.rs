@@ -1,4 +1,4 @@
-//! What a run tells its user.
+//! The output of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What one peer was seen to do in one step, with the numbers that each peer chooses freely taken out.
+//! What one peer did in one step, without the numbers that each peer chooses freely.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! One peer with all its clients: carries out steps and tells what it saw.
+//! One peer with all its clients: carries out steps and returns what it saw.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -35,8 +35,8 @@ impl Heard {
         Heard { notices: peer.notices(who), taken: page.word(Word::ReqCons), given: page.word(Word::RspProd) }
     }
 
-    /// What the client was not told of since. More than a ring is no progress but a new start, of which nobody is
-    /// told.
+    /// Bytes taken since that the client has not been notified of. More than a ring means that the ring was reset, for
+    /// which there is no notification.
     fn untold_since(self, before: Heard) -> Option<&'static str> {
         let moved = |now: u32, then: u32| Some(now.wrapping_sub(then)).filter(|by| (1..=RING).contains(by));
         if self.notices != before.notices {
@@ -65,7 +65,7 @@ pub struct Side {
     pub peer: Box<dyn Peer>,
     clients: BTreeMap<u16, Connected>,
     slots: BTreeMap<(u16, u8), u32>,
-    /// What the latest DIRECTORY_PART has told, and what was told of each path when a step asked last.
+    /// The generation of the latest DIRECTORY_PART, and the one of each path when a step last asked.
     told_generation: Vec<u8>,
     generations: BTreeMap<Vec<u8>, Vec<u8>>,
     last_req_id: u32,
@@ -220,7 +220,7 @@ impl Side {
             let port = request.payload.split(|byte| *byte == 0).nth(2).unwrap_or_default();
             let bindable = decimal(port) <= OFFERED_PORTS;
             self.with(domid, |connected| {
-                // Without a port the domain cannot tell the server of requests.
+                // Without a port the domain cannot notify the server of requests.
                 connected.attached = bindable;
                 connected.sent.clear();
                 connected.client.forget();
@@ -252,7 +252,7 @@ impl Side {
                 }
             }
             self.collect(&mut seen);
-            // A guest tells the server of room in the ring; only a server that lacked some can care.
+            // A guest notifies the server of room in the ring. Only a server that lacked room can care.
             let mut attached = self.clients.values().filter(|connected| connected.attached);
             let stalled = attached.clone().any(|connected| connected.client.waiting() > 0);
             if crowded || (pulled && stalled) {
@@ -267,7 +267,7 @@ impl Side {
         }
         for (who, connected) in &self.clients {
             let waiting = connected.client.waiting();
-            // What lies in a ring that the server has given up is nobody's.
+            // A ring that the server has given up is not compared.
             if waiting > 0 && connected.client.page.word(Word::Error) == 0 {
                 seen.waiting.insert(*who, waiting);
             }
@@ -357,7 +357,7 @@ impl Side {
     }
 }
 
-/// What hvmloader leaves behind.
+/// The ring as hvmloader leaves it.
 fn wipe(connected: &mut Connected) {
     let page = &connected.client.page;
     page.write(Buffer::Requests, 0, &[0xff; RING as usize]);

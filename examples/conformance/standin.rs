@@ -174,7 +174,7 @@ impl Peer for Standin {
             }
         };
         self.note(&[state], u64::from(domid));
-        // Nobody is told that a domain runs again.
+        // That a domain runs again is not reported.
         if life != Life::Resumed {
             self.note(&[1], CHANGED + u64::from(domid));
         }

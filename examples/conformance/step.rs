@@ -91,9 +91,9 @@ pub enum Step {
     List(u16, Vec<u8>),
     /// Whether the node has another generation than when this was last asked.
     Generation(u16, Vec<u8>),
-    /// A change of a domain's state; the server is told.
+    /// A change of a domain's state, reported to the server.
     Domain(u16, Life),
-    /// The same, but the server is not told.
+    /// The same, not reported.
     Quietly(u16, Life),
     /// VIRQ_DOM_EXC.
     Virq,
@@ -179,7 +179,7 @@ pub struct Quota {
 pub struct Session {
     pub name: String,
     pub quotas: Vec<Quota>,
-    /// The hypervisor tells which domains have changed; otherwise the server must ask about each.
+    /// The hypervisor lists the domains that have changed; otherwise the server must ask about each.
     pub lists_changes: bool,
     pub steps: Vec<Step>,
 }

@@ -46,7 +46,7 @@ impl Open {
     }
 }
 
-/// One path is the other or lies below it.
+/// One path is the other or is below it.
 fn is_related(a: &str, b: &str) -> bool {
     let below = |long: &str, short: &str| {
         long.strip_prefix(short.trim_end_matches('/'))
@@ -88,7 +88,7 @@ impl Ledger {
         over.into_values().collect()
     }
 
-    /// Takes down a request that both peers answered.
+    /// Notes a request that both peers answered.
     pub fn note(&mut self, who: u16, request: &Request, answer: &Item) {
         let succeeded = answer.error().is_none();
         if let (message::TRANSACTION_START, true, Some(slot)) = (request.kind, succeeded, request.opens) {
@@ -140,7 +140,7 @@ impl Ledger {
         }
     }
 
-    /// A domain went away, and nodes with it.
+    /// A domain has ended, and its nodes are gone.
     pub fn domain_lost(&mut self) {
         self.changed(None);
     }

@@ -1,4 +1,4 @@
-//! A store's day in a second: what to look at with xs-trace. Always the same requests, in the same order.
+//! A load for xs-trace to look at: a store's day in a second. Always the same requests, in the same order.
 
 use std::env;
 use std::io::{ErrorKind, Result, Write};

@@ -1,4 +1,4 @@
-//! From Xen's log, in which the store's is, to a recording. Nothing may be missing: records are numbered, and
+//! Converts Xen's log, which contains the store's, to a recording. Nothing may be missing: records are numbered, and
 //! each line of a message says how many bytes are left.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ enum What {
         error: Option<String>,
     },
     Released,
-    /// Nothing that a client does.
+    /// No request of a client.
     #[default]
     Other,
 }

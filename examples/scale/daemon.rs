@@ -1,4 +1,4 @@
-//! Xen's own servers as a place where guests live: real daemons, real rings, and a machine of files.
+//! Xen's own servers for simulated guests: real daemons, real rings, and a machine of files.
 
 use std::collections::BTreeMap;
 

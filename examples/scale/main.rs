@@ -1,4 +1,4 @@
-//! The store with many guests: their recorded lives, lived again in large numbers and measured.
+//! The store with many guests: their recorded lives, replayed in large numbers and measured.
 
 mod arguments;
 mod daemon;

@@ -40,7 +40,7 @@ pub fn theirs(
     replay(name, &mut daemon, callgrind, recording, counts, |_, _| None)
 }
 
-/// Measures at each of these numbers of guests, in this order. `memory` tells bytes for each guest.
+/// Measures at each of these numbers of guests, in this order. `memory` returns the bytes for each guest.
 fn replay<W: World>(
     name: &str,
     world: &mut W,

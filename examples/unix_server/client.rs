@@ -1,4 +1,4 @@
-//! One socket and its ring: bytes are moved from one to the other, as much as either side takes.
+//! One socket and its ring: moves bytes from one to the other, as many as either takes.
 
 use std::io::{ErrorKind, Read, Write};
 use std::rc::Rc;
@@ -29,7 +29,7 @@ impl Client {
         self.handle
     }
 
-    /// It hung up, or broke the protocol so that the server does not hear it any more.
+    /// It has closed the socket, or has broken the protocol, so that the server does not read from it any more.
     pub fn is_gone(&self) -> bool {
         self.gone || self.page.error.load(Relaxed) != 0
     }

@@ -30,7 +30,7 @@ const USAGE: &str = "usage: unix_server [--memory MIB] [--trace-size KIB] SOCKET
 struct Options {
     socket: PathBuf,
     memory: usize,
-    /// KiB of it for the trace ring, unless that is to be as usual.
+    /// KiB of it for the trace ring; none for the default.
     trace: Option<usize>,
 }
 
@@ -86,7 +86,7 @@ fn amount(option: &str, text: &str, possible: RangeInclusive<usize>, unit: &str)
     })
 }
 
-/// A socket left behind by a server that is gone is replaced; one that answers is not, nor is any other file.
+/// Replaces a socket of a server that has ended. A socket that answers is kept, and so is any other file.
 fn bind(options: &Options) -> io::Result<UnixListener> {
     match UnixListener::bind(&options.socket) {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
@@ -201,7 +201,7 @@ fn accept_all(
             Ok((stream, _)) => stream,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(error) => {
-                // Out of descriptors, say: those who are here are served on.
+                // Out of descriptors, for example: the present clients are still served.
                 eprintln!("unix_server: a client cannot be accepted: {error}");
                 return Ok(());
             }

@@ -1,4 +1,4 @@
-//! What the server asks of Xen, answered by a process: ports are numbers, there are no domains.
+//! The server's `Platform` in a process: ports are numbers, and there are no domains.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;

@@ -168,7 +168,7 @@ fn export(mut args: lexopt::Parser) -> Parsed {
     Ok(Some(Task::Export { file: file.named()?, out }))
 }
 
-/// The value of an option; `parse` tells what is wanted.
+/// The value of an option; the error of `parse` says what is allowed.
 fn value<T>(
     option: &str,
     args: &mut lexopt::Parser,
@@ -190,7 +190,7 @@ fn rows(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|rows| *rows > 0).ok_or_else(|| "wanted is a number above 0".to_string())
 }
 
-/// What is called so, in whatever case, or what could have been meant.
+/// The one with this name, in any case; else the names that could have been meant.
 fn named<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, text: &str) -> Result<T, String> {
     let found = all.iter().copied().find(|one| name(*one).eq_ignore_ascii_case(text));
     found.ok_or_else(|| {

@@ -17,7 +17,7 @@ pub fn read(log: &Path) -> Result<Dump, Problem> {
     let problem = |text: &dyn std::fmt::Display| Problem::new(format!("{}: {text}", log.display()));
     let bytes = fs::read(log).map_err(|error| problem(&error))?;
     let text = String::from_utf8_lossy(&bytes);
-    // What stands before the mark is the console daemon's, such as the time.
+    // The console daemon adds what is before the mark, such as the time.
     let lines: Vec<&str> =
         text.lines().filter_map(|line| Some(line.split_once(MARK)?.1.trim_end())).collect();
     let end = lines.iter().rposition(|line| *line == END);

@@ -58,7 +58,7 @@ pub struct Gap {
 }
 
 impl Dump {
-    /// What a record's hash stands for; none if it has none, `?` if nobody knows.
+    /// What a record's hash stands for; none without a hash, `?` if that is unknown.
     pub fn path(&self, hash: u64) -> &str {
         match hash {
             0 => "",
@@ -103,10 +103,10 @@ impl Dump {
         gaps.get(found).map(|gap| gap.count)
     }
 
-    /// What makes it no dump that can be shown. What is saved and what is loaded passes.
+    /// Why it is no valid dump. Every dump that is saved or loaded passes this.
     fn check(&self) -> Result<(), &'static str> {
         let Notes { first, gaps, paths, names, .. } = &self.notes;
-        // Who sends a file, or answers as a store, must not write to the reader's terminal.
+        // A file, or a store that answers, must not send control characters to the reader's terminal.
         let printable = |text: &String| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if !paths.values().chain(names.values()).all(printable) {
             return Err("a name that cannot be printed");
@@ -155,7 +155,7 @@ fn is_standard(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// Writes a whole file, or to the standard output if its name is `-`; who reads that may stop early.
+/// Writes a whole file, or to the standard output if its name is `-`. Its reader may stop early.
 pub fn write(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let written =
         if is_standard(file) { io::stdout().lock().write_all(bytes) } else { fs::write(file, bytes) };
@@ -201,7 +201,7 @@ fn first_line(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(&bytes[..end]).ok()?, &bytes[end + 1..]))
 }
 
-/// Records of their wire form; none if one is unknown or not whole.
+/// Records from their wire form; none if one is unknown or not whole.
 pub fn records_of(bytes: &[u8]) -> Option<Vec<Record>> {
     let (records, rest) = bytes.as_chunks();
     if rest.is_empty() { records.iter().map(Record::from_bytes).collect() } else { None }

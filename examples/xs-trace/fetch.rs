@@ -1,4 +1,4 @@
-//! Takes a dump of a running store, which goes on recording meanwhile unless it is held.
+//! Takes a dump of a running store, which records meanwhile unless it is held.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::store::Store;
 /// Hashes that are asked for at once: the request fits what the kernel's device takes.
 const HASHES: usize = 100;
 
-/// While it goes on recording.
+/// While it records.
 pub fn running(store: &mut Store) -> Result<Dump, Problem> {
     fetch(store, &AtomicBool::new(false))
 }
@@ -53,7 +53,7 @@ fn fetch(store: &mut Store, stop: &AtomicBool) -> Result<Dump, Problem> {
     let mut gaps = Vec::new();
     // Draws nothing if the standard error is no terminal.
     let bar = ProgressBar::new(end.saturating_sub(first)).with_style(style());
-    // What a page's hashes stand for is asked at once, as a store that goes on forgets it.
+    // The texts of a page's hashes are asked for at once, since a store that records forgets them.
     let mut paths = Paths::default();
     paths.learn(store, &records)?;
     let mut next = first.saturating_add(head.count);

@@ -1,4 +1,4 @@
-//! Looks at a store's flight recorder: saves its records, and shows, sums up and converts what was saved.
+//! Reads a store's flight recorder: saves its records, and shows, sums up and converts what was saved.
 
 mod arguments;
 mod console;

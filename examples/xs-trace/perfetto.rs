@@ -101,7 +101,7 @@ impl Export<'_> {
         self.push("X", domid, at, Some(length), json);
     }
 
-    /// A slice, with the watch events that it caused: small slices in its time on the tracks of who got them.
+    /// A slice, with the watch events that it caused: small slices in its time on the tracks of their receivers.
     fn request(&mut self, request: &Request<'_>) {
         let dump = self.dump;
         let (at, length) = request.time(dump);
@@ -174,7 +174,7 @@ impl Export<'_> {
         let follows_gap = self.dump.missing_before(n).is_some();
         let before = n.checked_sub(1).map(|n| self.dump.records[n].time).filter(|_| !follows_gap);
         let from = match (woke.amount, before) {
-            // It was longer than the record can tell.
+            // It was longer than the record can say.
             (u32::MAX, Some(before)) => before.0,
             (amount, _) => woke.time.0.saturating_sub(amount.into()),
         };

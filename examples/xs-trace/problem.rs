@@ -1,11 +1,11 @@
-//! What can go wrong, each as one line for the user.
+//! Errors, each as one line for the user.
 
 use std::fmt::{self, Write};
 
 pub enum Problem {
     /// The store answered a request with an error.
     Refused { request: &'static str, error: String },
-    /// Anything else, as it is told.
+    /// Anything else, as it is printed.
     Told(String),
 }
 
@@ -21,7 +21,8 @@ impl Problem {
 }
 
 impl fmt::Display for Problem {
-    /// What stores and files hold must not write to the reader's terminal: what cannot be printed is escaped.
+    /// Text from stores and files is escaped where it is not printable, so that it cannot control the reader's
+    /// terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Problem::Refused { request, error } => format!("the store answers {request} with {error}"),

@@ -1,4 +1,4 @@
-//! Requests, put together from the records of their begin and end.
+//! Requests, each assembled from the records of its begin and end.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ pub struct Request<'a> {
     pub ended: &'a Record,
     /// That of its begin, unless it is missing.
     pub begun: Option<&'a Record>,
-    /// When it was taken up.
+    /// When it was taken.
     pub from: Cycles,
     /// Indexes of the records between the two: what happened in it.
     pub inside: Range<usize>,

@@ -71,7 +71,7 @@ fn write(dump: &Dump, filter: &Filter, out: &mut impl Write) -> io::Result<()> {
     out.flush()
 }
 
-/// What a record tells, with its times in microseconds.
+/// The text of a record, with its times in microseconds.
 pub fn what(dump: &Dump, record: &Record) -> String {
     let Record { domid, kind, tx, amount, size, .. } = *record;
     let micros = dump.micros(amount);

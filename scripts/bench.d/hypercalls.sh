@@ -1,4 +1,4 @@
-# Table 7: how often the stub domain calls the hypervisor for a request, by its own counts.
+# Table 7: hypercalls of the stub domain for a request, by its own counters.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # scripts, root and work are set by scripts/bench
 

@@ -1,4 +1,4 @@
-# Tables 3 to 5: many guests, whose recorded lives are lived again.
+# Tables 3 to 5: many guests, whose recorded lives are replayed.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # programs, work and quick are set by scripts/bench, the rest by peers.d/prepare.sh
 

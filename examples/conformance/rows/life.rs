@@ -1,4 +1,4 @@
-//! Rows about domains that come and go, and about the order of what is told of them.
+//! Rows about domains that begin and end, and about the order of their events.
 
 use super::{Facts, plain_number, reads_again, requests, strings};
 use crate::compare::Difference;
@@ -16,7 +16,7 @@ pub fn release_order(_: &Facts, step: &Step, difference: &Difference) -> bool {
 
 /// In which order domains that changed at once are looked at, and in which order a domain's nodes are
 /// removed, is free, as long as no node goes before those below it. One `@releaseDomain` may stand for all
-/// that have shut down, and what tells of a death for the shutdown before it.
+/// shutdowns, and the one for a death also for the shutdown before it.
 pub fn order_of_removal(facts: &Facts, step: &Step, difference: &Difference) -> bool {
     let Difference::Events { expected, got, .. } = difference else { return false };
     let removal = matches!(step, Step::Virq | Step::Domain(..))
@@ -51,7 +51,7 @@ fn children_first(events: &[Item]) -> bool {
     })
 }
 
-/// That the beginning of a request has left the ring is told with the answer.
+/// The server may notify the guest that the beginning of a request has left the ring together with the answer.
 pub fn untold_beginning(_: &Facts, step: &Step, difference: &Difference) -> bool {
     let Difference::Note { expected, got } = difference else { return false };
     matches!(step, Step::Pieces(..)) && expected.is_empty() && got.ends_with(BEGINNING_TAKEN)
@@ -85,7 +85,7 @@ pub fn dead_owner(facts: &Facts, _: &Step, difference: &Difference) -> bool {
 /// The permissions that GET_PERMS shows, or that a line of the store shows, without those of lost domains.
 pub fn dead_entries(facts: &Facts, step: &Step, difference: &Difference) -> bool {
     let Some((expected, got)) = shown_entries(step, difference) else { return false };
-    // All that we show is there, and what we leave out is an entry of a domain that is gone.
+    // The reference shows all that we show, and we leave out only entries of domains that have ended.
     let mut ours = got.split('|').peekable();
     let gone = |entry: &str| {
         entry.get(1..).and_then(|digits| digits.parse().ok()).is_some_and(|domid| facts.lost.contains(&domid))

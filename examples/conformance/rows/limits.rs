@@ -28,7 +28,7 @@ pub fn memory_charged(_: &Facts, step: &Step, difference: &Difference) -> bool {
     }
 }
 
-/// A guest that holds more memory than it may is not listened to.
+/// A guest that holds more memory than it may is not read.
 pub fn memory_quota_below(facts: &Facts, _: &Step, difference: &Difference) -> bool {
     let unheard = match difference {
         Difference::Replies { who, expected, got } => *who != 0 && expected.len() < got.len(),
@@ -172,8 +172,8 @@ pub fn control_commands(facts: &Facts, _: &Step, difference: &Difference) -> boo
         }
 }
 
-/// What domains have and have had is counted in one way, where that is not bytes. The daemon tells 0 of what was not
-/// seen again since `max -r`.
+/// What domains have and have had is counted in one way, where that is not bytes. The daemon shows 0 for what has
+/// not been counted again since `max -r`.
 fn told_alike(expected: &Item, got: &Item) -> bool {
     let told = |item: &Item, name: &str| -> Vec<u64> {
         let Item::Reply { payload, .. } = item else { return Vec::new() };

@@ -69,7 +69,7 @@ pub fn owner_anybody(_: &Facts, _: &Step, difference: &Difference) -> bool {
         && got.error() == Some("ENOENT")
 }
 
-/// dom0 may introduce itself, and so lose what lies in its ring.
+/// dom0 may introduce itself, and so lose what is in its ring.
 pub fn introduce_dom0(_: &Facts, _: &Step, difference: &Difference) -> bool {
     let Difference::Reply { request, expected, got, .. } = difference else { return false };
     request.kind == INTRODUCE
@@ -114,7 +114,7 @@ pub fn early_shutdown(facts: &Facts, _: &Step, difference: &Difference) -> bool 
         Some([b'/', domid @ ..]) => plain_number(domid).is_some_and(|d| facts.shut_down_early.contains(&d)),
         _ => false,
     };
-    // What was told early is not told again where it is told late.
+    // An event that came early is not repeated where it comes late.
     let others = |items: &[Item]| items.iter().filter(|item| !announces(item)).cloned().collect::<Vec<_>>();
     others(expected) == others(got)
 }

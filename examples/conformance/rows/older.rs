@@ -82,7 +82,7 @@ pub fn release_perms(_: &Facts, _: &Step, difference: &Difference) -> bool {
             || [&shown(expected), b"r32757\0".as_slice()].concat() == shown(got))
 }
 
-/// SET_PERMS of a special node, at once or in a transaction, is told to watches on `/`.
+/// SET_PERMS of a special node, in a transaction or not, makes watches on `/` fire.
 pub fn special_root_watch(_: &Facts, step: &Step, difference: &Difference) -> bool {
     let Difference::Events { expected, got, .. } = difference else { return false };
     let kinds = [SET_PERMS, message::TRANSACTION_END];
@@ -194,7 +194,7 @@ pub fn watch_depth(_: &Facts, step: &Step, difference: &Difference) -> bool {
 }
 
 /// What is offered, in the ring page and by GET_FEATURE, and what SET_FEATURE takes: the daemon has no
-/// reconnection; 4.21 has only the error word and does not tell guests; older ones tell nobody.
+/// reconnection; 4.21 has only the error word and does not announce it to guests; older ones announce nothing.
 pub fn server_features(facts: &Facts, step: &Step, difference: &Difference) -> bool {
     match (step, difference) {
         (Step::Peek(_, Word::Features), Difference::Note { expected, got }) => {

@@ -1,4 +1,4 @@
-//! The end of a transaction: here it is decided what the answers within it are worth.
+//! The end of a transaction, which decides whether differences between the answers in it count.
 
 use std::rc::Rc;
 
@@ -83,7 +83,7 @@ impl Run {
         }
     }
 
-    /// The transaction gives a node to a domain that is gone.
+    /// The transaction gives a node to a domain that has ended.
     fn names_lost_owner(&self, open: &Open) -> bool {
         let owner = |request: &Request| -> Option<u16> {
             let entry = request.payload.split(|byte| *byte == 0).nth(1)?;

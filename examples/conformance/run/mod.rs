@@ -22,7 +22,7 @@ pub struct Failure {
     pub difference: Difference,
 }
 
-/// What came of a session.
+/// The result of a session.
 #[derive(Default, Debug)]
 pub struct Outcome {
     /// Requests sent to each peer.
@@ -50,7 +50,7 @@ pub struct Run {
 /// How a session is carried out.
 #[derive(Clone, Copy)]
 pub struct Options {
-    /// What the reference is.
+    /// Which server the reference is.
     pub release: Release,
     /// Both peers are the reference, to test this driver.
     pub alike: bool,
@@ -58,7 +58,7 @@ pub struct Options {
     pub trace: bool,
 }
 
-/// The session goes on or is over.
+/// Whether the session goes on.
 type Flow = std::ops::ControlFlow<()>;
 
 impl Run {
@@ -92,7 +92,7 @@ impl Run {
             _ => 1,
         };
         self.before(step);
-        // Ours first: nothing the reference does can then have an influence on it.
+        // Ours first, so that nothing the reference does can influence it.
         let got = self.ours.perform(step);
         let expected = self.reference.perform(step);
         let (mut expected, got) = match (expected, got) {

@@ -11,7 +11,7 @@ use xenstore::wire::{Header, MessageType, TxId};
 use super::xen::Xen;
 use super::{Answer, Recording, World, come_up};
 
-/// One client's way to the server: a domain's, or that of a further client in dom0.
+/// One client's connection to the server: a domain's, or that of a further client in dom0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Session(Port);
 

@@ -6,27 +6,27 @@ use xenstore::wire::{MessageType, TxId};
 
 use super::recording::{Recording, Request, Section, Step, Who};
 
-/// What a request was answered with.
+/// The answer to a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answer {
     pub error: Option<String>,
     pub payload: Vec<u8>,
 }
 
-/// Where guests live: a host, and the way to its store.
+/// A host for guests, and the connections to its store.
 pub trait World {
     /// One client's connection.
     type Session: Copy;
 
     /// Xen has made the domain.
     fn made(&mut self, domid: u16);
-    /// The domain is no more, and Xen tells the store.
+    /// The domain has ended, and Xen reports that to the store.
     fn gone(&mut self, domid: u16) -> Result<(), String>;
     /// How dom0 itself asks.
     fn dom0(&self) -> Self::Session;
     /// How an introduced domain asks.
     fn guest(&self, domid: u16) -> Option<Self::Session>;
-    /// Asks for something and waits for the answer. Fails only if none comes.
+    /// Makes a request and waits for the answer. Fails only if none comes.
     fn ask(
         &mut self,
         from: Self::Session,
@@ -153,7 +153,7 @@ impl<'a, S: Copy> Life<'a, S> {
 /// The domain that the recorded store was. Nobody introduces it.
 const STORE: u16 = 1;
 
-/// Does what a host does before its first guest, and makes what the recorded one found of those before it.
+/// Makes the requests of a host before its first guest, and creates what the recorded guest found of earlier ones.
 pub fn come_up<W: World>(world: &mut W, recording: &Recording) -> Result<(), String> {
     let dom0 = world.dom0();
     world.made(STORE);

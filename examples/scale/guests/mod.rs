@@ -1,4 +1,4 @@
-//! Simulated guests: their recorded lives, lived on a host in memory, on this library as it runs in the image.
+//! Simulated guests: recorded lives, replayed on a host in memory, on this library as it runs in the image.
 
 mod host;
 mod life;

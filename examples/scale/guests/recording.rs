@@ -1,9 +1,9 @@
-//! The life of a guest, as recorded: what its host and the guest itself ask of the store.
+//! The life of a guest, as recorded: the requests of its host and of the guest itself.
 //!
-//! As text, a line is `WHO REQUEST TRANSACTION RESULT PAYLOAD`, or `xen made` where there is a new domain, or
-//! `xen gone` where Xen tells that it is no more. WHO is `dom0`, whichever program in it, or `guest`. TRANSACTION is `-`, or a number of the section's
-//! own for the one that the request names, or opens. RESULT is `ok` or an error. `== NAME` begins a section,
-//! `#` a comment.
+//! As text, a line is `WHO REQUEST TRANSACTION RESULT PAYLOAD`, or `xen made` where there is a new domain, or `xen
+//! gone` where Xen reports its end. WHO is `dom0`, for every program in it, or `guest`. TRANSACTION is `-`, or a number
+//! of the section's own for the one that the request names, or opens. RESULT is `ok` or an error. `== NAME` begins a
+//! section, `#` a comment.
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,7 +34,7 @@ pub enum Step {
     Request(Request),
     /// The domain is there, for Xen.
     Made,
-    /// It is no more, and Xen tells the store.
+    /// It has ended, and Xen reports that to the store.
     Gone,
 }
 
@@ -44,7 +44,7 @@ pub struct Request {
     pub kind: MessageType,
     /// Which of the section's transactions it is in, or opens.
     pub tx: Option<usize>,
-    /// What it was answered with, if that was an error.
+    /// The error of its answer, if any.
     pub error: Option<String>,
     pub payload: Template,
 }

@@ -2,10 +2,10 @@
 
 use super::life::{Life, World};
 
-/// Who makes the next request.
+/// Which life makes the next request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Order {
-    /// All who are not done yet, in turn.
+    /// All that are not done yet, in turn.
     InTurn,
     /// Any of them, as a generator with this seed has it.
     AtRandom(u64),

@@ -1,5 +1,5 @@
-//! A hypervisor in memory: domains with real ring pages, event channels, a clock that stands still. No call costs
-//! more because there are more domains.
+//! A hypervisor in memory: domains with real ring pages, event channels, and a clock that stands still. The cost of a
+//! call does not depend on the number of domains.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -41,7 +41,7 @@ impl Xen {
         self.domains[at] = Some(Domain { page, unique_id: self.last_unique_id, port: None });
     }
 
-    /// The domain is no more, and the server hears of it.
+    /// The domain ends, and that is reported to the server.
     pub fn destroy(&mut self, domid: u16) {
         self.domains[usize::from(domid)] = None;
         self.changed.push_back((DomId(domid), None));

@@ -64,7 +64,7 @@ fn toolstacks_at_work_together_need_not_try_again_and_lose_nothing() {
         live(&mut apart, &recording.start, FIRST);
         for section in [&recording.start, &recording.stop] {
             let guests = (FIRST + 1..).zip(&sessions);
-            // Whoever lists all guests in a transaction has to try again when another one goes.
+            // A transaction that lists all guests has to be tried again when one ends.
             let life = |(domid, from): (_, &_)| Life::new(section, domid, *from, Part::WithoutSharedLists);
             let mut lives: Vec<_> = guests.map(life).collect();
             run_together(&mut together, &mut lives, order).expect("all is answered as recorded");

@@ -1,4 +1,4 @@
-//! The server under many clients, slow, half-hearted and vanishing ones among them.
+//! The server with many clients, among them slow ones, some that stop half-way and some that vanish.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;

@@ -1,4 +1,4 @@
-//! What a dump tells, summed up: figures and tables, which are printed as text or as a page.
+//! The summary of a dump: figures and tables, which are printed as text or as a page.
 
 mod html;
 mod plots;
@@ -43,12 +43,12 @@ impl Table {
 }
 
 impl Report<'_> {
-    /// The tables that have something to tell.
+    /// The tables that have rows.
     fn filled(&self) -> impl Iterator<Item = &Table> {
         self.tables.iter().filter(|table| !table.rows.is_empty())
     }
 
-    /// The titles of those that have not, as a sentence's end; empty if there are none.
+    /// The titles of those that have none, as a sentence's end; empty if all have rows.
     fn nothing_of(&self) -> String {
         let empty = self.tables.iter().filter(|table| table.rows.is_empty());
         let titles: Vec<String> = empty.map(|table| table.title.to_lowercase()).collect();

@@ -44,13 +44,13 @@ fn listed<K: Ord + ToString>(all: impl IntoIterator<Item = K>, most: usize) -> S
     words.join(", ")
 }
 
-/// Of sorted values, the least that so many percent do not exceed.
+/// The percentile of sorted values: the least value that so many percent do not exceed.
 fn percentile(sorted: &[u64], percent: usize) -> u64 {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or(0)
 }
 
-/// The sum of any times that can be told.
+/// The sum of all times that are known.
 fn sum(times: impl IntoIterator<Item = u64>) -> u128 {
     times.into_iter().map(u128::from).sum()
 }

@@ -1,10 +1,10 @@
-//! The columns of the table: what they show, how wide, and how one sorts by them.
+//! The columns of the table: their contents, widths and sort orders.
 
 use std::cmp::Ordering;
 
 use super::rates::Row;
 
-/// In the order in which they stand.
+/// In the order of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Column {
     Domid,

@@ -1,4 +1,4 @@
-//! What the keys do to what is shown.
+//! The keys and their effects.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub struct View {
     pub help: bool,
     /// The delay that is being typed.
     pub prompt: Option<String>,
-    /// Told until the next key.
+    /// Shown until the next key.
     pub message: String,
     /// The first row shown, and how many there are and fit.
     pub offset: usize,

@@ -1,4 +1,4 @@
-//! Dumps that no server has made: whatever they say, each task ends well or tells in one line what is wrong.
+//! Dumps that no server has made: whatever they contain, each task succeeds or says in one line what is wrong.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What `dump` saves and `show` tells.
+//! What `dump` saves and `show` prints.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};

@@ -1,4 +1,4 @@
-//! The program `xs-trace`: dumps of servers on unix sockets, and what is made of them.
+//! The program `xs-trace`: dumps of servers on unix sockets, and its output for them.
 
 mod consoles;
 mod crafted;
@@ -116,7 +116,7 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("text")
 }
 
-/// Runs `xs-trace`: what it prints, or the only line in which it tells what is wrong.
+/// Runs `xs-trace`. Returns what it prints, or the only line of its error.
 fn run(arguments: &[&str]) -> Result<String, String> {
     let output = Command::new(XS_TRACE).args(arguments).output().expect("it runs");
     let [printed, told] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));

@@ -1,4 +1,4 @@
-//! One line tells what is wrong.
+//! Errors: one line says what is wrong.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
@@ -118,7 +118,7 @@ fn a_store_that_is_held_records_again_however_the_dump_ends() {
             let mut payload = vec![0; header.len as usize];
             stream.read_exact(&mut payload).expect("its payload");
             let words = String::from_utf8(payload).expect("text").replace('\0', " ").trim().to_string();
-            // The second page is none, or its reader is told to end.
+            // The second page is no page, or a signal ends the reader.
             let page = |first: u64| {
                 let record = "A".repeat(43) + "=";
                 format!("xenstore-trace 1 first={first} count=1 end=9 lost=0 khz=1 started=0\n{record}\n")

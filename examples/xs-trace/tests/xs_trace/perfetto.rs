@@ -51,7 +51,7 @@ fn check_fields(events: &[Value]) {
 /// Slices of a track by their begin and end.
 type Slices = BTreeMap<u64, Vec<(u64, u64)>>;
 
-/// On each track a slice lies in another or beside it.
+/// On each track a slice is in another or beside it.
 fn check_slices(events: &[Value]) -> Slices {
     let mut slices = Slices::new();
     let mut open: BTreeMap<u64, Vec<u64>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! `xs-trace top` as plain text, from a server that is busy, and from one that goes away.
+//! `xs-trace top` as plain text, from a server that is busy, and from one that ends.
 
 use std::io::Read;
 use std::path::Path;
@@ -28,7 +28,7 @@ fn text(bytes: &[u8]) -> &str {
 fn batch_mode_tells_what_domains_ask() {
     let server = Server::start(64);
     let mut client = server.connect();
-    // Whoever names a domain does not write to the reader's terminal, nor turn its text around.
+    // A domain's name can neither control the reader's terminal nor reverse its text.
     client.ask(MessageType::Write, 0, "/local/domain/0/name\0Dom\x1b[2J\u{202e}0");
     client.ask(MessageType::Watch, 0, "/a\0token\0");
     client.ask(MessageType::Watch, 0, "/b\0token\0");
