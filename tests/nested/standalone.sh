@@ -38,7 +38,7 @@ for what in READ WRITE DIRECTORY WRITE-RM TRANSACTION; do
 done
 equal 'once: leaves nothing' "$before" "$(xenstore-list /local/domain)"
 
-trial stays stay --trace-size=32
+trial stays stay --trace-size=128
 xl create -q stays.cfg || failed 'stays: xl create'
 becomes 30 'stays: is there after its report' is_state stays staying
 xenstore-ls -p "$(home stays)" | sed 's/^/stays: /'
