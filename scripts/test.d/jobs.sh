@@ -92,7 +92,7 @@ nested_job() {
     # A job that chooses its server itself says so in its options, which come last.
     local command=(env "XEN=$xen" scripts/nested --server "$server" --image target/xenstore-stubdom "${options[@]}" "$job")
     out=$("${command[@]}") || status=$?
-    # Of a machine that stands still, nothing says whether the store is at fault or TCG, which loses interrupts (XEN_ARGS in
+    # Of a machine that stands still, nothing says whether the store is at fault or TCG, which loses interrupts (XEN_TICK in
     # nested.d/boot.sh). One such boot is told of, and made once more. A second one in a row is a failure.
     if ((status == 124)) && ! grep -q '^not ok' <<<"$out"; then
         say "$STOOD_STILL:"
