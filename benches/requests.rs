@@ -1,7 +1,7 @@
 //! The time of a guest's requests, through real ring bytes and `Server::poll`.
 
 use std::hint::black_box;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -17,7 +17,7 @@ const STATE: &str = "device/vif/0/state";
 /// A host with one guest that has an ordinary device, and the guest's end of its ring.
 struct Guest {
     host: Host,
-    page: Rc<RingPage>,
+    page: Arc<RingPage>,
     answers: [u8; 1024],
 }
 

@@ -13,7 +13,7 @@
 //! | [`store`] | domains, the tree, watches, transactions, and the rules about them |
 //! | [`connection`] | one domain's I/O, and what waits for it |
 //! | [`server`] | loop, operation table, handlers, events, replies |
-//! | [`client`], [`standalone`] | the other end of a ring; the store tries itself |
+//! | [`client`], [`roles`], [`standalone`] | the other end of a ring; what guests of tests do with it; the store tries itself |
 //!
 //! The walk of a request: `Server::poll` takes the pending events and lists the connections that are ready.
 //! `connection::input` copies one whole message out of a ring. `server::operations` checks type, privilege and
@@ -45,6 +45,7 @@ pub mod perms;
 pub mod platform;
 pub mod quota;
 pub mod ring;
+pub mod roles;
 pub mod room;
 pub mod server;
 pub mod slots;

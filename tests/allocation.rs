@@ -2,7 +2,7 @@
 //! session with every message type.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use allocation_counter::{measure, opt_out};
 use support::{Client, FakeXen, request};
@@ -45,8 +45,8 @@ impl<const COUNTED: bool> EventChannels for Outside<COUNTED> {
 }
 
 impl<const COUNTED: bool> RingMapper for Outside<COUNTED> {
-    type Ring = Rc<RingPage>;
-    fn map(&mut self, domid: DomId) -> Result<Rc<RingPage>, Refused> {
+    type Ring = Arc<RingPage>;
+    fn map(&mut self, domid: DomId) -> Result<Arc<RingPage>, Refused> {
         self.call(|xen| xen.map(domid))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::config::{Capacities, Settings};
@@ -25,7 +26,7 @@ const EVENT_TIMEOUT: u32 = 36_000;
 pub struct Ours {
     server: Server<FakeXen>,
     xen: FakeXen,
-    pages: std::collections::BTreeMap<u16, Rc<RingPage>>,
+    pages: std::collections::BTreeMap<u16, Arc<RingPage>>,
     alive: BTreeSet<u16>,
     /// Changes that have not been reported to the server.
     untold: Vec<(u16, Life)>,
@@ -83,7 +84,7 @@ impl Ours {
 
 impl Peer for Ours {
     fn page(&self, domid: u16) -> Option<Rc<dyn Page>> {
-        self.pages.get(&domid).map(|page| Rc::new(OwnPage(Rc::clone(page))) as Rc<dyn Page>)
+        self.pages.get(&domid).map(|page| Rc::new(OwnPage(Arc::clone(page))) as Rc<dyn Page>)
     }
 
     fn set_life(&mut self, domid: u16, life: Life) {

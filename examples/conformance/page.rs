@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -88,7 +88,7 @@ impl Page for FilePage {
 }
 
 /// A page of this process, shared with a server in it.
-pub struct OwnPage(pub Rc<RingPage>);
+pub struct OwnPage(pub Arc<RingPage>);
 
 impl OwnPage {
     fn atomic(&self, word: Word) -> &std::sync::atomic::AtomicU32 {

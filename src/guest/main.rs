@@ -1,17 +1,13 @@
 //! A tiny guest for tests of a xenstore: a client, honest or hostile as its command line says.
 //!
 //! It boots under `xl create` on `src/image/`, which has all of its `unsafe`. [`options`] reads the command line,
-//! [`roles`] is the table of what it can be, [`life`] what all of them share, [`honest`], [`hostile`], [`greedy`] and [`quotas`] are the roles, and
-//! [`xenstore::client`] is the one way to talk to the store. Once a second and at the end it tells on its console how
-//! far it is.
+//! [`life`] is what all guests share, [`xenstore::roles`] what they can be, and [`xenstore::client`] is the one way to
+//! talk to the store. Once a second and at the end it tells on its console how far it is.
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
-mod greedy;
-mod honest;
-mod hostile;
 // A module of both programs and no crate, since it calls the `start` of the program that it is part of. The store's
 // image uses more of it.
 #[allow(dead_code)]
@@ -22,25 +18,21 @@ mod life;
 #[path = "../image/guest.rs"]
 mod machine;
 mod options;
-mod quotas;
-mod random;
-mod roles;
 
 use core::str;
 
 use machine::{Machine, start};
 use xenstore::abi::DomId;
+use xenstore::client::Client;
 
-use life::Guest;
+use life::Life;
 use options::Options;
-
-type Client = xenstore::client::Client<Machine>;
 
 /// Called when the machine is ready. The command line is a role and its options, separated by blanks.
 fn run(mut machine: Machine, domid: DomId, line: &'static [u8]) -> ! {
     let mut words = str::from_utf8(line).unwrap_or_default().split_ascii_whitespace();
-    let role = roles::named(words.next().unwrap_or("hello"));
+    let role = life::named(words.next().unwrap_or("hello"));
     let options = Options::parse(words);
     machine.life = options.die_after;
-    Guest::new(Client::new(machine), domid, role, options).live()
+    Life::new(Client::new(machine), domid, role, options).live()
 }

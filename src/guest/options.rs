@@ -15,6 +15,8 @@ pub struct Options {
     pub rounds: u32,
     /// Is gone after so many notifications, in the middle of whatever it does; 0 is never.
     pub die_after: u32,
+    /// Of what it does at random; 0 is another one for each guest.
+    pub seed: u64,
     /// Waits for `xl shutdown` after its end.
     pub stay: bool,
 }
@@ -22,15 +24,23 @@ pub struct Options {
 impl Options {
     /// What is wrong ends the domain, with a line that says what is allowed.
     pub fn parse(words: impl Iterator<Item = &'static str>) -> Options {
-        let mut options =
-            Options { rate: 0, watches: 0, writes: 50, seconds: 0, rounds: 0, die_after: 0, stay: false };
+        let mut options = Options {
+            rate: 0,
+            watches: 0,
+            writes: 50,
+            seconds: 0,
+            rounds: 0,
+            die_after: 0,
+            seed: 0,
+            stay: false,
+        };
         for word in words {
             if options.set(word).is_none() {
                 fatal::stop(
                     Reason::PowerOff,
                     format_args!(
                         "\"{word}\" is not known; allowed: stay, and with =NUMBER rate, watches, writes, seconds, \
-                         rounds, die-after"
+                         rounds, die-after, seed"
                     ),
                 );
             }
@@ -44,6 +54,10 @@ impl Options {
             return Some(());
         }
         let (name, value) = word.split_once('=')?;
+        if name == "seed" {
+            self.seed = value.parse().ok()?;
+            return Some(());
+        }
         let place = match name {
             "rate" => &mut self.rate,
             "watches" => &mut self.watches,

@@ -9,6 +9,7 @@ use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::client;
 use xenstore::evtchn::{PendingPorts, TwoLevel};
 use xenstore::platform::Instant;
+use xenstore::roles;
 
 use crate::image::boot::{self, Identity};
 use crate::image::fatal::{self, Reason};
@@ -92,9 +93,15 @@ impl client::Machine for Machine {
     }
 }
 
+impl roles::Domain for Machine {
+    fn rebind(&mut self) -> bool {
+        self.bind_anew().is_ok()
+    }
+}
+
 impl Machine {
     /// Closes our end of the store's event channel and binds to the store's end again.
-    pub fn rebind(&mut self) -> Result<(), Errno> {
+    fn bind_anew(&mut self) -> Result<(), Errno> {
         let (store, remote) = self.other_end()?;
         events::close(self.port)?;
         self.port = events::bind_interdomain(store, remote)?;

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use xenstore::abi::{DomId, Port};
@@ -120,7 +121,7 @@ fn xsa_38_nothing_is_computed_from_a_second_look() {
         platform.xen.kick(DomId(0));
         server.poll(&mut platform);
         assert_eq!(dom0.read().len(), 1);
-        assert!(Rc::strong_count(&guest) > 1);
+        assert!(Arc::strong_count(&guest) > 1);
     }
 }
 

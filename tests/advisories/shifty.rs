@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
@@ -23,7 +24,7 @@ pub struct Shifty {
 }
 
 pub struct ShiftyRing {
-    page: Rc<RingPage>,
+    page: Arc<RingPage>,
     hook: Option<Hook>,
 }
 

@@ -1,5 +1,6 @@
 //! The library on a host in memory: rows through real ring bytes, a naive model beside it, and its parts by themselves.
 
+mod attackers;
 mod client;
 mod cmdline;
 mod control;

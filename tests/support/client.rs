@@ -1,7 +1,7 @@
 //! A guest's end of a ring: it writes requests and reads replies and events.
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -9,7 +9,7 @@ use xenstore::abi::RingPage;
 use xenstore::wire::{Header, MessageType, TxId};
 
 pub struct Client {
-    pub page: Rc<RingPage>,
+    pub page: Arc<RingPage>,
     /// Bytes read of a message that is not whole yet.
     partial: Vec<u8>,
 }
@@ -57,7 +57,7 @@ fn put(buffer: &[AtomicU64; 128], position: u32, byte: u8) {
 }
 
 impl Client {
-    pub fn new(page: Rc<RingPage>) -> Client {
+    pub fn new(page: Arc<RingPage>) -> Client {
         Client { page, partial: Vec::new() }
     }
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use xenstore::abi::{DomId, RingPage};
 use xenstore::client::Machine;
@@ -12,7 +13,7 @@ use super::Host;
 pub struct End {
     pub host: Rc<RefCell<Host>>,
     pub domid: DomId,
-    pub page: Rc<RingPage>,
+    pub page: Arc<RingPage>,
     /// How often the server was notified.
     pub notifications: u32,
     /// How many waits the server sleeps through.

@@ -1,7 +1,7 @@
 //! A hypervisor in memory: domains, their ring pages, event channels, and a clock that only tests move.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
@@ -10,7 +10,7 @@ use xenstore::platform::{
 };
 
 struct FakeDomain {
-    page: Rc<RingPage>,
+    page: Arc<RingPage>,
     state: DomainState,
     /// It has granted no page, or none to us.
     unmappable: bool,
@@ -31,6 +31,8 @@ pub struct FakeXen {
     /// Nanoseconds that pass whenever the clock is read.
     pub ticking: u64,
     pub notified: BTreeMap<u16, usize>,
+    /// When each domain was last notified.
+    pub notified_at: BTreeMap<u16, Instant>,
     /// Calls of `state` and `next_changed`.
     pub domctls: usize,
     notifications: u64,
@@ -45,9 +47,9 @@ impl FakeXen {
     }
 
     /// A new domain of this number, in place of any earlier one.
-    pub fn create(&mut self, domid: DomId) -> Rc<RingPage> {
+    pub fn create(&mut self, domid: DomId) -> Arc<RingPage> {
         self.last_unique_id += 1;
-        let page = Rc::new(RingPage::new());
+        let page = Arc::new(RingPage::new());
         let state = DomainState { shutdown: false, dead: false, unique_id: self.last_unique_id };
         self.domains.insert(domid.0, FakeDomain { page: page.clone(), state, unmappable: false });
         page
@@ -118,7 +120,7 @@ impl FakeXen {
 
     /// Whether the server still has the domain's page.
     pub fn is_mapped(&self, domid: DomId, client_holds: usize) -> bool {
-        self.domains.get(&domid.0).is_some_and(|domain| Rc::strong_count(&domain.page) > 1 + client_holds)
+        self.domains.get(&domid.0).is_some_and(|domain| Arc::strong_count(&domain.page) > 1 + client_holds)
     }
 }
 
@@ -142,6 +144,7 @@ impl EventChannels for FakeXen {
         self.notifications += 1;
         self.meanwhile.iter_mut().for_each(|happens| happens());
         *self.notified.entry(peer.0).or_default() += 1;
+        self.notified_at.insert(peer.0, self.now);
     }
 
     fn close(&mut self, local: Port) {
@@ -150,9 +153,9 @@ impl EventChannels for FakeXen {
 }
 
 impl RingMapper for FakeXen {
-    type Ring = Rc<RingPage>;
+    type Ring = Arc<RingPage>;
 
-    fn map(&mut self, domid: DomId) -> Result<Rc<RingPage>, Refused> {
+    fn map(&mut self, domid: DomId) -> Result<Arc<RingPage>, Refused> {
         let domain = self.domains.get(&domid.0).filter(|domain| !domain.unmappable).ok_or(Refused)?;
         Ok(domain.page.clone())
     }

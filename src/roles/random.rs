@@ -7,7 +7,7 @@ impl Random {
         Random(seed | 1)
     }
 
-    pub fn next(&mut self) -> u32 {
+    pub fn number(&mut self) -> u32 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -16,6 +16,6 @@ impl Random {
 
     /// Below `limit`, which is not 0.
     pub fn below(&mut self, limit: u32) -> u32 {
-        self.next() % limit
+        self.number() % limit
     }
 }

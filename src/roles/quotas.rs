@@ -1,29 +1,17 @@
 //! A guest that uses up each quota that the store knows, one a round: up to the refusal, and back.
 
 use heapless::Vec;
-use xenstore::client::Answer;
-use xenstore::quota::Quota;
-use xenstore::wire::{Header, MessageType, TxId};
 
-use crate::greedy::{transaction_flood, until_refused, watch_flood};
-use crate::honest::text;
-use crate::life::Guest;
+use super::greedy::{transaction_flood, watch_flood};
+use super::guest::{Guest, Payload};
+use super::hoard::LONG;
+use super::text::{joined, text};
+use crate::client::{Answer, Machine};
+use crate::quota::Quota;
+use crate::wire::{Header, MessageType, TxId};
 
-/// Upstream's quotas in the order of `xenstore-control quota`, and a round that uses each up.
-const KINDS: [fn(&mut Guest) -> Answer<()>; Quota::HARD] = [
-    nodes,
-    watch_flood,
-    outstanding,
-    memory,
-    transaction_flood,
-    transaction_nodes,
-    node_permissions,
-    path_max,
-    node_size,
-];
-
-/// A value that nearly fills a node.
-const LARGE: [u8; 1900] = [b'v'; 1900];
+/// A round that uses up one quota.
+type Round<M> = fn(&mut Guest<M>) -> Answer<()>;
 
 /// Answers to leave unread at a time: far more than ring and quota hold together.
 const UNREAD: u32 = 400;
@@ -32,27 +20,34 @@ const UNREAD: u32 = 400;
 const MOMENT: u64 = 100_000;
 
 /// All quotas in turn.
-pub fn quotas(guest: &mut Guest) -> Answer<()> {
-    KINDS[guest.counts.rounds as usize % KINDS.len()](guest)
+pub fn quotas<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
+    // Upstream's quotas in the order of `xenstore-control quota`.
+    let kinds: [Round<M>; Quota::HARD] = [
+        nodes,
+        watch_flood,
+        outstanding,
+        memory,
+        transaction_flood,
+        transaction_nodes,
+        node_permissions,
+        path_max,
+        node_size,
+    ];
+    kinds[guest.counts.rounds as usize % kinds.len()](guest)
 }
 
 /// The path of the nth of many nodes: in groups, since the names of too many in one would use up that one's size.
-fn spread(number: u32) -> Vec<u8, 40> {
-    let mut path = Vec::new();
-    for part in ["data/q/", &text(number / 100), "/", &text(number % 100)] {
-        // Short: numbers here have four digits at most.
-        let _ = path.extend_from_slice(part.as_bytes());
-    }
-    path
+fn spread(number: u32) -> Payload {
+    joined(&[b"data/q/", text(number / 100).as_bytes(), b"/", text(number % 100).as_bytes()])
 }
 
-fn nodes(guest: &mut Guest) -> Answer<()> {
-    until_refused(guest, |client, n| client.tell(MessageType::Mkdir, &[&spread(n), b"\0"]))?;
+fn nodes<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
+    guest.until_refused(|client, n| client.tell(MessageType::Mkdir, &[&spread(n), b"\0"]))?;
     guest.client.tell(MessageType::Rm, &[b"data/q\0"])
 }
 
 /// Leaves answers unread until the store takes no more requests, which is how it refuses here; then takes them all.
-fn outstanding(guest: &mut Guest) -> Answer<()> {
+fn outstanding<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let client = &mut guest.client;
     let path = b"data/hello\0";
     let mut request = [0; Header::SIZE + 11];
@@ -96,35 +91,34 @@ fn outstanding(guest: &mut Guest) -> Answer<()> {
 }
 
 /// Large values in most of the nodes that it may have, and in transactions over them again and again.
-fn memory(guest: &mut Guest) -> Answer<()> {
+fn memory<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     const NODES: u32 = 600;
     let mut tx_id = TxId::NONE;
-    until_refused(guest, |client, n| {
+    guest.until_refused(|client, n| {
         if n >= NODES && n % NODES == 0 {
             tx_id = client.begin()?;
         }
-        client.ask(MessageType::Write, tx_id, &[&spread(n % NODES), b"\0", &LARGE]).map(drop)
+        client.ask(MessageType::Write, tx_id, &[&spread(n % NODES), b"\0", &LONG]).map(drop)
     })?;
     // Ends the transactions.
-    guest.client.reconnect()?;
-    guest.client.watch_shutdown()?;
+    guest.start_over()?;
     guest.client.tell(MessageType::Rm, &[b"data/q\0"])
 }
 
-fn transaction_nodes(guest: &mut Guest) -> Answer<()> {
+fn transaction_nodes<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let id = guest.client.begin()?;
-    until_refused(guest, |client, n| client.ask(MessageType::Write, id, &[&spread(n), b"\0x"]).map(drop))?;
+    guest.until_refused(|client, n| client.ask(MessageType::Write, id, &[&spread(n), b"\0x"]).map(drop))?;
     // Refused or not, it is over.
     let _ = guest.client.ask(MessageType::TransactionEnd, id, &[b"F\0"]);
     Ok(())
 }
 
-fn node_permissions(guest: &mut Guest) -> Answer<()> {
+fn node_permissions<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let own = u32::from(guest.domid.0);
     let mut list = Vec::<u8, 200>::new();
     // Ends with the refusal long before it is full.
     let _ = list.extend_from_slice(b"data/hello\0");
-    until_refused(guest, |client, n| {
+    guest.until_refused(|client, n| {
         let _ = list.push(if n == 0 { b'n' } else { b'r' });
         let _ = list.extend_from_slice(text(own + n).as_bytes());
         let _ = list.push(0);
@@ -132,19 +126,18 @@ fn node_permissions(guest: &mut Guest) -> Answer<()> {
     })
 }
 
-fn path_max(guest: &mut Guest) -> Answer<()> {
+fn path_max<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let mut path = [b'p'; 4000];
     path[..5].copy_from_slice(b"data/");
-    until_refused(guest, |client, n| {
+    guest.until_refused(|client, n| {
         let path = path.get(..8 + 100 * n as usize).unwrap_or(&path);
         client.tell(MessageType::Mkdir, &[path, b"\0"])?;
         client.tell(MessageType::Rm, &[path, b"\0"])
     })
 }
 
-fn node_size(guest: &mut Guest) -> Answer<()> {
+fn node_size<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let value = [b'v'; 4000];
-    until_refused(guest, |client, n| {
-        client.write(b"data/size", value.get(..n as usize * 64).unwrap_or(&value))
-    })
+    guest
+        .until_refused(|client, n| client.write(b"data/size", value.get(..n as usize * 64).unwrap_or(&value)))
 }

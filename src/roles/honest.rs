@@ -2,22 +2,21 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use heapless::String;
-use xenstore::client::{Answer, Failure};
-use xenstore::wire::{Header, MessageType, TxId};
-
-use crate::life::Guest;
+use super::guest::Guest;
+use super::text::text;
+use crate::client::{Answer, Failure, Machine};
+use crate::wire::{Header, MessageType, TxId};
 
 const SECOND: u64 = 1_000_000_000;
 
 /// Waits to be asked to go.
-pub fn hello(guest: &mut Guest) -> Answer<()> {
+pub fn hello<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     guest.client.listen(guest.client.now() + SECOND);
     Ok(())
 }
 
 /// Uses its processor and asks nothing of the store: what such guests cost others is no store's doing.
-pub fn spin(_: &mut Guest) -> Answer<()> {
+pub fn spin<M: Machine>(_: &mut Guest<M>) -> Answer<()> {
     for step in 0..1_000_000_u32 {
         core::hint::black_box(step);
     }
@@ -25,9 +24,9 @@ pub fn spin(_: &mut Guest) -> Answer<()> {
 }
 
 /// Writes and reads a node, with watches on it, and looks whether all is as it must be.
-pub fn load(guest: &mut Guest) -> Answer<()> {
+pub fn load<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     if guest.counts.rounds == 0 {
-        for number in 0..guest.options.watches {
+        for number in 0..guest.watches {
             guest.client.watch(b"data/load", text(number).as_bytes())?;
             guest.events_due += 1;
         }
@@ -35,29 +34,25 @@ pub fn load(guest: &mut Guest) -> Answer<()> {
         write_number(guest, 0)?;
     }
     let round = guest.counts.rounds;
-    if guest.random.below(100) < guest.options.writes {
-        write_number(guest, round)
-    } else {
-        read_number(guest)
-    }
+    if guest.random.below(100) < guest.writes { write_number(guest, round) } else { read_number(guest) }
 }
 
 /// The number of a round that wrote; the next reading has to find it.
-fn write_number(guest: &mut Guest, number: u32) -> Answer<()> {
+fn write_number<M: Machine>(guest: &mut Guest<M>, number: u32) -> Answer<()> {
     guest.client.write(b"data/load", text(number).as_bytes())?;
     guest.last_written = number;
-    guest.events_due += guest.options.watches;
+    guest.events_due += guest.watches;
     await_events(guest);
     Ok(())
 }
 
 /// Takes the events that are due: one that waits unread swallows the next one like it.
-fn await_events(guest: &mut Guest) {
+fn await_events<M: Machine>(guest: &mut Guest<M>) {
     let deadline = guest.client.now() + 10 * SECOND;
     guest.client.listen_for(guest.events_due, deadline);
 }
 
-fn read_number(guest: &mut Guest) -> Answer<()> {
+fn read_number<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let wanted = text(guest.last_written);
     let found = guest.client.ask(MessageType::Read, TxId::NONE, &[b"data/load\0"])?;
     if found != wanted.as_bytes() {
@@ -68,7 +63,7 @@ fn read_number(guest: &mut Guest) -> Answer<()> {
 
 /// Leaves watches, a transaction and half a request behind, asks for a new connection, and must find it empty and
 /// working.
-pub fn reconnect(guest: &mut Guest) -> Answer<()> {
+pub fn reconnect<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let client = &mut guest.client;
     client.watch(b"data/load", b"left")?;
     let begun = client.begin()?;
@@ -86,8 +81,8 @@ pub fn reconnect(guest: &mut Guest) -> Answer<()> {
 }
 
 /// Leaves the ring as hvmloader does for the next one to use it.
-pub fn hvmloader_reset(guest: &mut Guest) -> Answer<()> {
-    let page = guest.client.machine.page;
+pub fn hvmloader_reset<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
+    let page = guest.client.machine.page();
     for word in page.req.iter().chain(&page.rsp) {
         word.store(u64::MAX, Relaxed);
     }
@@ -97,12 +92,4 @@ pub fn hvmloader_reset(guest: &mut Guest) -> Answer<()> {
     let number = guest.counts.rounds;
     write_number(guest, number)?;
     read_number(guest)
-}
-
-/// A number in decimal digits.
-pub fn text(number: u32) -> String<10> {
-    let mut text = String::new();
-    // Ten digits hold any.
-    let _ = core::fmt::Write::write_fmt(&mut text, format_args!("{number}"));
-    text
 }

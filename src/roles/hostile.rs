@@ -3,11 +3,10 @@
 
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
-use xenstore::abi::RING_SIZE;
-use xenstore::client::Answer;
-use xenstore::wire::{Header, MessageType, PAYLOAD_MAX, TxId};
-
-use crate::life::Guest;
+use super::guest::{Domain, Guest};
+use crate::abi::RING_SIZE;
+use crate::client::{Answer, Machine};
+use crate::wire::{Header, MessageType, PAYLOAD_MAX, TxId};
 
 /// Rounds that stay within what a store goes on listening to; after them come those that it need not forgive.
 const TOLERABLE: u32 = 200;
@@ -16,21 +15,25 @@ const TOLERABLE: u32 = 200;
 const BREATH: u64 = 1000;
 
 /// Moves indexes about: first such that garbage becomes requests, then to where they cannot be.
-pub fn indexes(guest: &mut Guest) -> Answer<()> {
-    let page = guest.client.machine.page;
-    let random = &mut guest.random;
-    let all = [&page.req_prod, &page.req_cons, &page.rsp_cons, &page.rsp_prod];
-    let index = all[random.below(4) as usize];
+pub fn indexes<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
+    let (which, how, value) = (guest.random.below(4), guest.random.below(4), guest.random.number());
     if guest.counts.rounds < TOLERABLE {
         // Zeros ask for nothing that exists, so that the connection lasts.
-        let request = Header { msg_type: random.below(64), req_id: 0, tx_id: TxId(random.next()), len: 0 };
-        guest.client.push(&request.emit());
-        let cons = &guest.client.machine.page.rsp_cons;
-        let ahead = guest.client.machine.page.rsp_prod.load(Relaxed).wrapping_sub(cons.load(Relaxed));
-        cons.fetch_add(guest.random.below(ahead.clamp(1, RING_SIZE)), Release);
+        let msg_type = guest.random.below(64);
+        guest.client.push(&Header { msg_type, req_id: 0, tx_id: TxId(value), len: 0 }.emit());
+        let page = guest.client.machine.page();
+        let ahead = page.rsp_prod.load(Relaxed).wrapping_sub(page.rsp_cons.load(Relaxed));
+        page.rsp_cons.fetch_add(guest.random.below(ahead.clamp(1, RING_SIZE)), Release);
     } else {
-        let value = match random.below(4) {
-            0 => random.next(),
+        let page = guest.client.machine.page();
+        let index = match which {
+            0 => &page.req_prod,
+            1 => &page.req_cons,
+            2 => &page.rsp_cons,
+            _ => &page.rsp_prod,
+        };
+        let value = match how {
+            0 => value,
             1 => index.load(Relaxed).wrapping_add(RING_SIZE + 1),
             2 => index.load(Relaxed).wrapping_sub(1),
             _ => u32::MAX,
@@ -43,7 +46,7 @@ pub fn indexes(guest: &mut Guest) -> Answer<()> {
 }
 
 /// Sends requests in pieces as they fall, each announced, and leaves some of them unfinished for a new connection.
-pub fn torn(guest: &mut Guest) -> Answer<()> {
+pub fn torn<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let mut message = [b'x'; Header::SIZE + 200];
     let header = Header { msg_type: MessageType::Write as u32, req_id: 0, tx_id: TxId::NONE, len: 200 };
     let (head, payload) = message.split_at_mut(Header::SIZE);
@@ -65,7 +68,7 @@ pub fn torn(guest: &mut Guest) -> Answer<()> {
 }
 
 /// Messages as long as can be, of which no end is sent before the ring is full; then one that has no end.
-pub fn endless(guest: &mut Guest) -> Answer<()> {
+pub fn endless<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let len = if guest.counts.rounds < TOLERABLE { PAYLOAD_MAX as u32 } else { u32::MAX };
     let header = Header { msg_type: guest.random.below(64), req_id: 0, tx_id: TxId::NONE, len };
     let junk = [b'y'; RING_SIZE as usize];
@@ -84,7 +87,7 @@ pub fn endless(guest: &mut Guest) -> Answer<()> {
 }
 
 /// Asks for more than its ring holds and never takes an answer.
-pub fn deaf(guest: &mut Guest) -> Answer<()> {
+pub fn deaf<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let header = Header { msg_type: MessageType::Read as u32, req_id: 0, tx_id: TxId::NONE, len: 11 };
     let mut request = [0; Header::SIZE + 11];
     request[..Header::SIZE].copy_from_slice(&header.emit());
@@ -99,11 +102,11 @@ pub fn deaf(guest: &mut Guest) -> Answer<()> {
 }
 
 /// Closes its end of the event channel and binds another one, with a request under way.
-pub fn rebind(guest: &mut Guest) -> Answer<()> {
+pub fn rebind<M: Domain>(guest: &mut Guest<M>) -> Answer<()> {
     let deadline = guest.client.deadline();
     let header = Header { msg_type: MessageType::Directory as u32, req_id: 0, tx_id: TxId::NONE, len: 5 };
     guest.client.push(&header.emit());
-    if guest.client.machine.rebind().is_err() {
+    if !guest.client.machine.rebind() {
         guest.counts.wrong += 1;
     }
     guest.client.push(b"data\0");
@@ -112,7 +115,7 @@ pub fn rebind(guest: &mut Guest) -> Answer<()> {
 }
 
 /// Notifies without anything to be done.
-pub fn kick(guest: &mut Guest) -> Answer<()> {
+pub fn kick<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     for _ in 0..100 {
         guest.client.notify();
     }

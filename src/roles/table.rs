@@ -1,0 +1,25 @@
+//! What a guest can be.
+
+use super::guest::{Domain, Role};
+use super::honest;
+
+impl<M: Domain + 'static> Role<M> {
+    const HONEST: &'static [Role<M>] = &[
+        Role { name: "hello", round: honest::hello },
+        Role { name: "load", round: honest::load },
+        Role { name: "reconnect", round: honest::reconnect },
+        Role { name: "hvmloader-reset", round: honest::hvmloader_reset },
+        Role { name: "spin", round: honest::spin },
+    ];
+
+    /// All roles.
+    pub fn all() -> impl Iterator<Item = &'static Role<M>> {
+        let last: &'static [Role<M>] = &[Role::MIX];
+        [Self::HONEST, Self::ON_RINGS, Self::BY_REQUESTS, last].into_iter().flatten()
+    }
+
+    /// The role with this name.
+    pub fn named(name: &str) -> Option<&'static Role<M>> {
+        Self::all().find(|role| role.name == name)
+    }
+}

@@ -1,0 +1,32 @@
+//! Numbers and paths as roles write them.
+
+use core::fmt::Write;
+
+use heapless::String;
+
+use super::guest::Payload;
+
+/// A number in decimal digits.
+pub fn text(number: u32) -> String<10> {
+    let mut text = String::new();
+    // Ten digits hold any.
+    let _ = write!(text, "{number}");
+    text
+}
+
+/// The parts in one piece; nothing if that is too long, which no role's is.
+pub fn joined(parts: &[&[u8]]) -> Payload {
+    let mut whole = Payload::new();
+    let fits = parts.iter().all(|part| whole.extend_from_slice(part).is_ok());
+    if fits { whole } else { Payload::new() }
+}
+
+/// Text with a number at its end.
+pub fn numbered(text_before: &[u8], number: u32) -> Payload {
+    joined(&[text_before, text(number).as_bytes()])
+}
+
+/// A path with a number at its end, and a value.
+pub fn node(path: &[u8], number: u32, value: &[u8]) -> Payload {
+    joined(&[path, text(number).as_bytes(), b"\0", value])
+}

@@ -1,0 +1,139 @@
+//! Attackers of all kinds at once, 1 to 64 of them, beside a guest with a recorded life: neither it nor dom0 is refused
+//! anything, misses an event, has to do a transaction again, or waits long.
+//!
+//! `ATTACKERS='MIB NUMBER ROLE SEED, …'` in the environment has cases of your own tried instead of the tables', and tells
+//! what came of each.
+
+mod crowd;
+mod scene;
+
+use std::fmt;
+use std::str::FromStr;
+
+use crowd::Seat;
+use scene::Scene;
+use xenstore::roles::Role;
+
+/// Looks of the server in which attackers get what they can before an honest guest comes; more for those who do many
+/// things in turn.
+const HEAD_STARTS: [usize; 2] = [800, 3000];
+
+/// Pieces of work for each attacker that somebody honest waits for at most: two turns, and the notifications after them.
+const MOST: u64 = 100;
+
+/// So many attackers in one role, beside a store of so many MiB.
+struct Case {
+    memory: usize,
+    attackers: usize,
+    role: String,
+    seed: u64,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Case { memory, attackers, role, seed } = self;
+        write!(f, "ATTACKERS='{memory} {attackers} {role} {seed}'")
+    }
+}
+
+impl FromStr for Case {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Case, Self::Err> {
+        let mut words = text.split(' ');
+        let mut word = || words.next().unwrap_or_default();
+        Ok(Case {
+            memory: word().parse()?,
+            attackers: word().parse()?,
+            role: word().to_string(),
+            seed: word().parse()?,
+        })
+    }
+}
+
+/// What was lost, or the longest wait.
+fn outcome(case: &Case) -> Result<u64, String> {
+    let role = Role::<Seat>::named(&case.role).ok_or("there is no such role")?;
+    let mut scene = Scene::new(case.memory, case.seed);
+    for _ in 0..case.attackers {
+        scene.add(role);
+    }
+    scene.wait(HEAD_STARTS[usize::from(case.role == "mix")]);
+    scene.begin();
+    scene.honest_life()?;
+    scene.check();
+    if scene.again > 0 {
+        return Err(format!("{} transactions had to be done again", scene.again));
+    }
+    let mut quiet = Scene::new(8, 0);
+    quiet.begin();
+    quiet.honest_life()?;
+    for (domid, expected) in &quiet.heard {
+        let heard = scene.heard.get(domid).map(Vec::as_slice).unwrap_or_default();
+        if heard != expected {
+            let missing = expected.iter().filter(|event| !heard.contains(event)).count();
+            let (heard, expected) = (heard.len(), expected.len());
+            return Err(format!("domain {domid} hears {heard} events of {expected}, {missing} never"));
+        }
+    }
+    Ok(scene.longest)
+}
+
+/// In all cases nobody honest loses anything, or waits for more work than [`MOST`] for each attacker.
+#[track_caller]
+fn nobody_suffers(cases: impl IntoIterator<Item = Case>) {
+    let mut suffered = Vec::new();
+    for case in cases {
+        match outcome(&case) {
+            Ok(longest) if longest <= MOST * case.attackers as u64 => {}
+            Ok(longest) => suffered.push(format!("{case}: a wait for {longest} pieces of work")),
+            Err(problem) => suffered.push(format!("{case}: {problem}")),
+        }
+    }
+    assert!(suffered.is_empty(), "{suffered:#?}");
+}
+
+fn case(memory: usize, attackers: usize, role: &str, seed: u64) -> Case {
+    Case { memory, attackers, role: role.to_string(), seed }
+}
+
+/// Attacks that cost nobody else anything in a small store, too.
+const BORNE: [&str; 18] = [
+    "indexes",
+    "torn",
+    "endless",
+    "deaf",
+    "rebind",
+    "kick",
+    "watch-flood",
+    "event-storm",
+    "transaction-flood",
+    "deep",
+    "wide",
+    "quotas",
+    "idle-start",
+    "many-lists",
+    "losing",
+    "half",
+    "strangers",
+    "crowd",
+];
+
+#[test]
+fn one_kind_of_attack_in_the_smallest_store() {
+    nobody_suffers(BORNE.map(|role| case(8, 8, role, 1)));
+}
+
+#[test]
+fn all_attacks_mixed() {
+    nobody_suffers((1..=2).map(|seed| case(64, 8, "mix", seed)));
+}
+
+#[test]
+fn cases_of_your_own() {
+    let cases = std::env::var("ATTACKERS").unwrap_or_else(|_| "64 1 mix 0".to_string());
+    for text in cases.split(',') {
+        let case: Case = text.trim().parse().expect("it has the form MIB NUMBER ROLE SEED");
+        println!("{case}: {:?}", outcome(&case));
+    }
+}
