@@ -14,7 +14,8 @@ use crate::store::{DomainId, Store};
 /// Bytes that a platform's handle of a mapped ring may take: so many are counted for each connection.
 const RING_HANDLE: usize = 16;
 
-/// Invariant: a port that a connection has is known as its domain's, and no other is.
+/// Invariant: a port that a connection has is known as its domain's, and no other is. The open fields are parts that keep
+/// their own invariants.
 pub struct Links<R> {
     /// By the domain record's slot.
     pub(super) connections: Box<[Option<Connection<R>>]>,

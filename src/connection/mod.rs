@@ -24,10 +24,10 @@ use crate::wire::Header;
 /// The beginning of a message: taken out of the ring, the rest still to come.
 #[derive(Clone, Copy)]
 pub struct Partial {
-    pub header: [u8; Header::SIZE],
+    header: [u8; Header::SIZE],
     /// Bytes received, those of the header included.
-    pub len: u32,
-    pub payload: Blob,
+    len: u32,
+    payload: Blob,
 }
 
 impl Partial {
@@ -42,23 +42,29 @@ impl Partial {
 /// What becomes of a connection's half request.
 #[derive(Clone, Copy)]
 pub struct Taking {
-    pub id: DomainId,
-    pub partial: Partial,
+    id: DomainId,
+    partial: Partial,
     /// All of it is taken out of the ring.
-    pub input: Option<Input>,
+    input: Option<Input>,
 }
 
+/// The server reads and sets the open fields. They do not depend on one another.
 pub struct Connection<R> {
     pub ring: R,
     /// `None` when the domain's event channel could not be bound again.
     pub port: Option<Port>,
     /// The client broke the protocol: its ring is not looked at any more.
     pub ignored: bool,
-    pub partial: Partial,
+    partial: Partial,
 }
 
 impl<R> Connection<R> {
     pub fn new(ring: R, port: Port) -> Self {
         Connection { ring, port: Some(port), ignored: false, partial: Partial::EMPTY }
+    }
+
+    /// Bytes of memory that its half request takes beside it.
+    pub fn memory(&self) -> u32 {
+        self.partial.memory()
     }
 }

@@ -99,7 +99,7 @@ fn check_chunks<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
     let chunk = Blob::memory(CHUNK);
     let mut bytes = store.spilled();
     bytes += queues(store, links).map(|(_, message)| Blob::memory(message.bytes.len())).sum::<u32>();
-    bytes += links.iter().map(|connection| connection.partial.memory()).sum::<u32>();
+    bytes += links.iter().map(|connection| connection.memory()).sum::<u32>();
     let used = store.blobs.arena().used();
     if bytes != used * chunk {
         report(format_args!("{} chunks are held but {used} are in use", bytes / chunk));
@@ -133,7 +133,7 @@ fn check_memory<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
     for (id, domain) in store.domains.iter() {
         let connection = links.get(id);
         let queued = links.outbox.memory(id);
-        let partial = connection.map_or(0, |connection| connection.partial.memory());
+        let partial = connection.map_or(0, |connection| connection.memory());
         let counted = store.recount_memory(id, report).wrapping_add(queued).wrapping_add(partial);
         if counted != domain.usage.memory {
             report(format_args!(

@@ -1,8 +1,9 @@
 //! Fixed storage with an undo journal: slots, the byte strings, hash chains and lists made of them, and the
 //! reserves that each claim leaves.
 //!
-//! Of the other layers it uses `words` only: it knows nothing of xenstore. Invariants: nothing here allocates after `new`;
-//! every handle is an index that its own arena made; what changes in an attempt lasts as a whole or not at all.
+//! Of the other layers it uses `words` and `room` only, and it knows nothing of xenstore. Invariants: nothing here
+//! allocates after `new`; every handle is an index that its own arena made; what changes in an attempt lasts as a whole
+//! or not at all.
 
 mod arena;
 mod attempt;

@@ -1,7 +1,7 @@
 //! What the server did: the flight recorder has the latest in records of fixed size, counters and tallies have all of
 //! it in numbers, and the log has what the operator asks for. Recorder and numbers are always on.
 //!
-//! It uses `abi`, `wire` and `platform`, and knows no store. Invariant: recording allocates nothing and formats
+//! It uses `abi`, `wire`, `platform` and `room`, and knows no store. Invariant: recording allocates nothing and formats
 //! nothing; only the log does.
 
 mod counters;
