@@ -1,4 +1,4 @@
-//! The guest's life: rounds of one role, counted and told, up to one of its ends.
+//! The guest's life: rounds of one role, counted and reported, up to its end.
 
 use core::fmt::{self, Write};
 
@@ -49,7 +49,7 @@ impl Life {
                 self.told = self.guest.client.now();
             }
         }
-        // Events that are due and such as are not may still be under way.
+        // Further events, due or not, may still be on their way.
         let now = self.guest.client.now();
         self.guest.client.listen(now + SECOND / 10);
         self.guest.client.listen_for(self.guest.events_due, now + 10 * SECOND);
@@ -61,11 +61,11 @@ impl Life {
         fatal::stop(reason, format_args!("{}: bye", self.role.name))
     }
 
-    /// What every guest begins with, so that dom0 can see that it is there.
+    /// The first requests of every guest, so that dom0 can see that it runs.
     fn greet(&mut self) -> Answer<()> {
         self.guest.client.watch_shutdown()?;
         let mut words = String::<64>::new();
-        // Too long for no role's name.
+        // No role's name is too long.
         let _ = write!(words, "{} from domain {}", self.role.name, self.guest.domid);
         self.guest.client.write(b"data/hello", words.as_bytes())
     }

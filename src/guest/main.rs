@@ -2,7 +2,7 @@
 //!
 //! It boots under `xl create` on `src/image/`, which has all of its `unsafe`. [`options`] reads the command line,
 //! [`life`] is what all guests share, [`xenstore::roles`] what they can be, and [`xenstore::client`] is the one way to
-//! talk to the store. Once a second and at the end it tells on its console how far it is.
+//! talk to the store. Once a second and at the end it prints its progress on its console.
 #![no_std]
 #![no_main]
 

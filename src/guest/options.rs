@@ -13,16 +13,16 @@ pub struct Options {
     pub seconds: u32,
     /// Ends after so many rounds; 0 is never.
     pub rounds: u32,
-    /// Is gone after so many notifications, in the middle of whatever it does; 0 is never.
+    /// Dies after so many notifications, in the middle of whatever it does; 0 is never.
     pub die_after: u32,
-    /// Of what it does at random; 0 is another one for each guest.
+    /// Seed of its random numbers; 0 is another one for each guest.
     pub seed: u64,
     /// Waits for `xl shutdown` after its end.
     pub stay: bool,
 }
 
 impl Options {
-    /// What is wrong ends the domain, with a line that says what is allowed.
+    /// A mistake ends the domain, with a line that says what is allowed.
     pub fn parse(words: impl Iterator<Item = &'static str>) -> Options {
         let mut options = Options {
             rate: 0,

@@ -6,7 +6,7 @@ use crate::client::{Answer, Failure};
 use crate::wire::MessageType;
 
 impl<M: Domain + 'static> Role<M> {
-    /// Attacks that may leave a ring that no answer comes through any more.
+    /// Attacks after which no answer may come through the ring any more.
     pub const ON_RINGS: &'static [Role<M>] = &[
         Role { name: "indexes", round: hostile::indexes },
         Role { name: "torn", round: hostile::torn },
@@ -16,7 +16,7 @@ impl<M: Domain + 'static> Role<M> {
         Role { name: "kick", round: hostile::kick },
     ];
 
-    /// Attacks by requests as the protocol has them.
+    /// Attacks by requests that keep to the protocol.
     pub const BY_REQUESTS: &'static [Role<M>] = &[
         Role { name: "watch-flood", round: greedy::watch_flood },
         Role { name: "event-storm", round: greedy::event_storm },
@@ -41,7 +41,7 @@ impl<M: Domain + 'static> Role<M> {
         Role { name: "crowd", round: bother::crowd },
     ];
 
-    /// All attacks in turns that the guest's random numbers choose, so that each is made beside what others have left.
+    /// All attacks in random order, so that each meets what others have left.
     pub const MIX: Role<M> = Role { name: "mix", round: mix };
 }
 

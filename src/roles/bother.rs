@@ -1,4 +1,4 @@
-//! Guests that do little themselves and want others to wait or to miss something. One round each.
+//! Guests that do little themselves and try to make others wait or miss something. One round each.
 
 use super::commits::watch_up_to_quota;
 use super::guest::Guest;
@@ -9,7 +9,7 @@ use crate::wire::{Header, MessageType, TxId};
 /// How long it is silent, microseconds.
 const SILENCE: u64 = 500_000;
 
-/// Has watches on what it writes, writes, and reads nothing for a while.
+/// Watches what it writes, writes, and reads nothing for a while.
 pub fn unread<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     watch_up_to_quota(guest)?;
     for n in 0..8 {
@@ -22,14 +22,14 @@ pub fn unread<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     Ok(())
 }
 
-/// Has watches on what happens to domains, and reads nothing for a while.
+/// Watches the special nodes for domains, and reads nothing for a while.
 pub fn deaths<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     guest.until_refused(|client, n| client.watch(b"@releaseDomain", text(n).as_bytes()))?;
     guest.client.pause(SILENCE);
     Ok(())
 }
 
-/// Half of a message, and the rest never.
+/// Sends half of a message, and never the rest.
 pub fn half<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let header = Header { msg_type: MessageType::Write as u32, req_id: 0, tx_id: TxId::NONE, len: 4000 };
     guest.client.push(&joined(&[&header.emit(), b"data/x/h\0", &[b'h'; 900]]));
@@ -37,7 +37,7 @@ pub fn half<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     guest.start_over()
 }
 
-/// Permissions for domains that are not there, of nodes that are not its own or have no name.
+/// Sets permissions for domains that do not exist, of nodes that are not its own or do not exist.
 pub fn strangers<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     const LIST: &[u8] = b"\0n0\0r32001\0r32002\0r32003\0r32004\0";
     let paths: [&[u8]; 4] = [b"/local/domain/0", b"//", b"data/x/s", b"@releaseDomain"];
@@ -46,7 +46,7 @@ pub fn strangers<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     })
 }
 
-/// Lets all others read and write what it has, watches what its neighbours have, and writes there.
+/// Lets all others read and write its nodes, watches its neighbours' nodes, and writes there.
 pub fn crowd<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     /// Domids below and above its own.
     const NEAR: u32 = 16;

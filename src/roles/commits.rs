@@ -1,11 +1,11 @@
-//! Guests that have the store do as much as they can with one request. One round each.
+//! Guests that make the store do as much as possible for one request. One round each.
 
 use super::guest::Guest;
 use super::text::{node, numbered, text};
 use crate::client::{Answer, Failure, Machine};
 use crate::wire::{MessageType, TxId, XsError};
 
-/// A path nearly as long as may be.
+/// A path of nearly the greatest length.
 const LONG_PATH: [u8; 1800] = {
     let mut path = [b'p'; 1800];
     let (start, _) = path.split_at_mut(7);
@@ -14,7 +14,7 @@ const LONG_PATH: [u8; 1800] = {
     path
 };
 
-/// As deep as a path can be: `data/x/d` and then a level every two bytes.
+/// The deepest path: `data/x/d` and then a level every two bytes.
 const DEEP: [u8; 1800] = {
     let mut path = [b'a'; 1800];
     let (start, rest) = path.split_at_mut(8);
@@ -27,12 +27,12 @@ const DEEP: [u8; 1800] = {
     path
 };
 
-/// As many nodes as it may have in one commit, each seen by all watches it may have.
+/// All nodes that it may have in one commit, each seen by all watches that it may have.
 pub fn commits<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     commit_watched(guest, b"data/x/c/", 900)
 }
 
-/// The same with paths as long as can be.
+/// The same with the longest paths.
 pub fn long_paths<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     commit_watched(guest, &LONG_PATH, 300)
 }
@@ -40,12 +40,12 @@ pub fn long_paths<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
 fn commit_watched<M: Machine>(guest: &mut Guest<M>, path: &[u8], nodes: u32) -> Answer<()> {
     watch_up_to_quota(guest)?;
     let id = guest.client.begin()?;
-    // A refusal leaves what there is.
+    // If it is refused, everything is still there.
     let _ = guest.flood(MessageType::Write, id, 0..nodes, |n| node(path, n, b"x"));
     guest.end(id, b"T")
 }
 
-/// All watches it may have on what it writes.
+/// All watches that it may have, on what it writes.
 pub fn watch_up_to_quota<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     guest.until_refused(|client, n| client.watch(b"data", text(n).as_bytes()))
 }
@@ -60,7 +60,7 @@ pub fn prepared<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
         let _ = guest.flood(MessageType::Write, id, 0..100, |n| {
             super::text::joined(&[&path, b"/", &node(b"", n, b"x")])
         });
-        // There is room for as many as are begun.
+        // There is room for all that are begun.
         let _ = begun.push(id);
     }
     let deadline = guest.client.deadline();

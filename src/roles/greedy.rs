@@ -1,5 +1,5 @@
-//! Guests that keep to the protocol and ask for more of everything than they may have. One round each: up to the
-//! refusal, and back.
+//! Guests that keep to the protocol and ask for more of everything than they may have. In each round they ask
+//! until they are refused, and free everything.
 
 use heapless::Vec;
 
@@ -8,7 +8,7 @@ use super::text::{numbered, text};
 use crate::client::{Answer, Failure, Machine};
 use crate::wire::{MessageType, TxId, XsError};
 
-/// Watches up to the quota, then none.
+/// Registers watches up to the quota, then removes them.
 pub fn watch_flood<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     guest.until_refused(|client, n| client.watch(b"data", text(n).as_bytes()))?;
     forget_all(guest)
@@ -23,13 +23,13 @@ pub fn event_storm<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     guest.client.write(&numbered(b"data/storm", round), b"x")
 }
 
-/// Transactions up to the quota, each with a change; then all of them end, some with success.
+/// Opens transactions up to the quota, each with a change. Then all of them end, some with success.
 pub fn transaction_flood<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let mut begun = Vec::<TxId, 64>::new();
     guest.until_refused(|client, n| {
         let id = client.begin()?;
         client.ask(MessageType::Write, id, &[&numbered(b"data/t", n % 8), b"\0x"])?;
-        // Quotas are far below; what does not fit would end with the connection.
+        // Quotas are far below this number.
         let _ = begun.push(id);
         Ok(())
     })?;
@@ -44,7 +44,7 @@ pub fn transaction_flood<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     Ok(())
 }
 
-/// A tree as deep as can be, and its end.
+/// Makes the deepest tree, and removes it.
 pub fn deep<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let mut path = Vec::<u8, 4000>::new();
     // Room for the refusal's path.
@@ -56,13 +56,13 @@ pub fn deep<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     guest.client.tell(MessageType::Rm, &[b"data/deep\0"])
 }
 
-/// A tree as wide as can be, and its end.
+/// Makes the widest tree, and removes it.
 pub fn wide<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     guest.until_refused(|client, n| client.write(&numbered(b"data/wide/", n), b"x"))?;
     guest.client.tell(MessageType::Rm, &[b"data/wide\0"])
 }
 
-/// All watches and transactions go; the one for `xl shutdown` comes back.
+/// Drops all watches and transactions, and registers the watch for `xl shutdown` again.
 fn forget_all<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     guest.client.tell(MessageType::ResetWatches, &[b"\0"])?;
     guest.client.watch_shutdown()

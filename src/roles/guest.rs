@@ -1,4 +1,4 @@
-//! A guest in one of the roles: its client, its counts, and how it asks much at once.
+//! A guest in one of the roles: its client, its counts, and making many requests at once.
 
 use heapless::Vec;
 
@@ -7,7 +7,7 @@ use crate::abi::DomId;
 use crate::client::{Answer, Client, Failure, Machine};
 use crate::wire::{MessageType, TxId};
 
-/// What a role needs of the domain beside what a client does.
+/// What a role needs of the domain, beyond what a client needs.
 pub trait Domain: Machine {
     /// Closes our end of the store's event channel and binds another. False if that fails.
     fn rebind(&mut self) -> bool;
@@ -19,7 +19,7 @@ pub struct Role<M: Machine> {
     pub round: fn(&mut Guest<M>) -> Answer<()>,
 }
 
-/// How often what happened.
+/// Counts of what has happened.
 #[derive(Default)]
 pub struct Counts {
     pub rounds: u32,
@@ -27,11 +27,11 @@ pub struct Counts {
     pub refused: u32,
     /// Requests without an answer.
     pub silent: u32,
-    /// Answers that are not what they must be.
+    /// Answers with the wrong content.
     pub wrong: u32,
 }
 
-/// A role has all of it in its hands: what it makes of these is its own business.
+/// Its fields are open to the roles, which do with them what they like.
 pub struct Guest<M: Machine> {
     pub client: Client<M>,
     pub domid: DomId,
@@ -41,7 +41,7 @@ pub struct Guest<M: Machine> {
     pub watches: u32,
     /// Of 100 requests of `load`, how many write.
     pub writes: u32,
-    /// Events that must come in all, where a role knows.
+    /// How many events must come in all, where a role knows.
     pub events_due: u32,
     /// What `data/load` must hold.
     pub last_written: u32,
@@ -50,7 +50,7 @@ pub struct Guest<M: Machine> {
 /// The payload of a request that a role makes.
 pub type Payload = Vec<u8, 2200>;
 
-/// More than any quota of numbers allows.
+/// More than any quota on a number allows.
 const MANY: u32 = 5000;
 
 impl<M: Machine> Guest<M> {
@@ -67,7 +67,7 @@ impl<M: Machine> Guest<M> {
         }
     }
 
-    /// Lives one round of a role and counts what came of it.
+    /// Runs one round of a role and counts its result.
     pub fn live(&mut self, role: &Role<M>) {
         match (role.round)(self) {
             Ok(()) => {}
@@ -77,7 +77,7 @@ impl<M: Machine> Guest<M> {
         self.counts.rounds = self.counts.rounds.wrapping_add(1);
     }
 
-    /// Does it until it is refused, which has to happen; more than that is not our business.
+    /// Makes requests until one is refused, which has to happen. Which one that is is not checked.
     pub fn until_refused(&mut self, mut more: impl FnMut(&mut Client<M>, u32) -> Answer<()>) -> Answer<()> {
         for n in 0..MANY {
             match more(&mut self.client, n) {
@@ -93,7 +93,7 @@ impl<M: Machine> Guest<M> {
         Ok(())
     }
 
-    /// Asks for all of it as fast as the ring takes it, and waits for the last answer only.
+    /// Makes all requests as fast as the ring takes them, and waits for the last answer only.
     pub fn flood(
         &mut self,
         what: MessageType,
@@ -109,12 +109,12 @@ impl<M: Machine> Guest<M> {
         last.map_or(Ok(()), |last| self.client.answer_to(last, deadline).map(drop))
     }
 
-    /// Ends a transaction; that it may fail is known.
+    /// Ends a transaction. It may fail.
     pub fn end(&mut self, tx_id: TxId, how: &[u8]) -> Answer<()> {
         self.client.ask(MessageType::TransactionEnd, tx_id, &[how, b"\0"]).map(drop)
     }
 
-    /// Watches and transactions go, and what was half sent; the watch for `xl shutdown` comes back.
+    /// Drops watches, transactions and what was half sent, and registers the watch for `xl shutdown` again.
     pub fn start_over(&mut self) -> Answer<()> {
         self.client.reconnect()?;
         self.client.watch_shutdown()

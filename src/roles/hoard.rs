@@ -1,11 +1,11 @@
-//! Guests that get as much of one kind of thing as they may and keep it, asking on and on. One round each.
+//! Guests that take as much of one kind of slot as they may and keep it, asking for ever more. One round each.
 
 use super::guest::{Guest, Payload};
 use super::text::{joined, node, text};
 use crate::client::{Answer, Machine};
 use crate::wire::{MessageType, TxId};
 
-/// What keeps a value or a token out of the slot of its owner, and in dozens of further ones.
+/// A value or token that does not fit its owner's slot and takes dozens of chunks.
 pub const LONG: [u8; 1900] = [b'v'; 1900];
 
 /// The nth hundred of a thousand, at random.
@@ -14,13 +14,13 @@ fn hundred<M: Machine>(guest: &mut Guest<M>) -> core::ops::Range<u32> {
     first..first + 100
 }
 
-/// One more transaction, in which a thousand names are read that are not there.
+/// One more transaction, which reads a thousand names that do not exist.
 pub fn open_reads<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let id = guest.client.begin()?;
     guest.flood(MessageType::Read, id, 0..1000, |n| node(b"data/x/none/", n, b""))
 }
 
-/// Transactions of which no more is heard.
+/// Transactions that are never used.
 pub fn idle_start<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     guest.client.pause(1000);
     guest.client.begin().map(drop)
@@ -32,7 +32,7 @@ pub fn large_values<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     guest.flood(MessageType::Write, TxId::NONE, numbers, |n| node(b"data/x/v/", n, &LONG))
 }
 
-/// Each node with a permission list that no other has, of domains that exist.
+/// Gives each node a permission list that no other has, of domains that exist.
 pub fn many_lists<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let numbers = hundred(guest);
     let own = u32::from(guest.domid.0);
@@ -56,7 +56,7 @@ fn entry(list: &mut Payload, which: u32, own: u32) {
     let _ = list.extend_from_slice(text(domid).as_bytes());
 }
 
-/// All watches it may have, with tokens that take many slots each.
+/// All watches that it may have, with tokens that take many slots each.
 pub fn long_watches<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     guest.flood(MessageType::Watch, TxId::NONE, 0..130, |n| {
         joined(&[b"data/x/w\0", text(n).as_bytes(), &LONG, b"\0"])

@@ -15,7 +15,7 @@ pub fn hello<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     Ok(())
 }
 
-/// Uses its processor and asks nothing of the store: what such guests cost others is no store's doing.
+/// Uses its vCPU and asks nothing of the store: what such guests cost others is not the store's fault.
 pub fn spin<M: Machine>(_: &mut Guest<M>) -> Answer<()> {
     for step in 0..1_000_000_u32 {
         core::hint::black_box(step);
@@ -23,7 +23,7 @@ pub fn spin<M: Machine>(_: &mut Guest<M>) -> Answer<()> {
     Ok(())
 }
 
-/// Writes and reads a node, with watches on it, and looks whether all is as it must be.
+/// Writes and reads a node, with watches on it, and checks all answers and events.
 pub fn load<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     if guest.counts.rounds == 0 {
         for number in 0..guest.watches {
@@ -46,7 +46,7 @@ fn write_number<M: Machine>(guest: &mut Guest<M>, number: u32) -> Answer<()> {
     Ok(())
 }
 
-/// Takes the events that are due: one that waits unread swallows the next one like it.
+/// Takes the events that are due: while one waits unread, another one like it is not sent.
 fn await_events<M: Machine>(guest: &mut Guest<M>) {
     let deadline = guest.client.now() + 10 * SECOND;
     guest.client.listen_for(guest.events_due, deadline);
@@ -61,8 +61,7 @@ fn read_number<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     Ok(())
 }
 
-/// Leaves watches, a transaction and half a request behind, asks for a new connection, and must find it empty and
-/// working.
+/// Leaves watches, a transaction and half a request behind and asks for a new connection, which must be empty and work.
 pub fn reconnect<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let client = &mut guest.client;
     client.watch(b"data/load", b"left")?;
@@ -73,7 +72,7 @@ pub fn reconnect<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let seen = client.events;
     client.write(b"data/load", b"after")?;
     let ended = client.ask(MessageType::TransactionEnd, begun, &[b"T\0"]).map(drop);
-    // Neither an event of the watch nor the transaction may have come along.
+    // Neither an event of the watch nor the transaction may have survived.
     if client.events != seen || !matches!(ended, Err(Failure::Refused(_))) {
         guest.counts.wrong += 1;
     }

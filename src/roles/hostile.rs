@@ -1,5 +1,5 @@
-//! Guests that break the ring's and the event channel's rules. One round each; nothing here waits for an answer that
-//! might never come.
+//! Guests that break the rules of the ring and of the event channel. One round each. Nothing here waits for an answer
+//! that might never come.
 
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
@@ -8,13 +8,13 @@ use crate::abi::RING_SIZE;
 use crate::client::{Answer, Machine};
 use crate::wire::{Header, MessageType, PAYLOAD_MAX, TxId};
 
-/// Rounds that stay within what a store goes on listening to; after them come those that it need not forgive.
+/// Rounds after which a store must still serve the ring. After the later ones it need not.
 const TOLERABLE: u32 = 200;
 
-/// Time that the store has between two rounds, microseconds: so that each is seen.
+/// Time between two rounds, microseconds, so that the store sees each.
 const BREATH: u64 = 1000;
 
-/// Moves indexes about: first such that garbage becomes requests, then to where they cannot be.
+/// Moves indexes: first so that garbage becomes requests, then out of range.
 pub fn indexes<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let (which, how, value) = (guest.random.below(4), guest.random.below(4), guest.random.number());
     if guest.counts.rounds < TOLERABLE {
@@ -45,7 +45,7 @@ pub fn indexes<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     Ok(())
 }
 
-/// Sends requests in pieces as they fall, each announced, and leaves some of them unfinished for a new connection.
+/// Sends requests in random pieces, notifies after each, and abandons some of them for a new connection.
 pub fn torn<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let mut message = [b'x'; Header::SIZE + 200];
     let header = Header { msg_type: MessageType::Write as u32, req_id: 0, tx_id: TxId::NONE, len: 200 };
@@ -67,7 +67,7 @@ pub fn torn<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     if rest.is_empty() { Ok(()) } else { guest.client.reconnect() }
 }
 
-/// Messages as long as can be, of which no end is sent before the ring is full; then one that has no end.
+/// The longest messages, whose ends are sent only when the ring is full; then one without an end.
 pub fn endless<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let len = if guest.counts.rounds < TOLERABLE { PAYLOAD_MAX as u32 } else { u32::MAX };
     let header = Header { msg_type: guest.random.below(64), req_id: 0, tx_id: TxId::NONE, len };
@@ -86,14 +86,14 @@ pub fn endless<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     Ok(())
 }
 
-/// Asks for more than its ring holds and never takes an answer.
+/// Makes more requests than its ring has room for, and never takes an answer.
 pub fn deaf<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let header = Header { msg_type: MessageType::Read as u32, req_id: 0, tx_id: TxId::NONE, len: 11 };
     let mut request = [0; Header::SIZE + 11];
     request[..Header::SIZE].copy_from_slice(&header.emit());
     request[Header::SIZE..].copy_from_slice(b"data/hello\0");
     let mut sent = 0;
-    // Whole requests as long as there is room; what is cut off then is garbage for nobody to read.
+    // Whole requests as long as there is room. The last one is cut off, and its end never comes.
     while sent < 4 * RING_SIZE as usize && guest.client.push(&request) == request.len() {
         sent += request.len();
     }
@@ -114,7 +114,7 @@ pub fn rebind<M: Domain>(guest: &mut Guest<M>) -> Answer<()> {
     guest.client.write(b"data/rebound", b"x")
 }
 
-/// Notifies without anything to be done.
+/// Notifies without a reason.
 pub fn kick<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     for _ in 0..100 {
         guest.client.notify();

@@ -1,10 +1,10 @@
-//! What a guest does with its store: roles, honest and hostile, of which each guest lives one, round by round.
+//! What a guest does with its store: roles, honest and hostile. Each guest has one of them and plays it round by round.
 //!
-//! A role knows of its domain only what [`Domain`] has. So the same attack is made by a guest on Xen (`src/guest/`) and by
-//! one on a host in memory (`tests/library/attackers/`). [`honest`] looks whether all is as it must be. [`hostile`]
-//! breaks the ring's rules. The rest keep to the protocol: [`greedy`] and [`quotas`] ask for more than they may have,
-//! [`hoard`] keeps what it gets, [`commits`] has the store do much at once, [`bother`] makes others wait. [`attacks`] is the
-//! table of these, and who draws from all of them.
+//! A role uses the client, and of its domain only what [`Domain`] has. So a guest on Xen (`src/guest/`) and one on a
+//! host in memory (`tests/library/attackers/`) make the same attack. [`honest`] checks all answers and events.
+//! [`hostile`] breaks the ring's rules. The rest keep to the protocol: [`greedy`] and [`quotas`] ask for more than they
+//! may have, [`hoard`] keeps what it gets, [`commits`] has the store do much at once, [`bother`] makes others wait.
+//! [`attacks`] has the table of these, and the guest that makes all of them.
 
 pub mod attacks;
 pub mod bother;

@@ -1,4 +1,4 @@
-//! A guest that uses up each quota that the store knows, one a round: up to the refusal, and back.
+//! A guest that uses up each quota of the store, one in each round: it asks until it is refused, and frees everything.
 
 use heapless::Vec;
 
@@ -13,7 +13,7 @@ use crate::wire::{Header, MessageType, TxId};
 /// A round that uses up one quota.
 type Round<M> = fn(&mut Guest<M>) -> Answer<()>;
 
-/// Answers to leave unread at a time: far more than ring and quota hold together.
+/// Answers that are left unread at a time: far more than ring and quota allow together.
 const UNREAD: u32 = 400;
 
 /// Time within which the store takes a request if it takes any, microseconds.
@@ -46,7 +46,7 @@ fn nodes<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     guest.client.tell(MessageType::Rm, &[b"data/q\0"])
 }
 
-/// Leaves answers unread until the store takes no more requests, which is how it refuses here; then takes them all.
+/// Leaves answers unread until the store takes no more requests, which is the refusal here. Then takes them all.
 fn outstanding<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let client = &mut guest.client;
     let path = b"data/hello\0";
@@ -108,7 +108,7 @@ fn memory<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
 fn transaction_nodes<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let id = guest.client.begin()?;
     guest.until_refused(|client, n| client.ask(MessageType::Write, id, &[&spread(n), b"\0x"]).map(drop))?;
-    // Refused or not, it is over.
+    // It ends, refused or not.
     let _ = guest.client.ask(MessageType::TransactionEnd, id, &[b"F\0"]);
     Ok(())
 }

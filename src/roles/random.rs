@@ -1,4 +1,4 @@
-//! Numbers without a pattern; nobody has to be unable to guess them (xorshift64*).
+//! Random numbers, which need not be unpredictable (xorshift64*).
 
 pub struct Random(u64);
 

@@ -1,4 +1,4 @@
-//! What a guest can be.
+//! The table of all roles.
 
 use super::guest::{Domain, Role};
 use super::honest;

@@ -14,7 +14,7 @@ pub fn text(number: u32) -> String<10> {
     text
 }
 
-/// The parts in one piece; nothing if that is too long, which no role's is.
+/// The parts in one piece; empty if that is too long, which no role's text is.
 pub fn joined(parts: &[&[u8]]) -> Payload {
     let mut whole = Payload::new();
     let fits = parts.iter().all(|part| whole.extend_from_slice(part).is_ok());
