@@ -227,4 +227,28 @@ mod tests {
             assert_eq!(blobs.arena().used(), 0);
         }
     }
+    #[test]
+    fn equal_is_what_is_as_long() {
+        let mut blobs = Blobs::new(&Attempt::new(), 16, 16);
+        let text = [7; 200];
+        for len in [0, 1, 59, 60, 61, 120, 199] {
+            let blob = blobs.store(&text[..len]).unwrap();
+            assert!(blobs.equals(blob, &text[..len]));
+            for other in [len.saturating_sub(1), len + 1, len + 60, 200] {
+                let bytes = &text[..other.min(200)];
+                assert_eq!(blobs.equals(blob, bytes), bytes.len() == len, "{len} and {other}");
+                let beginning = blobs.beginning(blob, len, bytes);
+                assert_eq!(beginning.map(Blob::len), (bytes.len() <= len).then_some(bytes.len()));
+            }
+            free(&mut blobs, blob);
+        }
+    }
+
+    fn free(blobs: &mut Blobs, blob: Blob) {
+        let attempt = blobs.arena().attempt().clone();
+        attempt.begin(Claim::Answer);
+        blobs.free(blob).unwrap();
+        blobs.commit();
+        attempt.end();
+    }
 }

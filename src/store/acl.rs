@@ -150,3 +150,49 @@ impl Acls {
         self.table.rollback();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slots::Claim;
+
+    /// Makes an attempt that is decided.
+    fn attempt<T>(
+        acls: &mut Acls,
+        blobs: &mut Blobs,
+        step: impl FnOnce(&mut Acls, &mut Blobs) -> Result<T, Full>,
+    ) -> T {
+        let attempt = blobs.arena().attempt().clone();
+        attempt.begin(Claim::Answer);
+        let done = step(acls, blobs).unwrap();
+        acls.remove_unheld(blobs).unwrap();
+        attempt.decide();
+        acls.commit();
+        blobs.commit();
+        attempt.end();
+        done
+    }
+
+    #[test]
+    fn a_list_goes_with_its_last_holder() {
+        let shared = Attempt::new();
+        let (mut acls, mut blobs) = (Acls::new(&shared, 4, 4), Blobs::new(&shared, 16, 16));
+        let key = Key::new(1);
+        let entries = [7; 9 * Entry::SIZE];
+        let id = attempt(&mut acls, &mut blobs, |acls, blobs| acls.intern(&key, blobs, &entries));
+        // Let go of and held again, more than once, in one attempt.
+        attempt(&mut acls, &mut blobs, |acls, blobs| {
+            acls.release(id)?;
+            assert_eq!(acls.intern(&key, blobs, &entries)?, id);
+            acls.release(id)?;
+            acls.retain(id)
+        });
+        assert_eq!((acls.refs(id), acls.table().arena().used(), acls.count(id)), (1, 1, 9));
+        attempt(&mut acls, &mut blobs, |acls, _| {
+            acls.release(id)?;
+            acls.retain(id)?;
+            acls.release(id)
+        });
+        assert_eq!((acls.table().arena().used(), blobs.arena().used()), (0, 0));
+    }
+}

@@ -259,7 +259,8 @@ impl Domains {
     }
 
     /// Begins a life of `domid`, which must have no record. The first is that of the privileged domain. Outside
-    /// attempts.
+    /// attempts. No number of a life is used twice, or what names the dead would name the living: after 2^32 - 2 none is
+    /// left.
     pub fn admit(
         &mut self,
         domid: DomId,
@@ -345,5 +346,22 @@ impl Domains {
     pub fn at(&self, slot: usize) -> Option<DomainId> {
         let domid = self.arena.slots().get(slot)?.domid;
         self.find(domid).filter(|id| id.index() == slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_life_has_the_number_of_another() {
+        let mut domains = Domains::new(&Attempt::new(), 4, 4);
+        domains.last_life = u32::MAX - 2;
+        let last = domains.admit(DomId(1), 0, Quotas::DEFAULT, 0).unwrap();
+        assert_eq!(domains.get(last).life, Life(u32::MAX - 1));
+        for _ in 0..2 {
+            assert_eq!(domains.admit(DomId(2), 0, Quotas::DEFAULT, 0), Err(Full));
+            assert_eq!(domains.find(DomId(2)), None);
+        }
     }
 }

@@ -189,6 +189,24 @@ fn death_removes_nodes_with_all_below_and_rights() {
 }
 
 #[test]
+fn what_a_dead_domain_had_goes_from_the_highest_node_down_but_never_the_root() {
+    let mut host = Host::new();
+    host.boot(9);
+    host.expect(&[
+        (0, 0, "WRITE /a/b|", "OK|"),
+        // The lower node has been the domain's for longer.
+        (0, 0, "SET_PERMS /a/b|n9|", "OK|"),
+        (0, 0, "SET_PERMS /a|n9|", "OK|"),
+        (0, 0, "SET_PERMS /|n9|", "OK|"),
+        (0, 0, "WATCH /|root|", "OK|; ev /,root"),
+        (0, 0, "WATCH /a/b|b|", "OK|; ev /a/b,b"),
+    ]);
+    host.kill(9);
+    host.hears(0, "ev /local/domain/9,root; ev /a/b,b; ev /a,root");
+    host.expect(&[(0, 0, "GET_PERMS /|", "n0|"), (0, 0, "DIRECTORY /|", "tool|local|")]);
+}
+
+#[test]
 fn release_is_like_death_and_comes_before_its_answer() {
     let mut host = watching(&[9]);
     host.expect(&[
@@ -256,6 +274,24 @@ fn a_number_that_means_another_domain_now_is_a_death() {
     host.hears(0, RELEASED_9);
     host.expect(&[(0, 0, "IS_DOMAIN_INTRODUCED 9|", "F|"), (0, 0, "READ /local/domain/9|", "ENOENT")]);
     host.expect(&[(0, 0, "INTRODUCE 9|1|5|", "ev @introduceDomain,i; ev @introduceDomain/9,i1; OK|")]);
+}
+
+#[test]
+fn an_identity_that_was_unknown_is_learnt() {
+    for legacy in [false, true] {
+        let mut host = Host::new();
+        host.xen.legacy = legacy;
+        host.create(9);
+        host.xen.set_unique_id(DomId(9), 0);
+        host.expect(&[(0, 0, "INTRODUCE 9|1|5|", "OK|")]);
+        host.xen.set_unique_id(DomId(9), 77);
+        host.xen.tell(DomId(9));
+        host.expect(&[(0, 0, "IS_DOMAIN_INTRODUCED 9|", "T|")]);
+        // Another domain has its number by now.
+        host.xen.set_unique_id(DomId(9), 78);
+        host.xen.tell(DomId(9));
+        host.expect(&[(0, 0, "IS_DOMAIN_INTRODUCED 9|", "F|")]);
+    }
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub struct FakeXen {
     notifications: u64,
     /// What others do while a notification is sent.
     pub meanwhile: Option<Box<dyn FnMut()>>,
+    /// What happens elsewhere while the server looks for events.
+    pub on_look: Option<Box<dyn FnMut()>>,
     last_unique_id: u64,
 }
 
@@ -63,7 +65,13 @@ impl FakeXen {
         self.domains.get_mut(&domid.0).unwrap_or_else(|| panic!("no domain {domid}"))
     }
 
-    fn tell(&mut self, domid: DomId) {
+    /// What the hypervisor tells this domain from others of its number by; 0 if it does not.
+    pub fn set_unique_id(&mut self, domid: DomId, unique_id: u64) {
+        self.domain(domid).state.unique_id = unique_id;
+    }
+
+    /// The server is told that something about the domain has changed.
+    pub fn tell(&mut self, domid: DomId) {
         let state = self.domains.get(&domid.0).map(|domain| domain.state);
         if !self.legacy {
             self.changed.push_back((domid, state));
@@ -136,6 +144,7 @@ impl EventChannels for FakeXen {
     }
 
     fn take_pending(&mut self) -> Option<Event> {
+        self.on_look.iter_mut().for_each(|happens| happens());
         self.pending.pop_front()
     }
 
