@@ -54,6 +54,9 @@ impl Life {
         self.guest.client.listen(now + SECOND / 10);
         self.guest.client.listen_for(self.guest.events_due, now + 10 * SECOND);
         self.report("ended");
+        if self.guest.longest > 0 {
+            console::line(format_args!("waited {} us at most", self.guest.longest / 1000));
+        }
         while self.options.stay && !self.guest.client.is_to_stop() {
             self.guest.client.listen(self.guest.client.now() + SECOND);
         }

@@ -45,6 +45,8 @@ pub struct Guest<M: Machine> {
     pub events_due: u32,
     /// What `data/load` must hold.
     pub last_written: u32,
+    /// The longest wait for an answer, nanoseconds, where a role looks at that.
+    pub longest: u64,
 }
 
 /// The payload of a request that a role makes.
@@ -64,6 +66,7 @@ impl<M: Machine> Guest<M> {
             writes: 50,
             events_due: 0,
             last_written: 0,
+            longest: 0,
         }
     }
 

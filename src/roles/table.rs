@@ -1,7 +1,7 @@
 //! The table of all roles.
 
 use super::guest::{Domain, Role};
-use super::honest;
+use super::{honest, recorded};
 
 impl<M: Domain + 'static> Role<M> {
     const HONEST: &'static [Role<M>] = &[
@@ -9,6 +9,7 @@ impl<M: Domain + 'static> Role<M> {
         Role { name: "load", round: honest::load },
         Role { name: "reconnect", round: honest::reconnect },
         Role { name: "hvmloader-reset", round: honest::hvmloader_reset },
+        Role { name: "recorded", round: recorded::recorded },
         Role { name: "spin", round: honest::spin },
     ];
 

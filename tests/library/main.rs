@@ -19,6 +19,7 @@ mod quotas;
 mod requests;
 mod reserve;
 mod ring_transport;
+mod roles;
 mod rollback;
 mod standalone;
 mod standalone_host;

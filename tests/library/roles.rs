@@ -1,0 +1,31 @@
+//! Honest guests of tests, each on a host of its own: they find nothing wrong where nothing is.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use support::{End, Host};
+use xenstore::abi::DomId;
+use xenstore::client::Client;
+use xenstore::roles::{Guest, Role};
+
+#[test]
+fn all_is_as_it_must_be() {
+    for (name, rounds, watches) in
+        [("load", 50, 3), ("reconnect", 3, 0), ("hvmloader-reset", 3, 0), ("recorded", 3, 0)]
+    {
+        let mut host = Host::new();
+        host.boot(5);
+        let host = Rc::new(RefCell::new(host));
+        let mut guest = Guest::new(Client::new(End::new(&host, DomId(5))), DomId(5), 1);
+        guest.watches = watches;
+        let role = Role::named(name).unwrap_or_else(|| panic!("no role {name}"));
+        (0..rounds).for_each(|_| guest.live(role));
+        let counts = &guest.counts;
+        assert_eq!((counts.refused, counts.silent, counts.wrong), (0, 0, 0), "{name}");
+        assert_eq!(guest.events_due > 0, ["load", "recorded"].contains(&name), "{name} counts events");
+        if guest.events_due > 0 {
+            assert_eq!(guest.client.events, guest.events_due, "{name}");
+        }
+        host.borrow().check();
+    }
+}
