@@ -46,6 +46,7 @@ impl fmt::Display for Failure {
 
 pub type Answer<T> = Result<T, Failure>;
 
+/// The machine is the program's own, and the open counts are for it to read and reset.
 pub struct Client<M: Machine> {
     pub machine: M,
     /// A message that is being received, and how many of its bytes have come.

@@ -52,7 +52,7 @@ impl Core {
     /// Why this domain is not read now, if it is not. It is looked at again when the reason ends.
     #[inline]
     pub fn why_held(&mut self, id: DomainId) -> Option<Stall> {
-        if self.throttle.contest.is_some() && self.is_held(id) {
+        if self.throttle.contest().is_some() && self.is_held(id) {
             return Some(Stall::Held);
         }
         let Questions { second, count } = self.store.domains.get(id).questions;
@@ -65,7 +65,7 @@ impl Core {
 
     #[inline(never)]
     fn is_held(&mut self, id: DomainId) -> bool {
-        let Some(contest) = self.throttle.contest else { return false };
+        let Some(contest) = self.throttle.contest() else { return false };
         let domain = self.store.domains.get(id);
         let now = self.clock.now;
         !domain.is_privileged()
@@ -77,8 +77,8 @@ impl Core {
     /// A transaction of a privileged domain has ended. If it has `committed`, its contest is over.
     pub fn ease(&mut self, domain: DomainId, tx: TxId, committed: bool) {
         let retried = |loser: DomainId, after: u32| loser == domain && is_later(tx.0, after);
-        if committed && self.throttle.contest.is_some_and(|contest| retried(contest.loser, contest.after)) {
-            self.throttle.contest = None;
+        if committed && self.throttle.contest().is_some_and(|contest| retried(contest.loser, contest.after)) {
+            self.throttle.win();
         }
         self.throttle.ease(self.clock.now);
     }

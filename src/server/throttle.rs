@@ -14,7 +14,7 @@ pub struct Contest {
 }
 
 pub struct Throttle {
-    pub contest: Option<Contest>,
+    contest: Option<Contest>,
     /// The second of the clock that `spent` is about.
     second: u32,
     /// Nanoseconds of that second in which guests were held.
@@ -36,6 +36,16 @@ impl Throttle {
         let losses =
             self.contest.filter(|contest| contest.loser == loser).map_or(0, |contest| contest.losses);
         self.contest = Some(Contest { loser, after, losses: losses.saturating_add(1) });
+    }
+
+    /// The commit that is being tried again, if there is one.
+    pub fn contest(&self) -> Option<Contest> {
+        self.contest
+    }
+
+    /// The commit has succeeded.
+    pub fn win(&mut self) {
+        self.contest = None;
     }
 
     /// Holds guests, if they have been held for less than `longest` nanoseconds in this second.

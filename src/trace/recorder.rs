@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use super::{Counters, LogSwitches, Record, TYPES, Tally};
 use crate::room::filled;
 
+/// Its open fields are plain values, which the server and its operator set.
 pub struct Recorder {
     /// Which records go to the log, too, and how many have gone there.
     pub log: LogSwitches,
