@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xenstore::wire::MessageType;
 
-use crate::guests::{Request, Step, Template, Who, kind_named, unescape};
+use support::lives::{Request, Step, Template, Who, kind_named, unescape};
 
 /// One record of the store's trace.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use conformance::page::RING;
 use conformance::peer::Peer;
 use conformance::programs::Daemon as Program;
 use conformance::step::Life;
-use scale::guests::{Answer, Recording, World, come_up};
+use support::lives::{Answer, Recording, World, come_up};
 
 pub struct Daemon {
     peer: Box<dyn Peer>,

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use arguments::{Server, Task};
 use measure::callgrind::Callgrind;
-use scale::guests::{RECORDED, Recording};
+use support::lives::{RECORDED, Recording};
 
 /// As the tables call them.
 const OURS: &str = "this server";

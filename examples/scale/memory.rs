@@ -10,7 +10,8 @@ use xenstore::wire::{MessageType, TxId};
 use crate::daemon::Daemon;
 use conformance::programs::Daemon as Program;
 use measure::figure::Figure;
-use scale::guests::{FIRST, Host, Life, Part, Recording, World};
+use scale::guests::Host;
+use support::lives::{FIRST, Life, Part, Recording, World};
 
 const TABLE: u64 = 5;
 

@@ -9,7 +9,8 @@ use crate::daemon::Daemon;
 use conformance::programs::Daemon as Program;
 use measure::callgrind::Callgrind;
 use measure::figure::Figure;
-use scale::guests::{FIRST, Host, Life, Order, Part, Recording, Section, World, run_together, tree};
+use scale::guests::{Host, Order, run_together, tree};
+use support::lives::{FIRST, Life, Part, Recording, Section, World};
 
 const TABLE: u64 = 4;
 

@@ -9,7 +9,8 @@ use crate::daemon::Daemon;
 use conformance::programs::Daemon as Program;
 use measure::callgrind::Callgrind;
 use measure::figure::Figure;
-use scale::guests::{FIRST, Host, Life, Part, Recording, World};
+use scale::guests::Host;
+use support::lives::{FIRST, Life, Part, Recording, World};
 
 const TABLE: u64 = 3;
 

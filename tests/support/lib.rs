@@ -5,6 +5,7 @@ mod client;
 mod end;
 mod fake_xen;
 pub mod interpret;
+pub mod lives;
 pub mod log;
 
 pub use client::{Client, Message, request};

@@ -8,8 +8,9 @@ use xenstore::ring::guest;
 use xenstore::server::Server;
 use xenstore::wire::{Header, MessageType, TxId};
 
+use support::lives::{Answer, Recording, World, come_up};
+
 use super::xen::Xen;
-use super::{Answer, Recording, World, come_up};
 
 /// One client's connection to the server: a domain's, or that of a further client in dom0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,6 +1,6 @@
 //! Many lives at once, interleaved request by request.
 
-use super::life::{Life, World};
+use support::lives::{Life, World};
 
 /// Which life makes the next request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use support::lives::{World, read_in_parts};
 use xenstore::wire::{MessageType, TxId};
-
-use super::life::{World, read_in_parts};
 
 /// By path: the value, and the permissions.
 pub type Tree = BTreeMap<Vec<u8>, [Vec<u8>; 2]>;

@@ -1,8 +1,7 @@
 //! Guests as they were recorded on Xen: one after the other, many at the same time, and how they are recorded.
 
-use scale::guests::{
-    FIRST, Host, Life, Order, Part, RECORDED, Recording, Section, World, run_together, tree,
-};
+use scale::guests::{Host, Order, run_together, tree};
+use support::lives::{FIRST, Life, Part, RECORDED, Recording, Section, Step, World};
 use xenstore::config::Capacities;
 use xenstore::wire::{MessageType, TxId};
 
@@ -112,7 +111,7 @@ fn a_recording_is_written_as_it_is_read() {
     let lines = RECORDED.lines().filter(|line| !line.starts_with('#') && !line.starts_with("=="));
     assert!(steps.eq(lines));
     for text in ["guest WRITE - ok a|\\x7c\\x7b\\\\\\xff", "dom0 WRITE 3 EAGAIN /{domid}/{uuid}|{domid}"] {
-        assert_eq!(text.parse::<scale::guests::Step>().map(|step| step.to_string()).as_deref(), Ok(text));
+        assert_eq!(text.parse::<Step>().map(|step| step.to_string()).as_deref(), Ok(text));
     }
 }
 
