@@ -10,8 +10,8 @@ use core::ops::Deref;
 use super::{Links, Partial, Taking};
 use crate::abi::{RING_SIZE, RingError, RingPage};
 use crate::ring::{self, Input};
-use crate::slots::Claim;
-use crate::store::{DomainId, Store};
+use crate::slots::{CHUNK, Claim};
+use crate::store::{DomainId, Share, Store};
 use crate::trace::Stall;
 use crate::wire::{Header, PAYLOAD_MAX};
 
@@ -26,7 +26,7 @@ fn between(start: u32, end: u32) -> core::ops::Range<usize> {
 
 /// Answers that a guest may leave unread beyond its ring before it is not read any more are counted by the
 /// quota `outstanding`; this is the room that one more needs in the worst case.
-const CHUNKS_PER_ANSWER: u32 = ((Header::SIZE + PAYLOAD_MAX) / crate::slots::CHUNK + 1) as u32;
+const CHUNKS_PER_ANSWER: u32 = ((Header::SIZE + PAYLOAD_MAX) / CHUNK + 1) as u32;
 
 /// Bytes that any guest finds room for in an empty ring, though it keep a few free. One that has begun a message
 /// no longer than this does not wait for room, so it need not be told of any before it is answered: Linux
@@ -193,15 +193,16 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         input.copy(&connection.ring, first, message.get_mut(rest).unwrap_or_default());
     }
 
-    /// Whether a guest may have an answer of this length waiting for it. One with n answers unread must leave
-    /// room for n more of them: so however many guests do that, each gets less as room gets scarce. And long
-    /// answers leave room for short ones, for which no guest shall have to wait for another.
+    /// Whether a guest may have an answer of this length waiting for it: within its share. A short one may, too, if nothing
+    /// else waits, so that who holds all that it may have can give it back.
     pub fn has_room(&self, store: &Store, id: DomainId, len: usize) -> bool {
-        let answers = store.domains.get(id).usage.outstanding.saturating_add(1);
-        let chunks = len.div_ceil(crate::slots::CHUNK) as u32;
-        let kept = if chunks > 1 { CHUNKS_PER_ANSWER } else { 0 };
-        store.blobs.arena().available_to(Claim::GuestAnswer) >= chunks.saturating_mul(answers) + kept
-            && self.outbox.messages.arena().available_to(Claim::GuestAnswer) >= answers
+        let chunks = len.div_ceil(CHUNK) as u32;
+        if chunks == 1 && !self.has_output(id) {
+            return store.blobs.arena().available_to(Claim::GuestAnswer) > 0
+                && self.outbox.messages.arena().available_to(Claim::GuestAnswer) > 0;
+        }
+        store.may_take(id, Share::Chunks, chunks)
+            && store.may_take_of(self.outbox.messages.arena().room(), id, Share::Messages, 1)
     }
 
     /// Takes all that is in the ring, the beginning of a message or more of it. Its first bytes are in the
@@ -217,7 +218,6 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         missing: u32,
         message: &mut RequestBuf,
     ) -> Found {
-        let claim = if store.domains.is_privileged(id) { Claim::Answer } else { Claim::Guest };
         let Some(connection) = self.get_mut(id) else {
             return Found::Nothing;
         };
@@ -226,16 +226,17 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         let rest = between(taken + first, end);
         input.copy(&connection.ring, first, message.get_mut(rest).unwrap_or_default());
         let payload = message.get(between(taken.max(HEADER), end)).unwrap_or_default();
-        let room = store.blobs.arena().available_to(claim) as usize > payload.len() / crate::slots::CHUNK;
-        if !payload.is_empty() && !room {
-            return Found::NoRoom;
-        }
+        // A short one has room whatever the guest holds: it has to be able to ask for the removal of that.
+        let short = partial.payload.is_empty()
+            && payload.len() <= CHUNK
+            && store.blobs.arena().available_to(Claim::Guest) > 0;
+        let claim = if short || store.domains.is_privileged(id) { Claim::Answer } else { Claim::Guest };
         if let Some(header) = message.first_chunk() {
             partial.header = *header;
         }
         partial.len = end;
         let before = partial.memory();
-        let taken = store.attempt(Claim::Answer, |store| {
+        let taken = store.attempt(claim, |store| {
             if !payload.is_empty() {
                 store.blobs.extend(&mut partial.payload, payload)?;
                 store.charge(Some(id), before, partial.memory())?;

@@ -8,9 +8,9 @@ use crate::config::Capacities;
 use crate::perms::Life;
 use crate::platform::Instant;
 use crate::slots::{
-    self, Arena, Attempt, Balance, Blob, Claim, Each, Full, Id, Queued, Slot, Table, chained,
+    self, Arena, Attempt, Balance, Blob, Claim, Each, Full, Id, Queued, Room, Slot, Table, chained,
 };
-use crate::store::{Domain, DomainId, Store};
+use crate::store::{Domain, DomainId, Share, Store};
 
 /// Slots of one kind that a step may change.
 const JOURNAL: usize = 4;
@@ -152,9 +152,10 @@ impl Outbox {
     fn attempt<T>(
         &mut self,
         store: &mut Store,
+        claim: Claim,
         step: impl FnOnce(&mut Outbox, &mut Store) -> Result<T, Full>,
     ) -> Option<T> {
-        store.present_attempt().begin(Claim::Answer);
+        store.present_attempt().begin(claim);
         let done = step(self, store).ok();
         match done {
             Some(_) => {
@@ -218,11 +219,6 @@ impl Outbox {
         message: &[u8],
     ) -> bool {
         let len = message.len();
-        if self.messages.arena().available_to(claim) == 0
-            || (store.blobs.arena().available_to(claim) as usize) < len.div_ceil(crate::slots::CHUNK)
-        {
-            return false;
-        }
         let by = store.current.from.filter(|by| !store.domains.is_privileged(*by));
         let msg_type = store.current.type_index as u8;
         let hash = if kind == Kind::Reply {
@@ -232,8 +228,19 @@ impl Outbox {
             Self::event_hash(store, to, message)
         };
         self.pushing = true;
-        let queued = self.attempt(store, |outbox, store| {
+        let queued = self.attempt(store, claim, |outbox, store| {
+            let Room { capacity, free } = outbox.messages.arena().room();
+            let Some(free) = free.checked_sub(1).filter(|_| outbox.messages.arena().available() > 0) else {
+                return Err(Full);
+            };
             let bytes = store.blobs.store(message)?;
+            let payer = if store.domains.is_privileged(to) { by.unwrap_or(to) } else { to };
+            if !store.domains.is_privileged(payer) {
+                store.domains.modify(payer)?.usage.messages += 1;
+                store.moved_in(Room { capacity, free }, payer, Share::Messages, 1)?;
+                store.move_chunks(payer, 0, Blob::memory(len))?;
+            }
+            // Nothing is refused any more, so no cause is begun in vain.
             let cause = by.map(|by| outbox.cause(store, by)).transpose()?;
             let id =
                 outbox.messages.insert(Message { hash, bytes, kind, cause, msg_type, ..Message::EMPTY })?;
@@ -249,14 +256,13 @@ impl Outbox {
     }
 
     fn cause(&mut self, store: &mut Store, by: DomainId) -> Result<CauseId, Full> {
-        let domain = store.domains.modify(by)?;
-        domain.caused += 1;
         match self.current {
             Some(id) => {
                 self.causes.modify(id)?.waiting += 1;
                 Ok(id)
             }
             None => {
+                let domain = store.domains.modify(by)?;
                 domain.usage.outstanding += 1;
                 self.causes.alloc(Cause { domain: by, life: domain.life, waiting: 1 })
             }
@@ -286,11 +292,16 @@ impl Outbox {
         to: DomainId,
         before: Option<MessageId>,
     ) -> Option<DomainId> {
-        let (cause, eased) = self.attempt(store, |outbox, store| {
+        let (cause, eased) = self.attempt(store, Claim::Answer, |outbox, store| {
             let removed = outbox.queues.modify(to)?.remove_after(&mut outbox.messages, before)?;
             let Some(id) = removed else { return Ok((None, None)) };
-            let Message { bytes, cause, .. } = *outbox.messages.get(id);
+            let message = *outbox.messages.get(id);
+            let Message { bytes, cause, .. } = message;
             store.domains.modify(to)?.usage.memory -= Message::memory(bytes.len());
+            if let Some(payer) = outbox.payer(store, to, &message) {
+                store.give(payer, Share::Messages, 1)?;
+                store.move_chunks(payer, Blob::memory(bytes.len()), 0)?;
+            }
             store.blobs.free(bytes)?;
             outbox.messages.remove(id)?;
             let eased = cause.map(|cause| outbox.ease(store, cause)).transpose()?.flatten();
@@ -302,20 +313,28 @@ impl Outbox {
         eased
     }
 
+    /// Whose message it is that waits for `to`, if that domain lives: the receiver's, but what guests have the privileged
+    /// told is theirs.
+    pub fn payer(&self, store: &Store, to: DomainId, message: &Message) -> Option<DomainId> {
+        match message.cause.map(|cause| self.causes.get(cause)) {
+            Some(cause) if store.domains.is_privileged(to) => {
+                let Cause { domain, life, .. } = *cause;
+                (store.domains.get(domain).life == life).then_some(domain)
+            }
+            _ => Some(to),
+        }
+    }
+
     /// One message less waits because of this. Returns whose outstanding request ends with it.
     fn ease(&mut self, store: &mut Store, id: CauseId) -> Result<Option<DomainId>, Full> {
         let cause = self.causes.modify(id)?;
         cause.waiting -= 1;
         let Cause { domain, life, waiting } = *cause;
-        let lives = store.domains.get(domain).life == life;
-        if lives {
-            store.domains.modify(domain)?.caused -= 1;
-        }
         if waiting > 0 {
             return Ok(None);
         }
         self.causes.free(id)?;
-        if !lives {
+        if store.domains.get(domain).life != life {
             return Ok(None);
         }
         store.domains.modify(domain)?.usage.outstanding -= 1;

@@ -13,7 +13,7 @@ use crate::connection::outbox::Message;
 use crate::platform::Platform;
 use crate::slots::{Balance, Blob, CHUNK};
 use crate::store::check::mark;
-use crate::store::{DomainId, Store, Usage};
+use crate::store::{DomainId, Share, Store, Usage};
 
 /// Calls `report` for everything that is not as it must be.
 pub fn check<R>(core: &Core, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
@@ -23,6 +23,7 @@ pub fn check<R>(core: &Core, links: &Links<R>, report: &mut dyn FnMut(Arguments<
     check_memory(store, links, report);
     check_queues(store, links, report);
     check_chunks(store, links, report);
+    check_shares(store, links, report);
     check_connections(store, links, report);
 }
 
@@ -68,13 +69,12 @@ fn check_queues<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
     if indexed != used {
         report(format_args!("{indexed} messages are indexed but {used} are in use"));
     }
-    let (mut causes, mut waiting, mut owed, mut owed_messages) = (0, 0, 0, 0);
+    let (mut causes, mut waiting, mut owed) = (0, 0, 0);
     for (domain, life, messages) in outbox.causes() {
         causes += 1;
         waiting += messages;
         if store.domains.get(domain).life == life {
             owed = mark(owed, domain.index(), 1);
-            owed_messages = mark(owed_messages, domain.index(), messages);
         }
     }
     let causes_used = outbox.causes_in_use();
@@ -84,12 +84,11 @@ fn check_queues<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
             causes_used
         ));
     }
-    let (mut counted, mut counted_messages) = (0, 0);
+    let mut counted = 0;
     for (id, domain) in store.domains.iter() {
         counted = mark(counted, id.index(), domain.usage.outstanding);
-        counted_messages = mark(counted_messages, id.index(), domain.caused);
     }
-    if (counted, counted_messages) != (owed, owed_messages) {
+    if counted != owed {
         report(format_args!("the outstanding requests that domains count are not those that wait"));
     }
 }
@@ -104,6 +103,22 @@ fn check_chunks<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
     if bytes != used * chunk {
         report(format_args!("{} chunks are held but {used} are in use", bytes / chunk));
     }
+}
+
+/// What domains count of slots that lie in no list of theirs, and what is promised of each kind.
+fn check_shares<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
+    let mut held = store.recount_shares();
+    for (to, message) in queues(store, links) {
+        if let Some(payer) = links.outbox.payer(store, to, message) {
+            held.add(store, payer, Share::Messages, 1);
+            held.add(store, payer, Share::Chunks, Blob::memory(message.bytes.len()) / Blob::memory(CHUNK));
+        }
+    }
+    for id in links.domains(store) {
+        let partial = links.get(id).map_or(0, |connection| connection.memory());
+        held.add(store, id, Share::Chunks, partial / Blob::memory(CHUNK));
+    }
+    store.check_shares(&held, report);
 }
 
 /// Each connection belongs to a domain on record, and the ports and the schedule agree with that.

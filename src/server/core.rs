@@ -42,14 +42,11 @@ pub struct Core {
     pub throttle: Throttle,
     /// What the handler of the request at hand has left to the server.
     pub deed: Option<Deed>,
-    /// A guest that holds more bytes than this counts as greedy.
-    share: u32,
 }
 
 impl Core {
-    /// An empty store for `capacities`; `seed` keys its hashes, and a guest may hold `share` bytes before it counts as
-    /// greedy.
-    pub fn new(settings: Settings, capacities: &Capacities, seed: u64, share: u32) -> Core {
+    /// An empty store for `capacities`; `seed` keys its hashes.
+    pub fn new(settings: Settings, capacities: &Capacities, seed: u64) -> Core {
         Core {
             store: Store::new(capacities, Key::new(seed)),
             settings,
@@ -58,16 +55,11 @@ impl Core {
             recorder: Recorder::new(capacities.domains, settings.log),
             throttle: Throttle::IDLE,
             deed: None,
-            share,
         }
     }
 
     pub fn is_privileged(&self, id: DomainId) -> bool {
         self.store.domains.is_privileged(id)
-    }
-
-    pub fn is_greedy(&self, id: DomainId) -> bool {
-        self.store.domains.get(id).usage.memory > self.share
     }
 
     /// Whether the domain has been offered a feature.

@@ -139,6 +139,7 @@ impl<P: Platform> Server<P> {
         } else {
             self.connect(platform, id, domid, port)?;
             self.core.store.decide(Ok(Answer::Ok), Claim::Answer, |store| {
+                store.promise(id, true)?;
                 store.collect_special(Path::INTRODUCE_DOMAIN, None);
                 let intent = store.intents.modify()?;
                 intent.announce = Some(Announcement::Introduced(domid));

@@ -2,9 +2,9 @@
 
 use core::ops::Deref;
 
+use super::Server;
 use super::core::Core;
 use super::scratch::{Exchange, Stage, payload};
-use super::{SHARES, Server};
 use crate::abi::RingPage;
 use crate::connection::outbox::{Kind, Message};
 use crate::connection::{GivenUp, Links, Sent};
@@ -14,9 +14,6 @@ use crate::slots::Claim;
 use crate::store::{Collected, Domain, DomainId, NameBuf};
 use crate::trace::{Kind as Traced, Record};
 use crate::wire::{Header, MessageBuf, MessageType, TxId, XsError, strings};
-
-/// Messages that a guest's requests may leave waiting in any case.
-const CAUSED_MIN: u32 = 32;
 
 /// Puts an event together. E2BIG if it is longer than a message.
 fn event<'a>(message: &'a mut MessageBuf, path: &[u8], token: &[u8]) -> Result<&'a [u8], XsError> {
@@ -108,14 +105,11 @@ fn send_event<R: Deref<Target = RingPage>>(
     let deadline = (timeout != 0 && !privileged).then(|| core.clock.now.after_seconds(timeout));
     let memory = Message::memory(message.len());
     let affordable = privileged || quota == 0 || held.saturating_add(memory) <= quota;
-    let by = core.store.current.from;
-    let claim = if by.is_some_and(|by| floods(core, links, by)) {
-        Claim::GreedyGuest
-    } else if privileged && special {
+    let claim = match privileged {
         // That a domain has died is told once, whatever guests leave waiting.
-        Claim::Answer
-    } else {
-        Claim::to_keep(privileged, core.is_greedy(to))
+        true if special => Claim::Answer,
+        true => Claim::News,
+        false => Claim::Guest,
     };
     core.recorder.counters.events += 1;
     let size = (message.len() - Header::SIZE) as u16;
@@ -128,13 +122,6 @@ fn send_event<R: Deref<Target = RingPage>>(
         core.note_dropped(to, msg_type, hash, size);
     }
     sent
-}
-
-/// Whether more waits because of this guest than ordinary guests cause. Its further events leave room for
-/// what others cause, also when they are for the privileged.
-fn floods<R>(core: &Core, links: &Links<R>, guest: DomainId) -> bool {
-    let share = links.outbox.messages().arena().capacity() / SHARES as u32;
-    core.store.domains.get(guest).caused > share.max(CAUSED_MIN)
 }
 
 impl Core {

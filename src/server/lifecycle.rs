@@ -59,7 +59,7 @@ impl<P: Platform> Server<P> {
                 if path == Path::RELEASE_DOMAIN {
                     entries.extend_from_slice(&everyone.to_bytes()).map_err(|_| XsError::ENOMEM)?;
                 }
-                let acl = store.acls.intern(&key, &mut store.blobs, &entries)?;
+                let acl = store.intern(&entries)?;
                 let parent = path.parent().and_then(|parent| store.lookup(parent));
                 store.create(parent, path, path.hash(&key), Value::EMPTY, acl)?;
             }

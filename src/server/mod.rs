@@ -41,12 +41,6 @@ use crate::trace::{Kind, Trace};
 /// Features that every connection is offered unless SET_FEATURE restricts it.
 pub const FEATURES: ServerFeatures = ServerFeatures::all();
 
-/// A guest that holds more than one of so many parts of the store's memory counts as greedy.
-const SHARES: usize = 64;
-
-/// Bytes that a guest may hold in any case: as much as ordinary guests do.
-const SHARE_MIN: u32 = 32 << 10;
-
 pub struct Server<P: Platform> {
     core: Core,
     links: Links<P::Ring>,
@@ -58,8 +52,7 @@ pub struct Server<P: Platform> {
 impl<P: Platform> Server<P> {
     /// An empty store for `capacities`; `seed` keys its hashes. All memory is taken here.
     pub fn new(settings: Settings, capacities: &Capacities, seed: u64) -> Self {
-        let share = u32::try_from(sizing::memory(capacities) / SHARES).unwrap_or(u32::MAX).max(SHARE_MIN);
-        let core = Core::new(settings, capacities, seed, share);
+        let core = Core::new(settings, capacities, seed);
         Server {
             links: Links::new(core.store.present_attempt(), capacities, sizing::ports(capacities)),
             core,

@@ -200,7 +200,7 @@ impl<P: Platform> Server<P> {
         };
         let quotas = core.store.domains.get(from).quotas;
         let Operation { changes_nodes, .. } = operation;
-        let view = View { domain: from, caller, quotas, tx, greedy: core.is_greedy(from), changes_nodes };
+        let view = View { domain: from, caller, quotas, tx, changes_nodes };
         let Exchange { message, reply, .. } = &mut **exchange;
         let payload = payload(message, header.len as usize);
         let mut context = Context { core, platform, roster: links.roster() };

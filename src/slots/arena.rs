@@ -149,6 +149,14 @@ pub struct Balance {
     pub free: u32,
 }
 
+/// What there is of an arena to share.
+#[derive(Clone, Copy)]
+pub struct Room {
+    pub capacity: u32,
+    /// Slots that may be taken now.
+    pub free: u32,
+}
+
 pub struct Arena<T> {
     slots: Box<[T]>,
     notes: Box<[Note<T>]>,
@@ -159,8 +167,6 @@ pub struct Arena<T> {
     newest: u32,
     head: Head<T>,
     high_water: u32,
-    /// No quota of a domain counts these slots, so guests leave more of them.
-    scarce: bool,
     saved: Head<T>,
     /// Slots as they were, so many of them.
     journal: Box<[(Id<T>, T)]>,
@@ -183,7 +189,6 @@ impl<T: Slot> Arena<T> {
             newest: 0,
             head,
             high_water: 0,
-            scarce: false,
             saved: head,
             journal: filled(&(Id::FIRST, T::EMPTY), journal),
             saved_slots: 0,
@@ -229,16 +234,13 @@ impl<T: Slot> Arena<T> {
     }
 
     pub fn available_to(&self, claim: Claim) -> u32 {
-        let kept = match claim {
-            Claim::GreedyGuest if self.scarce => self.capacity() / 2,
-            Claim::GreedyGuest => self.capacity() / 4,
-            Claim::Guest if self.scarce => self.capacity() / 4,
-            Claim::Guest => self.capacity() / 16,
-            Claim::GuestAnswer => self.capacity() / 64 * 3,
-            Claim::Privileged => self.capacity() / 32,
-            Claim::Answer => 0,
-        };
-        self.capacity().saturating_sub(self.head.used + self.freed.len() as u32).saturating_sub(kept)
+        self.room().free.saturating_sub(claim.kept(self.capacity()))
+    }
+
+    /// How much there is to share.
+    pub fn room(&self) -> Room {
+        let capacity = self.capacity();
+        Room { capacity, free: capacity.saturating_sub(self.head.used + self.freed.len() as u32) }
     }
 
     /// Takes part in the attempt at hand, if there is one.
@@ -360,11 +362,6 @@ impl<T: Slot> Arena<T> {
     /// The slot for a change to links that the end of the attempt itself makes or undoes.
     pub fn unchain(&mut self, id: Id<T>) -> &mut T {
         at_mut(&mut self.slots, id)
-    }
-
-    /// Has guests leave more to the privileged, because no quota of theirs counts these slots.
-    pub fn make_scarce(&mut self) {
-        self.scarce = true;
     }
 
     /// Whether anything has changed in the attempt.
@@ -530,10 +527,10 @@ mod tests {
 
     #[test]
     fn guests_leave_the_reserve() {
-        let mut arena = Arena::<u32>::new(&Attempt::new(), 32, 1);
+        let mut arena = Arena::<u32>::new(&Attempt::new(), 64, 1);
         attempt(&mut arena, Claim::Guest, |arena| {
             let taken = (0..).take_while(|n| arena.alloc(*n).is_ok()).count();
-            assert_eq!(taken, 30);
+            assert_eq!(taken, 61);
             true
         });
         assert!(arena.alloc(0).is_ok());

@@ -4,25 +4,41 @@
 /// can get are still answered, and whatever they leave unread, the privileged are served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Claim {
-    /// What guests keep that hold more than their share already.
-    GreedyGuest,
-    /// What guests keep.
+    /// What guests keep, and what waits for them.
     Guest,
-    /// What waits for guests to read it. Only looked at before a request is taken.
+    /// A short answer to a guest: only looked at before a request is taken.
     GuestAnswer,
+    /// What waits for the privileged because of what guests do.
+    News,
     /// What the privileged keep.
     Privileged,
-    /// Answers, and what the privileged send.
+    /// Answers, and what has been decided.
     Answer,
 }
 
 impl Claim {
     /// For what a client keeps.
-    pub fn to_keep(privileged: bool, greedy: bool) -> Claim {
-        match (privileged, greedy) {
-            (true, _) => Claim::Privileged,
-            (false, true) => Claim::GreedyGuest,
-            (false, false) => Claim::Guest,
+    pub fn to_keep(privileged: bool) -> Claim {
+        if privileged { Claim::Privileged } else { Claim::Guest }
+    }
+
+    /// Whether a guest's share of the arena bounds what it takes.
+    pub fn is_shared(self) -> bool {
+        matches!(self, Claim::Guest | Claim::News)
+    }
+
+    /// How many slots of an arena of this capacity are left.
+    pub fn kept(self, capacity: u32) -> u32 {
+        match self {
+            Claim::Guest => capacity / 64 * 3,
+            Claim::GuestAnswer => capacity / 128 * 5,
+            Claim::News | Claim::Privileged => capacity / 32,
+            Claim::Answer => 0,
         }
+    }
+
+    /// How many are left by a guest that holds more than an ordinary guest needs: with these, guests to come begin.
+    pub fn kept_beyond(self, capacity: u32) -> u32 {
+        if self == Claim::Guest { capacity / 8 } else { self.kept(capacity) }
     }
 }

@@ -135,11 +135,6 @@ impl<T: Chained> Table<T> {
         }
     }
 
-    /// As for an arena.
-    pub fn make_scarce(&mut self) {
-        self.arena.make_scarce();
-    }
-
     /// As for an arena: the slots that were freed leave their chains.
     #[inline(always)] // Most tables take no part.
     pub fn commit(&mut self) {

@@ -20,7 +20,7 @@ pub struct Acl {
     /// Nodes and transactions that hold this list. At 0 the list is removed at the end of the attempt.
     refs: u32,
     /// Entry 0, which most requests need.
-    owner: Entry,
+    pub(super) owner: Entry,
     entries: Text<{ 5 * Entry::SIZE }>,
 }
 
@@ -47,9 +47,7 @@ pub struct Acls {
 
 impl Acls {
     pub fn new(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
-        let mut table = Table::new(attempt, capacity, journal);
-        table.make_scarce();
-        Acls { table, unheld: heapless::Vec::new() }
+        Acls { table: Table::new(attempt, capacity, journal), unheld: heapless::Vec::new() }
     }
 
     /// Bytes of memory for so many lists.
@@ -61,15 +59,15 @@ impl Acls {
         &self.table
     }
 
-    /// The one list with these entries, held once more.
-    pub fn intern(&mut self, key: &Key, blobs: &mut Blobs, entries: &[u8]) -> Result<AclId, Full> {
+    /// The one list with these entries, held once more, and whether it is a new one.
+    pub fn intern(&mut self, key: &Key, blobs: &mut Blobs, entries: &[u8]) -> Result<(AclId, bool), Full> {
         let hash = key.hash(entries);
         match self.table.find(hash, |acl| acl.entries.equals(blobs, entries)) {
-            Some(id) => self.retain(id),
+            Some(id) => Ok((self.retain(id)?, false)),
             None => {
                 let owner = entries.first_chunk().map_or(Entry::NOBODY, |first| Entry::from_bytes(*first));
                 let entries = Text::store(blobs, entries)?;
-                self.table.insert(Acl { hash, chain: None, refs: 1, owner, entries })
+                Ok((self.table.insert(Acl { hash, chain: None, refs: 1, owner, entries })?, true))
             }
         }
     }
@@ -89,17 +87,23 @@ impl Acls {
         self.unheld.push(id).map_err(|_| Full)
     }
 
-    /// The last step of an attempt: removes the lists that it leaves unheld.
+    /// Whether there are lists whose last holder has let go in the present attempt.
     #[inline(always)]
-    pub fn remove_unheld(&mut self, blobs: &mut Blobs) -> Result<(), Full> {
+    pub fn has_unheld(&self) -> bool {
+        !self.unheld.is_empty()
+    }
+
+    /// Removes one of these, unless all are held again. The result is what it was.
+    pub fn remove_unheld(&mut self, blobs: &mut Blobs) -> Result<Option<Acl>, Full> {
         while let Some(id) = self.unheld.pop() {
-            let Acl { refs, entries, .. } = self.table.get(id);
-            if *refs == 0 {
-                entries.free(blobs)?;
+            let acl = *self.table.get(id);
+            if acl.refs == 0 {
+                acl.entries.free(blobs)?;
                 self.table.remove(id)?;
+                return Ok(Some(acl));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     pub fn refs(&self, id: AclId) -> u32 {
@@ -165,7 +169,7 @@ mod tests {
         let attempt = blobs.arena().attempt().clone();
         attempt.begin(Claim::Answer);
         let done = step(acls, blobs).unwrap();
-        acls.remove_unheld(blobs).unwrap();
+        while acls.remove_unheld(blobs).unwrap().is_some() {}
         attempt.decide();
         acls.commit();
         blobs.commit();
@@ -179,11 +183,12 @@ mod tests {
         let (mut acls, mut blobs) = (Acls::new(&shared, 4, 4), Blobs::new(&shared, 16, 16));
         let key = Key::new(1);
         let entries = [7; 9 * Entry::SIZE];
-        let id = attempt(&mut acls, &mut blobs, |acls, blobs| acls.intern(&key, blobs, &entries));
+        let (id, new) = attempt(&mut acls, &mut blobs, |acls, blobs| acls.intern(&key, blobs, &entries));
+        assert!(new);
         // Let go of and held again, more than once, in one attempt.
         attempt(&mut acls, &mut blobs, |acls, blobs| {
             acls.release(id)?;
-            assert_eq!(acls.intern(&key, blobs, &entries)?, id);
+            assert_eq!(acls.intern(&key, blobs, &entries)?, (id, false));
             acls.release(id)?;
             acls.retain(id)
         });

@@ -7,10 +7,11 @@ use core::fmt::Arguments;
 use super::Store;
 use super::domain::{DomainId, Usage};
 use super::node::{Node, NodeId};
+use super::share::{Promise, Promises, Share};
 use super::transaction::{Mark, Transaction};
 use super::watch::Watch;
 use crate::path::{Path, PathBuf};
-use crate::slots::Text;
+use crate::slots::{Blob, CHUNK, Text};
 
 impl Store {
     /// Calls `report` for everything that is not as it must be.
@@ -50,12 +51,83 @@ impl Store {
         nodes.wrapping_add(watches).wrapping_add(transactions)
     }
 
+    /// What lies in the store of the slots that each domain counts and that are in no list of the domain's.
+    pub fn recount_shares(&self) -> Held {
+        const CHUNK_BYTES: u32 = Blob::memory(CHUNK);
+        let mut held = Held::default();
+        for (id, node) in self.nodes.iter() {
+            if let Some(owner) = self.owner_of(id) {
+                held.add(
+                    self,
+                    owner,
+                    Share::Chunks,
+                    (node.name.spilled() + node.value.spilled()) / CHUNK_BYTES,
+                );
+            }
+        }
+        for (_, acl) in self.acls.table().iter() {
+            if let Some(owner) = self.domains.owner(acl.owner) {
+                held.add(self, owner, Share::Acls, 1);
+                held.add(self, owner, Share::Chunks, acl.spilled() / CHUNK_BYTES);
+            }
+        }
+        for (tx, open) in self.transactions.open.iter() {
+            for (_, copy) in self.copies(tx) {
+                held.add(self, open.domain, Share::Copies, 1);
+                held.add(self, open.domain, Share::Chunks, copy.spilled() / CHUNK_BYTES);
+            }
+        }
+        for (domain, _) in self.domains.iter() {
+            for (id, watch) in self.watches.of_domain.of(domain).iter(&self.watches.arena) {
+                let path = self.path_of_watch(id).map_or(0, Text::len);
+                let spilled = Watch::memory(path, watch.token.len()) - Watch::memory(0, 0);
+                held.add(self, domain, Share::Chunks, spilled / CHUNK_BYTES);
+            }
+        }
+        held
+    }
+
+    /// Compares what domains count with what has been found of each kind, and recounts the promises.
+    pub fn check_shares(&self, held: &Held, report: &mut dyn FnMut(Arguments<'_>)) {
+        let (mut counted, mut promised) = (Held::default(), Promises::default());
+        for (id, domain) in self.domains.iter() {
+            for (kind, promised) in Share::ALL.into_iter().zip(&mut promised) {
+                counted.add(self, id, kind, domain.usage.held(kind));
+                *promised = promised.shifted(Promise::default(), Promise::to(&domain.usage, kind));
+            }
+        }
+        for (n, kind) in Share::ALL.into_iter().enumerate() {
+            // The others are compared domain by domain.
+            let hidden = matches!(kind, Share::Chunks | Share::Acls | Share::Copies | Share::Messages);
+            if hidden && counted.0.get(n) != held.0.get(n) {
+                report(format_args!("the {kind:?} that domains count are not those that they have"));
+            }
+            if promised.get(n) != self.promises.get().get(n) {
+                report(format_args!("the {kind:?} that are promised are not those that guests lack"));
+            }
+        }
+    }
+
     /// Bytes of blob memory that all records take beside their slots.
     pub fn spilled(&self) -> u32 {
         let nodes = self.nodes.iter().map(|(_, node)| node.name.spilled() + node.value.spilled());
         let lists = self.acls.table().iter().map(|(_, acl)| acl.spilled());
         let copies = self.transactions.nodes.iter().map(|(_, copy)| copy.spilled());
         nodes.chain(lists).chain(copies).sum::<u32>() + self.watches.spilled()
+    }
+}
+
+/// Of each kind, which guest has how many slots, as sums that equal lists share, see [`mark`].
+#[derive(Default)]
+pub struct Held([u64; Share::ALL.len()]);
+
+impl Held {
+    #[inline(never)]
+    pub fn add(&mut self, store: &Store, domain: DomainId, kind: Share, count: u32) {
+        let sum = self.0.get_mut(kind as usize).filter(|_| !store.domains.is_privileged(domain));
+        if let Some(sum) = sum {
+            *sum = mark(*sum, domain.index(), count);
+        }
     }
 }
 
@@ -128,7 +200,7 @@ fn check_domains(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
             report(format_args!("domain {} has nodes that another owns", domain.domid));
         }
         // The server recounts the other two: it knows what waits for each domain.
-        let Usage { nodes, watches, transactions, memory: _, outstanding: _ } = domain.usage;
+        let Usage { nodes, watches, transactions, .. } = domain.usage;
         let counted = [
             ("nodes", owned(store, id).count(), nodes),
             ("watches", store.watches.of_domain.of(id).iter(&store.watches.arena).count(), watches),

@@ -4,6 +4,7 @@ use super::Store;
 use super::acl::{AclBuf, AclId};
 use super::current::Answer;
 use super::node::{Node, Value};
+use super::share::Share;
 use super::transaction::TransactionId;
 use super::view::{Place, Subject, View, node_size};
 use crate::config::Capacities;
@@ -66,7 +67,7 @@ impl Store {
         bytes: &[u8],
     ) -> Result<Place, XsError> {
         let wanted = Value::memory(bytes.len()) + self.acls.table().get(creation.acl).spilled();
-        if self.blobs.arena().available_to(view.claim()) < wanted / Blob::memory(CHUNK) {
+        if !self.may_take(view.domain, Share::Chunks, wanted / Blob::memory(CHUNK)) {
             return Err(XsError::ENOMEM);
         }
         let failed = self.transactions.open.get(tx).failed;
@@ -172,6 +173,6 @@ impl Store {
         for entry in core::iter::once(own).chain(rest) {
             entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::ENOSPC)?;
         }
-        Ok(self.acls.intern(&self.key, &mut self.blobs, &entries)?)
+        Ok(self.intern(&entries)?)
     }
 }

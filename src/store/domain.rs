@@ -26,12 +26,32 @@ pub struct Usage {
     pub memory: u32,
     /// Requests taken but not fully answered.
     pub outstanding: u32,
+    /// Slots of other kinds, see [`share`](super::share).
+    pub chunks: u32,
+    pub acls: u32,
+    pub copies: u32,
+    pub messages: u32,
+    /// What it lacks of an ordinary guest's need is kept for it: it is introduced.
+    pub promised: bool,
 }
 
 impl Usage {
+    pub const NOTHING: Usage = Usage {
+        nodes: 0,
+        watches: 0,
+        transactions: 0,
+        memory: 0,
+        outstanding: 0,
+        chunks: 0,
+        acls: 0,
+        copies: 0,
+        messages: 0,
+        promised: false,
+    };
+
     /// Whether nothing is above `limit`.
     pub fn is_within(&self, limit: &Quotas) -> bool {
-        let Usage { nodes, watches, transactions, memory, outstanding } = *self;
+        let Usage { nodes, watches, transactions, memory, outstanding, .. } = *self;
         nodes <= limit.nodes
             && watches <= limit.watches
             && transactions <= limit.transactions
@@ -41,7 +61,7 @@ impl Usage {
 
     /// The same as amounts by quota. It names each quota, so that a new one does not compile until it is counted here.
     pub fn as_quotas(&self) -> Quotas {
-        let Usage { nodes, watches, transactions, memory, outstanding } = *self;
+        let Usage { nodes, watches, transactions, memory, outstanding, .. } = *self;
         Quotas {
             nodes,
             watches,
@@ -87,8 +107,6 @@ pub struct Domain {
     pub features: ServerFeatures,
     pub quotas: Quotas,
     pub usage: Usage,
-    /// Messages, for any domain, that wait because of its requests.
-    pub caused: u32,
     /// The most that it has held at once, and the largest that one request of it has used.
     pub peak: Quotas,
     /// Time of the next warning, at the earliest, that it holds more than its soft memory quota.
@@ -139,8 +157,7 @@ impl Slot for Domain {
         target: Entry::NOBODY,
         features: ServerFeatures::all(),
         quotas: Quotas::DEFAULT,
-        usage: Usage { nodes: 0, watches: 0, transactions: 0, memory: 0, outstanding: 0 },
-        caused: 0,
+        usage: Usage::NOTHING,
         peak: Quotas::NOTHING,
         next_warning: Instant(0),
         suspect_until: Instant(0),

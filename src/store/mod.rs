@@ -2,7 +2,8 @@
 //!
 //! Each kind of record has a file with its table: permission lists (`acl`), `node`, `domain`, `watch`, `transaction`.
 //! `view` and `current` have what is known of a client and its request. [`Store`] has the tables together. The
-//! procedures on all of it are `tree`, `watching`, `account`, the changes that a transaction lays over the tree
+//! procedures on all of it are `tree`, `watching`, `account`, the `counting` of what each guest has its `share` of, the
+//! `interning` of permission lists, the changes that a transaction lays over the tree
 //! (`layer`), the `rules` about nodes, the events of `changes`, and the consistency `check`. It uses `slots`, `trace`
 //! and what is below them, and knows neither connections nor the server.
 //!
@@ -18,16 +19,19 @@ mod acl;
 mod changes;
 pub mod check;
 mod collected;
+mod counting;
 mod creation;
 mod current;
 mod domain;
 mod intent;
+mod interning;
 mod layer;
 mod levels;
 mod node;
 mod path_cache;
 mod removal;
 mod rules;
+mod share;
 mod steps;
 mod transaction;
 mod tree;
@@ -43,6 +47,7 @@ pub use intent::{Announcement, Apply, Burial, Ended, Intents, Removal, Restart, 
 pub use layer::Spoiled;
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use path_cache::PathCache;
+pub use share::{Promises, Share};
 pub use steps::Next;
 pub use transaction::{Mark, Transaction, TransactionId, Transactions, TxNode};
 pub use view::{Cursor, Place, Start, Subject, View};
@@ -58,7 +63,7 @@ use crate::hash::Key;
 use crate::path::PREFIXES_MAX;
 use crate::quota::Quotas;
 use crate::room::filled;
-use crate::slots::{Attempt, Blobs, Claim, Full, Lists, Table};
+use crate::slots::{Attempt, Blobs, Claim, Full, Lists, Saved, Table};
 use crate::trace::Trace;
 use crate::wire::XsError;
 
@@ -92,6 +97,8 @@ pub struct Store {
     collecting: bool,
     /// How a transaction has ended, until that is recorded.
     ended: Option<Ended>,
+    /// What is kept for guests that hold less than they need.
+    promises: Saved<Promises>,
     attempt: Attempt,
     /// Counts every change of a value or of a list of children.
     generation: u64,
@@ -129,6 +136,7 @@ impl Store {
             collected: Collected::new(capacities.watches),
             collecting: false,
             ended: None,
+            promises: Saved::new(&attempt, Promises::default()),
             attempt,
             generation: 0,
             current: Current::NONE,
@@ -229,7 +237,7 @@ impl Store {
 
     #[inline(never)] // Attempts are many, and each kind has its own.
     fn end_attempt(&mut self, done: bool, answer: Option<Result<Answer, XsError>>) -> Result<(), XsError> {
-        let removed = self.acls.remove_unheld(&mut self.blobs);
+        let removed = self.remove_unheld();
         if !done || removed.is_err() {
             self.rollback();
             return Ok(removed?);
@@ -258,6 +266,7 @@ impl Store {
         self.watches.commit();
         self.acls.commit();
         self.intents.commit();
+        self.promises.commit();
         self.collecting = false;
         self.attempt.end();
     }
@@ -273,6 +282,7 @@ impl Store {
         self.transactions.rollback();
         self.watches.rollback();
         self.intents.rollback();
+        self.promises.rollback();
         if core::mem::take(&mut self.collecting) {
             self.collected.clear();
             self.ended = None;

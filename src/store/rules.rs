@@ -324,7 +324,7 @@ impl Store {
     ) -> Result<(), XsError> {
         let old = self.acl_at(place);
         self.decide(Ok(Answer::Ok), view.claim(), |store| {
-            let acl = store.acls.intern(&store.key, &mut store.blobs, entries)?;
+            let acl = store.intern(entries)?;
             match place {
                 Place::Node(id) => store.set_acl(id, acl)?,
                 Place::Copy(id) => {

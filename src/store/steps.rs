@@ -175,6 +175,9 @@ impl Store {
 
     fn bury_more(&mut self, burial: Burial) -> Result<Next, XsError> {
         let Burial { id, introduced, keep_nodes } = burial;
+        if self.domains.get(id).usage.promised {
+            self.promise(id, false)?;
+        }
         if !self.reset_more(id)? {
             return Ok(Next::Step);
         }
@@ -220,7 +223,7 @@ impl Store {
             let entry = if n == 0 { Entry { domid, life, ..entry } } else { entry };
             entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::EIO)?;
         }
-        let acl = self.acls.intern(&self.key, &mut self.blobs, &entries)?;
+        let acl = self.intern(&entries)?;
         Ok(self.set_acl(node, acl)?)
     }
 }

@@ -235,11 +235,9 @@ pub struct Transactions {
 
 impl Transactions {
     pub fn new(attempt: &Attempt, capacities: &Capacities) -> Self {
-        let mut nodes = Table::new(attempt, capacities.tx_nodes, Capacities::JOURNAL);
-        nodes.make_scarce();
         Transactions {
             open: Table::new(attempt, capacities.transactions, Capacities::JOURNAL),
-            nodes,
+            nodes: Table::new(attempt, capacities.tx_nodes, Capacities::JOURNAL),
             of_domain: Lists::new(attempt, capacities.domains, Capacities::JOURNAL),
         }
     }

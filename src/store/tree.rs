@@ -6,6 +6,7 @@ use super::Store;
 use super::acl::AclId;
 use super::domain::DomainId;
 use super::node::{Name, Node, NodeId, Siblings, Value};
+use super::share::Share;
 use crate::path::{Path, PathBuf};
 use crate::slots::{Full, List, Slot, Text};
 use crate::wire::XsError;
@@ -269,12 +270,13 @@ impl Store {
         self.domains.owner(self.acls.owner(acl))
     }
 
-    /// Moves a domain's memory charge from `old` to `new` bytes.
+    /// Moves a domain's memory charge from `old` to `new` bytes, all of chunks.
     pub fn charge(&mut self, domain: Option<DomainId>, old: u32, new: u32) -> Result<(), Full> {
         if let (Some(domain), true) = (domain, old != new) {
             let record = self.domains.arena.modify(domain)?;
             record.usage.memory = record.usage.memory.wrapping_sub(old).wrapping_add(new);
             record.note_peak();
+            self.move_chunks(domain, old, new)?;
         }
         Ok(())
     }
@@ -287,6 +289,10 @@ impl Store {
         record.usage.nodes += 1;
         record.usage.memory = record.usage.memory.wrapping_add(memory);
         record.note_peak();
+        if !record.is_privileged() {
+            self.moved(domain, Share::Nodes, 1)?;
+            self.move_chunks(domain, Node::MEMORY, memory)?;
+        }
         self.owned.append(domain, &mut self.nodes, id)
     }
 
@@ -297,6 +303,10 @@ impl Store {
         let record = self.domains.arena.modify(domain)?;
         record.usage.nodes -= 1;
         record.usage.memory = record.usage.memory.wrapping_sub(memory);
+        if !record.is_privileged() {
+            self.moved(domain, Share::Nodes, 1_u32.wrapping_neg())?;
+            self.move_chunks(domain, memory, Node::MEMORY)?;
+        }
         self.owned.remove(domain, &mut self.nodes, id)
     }
 

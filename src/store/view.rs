@@ -18,15 +18,13 @@ pub struct View {
     pub caller: Caller,
     pub quotas: Quotas,
     pub tx: Option<TransactionId>,
-    /// It holds more than its share of the store's memory, so it leaves more to others.
-    pub greedy: bool,
     /// The request is one of those that change nodes: WRITE, MKDIR, RM, SET_PERMS.
     pub changes_nodes: bool,
 }
 
 impl View {
     pub fn claim(&self) -> Claim {
-        Claim::to_keep(self.caller.is_privileged(), self.greedy)
+        Claim::to_keep(self.caller.is_privileged())
     }
 
     /// Refuses an `amount` above the client's quota, with the error of the table of quotas. A quota of 0 limits nobody.

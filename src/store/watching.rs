@@ -3,6 +3,7 @@
 use super::Store;
 use super::domain::DomainId;
 use super::node::NodeId;
+use super::share::Share;
 use super::watch::{Change, PATH_INLINE, Watch, WatchId, WatchPath};
 use crate::path::Path;
 use crate::slots::{Id, List, Slot, Text};
@@ -69,9 +70,14 @@ impl Store {
         })?;
         self.watches.paths.modify(at)?.watches.append(&mut self.watches.arena, id)?;
         self.watches.of_domain.append(domain, &mut self.watches.arena, id)?;
+        let memory = Watch::memory(path.as_bytes().len(), token.len());
         let record = self.domains.arena.modify(domain)?;
         record.usage.watches += 1;
-        record.usage.memory += Watch::memory(path.as_bytes().len(), token.len());
+        record.usage.memory += memory;
+        if !record.is_privileged() {
+            self.moved(domain, Share::Watches, 1)?;
+            self.move_chunks(domain, Watch::memory(0, 0), memory)?;
+        }
         Ok(id)
     }
 
@@ -82,9 +88,14 @@ impl Store {
         let path = self.watches.paths.get(at).path;
         self.watches.paths.modify(at)?.watches.remove(&mut self.watches.arena, id)?;
         self.watches.of_domain.remove(watch.domain, &mut self.watches.arena, id)?;
+        let memory = Watch::memory(path.len(), watch.token.len());
         let record = self.domains.arena.modify(watch.domain)?;
         record.usage.watches -= 1;
-        record.usage.memory -= Watch::memory(path.len(), watch.token.len());
+        record.usage.memory -= memory;
+        if !record.is_privileged() {
+            self.moved(watch.domain, Share::Watches, 1_u32.wrapping_neg())?;
+            self.move_chunks(watch.domain, memory, Watch::memory(0, 0))?;
+        }
         watch.token.free(&mut self.blobs)?;
         self.watches.arena.free(id)?;
         if self.watches.paths.get(at).watches.first().is_none() {

@@ -365,7 +365,7 @@ fn requests_in_every_state_of_a_domain() {
 /// Many watches by many guests on one name, which all may read, cost each change no more than the events that it sends.
 #[test]
 fn event_storms_cost_what_they_send() {
-    let mut host = scene_with(Settings::DEFAULT, &Capacities::for_nodes(60_000));
+    let mut host = scene_with(Settings::DEFAULT, &Capacities::for_nodes(150_000));
     let guests: Vec<u16> = (100..140).collect();
     for domid in &guests {
         enter(&mut host, *domid);

@@ -42,7 +42,7 @@ fn xsa_272_every_way_to_make_a_node_is_counted() {
 
 #[test]
 fn xsa_272_in_a_transaction_the_end_counts() {
-    let mut host = scene();
+    let mut host = scene_with(Settings::DEFAULT, &Capacities::for_nodes(20_000));
     let before = (nodes(&host, 5), memory(&host, 5));
     let tx = host.start(5);
     for n in 0..999 {
@@ -184,7 +184,7 @@ fn exhaust(host: &mut Host, kind: usize, room: usize) {
             2 => (used.acls, capacities.acls),
             _ => (used.tx_nodes, capacities.tx_nodes),
         };
-        (capacity - capacity / 16).saturating_sub(used + room)
+        (capacity - capacity / 64 * 3).saturating_sub(used + room)
     };
     host.ok(0, 0, "WRITE /fill|");
     let tx = if kind == 3 { host.start(0) } else { 0 };

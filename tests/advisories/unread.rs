@@ -1,8 +1,9 @@
 //! Clients that ask and do not read: XSA-326 (a, c, d), 416.
 
+use xenstore::config::{Capacities, Settings};
 use xenstore::wire::MessageType;
 
-use crate::scene::{bytes, drain, memory, nodes, over, scene, stuff, usage};
+use crate::scene::{bytes, drain, memory, nodes, over, scene, scene_with, stuff, usage};
 
 #[test]
 fn xsa_326_a_answers_that_nobody_reads() {
@@ -26,7 +27,7 @@ fn xsa_326_a_answers_that_nobody_reads() {
 
 #[test]
 fn xsa_326_c_nodes_used_in_one_transaction() {
-    let mut host = scene();
+    let mut host = scene_with(Settings::DEFAULT, &Capacities::for_nodes(20_000));
     host.expect(&[(0, 0, "MKDIR /pub|", "OK|"), (0, 0, "SET_PERMS /pub|r0|", "OK|")]);
     for n in 0..1030 {
         host.ok(0, 0, &format!("MKDIR /pub/{n}|"));

@@ -21,6 +21,7 @@ mod reserve;
 mod ring_transport;
 mod roles;
 mod rollback;
+mod shares;
 mod standalone;
 mod standalone_host;
 mod stats;

@@ -1,6 +1,7 @@
 //! Quotas: the edges of each, who is exempt, what a refusal leaves behind.
 
 use support::Host;
+use xenstore::config::{Capacities, Settings};
 use xenstore::quota::{Excess, QUOTAS, Quota, Quotas};
 
 fn host() -> Host {
@@ -119,7 +120,9 @@ fn the_size_of_a_list_limits_the_children() {
 
 #[test]
 fn a_transaction_that_touches_too_much_is_lost() {
-    let mut host = host();
+    // A share of the store is more than the quota.
+    let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(20_000));
+    host.boot(5);
     for n in 0..1100 {
         host.ok(0, 0, &format!("WRITE /n/{n}|v"));
     }

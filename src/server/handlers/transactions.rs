@@ -23,9 +23,6 @@ pub fn start<P: Platform>(
     let usage = core.store.domains.get(request.from).usage;
     view.check(Quota::TRANSACTIONS, usage.transactions as usize + 1)?;
     view.check(Quota::MEMORY, usage.memory as usize + Transaction::MEMORY as usize)?;
-    if core.store.room_for_transactions(view.claim()) == 0 {
-        return Err(XsError::ENOMEM);
-    }
     let now = core.clock.now;
     let id = core.store.decide(Ok(Answer::Data), view.claim(), |store| {
         let id = store.open_transaction(request.from, now)?;

@@ -6,12 +6,19 @@ use crate::quota::Quota;
 use crate::slots::{Blob, CHUNK, Claim};
 use crate::store::domain::{Delta, DomainId};
 use crate::store::intent::{Apply, Removal, Stage};
+use crate::store::share::Share;
 use crate::store::steps::Next;
 use crate::store::transaction::{Mark, TransactionId, TxNode, TxNodeId};
 use crate::store::view::{View, node_size};
 use crate::store::{Name, Node, NodeId, Store, Value};
 use crate::trace::Kind;
 use crate::wire::XsError;
+
+/// How many chunks a change of nodes adds.
+fn chunks_of(delta: Delta) -> i32 {
+    let nodes = delta.nodes.saturating_mul(Node::MEMORY as i32);
+    delta.memory.saturating_sub(nodes) / Blob::memory(CHUNK) as i32
+}
 
 impl Store {
     /// Whether the transaction may take effect now: EAGAIN if something has changed that it has read, or by which it was
@@ -44,8 +51,9 @@ impl Store {
                 chunks += Name::memory(Path::from_canonical(&path).name().len()) / Blob::memory(CHUNK);
             }
         }
-        let claim = view.claim();
-        if self.nodes.arena().available_to(claim) < nodes || self.blobs.arena().available_to(claim) < chunks {
+        let room = self.may_take(open.domain, Share::Nodes, nodes)
+            && self.may_take(open.domain, Share::Chunks, chunks);
+        if !room {
             return Err(XsError::ENOMEM);
         }
         if view.caller.is_privileged() { Ok(()) } else { self.check_owners(tx, view) }
@@ -107,6 +115,8 @@ impl Store {
             next = self.transactions.nodes.get(id).next_touched();
             for (owner, _) in self.changes(id, &mut path)?.into_iter().flatten() {
                 let mut delta = core::mem::take(&mut self.domains.update(owner).delta);
+                // The chunks of what goes to others are theirs then.
+                let chunks = if owner == open.domain { 0 } else { chunks_of(delta) };
                 if owner == open.domain {
                     delta.memory = delta.memory.saturating_sub_unsigned(open.memory);
                 }
@@ -119,6 +129,9 @@ impl Store {
                     let nodes = check(Quota::NODES, domain.usage.nodes, delta.nodes);
                     let memory = check(Quota::MEMORY, domain.usage.memory, delta.memory);
                     verdict = verdict.and(nodes).and(memory);
+                    if chunks > 0 && !self.may_take(owner, Share::Chunks, chunks.unsigned_abs()) {
+                        verdict = verdict.and(Err(XsError::ENOMEM));
+                    }
                 }
             }
         }

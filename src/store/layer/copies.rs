@@ -3,8 +3,9 @@
 use crate::path::{Path, PathBuf};
 use crate::platform::Instant;
 use crate::quota::Quota;
-use crate::slots::{Claim, Full, Text};
+use crate::slots::{Full, Text};
 use crate::store::domain::DomainId;
+use crate::store::share::Share;
 use crate::store::steps::Next;
 use crate::store::transaction::{Mark, PATH_INLINE, Transaction, TransactionId, TxNode, TxNodeId};
 use crate::store::view::{Start, View};
@@ -28,6 +29,9 @@ impl Store {
         record.last_tx = id.0;
         record.usage.transactions += 1;
         record.usage.memory += Transaction::MEMORY;
+        if !record.is_privileged() {
+            self.moved(domain, Share::Transactions, 1)?;
+        }
         Ok(id)
     }
 
@@ -42,21 +46,22 @@ impl Store {
         Some(self.transactions.open.get(newest).id)
     }
 
-    /// How many more transactions whoever has this claim may open.
-    pub fn room_for_transactions(&self, claim: Claim) -> u32 {
-        self.transactions.open.arena().available_to(claim)
-    }
-
     /// Forgets a transaction and gives back what it held, until the journals are full; `done` slots have been given
     /// back already. The only way a transaction goes.
     pub(in crate::store) fn forget_more(&mut self, tx: TransactionId, done: usize) -> Result<Next, XsError> {
         let mut done = done;
+        let domain = self.transactions.open.get(tx).domain;
         while let Some(id) = self.transactions.open.get(tx).touched.first() {
             if !self.has_room_for_more(done) {
                 self.intents.modify()?.end = Some(tx);
                 return Ok(Next::Step);
             }
-            let TxNode { seen_acl, acl, value, path, borrows_text, .. } = *self.transactions.nodes.get(id);
+            let copy = *self.transactions.nodes.get(id);
+            let TxNode { seen_acl, acl, value, path, borrows_text, .. } = copy;
+            if !self.domains.is_privileged(domain) {
+                self.give(domain, Share::Copies, 1)?;
+                self.move_chunks(domain, copy.spilled(), 0)?;
+            }
             for acl in [seen_acl, acl].into_iter().flatten() {
                 self.acls.release(acl)?;
             }
@@ -70,11 +75,14 @@ impl Store {
             self.transactions.nodes.remove(id)?;
             done += 1;
         }
-        let Transaction { domain, memory, .. } = *self.transactions.open.get(tx);
+        let memory = self.transactions.open.get(tx).memory;
         self.transactions.of_domain.remove(domain, &mut self.transactions.open, tx)?;
-        let usage = &mut self.domains.arena.modify(domain)?.usage;
-        usage.transactions -= 1;
-        usage.memory -= memory;
+        let record = self.domains.arena.modify(domain)?;
+        record.usage.transactions -= 1;
+        record.usage.memory -= memory;
+        if !record.is_privileged() {
+            self.moved(domain, Share::Transactions, 1_u32.wrapping_neg())?;
+        }
         self.transactions.open.remove(tx)?;
         if self.intents.get().end.is_some() {
             self.intents.modify()?.end = None;
@@ -168,7 +176,12 @@ impl Store {
             let open = store.transactions.open.modify(tx)?;
             open.node_count += 1;
             open.touched.append(&mut store.transactions.nodes, id)?;
-            store.charge_tx(tx, 0, memory)?;
+            open.memory += TxNode::memory(0, 0);
+            store.take(view.domain, Share::Copies, 1)?;
+            let record = store.domains.modify(view.domain)?;
+            record.usage.memory += TxNode::memory(0, 0);
+            record.note_peak();
+            store.charge_tx(tx, 0, memory - TxNode::memory(0, 0))?;
             Ok(id)
         })
     }
@@ -181,7 +194,7 @@ impl Store {
         Some((last.path.beginning(&self.blobs, stored, path.as_bytes())?, last.text_len))
     }
 
-    /// Moves a transaction's memory charge, and so its domain's, from `old` to `new` bytes.
+    /// Moves a transaction's memory charge, and so its domain's, from `old` to `new` bytes, all of chunks.
     pub(crate) fn charge_tx(&mut self, tx: TransactionId, old: u32, new: u32) -> Result<(), Full> {
         let open = self.transactions.open.modify(tx)?;
         open.memory = open.memory.wrapping_sub(old).wrapping_add(new);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scale::guests::{Answer, FIRST, Life, Part, RECORDED, Recording, World, come_up};
+use support::lives::{Answer, FIRST, Life, Part, RECORDED, Recording, Section, World, come_up};
 use support::{Host, request};
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
@@ -153,7 +153,7 @@ impl Scene {
         answer.error.map_or(Ok(answer.payload), |error| Err(refused(error)))
     }
 
-    fn live(&mut self, section: &scale::guests::Section, domid: u16) -> Result<(), String> {
+    fn live(&mut self, section: &Section, domid: u16) -> Result<(), String> {
         let mut life = Life::new(section, domid, 0, Part::All);
         let result = life.run(self);
         self.again += life.again;

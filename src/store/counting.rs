@@ -1,0 +1,124 @@
+//! Slots counted for whom they are taken: counting them is what checks a guest's share, see [`share`](super::share).
+
+use super::Store;
+use super::domain::{DomainId, Usage};
+use super::share::{Promise, Share, is_fair};
+use crate::slots::{Blob, CHUNK, Claim, Full, Room};
+
+impl Store {
+    fn room(&self, kind: Share) -> Room {
+        match kind {
+            Share::Nodes => self.nodes.arena().room(),
+            Share::Chunks => self.blobs.arena().room(),
+            Share::Acls => self.acls.table().arena().room(),
+            Share::Watches => self.watches.arena.room(),
+            Share::Transactions => self.transactions.open.arena().room(),
+            Share::Copies => self.transactions.nodes.arena().room(),
+            // Theirs is not the store's arena.
+            Share::Messages => Room { capacity: 0, free: 0 },
+        }
+    }
+
+    /// What is promised to all but the guest that holds this.
+    fn promised_to_others(&self, usage: &Usage, kind: Share) -> Promise {
+        let all = self.promises.get().get(kind as usize).copied().unwrap_or_default();
+        all.shifted(Promise::to(usage, kind), Promise::default())
+    }
+
+    /// Whether a domain may take so many slots more of a kind.
+    #[inline(always)] // Most transactions end without.
+    pub fn may_take(&self, id: DomainId, kind: Share, count: u32) -> bool {
+        count == 0 || self.may_take_of(self.room(kind), id, kind, count)
+    }
+
+    /// The same of a kind that lies in no arena of the store.
+    pub fn may_take_of(&self, room: Room, id: DomainId, kind: Share, count: u32) -> bool {
+        let usage = &self.domains.get(id).usage;
+        let privileged = self.domains.is_privileged(id);
+        let claim = Claim::to_keep(privileged);
+        let Some(free) = room.free.checked_sub(count) else { return false };
+        if privileged {
+            return free >= claim.kept(room.capacity);
+        }
+        let held = usage.held(kind).saturating_add(count);
+        is_fair(claim, kind, held, self.promised_to_others(usage, kind), Room { free, ..room })
+    }
+
+    /// Counts slots that have been taken of a kind for a guest; the privileged count no chunks, lists, copies and messages.
+    /// Refused as [`Store::taken`]. In an attempt.
+    #[inline(always)] // The privileged are spared all but a look.
+    pub fn take(&mut self, id: DomainId, kind: Share, count: u32) -> Result<(), Full> {
+        if self.domains.is_privileged(id) { Ok(()) } else { self.count(id, kind, count) }
+    }
+
+    /// Counts slots that are given back of a kind that a guest had taken. In an attempt.
+    #[inline(always)] // As for `take`.
+    pub fn give(&mut self, id: DomainId, kind: Share, count: u32) -> Result<(), Full> {
+        self.take(id, kind, count.wrapping_neg())
+    }
+
+    #[inline(never)]
+    fn count(&mut self, id: DomainId, kind: Share, by: u32) -> Result<(), Full> {
+        let place = self.domains.modify(id)?.usage.place(kind);
+        *place = place.wrapping_add(by);
+        self.moved(id, kind, by)
+    }
+
+    /// Follows a guest's count that has been moved: moves what is promised with it. Refused if that was up, the guest has
+    /// more than its share then, and the attempt is for what guests take.
+    #[inline(never)]
+    pub fn moved(&mut self, id: DomainId, kind: Share, by: u32) -> Result<(), Full> {
+        let room = self.room(kind);
+        self.moved_in(room, id, kind, by)
+    }
+
+    /// The same of a kind that lies in no arena of the store.
+    pub fn moved_in(&mut self, room: Room, id: DomainId, kind: Share, by: u32) -> Result<(), Full> {
+        let claim = self.attempt.claim();
+        let usage = self.domains.get(id).usage;
+        let mut before = usage;
+        let place = before.place(kind);
+        *place = place.wrapping_sub(by);
+        self.promise_anew(kind, Promise::to(&before, kind), Promise::to(&usage, kind));
+        let held = usage.held(kind);
+        let more = held > before.held(kind);
+        if !more || !claim.is_shared() {
+            return Ok(());
+        }
+        let others = self.promised_to_others(&usage, kind);
+        if is_fair(claim, kind, held, others, room) { Ok(()) } else { Err(Full) }
+    }
+
+    #[inline(never)]
+    fn promise_anew(&mut self, kind: Share, old: Promise, new: Promise) {
+        if old != new
+            && let Some(promise) = self.promises.modify().get_mut(kind as usize)
+        {
+            *promise = promise.shifted(old, new);
+        }
+    }
+
+    /// Counts the chunks of as many bytes of blob memory, as [`Store::take`] or, for fewer than before, [`Store::give`].
+    #[inline(always)] // As for `take`.
+    pub fn move_chunks(&mut self, id: DomainId, old: u32, new: u32) -> Result<(), Full> {
+        if old == new {
+            return Ok(());
+        }
+        // Both are multiples of a chunk's, so the difference is, also around zero.
+        const BYTES: u32 = Blob::memory(CHUNK);
+        const { assert!(BYTES.is_power_of_two()) };
+        self.take(id, Share::Chunks, (new / BYTES).wrapping_sub(old / BYTES))
+    }
+
+    /// From now on what a domain lacks is kept for it, or is not any more. In an attempt.
+    pub fn promise(&mut self, id: DomainId, promised: bool) -> Result<(), Full> {
+        let domain = self.domains.modify(id)?;
+        let before = domain.usage;
+        domain.usage.promised = promised;
+        let after = domain.usage;
+        for kind in Share::ALL {
+            self.promise_anew(kind, Promise::to(&before, kind), Promise::to(&after, kind));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! Shares: what each guest may take of each arena, so that no number of guests together takes from another what it
+//! needs.
+//!
+//! What an introduced guest lacks of an ordinary guest's need is promised to it: others leave so many slots. Within its
+//! need a guest is refused only where not all promises can be kept, because there are more guests than the arena has room
+//! for, and then who holds n leaves n. Beyond its need, one of k guests that are beyond theirs and that holds n leaves
+//! k times n beside the promises. So, one after the other or all at once, k guests that take all they get leave each
+//! other one at least a (k+1)th of what there is to share: the first a half, the second two thirds of that, and so on.
+//!
+//! Whose a slot is: a node and a permission list are their owner's, and a chunk is that of whatever lies in it. A message
+//! is its receiver's, but one for the privileged is that of the guest whose request has caused it, if there is one: of
+//! those, who holds n leaves n more.
+
+use super::domain::Usage;
+use crate::slots::{Claim, Room};
+
+/// What guests take slots of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Share {
+    Nodes,
+    Chunks,
+    /// Permission lists.
+    Acls,
+    /// A watched path has as many watches at least, so it needs no count of its own.
+    Watches,
+    Transactions,
+    /// Nodes that transactions have touched.
+    Copies,
+    /// A cause has as many messages at least, so it needs no count of its own.
+    Messages,
+}
+
+impl Share {
+    pub const ALL: [Share; 7] = [
+        Share::Nodes,
+        Share::Chunks,
+        Share::Acls,
+        Share::Watches,
+        Share::Transactions,
+        Share::Copies,
+        Share::Messages,
+    ];
+
+    /// Slots that an ordinary guest needs at once for its start, its devices' transactions and its end: at least twice what
+    /// recorded lives have, as `tests/library/shares.rs` finds, and room for a long answer and some events to wait.
+    pub fn need(self) -> u32 {
+        match self {
+            Share::Nodes => 96,
+            Share::Chunks => 96,
+            Share::Acls => 8,
+            Share::Watches => 24,
+            Share::Transactions => 3,
+            Share::Copies => 32,
+            Share::Messages => 16,
+        }
+    }
+}
+
+/// Of one kind, what all introduced guests together come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Promise {
+    /// The sum of what they lack.
+    pub slots: u32,
+    /// How many of them hold more than they need.
+    pub beyond: u32,
+}
+
+impl Promise {
+    /// One guest's part of it.
+    #[inline(never)]
+    pub fn to(usage: &Usage, kind: Share) -> Promise {
+        let (held, need) = (usage.held(kind), kind.need());
+        match usage.promised {
+            true => Promise { slots: need.saturating_sub(held), beyond: u32::from(held > need) },
+            false => Promise::default(),
+        }
+    }
+
+    /// With one guest's part changed.
+    pub fn shifted(self, old: Promise, new: Promise) -> Promise {
+        Promise {
+            slots: self.slots.wrapping_sub(old.slots).wrapping_add(new.slots),
+            beyond: self.beyond.wrapping_sub(old.beyond).wrapping_add(new.beyond),
+        }
+    }
+}
+
+/// Of each kind.
+pub type Promises = [Promise; Share::ALL.len()];
+
+macro_rules! slots {
+    ($kind:ident, $($of:tt)*) => {
+        match $kind {
+            Share::Nodes => $($of)*.nodes,
+            Share::Chunks => $($of)*.chunks,
+            Share::Acls => $($of)*.acls,
+            Share::Watches => $($of)*.watches,
+            Share::Transactions => $($of)*.transactions,
+            Share::Copies => $($of)*.copies,
+            Share::Messages => $($of)*.messages,
+        }
+    };
+}
+
+impl Usage {
+    /// How many slots of a kind it counts.
+    #[inline(never)] // As the next three: who counts and who asks would each have a jump table of its own.
+    pub fn held(&self, kind: Share) -> u32 {
+        slots!(kind, self)
+    }
+
+    #[inline(never)]
+    pub(super) fn place(&mut self, kind: Share) -> &mut u32 {
+        slots!(kind, &mut self)
+    }
+}
+
+/// Whether a guest may have `held` slots of a kind where so many are promised to others and there is so much room, after
+/// it.
+#[inline(never)]
+pub fn is_fair(claim: Claim, kind: Share, held: u32, others: Promise, room: Room) -> bool {
+    let Room { capacity, free } = room;
+    if held <= kind.need() {
+        return free.checked_sub(claim.kept(capacity)).is_some_and(|free| free >= others.slots.min(held));
+    }
+    // The privileged read: what they are told needs no part for each guest.
+    let parts = if claim == Claim::News { 1 } else { others.beyond.saturating_add(1) };
+    let left = held.saturating_mul(parts).saturating_add(others.slots);
+    free.saturating_sub(claim.kept_beyond(capacity)) >= left
+}
