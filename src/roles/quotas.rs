@@ -3,9 +3,9 @@
 use heapless::Vec;
 
 use super::greedy::{transaction_flood, watch_flood};
-use super::guest::{Guest, Payload};
+use super::guest::Guest;
 use super::hoard::LONG;
-use super::text::{joined, text};
+use super::text::{spread, text};
 use crate::client::{Answer, Machine};
 use crate::quota::Quota;
 use crate::wire::{Header, MessageType, TxId};
@@ -36,13 +36,8 @@ pub fn quotas<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     kinds[guest.counts.rounds as usize % kinds.len()](guest)
 }
 
-/// The path of the nth of many nodes: in groups, since the names of too many in one would use up that one's size.
-fn spread(number: u32) -> Payload {
-    joined(&[b"data/q/", text(number / 100).as_bytes(), b"/", text(number % 100).as_bytes()])
-}
-
 fn nodes<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
-    guest.until_refused(|client, n| client.tell(MessageType::Mkdir, &[&spread(n), b"\0"]))?;
+    guest.until_refused(|client, n| client.tell(MessageType::Mkdir, &[&spread(b"data/q/", n), b"\0"]))?;
     guest.client.tell(MessageType::Rm, &[b"data/q\0"])
 }
 
@@ -98,7 +93,7 @@ fn memory<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
         if n >= NODES && n % NODES == 0 {
             tx_id = client.begin()?;
         }
-        client.ask(MessageType::Write, tx_id, &[&spread(n % NODES), b"\0", &LONG]).map(drop)
+        client.ask(MessageType::Write, tx_id, &[&spread(b"data/q/", n % NODES), b"\0", &LONG]).map(drop)
     })?;
     // Ends the transactions.
     guest.start_over()?;
@@ -107,7 +102,9 @@ fn memory<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
 
 fn transaction_nodes<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let id = guest.client.begin()?;
-    guest.until_refused(|client, n| client.ask(MessageType::Write, id, &[&spread(n), b"\0x"]).map(drop))?;
+    guest.until_refused(|client, n| {
+        client.ask(MessageType::Write, id, &[&spread(b"data/q/", n), b"\0x"]).map(drop)
+    })?;
     // It ends, refused or not.
     let _ = guest.client.ask(MessageType::TransactionEnd, id, &[b"F\0"]);
     Ok(())

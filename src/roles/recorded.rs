@@ -4,8 +4,6 @@
 //! The recording is that of `examples/scale`. Here one guest lives all parts of it, on a tree of its own: a path of the
 //! recording is below [`TREE`]. So nobody else is needed, each answer is known, and so is the number of events.
 
-use core::str;
-
 use super::guest::{Guest, Payload};
 use super::text::{joined, text};
 use crate::client::{Answer, Failure, Machine};
@@ -15,6 +13,12 @@ const RECORDED: &str = include_str!("../../examples/scale/guest.txt");
 
 /// Where the recording's root is.
 const TREE: &[u8] = b"data/life";
+
+/// The domid of the guest in the recording, and the homes of both. Whatever this guest's own is, others are in the
+/// recording, too.
+const DOMID: &str = "3";
+const DOM0: &str = "/local/domain/0/";
+const HOME: &str = "/local/domain/3/";
 
 /// What the recording found there.
 const BEFORE: [&[u8]; 3] = [b"/vm", b"/libxl", b"/local/domain/2/name"];
@@ -31,7 +35,7 @@ const PATIENCE: u64 = 10_000_000_000;
 /// One line of the recording.
 struct Step {
     /// Of whom paths are that begin at somebody's home.
-    home: Payload,
+    home: &'static str,
     kind: MessageType,
     /// The transaction's number in the recording.
     tx: usize,
@@ -41,13 +45,21 @@ struct Step {
 }
 
 pub fn recorded<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
+    live(guest).or_else(|failure| {
+        // The next life finds nothing of this one.
+        guest.start_over()?;
+        guest.client.tell(MessageType::Rm, &[TREE, b"\0"])?;
+        Err(failure)
+    })
+}
+
+fn live<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     for path in BEFORE {
         guest.client.write(&joined(&[TREE, path]), b"")?;
     }
     let mut txs = [TxId::NONE; 32];
-    let domid = u32::from(guest.domid.0);
-    for step in RECORDED.lines().filter_map(|line| parse(line, domid)) {
-        live(guest, &step, &mut txs)?;
+    for step in RECORDED.lines().filter_map(parse) {
+        make(guest, &step, &mut txs)?;
         guest.client.listen(guest.client.now() + PACE);
     }
     guest.client.tell(MessageType::Rm, &[TREE, b"\0"])?;
@@ -58,23 +70,22 @@ pub fn recorded<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
 }
 
 /// None for what is no request, or one that is about domains and not about nodes.
-fn parse(line: &'static str, domid: u32) -> Option<Step> {
+fn parse(line: &'static str) -> Option<Step> {
     let mut words = line.splitn(5, ' ');
     let home = match words.next()? {
-        "dom0" => 0,
-        "guest" => domid,
+        "dom0" => DOM0,
+        "guest" => HOME,
         _ => return None,
     };
     let name = words.next()?;
     let kind = *MessageType::ALL.iter().find(|kind| kind.name() == name)?;
     let tx = words.next()?.parse().unwrap_or(0);
-    let home = joined(&[b"/local/domain/", text(home).as_bytes(), b"/"]);
     let (result, payload) = (words.next()?, words.next()?);
     let of_domains = matches!(kind, MessageType::Introduce | MessageType::ResetWatches);
     (!of_domains && !payload.starts_with('@')).then_some(Step { home, kind, tx, result, payload })
 }
 
-fn live<M: Machine>(guest: &mut Guest<M>, step: &Step, txs: &mut [TxId; 32]) -> Answer<()> {
+fn make<M: Machine>(guest: &mut Guest<M>, step: &Step, txs: &mut [TxId; 32]) -> Answer<()> {
     let Some(id) = txs.get_mut(step.tx) else { return Ok(()) };
     let payload = fill(step, u32::from(guest.domid.0));
     let begun = guest.client.now();
@@ -96,29 +107,25 @@ fn live<M: Machine>(guest: &mut Guest<M>, step: &Step, txs: &mut [TxId; 32]) -> 
     }
 }
 
-/// The payload, for this guest and its tree.
-fn fill(step: &Step, domid: u32) -> Payload {
+/// The payload, on this guest's tree and with its own domid in permissions.
+fn fill(step: &Step, own: u32) -> Payload {
+    let sets = step.kind == MessageType::SetPerms;
     let mut payload = Payload::new();
-    let digits = text(domid);
-    let tree = str::from_utf8(TREE).unwrap_or_default();
-    let home = str::from_utf8(&step.home).unwrap_or_default();
-    let mut add = |part: &str| {
-        // The recording has nothing that is too long.
-        let _ = payload.extend_from_slice(part.as_bytes());
-    };
+    // The recording has nothing that is too long.
+    let mut add = |part: &[u8]| drop(payload.extend_from_slice(part));
     if step.has_path() {
-        add(tree);
-        add(if step.payload.starts_with('/') { "" } else { home });
+        add(TREE);
+        add(if step.payload.starts_with('/') { b"" } else { step.home.as_bytes() });
     }
     for (n, string) in step.payload.split('|').enumerate() {
-        add(if n == 0 { "" } else { "\0" });
+        add(if n == 0 { b"" } else { b"\0" });
         // Nobody can give a node away.
-        let string = if n == 1 && step.kind == MessageType::SetPerms { "n{domid}" } else { string };
+        let string = if sets && n == 1 { "n{domid}" } else { string };
         for (place, piece) in string.split(['{', '}']).enumerate() {
-            match (place % 2, piece) {
-                (0, piece) => add(piece),
-                (_, "domid") => add(&digits),
-                _ => add("uuid"),
+            match piece {
+                "domid" if place == 1 && sets && n > 0 => add(text(own).as_bytes()),
+                "domid" if place % 2 == 1 => add(DOMID.as_bytes()),
+                piece => add(piece.as_bytes()),
             }
         }
     }

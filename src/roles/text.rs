@@ -26,7 +26,13 @@ pub fn numbered(text_before: &[u8], number: u32) -> Payload {
     joined(&[text_before, text(number).as_bytes()])
 }
 
-/// A path with a number at its end, and a value.
+/// The path of the nth of many nodes below another: in groups, since the names of too many in one would use up that
+/// one's size.
+pub fn spread(path: &[u8], number: u32) -> Payload {
+    joined(&[path, text(number / 100).as_bytes(), b"/", text(number % 100).as_bytes()])
+}
+
+/// The same as a request has it, with a value.
 pub fn node(path: &[u8], number: u32, value: &[u8]) -> Payload {
-    joined(&[path, text(number).as_bytes(), b"\0", value])
+    joined(&[&spread(path, number), b"\0", value])
 }

@@ -10,13 +10,19 @@ use xenstore::roles::{Guest, Role};
 
 #[test]
 fn all_is_as_it_must_be() {
-    for (name, rounds, watches) in
-        [("load", 50, 3), ("reconnect", 3, 0), ("hvmloader-reset", 3, 0), ("recorded", 3, 0)]
-    {
+    for (name, rounds, watches, domid) in [
+        ("load", 50, 3, 5),
+        ("reconnect", 3, 0, 5),
+        ("hvmloader-reset", 3, 0, 5),
+        ("recorded", 3, 0, 1),
+        ("recorded", 3, 0, 2),
+        ("recorded", 3, 0, 3),
+        ("recorded", 3, 0, 5),
+    ] {
         let mut host = Host::new();
-        host.boot(5);
+        host.boot(domid);
         let host = Rc::new(RefCell::new(host));
-        let mut guest = Guest::new(Client::new(End::new(&host, DomId(5))), DomId(5), 1);
+        let mut guest = Guest::new(Client::new(End::new(&host, DomId(domid))), DomId(domid), 1);
         guest.watches = watches;
         let role = Role::named(name).unwrap_or_else(|| panic!("no role {name}"));
         (0..rounds).for_each(|_| guest.live(role));

@@ -3,7 +3,7 @@
 
 # The roles that attack.
 # shellcheck disable=SC2034  # for those who source this
-ATTACKS="indexes torn endless deaf rebind kick watch-flood event-storm transaction-flood deep wide quotas"
+ATTACKS="indexes torn endless deaf rebind kick watch-flood event-storm transaction-flood deep wide quotas open-reads idle-start large-values many-lists long-watches commits long-paths prepared deep-removal losing unread deaths half strangers crowd mix"
 
 # tiny NAME ROLE [OPTION...]: a configuration NAME.cfg of a guest that does what ROLE says.
 tiny() {

@@ -81,8 +81,9 @@ quietly "the store's commands" commands
 quietly 'dom0 is answered' answered
 levels >/tmp/before
 
-start steady load rate=10 watches=3 stay
+start steady recorded stay
 start again reconnect rate=3 stay
+start raider mix seed=1
 residents=$(xenstore-list /local/domain)
 # QEMU's emulation can lose the interrupt of Xen's timer for good while a guest does nothing but call Xen with its
 # interrupts off: the local APIC keeps it pending, nobody takes it, and nothing but that guest runs any more. The two
@@ -92,18 +93,18 @@ if [ -e /nested/minutes ]; then minutes=$(cat /nested/minutes) attacks=$ATTACKS;
 end=$(($(now) + minutes * 60000))
 while [ "$(now)" -lt "$end" ]; do
     # shellcheck disable=SC2086  # words
-    attacker=$(pick $rounds $attacks) mortal=$(pick $((rounds + 6)) $attacks)
+    attacker=$(pick $rounds $attacks)
     brief=$(pick $rounds load reconnect hvmloader-reset)
     rounds=$((rounds + 1))
     start attacker "$attacker"
-    start mortal "$mortal" die-after=$((rounds * 17 % 400 + 1))
+    start mortal mix seed=$rounds die-after=$((rounds * 17 % 400 + 1))
     start brief "$brief" rounds=20
-    quietly "$attacker, $mortal: dom0's tools" tools
-    quietly "$attacker, $mortal: the store's commands" commands
-    answered || failed "round $rounds: $attacker, $mortal: dom0 is answered" "$times"
+    quietly "$attacker: dom0's tools" tools
+    quietly "$attacker: the store's commands" commands
+    answered || failed "round $rounds: $attacker: dom0 is answered" "$times"
     quietly "$attacker: memory" within_quota attacker
-    quietly "$attacker, $mortal: check" consistent
-    quietly "$mortal dies" wait_for 40 grep -q '^dies' /var/log/xen/console/guest-mortal.log
+    quietly "$attacker: check" consistent
+    quietly "the mix of seed $rounds dies" wait_for 40 grep -q '^dies' /var/log/xen/console/guest-mortal.log
     quietly "$brief goes" wait_for 40 grep -q "^$brief: bye" /var/log/xen/console/guest-brief.log
     quietly "$brief was answered as it must be" grep -q ': ended.* 0 refused, 0 silent, 0 wrong,' \
         /var/log/xen/console/guest-brief.log
@@ -113,9 +114,11 @@ while [ "$(now)" -lt "$end" ]; do
     rm /var/log/xen/console/guest-attacker.log /var/log/xen/console/guest-mortal.log \
         /var/log/xen/console/guest-brief.log
     if [ "${times##* }" -gt "$longest" ]; then longest=${times##* }; fi
-    echo "$(($(now) / 1000)) s, round $rounds: $attacker; $mortal dies; $brief; dom0 waits $(echo "$times" | awk '{ print $1 " us, " $2 " us, " $3 " us" }') (median, 99 %, longest)"
+    echo "$(($(now) / 1000)) s, round $rounds: $attacker; a mix dies; $brief; dom0 waits $(echo "$times" | awk '{ print $1 " us, " $2 " us, " $3 " us" }') (median, 99 %, longest)"
 done
 
+quietly 'xl destroy' xl destroy raider
+echo "# raider: $(console raider | tail -n 1)"
 for name in $RESIDENTS; do xl shutdown "$name" >/dev/null 2>&1; done
 becomes 60 'nothing of the guests stays' only_these "$others"
 for name in $RESIDENTS; do
