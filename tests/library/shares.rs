@@ -252,9 +252,9 @@ fn a_guest_lives_beside_guests_that_hoard_anything() {
     ]);
 }
 
-/// Every arena alone and with every other one. Takes an hour; with `--release`, some minutes.
+/// Every arena alone and with every other one: `cargo test --release -p xenstore hoard_any_two -- --ignored`.
 #[test]
-#[ignore = "long"]
+#[ignore = "takes five minutes with --release"]
 fn a_guest_lives_beside_guests_that_hoard_any_two() {
     let numbers = [1, 2, 3, 8, 16, 36, 64];
     let pairs = (0..ARENAS.len()).flat_map(|a| (a..ARENAS.len()).map(move |b| [ARENAS[a], ARENAS[b]]));
