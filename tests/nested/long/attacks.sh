@@ -1,4 +1,4 @@
-# nested: --memory 32 --add target/xs-guest --add tests/nested/latency.c --limit 900
+# nested: --memory 48 --add target/xs-guest --add tests/nested/latency.c --limit 900
 # Each attack that a guest of ours knows, one after the other, and each one's death in the middle of it: dom0 is
 # answered meanwhile and afterwards, the store stays consistent, holds no more for the attacker than it may, and
 # keeps nothing of it. With enough memory for one guest to use up its quota of that, too.
