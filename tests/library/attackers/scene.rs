@@ -100,18 +100,18 @@ impl Scene {
         }
     }
 
-    /// A guest comes, works and goes, as recorded; while it is there, much happens at once. An answer other than the
+    /// A guest comes, works and goes, as recorded; while it is there, it commits so many nodes, and others die. An answer other than the
     /// recorded one is an error.
-    pub fn honest_life(&mut self) -> Result<(), String> {
+    pub fn honest_life(&mut self, nodes: usize) -> Result<(), String> {
         let recording = RECORDED.parse::<Recording>()?;
         self.live(&recording.start, HONEST)?;
-        self.large_commit()?;
+        self.large_commit(nodes)?;
         self.deaths()?;
         self.live(&recording.stop, HONEST)
     }
 
     /// The guest commits what dom0 and itself watch.
-    fn large_commit(&mut self) -> Result<(), String> {
+    fn large_commit(&mut self, nodes: usize) -> Result<(), String> {
         let watched = format!("/local/domain/{HONEST}/data\0much\0");
         for watcher in [0, HONEST] {
             self.must(watcher, MessageType::Watch, TxId::NONE, &watched)?;
@@ -119,7 +119,7 @@ impl Scene {
         let id = self.must(HONEST, MessageType::TransactionStart, TxId::NONE, "\0")?;
         let id = std::str::from_utf8(&id).ok().and_then(|id| id.trim_end_matches('\0').parse().ok());
         let tx = TxId(id.ok_or("no transaction")?);
-        for n in 0..90 {
+        for n in 0..nodes {
             self.must(HONEST, MessageType::Write, tx, &format!("data/{n}\0x"))?;
         }
         self.must(HONEST, MessageType::TransactionEnd, tx, "T\0")?;
