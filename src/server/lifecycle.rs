@@ -61,7 +61,7 @@ impl<P: Platform> Server<P> {
                 }
                 let acl = store.intern(&entries)?;
                 let parent = path.parent().and_then(|parent| store.lookup(parent));
-                store.create(parent, path, path.hash(&key), Value::EMPTY, acl)?;
+                store.create(parent, path.name(), path.hash(&key), Value::EMPTY, acl)?;
             }
             Ok(())
         })

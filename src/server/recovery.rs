@@ -56,6 +56,11 @@ impl<P: Platform> Server<P> {
         self.core.store.present_attempt().stop_in(n);
     }
 
+    /// For tests: operations on the store's slots so far, looks at them included. Always 0 without debug assertions.
+    pub fn operations(&self) -> u64 {
+        self.core.store.present_attempt().operations()
+    }
+
     /// For tests: how many operations are left until the stop.
     pub fn until_stop(&self) -> u32 {
         self.core.store.present_attempt().until_stop()

@@ -306,6 +306,7 @@ impl<T: Slot> Arena<T> {
     }
 
     pub fn get(&self, id: Id<T>) -> &T {
+        self.attempt.look();
         at(&self.slots, id)
     }
 

@@ -19,6 +19,8 @@ struct State {
     decided: Cell<bool>,
     /// Operations of arenas until the one that stops the program, 0 if none does. For tests.
     stop: Cell<u32>,
+    /// Operations of arenas so far, and slots that were looked at. For tests.
+    operations: Cell<u64>,
 }
 
 /// Shared by whoever has a copy.
@@ -34,6 +36,7 @@ impl Attempt {
             claim: Cell::new(Claim::Answer),
             decided: Cell::new(false),
             stop: Cell::new(0),
+            operations: Cell::new(0),
         }))
     }
 
@@ -90,9 +93,24 @@ impl Attempt {
         self.0.stop.get()
     }
 
+    /// How many operations of arenas there have been, looks at slots among them. Only counted where debug assertions
+    /// are compiled in.
+    pub fn operations(&self) -> u64 {
+        self.0.operations.get()
+    }
+
+    /// Counts a look at a slot.
+    #[inline(always)]
+    pub fn look(&self) {
+        if cfg!(debug_assertions) {
+            self.0.operations.set(self.0.operations.get() + 1);
+        }
+    }
+
     /// Counts an operation of an arena, which has not begun yet.
     #[inline(always)]
     pub fn tick(&self) {
+        self.look();
         if cfg!(debug_assertions) && self.0.stop.get() > 0 {
             let left = self.0.stop.get() - 1;
             self.0.stop.set(left);

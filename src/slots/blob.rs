@@ -37,6 +37,11 @@ impl Blob {
         self.len == 0
     }
 
+    /// A blob of the first `len` bytes that lie in its chunks, `stored` in all. Freeing either frees all of them.
+    pub fn first_bytes(self, stored: usize, len: usize) -> Option<Blob> {
+        (len <= stored).then_some(Blob { len: len as u32, ..self })
+    }
+
     /// Bytes of memory that a blob of `len` bytes takes.
     pub const fn memory(len: usize) -> u32 {
         (len.div_ceil(CHUNK) * size_of::<Chunk>()) as u32
@@ -161,6 +166,16 @@ impl Blobs {
         })
     }
 
+    /// The chunks of a blob from the one with the byte at `start` on, as a blob.
+    pub fn chunks_from(&self, blob: Blob, start: usize) -> Blob {
+        let mut rest = blob;
+        for _ in 0..start / CHUNK {
+            rest.first = rest.first.and_then(|id| self.chunks.get(id).next);
+            rest.len = rest.len.saturating_sub(CHUNK as u32);
+        }
+        rest
+    }
+
     /// Whether the blob holds exactly `bytes`.
     pub fn equals(&self, blob: Blob, bytes: &[u8]) -> bool {
         if blob.len() != bytes.len() {
@@ -179,8 +194,7 @@ impl Blobs {
     /// A blob of the first bytes that lie in another's chunks, `stored` in all, if those are `bytes`. Freeing either
     /// frees all of them.
     pub fn beginning(&self, blob: Blob, stored: usize, bytes: &[u8]) -> Option<Blob> {
-        let beginning = Blob { len: bytes.len() as u32, ..blob };
-        (bytes.len() <= stored && self.equals(beginning, bytes)).then_some(beginning)
+        blob.first_bytes(stored, bytes.len()).filter(|beginning| self.equals(*beginning, bytes))
     }
 
     #[inline(always)]

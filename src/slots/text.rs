@@ -1,7 +1,7 @@
 //! A byte string: in its owner's slot if it is short, else in a blob.
 
 use super::arena::Full;
-use super::blob::{Blob, Blobs};
+use super::blob::{Blob, Blobs, CHUNK};
 use crate::words::word;
 
 /// Up to `N` bytes in place. Owned: whoever drops it must free it.
@@ -84,13 +84,21 @@ impl<const N: usize> Text<N> {
         }
     }
 
+    /// Whether the bytes are the same because they lie in the same chunks.
+    pub fn is_same(&self, other: Self) -> bool {
+        matches!((self, other), (Text::Spilled(this), Text::Spilled(other)) if *this == other)
+    }
+
     /// A text that shares the chunks of this one, see [`Blobs::beginning`]. None if a text of these bytes needs no
     /// chunks.
     pub fn beginning(&self, blobs: &Blobs, stored: usize, bytes: &[u8]) -> Option<Self> {
+        self.first_bytes(stored, bytes.len()).filter(|beginning| beginning.equals(blobs, bytes))
+    }
+
+    /// The same with so many bytes, whatever they are.
+    pub fn first_bytes(self, stored: usize, len: usize) -> Option<Self> {
         match self {
-            Text::Spilled(blob) if bytes.len() > N => {
-                blobs.beginning(*blob, stored, bytes).map(Text::Spilled)
-            }
+            Text::Spilled(blob) if len > N => blob.first_bytes(stored, len).map(Text::Spilled),
             _ => None,
         }
     }
@@ -143,5 +151,23 @@ impl<const N: usize> Text<N> {
     /// Appends the bytes to `out`, which must have room.
     pub fn append<const M: usize>(&self, blobs: &Blobs, out: &mut heapless::Vec<u8, M>) -> Result<(), Full> {
         self.pieces(blobs).try_for_each(|piece| out.extend_from_slice(piece).map_err(|_| Full))
+    }
+
+    /// Appends the bytes from `start` on to `out`, which must have room.
+    pub fn append_from<const M: usize>(
+        &self,
+        blobs: &Blobs,
+        start: usize,
+        out: &mut heapless::Vec<u8, M>,
+    ) -> Result<(), Full> {
+        let (rest, mut before) = match self {
+            Text::Inline { .. } => (*self, start),
+            Text::Spilled(blob) => (Text::Spilled(blobs.chunks_from(*blob, start)), start % CHUNK),
+        };
+        rest.pieces(blobs).try_for_each(|piece| {
+            let wanted = piece.get(before..).unwrap_or_default();
+            before = before.saturating_sub(piece.len());
+            out.extend_from_slice(wanted).map_err(|_| Full)
+        })
     }
 }

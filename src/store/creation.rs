@@ -106,7 +106,7 @@ impl Store {
                 let acl = if last { acl } else { store.acls.retain(acl)? };
                 let fires = last && value.is_some();
                 parent = match parent {
-                    Place::Node(id) => Place::Node(store.create(Some(id), at, hash, text, acl)?),
+                    Place::Node(id) => Place::Node(store.create(Some(id), at.name(), hash, text, acl)?),
                     Place::Copy(id) => Place::Copy(store.make(id, at, hash, text, acl, fires)?),
                 };
                 Ok(())

@@ -16,6 +16,8 @@ use crate::wire::TxId;
 #[derive(Clone, Copy)]
 pub struct Removal {
     pub top: NodeId,
+    /// Next, after what is below it; at first the same.
+    pub at: NodeId,
     /// Each removal collects its event. In a commit the transaction's copies do that.
     pub told: bool,
 }

@@ -12,7 +12,7 @@ impl Store {
     /// later steps. In an attempt, in which `done` slots have been freed already.
     pub fn remove_more(&mut self, removal: Removal, done: usize) -> Result<Next, XsError> {
         let top = removal.top;
-        let mut next = Some(self.first_leaf(top));
+        let mut next = Some(self.first_leaf(removal.at));
         let mut done = done;
         while let Some(at) = next
             && self.has_room_for_more(done)
@@ -25,7 +25,7 @@ impl Store {
             self.remove_leaf(at)?;
             done += 1;
         }
-        let left = next.map(|_| removal);
+        let left = next.map(|at| Removal { at, ..removal });
         if left.is_some() || self.intents.get().remove.is_some() {
             self.intents.modify()?.remove = left;
         }

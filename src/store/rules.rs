@@ -11,7 +11,7 @@ use super::current::Answer;
 use super::domain::DomainId;
 use super::node::{NameBuf, Value};
 use super::path_cache::PathCache;
-use super::transaction::Mark;
+use super::transaction::{Mark, TxNodeId};
 use super::view::{Place, Start, Subject, View, node_size};
 use super::watch::Change;
 use crate::abi::DomId;
@@ -64,16 +64,23 @@ impl Store {
     /// The node at `path`, if it is there.
     #[inline]
     pub fn find(&mut self, view: &View, path: Path<'_>) -> Result<Option<Place>, XsError> {
-        self.find_hashed(view, path, path.hash(&self.key))
+        self.find_hashed(view, path, path.hash(&self.key), &mut None)
     }
 
     /// As `find`, for a caller that has hashed the path already.
     #[inline(always)]
-    fn find_hashed(&mut self, view: &View, path: Path<'_>, hash: u64) -> Result<Option<Place>, XsError> {
+    fn find_hashed(
+        &mut self,
+        view: &View,
+        path: Path<'_>,
+        hash: u64,
+        below: &mut Option<TxNodeId>,
+    ) -> Result<Option<Place>, XsError> {
         match view.tx {
             None => Ok(self.locate(path, hash).map(Place::Node)),
             Some(tx) => {
-                let id = self.touch(view, tx, path, hash)?;
+                let id = self.touch(view, tx, path, hash, *below)?;
+                *below = Some(id);
                 let exists = self.transactions.nodes.get(id).mark.contains(Mark::EXISTS);
                 Ok(exists.then_some(Place::Copy(id)))
             }
@@ -92,10 +99,10 @@ impl Store {
             count += 1;
             Ok::<(), XsError>(())
         });
-        let mut next = Some(path);
+        let (mut next, mut below) = (Some(path), None);
         for n in (0..count).rev() {
             let (Some(at), Some(hash)) = (next, self.prefix_hashes.get(n).copied()) else { break };
-            match self.find_hashed(view, at, hash)? {
+            match self.find_hashed(view, at, hash, &mut below)? {
                 None => next = at.parent(),
                 Some(place) => return Ok((at, place)),
             }
@@ -111,7 +118,7 @@ impl Store {
         let Subject { path, hash, node } = subject;
         let found = match node.filter(|_| view.tx.is_none()) {
             Some(node) => Some(Place::Node(node)),
-            None => self.find_hashed(view, path, hash)?,
+            None => self.find_hashed(view, path, hash, &mut None)?,
         };
         match found {
             Some(place) if self.access(view, place).contains(needed) => Ok(place),

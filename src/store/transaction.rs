@@ -120,6 +120,8 @@ pub struct TxNode {
     pub(super) made: Links<TxNode>,
     /// Of a created node, the one above it.
     pub parent: Option<TxNodeId>,
+    /// The copy at this path or above it that was removed last. It stays true that this one lies below.
+    pub goes_with: Option<TxNodeId>,
     pub mark: Mark,
     /// The event to send at the end.
     pub fires: Option<Change>,
@@ -185,6 +187,7 @@ impl Slot for TxNode {
         next_touched: None,
         made: Links::NONE,
         parent: None,
+        goes_with: None,
         mark: Mark::empty(),
         fires: None,
         seen_value: 0,

@@ -43,9 +43,15 @@ impl Store {
         Some(id)
     }
 
+    /// The node whose path has this hash: for hashes that the store has kept, not for those of paths that a client
+    /// names. Those of its nodes differ in 64 keyed bits, so no path needs to be read.
+    pub fn node_hashed(&self, hash: u64) -> Option<NodeId> {
+        self.nodes.find(hash, |_| true)
+    }
+
     /// The path of the node with this hash.
     pub fn path_hashed<'a>(&self, hash: u64, buf: &'a mut PathBuf) -> Option<Path<'a>> {
-        let id = self.nodes.find(hash, |_| true)?;
+        let id = self.node_hashed(hash)?;
         self.path_of(id, buf).ok()
     }
 
@@ -63,16 +69,14 @@ impl Store {
         self.path_cache.remember(path.as_bytes(), self.nodes.get(id).hash, id);
     }
 
-    /// The longest prefix of `path` that exists, itself included.
+    /// The longest prefix that exists of a path that the store has kept, itself included.
     pub fn nearest(&self, path: Path<'_>) -> Option<NodeId> {
-        let mut at = Some(path);
-        while let Some(path) = at {
-            if let Some(id) = self.lookup(path) {
-                return Some(id);
-            }
-            at = path.parent();
-        }
-        None
+        let mut nearest = None;
+        let _missing: Result<(), ()> = path.each_prefix(&self.key, None, |_, hash| {
+            nearest = Some(self.node_hashed(hash).ok_or(())?);
+            Ok(())
+        });
+        nearest
     }
 
     fn is_at(&self, node: &Node, path: Path<'_>) -> bool {
@@ -128,17 +132,16 @@ impl Store {
     }
 
     /// Adds a node below `parent`, at the end of its children; without parent, the root or a special node.
-    /// Takes over `value` and one hold on `acl`.
+    /// `hash` is that of its path. Takes over `value` and one hold on `acl`.
     pub fn create(
         &mut self,
         parent: Option<NodeId>,
-        path: Path<'_>,
+        name: &[u8],
         hash: u64,
         value: Value,
         acl: AclId,
     ) -> Result<NodeId, Full> {
         let generation = self.next_generation();
-        let name = path.name();
         let id = self.nodes.insert(Node {
             hash,
             value_generation: generation,
@@ -226,6 +229,18 @@ impl Store {
         at
     }
 
+    /// Appends the name of a node and those of the nodes on the way down to the first leaf.
+    pub fn append_first_leaf(&self, id: NodeId, path: &mut PathBuf) -> Result<(), XsError> {
+        self.node(id).name.append(&self.blobs, path)?;
+        let mut at = id;
+        while let Some(child) = self.node(at).children.first() {
+            path.push(b'/').map_err(|_| XsError::EIO)?;
+            self.node(child).name.append(&self.blobs, path)?;
+            at = child;
+        }
+        Ok(())
+    }
+
     /// The node after `id` in post-order within the subtree of `top`. It does not depend on `id` afterwards, so `id`
     /// may be removed.
     pub fn next_in_postorder(&self, top: NodeId, id: NodeId) -> Option<NodeId> {
@@ -247,21 +262,18 @@ impl Store {
         List::<Node, Siblings>::iter_from(&self.nodes, from)
     }
 
-    /// The node after `id` in pre-order within the subtree of `top`.
-    pub fn next_in_preorder(&self, top: NodeId, id: NodeId) -> Option<NodeId> {
+    /// The node after `id` in pre-order within the subtree of `top`, and how many bytes its path has. That of `id`
+    /// has `len`; the root is neither.
+    pub fn next_in_preorder(&self, top: NodeId, id: NodeId, len: usize) -> Option<(NodeId, usize)> {
         let node = self.nodes.get(id);
-        if let Some(child) = node.children.first() {
-            return Some(child);
-        }
-        let mut at = id;
-        while at != top {
+        let (mut at, mut len, mut next) = (id, len + 1, node.children.first());
+        while next.is_none() && at != top {
             let node = self.nodes.get(at);
-            if let Some(next) = node.siblings.next {
-                return Some(next);
-            }
+            len = len.saturating_sub(node.name.len() + 1);
+            next = node.siblings.next;
             at = node.parent?;
         }
-        None
+        next.map(|next| (next, len + self.nodes.get(next).name.len()))
     }
 
     /// The record of the node's owner.

@@ -20,6 +20,17 @@ impl Store {
         node.watched && self.watches.paths.find(node.hash, |_| true).is_some()
     }
 
+    /// Whether there may be watches on the path of a node or above it. `unwatched` is a node where that is known not to
+    /// be so: that above the node asked for last.
+    pub fn is_below_watch(&self, id: NodeId, unwatched: &mut Option<NodeId>) -> bool {
+        let way = core::iter::successors(Some(id), |id| self.node(*id).parent);
+        let watched = way.take_while(|id| Some(*id) != *unwatched).any(|id| self.node(id).watched);
+        if !watched {
+            *unwatched = self.node(id).parent;
+        }
+        watched
+    }
+
     pub fn watch(&self, id: WatchId) -> &Watch {
         self.watches.arena.get(id)
     }

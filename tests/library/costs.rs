@@ -1,63 +1,159 @@
-//! The cost of a request grows with the length of its path, not with the square of it.
-
-use std::time::{Duration, Instant};
+//! What requests cost grows with what they touch, not with its square. Counted are operations on slots and looks at
+//! them, which depend on nothing else.
 
 use support::Host;
 use xenstore::config::{Capacities, Settings};
 
-/// The shortest of several times of `work`.
-fn time(mut work: impl FnMut()) -> Duration {
-    let once = |_| {
-        let start = Instant::now();
-        work();
-        start.elapsed()
-    };
-    (0..12).map(once).min().unwrap_or_default()
+/// What each step of some work takes, in operations on the store's slots.
+struct Costs {
+    host: Host,
+    steps: Vec<(&'static str, u64)>,
 }
 
-/// Ten times the length may cost ten times as much and some more, not a hundred times.
-#[track_caller]
-fn is_tenfold(few: Duration, many: Duration) {
-    assert!(many < 35 * few, "it takes {few:?}, and {many:?} for ten times as much");
+impl Costs {
+    fn new(capacities: &Capacities) -> Costs {
+        let mut host = Host::with(Settings::DEFAULT, capacities);
+        host.boot(5);
+        Costs { host, steps: Vec::new() }
+    }
+
+    fn step(&mut self, name: &'static str, work: impl FnOnce(&mut Host)) {
+        let before = self.host.server.operations();
+        work(&mut self.host);
+        self.steps.push((name, self.host.server.operations() - before));
+    }
+
+    /// A request of domain 5, and what it is answered.
+    #[track_caller]
+    fn ask(&mut self, name: &'static str, tx: u32, request: &str, expected: &str) {
+        self.step(name, |host| assert_eq!(host.ask(5, tx, request), expected, "{name}"));
+    }
 }
 
+/// Work that is ten times as large may cost ten times as much and some more, not a hundred times.
 #[track_caller]
-fn is_linear(mut work: impl FnMut(&str)) {
-    let [short, long] = [90, 900].map(|levels| vec!["a"; levels].join("/"));
-    let (short, long) = (time(|| work(&short)), time(|| work(&long)));
-    is_tenfold(short, long);
+fn is_linear<T>(few: T, many: T, work: impl Fn(T) -> Costs) {
+    let (few, many) = (work(few).steps, work(many).steps);
+    for ((name, few), (_, many)) in few.into_iter().zip(many) {
+        assert!(few > 0 && many < 20 * few, "{name} takes {few}, and {many} for ten times as much");
+    }
+}
+
+/// What is done with a path so many levels deep.
+#[track_caller]
+fn is_linear_in_depth(work: impl Fn(&mut Costs, &str)) {
+    is_linear(90, 900, |levels| {
+        let mut costs = Costs::new(&Capacities::for_nodes(60_000));
+        work(&mut costs, &vec!["a"; levels].join("/"));
+        costs
+    });
+}
+
+/// What is done with so many nodes, whose paths are nearly as long as paths may be.
+#[track_caller]
+fn is_linear_in_width(work: impl Fn(&mut Costs, &[String])) {
+    let below = vec!["component"; 195].join("/");
+    is_linear(70, 700, |nodes| {
+        let mut costs = Costs::new(&Capacities::for_nodes(300_000));
+        // A node has room for so many names of children.
+        let paths: Vec<String> = (0..nodes).map(|n| format!("{below}/{}/{n:03}", n % 2)).collect();
+        work(&mut costs, &paths);
+        costs
+    });
 }
 
 #[test]
 fn a_deep_path_that_is_not_there() {
-    let mut host = Host::new();
-    host.boot(5);
-    is_linear(|path| assert_eq!(host.ask(5, 0, &format!("READ {path}|")), "ENOENT"));
+    is_linear_in_depth(|costs, path| costs.ask("READ", 0, &format!("READ {path}|"), "ENOENT"));
 }
 
 #[test]
 fn a_deep_tree_comes_and_goes() {
-    let mut host = Host::new();
-    host.boot(5);
-    is_linear(|path| {
-        host.ok(5, 0, &format!("WRITE {path}|1"));
-        host.ok(5, 0, "RM a|");
+    is_linear_in_depth(|costs, path| {
+        costs.ask("WRITE", 0, &format!("WRITE {path}|1"), "OK|");
+        costs.ask("RM", 0, "RM a|", "OK|");
+    });
+}
+
+#[test]
+fn a_deep_tree_comes_and_goes_in_transactions() {
+    is_linear_in_depth(|costs, path| {
+        let tx = costs.host.start(5);
+        costs.ask("WRITE", tx, &format!("WRITE {path}|1"), "OK|");
+        costs.ask("its end", tx, "TRANSACTION_END T|", "OK|");
+        let tx = costs.host.start(5);
+        costs.ask("RM", tx, "RM a|", "OK|");
+        costs.ask("WRITE again", tx, &format!("WRITE {path}|1"), "OK|");
+        costs.ask("RM again", tx, "RM a|", "OK|");
+        costs.ask("WRITE once more", tx, &format!("WRITE {path}|1"), "OK|");
+        costs.ask("the end of all", tx, "TRANSACTION_END T|", "OK|");
+        let tx = costs.host.start(5);
+        costs.ask("RM of what was made", tx, "RM a|", "OK|");
+        costs.ask("its end", tx, "TRANSACTION_END T|", "OK|");
+    });
+}
+
+/// Each copy of the transaction has met the change.
+#[test]
+fn a_deep_tree_goes_under_a_transaction() {
+    is_linear_in_depth(|costs, path| {
+        costs.host.ok(5, 0, &format!("WRITE {path}|1"));
+        let tx = costs.host.start(5);
+        costs.ask("RM", tx, "RM a|", "OK|");
+        costs.host.ok(5, 0, "RM a|");
+        costs.ask("its end", tx, "TRANSACTION_END T|", "EAGAIN");
+    });
+}
+
+#[test]
+fn many_nodes_come_and_go_in_transactions() {
+    is_linear_in_width(|costs, paths| {
+        let all = |host: &mut Host, tx: u32, value: &str| {
+            for path in paths {
+                host.ok(5, tx, &format!("WRITE {path}|{value}"));
+            }
+        };
+        let tx = costs.host.start(5);
+        costs.step("WRITE of all", |host| all(host, tx, ""));
+        costs.step("DIRECTORY", |host| drop(host.ask(5, tx, "DIRECTORY component|")));
+        costs.ask("their end", tx, "TRANSACTION_END T|", "OK|");
+        let tx = costs.host.start(5);
+        costs.step("WRITE of all again", |host| all(host, tx, "value"));
+        costs.ask("its end", tx, "TRANSACTION_END T|", "OK|");
+        let tx = costs.host.start(5);
+        costs.ask("RM of all", tx, "RM component|", "OK|");
+        costs.step("WRITE of all that goes", |host| all(host, tx, ""));
+        costs.ask("the end of all", tx, "TRANSACTION_END T|", "OK|");
+    });
+}
+
+#[test]
+fn many_nodes_that_are_not_there() {
+    is_linear_in_width(|costs, paths| {
+        costs.host.ok(5, 0, &format!("WRITE {}|", paths[0]));
+        let tx = costs.host.start(5);
+        costs.step("READ of all", |host| {
+            for path in &paths[1..] {
+                host.ask(5, tx, &format!("READ {path}|"));
+            }
+        });
+        costs.ask("their end", tx, "TRANSACTION_END T|", "OK|");
     });
 }
 
 #[test]
 fn a_change_that_many_watches_see() {
-    let [few, many] = [100, 1000].map(|watches| {
-        let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(80_000));
+    is_linear(100, 1000, |watches| {
+        let mut costs = Costs::new(&Capacities::for_nodes(80_000));
         for n in 0..watches {
-            host.send(0, 0, &format!("WATCH /shared|{n}|"));
-            host.poll();
-            host.client(0).read();
+            costs.host.send(0, 0, &format!("WATCH /shared|{n}|"));
+            costs.host.poll();
+            costs.host.client(0).read();
         }
-        time(|| {
+        costs.step("WRITE", |host| {
             host.send(0, 0, "WRITE /shared|");
             host.poll();
-        })
+        });
+        costs
     });
-    is_tenfold(few, many);
 }

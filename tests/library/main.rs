@@ -4,6 +4,7 @@ mod attackers;
 mod client;
 mod cmdline;
 mod control;
+#[cfg(debug_assertions)]
 mod costs;
 mod domains;
 mod fairness;

@@ -10,7 +10,8 @@ use crate::store::share::Share;
 use crate::store::steps::Next;
 use crate::store::transaction::{Mark, TransactionId, TxNode, TxNodeId};
 use crate::store::view::{View, node_size};
-use crate::store::{Name, Node, NodeId, Store, Value};
+use crate::store::watch::Change;
+use crate::store::{Name, NameBuf, Node, NodeId, Store, Value};
 use crate::trace::Kind;
 use crate::wire::XsError;
 
@@ -32,11 +33,9 @@ impl Store {
         if open.target != Life::NONE && open.target != self.domains.caller(open.domain).target {
             return Err(XsError::EAGAIN);
         }
-        let mut path = PathBuf::new();
         let (mut nodes, mut chunks) = (0, 0);
         for (_, copy) in self.copies(tx) {
-            copy.path.append_cleared(&self.blobs, &mut path)?;
-            let base = self.lookup_hashed(Path::from_canonical(&path), copy.path_hash());
+            let base = self.node_hashed(copy.path_hash());
             if self.is_stale(copy, base)
                 || self.is_for_the_dead(copy)
                 || self.read_of_the_dead(copy, open.deaths).is_some()
@@ -48,7 +47,7 @@ impl Store {
             }
             if copy.mark.contains(Mark::EXISTS | Mark::MADE) {
                 nodes += 1;
-                chunks += Name::memory(Path::from_canonical(&path).name().len()) / Blob::memory(CHUNK);
+                chunks += Name::memory(self.name_len(copy)) / Blob::memory(CHUNK);
             }
         }
         let room = self.may_take(open.domain, Share::Nodes, nodes)
@@ -99,11 +98,10 @@ impl Store {
     /// Refuses a transaction that would give a guest more nodes or more memory than its quotas.
     fn check_owners(&mut self, tx: TransactionId, view: &View) -> Result<(), XsError> {
         let open = *self.transactions.open.get(tx);
-        let mut path = PathBuf::new();
         let mut next = open.touched.first();
         while let Some(id) = next {
             next = self.transactions.nodes.get(id).next_touched();
-            for (owner, change) in self.changes(id, &mut path)?.into_iter().flatten() {
+            for (owner, change) in self.changes(id).into_iter().flatten() {
                 let delta = &mut self.domains.update(owner).delta;
                 delta.nodes += change.nodes;
                 delta.memory = delta.memory.saturating_add(change.memory);
@@ -113,7 +111,7 @@ impl Store {
         let mut next = open.touched.first();
         while let Some(id) = next {
             next = self.transactions.nodes.get(id).next_touched();
-            for (owner, _) in self.changes(id, &mut path)?.into_iter().flatten() {
+            for (owner, _) in self.changes(id).into_iter().flatten() {
                 let mut delta = core::mem::take(&mut self.domains.update(owner).delta);
                 // The chunks of what goes to others are theirs then.
                 let chunks = if owner == open.domain { 0 } else { chunks_of(delta) };
@@ -139,21 +137,19 @@ impl Store {
     }
 
     /// What applying a guest's copy changes for the owner of the old node and for that of the new one.
-    fn changes(&self, id: TxNodeId, path: &mut PathBuf) -> Result<[Option<(DomainId, Delta)>; 2], XsError> {
+    fn changes(&self, id: TxNodeId) -> [Option<(DomainId, Delta)>; 2] {
         let copy = self.transactions.nodes.get(id);
         if !copy.mark.intersects(Mark::WROTE_VALUE | Mark::WROTE_ACL) {
-            return Ok([None, None]);
+            return [None, None];
         }
-        copy.path.append_cleared(&self.blobs, path)?;
-        let path = Path::from_canonical(path);
-        let base = self.lookup_hashed(path, copy.path_hash());
-        let (name, made) = (path.name().len(), copy.mark.contains(Mark::MADE));
+        let made = copy.mark.contains(Mark::MADE);
         let goes = made || !copy.mark.contains(Mark::EXISTS);
-        let before = base.and_then(|base| {
+        let before = self.node_hashed(copy.path_hash()).and_then(|base| {
             let owner = self.owner_of(base)?;
-            let old = self.node(base).value.len();
+            let node = self.node(base);
+            let old = node.value.len();
             let (nodes, memory) = if goes {
-                (-1, -(Node::memory(name, old) as i32))
+                (-1, -(Node::memory(node.name.len(), old) as i32))
             } else if copy.mark.contains(Mark::WROTE_VALUE) {
                 (0, Value::memory(copy.value.len()) as i32 - Value::memory(old) as i32)
             } else {
@@ -163,9 +159,24 @@ impl Store {
         });
         let after = copy.acl.filter(|_| made).and_then(|acl| {
             let owner = self.domains.owner(self.acls.owner(acl))?;
-            Some((owner, Delta { nodes: 1, memory: Node::memory(name, copy.value.len()) as i32 }))
+            let memory = Node::memory(self.name_len(copy), copy.value.len());
+            Some((owner, Delta { nodes: 1, memory: memory as i32 }))
         });
-        Ok([before, after])
+        [before, after]
+    }
+
+    /// Bytes of the name of a node that the transaction has made.
+    fn name_len(&self, copy: &TxNode) -> usize {
+        copy.path.len().saturating_sub(self.name_start(copy))
+    }
+
+    /// Where in its path the name of a node begins that the transaction has made.
+    pub(super) fn name_start(&self, copy: &TxNode) -> usize {
+        match copy.parent.map_or(0, |parent| self.transactions.nodes.get(parent).path.len()) {
+            // The root's path is the slash itself.
+            above @ (0 | 1) => above,
+            above => above + 1,
+        }
     }
 
     /// Begins to apply what the transaction did. In an attempt, right after `may_commit` has agreed: then nothing of it fails.
@@ -178,7 +189,7 @@ impl Store {
     /// applied is forgotten.
     pub(in crate::store) fn apply_more(&mut self, apply: Apply) -> Result<Next, XsError> {
         let Apply { tx, mut stage } = apply;
-        let mut done = 0;
+        let (mut done, mut unwatched) = (0, None);
         while self.has_room_for_more(done) && self.collected.is_empty() && self.intents.get().remove.is_none()
         {
             stage = match stage {
@@ -201,7 +212,7 @@ impl Store {
                 }
                 Stage::Makes(None) => Stage::Events(self.transactions.open.get(tx).touched.first()),
                 Stage::Events(Some(id)) => {
-                    self.collect_for_copy(id)?;
+                    self.collect_for_copy(id, &mut unwatched)?;
                     Stage::Events(self.transactions.nodes.get(id).next_touched())
                 }
                 Stage::Events(None) => {
@@ -227,12 +238,9 @@ impl Store {
         if !removed && !mark.intersects(Mark::WROTE_VALUE | Mark::WROTE_ACL) {
             return Ok(false);
         }
-        let mut path = PathBuf::new();
-        copy.path.append(&self.blobs, &mut path)?;
-        let base = self.lookup_hashed(Path::from_canonical(&path), copy.path_hash());
-        let Some(base) = base else { return Ok(false) };
+        let Some(base) = self.node_hashed(copy.path_hash()) else { return Ok(false) };
         if removed {
-            return self.remove_more(Removal { top: base, told: false }, done).map(|_| true);
+            return self.remove_more(Removal { top: base, at: base, told: false }, done).map(|_| true);
         }
         if mark.contains(Mark::WROTE_VALUE) {
             let value = self.take_value(id)?;
@@ -249,31 +257,40 @@ impl Store {
     fn apply_creation(&mut self, id: TxNodeId) -> Result<(), XsError> {
         let copy = self.transactions.nodes.get(id);
         let (acl, hash) = (copy.acl, copy.path_hash());
-        let mut path = PathBuf::new();
-        copy.path.append(&self.blobs, &mut path)?;
-        let at = Path::from_canonical(&path);
-        let parent = at.parent().and_then(|parent| self.lookup(parent));
+        let mut name = NameBuf::new();
+        copy.path.append_from(&self.blobs, self.name_start(copy), &mut name)?;
+        let parent = copy.parent.map(|parent| self.transactions.nodes.get(parent).path_hash());
+        let parent = parent.and_then(|parent| self.node_hashed(parent));
         let (Some(parent), Some(acl)) = (parent, acl) else { return Ok(()) };
         let value = self.take_value(id)?;
         let acl = self.acls.retain(acl)?;
-        self.create(Some(parent), at, hash, value, acl)?;
+        self.create(Some(parent), &name, hash, value, acl)?;
         Ok(())
     }
 
     /// Collects the events of what a copy has changed.
-    fn collect_for_copy(&mut self, id: TxNodeId) -> Result<(), XsError> {
+    fn collect_for_copy(&mut self, id: TxNodeId, unwatched: &mut Option<NodeId>) -> Result<(), XsError> {
         let copy = self.transactions.nodes.get(id);
         let Some(change) = copy.fires else { return Ok(()) };
+        let exists = copy.mark.contains(Mark::EXISTS);
+        let node = self.node_hashed(copy.path_hash()).filter(|_| exists);
+        // Most nodes have no watches, and reading their path takes longer than all else.
+        let watched = match (change, node) {
+            (Change::Subtree, None) => true,
+            (Change::Subtree, Some(id)) => self.is_below_watch(id, unwatched),
+            (Change::Exact, _) => self.watches.paths.may_have(copy.path_hash()),
+        };
+        if !watched {
+            return Ok(());
+        }
         let mut path = PathBuf::new();
         copy.path.append(&self.blobs, &mut path)?;
         let path = Path::from_canonical(&path);
         let old = copy.seen_acl.filter(|_| copy.mark.contains(Mark::EXISTED));
-        if copy.mark.contains(Mark::EXISTS) {
-            if let Some(id) = self.lookup_hashed(path, copy.path_hash()) {
-                self.collect_for_node(id, path, change, old);
-            }
-        } else if copy.mark.contains(Mark::EXISTED) {
-            self.collect(path, None, change, &[old]);
+        match node {
+            Some(id) => self.collect_for_node(id, path, change, old),
+            None if !exists && copy.mark.contains(Mark::EXISTED) => self.collect(path, None, change, &[old]),
+            None => {}
         }
         Ok(())
     }
@@ -281,7 +298,6 @@ impl Store {
     /// Notes the permission lists that the nodes to be removed have now: those decide who hears of it, also if
     /// they have changed since the first touch. Nobody sees that, so it is done before the decision, copy by copy.
     pub fn note_lists_of_removed(&mut self, tx: TransactionId) -> Result<(), XsError> {
-        let mut path = PathBuf::new();
         let mut next = self.transactions.open.get(tx).touched.first();
         while let Some(id) = next {
             let copy = self.transactions.nodes.get(id);
@@ -289,9 +305,7 @@ impl Store {
             if !copy.mark.contains(Mark::EXISTED) || copy.mark.contains(Mark::EXISTS) {
                 continue;
             }
-            copy.path.append_cleared(&self.blobs, &mut path)?;
-            let base = self.lookup_hashed(Path::from_canonical(&path), copy.path_hash());
-            let now = base.and_then(|base| self.acl(base));
+            let now = self.node_hashed(copy.path_hash()).and_then(|base| self.acl(base));
             if let (Some(now), Some(seen)) = (now, copy.seen_acl)
                 && now != seen
             {

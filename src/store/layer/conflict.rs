@@ -22,7 +22,6 @@ impl Store {
     /// The next of what this transaction has lost by, in order of first touch: behind `after`, or the first, whose path
     /// the trace learns then.
     pub fn next_spoiled(&mut self, tx: TransactionId, after: Option<TxNodeId>) -> Option<Spoiled> {
-        let mut path = PathBuf::new();
         let mut next = match after {
             Some(copy) => self.transactions.nodes.get(copy).next_touched(),
             None => self.transactions.open.get(tx).touched.first(),
@@ -30,11 +29,11 @@ impl Store {
         while let Some(id) = next {
             let copy = self.transactions.nodes.get(id);
             next = copy.next_touched();
-            copy.path.append_cleared(&self.blobs, &mut path).ok()?;
-            if let Some((writer, by)) = self.spoiler_of(copy, Path::from_canonical(&path)) {
+            if let Some((writer, by)) = self.spoiler_of(copy) {
                 let hash = copy.path_hash();
                 if after.is_none() {
-                    self.trace.name(hash, &path);
+                    let mut path = PathBuf::new();
+                    self.trace.name(hash, copy.path.contiguous(&self.blobs, &mut path));
                 }
                 return Some(Spoiled { copy: id, hash, writer, by });
             }
@@ -42,11 +41,16 @@ impl Store {
         None
     }
 
-    fn spoiler_of(&self, copy: &TxNode, path: Path<'_>) -> Option<(DomId, Option<DomainId>)> {
+    fn spoiler_of(&self, copy: &TxNode) -> Option<(DomId, Option<DomainId>)> {
         let existed = copy.mark.contains(Mark::EXISTED);
-        let Some(base) = self.lookup_hashed(path, copy.path_hash()) else {
+        let Some(base) = self.node_hashed(copy.path_hash()) else {
+            if !existed {
+                return None;
+            }
             // What is gone was taken from the list of a node above.
-            let above = self.nearest(path).filter(|_| existed)?;
+            let mut path = PathBuf::new();
+            let path = copy.path.contiguous(&self.blobs, &mut path);
+            let above = self.nearest(Path::from_canonical(path))?;
             return Some(self.writer(self.node(above).list_generation));
         };
         let node = self.node(base);

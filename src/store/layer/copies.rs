@@ -13,6 +13,19 @@ use crate::store::watch::Change;
 use crate::store::{AclId, Answer, NameBuf, NodeId, Store, Value};
 use crate::wire::{TxId, XsError};
 
+/// What a copy is to be taken of.
+struct Original<'a> {
+    /// Of its path, which has `len` bytes.
+    hash: u64,
+    len: usize,
+    /// The node, if there is one.
+    node: Option<NodeId>,
+    /// The path in the chunks of another copy, and how long the text there is.
+    lent: Option<(Text<PATH_INLINE>, u16)>,
+    /// What is stored if none is lent: the path, or one that begins with it and needs chunks anyway.
+    text: &'a [u8],
+}
+
 impl Store {
     /// Opens a transaction for `domain` under the next identifier that is free. In an attempt.
     pub fn open_transaction(&mut self, domain: DomainId, now: Instant) -> Result<TxId, XsError> {
@@ -90,60 +103,76 @@ impl Store {
         Ok(Next::Step)
     }
 
-    fn find_copy(&self, tx: TransactionId, path: Path<'_>, path_hash: u64) -> Option<TxNodeId> {
+    fn find_copy(
+        &self,
+        tx: TransactionId,
+        path: Path<'_>,
+        path_hash: u64,
+        below: Option<TxNodeId>,
+    ) -> Option<TxNodeId> {
+        let known = below.and_then(|below| self.beginning_of(below, path.as_bytes().len()));
         self.transactions.nodes.find(TxNode::hash_of(tx, path_hash), |node| {
-            node.tx == tx && node.path.equals(&self.blobs, path.as_bytes())
+            node.tx == tx
+                && (known.is_some_and(|(known, _)| node.path.is_same(known))
+                    || node.path.equals(&self.blobs, path.as_bytes()))
         })
+    }
+
+    /// The copy of what has the path with this hash: for paths that the store or the transaction has kept, as
+    /// [`Store::node_hashed`].
+    fn copy_hashed(&self, tx: TransactionId, path_hash: u64) -> Option<TxNodeId> {
+        self.transactions.nodes.find(TxNode::hash_of(tx, path_hash), |node| node.tx == tx)
     }
 
     /// The transaction's copy of what is at `path`, taken now if this is the first touch.
     ///
-    /// Above a quota or without room for the copy the transaction is failed.
+    /// Above a quota or without room for the copy the transaction is failed. With `below`, the copy of a path that
+    /// begins with this one, nothing of what they share is compared.
     pub fn touch(
         &mut self,
         view: &View,
         tx: TransactionId,
         path: Path<'_>,
         hash: u64,
+        below: Option<TxNodeId>,
     ) -> Result<TxNodeId, XsError> {
-        self.touch_on_the_way(view, tx, path, hash, path)
-    }
-
-    /// The same on the way down to the node at `end`, so that the copies of all that lie between have one text.
-    fn touch_on_the_way(
-        &mut self,
-        view: &View,
-        tx: TransactionId,
-        path: Path<'_>,
-        hash: u64,
-        end: Path<'_>,
-    ) -> Result<TxNodeId, XsError> {
-        if let Some(id) = self.find_copy(tx, path, hash) {
+        if let Some(id) = self.find_copy(tx, path, hash, below) {
             return Ok(id);
         }
-        let taken = self.take_copy(view, tx, path, hash, end);
-        if taken.is_err() {
-            self.transactions.open.update(tx).failed = true;
-        }
-        taken
+        let node = self.locate(path, hash);
+        let lent = match below {
+            Some(below) => self.beginning_of(below, path.as_bytes().len()),
+            None => self.lent_path(tx, path),
+        };
+        let text = path.as_bytes();
+        self.take_copy(view, tx, &Original { hash, node, len: text.len(), lent, text })
     }
 
     fn take_copy(
         &mut self,
         view: &View,
         tx: TransactionId,
-        path: Path<'_>,
-        hash: u64,
-        end: Path<'_>,
+        original: &Original<'_>,
     ) -> Result<TxNodeId, XsError> {
+        let taken = self.try_to_take(view, tx, original);
+        if taken.is_err() {
+            self.transactions.open.update(tx).failed = true;
+        }
+        taken
+    }
+
+    fn try_to_take(
+        &mut self,
+        view: &View,
+        tx: TransactionId,
+        original: &Original<'_>,
+    ) -> Result<TxNodeId, XsError> {
+        let Original { hash, node: base, len, lent, text } = *original;
         let count = self.transactions.open.get(tx).node_count as usize;
         view.check(Quota::TRANSACTION_NODES, count + 1)?;
         let largest = &mut self.current.largest.transaction_nodes;
         *largest = (*largest).max(count as u32 + 1);
-        let base = self.locate(path, hash);
         let value_len = base.map_or(0, |base| self.node(base).value.len());
-        let lent = self.lent_path(tx, path);
-        let text = if path.as_bytes().len() > PATH_INLINE { end.as_bytes() } else { path.as_bytes() };
         let memory = TxNode::memory(if lent.is_some() { 0 } else { text.len() }, value_len);
         let held = self.domains.get(view.domain).usage.memory;
         view.check(Quota::MEMORY, held as usize + memory as usize)?;
@@ -154,7 +183,7 @@ impl Store {
                 Some(lent) => lent,
                 None => {
                     let whole: Text<PATH_INLINE> = store.text(text)?;
-                    let own = whole.beginning(&store.blobs, text.len(), path.as_bytes());
+                    let own = whole.first_bytes(text.len(), len);
                     (own.unwrap_or(whole), text.len() as u16)
                 }
             };
@@ -194,6 +223,12 @@ impl Store {
         Some((last.path.beginning(&self.blobs, stored, path.as_bytes())?, last.text_len))
     }
 
+    /// The first `len` bytes of a copy's text, in the same chunks, if they need any, and how long the text is.
+    fn beginning_of(&self, id: TxNodeId, len: usize) -> Option<(Text<PATH_INLINE>, u16)> {
+        let TxNode { path, text_len, .. } = self.transactions.nodes.get(id);
+        Some((path.first_bytes(usize::from(*text_len), len)?, *text_len))
+    }
+
     /// Moves a transaction's memory charge, and so its domain's, from `old` to `new` bytes, all of chunks.
     pub(crate) fn charge_tx(&mut self, tx: TransactionId, old: u32, new: u32) -> Result<(), Full> {
         let open = self.transactions.open.modify(tx)?;
@@ -215,7 +250,7 @@ impl Store {
     ) -> Result<TxNodeId, XsError> {
         let generation = self.next_generation();
         let tx = self.transactions.nodes.get(parent).tx;
-        let id = self.find_copy(tx, path, hash).ok_or(XsError::EIO)?;
+        let id = self.copy_hashed(tx, hash).ok_or(XsError::EIO)?;
         let copy = self.transactions.nodes.modify(id)?;
         copy.mark |= Mark::EXISTS | Mark::MADE | Mark::WROTE_VALUE | Mark::WROTE_ACL;
         copy.parent = Some(parent);
@@ -244,21 +279,11 @@ impl Store {
     ) -> Result<(), XsError> {
         let tx = self.transactions.nodes.get(top).tx;
         // All that can fail comes first: copies of everything that goes.
-        let parent = path.parent().map(|parent| self.touch(view, tx, parent, parent.hash(&self.key)));
+        let parent =
+            path.parent().map(|parent| self.touch(view, tx, parent, parent.hash(&self.key), Some(top)));
         let parent = parent.transpose()?;
-        let base = self.lookup(path);
-        let mut next = base;
-        let (mut buf, mut leaf) = (PathBuf::new(), PathBuf::new());
-        while let (Some(id), Some(base)) = (next, base) {
-            let below = self.path_of(id, &mut buf)?;
-            if !leaf.starts_with(below.as_bytes()) {
-                self.path_of(self.first_leaf(id), &mut leaf)?;
-            }
-            let end = Path::from_canonical(&leaf);
-            let copy = self.touch_on_the_way(view, tx, below, self.node(id).hash, end)?;
-            self.transactions.nodes.update(copy).mark |= Mark::READ_LIST;
-            next = self.next_in_preorder(base, id);
-        }
+        self.copy_subtree(view, tx, top, path)?;
+        self.mark_rest(tx, top, path)?;
         let generation = self.next_generation();
         self.decide(Ok(Answer::Ok), view.claim(), |store| {
             if let Some(parent) = parent {
@@ -273,12 +298,82 @@ impl Store {
         })
     }
 
+    /// Has a copy of each node that is at `path` or below it, and marks it as one that goes with `top`.
+    fn copy_subtree(
+        &mut self,
+        view: &View,
+        tx: TransactionId,
+        top: TxNodeId,
+        path: Path<'_>,
+    ) -> Result<(), XsError> {
+        self.transactions.nodes.update(top).goes_with = Some(top);
+        let Some(base) = self.lookup(path) else { return Ok(()) };
+        let mut next = Some((base, path.as_bytes().len()));
+        // Copies on the way down to one leaf share its path, which one of them has.
+        let mut leaf = PathBuf::new();
+        leaf.extend_from_slice(path.as_bytes()).map_err(|_| XsError::EIO)?;
+        let (mut lender, mut before) = (None, None);
+        while let Some((id, len)) = next {
+            let hash = self.node(id).hash;
+            if self.node(id).parent != before {
+                leaf.truncate(len.saturating_sub(self.node(id).name.len()));
+                self.append_first_leaf(id, &mut leaf)?;
+                lender = None;
+            }
+            let copy = match self.copy_hashed(tx, hash) {
+                Some(copy) => copy,
+                None => {
+                    let lent = lender.and_then(|lender| self.beginning_of(lender, len));
+                    let text = leaf.get(..len).filter(|_| len <= PATH_INLINE).unwrap_or(&leaf);
+                    let original = Original { hash, len, node: Some(id), lent, text };
+                    let taken = self.take_copy(view, tx, &original)?;
+                    lender = (len > PATH_INLINE).then_some(taken);
+                    taken
+                }
+            };
+            let copy = self.transactions.nodes.update(copy);
+            copy.mark |= Mark::READ_LIST;
+            copy.goes_with = Some(top);
+            before = Some(id);
+            next = self.next_in_preorder(base, id, len);
+        }
+        Ok(())
+    }
+
+    /// Marks what else goes with `top`: what others have removed since the first touch, and what the transaction has
+    /// made below.
+    fn mark_rest(&mut self, tx: TransactionId, top: TxNodeId, path: Path<'_>) -> Result<(), XsError> {
+        let open = *self.transactions.open.get(tx);
+        let mut buf = PathBuf::new();
+        let mut next = open.touched.first();
+        while let Some(id) = next {
+            let copy = self.transactions.nodes.get(id);
+            next = copy.next_touched();
+            if copy.goes_with != Some(top)
+                && copy.mark & (Mark::EXISTS | Mark::MADE) == Mark::EXISTS
+                && self.node_hashed(copy.path_hash()).is_none()
+            {
+                copy.path.append_cleared(&self.blobs, &mut buf)?;
+                if Path::from_canonical(&buf).depth_below(path).is_some() {
+                    self.transactions.nodes.update(id).goes_with = Some(top);
+                }
+            }
+        }
+        let mut next = open.made.first();
+        while let Some(id) = next {
+            let copy = self.transactions.nodes.get(id);
+            next = copy.made.next;
+            let above = copy.parent.and_then(|parent| self.transactions.nodes.get(parent).goes_with);
+            if above == Some(top) {
+                self.transactions.nodes.update(id).goes_with = above;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes some more of the copies at or below `top`, from `at` on in order of first touch, until the journals are
     /// full.
     pub(in crate::store) fn unmake_more(&mut self, top: TxNodeId, at: TxNodeId) -> Result<Next, XsError> {
-        let (mut path, mut buf) = (PathBuf::new(), PathBuf::new());
-        self.transactions.nodes.get(top).path.append(&self.blobs, &mut path)?;
-        let path = Path::from_canonical(&path);
         let (mut next, mut done) = (Some(at), 0);
         while let Some(id) = next {
             if !self.has_room_for_more(done) {
@@ -286,11 +381,7 @@ impl Store {
             }
             let node = self.transactions.nodes.get(id);
             next = node.next_touched();
-            let goes = node.mark.contains(Mark::EXISTS) && {
-                node.path.append_cleared(&self.blobs, &mut buf)?;
-                Path::from_canonical(&buf).depth_below(path).is_some()
-            };
-            if goes {
+            if node.goes_with == Some(top) && node.mark.contains(Mark::EXISTS) {
                 self.unmake(id, if id == top { Change::Subtree } else { Change::Exact })?;
                 done += 1;
             }
@@ -327,10 +418,7 @@ impl Store {
     /// The node that a copy is of, as it is now. What others have put since where nothing was at first touch is
     /// not in the transaction's view.
     fn base_of(&self, copy: &TxNode) -> Option<NodeId> {
-        let mut path = PathBuf::new();
-        // A path that is in the store fits its buffer.
-        let read = copy.mark.contains(Mark::EXISTED) && copy.path.append(&self.blobs, &mut path).is_ok();
-        if read { self.lookup_hashed(Path::from_canonical(&path), copy.path_hash()) } else { None }
+        if copy.mark.contains(Mark::EXISTED) { self.node_hashed(copy.path_hash()) } else { None }
     }
 
     /// Whether nobody but the transaction has changed the list of children since the first touch, or removed it
@@ -352,28 +440,19 @@ impl Store {
         mut each: impl FnMut(Start, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let copy = self.transactions.nodes.get(id);
-        let (mut path, mut own, mut long) = (PathBuf::new(), PathBuf::new(), NameBuf::new());
-        if copy.path.append(&self.blobs, &mut path).is_err() {
-            return Ok(());
-        }
-        let above: &[u8] = if path == b"/" { b"" } else { &path };
+        let mut name = NameBuf::new();
         let first = match start {
             Start::First => self.base_of(copy).and_then(|base| self.node(base).children.first()),
             Start::Child(child) => Some(child),
             Start::Made(_) => None,
         };
         for (at, child) in self.siblings(first) {
-            let hash = TxNode::hash_of(copy.tx, child.hash);
-            let known = self.transactions.nodes.find(hash, |node| {
-                let path = node.path.contiguous(&self.blobs, &mut own);
-                node.tx == copy.tx && child.name.strip_from(&self.blobs, path) == Some(above)
-            });
-            let hidden = known.is_some_and(|known| {
+            let hidden = self.copy_hashed(copy.tx, child.hash).is_some_and(|known| {
                 let mark = self.transactions.nodes.get(known).mark;
                 !mark.contains(Mark::EXISTS) || mark.contains(Mark::MADE)
             });
             if !hidden {
-                each(Start::Child(at), child.name.contiguous(&self.blobs, &mut long))?;
+                each(Start::Child(at), child.name.contiguous(&self.blobs, &mut name))?;
             }
         }
         let mut next = match start {
@@ -383,8 +462,12 @@ impl Store {
         while let Some(at) = next {
             let made = self.transactions.nodes.get(at);
             next = made.made.next;
-            if made.parent == Some(id) && made.path.append_cleared(&self.blobs, &mut own).is_ok() {
-                each(Start::Made(at), Path::from_canonical(&own).name())?;
+            if made.parent == Some(id) {
+                name.clear();
+                // A name that is in a path fits its buffer.
+                if made.path.append_from(&self.blobs, self.name_start(made), &mut name).is_ok() {
+                    each(Start::Made(at), &name)?;
+                }
             }
         }
         Ok(())
