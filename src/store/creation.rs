@@ -7,9 +7,10 @@ use super::node::{Node, Value};
 use super::share::Share;
 use super::transaction::TransactionId;
 use super::view::{Place, Subject, View, node_size};
+use crate::abi::DomId;
 use crate::config::Capacities;
 use crate::path::Path;
-use crate::perms::Entry;
+use crate::perms::{Entry, Life};
 use crate::quota::Quota;
 use crate::slots::{Blob, CHUNK};
 use crate::wire::XsError;
@@ -166,11 +167,15 @@ impl Store {
         if self.inherits(view, acl) {
             return Ok(self.acls.retain(acl)?);
         }
-        let owner = self.acls.owner(acl);
+        self.intern_for(acl, view.caller.domid, view.caller.life)
+    }
+
+    /// The same list with another owner, held once more.
+    #[inline(never)] // It is built on the stack.
+    pub(super) fn intern_for(&mut self, acl: AclId, domid: DomId, life: Life) -> Result<AclId, XsError> {
         let mut entries = AclBuf::new();
-        let own = Entry { domid: view.caller.domid, life: view.caller.life, ..owner };
-        let rest = self.acls.entries(&self.blobs, acl).skip(1);
-        for entry in core::iter::once(own).chain(rest) {
+        for (n, entry) in self.acls.entries(&self.blobs, acl).enumerate() {
+            let entry = if n == 0 { Entry { domid, life, ..entry } } else { entry };
             entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::ENOSPC)?;
         }
         Ok(self.intern(&entries)?)

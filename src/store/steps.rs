@@ -2,7 +2,6 @@
 //! store alone.
 
 use super::Store;
-use super::acl::AclBuf;
 use super::current::Answer;
 use super::domain::{Domain, DomainId};
 use super::intent::{Announcement, Burial, Ended, Intent, Removal, Restart};
@@ -10,7 +9,6 @@ use super::node::NodeId;
 use super::transaction::TransactionId;
 use crate::abi::DomId;
 use crate::path::Path;
-use crate::perms::Entry;
 use crate::slots::{Claim, Slot};
 use crate::trace::Kind;
 use crate::wire::XsError;
@@ -218,12 +216,7 @@ impl Store {
         let new = self.domains.privileged().ok_or(XsError::EIO)?;
         let Domain { domid, life, .. } = *self.domains.get(new);
         let old = self.acl(node).ok_or(XsError::EIO)?;
-        let mut entries = AclBuf::new();
-        for (n, entry) in self.acls.entries(&self.blobs, old).enumerate() {
-            let entry = if n == 0 { Entry { domid, life, ..entry } } else { entry };
-            entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::EIO)?;
-        }
-        let acl = self.intern(&entries)?;
+        let acl = self.intern_for(old, domid, life)?;
         Ok(self.set_acl(node, acl)?)
     }
 }

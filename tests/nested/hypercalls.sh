@@ -1,4 +1,4 @@
-# nested: --add tests/nested/calls.c
+# nested: --icount --add tests/nested/calls.c
 # What a request costs in calls of the hypervisor: one notification and one sleep, and so do many that come at
 # once. The server's own counts tell, and say how it is told of events.
 # shellcheck source=/dev/null
