@@ -99,10 +99,8 @@ fn case(memory: usize, attackers: usize, role: &str, seed: u64) -> Case {
     Case { memory, attackers, role: role.to_string(), seed }
 }
 
-/// All attacks that keep the server busy for no longer than a test may take.
 fn attacks() -> impl Iterator<Item = &'static str> {
-    let all = Role::<Seat>::ON_RINGS.iter().chain(Role::<Seat>::BY_REQUESTS);
-    all.map(|role| role.name).filter(|name| *name != "deep-removal")
+    Role::<Seat>::ON_RINGS.iter().chain(Role::<Seat>::BY_REQUESTS).map(|role| role.name)
 }
 
 #[test]
