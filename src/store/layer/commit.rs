@@ -319,8 +319,12 @@ impl Store {
         Ok(())
     }
 
-    /// Moves the value out of a copy, with its charge.
+    /// Moves the value out of a copy, with its charge. One that needs no chunks needs no moving.
     fn take_value(&mut self, id: TxNodeId) -> Result<Value, XsError> {
+        let value = self.transactions.nodes.get(id).value;
+        if value.inline().is_some() {
+            return Ok(value);
+        }
         let copy = self.transactions.nodes.modify(id)?;
         let value = core::mem::replace(&mut copy.value, Value::EMPTY);
         let tx = copy.tx;
