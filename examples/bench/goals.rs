@@ -215,4 +215,19 @@ pub const TABLES: &[Table] = &[
         constants: None,
         plot: None,
     },
+    Table {
+        number: 10,
+        title: "The worst single requests known",
+        about: "User-mode instructions of the library on a hypervisor in memory, counted by callgrind: what the \
+                request takes with all its events, and the most of it that is done without a look at the rings of \
+                others. All is within the default quotas; receivers read whatever has come before the server goes on.",
+        base: None,
+        goals: &[Goal {
+            rows: &[],
+            column: Some("without a look at others"),
+            limit: Limit::Value(1_000_000.0),
+        }],
+        constants: None,
+        plot: None,
+    },
 ];

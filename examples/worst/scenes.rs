@@ -1,0 +1,190 @@
+//! The worst single requests known: what each scene prepares, and the request that is measured.
+//!
+//! All of it is within the default quotas of guests, or is what dom0 does for one.
+
+use support::{Client, Host};
+use xenstore::abi::DomId;
+use xenstore::config::{Capacities, Settings};
+use xenstore::server::sizing::capacities_for;
+
+/// A scene by its row in the table.
+pub struct Scene {
+    pub name: &'static str,
+    /// Puts everything in place, and the last request into its ring.
+    pub prepare: fn() -> Host,
+}
+
+/// Nodes that a commit makes.
+const NODES: usize = 900;
+/// Watches of one guest, a little below its quota.
+const WATCHES: usize = 120;
+
+pub const SCENES: &[Scene] = &[
+    Scene { name: "END: 900 nodes, seen by 120 own watches", prepare: || commit(64, 1, "data") },
+    Scene {
+        name: "END: 900 nodes with paths of 1.8 KB, seen by 120 own watches",
+        prepare: || commit(64, 1, &long_path()),
+    },
+    Scene {
+        name: "END: 900 nodes, seen by 120 watches of each of 32 guests",
+        prepare: || commit(64, 32, "data"),
+    },
+    Scene {
+        name: "END: 900 nodes, seen by 120 watches of each of 64 guests",
+        prepare: || commit(64, 64, "data"),
+    },
+    Scene { name: "8 times END: 900 nodes, seen by 120 own watches", prepare: || commits(8) },
+    Scene { name: "WRITE, seen by 120 watches of each of 256 guests", prepare: one_write },
+    Scene { name: "RM of 900 levels in a transaction", prepare: || deep(&[]) },
+    Scene { name: "END after RM of 900 levels", prepare: || deep(&["RM data|"]) },
+    Scene { name: "RM of 900 nodes in eight folders, seen by 120 own watches", prepare: wide },
+    Scene {
+        name: "end of a domain with 900 nodes, 120 watches, 10 transactions of 900 nodes",
+        prepare: burial,
+    },
+    Scene { name: "end of a domain, seen by 37,800 watches on @releaseDomain", prepare: release },
+    Scene { name: "CONTROL check of a full store of 64 MiB", prepare: check },
+];
+
+/// A host whose store has so many MiB, as the image divides them, with these guests.
+fn host(mib: usize, guests: u16) -> Host {
+    let capacities: Capacities =
+        capacities_for((mib - 1) << 20, (mib << 20) / 16).expect("a store of this size is possible");
+    let mut host = Host::with(Settings::DEFAULT, &capacities);
+    for domid in 1..=guests {
+        host.create(domid);
+        let home = format!("/local/domain/{domid}");
+        host.ok(0, 0, &format!("WRITE {home}|"));
+        host.ok(0, 0, &format!("SET_PERMS {home}|n{domid}|"));
+        host.ok(0, 0, &format!("INTRODUCE {domid}|1|5|"));
+    }
+    host
+}
+
+fn long_path() -> String {
+    let level = "x".repeat(222);
+    format!("data{}", format!("/{level}").repeat(8))
+}
+
+/// Guest 1 has a tree that all may read, and so many guests watch it 120 times each.
+fn watched(mib: usize, guests: u16, folder: &str) -> Host {
+    let mut host = host(mib, guests);
+    host.ok(1, 0, "MKDIR data|");
+    host.ok(1, 0, "SET_PERMS data|r1|");
+    host.ok(1, 0, &format!("MKDIR {folder}|"));
+    for domid in 1..=guests {
+        for n in 0..WATCHES {
+            let heard = host.ask(domid, 0, &format!("WATCH /local/domain/1/data|{n}|"));
+            assert!(heard.starts_with("OK|"), "{heard}");
+        }
+    }
+    host
+}
+
+/// The nth of so many nodes: names of all in one folder would exceed the size of a node.
+fn node(folder: &str, n: usize) -> String {
+    format!("{folder}/{}/{n}", n % 8)
+}
+
+fn write_all(host: &mut Host, tx: u32, domid: u16, folder: &str) {
+    for n in 0..NODES {
+        // An own watch hears of it first.
+        let heard = host.ask(domid, tx, &format!("WRITE {}|v", node(folder, n)));
+        assert!(heard.ends_with("OK|"), "{heard}");
+    }
+}
+
+fn commit(mib: usize, guests: u16, folder: &str) -> Host {
+    let mut host = watched(mib, guests, folder);
+    let tx = host.start(1);
+    write_all(&mut host, tx, 1, folder);
+    host.send(1, tx, "TRANSACTION_END T|");
+    host
+}
+
+fn commits(count: usize) -> Host {
+    let mut host = watched(64, 1, "data");
+    write_all(&mut host, 0, 1, "data");
+    let transactions: Vec<u32> = (0..count).map(|_| host.start(1)).collect();
+    for tx in &transactions {
+        write_all(&mut host, *tx, 1, "data");
+    }
+    for tx in transactions {
+        host.send(1, tx, "TRANSACTION_END T|");
+    }
+    host
+}
+
+fn one_write() -> Host {
+    let mut host = watched(64, 256, "data");
+    host.send(1, 0, "WRITE data|v");
+    host
+}
+
+/// Guest 1 has 900 levels and goes through these requests in a transaction; measured is what follows.
+fn deep(before: &[&str]) -> Host {
+    let mut host = host(64, 1);
+    host.ok(1, 0, &format!("MKDIR data{}|", "/x".repeat(NODES)));
+    let tx = host.start(1);
+    before.iter().for_each(|request| host.ok(1, tx, request));
+    host.send(1, tx, if before.is_empty() { "RM data|" } else { "TRANSACTION_END T|" });
+    host
+}
+
+fn wide() -> Host {
+    let mut host = host(64, 1);
+    write_all(&mut host, 0, 1, "data");
+    for n in 0..WATCHES {
+        host.ask(1, 0, &format!("WATCH {}|{n}|", node("data", n)));
+    }
+    host.send(1, 0, "RM data|");
+    host
+}
+
+fn burial() -> Host {
+    let mut host = watched(64, 1, "data");
+    write_all(&mut host, 0, 1, "data");
+    for _ in 0..10 {
+        let tx = host.start(1);
+        for n in 0..NODES {
+            host.ask(1, tx, &format!("READ {}|", node("data", n)));
+        }
+    }
+    host.xen.kill(DomId(1));
+    host
+}
+
+fn release() -> Host {
+    let mut host = host(64, 300);
+    host.ok(0, 0, "SET_PERMS @releaseDomain|r0|");
+    for domid in 1..=300 {
+        for n in 0..126 {
+            host.ask(domid, 0, &format!("WATCH @releaseDomain|{n}|"));
+        }
+    }
+    host.xen.kill(DomId(300));
+    host
+}
+
+/// Guests fill three quarters of the store with small nodes.
+fn check() -> Host {
+    let mut host = host(64, 256);
+    for domid in 1..=256 {
+        write_all(&mut host, 0, domid, "data");
+    }
+    host.send(0, 0, "CONTROL check|");
+    host
+}
+
+/// Everybody reads what has come. True if there was anything.
+pub fn read_all(host: &mut Host) -> bool {
+    let mut read = Vec::new();
+    for (domid, client) in &mut host.clients {
+        if Client::waiting(client) > 0 {
+            client.read();
+            read.push(*domid);
+        }
+    }
+    read.iter().for_each(|domid| host.xen.kick(DomId(*domid)));
+    !read.is_empty()
+}

@@ -1,0 +1,9 @@
+# Table 10: the requests that keep the store busy longest, in one process with callgrind.
+# shellcheck shell=bash
+# shellcheck disable=SC2154  # programs and work are set by scripts/bench
+
+table_worst() {
+    say "table 10"
+    mkdir "$work/worst"
+    "$programs/worst" measure "$work/worst"
+}
