@@ -110,9 +110,8 @@ fn four_of_one_kind_in_the_smallest_store() {
 
 #[test]
 fn all_attacks_mixed() {
-    nobody_suffers(
-        [(8, 4, 1), (64, 8, 2)].map(|(memory, attackers, seed)| case(memory, attackers, "mix", seed)),
-    );
+    let cases = [(8, 64, 1), (64, 32, 2), (512, 4, 3)];
+    nobody_suffers(cases.map(|(memory, attackers, seed)| case(memory, attackers, "mix", seed)));
 }
 
 #[test]
