@@ -35,3 +35,20 @@ fn all_is_as_it_must_be() {
         host.borrow().check();
     }
 }
+
+#[test]
+fn a_life_that_fails_leaves_nothing_in_the_next_ones_way() {
+    let mut host = Host::new();
+    host.boot(5);
+    host.ok(0, 0, "SET_QUOTA 5|nodes|50|");
+    let host = Rc::new(RefCell::new(host));
+    let mut guest = Guest::new(Client::new(End::new(&host, DomId(5))), DomId(5), 1);
+    let role = Role::named("recorded").expect("the role is there");
+    guest.live(role);
+    assert_eq!(guest.counts.refused, 1, "a life needs more nodes");
+    host.borrow_mut().ok(0, 0, "SET_QUOTA 5|nodes|1000|");
+    guest.live(role);
+    let counts = &guest.counts;
+    assert_eq!((counts.refused, counts.silent, counts.wrong), (1, 0, 0));
+    host.borrow().check();
+}
