@@ -404,3 +404,35 @@ fn orphans_go_to_dom0_where_they_are_kept() {
         (0, 0, "GET_PERMS /local/domain/5/data|", "n0|"),
     ]);
 }
+
+#[test]
+fn news_of_one_domain_makes_us_ask_about_that_one_alone() {
+    let mut host = Host::new();
+    (5..45).for_each(|domid| host.boot(domid));
+    let before = host.xen.domctls;
+    host.kill(5);
+    // What has changed, and that there is no more of it.
+    assert_eq!(host.xen.domctls - before, 2);
+    host.xen.virq();
+    host.poll();
+    // Xen told nothing, so each domain is asked about but dom0.
+    assert!(host.xen.domctls - before >= 2 + 39);
+    assert_eq!(host.ask(0, 0, "READ /local/domain/5|"), "ENOENT");
+}
+
+#[test]
+fn dom0_hears_of_deaths_whoever_the_announcement_belongs_to() {
+    for permissions in ["n5|", "n5|r9|", "b5|"] {
+        let mut host = Host::new();
+        host.boot(5);
+        host.boot(9);
+        host.ask(0, 0, "WATCH @releaseDomain|r|");
+        host.ok(0, 0, &format!("SET_PERMS /|{permissions}"));
+        host.ask(0, 0, &format!("SET_PERMS @releaseDomain|{permissions}"));
+        host.kill(9);
+        host.hears(0, "ev @releaseDomain,r");
+
+        host.kill(5);
+        host.hears(0, "ev @releaseDomain,r");
+    }
+}

@@ -140,6 +140,10 @@ fn what_others_have_open_holds_nobody() {
 #[test]
 fn a_retry_left_open_holds_for_25_ms_in_each_second() {
     let mut host = host();
+    // Domain 6 does not read its answer, so somebody still waits when the hold has ended.
+    host.ok(0, 0, &format!("WRITE /local/domain/6/large|{}", "x".repeat(2000)));
+    host.send(6, 0, "READ large|");
+    host.poll();
     lose(&mut host);
     host.start(0);
     host.expect(&[(5, 0, "WRITE data|y", "")]);
@@ -147,7 +151,9 @@ fn a_retry_left_open_holds_for_25_ms_in_each_second() {
     let end = second.after_nanoseconds(25_000_000);
     assert_eq!(host.server.poll(&mut host.xen), Some(end));
     host.xen.now = end;
+    // The hold is no reason to come back any more.
     host.poll();
+    assert!(host.server.poll(&mut host.xen).is_some_and(|wake| wake > end));
     host.hears(5, "OK|");
     for (after, answer) in [(100, "OK|"), (999, "OK|"), (1010, "")] {
         host.xen.now = second.after_nanoseconds(after * 1_000_000);
