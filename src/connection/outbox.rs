@@ -10,7 +10,7 @@ use crate::platform::Instant;
 use crate::slots::{
     self, Arena, Attempt, Balance, Blob, Claim, Each, Full, Id, Queued, Room, Slot, Table, chained,
 };
-use crate::store::{Domain, DomainId, Share, Store};
+use crate::store::{Domain, DomainId, Rest, Share, Store};
 
 /// Slots of one kind that a step may change.
 const JOURNAL: usize = 4;
@@ -53,6 +53,18 @@ pub struct Message {
     cause: Option<CauseId>,
     /// Type of the request that it was queued in.
     pub msg_type: u8,
+    /// It stands for events that are made when there is room for them, and has no bytes itself.
+    pub rest: Option<Rest>,
+}
+
+/// What is to be queued.
+#[derive(Clone, Copy)]
+pub enum What<'a> {
+    Message(&'a [u8]),
+    /// What is left of the change at hand, see [`Store::tell_later`].
+    Rest,
+    /// A message before the events of this one that are still to come.
+    Before(MessageId, Rest, &'a [u8]),
 }
 
 impl Message {
@@ -77,6 +89,7 @@ impl Slot for Message {
         kind: Kind::Reply,
         cause: None,
         msg_type: 0,
+        rest: None,
     };
 }
 
@@ -216,16 +229,21 @@ impl Outbox {
         to: DomainId,
         claim: Claim,
         kind: Kind,
-        message: &[u8],
+        what: What<'_>,
     ) -> bool {
+        let message = match what {
+            What::Message(message) | What::Before(_, _, message) => message,
+            What::Rest => &[],
+        };
         let len = message.len();
         let by = store.current.from.filter(|by| !store.domains.is_privileged(*by));
         let msg_type = store.current.type_index as u8;
-        let hash = if kind == Kind::Reply {
-            self.last_answer = self.last_answer.wrapping_add(2);
-            self.last_answer
-        } else {
-            Self::event_hash(store, to, message)
+        let hash = match (kind, what) {
+            (Kind::Event { .. }, What::Message(_)) => Self::event_hash(store, to, message),
+            _ => {
+                self.last_answer = self.last_answer.wrapping_add(2);
+                self.last_answer
+            }
         };
         self.pushing = true;
         let queued = self.attempt(store, claim, |outbox, store| {
@@ -242,17 +260,47 @@ impl Outbox {
             }
             // Nothing is refused any more, so no cause is begun in vain.
             let cause = by.map(|by| outbox.cause(store, by)).transpose()?;
-            let id =
-                outbox.messages.insert(Message { hash, bytes, kind, cause, msg_type, ..Message::EMPTY })?;
-            outbox.queues.modify(to)?.append(&mut outbox.messages, id)?;
+            let rest = if let What::Rest = what { Some(store.tell_later(to)?) } else { None };
+            let id = outbox.messages.insert(Message {
+                hash,
+                bytes,
+                kind,
+                cause,
+                msg_type,
+                rest,
+                ..Message::EMPTY
+            })?;
+            let queue = outbox.queues.modify(to)?;
+            if let What::Before(first, left, _) = what {
+                outbox.messages.modify(first)?.rest = Some(left);
+                queue.prepend(&mut outbox.messages, id)?;
+            } else {
+                queue.append(&mut outbox.messages, id)?;
+            }
             store.domains.modify(to)?.usage.memory += Message::memory(len);
-            Ok(cause)
+            Ok((cause, rest))
         });
         self.pushing = false;
-        if let Some(cause) = queued {
+        if let Some((cause, rest)) = queued {
             self.current = cause;
+            if let Some(rest) = rest {
+                store.collected.copy = Some(rest.copy);
+            }
         }
         queued.is_some()
+    }
+
+    /// The message that is first for `to`, if it stands for events that are made when there is room for them.
+    pub fn rest(&self, to: DomainId) -> Option<(MessageId, Rest)> {
+        let first = self.queue(to).first()?;
+        Some((first, self.messages.get(first).rest?))
+    }
+
+    /// The events of this message before these are in the ring; it has until `deadline` for the next.
+    #[inline(never)]
+    pub fn go_on(&mut self, id: MessageId, rest: Rest, kind: Kind) {
+        let message = self.messages.update(id);
+        (message.rest, message.kind) = (Some(rest), kind);
     }
 
     fn cause(&mut self, store: &mut Store, by: DomainId) -> Result<CauseId, Full> {
@@ -296,13 +344,16 @@ impl Outbox {
             let removed = outbox.queues.modify(to)?.remove_after(&mut outbox.messages, before)?;
             let Some(id) = removed else { return Ok((None, None)) };
             let message = *outbox.messages.get(id);
-            let Message { bytes, cause, .. } = message;
+            let Message { bytes, cause, rest, .. } = message;
             store.domains.modify(to)?.usage.memory -= Message::memory(bytes.len());
             if let Some(payer) = outbox.payer(store, to, &message) {
                 store.give(payer, Share::Messages, 1)?;
                 store.move_chunks(payer, Blob::memory(bytes.len()), 0)?;
             }
             store.blobs.free(bytes)?;
+            if let Some(rest) = rest {
+                store.end_telling(rest.tx)?;
+            }
             outbox.messages.remove(id)?;
             let eased = cause.map(|cause| outbox.ease(store, cause)).transpose()?.flatten();
             Ok((cause, eased))

@@ -3,7 +3,7 @@
 use core::ops::Deref;
 
 use super::Links;
-use super::outbox::{Kind, MessageId};
+use super::outbox::{Kind, MessageId, What};
 use crate::abi::{RingError, RingPage};
 use crate::platform::Instant;
 use crate::ring;
@@ -39,20 +39,63 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         kind: Kind,
         message: &[u8],
     ) -> Sent {
-        let waits = self.has_output(id);
-        let Some(connection) = self.get_mut(id).filter(|connection| !connection.ignored) else {
-            return Sent::Nowhere;
-        };
-        if !waits
-            && let Ok(mut out) = ring::output(&connection.ring)
-            && out.room as usize >= message.len()
-        {
-            out.put(&connection.ring, message);
-            out.publish(&connection.ring);
-            self.schedule.notify(id);
+        if !self.has_output(id) && self.put(id, message) {
             return Sent::IntoRing;
         }
-        if self.outbox.push(store, id, claim, kind, message) { Sent::Queued } else { Sent::Nowhere }
+        self.queue(store, id, claim, kind, What::Message(message))
+    }
+
+    /// Has a connection hear of this when there is room for it.
+    pub fn queue(
+        &mut self,
+        store: &mut Store,
+        id: DomainId,
+        claim: Claim,
+        kind: Kind,
+        what: What<'_>,
+    ) -> Sent {
+        if self.is_heard(id) && self.outbox.push(store, id, claim, kind, what) {
+            Sent::Queued
+        } else {
+            Sent::Nowhere
+        }
+    }
+
+    /// Writes a message into a connection's ring, past what waits. False if it does not fit there.
+    #[inline(always)] // What most messages take.
+    pub fn put(&mut self, id: DomainId, message: &[u8]) -> bool {
+        let Some(connection) = self.get(id).filter(|connection| !connection.ignored) else { return false };
+        let page = &*connection.ring;
+        match ring::output(page) {
+            Ok(mut out) if out.room as usize >= message.len() => {
+                out.put(page, message);
+                out.publish(page);
+                self.schedule.notify(id);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The same for what is told late, which is little.
+    #[inline(never)]
+    pub fn put_late(&mut self, id: DomainId, message: &[u8]) -> bool {
+        self.put(id, message)
+    }
+
+    /// Bytes that there is room for in a connection's ring.
+    #[inline(never)]
+    pub fn room(&self, id: DomainId) -> usize {
+        let connection = self.get(id);
+        connection
+            .and_then(|connection| ring::output(&connection.ring).ok())
+            .map_or(0, |out| out.room as usize)
+    }
+
+    /// All that the first message of a connection stands for is on its way.
+    pub fn end_telling(&mut self, store: &mut Store, id: DomainId) {
+        self.pop_after(store, id, None);
+        self.schedule.ready(id);
     }
 
     /// After a message was queued, or could not be: accounts for it, and writes what fits into the ring.
@@ -63,18 +106,21 @@ impl<R: Deref<Target = RingPage>> Links<R> {
             return;
         }
         store.account(id, now);
-        if self.flush(store, id).is_err() {
+        if self.flush(store, id).is_err() || self.outbox.rest(id).is_some() {
             self.schedule.ready(id);
         }
         self.schedule.wait(id);
     }
 
-    /// Writes waiting messages into the ring, as much as fits.
+    /// Writes waiting messages into the ring, as much as fits, up to one that stands for others.
     pub fn flush(&mut self, store: &mut Store, id: DomainId) -> Result<(), RingError> {
         while let Some(connection) = self.connections.get(id.index()).and_then(Option::as_ref) {
             let Some(first) = self.outbox.queue(id).first() else { break };
             let page = &*connection.ring;
             let mut out = ring::output(page)?;
+            if self.outbox.messages.get(first).rest.is_some() {
+                break;
+            }
             let message = self.outbox.messages.update(first);
             let mut skip = message.written as usize;
             let before = message.written;

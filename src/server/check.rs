@@ -56,14 +56,17 @@ fn queues<'a, R>(store: &'a Store, links: &'a Links<R>) -> impl Iterator<Item = 
 /// Every message is in one queue. The outstanding requests are those of which a message waits.
 fn check_queues<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
     let outbox = &links.outbox;
-    let (mut queued, mut caused) = (0, 0);
+    let (mut queued, mut caused, mut rests) = (0, 0, 0);
     for (_, message) in queues(store, links) {
         queued += 1;
         caused += u32::from(message.has_cause());
+        rests += u32::from(message.rest.is_some());
     }
     let used = outbox.messages().arena().used();
-    if queued != used {
-        report(format_args!("{queued} messages are in queues but {used} are in use"));
+    if queued != used || rests != store.waiting_to_hear() {
+        report(format_args!(
+            "{queued} messages are in queues but {used} are in use, or {rests} stand for too many"
+        ));
     }
     let indexed = outbox.messages().iter().count() as u32;
     if indexed != used {

@@ -40,6 +40,8 @@ pub struct Core {
     pub clock: Clock,
     pub recorder: Recorder,
     pub throttle: Throttle,
+    /// The number of the first change since the server was woken, see `Collected::number`.
+    pub changes: u64,
     /// What the handler of the request at hand has left to the server.
     pub deed: Option<Deed>,
 }
@@ -54,6 +56,7 @@ impl Core {
             clock: Clock { latest: Cycles(0), now: Instant(0), next_retry: Instant(0) },
             recorder: Recorder::new(capacities.domains, settings.log),
             throttle: Throttle::IDLE,
+            changes: 0,
             deed: None,
         }
     }

@@ -123,6 +123,9 @@ impl<P: Platform> Server<P> {
             size: header.len as u16,
             ..Record::new(Kind::Begun, domid)
         });
+        if header.tx_id != TxId::NONE || header.msg_type == MessageType::TransactionStart as u32 {
+            self.make_room(platform, from);
+        }
         let mut result = self.dispatch(platform, from, header);
         if let Ok(Outcome::Then) = result {
             result = self.carry_out(platform);

@@ -51,6 +51,11 @@ impl Attempt {
         state.number.set(number);
     }
 
+    /// How many attempts there have been, up to a number that only differences make sense of.
+    pub fn count(&self) -> u32 {
+        self.0.last.get()
+    }
+
     /// From now on the attempt's changes are to last.
     pub fn decide(&self) {
         self.0.decided.set(true);

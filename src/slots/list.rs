@@ -157,6 +157,14 @@ impl<T: Queued<L>, L> Queue<T, L> {
         Ok(())
     }
 
+    /// Makes a slot the first member.
+    pub fn prepend(&mut self, slots: &mut impl Slots<T>, id: Id<T>) -> Result<(), Full> {
+        slots.modify(id)?.set_next(self.first);
+        self.first = Some(id);
+        self.last = self.last.or(Some(id));
+        Ok(())
+    }
+
     /// Takes off the member after `before`, or the first one, and returns it.
     pub fn remove_after(
         &mut self,

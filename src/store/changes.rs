@@ -6,7 +6,7 @@ use core::fmt::Write;
 
 use super::Store;
 use super::acl::AclId;
-use super::collected::Match;
+use super::collected::{Collected, Match};
 use super::domain::DomainId;
 use super::node::NodeId;
 use super::view::Place;
@@ -26,11 +26,17 @@ impl Store {
 
     /// Collects the events of the node at `path` as it is now; `old` is the list it had before, if that matters.
     pub fn collect_for_node(&mut self, id: NodeId, path: Path<'_>, change: Change, old: Option<AclId>) {
+        let [own, above] = self.lists_of(id);
+        self.collect(path, Some(id), change, &[old, own, above]);
+    }
+
+    /// The permission lists of a node and of the one above it; the root is above itself.
+    pub(super) fn lists_of(&self, id: NodeId) -> [Option<AclId>; 2] {
         let above = match self.node(id).parent {
             Some(parent) => self.acl(parent),
             None => self.lookup(Path::ROOT).and_then(|root| self.acl(root)),
         };
-        self.collect(path, Some(id), change, &[old, self.acl(id), above]);
+        [self.acl(id), above]
     }
 
     /// Collects the events of a change at `path`: one for each watch that it concerns, of those who may read
@@ -45,7 +51,7 @@ impl Store {
                 Some(id) => self.node(id).hash,
                 None => self.note_name(path),
             };
-            self.collected.keep(path, hash);
+            self.collected.keep(path, hash, change);
         }
     }
 
@@ -86,10 +92,13 @@ fn find(
 ) {
     matches.clear();
     let mut last = None;
-    store.matching_watches(path, node, change, |id, watch| {
+    let Collected { copy, number, .. } = store.collected;
+    store.matching_watches(path, node, change, &mut |id, watch| {
         // One client's watches often follow one another.
         let may_hear = match last {
             Some((domain, may_hear)) if domain == watch.domain => may_hear,
+            // Who has not heard what the transaction did before hears of this after that.
+            _ if copy.is_some() && store.domains.get(watch.domain).behind == number => false,
             _ => may_hear(store, watch.domain, lists),
         };
         last = Some((watch.domain, may_hear));
@@ -97,6 +106,12 @@ fn find(
             matches.push(Match { domain: watch.domain, rank: watch.sequence, id });
         }
     });
+    put_in_order(store, matches, path);
+}
+
+/// Puts the watches that a change at `path` concerns in the order of their events, one for each.
+#[inline(always)] // Mostly there is one, or none.
+pub fn put_in_order(store: &Store, matches: &mut Vec<Match>, path: Path<'_>) {
     if matches.len() > 1 {
         // Each event about domains is news.
         if !path.is_special() {
@@ -149,7 +164,7 @@ fn sort(matches: &mut Vec<Match>) {
 }
 
 /// Whether one of the permission lists lets the domain read.
-fn may_hear(store: &Store, domain: DomainId, lists: &[Option<AclId>]) -> bool {
+pub fn may_hear(store: &Store, domain: DomainId, lists: &[Option<AclId>]) -> bool {
     let caller = store.domains.caller(domain);
     let Store { acls, blobs, .. } = store;
     lists.iter().flatten().any(|acl| acls.access(blobs, *acl, &caller).contains(Access::READ))

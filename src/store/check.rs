@@ -71,7 +71,7 @@ impl Store {
                 held.add(self, owner, Share::Chunks, acl.spilled() / CHUNK_BYTES);
             }
         }
-        for (tx, open) in self.transactions.open.iter() {
+        for (tx, open) in self.transactions.open.iter().filter(|(_, open)| !open.has_ended()) {
             for (_, copy) in self.copies(tx) {
                 held.add(self, open.domain, Share::Copies, 1);
                 held.add(self, open.domain, Share::Chunks, copy.spilled() / CHUNK_BYTES);
@@ -218,10 +218,11 @@ fn check_domains(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
         }
     }
     let [nodes, watches, transactions] = sums;
+    let ended = store.transactions.open.iter().filter(|(_, open)| open.has_ended()).count() as u32;
     for (what, counted, used) in [
         ("nodes", nodes, store.nodes.arena().used()),
         ("watches", watches, store.watches.arena.used()),
-        ("transactions", transactions, store.transactions.open.arena().used()),
+        ("transactions", transactions + ended, store.transactions.open.arena().used()),
         ("domains", store.domains.iter().count() as u32, store.domains.arena.used()),
     ] {
         if counted != used {
@@ -261,10 +262,12 @@ fn check_transactions(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
     for (tx, open) in store.transactions.open.iter() {
         let count = store.copies(tx).take_while(|(_, copy)| copy.tx == tx).count() as u32;
         copies += count;
-        if count != open.node_count || store.transactions.find(open.domain, open.id) != Some(tx) {
+        let found = open.has_ended() || store.transactions.find(open.domain, open.id) == Some(tx);
+        if count != open.node_count || !found {
             report(format_args!("transaction {} has {count} nodes, or is not found", open.id.0));
         }
-        let made = store.copies(tx).filter(|(_, copy)| copy.mark.contains(Mark::MADE)).count();
+        let made =
+            store.copies(tx).filter(|(_, copy)| !open.has_ended() && copy.mark.contains(Mark::MADE)).count();
         let listed = open.made.iter(&store.transactions.nodes);
         if listed.take(made + 1).count() != made {
             report(format_args!("transaction {} made {made} nodes but lists others", open.id.0));
@@ -283,7 +286,7 @@ fn check_permission_lists(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) 
         held = node.acl().map_or(held, |acl| mark(held, acl.index(), 1));
     }
     for (_, copy) in store.transactions.nodes.iter() {
-        for acl in [copy.acl, copy.seen_acl].into_iter().flatten() {
+        for acl in [copy.acl, copy.seen_acl, copy.above].into_iter().flatten() {
             held = mark(held, acl.index(), 1);
         }
     }

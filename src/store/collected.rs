@@ -5,7 +5,8 @@
 use alloc::vec::Vec;
 
 use super::domain::DomainId;
-use super::watch::WatchId;
+use super::transaction::TxNodeId;
+use super::watch::{Change, WatchId};
 use crate::path::{Path, PathBuf};
 use crate::room::unfilled;
 
@@ -28,12 +29,27 @@ pub struct Collected {
     pub path: PathBuf,
     /// Hash of the path.
     pub hash: u64,
+    /// How it concerns watches.
+    pub change: Change,
+    /// Of a transaction that takes effect, the copy of what has changed. Once a change of its own is to be told later, its
+    /// record.
+    pub copy: Option<TxNodeId>,
+    /// Which change it is: all that a transaction does has one number.
+    pub number: u64,
 }
 
 impl Collected {
     /// Room for as many events as there can be watches.
     pub fn new(watches: usize) -> Collected {
-        Collected { matches: unfilled(watches), sent: 0, path: PathBuf::new(), hash: 0 }
+        Collected {
+            matches: unfilled(watches),
+            sent: 0,
+            path: PathBuf::new(),
+            hash: 0,
+            change: Change::Subtree,
+            copy: None,
+            number: 0,
+        }
     }
 
     /// Whether there is nothing to send.
@@ -43,11 +59,15 @@ impl Collected {
 
     pub fn clear(&mut self) {
         self.matches.clear();
+        self.copy = None;
     }
 
     /// Keeps the path of the change. There is room for the longest path.
-    pub fn keep(&mut self, path: Path<'_>, hash: u64) {
-        (self.hash, self.sent) = (hash, 0);
+    pub fn keep(&mut self, path: Path<'_>, hash: u64, change: Change) {
+        (self.hash, self.sent, self.change) = (hash, 0, change);
+        if self.copy.is_none() {
+            self.number += 1;
+        }
         self.path.clear();
         let _fits = self.path.extend_from_slice(path.as_bytes());
     }

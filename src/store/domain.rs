@@ -116,6 +116,8 @@ pub struct Domain {
     pub questions: Questions,
     /// The identifier given to its latest transaction.
     pub last_tx: u32,
+    /// The number of the latest change of which it hears the rest later, see `Collected::number`.
+    pub behind: u64,
     /// What the commit being decided would add to `usage`; nothing at all other times.
     pub delta: Delta,
     /// Of a local client, the next one.
@@ -163,6 +165,7 @@ impl Slot for Domain {
         suspect_until: Instant(0),
         questions: Questions { second: 0, count: 0 },
         last_tx: 0,
+        behind: 0,
         delta: Delta { nodes: 0, memory: 0 },
         next_client: None,
     };

@@ -6,9 +6,9 @@
 
 use super::domain::DomainId;
 use super::node::NodeId;
-use super::transaction::{TransactionId, TxNodeId};
+use super::transaction::{OfDomain, Transaction, TransactionId, TxNodeId};
 use crate::abi::{DomId, Port};
-use crate::slots::{Arena, Attempt, Full, Id, Slot};
+use crate::slots::{Arena, Attempt, Full, Id, List, Slot};
 use crate::trace::Kind;
 use crate::wire::TxId;
 
@@ -77,6 +77,10 @@ pub struct Intent {
     pub apply: Option<Apply>,
     /// A transaction that is forgotten.
     pub end: Option<TransactionId>,
+    /// Transactions that are still told of, in the order in which they took effect.
+    pub told: List<Transaction, OfDomain>,
+    /// Those of which all has been told, or will not be.
+    pub over: List<Transaction, OfDomain>,
     /// A domain that loses its watches and transactions.
     pub reset: Option<DomainId>,
     /// A domain whose ring is reset then.
@@ -93,6 +97,8 @@ impl Slot for Intent {
         unmake: None,
         apply: None,
         end: None,
+        told: List::EMPTY,
+        over: List::EMPTY,
         reset: None,
         restart: None,
         bury: None,
@@ -108,6 +114,7 @@ impl Intent {
             && self.unmake.is_none()
             && self.apply.is_none()
             && self.end.is_none()
+            && self.over.first().is_none()
             && self.reset.is_none()
     }
 

@@ -44,7 +44,7 @@ pub use collected::{Collected, Match};
 pub use current::{Answer, Current};
 pub use domain::{Domain, DomainId, Domains, Questions, Usage};
 pub use intent::{Announcement, Apply, Burial, Ended, Intents, Removal, Restart, Stage};
-pub use layer::Spoiled;
+pub use layer::{Rest, Spoiled};
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use path_cache::PathCache;
 pub use share::{Promises, Share};

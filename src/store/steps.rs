@@ -51,7 +51,10 @@ impl Store {
 
     /// Drops all work that is left.
     pub fn give_up(&mut self) {
-        let forgotten = self.begin(None, |intent| *intent = Intent::EMPTY);
+        let forgotten = self.begin(None, |intent| {
+            let Intent { told, over, .. } = *intent;
+            *intent = Intent { told, over, ..Intent::EMPTY };
+        });
         debug_assert!(forgotten.is_ok(), "there is room for the record of what is to be done");
     }
 
@@ -91,6 +94,8 @@ impl Store {
         } else if let Some(apply) = intent.apply {
             self.apply_more(apply)
         } else if let Some(tx) = intent.end {
+            self.forget_more(tx, 0)
+        } else if let Some(tx) = intent.over.first() {
             self.forget_more(tx, 0)
         } else if let Some(id) = intent.reset {
             if self.reset_more(id)? {

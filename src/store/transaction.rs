@@ -37,12 +37,18 @@ pub struct Transaction {
     pub node_count: u32,
     /// Bytes of memory it holds, charged to its domain.
     pub memory: u32,
-    /// It ran out of room, so its end fails with ENOMEM.
+    /// It ran out of room, so its end fails with ENOMEM. Of one that has ended: no more is told of it.
     pub failed: bool,
     /// How many lives had ended when it was started.
     pub deaths: u32,
     /// The target whose rights its domain had at its latest access to a node.
     pub target: Life,
+    /// Receivers that have not heard all that it did, see `layer::telling`.
+    pub waiting: u32,
+    /// The newest watch that hears of it.
+    pub newest: u64,
+    /// The number of the change that it is now, see `Collected::number`.
+    pub number: u64,
     of_domain: Links<Transaction>,
 }
 
@@ -50,8 +56,19 @@ impl Transaction {
     /// Bytes of memory an empty transaction takes.
     pub const MEMORY: u32 = size_of::<Transaction>() as u32 + 16;
 
+    /// The record of a single change that a domain has caused, to have one copy.
+    pub fn record(domain: DomainId, number: u64) -> Self {
+        let hash = Self::hash_of(domain, TxId(number as u32));
+        Transaction { hash, domain, memory: 0, node_count: 1, ..Self::EMPTY }
+    }
+
     pub fn new(id: TxId, domain: DomainId, started: Instant, deaths: u32) -> Self {
         Transaction { hash: Self::hash_of(domain, id), id, domain, started, deaths, ..Self::EMPTY }
+    }
+
+    /// Whether it has taken effect and nobody's it is any more: it is there to be told of.
+    pub fn has_ended(&self) -> bool {
+        self.id == TxId::NONE
     }
 
     fn hash_of(domain: DomainId, id: TxId) -> u64 {
@@ -74,11 +91,14 @@ impl Slot for Transaction {
         failed: false,
         deaths: 0,
         target: Life::NONE,
+        waiting: 0,
+        newest: 0,
+        number: 0,
         of_domain: Links::NONE,
     };
 }
 
-/// The list of one domain's transactions, in order of their start.
+/// The list of one domain's transactions, in order of their start, and of those that are nobody's any more.
 pub enum OfDomain {}
 
 impl Linked<OfDomain> for Transaction {
@@ -131,6 +151,8 @@ pub struct TxNode {
     pub seen_acl: Option<AclId>,
     /// The copy's list, held once more; `None` while the node is not there.
     pub acl: Option<AclId>,
+    /// Once its event is to be told later, the list of the node above, held once more.
+    pub above: Option<AclId>,
     pub children_bytes: u32,
     /// As they were at first touch.
     pub seen_children_bytes: u32,
@@ -194,6 +216,7 @@ impl Slot for TxNode {
         seen_list: 0,
         seen_acl: None,
         acl: None,
+        above: None,
         children_bytes: 0,
         seen_children_bytes: 0,
         generation: 0,

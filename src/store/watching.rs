@@ -123,16 +123,16 @@ impl Store {
         path: Path<'_>,
         node: Option<NodeId>,
         change: Change,
-        mut found: impl FnMut(WatchId, &Watch),
+        found: &mut dyn FnMut(WatchId, &Watch),
     ) {
         match (change, node) {
-            (Change::Exact, _) => self.watches_at(path, path.hash(&self.key), path, change, &mut found),
+            (Change::Exact, _) => self.watches_at(path, path.hash(&self.key), path, change, found),
             (Change::Subtree, Some(id)) => {
                 let mut next = Some(self.node(id));
                 let mut len = path.as_bytes().len();
                 while let Some(node) = next {
                     if node.watched {
-                        self.watches_at(path.cut(len), node.hash, path, change, &mut found);
+                        self.watches_at(path.cut(len), node.hash, path, change, found);
                     }
                     len = len.saturating_sub(node.name.len() + 1);
                     next = node.parent.map(|parent| self.node(parent));
@@ -140,7 +140,7 @@ impl Store {
             }
             (Change::Subtree, None) => {
                 let _all = path.each_prefix(&self.key, None, |prefix, hash| {
-                    self.watches_at(prefix, hash, path, change, &mut found);
+                    self.watches_at(prefix, hash, path, change, found);
                     Ok::<(), XsError>(())
                 });
             }
@@ -150,7 +150,7 @@ impl Store {
             && let Some(at) = self.watch_path(general, general.hash(&self.key))
         {
             for (id, watch) in self.watches_here(at) {
-                if watch.depth.is_some_and(|depth| depth > 0) {
+                if watch.sees_cases() {
                     found(id, watch);
                 }
             }
@@ -165,18 +165,35 @@ impl Store {
         hash: u64,
         path: Path<'_>,
         change: Change,
-        found: &mut impl FnMut(WatchId, &Watch),
+        found: &mut dyn FnMut(WatchId, &Watch),
     ) {
         let Some(at) = self.watch_path(prefix, hash) else { return };
         for (id, watch) in self.watches_here(at) {
-            let wanted = match watch.depth {
-                None => true,
-                // What happens to domains has no place in the tree that a depth could be counted from. A change of
-                // the special node's permissions has one.
-                Some(_) if change == Change::Exact && path.is_special() => is_about_one_domain(path),
-                Some(depth) => path.depth_below(prefix).is_some_and(|below| below <= depth as usize),
-            };
-            if wanted {
+            if watch.sees(prefix, path, change) {
+                found(id, watch);
+            }
+        }
+    }
+
+    /// As `matching_watches`, of one domain only, by looking at each of its watches.
+    pub fn own_watches(
+        &self,
+        domain: DomainId,
+        path: Path<'_>,
+        change: Change,
+        found: &mut dyn FnMut(WatchId, &Watch),
+    ) {
+        let bytes = path.as_bytes();
+        let general = general_event(path);
+        for (id, watch) in self.watches.of_domain.of(domain).iter(&self.watches.arena) {
+            let Some(at) = self.path_of_watch(id) else { continue };
+            let is = |at: &Text<PATH_INLINE>, path: Path<'_>| at.equals(&self.blobs, path.as_bytes());
+            let ends = at.len() == 1 || matches!(bytes.get(at.len()), None | Some(b'/'));
+            let here = at.len() == bytes.len() || (change == Change::Subtree && ends);
+            let prefix = if at.len() == 1 { Path::ROOT } else { path.cut(at.len()) };
+            if here && watch.sees(prefix, path, change) && is(at, prefix)
+                || general.is_some_and(|general| watch.sees_cases() && is(at, general))
+            {
                 found(id, watch);
             }
         }
@@ -196,6 +213,24 @@ fn general_event(path: Path<'_>) -> Option<Path<'_>> {
     let bytes = path.as_bytes();
     let cut = bytes.iter().position(|byte| *byte == b'/')?;
     bytes.get(..cut).map(Path::from_canonical)
+}
+
+impl Watch {
+    /// Whether a watch on `prefix` wants to hear of a change at `path`.
+    fn sees(&self, prefix: Path<'_>, path: Path<'_>, change: Change) -> bool {
+        match self.depth {
+            None => true,
+            // What happens to domains has no place in the tree that a depth could be counted from. A change of
+            // the special node's permissions has one.
+            Some(_) if change == Change::Exact && path.is_special() => is_about_one_domain(path),
+            Some(depth) => path.depth_below(prefix).is_some_and(|below| below <= depth as usize),
+        }
+    }
+
+    /// Whether a watch on a special path wants to hear of what happens to single domains, too.
+    fn sees_cases(&self) -> bool {
+        self.depth.is_some_and(|depth| depth > 0)
+    }
 }
 
 fn is_about_one_domain(path: Path<'_>) -> bool {

@@ -27,6 +27,7 @@ mod standalone;
 mod standalone_host;
 mod stats;
 mod stops;
+mod telling;
 mod trace;
 mod transaction_deaths;
 mod transaction_lists;

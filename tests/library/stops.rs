@@ -92,12 +92,19 @@ fn scene() -> Host {
         (1, "WRITE /shared/value|changed"),
         (1, "WRITE /shared/new/below|made"),
         (1, "RM /shared/tree/b|"),
+        (1, "WRITE /shared/tree/a|changed"),
+        (1, "WRITE /shared/new/1|"),
+        (1, "WRITE /shared/new/2|"),
         (1, "READ /shared/long|"),
         (0, "SET_PERMS /shared/value|b0|r2|"),
         (0, "WRITE /shared/by-0|"),
     ] {
         host.send(who, 1, request);
         host.poll();
+    }
+    // Guest 2 watches one node so often that it is told of it later.
+    for n in 0..10 {
+        host.ask(2, 0, &format!("WATCH /shared/tree/a|{n:0120}|"));
     }
     // Its ring is full of events, and more of them wait.
     for n in 0..40 {
@@ -107,6 +114,13 @@ fn scene() -> Host {
             host.received(domid);
         }
     }
+    // So it is with what a transaction has done.
+    let many = host.start(2);
+    for n in 0..10 {
+        host.ask(2, many, &format!("WRITE /shared/of-1/of-2/{n}|"));
+    }
+    host.ask(2, many, "TRANSACTION_END T|");
+    (0..3).for_each(|domid| drop(host.received(domid)));
     assert!(host.client(3).waiting() > 900);
     host.check();
     host
@@ -136,6 +150,7 @@ fn cases() -> Vec<Act> {
         ask(0, 0, "RELEASE 3|"),
         ask(0, 0, "GET_DOMAIN_PATH 1|"),
         ask(1, 0, "WRITE /shared/value|other"),
+        ask(1, 0, "WRITE /shared/tree/a|other"),
         ask(1, 0, format!("WRITE /shared/value|{long}")),
         ask(1, 1, "WRITE /shared/value|other"),
         ask(1, 1, format!("WRITE /shared/long|{long}")),

@@ -210,15 +210,26 @@ impl Store {
                     self.apply_creation(id)?;
                     Stage::Makes(self.transactions.nodes.get(id).made.next)
                 }
-                Stage::Makes(None) => Stage::Events(self.transactions.open.get(tx).touched.first()),
+                Stage::Makes(None) => {
+                    self.collected.number += 1;
+                    Stage::Events(self.transactions.open.get(tx).touched.first())
+                }
                 Stage::Events(Some(id)) => {
+                    if self.transactions.open.get(tx).waiting > 0 {
+                        done += 1;
+                        self.note_lists(id)?;
+                    }
                     self.collect_for_copy(id, &mut unwatched)?;
                     Stage::Events(self.transactions.nodes.get(id).next_touched())
                 }
                 Stage::Events(None) => {
+                    self.collected.copy = None;
                     self.note_end(tx, Some(Kind::TransactionCommitted));
                     if self.intents.get().apply.is_some() {
                         self.intents.modify()?.apply = None;
+                    }
+                    if self.transactions.open.get(tx).waiting > 0 {
+                        return self.keep_to_tell(tx);
                     }
                     return self.forget_more(tx, done);
                 }
@@ -283,6 +294,7 @@ impl Store {
         if !watched {
             return Ok(());
         }
+        self.collected.copy = Some(id);
         let mut path = PathBuf::new();
         copy.path.append(&self.blobs, &mut path)?;
         let path = Path::from_canonical(&path);

@@ -63,19 +63,22 @@ impl Store {
     /// back already. The only way a transaction goes.
     pub(in crate::store) fn forget_more(&mut self, tx: TransactionId, done: usize) -> Result<Next, XsError> {
         let mut done = done;
-        let domain = self.transactions.open.get(tx).domain;
+        let Transaction { domain, waiting, .. } = *self.transactions.open.get(tx);
+        let ended = self.transactions.open.get(tx).has_ended();
         while let Some(id) = self.transactions.open.get(tx).touched.first() {
             if !self.has_room_for_more(done) {
-                self.intents.modify()?.end = Some(tx);
+                if !ended {
+                    self.intents.modify()?.end = Some(tx);
+                }
                 return Ok(Next::Step);
             }
             let copy = *self.transactions.nodes.get(id);
-            let TxNode { seen_acl, acl, value, path, borrows_text, .. } = copy;
-            if !self.domains.is_privileged(domain) {
+            let TxNode { seen_acl, acl, above, value, path, borrows_text, .. } = copy;
+            if !ended && !self.domains.is_privileged(domain) {
                 self.give(domain, Share::Copies, 1)?;
                 self.move_chunks(domain, copy.spilled(), 0)?;
             }
-            for acl in [seen_acl, acl].into_iter().flatten() {
+            for acl in [seen_acl, acl, above].into_iter().flatten() {
                 self.acls.release(acl)?;
             }
             value.free(&mut self.blobs)?;
@@ -88,15 +91,15 @@ impl Store {
             self.transactions.nodes.remove(id)?;
             done += 1;
         }
-        let memory = self.transactions.open.get(tx).memory;
-        self.transactions.of_domain.remove(domain, &mut self.transactions.open, tx)?;
-        let record = self.domains.arena.modify(domain)?;
-        record.usage.transactions -= 1;
-        record.usage.memory -= memory;
-        if !record.is_privileged() {
-            self.moved(domain, Share::Transactions, 1_u32.wrapping_neg())?;
+        if ended {
+            self.intents.modify()?.over.remove(&mut self.transactions.open, tx)?;
+        } else {
+            self.take_from_domain(tx)?;
         }
-        self.transactions.open.remove(tx)?;
+        // Who has not heard of it comes to know that it is gone.
+        if waiting == 0 {
+            self.transactions.open.remove(tx)?;
+        }
         if self.intents.get().end.is_some() {
             self.intents.modify()?.end = None;
         }

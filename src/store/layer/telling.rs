@@ -1,0 +1,256 @@
+//! What is told later: the events of a change for receivers that had no room for them when it happened.
+//!
+//! A transaction that has taken effect stays as long as somebody is to hear the rest of it: its copies say what has
+//! changed, in which order, and by which permission lists it may be heard. A single change of which one receiver would be
+//! told much has a record of the same kind, of one copy. For a receiver there is one [`Rest`] in its queue instead of each
+//! event, and the events are made from it when there is room for them.
+//!
+//! Invariant: a transaction counts each `Rest` of it.
+
+use alloc::vec::Vec;
+
+use crate::path::Path;
+use crate::slots::{Blob, CHUNK, Claim, Full, List, Text};
+use crate::store::changes::{may_hear, put_in_order};
+use crate::store::domain::DomainId;
+use crate::store::share::Share;
+use crate::store::steps::Next;
+use crate::store::transaction::{Mark, Transaction, TransactionId, TxNode, TxNodeId};
+use crate::store::{Collected, Match, Store, Watch, WatchId};
+use crate::wire::{TxId, XsError};
+
+/// Own watches up to which looking through them is shorter than looking for watches by path.
+const OWN: u32 = 128;
+
+/// Events of one change that may wait each for itself.
+const FEW: u32 = 8;
+
+/// Copies and chunks that a client's next request in a transaction finds, or old records go.
+const SPARE: u32 = 16;
+
+/// How far one receiver has come with what a transaction has done.
+#[derive(Clone, Copy)]
+pub struct Rest {
+    pub tx: TransactionId,
+    /// Of what this copy is of, it is told next.
+    pub copy: TxNodeId,
+    /// Watches of it up to this one have heard.
+    pub after: u64,
+}
+
+impl Store {
+    /// Has a receiver of the events at hand hear this one and the rest of the change later. In an attempt.
+    pub fn tell_later(&mut self, to: DomainId) -> Result<Rest, Full> {
+        let copy = match self.collected.copy {
+            Some(copy) => {
+                self.note_lists(copy)?;
+                copy
+            }
+            None => self.record_change()?,
+        };
+        let tx = self.transactions.nodes.get(copy).tx;
+        let open = self.transactions.open.modify(tx)?;
+        open.waiting += 1;
+        open.newest = self.watches.last_sequence;
+        self.domains.arena.modify(to)?.behind = self.collected.number;
+        let told = self.collected.sent.checked_sub(1).and_then(|n| self.collected.matches.get(n));
+        let after = told.filter(|told| told.domain == to).map_or(0, |told| told.rank);
+        Ok(Rest { tx, copy, after })
+    }
+
+    /// Whether the receiver of the next event is told so much of the change at hand that it had better hear it later than
+    /// have each event wait.
+    pub fn tells_much(&self) -> bool {
+        let Collected { matches, sent, copy, .. } = &self.collected;
+        let receiver = |n: usize| matches.get(n).map(|found| found.domain);
+        let nodes = copy
+            .map_or(0, |copy| self.transactions.open.get(self.transactions.nodes.get(copy).tx).node_count);
+        nodes > FEW || receiver(sent + FEW as usize).is_some_and(|to| receiver(*sent) == Some(to))
+    }
+
+    /// Whether the receiver of the next event hears of the change at hand later.
+    pub fn is_behind(&self, to: DomainId) -> bool {
+        self.domains.get(to).behind == self.collected.number
+    }
+
+    /// The record of a single change.
+    fn record_change(&mut self) -> Result<TxNodeId, Full> {
+        let by = self.current.from.unwrap_or(DomainId::FIRST);
+        let tx = self.transactions.open.insert(Transaction::record(by, self.collected.number))?;
+        let path = Text::store(&mut self.blobs, &self.collected.path)?;
+        let mut copy = TxNode::new(tx, self.collected.hash);
+        copy.fires = Some(self.collected.change);
+        copy.text_len = path.len() as u16;
+        copy.path = path;
+        let copy = self.transactions.nodes.insert(copy)?;
+        self.transactions.open.modify(tx)?.touched.append(&mut self.transactions.nodes, copy)?;
+        self.keep_record(tx)?;
+        Ok(copy)
+    }
+
+    /// Keeps a transaction that has ended until all has been told of it.
+    fn keep_record(&mut self, tx: TransactionId) -> Result<(), Full> {
+        self.transactions.open.modify(tx)?.number = self.collected.number;
+        self.intents.modify()?.told.append(&mut self.transactions.open, tx)
+    }
+
+    /// Whether something is kept to be told.
+    #[inline(always)]
+    pub fn keeps_something(&self) -> bool {
+        self.intents.get().told.first().is_some()
+    }
+
+    /// Receivers that wait to hear of something, for the consistency check.
+    pub fn waiting_to_hear(&self) -> u32 {
+        self.transactions.open.iter().map(|(_, open)| open.waiting).sum()
+    }
+
+    /// Whether of what that takes a domain finds too little for itself; if so, whether it has less than it needs.
+    pub fn is_short(&self, id: DomainId) -> Option<bool> {
+        let usage = &self.domains.get(id).usage;
+        [(Share::Transactions, 1), (Share::Copies, SPARE), (Share::Chunks, SPARE)]
+            .into_iter()
+            .find(|(kind, count)| !self.may_take(id, *kind, *count))
+            .map(|(kind, count)| self.domains.is_privileged(id) || usage.held(kind) + count <= kind.need())
+    }
+
+    /// Gives up the oldest that is kept to be told, of what one domain has done or of all, if that is of a change before this
+    /// one. False if there is none.
+    pub fn give_up_oldest(&mut self, by: Option<DomainId>, number: u64) -> bool {
+        let oldest = {
+            let mut kept = self.intents.get().told.iter(&self.transactions.open);
+            let oldest = kept.find(|(_, open)| by.is_none_or(|by| open.domain == by));
+            oldest.filter(|(_, open)| open.number < number).map(|(tx, _)| tx)
+        };
+        oldest.is_some_and(|tx| {
+            let given_up = self.attempt(Claim::Answer, |store| {
+                store.transactions.open.modify(tx)?.failed = true;
+                Ok(store.finish_record(tx)?)
+            });
+            given_up.is_ok()
+        })
+    }
+
+    /// No more is told of a transaction that has ended: it is forgotten.
+    fn finish_record(&mut self, tx: TransactionId) -> Result<(), Full> {
+        let intent = self.intents.modify()?;
+        intent.told.remove(&mut self.transactions.open, tx)?;
+        intent.over.append(&mut self.transactions.open, tx)
+    }
+
+    /// A transaction that has taken effect is nobody's any more, and is kept to be told of.
+    pub(super) fn keep_to_tell(&mut self, tx: TransactionId) -> Result<Next, XsError> {
+        self.take_from_domain(tx)?;
+        let open = self.transactions.open.modify(tx)?;
+        open.id = TxId::NONE;
+        open.memory = 0;
+        open.made = List::EMPTY;
+        self.keep_record(tx)?;
+        Ok(Next::Step)
+    }
+
+    /// Takes a transaction from its domain, with its charge.
+    pub(super) fn take_from_domain(&mut self, tx: TransactionId) -> Result<(), Full> {
+        let Transaction { domain, memory, .. } = *self.transactions.open.get(tx);
+        self.transactions.of_domain.remove(domain, &mut self.transactions.open, tx)?;
+        let record = self.domains.modify(domain)?;
+        record.usage.memory -= memory;
+        if record.is_privileged() {
+            record.usage.transactions -= 1;
+            return Ok(());
+        }
+        let (mut copies, mut spilled) = (0, 0);
+        for (_, copy) in self.copies(tx) {
+            copies += 1;
+            spilled += copy.spilled();
+        }
+        let chunks = spilled / Blob::memory(CHUNK);
+        for (kind, count) in [(Share::Transactions, 1), (Share::Copies, copies), (Share::Chunks, chunks)] {
+            self.give(domain, kind, count)?;
+        }
+        Ok(())
+    }
+
+    /// Somebody has heard all of a transaction, or never will. In an attempt.
+    pub fn end_telling(&mut self, tx: TransactionId) -> Result<(), Full> {
+        let open = self.transactions.open.modify(tx)?;
+        open.waiting -= 1;
+        let Transaction { waiting, touched, failed, .. } = *open;
+        match () {
+            () if waiting > 0 || !open.has_ended() => Ok(()),
+            () if touched.is_empty() => self.transactions.open.remove(tx),
+            () if failed => Ok(()),
+            () => self.finish_record(tx),
+        }
+    }
+
+    /// Notes by which permission lists others may hear of what a transaction has done to a node, if it is to be told later.
+    /// The copy does not decide anything else any more.
+    pub(super) fn note_lists(&mut self, id: TxNodeId) -> Result<(), Full> {
+        let copy = *self.transactions.nodes.get(id);
+        if copy.above.is_some() || !copy.mark.contains(Mark::EXISTS) {
+            return Ok(());
+        }
+        let node = self.node_hashed(copy.path_hash());
+        let Some([own, Some(above)]) = node.map(|node| self.lists_of(node)) else { return Ok(()) };
+        let own = own.map(|own| self.acls.retain(own)).transpose()?;
+        let above = Some(self.acls.retain(above)?);
+        let place = self.transactions.nodes.modify(id)?;
+        (place.acl, place.above) = (own, above);
+        copy.acl.map_or(Ok(()), |acl| self.acls.release(acl))
+    }
+
+    /// Whether there is nothing to tell any more, because too much was left untold.
+    pub fn is_given_up(&self, rest: &Rest) -> bool {
+        self.transactions.open.get(rest.tx).failed
+    }
+
+    /// Collects what a receiver is to hear of the next copy, also what it has heard. The result is how many watches have been
+    /// looked at.
+    pub fn collect_rest(&mut self, to: DomainId, rest: &Rest) -> u32 {
+        let copy = self.transactions.nodes.get(rest.copy);
+        let read = copy.path.append_cleared(&self.blobs, &mut self.collected.path);
+        debug_assert!(read.is_ok(), "a path is no longer than any other");
+        self.collected.hash = copy.path_hash();
+        let mut matches = core::mem::take(&mut self.collected.matches);
+        matches.clear();
+        let path = Path::from_canonical(&self.collected.path);
+        let looked_at = self.find_rest(to, rest, path, &mut matches);
+        put_in_order(self, &mut matches, path);
+        // They are not for whoever sends what is collected.
+        self.collected.sent = matches.len();
+        self.collected.matches = matches;
+        looked_at
+    }
+
+    /// Finds which watches of a receiver a copy concerns.
+    fn find_rest(&self, to: DomainId, rest: &Rest, path: Path<'_>, matches: &mut Vec<Match>) -> u32 {
+        let copy = self.transactions.nodes.get(rest.copy);
+        let newest = self.transactions.open.get(rest.tx).newest;
+        let Some(change) = copy.fires else { return 1 };
+        let old = copy.seen_acl.filter(|_| copy.mark.contains(Mark::EXISTED));
+        // Of a single change it was decided before who hears of it.
+        let lists = [old, copy.acl, copy.above];
+        if !lists.iter().all(Option::is_none) && !may_hear(self, to, &lists) {
+            return 1;
+        }
+        let mut looked_at = 1;
+        let mut found = |id: WatchId, watch: &Watch| {
+            looked_at += 1;
+            if watch.domain == to && watch.sequence <= newest && matches.len() < matches.capacity() {
+                matches.push(Match { domain: to, rank: watch.sequence, id });
+            }
+        };
+        if self.domains.get(to).usage.watches <= OWN {
+            self.own_watches(to, path, change, &mut found);
+        } else {
+            self.matching_watches(path, None, change, &mut found);
+        }
+        looked_at
+    }
+
+    /// The copy that is told of after this one.
+    pub fn next_to_tell(&self, rest: &Rest) -> Option<TxNodeId> {
+        self.transactions.nodes.get(rest.copy).next_touched()
+    }
+}

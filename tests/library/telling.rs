@@ -1,0 +1,173 @@
+//! Events reach who reads: whatever others leave unread, and in however many steps they are told.
+
+use support::Host;
+use xenstore::abi::DomId;
+use xenstore::config::Settings;
+use xenstore::server::sizing::capacities_for;
+use xenstore::trace::Kind;
+
+/// A store of a domain with so many MiB.
+fn host_of(mib: usize) -> Host {
+    let capacities = capacities_for((mib - 1) << 20, (mib << 20) / 16).expect("room");
+    Host::with(Settings::DEFAULT, &capacities)
+}
+
+/// Watches one path as many times.
+fn watch(host: &mut Host, domid: u16, path: &str, times: usize) {
+    for n in 0..times {
+        let heard = host.ask(domid, 0, &format!("WATCH {path}|{n}|"));
+        assert_eq!(heard, format!("OK|; ev {path},{n}"), "domain {domid}");
+    }
+}
+
+/// A node for all to read.
+fn share(host: &mut Host) {
+    host.ok(0, 0, "WRITE /shared|");
+    host.ok(0, 0, "SET_PERMS /shared|r0|");
+}
+
+/// Makes so many nodes below `above` in one transaction. Nobody has read its events when it has been answered.
+fn commit(host: &mut Host, who: u16, above: &str, nodes: usize) {
+    let tx = host.start(who);
+    for n in 0..nodes {
+        host.ok(who, tx, &format!("WRITE {above}/{n}|"));
+    }
+    host.send(who, tx, "TRANSACTION_END T|");
+    host.poll();
+}
+
+fn told(path: &str, token: &str, nodes: usize) -> String {
+    (0..nodes).map(|n| format!("ev {path}/{n},{token}")).collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn an_honest_commit_is_heard_of_beside_those_who_read_nothing() {
+    let mut host = host_of(8);
+    for domid in 1..=4 {
+        host.boot(domid);
+    }
+    for domid in 1..=3 {
+        watch(&mut host, domid, "data", 100);
+        for n in 0..8 {
+            host.send(domid, 0, &format!("WRITE data|{n}"));
+            host.poll();
+        }
+    }
+    watch(&mut host, 0, "/local/domain/4/data", 1);
+    commit(&mut host, 4, "data", 90);
+    host.hears(0, &told("/local/domain/4/data", "0", 90));
+    host.hears(4, "OK|");
+    host.check();
+    // What the others have left unread is there when they read, in the order of the writes.
+    let all: Vec<String> = (0..100).map(|n| format!("ev data,{n}")).collect();
+    for domid in 1..=3 {
+        let heard = host.received(domid);
+        assert_eq!(heard.matches("OK|").count(), 8);
+        for write in heard.split("OK|").filter(|write| !write.is_empty()) {
+            assert_eq!(write.trim_matches(&[';', ' '][..]), all.join("; "));
+        }
+    }
+    host.check();
+    assert_eq!((host.server.in_use().messages, host.server.in_use().transactions), (0, 0));
+}
+
+/// Deaths, all at once, of which guests hear that read nothing, each by many watches.
+fn deaths(mib: usize, deaths: u16) {
+    let mut host = host_of(mib);
+    share(&mut host);
+    for domid in (1..=5).chain(100..100 + deaths) {
+        host.boot(domid);
+    }
+    for domid in 1..=4 {
+        watch(&mut host, domid, "@releaseDomain", 126);
+    }
+    watch(&mut host, 5, "@releaseDomain", 1);
+    host.expect(&[(5, 0, "WATCH @releaseDomain|each|1|", "OK|; ev @releaseDomain,each")]);
+    for domid in 100..100 + deaths {
+        host.xen.kill(DomId(domid));
+    }
+    host.poll();
+    let all: Vec<String> =
+        (100..100 + deaths).map(|n| format!("ev @releaseDomain,0; ev @releaseDomain/{n},each")).collect();
+    host.hears(5, &all.join("; "));
+    host.check();
+}
+
+#[test]
+fn deaths_are_heard_of_beside_those_who_read_nothing() {
+    deaths(8, 40);
+}
+
+#[test]
+fn many_deaths_are_heard_of_beside_those_who_read_nothing() {
+    deaths(64, 160);
+}
+
+#[test]
+fn a_commit_of_any_size_is_heard_of_beside_those_who_read_nothing() {
+    let mut host = host_of(8);
+    share(&mut host);
+    for domid in 1..=4 {
+        host.boot(domid);
+        watch(&mut host, domid, "/shared", if domid == 4 { 1 } else { 100 });
+    }
+    host.expect(&[(0, 0, "WATCH /shared|0|", "OK|; ev /shared,0")]);
+    commit(&mut host, 0, "/shared", 1023);
+    host.check();
+    host.hears(4, &told("/shared", "0", 1023));
+    host.check();
+    // What is left is told to nobody any more, once nobody reads it in time.
+    host.xen.pass(20);
+    host.poll();
+    host.check();
+}
+
+fn tree_that_many_watch(mib: usize, guests: u16) {
+    let mut host = host_of(mib);
+    share(&mut host);
+    for domid in 1..=guests {
+        host.boot(domid);
+        watch(&mut host, domid, "/shared", 1);
+    }
+    commit(&mut host, 0, "/shared", 900);
+    host.hears(0, "OK|");
+    let all = told("/shared", "0", 900);
+    for domid in 1..=guests {
+        host.hears(domid, &all);
+    }
+    host.check();
+    assert_eq!(host.server.in_use().tx_nodes, 0);
+}
+
+#[test]
+fn all_who_watch_a_tree_hear_of_all_of_it() {
+    tree_that_many_watch(8, 32);
+}
+
+#[test]
+fn all_of_many_who_watch_a_tree_hear_of_all_of_it() {
+    tree_that_many_watch(64, 256);
+}
+
+#[test]
+fn others_have_their_turn_between_large_requests_of_one() {
+    let mut host = host_of(8);
+    host.boot(5);
+    for round in 0..8 {
+        host.ok(5, 0, &format!("WRITE data/{round}|"));
+    }
+    for round in 0..8 {
+        let tx = host.start(5);
+        for n in 0..110 {
+            host.ok(5, tx, &format!("WRITE data/{round}/{n}|"));
+        }
+    }
+    (1..=8).for_each(|tx| host.send(5, tx, "TRANSACTION_END T|"));
+    host.send(0, 0, "READ /tool|");
+    let records = host.server.trace().from(0).count();
+    host.poll();
+    let ended = host.server.trace().from(0).skip(records).filter(|record| record.kind == Kind::Ended);
+    let whose: Vec<u16> = ended.map(|record| record.domid.0).collect();
+    assert_eq!(whose, [5, 0, 5, 5, 5, 5, 5, 5, 5]);
+    host.hears(5, &["OK|"; 8].join("; "));
+}
