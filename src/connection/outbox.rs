@@ -49,7 +49,8 @@ pub struct Message {
     pub bytes: Blob,
     /// Bytes that are in the ring already.
     pub written: u16,
-    pub kind: Kind,
+    /// [`Kind::packed`].
+    packed: u64,
     cause: Option<CauseId>,
     /// Type of the request that it was queued in.
     pub msg_type: u8,
@@ -67,7 +68,26 @@ pub enum What<'a> {
     Before(MessageId, Rest, &'a [u8]),
 }
 
+impl Kind {
+    /// In half the bytes: 0 for a reply, all bits for an event that waits for ever, else the deadline.
+    fn packed(self) -> u64 {
+        match self {
+            Kind::Reply => 0,
+            Kind::Event { deadline: None } => u64::MAX,
+            Kind::Event { deadline: Some(Instant(at)) } => at.clamp(1, u64::MAX - 1),
+        }
+    }
+}
+
 impl Message {
+    pub fn kind(&self) -> Kind {
+        match self.packed {
+            0 => Kind::Reply,
+            u64::MAX => Kind::Event { deadline: None },
+            at => Kind::Event { deadline: Some(Instant(at)) },
+        }
+    }
+
     /// Whether a guest's request is outstanding because of it.
     pub fn has_cause(&self) -> bool {
         self.cause.is_some()
@@ -86,7 +106,7 @@ impl Slot for Message {
         next: None,
         bytes: Blob::EMPTY,
         written: 0,
-        kind: Kind::Reply,
+        packed: 0,
         cause: None,
         msg_type: 0,
         rest: None,
@@ -264,7 +284,7 @@ impl Outbox {
             let id = outbox.messages.insert(Message {
                 hash,
                 bytes,
-                kind,
+                packed: kind.packed(),
                 cause,
                 msg_type,
                 rest,
@@ -300,7 +320,7 @@ impl Outbox {
     #[inline(never)]
     pub fn go_on(&mut self, id: MessageId, rest: Rest, kind: Kind) {
         let message = self.messages.update(id);
-        (message.rest, message.kind) = (Some(rest), kind);
+        (message.rest, message.packed) = (Some(rest), kind.packed());
     }
 
     fn cause(&mut self, store: &mut Store, by: DomainId) -> Result<CauseId, Full> {
@@ -322,7 +342,7 @@ impl Outbox {
     pub fn find_late(&self, to: DomainId, now: Instant) -> Option<(Option<MessageId>, MessageId)> {
         let mut before = None;
         for (id, message) in self.queue(to).iter(&self.messages) {
-            match message.kind {
+            match message.kind() {
                 Kind::Event { deadline } if message.written == 0 => {
                     return (deadline? <= now).then_some((before, id));
                 }

@@ -160,7 +160,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
 
     fn given_up(&self, message: MessageId) -> GivenUp {
         let message = self.outbox.messages.get(message);
-        GivenUp { kind: message.kind, type_index: usize::from(message.msg_type), len: message.bytes.len() }
+        GivenUp { kind: message.kind(), type_index: usize::from(message.msg_type), len: message.bytes.len() }
     }
 
     /// Drops the oldest message that waits for a connection.
