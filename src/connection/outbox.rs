@@ -203,7 +203,6 @@ impl Outbox {
     fn commit(&mut self, store: &mut Store) {
         self.messages.commit();
         self.causes.commit();
-        self.queues.commit();
         store.commit();
     }
 

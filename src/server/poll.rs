@@ -13,7 +13,7 @@ const TURN: usize = 8;
 
 /// Attempts after which the next request waits for the others' turns: each changes a few slots, so they count work where
 /// requests do not. Ordinary requests take two.
-const ATTEMPTS: u32 = 16;
+const ATTEMPTS: u64 = 16;
 
 /// Rounds over the ready connections after which the clock is read again: endless input must not delay what waits for
 /// time to pass.
@@ -104,7 +104,7 @@ impl<P: Platform> Server<P> {
             if !self.serve_one(platform, id) {
                 return false;
             }
-            if self.core.store.present_attempt().count().wrapping_sub(begun) > ATTEMPTS {
+            if self.core.store.present_attempt().count() - begun > ATTEMPTS {
                 break;
             }
         }

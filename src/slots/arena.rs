@@ -2,8 +2,8 @@
 //!
 //! In an attempt the old bytes of each changed slot go to the journal, new slots come off the free list without
 //! touching their links, and freed slots wait aside. So `rollback` restores exactly what was there before, whatever
-//! a half-done request did, and `commit` costs a few stores. Outside attempts one slot may be changed at a time.
-//! Nothing here allocates after `new`.
+//! a half-done request did. Where no slot was freed the end costs nothing: in the next attempt the journal begins anew.
+//! Outside attempts one slot may be changed at a time. Nothing here allocates after `new`.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -119,9 +119,13 @@ struct Note<T> {
     /// Of a free slot, the next one. Invariant: taking a slot leaves its link alone, so restoring `head`
     /// restores the list.
     link: Option<Id<T>>,
-    /// The attempt in which the slot was last saved or taken: in the same, nothing is to be saved.
+    /// Low half of the number of the attempt in which the slot was last saved or taken: in the same, nothing is to be
+    /// saved. 0 if that was long ago. Invariant: it is not above the low half of `joined`.
     stamp: u32,
 }
+
+/// The number of no attempt, which is not 0 either, and whose low half is below that of all numbers.
+const NEVER: u64 = 1 << u32::BITS;
 
 /// What belongs to a handle in one of its arena's arrays.
 fn at<T, U>(array: &[U], id: Id<T>) -> &U {
@@ -161,10 +165,8 @@ pub struct Arena<T> {
     slots: Box<[T]>,
     notes: Box<[Note<T>]>,
     attempt: Attempt,
-    /// The attempt that this arena takes part in, 0 if in none. It joins at its first change.
-    joined: u32,
-    /// The highest that it ever joined.
-    newest: u32,
+    /// The latest attempt that this arena took part in. It joins at its first change.
+    joined: u64,
     head: Head<T>,
     high_water: u32,
     saved: Head<T>,
@@ -185,8 +187,7 @@ impl<T: Slot> Arena<T> {
             slots: filled(&T::EMPTY, capacity),
             notes: filled(&Note { link: None, stamp: 0 }, capacity),
             attempt: attempt.clone(),
-            joined: 0,
-            newest: 0,
+            joined: NEVER,
             head,
             high_water: 0,
             saved: head,
@@ -243,32 +244,51 @@ impl<T: Slot> Arena<T> {
         Room { capacity, free: capacity.saturating_sub(self.head.used + self.freed.len() as u32) }
     }
 
-    /// Takes part in the attempt at hand, if there is one.
+    /// Takes part in the attempt at hand, whose number is the result. Fails if there is none.
     #[inline(always)]
-    fn join(&mut self) {
+    fn join(&mut self) -> Result<u64, Full> {
         self.attempt.tick();
         let number = self.attempt.number();
-        if self.joined != number {
-            if number < self.newest {
-                self.forget_stamps();
-            }
-            self.newest = number;
-            self.saved = self.head;
-            self.joined = number;
-        }
+        if self.joined != number { self.join_late(number) } else { Ok(number) }
     }
 
-    /// Once in 2^32 attempts: the stamps of so many attempts ago must not look like this one's.
+    #[inline(never)] // As for `modify`.
+    fn join_late(&mut self, number: u64) -> Result<u64, Full> {
+        if number == 0 {
+            return Err(Full);
+        }
+        if self.has_old_stamps(number) {
+            self.forget_stamps();
+        }
+        self.join_anew(number);
+        Ok(number)
+    }
+
+    #[inline(always)]
+    fn join_anew(&mut self, number: u64) {
+        self.joined = number;
+        self.saved = self.head;
+        self.saved_slots = 0;
+        self.relinked.clear();
+    }
+
+    /// Once in 2^32 attempts: stamps of so many attempts ago must not look like this one's.
+    #[inline(always)]
+    fn has_old_stamps(&self, number: u64) -> bool {
+        number as u32 <= self.joined as u32
+    }
+
     #[cold]
     #[inline(never)]
     fn forget_stamps(&mut self) {
         for note in &mut self.notes {
             note.stamp = 0;
         }
+        self.joined = NEVER;
     }
 
     pub fn alloc(&mut self, value: T) -> Result<Id<T>, Full> {
-        self.join();
+        let number = self.join().unwrap_or(0);
         if self.available() == 0 {
             return Err(Full);
         }
@@ -289,18 +309,19 @@ impl<T: Slot> Arena<T> {
         self.head.used += 1;
         self.high_water = self.high_water.max(self.head.used);
         *at_mut(&mut self.slots, id) = value;
-        at_mut(&mut self.notes, id).stamp = self.joined;
+        at_mut(&mut self.notes, id).stamp = number as u32;
         Ok(id)
     }
 
     /// Gives a slot back at the end of the attempt. Fails when more slots go than the journal holds.
     #[inline(never)] // As for `modify`.
     pub fn free(&mut self, id: Id<T>) -> Result<(), Full> {
-        self.join();
-        if self.joined == 0 || self.freed.len() == self.freed.capacity() {
+        self.join()?;
+        if self.freed.len() == self.freed.capacity() {
             return Err(Full);
         }
         self.freed.push(id);
+        self.attempt.note_freed();
         self.head.used -= 1;
         Ok(())
     }
@@ -313,44 +334,48 @@ impl<T: Slot> Arena<T> {
     /// The slot for changing in an attempt, its old bytes saved first.
     #[inline(never)] // Called all over; inlined, it would be 10 KB of the image.
     pub fn modify(&mut self, id: Id<T>) -> Result<&mut T, Full> {
-        if self.joined == 0 || at(&self.notes, id).stamp != self.joined {
-            self.save(id)?;
-        } else {
-            self.attempt.tick();
+        self.attempt.tick();
+        let number = self.attempt.number();
+        if self.joined != number {
+            if number == 0 || self.has_old_stamps(number) {
+                return self.modify_anew(id);
+            }
+            self.join_anew(number);
+        }
+        if at(&self.notes, id).stamp != number as u32 {
+            let place = self.journal.get_mut(self.saved_slots).ok_or(Full)?;
+            place.0 = id;
+            place.1 = *at(&self.slots, id);
+            self.saved_slots += 1;
+            at_mut(&mut self.notes, id).stamp = number as u32;
         }
         Ok(at_mut(&mut self.slots, id))
+    }
+
+    /// Apart, so that `modify` calls nothing.
+    #[cold]
+    #[inline(never)]
+    fn modify_anew(&mut self, id: Id<T>) -> Result<&mut T, Full> {
+        debug_assert!(self.attempt.is_open(), "a change outside attempts that might be half done");
+        if !self.attempt.is_open() {
+            return Err(Full);
+        }
+        self.forget_stamps();
+        self.modify(id)
     }
 
     /// A slot's neighbours in one of its lists, for changing in an attempt: they are saved alone if the slot is not.
     #[inline(never)] // As for `modify`.
     pub fn relink(&mut self, id: Id<T>, links: fn(&mut T) -> &mut Links<T>) -> Result<&mut Links<T>, Full> {
-        self.join();
-        let saved = self.joined != 0 && at(&self.notes, id).stamp == self.joined;
+        let saved = self.join()? as u32 == at(&self.notes, id).stamp;
         let place = links(at_mut(&mut self.slots, id));
         if !saved {
-            if self.joined == 0 || self.relinked.len() == self.relinked.capacity() {
+            if self.relinked.len() == self.relinked.capacity() {
                 return Err(Full);
             }
             self.relinked.push(Relinked { id, links, old: *place });
         }
         Ok(place)
-    }
-
-    fn save(&mut self, id: Id<T>) -> Result<(), Full> {
-        self.join();
-        if self.joined == 0 {
-            debug_assert!(false, "a change outside attempts that might be half done");
-            return Err(Full);
-        }
-        let note = at_mut(&mut self.notes, id);
-        if note.stamp != self.joined {
-            let place = self.journal.get_mut(self.saved_slots).ok_or(Full)?;
-            place.0 = id;
-            place.1 = *at(&self.slots, id);
-            self.saved_slots += 1;
-            note.stamp = self.joined;
-        }
-        Ok(())
     }
 
     /// The slot for a change outside attempts, of this one slot only: so it happens completely or not at all.
@@ -365,9 +390,9 @@ impl<T: Slot> Arena<T> {
         at_mut(&mut self.slots, id)
     }
 
-    /// Whether anything has changed in the attempt.
+    /// Whether anything has changed in the attempt at hand.
     pub fn takes_part(&self) -> bool {
-        self.joined != 0
+        self.joined == self.attempt.number()
     }
 
     /// The first slot taken in the attempt: from the part of the old free list that is gone, else from what
@@ -405,9 +430,8 @@ impl<T: Slot> Arena<T> {
     }
 
     /// Makes the attempt's changes last. Stopped at any point and called again, it does the rest.
-    #[inline(always)] // Most arenas take no part.
     pub fn commit(&mut self) {
-        if self.takes_part() {
+        if !self.freed.is_empty() {
             self.settle();
         }
     }
@@ -422,9 +446,6 @@ impl<T: Slot> Arena<T> {
             }
             self.freed.pop();
         }
-        self.saved_slots = 0;
-        self.relinked.clear();
-        self.joined = 0;
     }
 
     /// Undoes the attempt's changes. Stopped at any point and called again, it does the rest.
@@ -443,7 +464,6 @@ impl<T: Slot> Arena<T> {
             self.freed.clear();
             self.saved_slots = 0;
             self.relinked.clear();
-            self.joined = 0;
         }
     }
 
@@ -573,10 +593,10 @@ mod tests {
         let mut arena = Arena::<u32>::new(&Attempt::new(), 1, 1);
         let id = arena.alloc(1).unwrap();
         attempt(&mut arena, Claim::Privileged, |arena| arena.modify(id).is_ok());
-        // As if all numbers had been used up since.
-        arena.newest = u32::MAX;
+        // The low half of the number is the same again.
+        arena.attempt.skip(u64::from(u32::MAX));
         attempt(&mut arena, Claim::Privileged, |arena| {
-            at_mut(&mut arena.notes, id).stamp = arena.attempt.number();
+            assert_eq!(at(&arena.notes, id).stamp, arena.attempt.number() as u32);
             *arena.modify(id).unwrap() = 2;
             false
         });

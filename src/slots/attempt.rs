@@ -10,13 +10,15 @@ use core::cell::Cell;
 use super::claim::Claim;
 
 struct State {
-    /// Of the attempt at hand, 0 if there is none.
-    number: Cell<u32>,
+    /// Of the attempt at hand, 0 if there is none. No two attempts have the same, and none has a low half of 0.
+    number: Cell<u64>,
     /// Of the latest attempt.
-    last: Cell<u32>,
+    last: Cell<u64>,
     claim: Cell<Claim>,
     /// Its changes are to last.
     decided: Cell<bool>,
+    /// Some arena has freed slots in it.
+    freed: Cell<bool>,
     /// Operations of arenas until the one that stops the program, 0 if none does. For tests.
     stop: Cell<u32>,
     /// Operations of arenas so far, and slots that were looked at. For tests.
@@ -35,6 +37,7 @@ impl Attempt {
             last: Cell::new(0),
             claim: Cell::new(Claim::Answer),
             decided: Cell::new(false),
+            freed: Cell::new(false),
             stop: Cell::new(0),
             operations: Cell::new(0),
         }))
@@ -44,15 +47,17 @@ impl Attempt {
     pub fn begin(&self, claim: Claim) {
         let state = &*self.0;
         debug_assert!(!self.is_open(), "an attempt within another");
-        let number = state.last.get().wrapping_add(1).max(1);
+        let last = state.last.get();
+        let number = if last as u32 == u32::MAX { last + 2 } else { last + 1 };
         state.last.set(number);
         state.claim.set(claim);
         state.decided.set(false);
+        state.freed.set(false);
         state.number.set(number);
     }
 
-    /// How many attempts there have been, up to a number that only differences make sense of.
-    pub fn count(&self) -> u32 {
+    /// How many attempts there have been, more or less one in four billion.
+    pub fn count(&self) -> u64 {
         self.0.last.get()
     }
 
@@ -65,6 +70,18 @@ impl Attempt {
         self.0.decided.get()
     }
 
+    /// A slot has been freed.
+    #[inline(always)]
+    pub fn note_freed(&self) {
+        self.0.freed.set(true);
+    }
+
+    /// Whether arenas have to make their changes last: those which have freed slots.
+    #[inline(always)]
+    pub fn has_freed(&self) -> bool {
+        self.0.freed.get()
+    }
+
     /// The attempt is over: every arena has made its changes last, or undone them.
     pub fn end(&self) {
         self.0.number.set(0);
@@ -72,7 +89,7 @@ impl Attempt {
     }
 
     #[inline(always)]
-    pub fn number(&self) -> u32 {
+    pub fn number(&self) -> u64 {
         self.0.number.get()
     }
 
@@ -85,6 +102,12 @@ impl Attempt {
     #[inline(always)]
     pub fn claim(&self) -> Claim {
         self.0.claim.get()
+    }
+
+    /// As if there had been so many more attempts.
+    #[cfg(test)]
+    pub fn skip(&self, attempts: u64) {
+        self.0.last.set(self.0.last.get() + attempts);
     }
 
     /// Has the program stop, by a panic, in the nth operation from now on; with 0 in none. Only where debug assertions

@@ -197,7 +197,6 @@ impl Blobs {
         blob.first_bytes(stored, bytes.len()).filter(|beginning| self.equals(*beginning, bytes))
     }
 
-    #[inline(always)]
     pub fn commit(&mut self) {
         self.chunks.commit();
     }

@@ -30,11 +30,6 @@ impl<O, V: Slot> Each<O, V> {
         self.values.modify(owner.same_place())
     }
 
-    #[inline(always)]
-    pub fn commit(&mut self) {
-        self.values.commit();
-    }
-
     pub fn rollback(&mut self) {
         self.values.rollback();
     }

@@ -44,11 +44,6 @@ impl<O, T: Linked<L>, L: 'static> Lists<O, T, L> {
         self.0.modify(owner)?.remove(slots, id)
     }
 
-    #[inline(always)]
-    pub fn commit(&mut self) {
-        self.0.commit();
-    }
-
     pub fn rollback(&mut self) {
         self.0.rollback();
     }

@@ -7,8 +7,8 @@ pub struct Saved<T> {
     value: T,
     before: T,
     attempt: Attempt,
-    /// The attempt in which it was saved; 0 once that has ended.
-    number: u32,
+    /// The attempt in which it was saved last.
+    number: u64,
 }
 
 impl<T: Copy> Saved<T> {
@@ -32,16 +32,10 @@ impl<T: Copy> Saved<T> {
         &mut self.value
     }
 
-    #[inline(always)]
-    pub fn commit(&mut self) {
-        self.number = 0;
-    }
-
     /// Stopped at any point and called again, it does the rest.
     pub fn rollback(&mut self) {
-        if self.number != 0 {
+        if self.number == self.attempt.number() {
             self.value = self.before;
-            self.number = 0;
         }
     }
 }

@@ -136,21 +136,13 @@ impl<T: Chained> Table<T> {
     }
 
     /// As for an arena: the slots that were freed leave their chains.
-    #[inline(always)] // Most tables take no part.
     pub fn commit(&mut self) {
-        if self.arena.takes_part() {
-            self.unlink_freed();
-            self.arena.commit();
-        }
-    }
-
-    #[inline(never)]
-    fn unlink_freed(&mut self) {
         for n in 0..self.arena.freed().len() {
             if let Some(id) = self.arena.freed().get(n).copied() {
                 self.unlink(id);
             }
         }
+        self.arena.commit();
     }
 
     /// As for an arena: the slots that were taken leave their chains.

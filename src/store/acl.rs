@@ -144,7 +144,6 @@ impl Acls {
         self.table.get(id).entries.len() / Entry::SIZE
     }
 
-    #[inline(always)]
     pub fn commit(&mut self) {
         self.table.commit();
     }

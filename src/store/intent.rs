@@ -161,11 +161,6 @@ impl Intents {
         !self.some
     }
 
-    #[inline(always)]
-    pub fn commit(&mut self) {
-        self.record.commit();
-    }
-
     pub fn rollback(&mut self) {
         self.record.rollback();
     }

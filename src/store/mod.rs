@@ -256,19 +256,23 @@ impl Store {
     }
 
     /// Ends the attempt, which has been decided. Stopped at any point and called again, it does the rest.
-    #[inline(never)]
+    #[inline(always)] // Most attempts free nothing.
     pub fn commit(&mut self) {
+        if self.attempt.has_freed() {
+            self.settle();
+        }
+        self.collecting = false;
+        self.attempt.end();
+    }
+
+    #[inline(never)]
+    fn settle(&mut self) {
         self.blobs.commit();
         self.domains.arena.commit();
         self.nodes.commit();
-        self.owned.commit();
         self.transactions.commit();
         self.watches.commit();
         self.acls.commit();
-        self.intents.commit();
-        self.promises.commit();
-        self.collecting = false;
-        self.attempt.end();
     }
 
     /// Gives the attempt up. Stopped at any point and called again, it does the rest.

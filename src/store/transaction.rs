@@ -275,11 +275,9 @@ impl Transactions {
             + Lists::<Domain, Transaction, OfDomain>::bytes(capacities.domains, Capacities::JOURNAL)
     }
 
-    #[inline(always)]
     pub fn commit(&mut self) {
         self.nodes.commit();
         self.open.commit();
-        self.of_domain.commit();
     }
 
     pub fn rollback(&mut self) {

@@ -130,11 +130,9 @@ impl Watches {
             + Lists::<Domain, Watch, OfDomain>::bytes(capacities.domains, journal)
     }
 
-    #[inline(always)]
     pub fn commit(&mut self) {
         self.paths.commit();
         self.arena.commit();
-        self.of_domain.commit();
     }
 
     pub fn rollback(&mut self) {
