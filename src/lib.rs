@@ -12,6 +12,7 @@
 //! | [`trace`] | the flight recorder |
 //! | [`store`] | domains, the tree, watches, transactions, and the rules about them |
 //! | [`connection`] | one domain's I/O, and what waits for it |
+//! | [`state`] | all that a server holds as a stream of bytes, written and read |
 //! | [`server`] | loop, operation table, handlers, events, replies |
 //! | [`client`], [`roles`], [`standalone`] | the other end of a ring; what guests of tests do with it; the store tries itself |
 //!
@@ -50,6 +51,7 @@ pub mod room;
 pub mod server;
 pub mod slots;
 pub mod standalone;
+pub mod state;
 pub mod store;
 pub mod trace;
 pub mod wire;

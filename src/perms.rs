@@ -105,17 +105,22 @@ impl Caller {
     }
 }
 
+/// What a letter of `nrwb` grants.
+pub fn access_of(letter: u8) -> Option<Access> {
+    match letter {
+        b'n' => Some(Access::empty()),
+        b'r' => Some(Access::READ),
+        b'w' => Some(Access::WRITE),
+        b'b' => Some(Access::READ | Access::WRITE),
+        _ => None,
+    }
+}
+
 /// Parses one entry as in SET_PERMS: a letter of `nrwb` and a number, decimal, or octal or hexadecimal
 /// with C's prefixes. EINVAL for anything else.
 pub fn parse(string: &[u8]) -> Result<(Access, DomId), XsError> {
     let (letter, number) = string.split_first().ok_or(XsError::EINVAL)?;
-    let access = match letter {
-        b'n' => Access::empty(),
-        b'r' => Access::READ,
-        b'w' => Access::WRITE,
-        b'b' => Access::READ | Access::WRITE,
-        _ => return Err(XsError::EINVAL),
-    };
+    let access = access_of(*letter).ok_or(XsError::EINVAL)?;
     let (radix, digits) = match number {
         [b'0', b'x' | b'X', digits @ ..] => (16, digits),
         [b'0', digits @ ..] if !digits.is_empty() => (8, digits),

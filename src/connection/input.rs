@@ -130,10 +130,11 @@ impl<R: Deref<Target = RingPage>> Links<R> {
             Ok(input) => input,
             Err(error) => return Found::Broken(error),
         };
-        if input.len == 0 {
+        let Partial { header: begun, len: taken, .. } = connection.partial;
+        // A whole one may come from a state.
+        if input.len == 0 && taken < HEADER {
             return Found::Nothing;
         }
-        let Partial { header: begun, len: taken, .. } = connection.partial;
         if taken > 0
             && let Some(place) = message.first_chunk_mut()
         {
@@ -152,6 +153,9 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         let Some(missing) = (HEADER + header.len).checked_sub(taken) else {
             return Found::Broken(RingError::Proto);
         };
+        if input.len < missing && input.len == 0 {
+            return Found::Nothing;
+        }
         if input.len < missing {
             return self.set_aside(store, id, input, first, missing, message);
         }

@@ -6,18 +6,20 @@
 
 mod input;
 mod links;
+mod moved;
 pub mod outbox;
 mod output;
 mod schedule;
 
 pub use input::{Arrived, Found, REQUEST_ROOM, RequestBuf};
 pub use links::{Links, Roster};
+pub use moved::Late;
 pub use output::{GivenUp, Sent};
 pub use schedule::{Pass, Schedule};
 
 use crate::abi::Port;
 use crate::ring::Input;
-use crate::slots::Blob;
+use crate::slots::{Blob, Blobs};
 use crate::store::DomainId;
 use crate::wire::Header;
 
@@ -32,6 +34,12 @@ pub struct Partial {
 
 impl Partial {
     pub const EMPTY: Partial = Partial { header: [0; Header::SIZE], len: 0, payload: Blob::EMPTY };
+
+    /// What has been received, piece by piece.
+    pub fn pieces<'a>(&'a self, blobs: &'a Blobs) -> impl Iterator<Item = &'a [u8]> {
+        let header = self.header.get(..(self.len as usize).min(Header::SIZE)).unwrap_or_default();
+        core::iter::once(header).chain(blobs.pieces(self.payload))
+    }
 
     /// Bytes of memory that it takes beside the connection.
     pub fn memory(&self) -> u32 {
@@ -55,12 +63,24 @@ pub struct Connection<R> {
     pub port: Option<Port>,
     /// The client broke the protocol: its ring is not looked at any more.
     pub ignored: bool,
+    /// In the state that it comes from, its number; 0 if it comes from none.
+    pub number: u32,
     partial: Partial,
 }
 
 impl<R> Connection<R> {
     pub fn new(ring: R, port: Port) -> Self {
-        Connection { ring, port: Some(port), ignored: false, partial: Partial::EMPTY }
+        Connection::restored(ring, Some(port), 0)
+    }
+
+    /// One that a state calls `number`.
+    pub fn restored(ring: R, port: Option<Port>, number: u32) -> Self {
+        Connection { ring, port, ignored: false, number, partial: Partial::EMPTY }
+    }
+
+    /// The bytes of its half request, piece by piece.
+    pub fn half_request<'a>(&'a self, blobs: &'a Blobs) -> impl Iterator<Item = &'a [u8]> {
+        self.partial.pieces(blobs)
     }
 
     /// Bytes of memory that its half request takes beside it.

@@ -11,6 +11,7 @@ use crate::slots::{
     self, Arena, Attempt, Balance, Blob, Claim, Each, Full, Id, Queued, Room, Slot, Table, chained,
 };
 use crate::store::{Domain, DomainId, Rest, Share, Store};
+use crate::wire::{Header, PAYLOAD_MAX};
 
 /// Slots of one kind that a step may change.
 const JOURNAL: usize = 4;
@@ -21,10 +22,10 @@ pub type CauseId = Id<Cause>;
 /// A request of which something still waits.
 #[derive(Clone, Copy)]
 pub struct Cause {
-    domain: DomainId,
-    life: Life,
+    pub(super) domain: DomainId,
+    pub(super) life: Life,
     /// Messages that wait because of it.
-    waiting: u32,
+    pub(super) waiting: u32,
 }
 
 impl Slot for Cause {
@@ -43,15 +44,15 @@ pub enum Kind {
 #[derive(Clone, Copy)]
 pub struct Message {
     /// Of an event: receiver, path and token, and odd; equal events wait once. Of an answer: any even number.
-    hash: u64,
-    chain: Option<MessageId>,
-    next: Option<MessageId>,
+    pub(super) hash: u64,
+    pub(super) chain: Option<MessageId>,
+    pub(super) next: Option<MessageId>,
     pub bytes: Blob,
     /// Bytes that are in the ring already.
     pub written: u16,
     /// [`Kind::packed`].
-    packed: u64,
-    cause: Option<CauseId>,
+    pub(super) packed: u64,
+    pub(super) cause: Option<CauseId>,
     /// Type of the request that it was queued in.
     pub msg_type: u8,
     /// It stands for events that are made when there is room for them, and has no bytes itself.
@@ -70,7 +71,7 @@ pub enum What<'a> {
 
 impl Kind {
     /// In half the bytes: 0 for a reply, all bits for an event that waits for ever, else the deadline.
-    fn packed(self) -> u64 {
+    pub(super) fn packed(self) -> u64 {
         match self {
             Kind::Reply => 0,
             Kind::Event { deadline: None } => u64::MAX,
@@ -88,6 +89,11 @@ impl Message {
         }
     }
 
+    /// The place of its cause among all causes, from 1 on; 0 for none.
+    pub fn cause_place(&self) -> u32 {
+        self.cause.map_or(0, |cause| cause.index() as u32 + 1)
+    }
+
     /// Whether a guest's request is outstanding because of it.
     pub fn has_cause(&self) -> bool {
         self.cause.is_some()
@@ -99,8 +105,12 @@ impl Message {
     }
 }
 
-impl Slot for Message {
-    const EMPTY: Message = Message {
+impl Message {
+    /// Bytes of the longest.
+    pub const MAX: usize = Header::SIZE + PAYLOAD_MAX;
+
+    /// One without bytes, which nobody waits for.
+    pub const NONE: Message = Message {
         hash: 0,
         chain: None,
         next: None,
@@ -111,6 +121,10 @@ impl Slot for Message {
         msg_type: 0,
         rest: None,
     };
+}
+
+impl Slot for Message {
+    const EMPTY: Message = Message::NONE;
 }
 
 chained!(Message);
@@ -132,8 +146,8 @@ pub type Queue = slots::Queue<Message, Waiting>;
 
 pub struct Outbox {
     pub(super) messages: Table<Message>,
-    causes: Arena<Cause>,
-    queues: Each<Domain, Queue>,
+    pub(super) causes: Arena<Cause>,
+    pub(super) queues: Each<Domain, Queue>,
     /// The attempt at hand is to queue a message.
     pushing: bool,
     /// The cause that messages queued now have, once there is one.
@@ -182,7 +196,7 @@ impl Outbox {
     }
 
     /// Runs one step; if it fails or is stopped, nothing of it remains.
-    fn attempt<T>(
+    pub(super) fn attempt<T>(
         &mut self,
         store: &mut Store,
         claim: Claim,
@@ -229,9 +243,15 @@ impl Outbox {
     }
 
     /// Of an event: odd, and different for other receivers and other bytes.
-    fn event_hash(store: &Store, to: DomainId, bytes: &[u8]) -> u64 {
+    pub(super) fn event_hash(store: &Store, to: DomainId, bytes: &[u8]) -> u64 {
         let key = store.key();
         key.extend(key.hash(&to.index().to_le_bytes()), bytes) | 1
+    }
+
+    /// Of a message that nobody looks for.
+    pub(super) fn next_hash(&mut self) -> u64 {
+        self.last_answer = self.last_answer.wrapping_add(2);
+        self.last_answer
     }
 
     /// Whether an event with these bytes waits already for `to`.
@@ -259,10 +279,7 @@ impl Outbox {
         let msg_type = store.current.type_index as u8;
         let hash = match (kind, what) {
             (Kind::Event { .. }, What::Message(_)) => Self::event_hash(store, to, message),
-            _ => {
-                self.last_answer = self.last_answer.wrapping_add(2);
-                self.last_answer
-            }
+            _ => self.next_hash(),
         };
         self.pushing = true;
         let queued = self.attempt(store, claim, |outbox, store| {

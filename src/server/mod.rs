@@ -23,6 +23,7 @@ mod recorder;
 mod recovery;
 mod scratch;
 pub mod sizing;
+mod state;
 mod throttle;
 
 pub use clients::Client;

@@ -40,6 +40,11 @@ impl<P: Platform> Server<P> {
         self.links.outbox.end_request();
         self.observe_all(platform);
         self.announce_shutdowns();
+        self.have_all_looked_at();
+    }
+
+    /// Has each connection looked at.
+    pub(super) fn have_all_looked_at(&mut self) {
         for slot in self.core.store.domains.slots() {
             if let Some(id) = self.core.store.domains.at(slot).filter(|id| self.links.has(*id)) {
                 self.links.schedule.ready(id);

@@ -326,6 +326,11 @@ impl<T: Slot> Arena<T> {
         Ok(())
     }
 
+    /// The handle of the slot in this place, if that was ever taken.
+    pub fn id_at(&self, index: usize) -> Option<Id<T>> {
+        if index < self.head.fresh as usize { Id::from_index(index) } else { None }
+    }
+
     pub fn get(&self, id: Id<T>) -> &T {
         self.attempt.look();
         at(&self.slots, id)

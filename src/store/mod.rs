@@ -4,7 +4,7 @@
 //! `view` and `current` have what is known of a client and its request. [`Store`] has the tables together. The
 //! procedures on all of it are `tree`, `watching`, `account`, the `counting` of what each guest has its `share` of, the
 //! `interning` of permission lists, the changes that a transaction lays over the tree
-//! (`layer`), the `rules` about nodes, the events of `changes`, and the consistency `check`. It uses `slots`, `trace`
+//! (`layer`), the `rules` about nodes, the events of `changes`, the `handover` to and from a state, and the consistency `check`. It uses `slots`, `trace`
 //! and what is below them, and knows neither connections nor the server.
 //!
 //! The fields of records are open within this module: their invariants join several records, so the procedures keep
@@ -23,6 +23,7 @@ mod counting;
 mod creation;
 mod current;
 mod domain;
+mod handover;
 mod intent;
 mod interning;
 mod layer;
@@ -39,10 +40,11 @@ mod view;
 mod watch;
 mod watching;
 
-pub use acl::{Acl, AclBuf, AclId, Acls};
+pub use acl::{Acl, AclBuf, AclId, Acls, ENTRIES_MAX};
 pub use collected::{Collected, Match};
 pub use current::{Answer, Current};
 pub use domain::{Domain, DomainId, Domains, Questions, Usage};
+pub use handover::ToldCopy;
 pub use intent::{Announcement, Apply, Burial, Ended, Intents, Removal, Restart, Stage};
 pub use layer::{Rest, Spoiled};
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};

@@ -52,6 +52,15 @@ pub struct AclChanges(u16);
 impl AclChanges {
     const PRIVILEGED: u16 = 1 << 15;
 
+    /// The count, and above it whether a privileged domain made the latest.
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+
+    pub fn from_bits(bits: u16) -> AclChanges {
+        AclChanges(bits)
+    }
+
     /// Counts one more. True if the count starts over.
     pub fn count(&mut self, privileged: bool) -> bool {
         let count = self.0.wrapping_add(1) % Self::PRIVILEGED;

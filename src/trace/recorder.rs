@@ -61,6 +61,10 @@ impl Recorder {
         &self.types
     }
 
+    pub fn type_mut(&mut self, type_index: usize) -> Option<&mut Tally> {
+        self.types.get_mut(type_index)
+    }
+
     /// The sums of one domain.
     pub fn domain(&self, slot: usize) -> Option<&Tally> {
         self.domains.get(slot)

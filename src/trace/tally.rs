@@ -78,17 +78,21 @@ impl Tally {
         self.received = self.received.wrapping_add(other.received);
         self.sent = self.sent.wrapping_add(other.sent);
         self.cycles = self.cycles.wrapping_add(other.cycles);
-        let counts = self.times.iter_mut().chain(&mut self.errors).chain([
+        let mut other = *other;
+        for (count, more) in self.counts().zip(other.counts()) {
+            *count = count.wrapping_add(*more);
+        }
+    }
+
+    /// All numbers of 32 bits, in an order that does not change.
+    pub fn counts(&mut self) -> impl Iterator<Item = &mut u32> {
+        self.times.iter_mut().chain(&mut self.errors).chain([
             &mut self.events,
             &mut self.dropped,
             &mut self.conflicts,
             &mut self.refused,
             &mut self.stalls,
-        ]);
-        let others = [other.events, other.dropped, other.conflicts, other.refused, other.stalls];
-        for (count, more) in counts.zip(other.times.into_iter().chain(other.errors).chain(others)) {
-            *count = count.wrapping_add(more);
-        }
+        ])
     }
 
     /// Counts a failed request.

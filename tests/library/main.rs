@@ -25,6 +25,7 @@ mod rollback;
 mod shares;
 mod standalone;
 mod standalone_host;
+mod state;
 mod stats;
 mod stops;
 mod telling;

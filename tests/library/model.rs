@@ -40,6 +40,8 @@ struct Session {
     rows: String,
     /// The server is stopped in operations that are drawn from here.
     stops: Option<fastrand::Rng>,
+    /// The server is replaced by one that is made from its state, at moments that are drawn from here.
+    updates: Option<fastrand::Rng>,
     /// Messages that a client has read before the comparison.
     early: Option<(u16, String)>,
 }
@@ -51,7 +53,8 @@ impl Session {
             (Quota::named(name.as_bytes()).expect("a quota's name").set)(&mut quotas, value);
         }
         let host = Host::with(Settings { quotas, ..Settings::DEFAULT }, &Capacities::for_nodes(1000));
-        Session { host, model: Model::new(LIMITS.into()), rows: String::new(), stops: None, early: None }
+        let model = Model::new(LIMITS.into());
+        Session { host, model, rows: String::new(), stops: None, updates: None, early: None }
     }
 
     /// All clients read. Their messages must be the model's, one by one.
@@ -123,7 +126,23 @@ impl Session {
         self.compare(expected)
     }
 
+    /// Replaces the server, now and then, unless a transaction is open, which no state has.
+    fn update(&mut self) -> Result<(), String> {
+        let known = (0..4).filter(|domid| self.model.is_introduced(*domid));
+        let busy = known.into_iter().any(|domid| !self.model.open_transactions(domid).is_empty());
+        let Some(random) = self.updates.as_mut().filter(|_| !busy) else { return Ok(()) };
+        let (now, version) = (random.u8(..4) == 0, random.u32(1..=2));
+        if now {
+            writeln!(self.rows, "    // host.update({version});").expect("room");
+            self.host.update(version);
+            self.host.poll();
+            self.compare(Vec::new())?;
+        }
+        Ok(())
+    }
+
     fn step(&mut self, action: &Action) -> Result<(), String> {
+        self.update()?;
         match action {
             Action::Ask(who, tx, request) => {
                 if !self.model.is_introduced(*who) {
@@ -208,7 +227,15 @@ impl Session {
     }
 }
 
-fn run(bug: Bug, stops: Option<u64>, actions: &[Action]) -> Result<(), Difference> {
+/// What is done to a server in a session, drawn from a seed.
+#[derive(Clone, Copy)]
+enum Done {
+    Nothing,
+    Stops(u64),
+    Updates(u64),
+}
+
+fn run(bug: Bug, done: Done, actions: &[Action]) -> Result<(), Difference> {
     let mut session = Session::new();
     let all = session::opening();
     for action in &all {
@@ -216,7 +243,11 @@ fn run(bug: Bug, stops: Option<u64>, actions: &[Action]) -> Result<(), Differenc
     }
     session.rows.clear();
     session.model.bug = bug;
-    session.stops = stops.map(fastrand::Rng::with_seed);
+    match done {
+        Done::Nothing => {}
+        Done::Stops(seed) => session.stops = Some(fastrand::Rng::with_seed(seed)),
+        Done::Updates(seed) => session.updates = Some(fastrand::Rng::with_seed(seed)),
+    }
     for action in actions {
         session.step(action).map_err(|what| Difference { rows: session.rows.clone(), what })?;
     }
@@ -224,15 +255,15 @@ fn run(bug: Bug, stops: Option<u64>, actions: &[Action]) -> Result<(), Differenc
 }
 
 /// Draws sessions until one differs. Returns it, made as short as possible.
-fn find_difference(bug: Bug, stops: Option<u64>, config: Config, rng: TestRng) -> Option<String> {
+fn find_difference(bug: Bug, done: Done, config: Config, rng: TestRng) -> Option<String> {
     let mut runner = TestRunner::new_with_rng(config, rng);
     let result = runner.run(&session::session(), |actions| {
-        run(bug, stops, &actions).map_err(|difference| TestCaseError::fail(difference.what))
+        run(bug, done, &actions).map_err(|difference| TestCaseError::fail(difference.what))
     });
     match result {
         Ok(()) => None,
         Err(TestError::Abort(reason)) => panic!("no sessions: {reason}"),
-        Err(TestError::Fail(reason, actions)) => Some(match run(bug, stops, &actions) {
+        Err(TestError::Fail(reason, actions)) => Some(match run(bug, done, &actions) {
             Err(Difference { rows, what }) => format!("after the opening:\n{rows}{what}"),
             Ok(()) => reason.to_string(),
         }),
@@ -253,7 +284,7 @@ fn the_server_does_what_the_model_does() {
     // The same sessions every time, unless their number is set.
     let seed = if cases.is_some() { fastrand::u8(..) } else { 1 };
     let rng = seeded(seed);
-    if let Some(difference) = find_difference(Bug::None, None, config(cases.unwrap_or(600)), rng) {
+    if let Some(difference) = find_difference(Bug::None, Done::Nothing, config(cases.unwrap_or(600)), rng) {
         panic!("{difference}\n\n(seed {seed})");
     }
 }
@@ -262,7 +293,15 @@ fn the_server_does_what_the_model_does() {
 /// model follows.
 #[test]
 fn the_server_does_what_the_model_does_though_it_is_stopped() {
-    if let Some(difference) = find_difference(Bug::None, Some(1), config(600), seeded(1)) {
+    if let Some(difference) = find_difference(Bug::None, Done::Stops(1), config(600), seeded(1)) {
+        panic!("{difference}");
+    }
+}
+
+/// The same sessions, and now and then another server goes on with the state of the one before.
+#[test]
+fn the_server_does_what_the_model_does_though_it_is_replaced() {
+    if let Some(difference) = find_difference(Bug::None, Done::Updates(1), config(1000), seeded(1)) {
         panic!("{difference}");
     }
 }
@@ -283,7 +322,7 @@ fn a_wrong_model_would_be_noticed() {
         Bug::CommitFiresInOrderOfPaths,
     ] {
         let difference =
-            find_difference(bug, None, Config { max_shrink_iters: 100, ..config(3000) }, seeded(2));
+            find_difference(bug, Done::Nothing, Config { max_shrink_iters: 100, ..config(3000) }, seeded(2));
         let difference = difference.unwrap_or_else(|| panic!("{bug:?} is not noticed"));
         println!("{bug:?}, {difference}\n");
     }

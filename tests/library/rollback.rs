@@ -5,10 +5,9 @@
 
 use std::fmt::Write;
 
-use support::{Client, FakeXen, Host, Message};
+use support::{Host, Message};
 use xenstore::abi::{DomId, Port};
 use xenstore::config::{Capacities, Settings};
-use xenstore::server::Server;
 use xenstore::wire::MessageType;
 
 const AMPLE: Capacities = Capacities {
@@ -236,11 +235,8 @@ fn is_error(message: &Message) -> bool {
 
 /// A host of these capacities in which all of `setup` has succeeded.
 fn prepare(capacities: &Capacities, setup: &[(u16, u32, String)]) -> Option<Host> {
-    let mut xen = FakeXen::new();
-    let page = xen.create(DomId(0));
-    let mut server = Server::new(Settings::DEFAULT, capacities, 42);
-    server.start(&mut xen, DomId(0), Port(1)).ok()?;
-    let mut host = Host { server, xen, clients: [(0, Client::new(page))].into() };
+    let mut host = Host::not_started(Settings::DEFAULT, capacities);
+    host.server.start(&mut host.xen, DomId(0), Port(1)).ok()?;
     for domid in [5, 6, 7] {
         host.create(domid);
     }

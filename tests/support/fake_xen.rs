@@ -57,6 +57,11 @@ impl FakeXen {
         page
     }
 
+    /// The ring pages of all domains.
+    pub fn pages(&self) -> impl Iterator<Item = (u16, Arc<RingPage>)> {
+        self.domains.iter().map(|(domid, domain)| (*domid, domain.page.clone()))
+    }
+
     pub fn make_unmappable(&mut self, domid: DomId) {
         self.domain(domid).unmappable = true;
     }

@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 use xenstore::abi::{DomId, Port};
 use xenstore::config::{Capacities, Settings};
 use xenstore::server::Server;
+use xenstore::slots::Full;
+use xenstore::state::{Length, Sink, StateError};
 use xenstore::wire::{MessageType, TxId};
 
 /// The server, the hypervisor it runs on, and every domain's client.
@@ -24,6 +26,10 @@ pub struct Host {
     pub server: Server<FakeXen>,
     pub xen: FakeXen,
     pub clients: BTreeMap<u16, Client>,
+    settings: Settings,
+    capacities: Capacities,
+    /// Servers so far, each with hashes of its own.
+    servers: u64,
 }
 
 /// One row of a table: the client, its transaction, its request, and all that it then finds in its ring.
@@ -38,14 +44,53 @@ impl Host {
     }
 
     pub fn with(settings: Settings, capacities: &Capacities) -> Host {
+        let mut host = Host::not_started(settings, capacities);
+        host.server.start(&mut host.xen, DomId(0), Port(1)).expect("dom0 connects");
+        host.poll();
+        host
+    }
+
+    /// The same before its server has started.
+    pub fn not_started(settings: Settings, capacities: &Capacities) -> Host {
         let mut xen = FakeXen::new();
         let page = xen.create(DomId(0));
         // The server is made in its place: moved there, it would take the stack of tests that allow little of it.
         let clients = BTreeMap::from([(0, Client::new(page))]);
-        let mut host = Host { server: Server::new(settings, capacities, 42), xen, clients };
-        host.server.start(&mut host.xen, DomId(0), Port(1)).expect("dom0 connects");
-        host.poll();
-        host
+        let server = Server::new(settings, capacities, 42);
+        Host { server, xen, clients, settings, capacities: *capacities, servers: 1 }
+    }
+
+    /// The server's state as a stream of this version.
+    pub fn save(&self, version: u32) -> Vec<u8> {
+        let mut bytes = Bytes(Vec::new());
+        self.server.save(version, &mut bytes).expect("memory has room");
+        let mut length = Length::default();
+        self.server.save(version, &mut length).expect("numbers have room");
+        assert_eq!(length, Length(bytes.0.len() as u64));
+        bytes.0
+    }
+
+    /// Puts a new server made from a state in the place of the old one, on the same rings and ports, as a live update does. It
+    /// has not looked at anything yet. A state that is refused leaves the old one.
+    pub fn restore(&mut self, state: &[u8]) -> Result<(), StateError> {
+        let mut server = Server::new(self.settings, &self.capacities, 42 + self.servers);
+        let pages: BTreeMap<u16, _> = self.xen.pages().collect();
+        let mut adopt = |domid: DomId, port| Some((pages.get(&domid.0).cloned().unwrap_or_default(), port));
+        server.restore(&mut self.xen, DomId(0), &mut &*state, &mut adopt)?;
+        self.servers += 1;
+        self.server = server;
+        Ok(())
+    }
+
+    /// A live update by a stream of this version.
+    #[track_caller]
+    pub fn update(&mut self, version: u32) {
+        let state = self.save(version);
+        self.restore(&state).unwrap_or_else(|error| panic!("{error}"));
+        let again = self.save(version);
+        assert!(again == state, "what is restored has another state: {}", differ(&state, &again));
+        self.check();
+        self.server.resume(&mut self.xen);
     }
 
     /// Creates a domain in the hypervisor, not yet introduced.
@@ -162,6 +207,24 @@ impl Host {
         self.server.check(&mut |finding| findings.push(finding.to_string()));
         assert!(findings.is_empty(), "{findings:#?}");
     }
+}
+
+/// A state in memory.
+struct Bytes(Vec<u8>);
+
+impl Sink for Bytes {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Where two states differ.
+fn differ(a: &[u8], b: &[u8]) -> String {
+    let at = a.iter().zip(b).position(|(a, b)| a != b).unwrap_or(a.len().min(b.len()));
+    let from = at.saturating_sub(48);
+    let around = |bytes: &[u8]| bytes[from..bytes.len().min(at + 32)].escape_ascii().to_string();
+    format!("at byte {at} of {} and {}:\n{}\n{}", a.len(), b.len(), around(a), around(b))
 }
 
 fn parse(request: &str) -> (u32, Vec<u8>) {

@@ -220,7 +220,7 @@ impl Store {
 
     /// The path in the chunks of that of the copy taken last, if it is the beginning of the text there, and how long that
     /// is. Who looks for a node from its path upwards so has one text for all that is missing.
-    fn lent_path(&self, tx: TransactionId, path: Path<'_>) -> Option<(Text<PATH_INLINE>, u16)> {
+    pub(super) fn lent_path(&self, tx: TransactionId, path: Path<'_>) -> Option<(Text<PATH_INLINE>, u16)> {
         let last = self.transactions.nodes.get(self.transactions.open.get(tx).touched.last()?);
         let stored = usize::from(last.text_len);
         Some((last.path.beginning(&self.blobs, stored, path.as_bytes())?, last.text_len))

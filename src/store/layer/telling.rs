@@ -132,7 +132,7 @@ impl Store {
     }
 
     /// No more is told of a transaction that has ended: it is forgotten.
-    fn finish_record(&mut self, tx: TransactionId) -> Result<(), Full> {
+    pub(super) fn finish_record(&mut self, tx: TransactionId) -> Result<(), Full> {
         let intent = self.intents.modify()?;
         intent.told.remove(&mut self.transactions.open, tx)?;
         intent.over.append(&mut self.transactions.open, tx)

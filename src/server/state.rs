@@ -1,0 +1,55 @@
+//! A server's state as a stream of bytes, and a server made from one, see [`state`](crate::state).
+
+use super::Server;
+use crate::abi::DomId;
+use crate::platform::Platform;
+use crate::slots::Full;
+use crate::state::{self, Adopt, Places, Rest, Sink, Source, StateError};
+
+impl<P: Platform> Server<P> {
+    /// Writes all that the server holds, but for open transactions, as a stream of this version, one of
+    /// [`state::VERSIONS`]. Nothing changes. [`Full`] if the sink has no room; a [`Length`](state::Length) tells how much is
+    /// wanted. To be called between polls.
+    pub fn save(&self, version: u32, sink: &mut dyn Sink) -> Result<(), Full> {
+        let Server { core, links, .. } = self;
+        let rest =
+            Rest { settings: &core.settings, own: core.own, now: core.clock.now, recorder: &core.recorder };
+        state::save(&core.store, links, &rest, version, sink)
+    }
+
+    /// Fills this server, which must be new, from a state, in the place of `start` and `start_own`. The quotas are those of
+    /// the state, all other settings stay. `adopt` hands over each connection's ring and local port. Nothing outside changes,
+    /// no ring is touched and nobody is notified: a state that is refused leaves all as it was, but for this server, which is
+    /// of no use any more. After it, `resume` must be called.
+    pub fn restore(
+        &mut self,
+        platform: &mut P,
+        priv_domid: DomId,
+        source: &mut dyn Source,
+        adopt: &mut Adopt<'_, P::Ring>,
+    ) -> Result<(), StateError> {
+        let Server { core, links, .. } = self;
+        core.clock.latest = platform.cycles();
+        core.clock.now = platform.instant(core.clock.latest);
+        let refused = |reason| StateError { record: StateError::HEADER, offset: 0, reason };
+        core.store
+            .admit(priv_domid, 0, core.settings.quotas)
+            .map_err(|_| refused("there is no room for a domain"))?;
+        let places = Places {
+            settings: &mut core.settings,
+            own: &mut core.own,
+            now: core.clock.now,
+            recorder: &mut core.recorder,
+        };
+        state::restore(&mut core.store, links, places, source, adopt)
+    }
+
+    /// Goes on with a state that was restored: looks at each domain, for those that have died or shut down meanwhile, and at
+    /// each ring. After it, `poll` must be called.
+    pub fn resume(&mut self, platform: &mut P) {
+        self.work(platform);
+        self.observe_all(platform);
+        self.announce_shutdowns();
+        self.have_all_looked_at();
+    }
+}

@@ -1,0 +1,326 @@
+//! CONNECTION, WATCH and WATCH_EXTENDED, and of ours ORDER: each connection with what waits on its way in and out, and its
+//! watches.
+
+use super::domains::{all, know};
+use super::fault::Fault;
+use super::format::{
+    ANY_DEPTH, CONNECTION, Connection, Depth, Fixed, HAS_UNIQUE_ID, ORDER, Place, Places, WATCH,
+    WATCH_EXTENDED, Watch,
+};
+use super::nodes::{Buffers, read_path};
+use super::reader::Reader;
+use super::writer::Writer;
+use crate::abi::{DomId, Port};
+use crate::config::Settings;
+use crate::connection::outbox::Kind;
+use crate::connection::{self, Links};
+use crate::path::{Path, PathBuf};
+use crate::perms::{Entry, Life};
+use crate::platform::Instant;
+use crate::slots::{Claim, Full};
+use crate::store::{self, DomainId, NameBuf, Store};
+use crate::wire::{Header, MessageType, PAYLOAD_MAX};
+
+const RING: u16 = 0;
+const SOCKET: u16 = 1;
+
+/// The number by which records name a domain's connection, which is never 0.
+pub fn number(domid: DomId) -> u32 {
+    u32::from(domid.0) + 1
+}
+
+/// The domains that have connections.
+pub fn introduced<'a, R>(
+    store: &'a Store,
+    links: &'a Links<R>,
+) -> impl Iterator<Item = (DomainId, &'a store::Domain, &'a connection::Connection<R>)> {
+    all(store).filter_map(|(id, domain)| Some((id, domain, links.get(id)?)))
+}
+
+pub fn save<R>(writer: &mut Writer<'_>, store: &Store, links: &Links<R>, version: u32) -> Result<(), Full> {
+    for (id, domain, connection) in introduced(store, links) {
+        save_connection(writer, store, links, id, domain, connection)?;
+        for (id, watch) in store.watches_of(id) {
+            save_watch(writer, store, domain.domid, id, watch, version)?;
+        }
+    }
+    Ok(())
+}
+
+fn save_connection<R>(
+    writer: &mut Writer<'_>,
+    store: &Store,
+    links: &Links<R>,
+    id: DomainId,
+    domain: &store::Domain,
+    connection: &connection::Connection<R>,
+) -> Result<(), Full> {
+    let waiting = || links.outbox.queue(id).iter(links.outbox.messages()).map(|(_, message)| message);
+    let begun = waiting().next().filter(|first| first.written > 0);
+    let begun = begun.map_or(0, |first| first.bytes.len() - usize::from(first.written));
+    let output: usize = waiting().map(|message| message.bytes.len() - usize::from(message.written)).sum();
+    let input = connection.half_request(&store.blobs).map(<[u8]>::len).sum::<usize>();
+    let target = Some(domain.target).filter(|target| store.domains.owner(*target).is_some());
+    let head = Connection {
+        number: number(domain.domid),
+        kind: RING,
+        flags: HAS_UNIQUE_ID,
+        domid: domain.domid.0,
+        target: target.map_or(DomId::INVALID, |target| target.domid).0,
+        port: connection.port.map_or(0, |port| port.0),
+        input: input as u16,
+        begun: begun as u16,
+        output: output as u32,
+    };
+    let data = (input + output).next_multiple_of(8);
+    writer.begin_with(CONNECTION, &head, data + size_of::<u64>())?;
+    connection.half_request(&store.blobs).try_for_each(|piece| writer.bytes(piece))?;
+    for message in waiting() {
+        let mut skip = usize::from(message.written);
+        for piece in store.blobs.pieces(message.bytes) {
+            writer.bytes(piece.get(skip.min(piece.len())..).unwrap_or_default())?;
+            skip = skip.saturating_sub(piece.len());
+        }
+    }
+    writer.bytes([0; 8].get(..data - input - output).unwrap_or_default())?;
+    writer.bytes(&domain.unique_id.to_le_bytes())?;
+    writer.end()
+}
+
+fn save_watch(
+    writer: &mut Writer<'_>,
+    store: &Store,
+    domid: DomId,
+    id: store::WatchId,
+    watch: &store::Watch,
+    version: u32,
+) -> Result<(), Full> {
+    let mut buf = PathBuf::new();
+    if let Some(path) = store.path_of_watch(id) {
+        path.append_cleared(&store.blobs, &mut buf)?;
+    }
+    let path = Path::from_canonical(&buf);
+    let path = if watch.relative { path.relative_to_home() } else { path.as_bytes() };
+    let (path_len, token_len) = (path.len() + 1, watch.token.len() + 1);
+    let head = Watch { connection: number(domid), path: path_len as u16, token: token_len as u16 };
+    match watch.depth.filter(|_| version > 1) {
+        None => writer.begin_with(WATCH, &head, path_len + token_len)?,
+        Some(depth) => {
+            writer.begin_with(WATCH_EXTENDED, &head, Depth::SIZE + path_len + token_len)?;
+            writer.part(&Depth { depth: depth.min(u32::from(ANY_DEPTH) - 1) as u16, padding: 0 })?;
+        }
+    }
+    writer.bytes(path)?;
+    writer.bytes(&[0])?;
+    writer.bytes(watch.token(&store.blobs, &mut NameBuf::new()))?;
+    writer.bytes(&[0])?;
+    writer.end()
+}
+
+/// Which watch is older than which, also of different connections, and all depths.
+pub fn save_order<R>(writer: &mut Writer<'_>, store: &Store, links: &Links<R>) -> Result<(), Full> {
+    for (id, domain, _) in introduced(store, links) {
+        let count = domain.usage.watches as usize;
+        if count == 0 {
+            continue;
+        }
+        let head = Places { connection: number(domain.domid), padding: 0 };
+        writer.begin_with(ORDER, &head, count * Place::SIZE)?;
+        for (_, watch) in store.watches_of(id) {
+            let depth = watch.depth.unwrap_or(u32::MAX);
+            writer.part(&Place { sequence: watch.sequence, depth, padding: 0 })?;
+        }
+        writer.end()?;
+    }
+    Ok(())
+}
+
+/// Hands over a domain's ring and its local port, which a state names. None if there is no ring any more: the domain is
+/// not introduced then.
+pub type Adopt<'a, R> = dyn FnMut(DomId, Option<Port>) -> Option<(R, Option<Port>)> + 'a;
+
+/// What is known of connections while they are read.
+pub struct Numbers {
+    /// The latest connection, by its number.
+    last: (u32, Option<DomainId>),
+    /// There was one that is left out: nobody is at the other end of a socket any more.
+    left_out: bool,
+}
+
+impl Numbers {
+    pub const NONE: Numbers = Numbers { last: (0, None), left_out: false };
+
+    /// The domain of a connection that a record names; none if the connection was left out.
+    pub fn find<R>(
+        &mut self,
+        store: &Store,
+        links: &Links<R>,
+        number: u32,
+    ) -> Result<Option<DomainId>, Fault> {
+        if self.last.0 != number {
+            let known = introduced(store, links).find(|(.., connection)| connection.number == number);
+            self.last = (number, known.map(|(id, ..)| id));
+        }
+        match self.last.1 {
+            None if !self.left_out => Err(Fault("its connection is not known")),
+            found => Ok(found),
+        }
+    }
+}
+
+/// What connections are restored with.
+pub struct Around<'a> {
+    pub settings: &'a Settings,
+    /// The server's own domain.
+    pub own: Option<DomId>,
+    pub now: Instant,
+}
+
+pub fn restore<R>(
+    reader: &mut Reader<'_>,
+    store: &mut Store,
+    links: &mut Links<R>,
+    around: &Around<'_>,
+    numbers: &mut Numbers,
+    text: &mut heapless::Vec<u8, { Header::SIZE + PAYLOAD_MAX }>,
+    adopt: &mut Adopt<'_, R>,
+) -> Result<(), Fault> {
+    let head: Connection = reader.part()?;
+    let known = introduced(store, links).any(|(.., connection)| connection.number == head.number);
+    if head.number == 0 || known {
+        return Err(Fault("its number is 0 or another's"));
+    }
+    if head.kind != RING {
+        numbers.left_out |= head.kind == SOCKET;
+        return Ok(());
+    }
+    let domid = DomId(head.domid);
+    let id = know(store, domid, &around.settings.quotas)?;
+    if links.has(id) {
+        return Err(Fault("the domain has a connection already"));
+    }
+    let port = Some(Port(head.port)).filter(|port| port.0 != 0);
+    let Some((ring, port)) = adopt(domid, port) else {
+        numbers.left_out = true;
+        return Ok(());
+    };
+    let connection = connection::Connection::restored(ring, port, head.number);
+    links.put_back(id, connection).map_err(|_| Fault("its port is another's, or higher than any"))?;
+    numbers.last = (head.number, Some(id));
+    if !store.domains.is_privileged(id) && around.own != Some(domid) {
+        store.attempt(Claim::Answer, |store| Ok(store.promise(id, true)?))?;
+    }
+    // Whether that domain lives is known when all have been read.
+    let target = DomId(head.target);
+    store.domains.update(id).target = Entry { domid: target, ..Entry::NOBODY };
+    const LONG: Fault = Fault("more than one request has begun");
+    reader.gather(head.input.into(), text, LONG)?;
+    let header = text.first_chunk().map(Header::parse);
+    if header.is_some_and(|header| text.len() - Header::SIZE > header.len as usize) {
+        return Err(LONG);
+    }
+    links.set_half_request(store, id, text).ok_or(Fault::from(Full))?;
+    restore_output(reader, store, links, around, id, &head, text)?;
+    reader.align()?;
+    if head.flags & HAS_UNIQUE_ID != 0 {
+        store.domains.update(id).unique_id = reader.number()?;
+    }
+    Ok(())
+}
+
+fn restore_output<R>(
+    reader: &mut Reader<'_>,
+    store: &mut Store,
+    links: &mut Links<R>,
+    around: &Around<'_>,
+    id: DomainId,
+    head: &Connection,
+    text: &mut heapless::Vec<u8, { Header::SIZE + PAYLOAD_MAX }>,
+) -> Result<(), Fault> {
+    const LONG: Fault = Fault("a message that waits is longer than any");
+    const CUT: Fault = Fault("a message that waits is cut off");
+    let mut left = head.output as usize;
+    if head.begun > 0 {
+        let begun = usize::from(head.begun);
+        left = left.checked_sub(begun).ok_or(CUT)?;
+        reader.gather(begun, text, LONG)?;
+        // What has been sent of it is not known yet, so one byte stands for it.
+        text.insert(0, 0).map_err(|_| LONG)?;
+        links.outbox.put_back(store, id, Kind::Reply, text, 1).ok_or(Fault::from(Full))?;
+    }
+    while left > 0 {
+        left = left.checked_sub(Header::SIZE).ok_or(CUT)?;
+        reader.gather(Header::SIZE, text, LONG)?;
+        let header = Header::parse(text.first_chunk().ok_or(CUT)?);
+        let len = header.len as usize;
+        left = left.checked_sub(len).ok_or(CUT)?;
+        text.resize(Header::SIZE.saturating_add(len), 0).map_err(|_| LONG)?;
+        reader.bytes(text.get_mut(Header::SIZE..).unwrap_or_default())?;
+        let timeout = u64::from(around.settings.watch_event_timeout);
+        let deadline =
+            (timeout != 0 && !store.domains.is_privileged(id)).then(|| around.now.after_seconds(timeout));
+        let event = header.msg_type == MessageType::WatchEvent as u32;
+        let kind = if event { Kind::Event { deadline } } else { Kind::Reply };
+        links.outbox.put_back(store, id, kind, text, 0).ok_or(Fault::from(Full))?;
+    }
+    Ok(())
+}
+
+pub fn restore_watch<R>(
+    reader: &mut Reader<'_>,
+    store: &mut Store,
+    links: &Links<R>,
+    numbers: &mut Numbers,
+    buffers: &mut Buffers,
+    extended: bool,
+) -> Result<(), Fault> {
+    let head: Watch = reader.part()?;
+    let Some(id) = numbers.find(store, links, head.connection)? else { return Ok(()) };
+    let Buffers { path, absolute, text: token, .. } = buffers;
+    let depth = if extended { reader.part::<Depth>()?.depth } else { ANY_DEPTH };
+    let depth = (depth != ANY_DEPTH).then_some(u32::from(depth));
+    let domid = store.domains.get(id).domid;
+    let path = read_path(reader, head.path, domid, path, absolute)?;
+    reader.gather(head.token.into(), token, Fault("the token is longer than any"))?;
+    let token = token.strip_suffix(b"\0").filter(|token| !token.contains(&0));
+    let token = token.ok_or(Fault("the token is no string"))?;
+    if store.find_watch(id, path, token).is_some() {
+        return Err(Fault("the watch has been there already"));
+    }
+    // Only a relative path becomes longer.
+    let relative = path.as_bytes().len() + 1 != usize::from(head.path);
+    store.attempt(Claim::Answer, |store| store.add_watch(id, path, token, depth, relative))?;
+    Ok(())
+}
+
+pub fn restore_order<R>(
+    reader: &mut Reader<'_>,
+    store: &mut Store,
+    links: &Links<R>,
+    numbers: &mut Numbers,
+) -> Result<(), Fault> {
+    let Places { connection, .. } = reader.part()?;
+    let Some(id) = numbers.find(store, links, connection)? else { return Ok(()) };
+    let mut next = store.watches_of(id).next().map(|(id, _)| id);
+    while let Some(watch) = next {
+        if reader.left() < Place::SIZE {
+            break;
+        }
+        let Place { sequence, depth, .. } = reader.part()?;
+        store.place_watch(watch, sequence, (depth != u32::MAX).then_some(depth));
+        next = store.watch_after(watch);
+    }
+    Ok(())
+}
+
+/// The targets that connections have named, now that all domains are known.
+pub fn find_targets<R>(store: &mut Store, links: &Links<R>) {
+    for slot in store.domains.slots() {
+        let Some(id) = store.domains.at(slot).filter(|id| links.has(*id)) else { continue };
+        let named = store.domains.get(id).target;
+        let target = store.domains.find(named.domid).filter(|target| links.has(*target));
+        let life = target.map_or(Life::NONE, |target| store.domains.get(target).life);
+        let target = if life == Life::NONE { Entry::NOBODY } else { Entry { life, ..named } };
+        store.domains.update(id).target = target;
+    }
+}

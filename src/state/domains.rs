@@ -1,0 +1,225 @@
+//! GLOBAL_QUOTA and DOMAIN, and of ours KNOWN, LIMITS, PEAK and SUMS: domains, their quotas, and what has been counted.
+
+use heapless::Vec;
+
+use super::fault::Fault;
+use super::format::{
+    DOMAIN, Domain, GLOBAL_QUOTA, GlobalQuota, KNOWN, Known, LIMITS, PEAK, SHUT_DOWN, SUMS, Sums,
+};
+use super::reader::Reader;
+use super::writer::Writer;
+use crate::abi::{DomId, ServerFeatures};
+use crate::config::Settings;
+use crate::quota::{QUOTAS, Quota, Quotas};
+use crate::slots::Full;
+use crate::store::{self, DomainId, Store};
+use crate::trace::{Recorder, Tally};
+
+/// Longest name of a quota that is looked at, bytes.
+const NAME_MAX: usize = 32;
+
+/// The domains that have records, in order of their slots: not local clients.
+pub fn all(store: &Store) -> impl Iterator<Item = (DomainId, &store::Domain)> {
+    let slots = store.domains.slots();
+    slots.filter_map(|slot| store.domains.at(slot)).map(|id| (id, store.domains.get(id)))
+}
+
+/// Bytes of values and names of all quotas.
+fn quotas_len() -> usize {
+    QUOTAS.iter().map(|quota| size_of::<u32>() + quota.name.len() + 1).sum()
+}
+
+fn put_quotas(writer: &mut Writer<'_>, quotas: &Quotas) -> Result<(), Full> {
+    for quota in QUOTAS {
+        writer.bytes(&(quota.get)(quotas).to_le_bytes())?;
+    }
+    for quota in QUOTAS {
+        writer.bytes(quota.name.as_bytes())?;
+        writer.bytes(&[0])?;
+    }
+    writer.end()
+}
+
+pub fn save_settings(writer: &mut Writer<'_>, quotas: &Quotas) -> Result<(), Full> {
+    let head = GlobalQuota { domain: QUOTAS.len() as u16, global: 0 };
+    writer.begin_with(GLOBAL_QUOTA, &head, quotas_len())?;
+    put_quotas(writer, quotas)
+}
+
+fn put_domain(
+    writer: &mut Writer<'_>,
+    record: u32,
+    domid: DomId,
+    features: u32,
+    quotas: &Quotas,
+) -> Result<(), Full> {
+    let head = Domain { domid: domid.0, quotas: QUOTAS.len() as u16, features };
+    writer.begin_with(record, &head, quotas_len())?;
+    put_quotas(writer, quotas)
+}
+
+/// All that have a record, before whatever names them.
+pub fn save_known(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
+    for (_, domain) in all(store) {
+        let known = Known {
+            domid: domain.domid.0,
+            flags: if domain.shutdown { SHUT_DOWN } else { 0 },
+            transaction: domain.last_tx,
+            unique_id: domain.unique_id,
+            features: domain.features.bits(),
+            padding: 0,
+        };
+        writer.record(KNOWN, &known)?;
+    }
+    Ok(())
+}
+
+/// Quotas and features. Upstream stops at a DOMAIN that it has not heard of: those are in records of ours.
+pub fn save_limits(
+    writer: &mut Writer<'_>,
+    store: &Store,
+    version: u32,
+    introduced: impl Fn(DomainId) -> bool,
+) -> Result<(), Full> {
+    for (id, domain) in all(store) {
+        let heard_of = introduced(id) || domain.usage.nodes > 0;
+        let features = if version > 1 { domain.features.bits() } else { 0 };
+        put_domain(writer, if heard_of { DOMAIN } else { LIMITS }, domain.domid, features, &domain.quotas)?;
+    }
+    Ok(())
+}
+
+pub fn save_counted(writer: &mut Writer<'_>, store: &Store, recorder: &Recorder) -> Result<(), Full> {
+    put_domain(writer, PEAK, DomId::INVALID, 0, &store.peak_of_gone())?;
+    for (id, domain) in all(store) {
+        put_domain(writer, PEAK, domain.domid, 0, &domain.peak)?;
+        if let Some(tally) = recorder.domain(id.index()) {
+            put_sums(writer, 1, domain.domid.0, tally)?;
+        }
+    }
+    for (of, tally) in recorder.types().iter().enumerate() {
+        put_sums(writer, 0, of as u16, tally)?;
+    }
+    Ok(())
+}
+
+fn put_sums(writer: &mut Writer<'_>, kind: u16, of: u16, tally: &Tally) -> Result<(), Full> {
+    if *tally == Tally::EMPTY {
+        return Ok(());
+    }
+    let Tally { received, sent, cycles, times, errors, .. } = tally;
+    let head = Sums {
+        kind,
+        of,
+        times: times.len() as u16,
+        errors: errors.len() as u16,
+        received: *received,
+        sent: *sent,
+        cycles: *cycles,
+    };
+    let mut copy = *tally;
+    let counts = copy.counts();
+    writer.begin_with(SUMS, &head, 4 * counts.count())?;
+    for count in copy.counts() {
+        writer.bytes(&count.to_le_bytes())?;
+    }
+    writer.end()
+}
+
+/// Values, then names: those that this server has are set.
+fn read_quotas(reader: &mut Reader<'_>, count: usize, quotas: &mut Quotas) -> Result<(), Fault> {
+    let mut values: Vec<u32, 64> = Vec::new();
+    for _ in 0..count {
+        let value = reader.number()?;
+        values.push(value).map_err(|_| Fault("it has too many quotas"))?;
+    }
+    for value in values {
+        let mut name: Vec<u8, NAME_MAX> = Vec::new();
+        loop {
+            let mut byte = [0];
+            reader.bytes(&mut byte)?;
+            if byte == [0] {
+                break;
+            }
+            // Of a name that is too long, the beginning is no quota's either.
+            let _ = name.extend_from_slice(&byte);
+        }
+        if let Some(quota) = Quota::named(&name) {
+            (quota.set)(quotas, value);
+        }
+    }
+    Ok(())
+}
+
+pub fn restore_settings(reader: &mut Reader<'_>, settings: &mut Settings) -> Result<(), Fault> {
+    let GlobalQuota { domain, global } = reader.part()?;
+    read_quotas(reader, usize::from(domain) + usize::from(global), &mut settings.quotas)
+}
+
+/// The record of a domain that is named. Whether it lives is found out when the server goes on.
+pub fn know(store: &mut Store, domid: DomId, quotas: &Quotas) -> Result<DomainId, Fault> {
+    if domid >= DomId::FIRST_RESERVED {
+        return Err(Fault("no domain has such a number"));
+    }
+    match store.domains.find(domid) {
+        Some(id) => Ok(id),
+        None => store.admit(domid, 0, *quotas).map_err(|_| Fault("there is no room for another domain")),
+    }
+}
+
+pub fn restore_known(reader: &mut Reader<'_>, store: &mut Store, quotas: &Quotas) -> Result<(), Fault> {
+    let known: Known = reader.part()?;
+    let id = know(store, DomId(known.domid), quotas)?;
+    let domain = store.domains.update(id);
+    domain.shutdown = known.flags & SHUT_DOWN != 0;
+    domain.last_tx = known.transaction;
+    domain.unique_id = known.unique_id;
+    domain.features = ServerFeatures::from_bits_truncate(known.features);
+    Ok(())
+}
+
+/// DOMAIN or LIMITS.
+pub fn restore_limits(
+    reader: &mut Reader<'_>,
+    store: &mut Store,
+    version: u32,
+    quotas: &Quotas,
+) -> Result<(), Fault> {
+    let head: Domain = reader.part()?;
+    let id = know(store, DomId(head.domid), quotas)?;
+    let domain = store.domains.update(id);
+    if version > 1 {
+        domain.features = ServerFeatures::from_bits_truncate(head.features);
+    }
+    read_quotas(reader, head.quotas.into(), &mut domain.quotas)
+}
+
+pub fn restore_peak(reader: &mut Reader<'_>, store: &mut Store) -> Result<(), Fault> {
+    let head: Domain = reader.part()?;
+    let mut peak = Quotas::NOTHING;
+    read_quotas(reader, head.quotas.into(), &mut peak)?;
+    match store.domains.find(DomId(head.domid)) {
+        Some(id) => store.domains.update(id).peak = peak,
+        None if DomId(head.domid) == DomId::INVALID => store.set_peak_of_gone(peak),
+        None => return Err(Fault("the domain is not known")),
+    }
+    Ok(())
+}
+
+pub fn restore_sums(reader: &mut Reader<'_>, store: &Store, recorder: &mut Recorder) -> Result<(), Fault> {
+    let head: Sums = reader.part()?;
+    let tally = match head.kind {
+        0 => recorder.type_mut(head.of.into()),
+        _ => store.domains.find(DomId(head.of)).and_then(|id| recorder.domain_mut(id.index())),
+    };
+    let Some(tally) = tally else { return Ok(()) };
+    let same = usize::from(head.times) == tally.times.len() && usize::from(head.errors) == tally.errors.len();
+    if !same {
+        return Ok(());
+    }
+    (tally.received, tally.sent, tally.cycles) = (head.received, head.sent, head.cycles);
+    for count in tally.counts() {
+        *count = reader.number()?;
+    }
+    Ok(())
+}

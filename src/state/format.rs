@@ -1,0 +1,339 @@
+//! The records of the stream: their types, and their fields in order, once for writing and reading.
+
+use core::ops::RangeInclusive;
+
+/// Versions of the stream that are read and written.
+pub const VERSIONS: RangeInclusive<u32> = 1..=2;
+
+/// The version of our own records, and the oldest whose readers can do with what is written now.
+pub const OWN_VERSION: u16 = 1;
+pub const OWN_LEAST: u16 = 1;
+
+/// Stands for a record where the stream begins.
+pub const HEADER: u32 = u32::MAX;
+
+/// How numbers are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    Little,
+    Big,
+}
+
+/// `xenstore`, the beginning of every stream.
+pub const IDENT: [u8; 8] = *b"xenstore";
+
+/// Flag of the stream's header: numbers behind it are big-endian.
+pub const BIG_ENDIAN: u32 = 1;
+
+macro_rules! types {
+    ($($(#[$doc:meta])* $constant:ident $number:literal $name:literal,)*) => {
+        $($(#[$doc])* pub const $constant: u32 = $number;)*
+
+        /// What a type of record is called.
+        pub fn name(record: u32) -> Option<&'static str> {
+            match record {
+                $($number => Some($name),)*
+                HEADER => Some("header"),
+                _ => None,
+            }
+        }
+    };
+}
+
+// Upstream's, then ours, which others pass over.
+types! {
+    END 0 "END",
+    GLOBAL_DATA 1 "GLOBAL_DATA",
+    CONNECTION 2 "CONNECTION_DATA",
+    WATCH 3 "WATCH_DATA",
+    NODE 5 "NODE_DATA",
+    GLOBAL_QUOTA 6 "GLOBAL_QUOTA_DATA",
+    DOMAIN 7 "DOMAIN_DATA",
+    WATCH_EXTENDED 8 "WATCH_DATA_EXTENDED",
+    STORE 0x8000_0001 "STORE",
+    KNOWN 0x8000_0002 "KNOWN",
+    LIMITS 0x8000_0003 "LIMITS",
+    PEAK 0x8000_0004 "PEAK",
+    ORDER 0x8000_0005 "ORDER",
+    GENERATIONS 0x8000_0006 "GENERATIONS",
+    OWNED 0x8000_0007 "OWNED",
+    CAUSES 0x8000_0008 "CAUSES",
+    TOLD 0x8000_0009 "TOLD",
+    QUEUE 0x8000_000a "QUEUE",
+    SUMS 0x8000_000b "SUMS",
+}
+
+/// Bytes of the longest fixed part of a record.
+pub const FIXED_MAX: usize = 56;
+
+/// A number of the stream.
+pub trait Number: Sized {
+    fn read(fields: &mut Fields) -> Self;
+    fn write(self, fields: &mut Fields);
+}
+
+/// The bytes of a fixed part, read or written from the front.
+pub struct Fields {
+    pub bytes: [u8; FIXED_MAX],
+    pub at: usize,
+    pub order: Order,
+}
+
+macro_rules! numbers {
+    ($($number:ty)*) => {
+        $(impl Number for $number {
+            #[inline(always)]
+            fn read(fields: &mut Fields) -> Self {
+                let bytes = fields.bytes.get(fields.at..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+                fields.at += size_of::<$number>();
+                match fields.order {
+                    Order::Little => <$number>::from_le_bytes(bytes),
+                    Order::Big => <$number>::from_be_bytes(bytes),
+                }
+            }
+            #[inline(always)]
+            fn write(self, fields: &mut Fields) {
+                if let Some(place) = fields.bytes.get_mut(fields.at..).and_then(<[u8]>::first_chunk_mut) {
+                    *place = self.to_le_bytes();
+                }
+                fields.at += size_of::<$number>();
+            }
+        })*
+    };
+}
+
+numbers! { u8 u16 u32 u64 }
+
+/// The fixed part of a record, or of an entry in one.
+pub trait Fixed: Sized {
+    /// Bytes that it takes.
+    const SIZE: usize;
+    fn read(fields: &mut Fields) -> Self;
+    fn write(&self, fields: &mut Fields);
+}
+
+macro_rules! parts {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $number:ty,)* })*) => {
+        $($(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+        pub struct $name {
+            $($(#[$about])* pub $field: $number,)*
+        }
+
+        impl Fixed for $name {
+            const SIZE: usize = {
+                let size = 0 $(+ size_of::<$number>())*;
+                assert!(size <= FIXED_MAX);
+                size
+            };
+            fn read(fields: &mut Fields) -> Self {
+                $name { $($field: Number::read(fields),)* }
+            }
+            fn write(&self, fields: &mut Fields) {
+                $(self.$field.write(fields);)*
+            }
+        })*
+    };
+}
+
+parts! {
+    /// The beginning of a record.
+    Head {
+        record: u32,
+        /// Bytes of the body.
+        len: u32,
+    }
+    GlobalData {
+        /// -1 for none, as the next one.
+        socket: u32,
+        channels: u32,
+    }
+    Connection {
+        number: u32,
+        /// 0 for a ring, 1 for a socket.
+        kind: u16,
+        flags: u16,
+        domid: u16,
+        /// [`DomId::INVALID`](crate::abi::DomId::INVALID) for none.
+        target: u16,
+        /// Local port, 0 for none.
+        port: u32,
+        /// Bytes of requests that have begun.
+        input: u16,
+        /// Bytes of the output that belong to a message that is half sent.
+        begun: u16,
+        /// Bytes of output, those included.
+        output: u32,
+    }
+    /// Path and token follow, each with its NUL.
+    Watch {
+        connection: u32,
+        path: u16,
+        token: u16,
+    }
+    Depth {
+        /// [`ANY_DEPTH`] for all levels.
+        depth: u16,
+        padding: u16,
+    }
+    /// Entries, the path with its NUL and the value follow.
+    Node {
+        connection: u32,
+        transaction: u32,
+        path: u16,
+        value: u16,
+        access: u16,
+        entries: u16,
+    }
+    /// An entry of a permission list.
+    Permission {
+        letter: u8,
+        flags: u8,
+        domid: u16,
+    }
+    /// Values and names follow.
+    GlobalQuota {
+        domain: u16,
+        global: u16,
+    }
+    /// Values and names follow.
+    Domain {
+        domid: u16,
+        quotas: u16,
+        features: u32,
+    }
+    /// Numbers of the store.
+    Store {
+        /// Of our records.
+        version: u16,
+        /// The oldest version whose readers can do with this.
+        least: u16,
+        own: u16,
+        flags: u16,
+        generation: u64,
+        /// Of the latest watch.
+        sequence: u64,
+        /// Of the latest change that was told.
+        change: u64,
+        requests: u64,
+        events: u64,
+        polls: u64,
+    }
+    /// A domain that has a record.
+    Known {
+        domid: u16,
+        flags: u16,
+        /// Identifier of its latest transaction.
+        transaction: u32,
+        unique_id: u64,
+        features: u32,
+        padding: u32,
+    }
+    /// What watches of one connection have no other place for; for each a [`Place`].
+    Places {
+        connection: u32,
+        padding: u32,
+    }
+    Place {
+        sequence: u64,
+        /// [`u32::MAX`] for all levels.
+        depth: u32,
+        padding: u32,
+    }
+    /// The numbers of one node.
+    Generations {
+        value: u64,
+        list: u64,
+        permissions: u16,
+        padding_1: u16,
+        padding_2: u32,
+    }
+    /// What a domain owns; the generation of each node's value.
+    Owned {
+        domid: u16,
+        padding_1: u16,
+        padding_2: u32,
+    }
+    /// A guest of whose request a message waits; [`DomId::INVALID`](crate::abi::DomId::INVALID) if it is gone, or the place
+    /// is free.
+    Cause {
+        domid: u16,
+    }
+    /// What a connection's messages have no other place for; for each a [`Waiting`], then the bytes of the first that have
+    /// been sent.
+    Queue {
+        connection: u32,
+        flags: u16,
+        sent: u16,
+        count: u32,
+        padding: u32,
+    }
+    Waiting {
+        flags: u8,
+        /// Of the request that it was queued in.
+        msg_type: u8,
+        padding_1: u16,
+        /// The place in [`CAUSES`], from 1 on; 0 for none.
+        cause: u32,
+        /// Nanoseconds until it is given up.
+        left: u64,
+        /// Of what is told later: the number of what is told, and how far that has been done.
+        told: u64,
+        after: u64,
+        copy: u32,
+        padding_2: u32,
+    }
+    /// A change that is told later; its copies follow.
+    Told {
+        /// Who has made it.
+        domid: u16,
+        padding: u16,
+        copies: u32,
+        /// The newest watch that hears of it.
+        newest: u64,
+        number: u64,
+    }
+    /// Three permission lists, then the path.
+    Copy {
+        /// 0 for no event, 1 for one on the path and above, 2 for one on the path alone.
+        fires: u16,
+        path: u16,
+        /// Entries of the list before, now, and of the node above.
+        old: u16,
+        own: u16,
+        above: u16,
+        padding: u16,
+    }
+    /// The sums of a type of request or of a domain; counts follow.
+    Sums {
+        /// 0 of a type, 1 of a domain.
+        kind: u16,
+        of: u16,
+        times: u16,
+        errors: u16,
+        received: u64,
+        sent: u64,
+        cycles: u64,
+    }
+}
+
+/// No limit of depth.
+pub const ANY_DEPTH: u16 = u16::MAX;
+
+/// Of [`Connection::flags`]: the domain's unique id follows.
+pub const HAS_UNIQUE_ID: u16 = 1;
+
+/// Of [`Permission::flags`]: without effect, as the domain was another one. Ours: no domain was meant.
+pub const STALE: u8 = 1;
+pub const NOBODY: u8 = 2;
+
+/// Of [`Known::flags`]: its shutdown has been announced.
+pub const SHUT_DOWN: u16 = 1;
+
+/// Of [`Queue::flags`].
+pub const IGNORED: u16 = 1;
+
+/// Of [`Waiting::flags`]: an event, one with a deadline, and one that stands for events that are told later.
+pub const EVENT: u8 = 1;
+pub const DEADLINE: u8 = 2;
+pub const LATER: u8 = 4;

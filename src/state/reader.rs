@@ -1,0 +1,153 @@
+//! The stream as bytes that are read. Whatever they are, reading them ends in a value or a fault.
+
+use super::fault::Fault;
+use super::format::{BIG_ENDIAN, FIXED_MAX, Fields, Fixed, Head, IDENT, Number, Order};
+
+/// Where a state comes from: bytes in order, piece by piece.
+pub trait Source {
+    /// The next bytes, as many as lie in one piece; none at the end.
+    fn next(&self) -> &[u8];
+    /// Passes over so many of them.
+    fn pass(&mut self, count: usize);
+}
+
+impl Source for &[u8] {
+    fn next(&self) -> &[u8] {
+        self
+    }
+    fn pass(&mut self, count: usize) {
+        *self = self.get(count..).unwrap_or_default();
+    }
+}
+
+const CUT_OFF: Fault = Fault("the state ends too early");
+const TOO_SHORT: Fault = Fault("the record is shorter than what it says that it has");
+
+pub struct Reader<'a> {
+    source: &'a mut dyn Source,
+    order: Order,
+    /// Bytes that have been read.
+    pub offset: u64,
+    /// Bytes of the record that have not, padding excluded, and the padding.
+    left: usize,
+    padding: usize,
+    /// Of the body, as its fields are aligned by that.
+    len: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(source: &'a mut dyn Source) -> Reader<'a> {
+        Reader { source, order: Order::Big, offset: 0, left: 0, padding: 0, len: 0 }
+    }
+
+    /// The header of the stream. Returns its version.
+    pub fn header(&mut self) -> Result<u32, Fault> {
+        let mut bytes = [0; 16];
+        self.raw(&mut bytes)?;
+        let [ident, rest] = bytes.as_chunks::<8>().0 else { return Err(CUT_OFF) };
+        if *ident != IDENT {
+            return Err(Fault("this is no state of a xenstore"));
+        }
+        let [version, flags] = rest.as_chunks::<4>().0 else { return Err(CUT_OFF) };
+        if u32::from_be_bytes(*flags) & BIG_ENDIAN == 0 {
+            self.order = Order::Little;
+        }
+        Ok(u32::from_be_bytes(*version))
+    }
+
+    /// Passes over what is left of the record, and its padding.
+    pub fn finish(&mut self) -> Result<(), Fault> {
+        self.skip_raw(self.left + self.padding)?;
+        (self.left, self.padding) = (0, 0);
+        Ok(())
+    }
+
+    /// Begins the next record, once the one before is finished.
+    pub fn next(&mut self) -> Result<Head, Fault> {
+        self.left = Head::SIZE;
+        let head: Head = self.part()?;
+        self.len = head.len as usize;
+        (self.left, self.padding) = (self.len, self.len.wrapping_neg() % 8);
+        Ok(head)
+    }
+
+    /// Bytes of the record that have not been read.
+    pub fn left(&self) -> usize {
+        self.left
+    }
+
+    pub fn part<T: Fixed>(&mut self) -> Result<T, Fault> {
+        Ok(T::read(&mut self.fields(T::SIZE)?))
+    }
+
+    pub fn number<T: Number>(&mut self) -> Result<T, Fault> {
+        Ok(T::read(&mut self.fields(size_of::<T>())?))
+    }
+
+    fn fields(&mut self, len: usize) -> Result<Fields, Fault> {
+        let mut fields = Fields { bytes: [0; FIXED_MAX], at: 0, order: self.order };
+        self.bytes(fields.bytes.get_mut(..len).unwrap_or_default())?;
+        Ok(fields)
+    }
+
+    /// As many bytes as there is room for in `out`.
+    pub fn bytes(&mut self, out: &mut [u8]) -> Result<(), Fault> {
+        self.left = self.left.checked_sub(out.len()).ok_or(TOO_SHORT)?;
+        self.raw(out)
+    }
+
+    /// Passes over so many bytes of the record.
+    pub fn skip(&mut self, count: usize) -> Result<(), Fault> {
+        self.left = self.left.checked_sub(count).ok_or(TOO_SHORT)?;
+        self.skip_raw(count)
+    }
+
+    /// Passes over padding up to the next multiple of 8 in the record.
+    pub fn align(&mut self) -> Result<(), Fault> {
+        let read = self.len - self.left.min(self.len);
+        self.skip(read.wrapping_neg() % 8)
+    }
+
+    /// The next bytes of the record, in the buffer, in place of what was there.
+    pub fn gather<const N: usize>(
+        &mut self,
+        count: usize,
+        buf: &mut heapless::Vec<u8, N>,
+        too_long: Fault,
+    ) -> Result<(), Fault> {
+        buf.clear();
+        buf.resize(count, 0).map_err(|_| too_long)?;
+        self.bytes(buf)
+    }
+
+    fn raw(&mut self, out: &mut [u8]) -> Result<(), Fault> {
+        let mut rest = out;
+        while !rest.is_empty() {
+            let piece = self.source.next();
+            let count = piece.len().min(rest.len());
+            if count == 0 {
+                return Err(CUT_OFF);
+            }
+            let (now, later) = rest.split_at_mut(count);
+            now.copy_from_slice(piece.get(..count).unwrap_or_default());
+            rest = later;
+            self.source.pass(count);
+            self.offset += count as u64;
+        }
+        Ok(())
+    }
+
+    fn skip_raw(&mut self, count: usize) -> Result<(), Fault> {
+        let mut left = count;
+        while left > 0 {
+            let count = self.source.next().len().min(left);
+            if count == 0 {
+                return Err(CUT_OFF);
+            }
+            self.source.pass(count);
+            self.offset += count as u64;
+            left -= count;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! Records as they come, each into a store and connections that were empty.
+
+use super::connections::{Adopt, Around, Numbers};
+use super::fault::{Fault, StateError};
+use super::format as types;
+use super::format::{Head, OWN_VERSION, Store as StoreNumbers, VERSIONS};
+use super::nodes::Buffers;
+use super::reader::{Reader, Source};
+use super::{connections, domains, nodes, queues, told};
+use crate::abi::DomId;
+use crate::config::Settings;
+use crate::connection::Links;
+use crate::platform::Instant;
+use crate::store::Store;
+use crate::trace::Recorder;
+
+/// What is filled beside a store and its connections.
+pub struct Places<'a> {
+    pub settings: &'a mut Settings,
+    pub own: &'a mut Option<DomId>,
+    /// The moment from which deadlines are counted.
+    pub now: Instant,
+    pub recorder: &'a mut Recorder,
+}
+
+/// One state that is being read.
+struct Restore<'a, 'b, R> {
+    store: &'a mut Store,
+    links: &'a mut Links<R>,
+    places: Places<'a>,
+    adopt: &'a mut Adopt<'b, R>,
+    version: u32,
+    numbers: Numbers,
+    buffers: Buffers,
+    /// Numbers of the store, which restoring itself moves.
+    latest: Option<StoreNumbers>,
+}
+
+/// Fills a store and connections that are empty, but for the record of the privileged domain, from a state. Of a failed
+/// one some of it may be there.
+pub fn restore<R>(
+    store: &mut Store,
+    links: &mut Links<R>,
+    places: Places<'_>,
+    source: &mut dyn Source,
+    adopt: &mut Adopt<'_, R>,
+) -> Result<(), StateError> {
+    let mut reader = Reader::new(source);
+    let header = |fault: Fault| StateError { record: StateError::HEADER, offset: 0, reason: fault.0 };
+    let version = reader.header().map_err(header)?;
+    if !VERSIONS.contains(&version) {
+        return Err(header(Fault("its version is none of those that are read, 1 and 2")));
+    }
+    let mut restore = Restore {
+        store,
+        links,
+        places,
+        adopt,
+        version,
+        numbers: Numbers::NONE,
+        buffers: Buffers::EMPTY,
+        latest: None,
+    };
+    loop {
+        let mut at = StateError { record: StateError::HEADER, offset: reader.offset, reason: "" };
+        let done = restore.next(&mut reader, &mut at);
+        match done {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(fault) => return Err(StateError { reason: fault.0, ..at }),
+        }
+    }
+}
+
+impl<R> Restore<'_, '_, R> {
+    /// Reads the next record. False at the end.
+    fn next(&mut self, reader: &mut Reader<'_>, at: &mut StateError) -> Result<bool, Fault> {
+        reader.finish()?;
+        at.offset = reader.offset;
+        let Head { record, .. } = reader.next()?;
+        at.record = record;
+        if record == types::END {
+            self.end()?;
+            return Ok(false);
+        }
+        self.read(record, reader)?;
+        Ok(true)
+    }
+
+    fn read(&mut self, record: u32, reader: &mut Reader<'_>) -> Result<(), Fault> {
+        let Restore { store, links, places, numbers, buffers, .. } = self;
+        let quotas = places.settings.quotas;
+        let now = places.now;
+        match record {
+            types::GLOBAL_QUOTA => domains::restore_settings(reader, places.settings),
+            types::CONNECTION => {
+                let around = Around { settings: places.settings, own: *places.own, now };
+                let text = &mut buffers.text;
+                connections::restore(reader, store, links, &around, numbers, text, self.adopt)
+            }
+            types::WATCH | types::WATCH_EXTENDED => {
+                let extended = record == types::WATCH_EXTENDED;
+                connections::restore_watch(reader, store, links, numbers, buffers, extended)
+            }
+            types::NODE => nodes::restore(reader, store, &quotas, buffers),
+            types::DOMAIN | types::LIMITS => domains::restore_limits(reader, store, self.version, &quotas),
+            types::STORE => self.restore_numbers(reader),
+            types::KNOWN => domains::restore_known(reader, store, &quotas),
+            types::PEAK => domains::restore_peak(reader, store),
+            types::SUMS => domains::restore_sums(reader, store, places.recorder),
+            types::ORDER => connections::restore_order(reader, store, links, numbers),
+            types::GENERATIONS => nodes::restore_generations(reader, store),
+            types::OWNED => nodes::restore_owned(reader, store),
+            types::CAUSES => queues::restore_causes(reader, store, links),
+            types::TOLD => told::restore(reader, store, &quotas, buffers),
+            types::QUEUE => queues::restore(reader, store, links, numbers, now, &mut buffers.text),
+            // Of what others have written for others.
+            _ => Ok(()),
+        }
+    }
+
+    fn restore_numbers(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
+        let numbers: StoreNumbers = reader.part()?;
+        if numbers.least > OWN_VERSION {
+            return Err(Fault(
+                "a newer version of this server has written it in a way that this one does not know",
+            ));
+        }
+        let own = DomId(numbers.own);
+        *self.places.own = (own < DomId::FIRST_RESERVED).then_some(own);
+        let counters = &mut self.places.recorder.counters;
+        (counters.requests, counters.events, counters.polls) =
+            (numbers.requests, numbers.events, numbers.polls);
+        self.latest = Some(numbers);
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Fault> {
+        let Restore { store, links, .. } = self;
+        if !nodes::is_whole(store) {
+            return Err(Fault("the root or a special node is missing"));
+        }
+        connections::find_targets(store, links);
+        links.outbox.count_causes(store).ok_or(Fault("a cause is without messages"))?;
+        store.forget_untold()?;
+        if let Some(StoreNumbers { generation, sequence, change, .. }) = self.latest {
+            store.restore_numbers(generation, sequence, change);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! All records, in the order of the stream.
+
+use super::format::{
+    END, GLOBAL_DATA, GlobalData, IDENT, OWN_LEAST, OWN_VERSION, STORE, Store as Numbers, VERSIONS,
+};
+use super::nodes::Lists;
+use super::writer::{Sink, Writer};
+use super::{connections, domains, nodes, queues, told};
+use crate::abi::DomId;
+use crate::config::Settings;
+use crate::connection::Links;
+use crate::platform::Instant;
+use crate::slots::Full;
+use crate::store::Store;
+use crate::trace::Recorder;
+
+/// What a state has of a server beside its store and its connections.
+pub struct Rest<'a> {
+    pub settings: &'a Settings,
+    /// The server's own domain, if it is a client of itself.
+    pub own: Option<DomId>,
+    /// The moment from which deadlines are counted.
+    pub now: Instant,
+    pub recorder: &'a Recorder,
+}
+
+/// Writes a store and its connections as a stream of this version, the highest or lowest if there is no such. There must be
+/// no request at hand and no work left to do.
+pub fn save<R>(
+    store: &Store,
+    links: &Links<R>,
+    rest: &Rest<'_>,
+    version: u32,
+    sink: &mut dyn Sink,
+) -> Result<(), Full> {
+    let version = version.clamp(*VERSIONS.start(), *VERSIONS.end());
+    let mut writer = Writer::new(sink);
+    let writer = &mut writer;
+    writer.raw(&IDENT)?;
+    writer.raw(&version.to_be_bytes())?;
+    // Little-endian.
+    writer.raw(&[0; 4])?;
+    writer.record(GLOBAL_DATA, &GlobalData { socket: u32::MAX, channels: u32::MAX })?;
+    domains::save_settings(writer, &rest.settings.quotas)?;
+    let counters = &rest.recorder.counters;
+    let numbers = Numbers {
+        version: OWN_VERSION,
+        least: OWN_LEAST,
+        own: rest.own.unwrap_or(DomId::INVALID).0,
+        flags: 0,
+        generation: store.generation(),
+        sequence: store.last_watch(),
+        change: store.collected.number,
+        requests: counters.requests,
+        events: counters.events,
+        polls: counters.polls,
+    };
+    writer.record(STORE, &numbers)?;
+    domains::save_known(writer, store)?;
+    connections::save(writer, store, links, version)?;
+    let mut lists = Lists::NONE;
+    nodes::save(writer, store, &mut lists)?;
+    domains::save_limits(writer, store, version, |id| links.has(id))?;
+    domains::save_counted(writer, store, rest.recorder)?;
+    connections::save_order(writer, store, links)?;
+    nodes::save_generations(writer, store)?;
+    nodes::save_owned(writer, store)?;
+    queues::save_causes(writer, store, links)?;
+    told::save(writer, store, &mut lists)?;
+    queues::save(writer, store, links, rest.now)?;
+    writer.begin(END, 0)?;
+    writer.end()
+}
