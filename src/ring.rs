@@ -4,6 +4,7 @@
 //! Invariant: each load is checked, and only the checked copy is used. A guest that changes an index meanwhile harms
 //! its own connection only.
 
+use core::ops::Deref;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicU64, fence};
 
@@ -36,6 +37,11 @@ impl Input {
     /// The input of an empty ring.
     pub const NOTHING: Input = Input { cons: 0, len: 0 };
 
+    /// Whether nothing has been taken between two looks.
+    pub fn begins_as(&self, other: &Input) -> bool {
+        self.cons == other.cons
+    }
+
     /// Copies the bytes from `offset` on into `out`; what lies beyond `len` is garbage.
     #[inline] // The beginning of every request.
     pub fn copy(&self, page: &RingPage, offset: u32, out: &mut [u8]) {
@@ -60,11 +66,11 @@ impl Input {
 /// A guest notifies only if it finds its ring empty. Linux looks before its own index is visible to others, so it
 /// may still find there what has just been consumed, and keep silent about what does not show here yet. So
 /// whoever has consumed must wait, here or in a hypercall, and look again before it sleeps.
-pub fn settle(page: &RingPage) -> bool {
+pub fn settle(ring: &impl Deref<Target = RingPage>) -> bool {
     const LOOKS: usize = 100;
     (0..LOOKS).any(|_| {
         core::hint::spin_loop();
-        input(page).is_ok_and(|input| input.len > 0)
+        input(ring).is_ok_and(|input| input.len > 0)
     })
 }
 

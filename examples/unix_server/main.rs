@@ -4,6 +4,7 @@
 //! one, and acts as dom0, as clients of xenstored's socket do. Try it with
 //! `XENSTORED_PATH=SOCKET xenstore-ls`.
 
+mod alarm;
 mod client;
 mod platform;
 
@@ -21,10 +22,13 @@ use xenstore::config::{Capacities, Settings};
 use xenstore::platform::Clock;
 use xenstore::server::{Server, sizing};
 
+use alarm::Alarm;
 use client::Client;
 use platform::Unix;
 
 const LISTENER: Token = Token(0);
+/// No port has this number.
+const ALARM: Token = Token(usize::MAX - 1);
 const USAGE: &str = "usage: unix_server [--memory MIB] [--trace-size KIB] SOCKET";
 
 struct Options {
@@ -108,6 +112,7 @@ fn run(options: &Options) -> io::Result<()> {
     let mut listener = bind(options)?;
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    let mut alarm = Alarm::new(poll.registry(), ALARM)?;
     let memory = options.memory << 20;
     let trace = options.trace.map_or_else(|| Capacities::default_trace(memory), |kib| kib << 10);
     let capacities =
@@ -146,13 +151,20 @@ fn run(options: &Options) -> io::Result<()> {
             continue;
         }
         unix.calls.idle += 1;
-        match poll.poll(&mut events, deadline.map(|deadline| unix.until(deadline))) {
+        if let Some(deadline) = deadline {
+            alarm.set(deadline)?;
+        }
+        match poll.poll(&mut events, None) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             polled => polled?,
         }
         for event in &events {
             if event.token() == LISTENER {
                 accept_all(&listener, &poll, &mut server, &mut unix, &mut clients)?;
+                continue;
+            }
+            if event.token() == ALARM {
+                alarm.fired();
                 continue;
             }
             let port = Port(event.token().0 as u32);

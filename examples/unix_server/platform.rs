@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
-    Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Instant, Refused,
-    RingMapper,
+    Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Refused, RingMapper,
 };
 
 pub struct Unix {
@@ -62,11 +60,6 @@ impl Unix {
     /// A port that the server has notified, each time once.
     pub fn take_notified(&mut self) -> Option<Port> {
         self.notified.pop()
-    }
-
-    /// How long it is until then.
-    pub fn until(&mut self, deadline: Instant) -> Duration {
-        Duration::from_nanos(deadline.0.saturating_sub(self.cycles().0))
     }
 }
 

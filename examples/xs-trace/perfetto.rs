@@ -156,6 +156,7 @@ impl Export<'_> {
             | Kind::Introduced
             | Kind::Released
             | Kind::Restarted
+            | Kind::Missed
             | Kind::Refused
             | Kind::Held
             | Kind::RingError

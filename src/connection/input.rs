@@ -90,6 +90,17 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         more
     }
 
+    /// The next connection that was active lately and has a request which no event has told of; see
+    /// [`Schedule::next_missed`](super::Schedule::next_missed). A broken ring has none: its own turn finds out.
+    pub fn next_missed(&mut self, n: &mut usize) -> Option<DomainId> {
+        let connections = &self.connections;
+        self.schedule.next_missed(n, |id| {
+            let connection =
+                connections.get(id.index())?.as_ref().filter(|connection| !connection.ignored)?;
+            Some(ring::input(&connection.ring).unwrap_or(Input::NOTHING))
+        })
+    }
+
     /// Whether a connection is listened to: it is there and keeps to the protocol.
     pub fn is_heard(&self, id: DomainId) -> bool {
         self.get(id).is_some_and(|connection| !connection.ignored)

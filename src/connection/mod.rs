@@ -4,6 +4,7 @@
 //! requests of ring bytes, its `output` brings messages to the ring or keeps them. It charges the store for what
 //! waits, and does not know the server: what a request means, and when it is served, is decided there.
 
+mod active;
 mod input;
 mod links;
 mod moved;

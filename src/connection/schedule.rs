@@ -6,6 +6,8 @@ use core::fmt::Arguments;
 
 use bitflags::bitflags;
 
+use super::active::Active;
+use crate::ring::Input;
 use crate::room::{filled, unfilled};
 use crate::store::DomainId;
 
@@ -19,6 +21,8 @@ bitflags! {
         const WAITING = 4;
         /// That it waits has been recorded.
         const STALLED = 8;
+        /// It was ready lately, so its ring is looked at as time passes.
+        const ACTIVE = 16;
     }
 }
 
@@ -34,6 +38,8 @@ pub struct Schedule {
     notify: Vec<DomainId>,
     /// Connections that cannot go on now and are looked at again when time has passed.
     waiting: Vec<DomainId>,
+    /// Connections that were active lately.
+    active: Vec<Active>,
 }
 
 /// How far a pass over those to be notified has come.
@@ -51,20 +57,74 @@ impl Schedule {
             turn: unfilled(domains),
             notify: unfilled(domains),
             waiting: unfilled(domains),
+            active: unfilled(domains),
         }
     }
 
     /// Bytes of memory for so many connections.
     pub const fn bytes(domains: usize) -> usize {
-        domains * (size_of::<Listed>() + 4 * size_of::<DomainId>())
+        domains * (size_of::<Listed>() + 4 * size_of::<DomainId>() + size_of::<Active>())
     }
 
     /// Has the connection looked at.
     #[inline]
     pub fn ready(&mut self, id: DomainId) {
+        match self.listed.get_mut(id.index()) {
+            // In most requests it is so.
+            Some(listed) if *listed & (Listed::READY | Listed::ACTIVE) == Listed::ACTIVE => {
+                *listed |= Listed::READY;
+                self.ready.push(id);
+            }
+            _ => self.awake(id),
+        }
+    }
+
+    /// The same for one that is ready already, or was not active lately.
+    #[inline(never)]
+    fn awake(&mut self, id: DomainId) {
         if self.list(id, Listed::READY) {
             self.ready.push(id);
+            if self.list(id, Listed::ACTIVE) {
+                self.active.push(Active::new(id));
+            }
         }
+    }
+
+    /// Whether some connection was active lately.
+    pub fn has_active(&self) -> bool {
+        !self.active.is_empty()
+    }
+
+    /// Whether the last look found requests that nobody was about to serve.
+    pub fn suspects(&self) -> bool {
+        self.active.iter().any(|active| active.asks)
+    }
+
+    /// Looks at the nth of the connections that were active lately, and at those behind it. The result has a request that
+    /// was there at the look before, too, and nobody is about to serve it. `n` goes on; with `None` all have been looked
+    /// at. `input` says what a connection has in its ring, and nothing of one that is not heard.
+    pub fn next_missed(
+        &mut self,
+        n: &mut usize,
+        mut input: impl FnMut(DomainId) -> Option<Input>,
+    ) -> Option<DomainId> {
+        while let Some(id) = self.active.get(*n).map(|active| active.id) {
+            let rests = !self.is(id, Listed::READY) && !self.is(id, Listed::WAITING);
+            let input = input(id);
+            let Some(active) = self.active.get_mut(*n) else { break };
+            if input.is_none() || active.is_idle() {
+                if let (Some(last), Some(place)) = (self.active.pop(), self.active.get_mut(*n)) {
+                    *place = last;
+                }
+                self.unlist(id, Listed::ACTIVE);
+                continue;
+            }
+            *n += 1;
+            if input.is_some_and(|input| active.look(input, rests)) {
+                return Some(id);
+            }
+        }
+        None
     }
 
     /// Has the connection's peer notified when there is nothing more to do for it.
@@ -185,6 +245,7 @@ impl Schedule {
             ("ready", Listed::READY, self.ready.len() + self.turn.len()),
             ("to be notified", Listed::NOTIFY, self.notify.len()),
             ("waiting", Listed::WAITING, self.waiting.len()),
+            ("active", Listed::ACTIVE, self.active.len()),
         ] {
             let marked = self.listed.iter().filter(|listed| listed.contains(list)).count();
             if marked != len {

@@ -15,7 +15,7 @@ pub struct Clock {
     pub latest: Cycles,
     /// The moment of the wake-up.
     pub now: Instant,
-    /// When connections that could not go on are looked at again.
+    /// When connections that could not go on, and those that were active lately, are looked at again.
     pub next_retry: Instant,
 }
 

@@ -19,16 +19,25 @@ const ATTEMPTS: u64 = 16;
 /// time to pass.
 const ROUNDS: usize = 64;
 
-/// Seconds after which connections that could not go on are looked at again.
-const RETRY: u64 = 1;
+/// Nanoseconds after which connections that could not go on, and the rings of those that were active lately, are looked
+/// at again.
+const RETRY: u64 = 1_000_000_000;
+
+/// Nanoseconds after which a ring is looked at again where a request was found that no event has told of yet. Who writes
+/// one may be kept from running before it can tell.
+const GRACE: u64 = 250_000_000;
 
 impl<P: Platform> Server<P> {
     /// Serves until no work is left. Returns when it wants to be called again even if no event comes.
     pub fn poll(&mut self, platform: &mut P) -> Option<Instant> {
-        self.core.recorder.counters.polls += 1;
         self.core.changes = self.core.store.collected.number + 1;
         let slept = self.core.clock.latest;
-        self.look_at_the_clock(platform);
+        if self.look_at_the_clock(platform) {
+            // Nothing is to be told of that.
+            self.core.clock.latest = slept;
+            return self.next_wake_up();
+        }
+        self.core.recorder.counters.polls += 1;
         let amount = self.core.clock.latest.since(slept);
         self.core.record(Record { amount, ..Record::new(Kind::WokeUp, DomId::INVALID) });
         for round in 1_usize.. {
@@ -56,7 +65,13 @@ impl<P: Platform> Server<P> {
                 self.core.clock.latest = platform.cycles();
             }
         }
-        self.links.schedule.has_waiting().then(|| self.next_look())
+        self.next_wake_up()
+    }
+
+    /// When the server wants to be called though no event comes.
+    fn next_wake_up(&self) -> Option<Instant> {
+        let schedule = &self.links.schedule;
+        (schedule.has_waiting() || schedule.has_active()).then(|| self.next_look())
     }
 
     /// When waiting connections are looked at. Not at each wake-up, since they must not add to its cost.
@@ -67,15 +82,43 @@ impl<P: Platform> Server<P> {
             .map_or(self.core.clock.next_retry, |release| release.min(self.core.clock.next_retry))
     }
 
-    fn look_at_the_clock(&mut self, platform: &mut P) {
+    /// True if it was the clock alone that has woken the server, and there is nothing to do.
+    fn look_at_the_clock(&mut self, platform: &mut P) -> bool {
         self.core.clock.latest = platform.cycles();
         self.core.clock.now = platform.instant(self.core.clock.latest);
-        if self.core.clock.now >= self.next_look() {
-            self.core.clock.next_retry = self.core.clock.now.after_seconds(RETRY);
-            self.expire(platform);
-        }
+        self.core.clock.now >= self.next_look() && self.let_pass(platform)
     }
 
+    /// Does what time makes due. The result is [`Server::look_at_the_clock`]'s.
+    #[inline(never)]
+    fn let_pass(&mut self, platform: &mut P) -> bool {
+        // Whom an event tells of now is ready, and has nothing missed.
+        self.take_events(platform);
+        if self.core.clock.now >= self.core.clock.next_retry {
+            self.look_at_rings();
+        }
+        self.expire(platform);
+        !self.links.schedule.has_ready() && !self.links.schedule.has_to_notify()
+    }
+
+    /// Serves requests that nobody has told of, see `connection::active`.
+    fn look_at_rings(&mut self) {
+        let mut n = 0;
+        while let Some(id) = self.links.next_missed(&mut n) {
+            self.links.schedule.ready(id);
+            let domid = self.core.store.domains.get(id).domid;
+            self.core.note_of_domain(Kind::Missed, domid, 0);
+            self.core.recorder.counters.missed += 1;
+            if let Some(tally) = self.core.recorder.domain_mut(id.index()) {
+                tally.missed = tally.missed.wrapping_add(1);
+            }
+        }
+        self.core.recorder.counters.looks += 1;
+        let pause = if self.links.schedule.suspects() { GRACE } else { RETRY };
+        self.core.clock.next_retry = self.core.clock.now.after_nanoseconds(pause);
+    }
+
+    #[inline(always)] // At every wake-up.
     fn take_events(&mut self, platform: &mut P) {
         while let Some(event) = platform.take_pending() {
             match event {

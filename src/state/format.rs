@@ -64,7 +64,7 @@ types! {
 }
 
 /// Bytes of the longest fixed part of a record.
-pub const FIXED_MAX: usize = 56;
+pub const FIXED_MAX: usize = 72;
 
 /// A number of the stream.
 pub trait Number: Sized {
@@ -218,6 +218,8 @@ parts! {
         requests: u64,
         events: u64,
         polls: u64,
+        looks: u64,
+        missed: u64,
     }
     /// A domain that has a record.
     Known {

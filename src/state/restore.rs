@@ -131,6 +131,7 @@ impl<R> Restore<'_, '_, R> {
         let counters = &mut self.places.recorder.counters;
         (counters.requests, counters.events, counters.polls) =
             (numbers.requests, numbers.events, numbers.polls);
+        (counters.looks, counters.missed) = (numbers.looks, numbers.missed);
         self.latest = Some(numbers);
         Ok(())
     }

@@ -54,6 +54,8 @@ pub fn save<R>(
         requests: counters.requests,
         events: counters.events,
         polls: counters.polls,
+        looks: counters.looks,
+        missed: counters.missed,
     };
     writer.record(STORE, &numbers)?;
     domains::save_known(writer, store)?;

@@ -7,6 +7,10 @@ pub struct Counters {
     pub requests: u64,
     /// Watch events, those included that a domain never gets.
     pub events: u64,
-    /// Calls of `Server::poll`.
+    /// Calls of `Server::poll` that found something to do.
     pub polls: u64,
+    /// Looks at the rings as time passed.
+    pub looks: u64,
+    /// Requests found in their rings that no event has told of.
+    pub missed: u64,
 }

@@ -75,6 +75,8 @@ kinds! {
     18 Panic "panic",
     /// The domain's session was reset, at its own request or by another INTRODUCE: what it had begun is dropped.
     19 Restarted "restarted",
+    /// The domain had a request in its ring at two looks, and no event told of it. It is served now.
+    20 Missed "missed-event",
 }
 
 impl Kind {

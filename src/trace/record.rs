@@ -136,7 +136,7 @@ impl core::fmt::Display for Record {
             Kind::WokeUp => write!(f, "woke-up after {amount} cycles"),
             Kind::RingError => write!(f, "ring-error {amount}"),
             Kind::Panic => write!(f, "panic in line {amount}"),
-            Kind::Started | Kind::Released | Kind::Restarted | Kind::Notified | Kind::Mark => {
+            Kind::Started | Kind::Released | Kind::Restarted | Kind::Notified | Kind::Mark | Kind::Missed => {
                 f.write_str(kind.name())
             }
         }

@@ -44,6 +44,8 @@ pub struct Tally {
     pub refused: u32,
     /// How often the domain had to wait. Always 0 for a type.
     pub stalls: u32,
+    /// Requests of the domain that no event has told of. Always 0 for a type.
+    pub missed: u32,
 }
 
 impl Tally {
@@ -58,6 +60,7 @@ impl Tally {
         conflicts: 0,
         refused: 0,
         stalls: 0,
+        missed: 0,
     };
 
     /// Counts a request that was answered.
@@ -92,6 +95,7 @@ impl Tally {
             &mut self.conflicts,
             &mut self.refused,
             &mut self.stalls,
+            &mut self.missed,
         ])
     }
 

@@ -10,7 +10,7 @@ use xenstore::config::{Capacities, Settings};
 use xenstore::server::Server;
 use xenstore::wire::{MessageType, TxId};
 
-use crate::scene::{bytes, drain, over, scene, usage};
+use crate::scene::{bytes, drain, over, scene, sleeps, usage};
 use crate::shifty::{Hook, Shifty};
 use support::{Client, FakeXen, Host, request};
 
@@ -242,7 +242,7 @@ fn xsa_420_lengths_beyond_a_page() {
         let mut header = request(2, 1, TxId(0), b"");
         header[12..].copy_from_slice(&len.to_le_bytes());
         host.push(5, &header);
-        assert_eq!(host.server.poll(&mut host.xen), None);
+        sleeps(&mut host);
         given_up(&mut host, 3, rsp_prod);
     }
 }

@@ -11,6 +11,7 @@ mod fairness;
 mod fuzz_corpus;
 mod json;
 mod linux;
+mod missed;
 mod model;
 mod paths;
 mod pending;

@@ -23,9 +23,11 @@ struct header { uint32_t type, req_id, tx_id, len; };
 struct hypercall { uint64_t op, arg[5]; };                   /* linux: xen/privcmd.h */
 struct domctl { uint32_t cmd, version; uint16_t domain, pad[3]; uint64_t u[16]; };
 
-/* What is reported, by the names that `stats` gives. */
-static const char *const columns[] = { "requests", "notify", "idle", "wake-up", "timer", "other-hypercalls" };
-enum { REQUESTS, COLUMNS = sizeof(columns) / sizeof(columns[0]) };
+/* What is counted, by the names that `stats` gives. Once a second the clock wakes the server, and it looks at the rings:
+ * polls tell wake-ups that found something to do, looks each setting of the timer. */
+static const char *const columns[] = { "requests", "polls", "looks", "notify", "idle", "wake-up", "timer",
+                                       "other-hypercalls" };
+enum { REQUESTS, POLLS, LOOKS, NOTIFY, IDLE, WAKE_UP, TIMER, COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 struct counts { double of[COLUMNS]; };
 
 static int store, privcmd, domain;
@@ -101,12 +103,16 @@ static void burst(int requests, uint32_t type, const char *text, char *reply, si
 
 static struct counts stats(void)
 {
-    char text[4097];
+    char text[4098];
     struct counts counts;
 
-    burst(1, CONTROL, "stats|totals", text, sizeof(text));
+    /* A line's name begins behind the end of another. */
+    text[0] = '\n';
+    burst(1, CONTROL, "stats|totals", text + 1, sizeof(text) - 1);
     for (int n = 0; n < COLUMNS; n++) {
-        const char *line = strstr(text, columns[n]), *number = line ? strchr(line, ':') : NULL;
+        char name[32];
+        snprintf(name, sizeof(name), "\n%s ", columns[n]);
+        const char *line = strstr(text, name), *number = line ? strchr(line, ':') : NULL;
         if (!number) {
             fprintf(stderr, "calls: the server does not count %s\n", columns[n]);
             exit(1);
@@ -144,7 +150,15 @@ static void measure(const char *row, int requests, int held)
         fprintf(stderr, "calls: %s: the server had %.0f requests\n", row, all.of[REQUESTS]);
         exit(1);
     }
-    for (int n = REQUESTS + 1; n < COLUMNS; n++)
+    /* What the clock alone has caused is no request's. */
+    double alone = all.of[WAKE_UP] - all.of[POLLS];
+    all.of[IDLE] -= alone;
+    all.of[WAKE_UP] -= alone;
+    all.of[TIMER] -= all.of[LOOKS];
+    /* Where the counts are asked for just as it looks, the timer is set behind. */
+    if (all.of[TIMER] == 1 || all.of[TIMER] == -1)
+        all.of[TIMER] = 0;
+    for (int n = NOTIFY; n < COLUMNS; n++)
         printf("%s|%s|%.2f\n", row, columns[n], all.of[n] / TIMES);
 }
 

@@ -19,7 +19,7 @@ const OTHER: &str = "other";
 const UNASSIGNED: &str = "unassigned";
 
 /// Columns of `stats domains`: first the domid, then what the domain has done and holds.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 16] = [
     "domid",
     "requests",
     "failed",
@@ -31,6 +31,7 @@ const COLUMNS: [&str; 15] = [
     "conflicts",
     "refused",
     "stalls",
+    "missed",
     "nodes",
     "watches",
     "transactions",
@@ -206,7 +207,7 @@ pub fn stats<P: Platform>(
 }
 
 fn stats_of_all<P: Platform>(cx: &Context<'_, P>, out: &mut Writer<'_>, parts: bool) -> Result<(), XsError> {
-    let Counters { requests, events, polls } = cx.core.recorder.counters;
+    let Counters { requests, events, polls, looks, missed } = cx.core.recorder.counters;
     let Calls { notify, idle, wake_up, timer, other } = cx.platform.calls();
     out.open("")?;
     write_totals(
@@ -215,6 +216,8 @@ fn stats_of_all<P: Platform>(cx: &Context<'_, P>, out: &mut Writer<'_>, parts: b
             ("requests", requests),
             ("events", events),
             ("polls", polls),
+            ("looks", looks),
+            ("missed-events", missed),
             ("notify", notify),
             ("idle", idle),
             ("wake-up", wake_up),
@@ -314,6 +317,7 @@ fn domain_row(core: &Core, id: DomainId) -> [u64; COLUMNS.len()] {
         wide(tally.conflicts),
         wide(tally.refused),
         wide(tally.stalls),
+        wide(tally.missed),
         wide(usage.nodes),
         wide(usage.watches),
         wide(usage.transactions),
@@ -373,6 +377,7 @@ fn write_tally(out: &mut Writer<'_>, tally: &Tally) -> Result<(), XsError> {
         ("conflicts", wide(tally.conflicts)),
         ("refused", wide(tally.refused)),
         ("stalls", wide(tally.stalls)),
+        ("missed-events", wide(tally.missed)),
     ] {
         out.number(name, count)?;
     }
@@ -397,7 +402,9 @@ mod tests {
 
     #[test]
     fn the_largest_numbers_fit_an_answer() {
-        let mut tally = Tally { received: u64::MAX, sent: u64::MAX, cycles: u64::MAX, ..Tally::EMPTY };
+        // All types together have no more cycles than there were, and fewer bytes than cycles.
+        let most = u64::MAX / TYPES as u64;
+        let mut tally = Tally { received: most, sent: most, cycles: most, ..Tally::EMPTY };
         (tally.times[0], tally.errors[0]) = (u32::MAX, u32::MAX);
         for form in [Form::Text, Form::Json] {
             let mut reply = Reply::EMPTY;
@@ -405,7 +412,7 @@ mod tests {
             let written = out
                 .open("")
                 // The longest names and lists.
-                .and_then(|()| write_totals(&mut out, &[("trace-overwritten", u64::MAX); 12]))
+                .and_then(|()| write_totals(&mut out, &[("trace-overwritten", u64::MAX); 14]))
                 .and_then(|()| {
                     write_parts(&mut out, &[tally; TYPES], [("transaction nodes", [u32::MAX; 3]); 9])
                 })
