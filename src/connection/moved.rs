@@ -129,7 +129,10 @@ impl Outbox {
     /// is no room, or no message.
     pub fn turn(&mut self, store: &mut Store, to: DomainId, late: &Late) -> Option<()> {
         let Late { kind, cause, msg_type, rest } = *late;
-        let hash = self.next_hash();
+        let hash = match &rest {
+            Some(rest) => Outbox::rest_hash(store.number_of(rest), to),
+            None => self.next_hash(),
+        };
         self.attempt(store, Claim::Answer, |outbox, store| {
             let packed = kind.packed();
             if let Some(cause) = cause {

@@ -43,7 +43,8 @@ pub enum Kind {
 
 #[derive(Clone, Copy)]
 pub struct Message {
-    /// Of an event: receiver, path and token, and odd; equal events wait once. Of an answer: any even number.
+    /// Of an event: receiver, path and token, and odd; equal events wait once. Of what stands for others: receiver and
+    /// change, and even. Of an answer: any even number.
     pub(super) hash: u64,
     pub(super) chain: Option<MessageId>,
     pub(super) next: Option<MessageId>,
@@ -279,6 +280,7 @@ impl Outbox {
         let msg_type = store.current.type_index as u8;
         let hash = match (kind, what) {
             (Kind::Event { .. }, What::Message(_)) => Self::event_hash(store, to, message),
+            (_, What::Rest) => Self::rest_hash(store.collected.number, to),
             _ => self.next_hash(),
         };
         self.pushing = true;
@@ -330,6 +332,16 @@ impl Outbox {
     pub fn rest(&self, to: DomainId) -> Option<(MessageId, Rest)> {
         let first = self.queue(to).first()?;
         Some((first, self.messages.get(first).rest?))
+    }
+
+    /// Whether a message stands for events that are still told.
+    pub fn is_told(store: &Store, to: DomainId, message: &Message) -> bool {
+        message.rest.is_some_and(|rest| message.hash == Self::rest_hash(store.number_of(&rest), to))
+    }
+
+    /// The hash of the message that stands for the change of this number: of one receiver, no other has it.
+    pub(super) fn rest_hash(number: u64, to: DomainId) -> u64 {
+        (number << 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (to.index() as u64) << 1
     }
 
     /// The events of this message before these are in the ring; it has until `deadline` for the next.
@@ -387,7 +399,7 @@ impl Outbox {
                 store.move_chunks(payer, Blob::memory(bytes.len()), 0)?;
             }
             store.blobs.free(bytes)?;
-            if let Some(rest) = rest {
+            if let Some(rest) = rest.filter(|_| Self::is_told(store, to, &message)) {
                 store.end_telling(rest.tx)?;
             }
             outbox.messages.remove(id)?;

@@ -9,7 +9,7 @@ use super::core::Core;
 use crate::abi::DomId;
 use crate::config::Capacities;
 use crate::connection::Links;
-use crate::connection::outbox::Message;
+use crate::connection::outbox::{Message, Outbox};
 use crate::platform::Platform;
 use crate::slots::{Balance, Blob, CHUNK};
 use crate::store::check::mark;
@@ -57,10 +57,10 @@ fn queues<'a, R>(store: &'a Store, links: &'a Links<R>) -> impl Iterator<Item = 
 fn check_queues<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
     let outbox = &links.outbox;
     let (mut queued, mut caused, mut rests) = (0, 0, 0);
-    for (_, message) in queues(store, links) {
+    for (to, message) in queues(store, links) {
         queued += 1;
         caused += u32::from(message.has_cause());
-        rests += u32::from(message.rest.is_some());
+        rests += u32::from(Outbox::is_told(store, to, message));
     }
     let used = outbox.messages().arena().used();
     if queued != used || rests != store.waiting_to_hear() {

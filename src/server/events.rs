@@ -6,7 +6,7 @@ use super::Server;
 use super::core::Core;
 use super::scratch::{Exchange, Stage, payload};
 use crate::abi::{RingError, RingPage};
-use crate::connection::outbox::{Kind, Message, MessageId, What};
+use crate::connection::outbox::{Kind, Message, MessageId, Outbox, What};
 use crate::connection::{GivenUp, Links, Sent};
 use crate::path::Path;
 use crate::platform::Platform;
@@ -68,25 +68,6 @@ impl<P: Platform> Server<P> {
             }
         }
         Ok(())
-    }
-
-    /// Gives up what is kept to be told, the oldest first, as long as there is too little room for others. What has changed
-    /// since the server was woken stays: nobody could read of it yet.
-    #[inline(always)] // Mostly nothing is kept.
-    pub(super) fn make_room(&mut self, platform: &mut P, from: DomainId) {
-        if self.core.store.keeps_something() {
-            self.give_up(platform, from);
-        }
-    }
-
-    #[inline(never)]
-    fn give_up(&mut self, platform: &mut P, from: DomainId) {
-        // Who has more than it needs makes room of what others were to hear of itself.
-        while let Some(needs) = self.core.store.is_short(from)
-            && self.core.store.give_up_oldest((!needs).then_some(from), self.core.changes)
-        {
-            self.work(platform);
-        }
     }
 
     /// The event that follows the answer to WATCH: it repeats what the client sent.
@@ -197,7 +178,7 @@ fn tell<R: Deref<Target = RingPage>>(
     rest: Rest,
     work: &mut u32,
 ) -> bool {
-    if core.store.is_given_up(&rest) {
+    if !Outbox::is_told(&core.store, to, links.outbox.messages().get(id)) {
         if let Some(dropped) = links.drop_oldest(&mut core.store, to) {
             core.note_given_up(to, &dropped);
         }

@@ -123,10 +123,12 @@ impl<P: Platform> Server<P> {
             size: header.len as u16,
             ..Record::new(Kind::Begun, domid)
         });
-        if header.tx_id != TxId::NONE || header.msg_type == MessageType::TransactionStart as u32 {
-            self.make_room(platform, from);
-        }
-        let mut result = self.dispatch(platform, from, header);
+        let mut result = loop {
+            let result = self.dispatch(platform, from, header);
+            if !matches!(result, Err(XsError::ENOMEM)) || !self.makes_room(platform, from) {
+                break result;
+            }
+        };
         if let Ok(Outcome::Then) = result {
             result = self.carry_out(platform);
         }
@@ -137,6 +139,21 @@ impl<P: Platform> Server<P> {
         };
         self.core.store.current.answer = Some(answer);
         self.complete(platform, from, answer)
+    }
+
+    /// Whether a request that has been refused had better be served again: for want of room, and something that was kept to
+    /// be told has made some. What has changed since the server was woken stays: nobody could read of it yet.
+    #[cold]
+    #[inline(never)] // Mostly nothing is kept.
+    fn makes_room(&mut self, platform: &mut P, from: DomainId) -> bool {
+        let Server { core, exchange, .. } = self;
+        let more = core.store.wants_room()
+            && core.store.give_up_oldest(from, exchange.request.header.tx_id, core.changes);
+        if more {
+            exchange.reply.clear();
+            self.work(platform);
+        }
+        more
     }
 
     /// Carries out a request that has been decided, and answers it. False if it must be served again.

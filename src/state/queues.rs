@@ -9,7 +9,7 @@ use super::reader::Reader;
 use super::told;
 use super::writer::Writer;
 use crate::abi::DomId;
-use crate::connection::outbox::{Kind, Message};
+use crate::connection::outbox::{Kind, Message, Outbox};
 use crate::connection::{Late, Links};
 use crate::platform::Instant;
 use crate::slots::Full;
@@ -74,7 +74,7 @@ fn waiting(store: &Store, message: &Message, now: Instant) -> Waiting {
 pub fn save<R>(writer: &mut Writer<'_>, store: &Store, links: &Links<R>, now: Instant) -> Result<(), Full> {
     for (id, domain, connection) in introduced(store, links) {
         // Of what was given up nothing more is heard.
-        let is_kept = |message: &&Message| message.rest.is_none_or(|rest| !store.is_given_up(&rest));
+        let is_kept = |message: &&Message| message.rest.is_none() || Outbox::is_told(store, id, message);
         let queue = || links.outbox.queue(id).iter(links.outbox.messages()).map(|(_, message)| message);
         let messages = || queue().filter(is_kept);
         let count = messages().count();

@@ -19,7 +19,10 @@ pub fn save(writer: &mut Writer<'_>, store: &Store, lists: &mut Lists) -> Result
             let entries: usize = told.lists.into_iter().map(|acl| lists.entries(store, acl).len()).sum();
             len += Copy::SIZE + entries + copy.path.len();
         }
-        let by = store.domains.get(open.domain).domid;
+        let by = store
+            .payer_of(tx)
+            .or(store.domains.privileged())
+            .map_or(DomId::INVALID, |by| store.domains.get(by).domid);
         let head = Told {
             domid: by.0,
             padding: 0,

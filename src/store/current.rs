@@ -31,6 +31,10 @@ pub struct Current {
     pub named: u64,
     /// Its answer, once that is decided.
     pub answer: Option<Result<Answer, XsError>>,
+    /// Something that it takes was not to be had: there is no room, or no more for its sender.
+    pub short: bool,
+    /// That has failed its transaction.
+    pub fails: bool,
     /// The most that the request has used of each quota on requests.
     pub largest: Quotas,
 }
@@ -43,6 +47,8 @@ impl Current {
         type_index: TYPES - 1,
         named: 0,
         answer: None,
+        short: false,
+        fails: false,
         largest: Quotas::NOTHING,
     };
 
@@ -54,6 +60,8 @@ impl Current {
             type_index: type_index(msg_type),
             named: 0,
             answer: None,
+            short: false,
+            fails: false,
             largest: Quotas::NOTHING,
         }
     }

@@ -29,6 +29,8 @@ pub struct Usage {
     /// Slots of other kinds, see [`share`](super::share).
     pub chunks: u32,
     pub acls: u32,
+    /// Its open transactions, and what it has done that is still told of.
+    pub tx_slots: u32,
     pub copies: u32,
     pub messages: u32,
     /// What it lacks of an ordinary guest's need is kept for it: it is introduced.
@@ -44,6 +46,7 @@ impl Usage {
         outstanding: 0,
         chunks: 0,
         acls: 0,
+        tx_slots: 0,
         copies: 0,
         messages: 0,
         promised: false,
@@ -128,6 +131,11 @@ impl Domain {
     /// Whether this is the toolstack's domain, or one of its local clients.
     pub fn is_privileged(&self) -> bool {
         self.life.is_privileged()
+    }
+
+    /// Its life if it is a guest, which has a share of what there is.
+    pub fn payer(&self) -> Life {
+        if self.is_privileged() { Life::NONE } else { self.life }
     }
 
     /// Raises the peak to the nodes that it owns and the memory that it holds now, whoever gave it those.

@@ -242,6 +242,7 @@ impl Store {
         let removed = self.remove_unheld();
         if !done || removed.is_err() {
             self.rollback();
+            self.current.short = true;
             return Ok(removed?);
         }
         if answer.is_some() {

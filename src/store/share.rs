@@ -95,7 +95,7 @@ macro_rules! slots {
             Share::Chunks => $($of)*.chunks,
             Share::Acls => $($of)*.acls,
             Share::Watches => $($of)*.watches,
-            Share::Transactions => $($of)*.transactions,
+            Share::Transactions => $($of)*.tx_slots,
             Share::Copies => $($of)*.copies,
             Share::Messages => $($of)*.messages,
         }

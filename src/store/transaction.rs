@@ -37,17 +37,19 @@ pub struct Transaction {
     pub node_count: u32,
     /// Bytes of memory it holds, charged to its domain.
     pub memory: u32,
-    /// It ran out of room, so its end fails with ENOMEM. Of one that has ended: no more is told of it.
+    /// It ran out of room, so its end fails with ENOMEM.
     pub failed: bool,
     /// How many lives had ended when it was started.
     pub deaths: u32,
     /// The target whose rights its domain had at its latest access to a node.
     pub target: Life,
+    /// The life of the guest whose share its slots are of, if it is a guest's.
+    pub payer: Life,
     /// Receivers that have not heard all that it did, see `layer::telling`.
     pub waiting: u32,
     /// The newest watch that hears of it.
     pub newest: u64,
-    /// The number of the change that it is now, see `Collected::number`.
+    /// The number of the change that it is now, see `Collected::number`; 0 if no more is told of it.
     pub number: u64,
     of_domain: Links<Transaction>,
 }
@@ -57,13 +59,13 @@ impl Transaction {
     pub const MEMORY: u32 = size_of::<Transaction>() as u32 + 16;
 
     /// The record of a single change that a domain has caused, to have one copy.
-    pub fn record(domain: DomainId, number: u64) -> Self {
+    pub fn record(domain: DomainId, payer: Life, number: u64) -> Self {
         let hash = Self::hash_of(domain, TxId(number as u32));
-        Transaction { hash, domain, memory: 0, node_count: 1, ..Self::EMPTY }
+        Transaction { hash, domain, payer, memory: 0, node_count: 1, ..Self::EMPTY }
     }
 
-    pub fn new(id: TxId, domain: DomainId, started: Instant, deaths: u32) -> Self {
-        Transaction { hash: Self::hash_of(domain, id), id, domain, started, deaths, ..Self::EMPTY }
+    pub fn new(id: TxId, domain: DomainId, payer: Life, started: Instant, deaths: u32) -> Self {
+        Transaction { hash: Self::hash_of(domain, id), id, domain, payer, started, deaths, ..Self::EMPTY }
     }
 
     /// Whether it has taken effect and nobody's it is any more: it is there to be told of.
@@ -91,6 +93,7 @@ impl Slot for Transaction {
         failed: false,
         deaths: 0,
         target: Life::NONE,
+        payer: Life::NONE,
         waiting: 0,
         newest: 0,
         number: 0,

@@ -171,3 +171,31 @@ fn others_have_their_turn_between_large_requests_of_one() {
     assert_eq!(whose, [5, 0, 5, 5, 5, 5, 5, 5, 5]);
     host.hears(5, &["OK|"; 8].join("; "));
 }
+
+#[test]
+fn one_guests_changes_do_not_push_out_what_is_told_of_anothers() {
+    let mut host = host_of(8);
+    // Guest 41 reads nothing any more of what it hears of those before.
+    (1..=41).for_each(|domid| host.boot(domid));
+    for domid in 2..=40 {
+        host.ok(domid, 0, "WRITE data|");
+        host.ok(domid, 0, &format!("SET_PERMS data|n{domid}|r41|"));
+        watch(&mut host, 41, &format!("/local/domain/{domid}/data"), 1);
+    }
+    watch(&mut host, 0, "/local/domain/1/data", 1);
+    commit(&mut host, 1, "data", 90);
+    for round in 0..8 {
+        for domid in 2..=40 {
+            let tx = host.ask(domid, 0, "TRANSACTION_START |");
+            let Ok(tx) = tx.trim_end_matches('|').parse() else { continue };
+            // A few take what there is, and then many what is left.
+            for n in 0..if domid <= 8 { 700 } else { 12 } {
+                host.ask(domid, tx, &format!("WRITE data/{n}|{round}"));
+            }
+            host.ask(domid, tx, "TRANSACTION_END T|");
+        }
+    }
+    host.hears(0, &told("/local/domain/1/data", "0", 90));
+    host.hears(1, "OK|");
+    host.check();
+}

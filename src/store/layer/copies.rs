@@ -36,15 +36,15 @@ impl Store {
                 break;
             }
         }
-        let tx = self.transactions.open.insert(Transaction::new(id, domain, now, self.domains.deaths()))?;
+        let payer = self.domains.get(domain).payer();
+        let open = Transaction::new(id, domain, payer, now, self.domains.deaths());
+        let tx = self.transactions.open.insert(open)?;
         self.transactions.of_domain.append(domain, &mut self.transactions.open, tx)?;
         let record = self.domains.arena.modify(domain)?;
         record.last_tx = id.0;
         record.usage.transactions += 1;
         record.usage.memory += Transaction::MEMORY;
-        if !record.is_privileged() {
-            self.moved(domain, Share::Transactions, 1)?;
-        }
+        self.take(domain, Share::Transactions, 1)?;
         Ok(id)
     }
 
@@ -62,22 +62,16 @@ impl Store {
     /// Forgets a transaction and gives back what it held, until the journals are full; `done` slots have been given
     /// back already. The only way a transaction goes.
     pub(in crate::store) fn forget_more(&mut self, tx: TransactionId, done: usize) -> Result<Next, XsError> {
-        let mut done = done;
-        let Transaction { domain, waiting, .. } = *self.transactions.open.get(tx);
         let ended = self.transactions.open.get(tx).has_ended();
-        while let Some(id) = self.transactions.open.get(tx).touched.first() {
-            if !self.has_room_for_more(done) {
-                if !ended {
-                    self.intents.modify()?.end = Some(tx);
-                }
-                return Ok(Next::Step);
-            }
+        let (mut copies, mut spilled) = (0, 0);
+        let mut rest = self.transactions.open.get(tx).touched.first();
+        while let Some(id) = rest
+            && self.has_room_for_more(done + copies as usize)
+        {
             let copy = *self.transactions.nodes.get(id);
             let TxNode { seen_acl, acl, above, value, path, borrows_text, .. } = copy;
-            if !ended && !self.domains.is_privileged(domain) {
-                self.give(domain, Share::Copies, 1)?;
-                self.move_chunks(domain, copy.spilled(), 0)?;
-            }
+            copies += 1;
+            spilled += copy.spilled();
             for acl in [seen_acl, acl, above].into_iter().flatten() {
                 self.acls.release(acl)?;
             }
@@ -88,18 +82,26 @@ impl Store {
             let open = self.transactions.open.modify(tx)?;
             open.touched.remove_after(&mut self.transactions.nodes, None)?;
             open.node_count -= 1;
+            rest = open.touched.first();
             self.transactions.nodes.remove(id)?;
-            done += 1;
+        }
+        if let Some(payer) = self.payer_of(tx) {
+            self.give(payer, Share::Copies, copies)?;
+            self.move_chunks(payer, spilled, 0)?;
+            self.give(payer, Share::Transactions, u32::from(rest.is_none()))?;
+        }
+        if rest.is_some() {
+            if !ended {
+                self.intents.modify()?.end = Some(tx);
+            }
+            return Ok(Next::Step);
         }
         if ended {
             self.intents.modify()?.over.remove(&mut self.transactions.open, tx)?;
         } else {
             self.take_from_domain(tx)?;
         }
-        // Who has not heard of it comes to know that it is gone.
-        if waiting == 0 {
-            self.transactions.open.remove(tx)?;
-        }
+        self.transactions.open.remove(tx)?;
         if self.intents.get().end.is_some() {
             self.intents.modify()?.end = None;
         }
@@ -159,7 +161,9 @@ impl Store {
     ) -> Result<TxNodeId, XsError> {
         let taken = self.try_to_take(view, tx, original);
         if taken.is_err() {
-            self.transactions.open.update(tx).failed = true;
+            let failed = &mut self.transactions.open.update(tx).failed;
+            self.current.fails |= !*failed;
+            *failed = true;
         }
         taken
     }

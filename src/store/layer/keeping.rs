@@ -3,6 +3,7 @@
 use crate::path::Path;
 use crate::slots::{Claim, Full, Text};
 use crate::store::domain::DomainId;
+use crate::store::share::Share;
 use crate::store::transaction::{Mark, Transaction, TransactionId, TxNode};
 use crate::store::{Store, ToldCopy};
 use crate::wire::XsError;
@@ -10,9 +11,10 @@ use crate::wire::XsError;
 impl Store {
     /// A change with this number that `by` has made, of which nothing is known yet. In an attempt.
     pub fn keep_again(&mut self, by: DomainId, newest: u64, number: u64) -> Result<TransactionId, Full> {
-        let mut open = Transaction::record(by, number);
+        let mut open = Transaction::record(by, self.domains.get(by).payer(), number);
         (open.newest, open.number, open.node_count) = (newest, number, 0);
         let tx = self.transactions.open.insert(open)?;
+        self.take(by, Share::Transactions, 1)?;
         self.intents.modify()?.told.append(&mut self.transactions.open, tx)?;
         Ok(tx)
     }
@@ -31,6 +33,10 @@ impl Store {
         copy.fires = fires;
         (copy.seen_acl, copy.acl, copy.above) = (old, own, above);
         copy.mark = if old.is_some() { Mark::EXISTED } else { Mark::empty() };
+        if let Some(payer) = self.payer_of(tx) {
+            self.take(payer, Share::Copies, 1)?;
+            self.move_chunks(payer, 0, copy.spilled())?;
+        }
         let id = self.transactions.nodes.insert(copy)?;
         let open = self.transactions.open.modify(tx)?;
         open.node_count += 1;

@@ -5,12 +5,16 @@
 //! told much has a record of the same kind, of one copy. For a receiver there is one [`Rest`] in its queue instead of each
 //! event, and the events are made from it when there is room for them.
 //!
+//! Its slots stay in the share of the guest that has made the change: when that guest has too little room, it loses what it
+//! has been the first to do, and nobody else does.
+//!
 //! Invariant: a transaction counts each `Rest` of it.
 
 use alloc::vec::Vec;
 
 use crate::path::Path;
-use crate::slots::{Blob, CHUNK, Claim, Full, List, Text};
+use crate::perms::Life;
+use crate::slots::{Claim, Full, List, Text};
 use crate::store::changes::{may_hear, put_in_order};
 use crate::store::domain::DomainId;
 use crate::store::share::Share;
@@ -25,9 +29,6 @@ const OWN: u32 = 128;
 /// Events of one change that may wait each for itself.
 const FEW: u32 = 8;
 
-/// Copies and chunks that a client's next request in a transaction finds, or old records go.
-const SPARE: u32 = 16;
-
 /// How far one receiver has come with what a transaction has done.
 #[derive(Clone, Copy)]
 pub struct Rest {
@@ -40,6 +41,7 @@ pub struct Rest {
 
 impl Store {
     /// Has a receiver of the events at hand hear this one and the rest of the change later. In an attempt.
+    #[inline(never)] // It is rare, beside messages.
     pub fn tell_later(&mut self, to: DomainId) -> Result<Rest, Full> {
         let copy = match self.collected.copy {
             Some(copy) => {
@@ -51,7 +53,7 @@ impl Store {
         let tx = self.transactions.nodes.get(copy).tx;
         let open = self.transactions.open.modify(tx)?;
         open.waiting += 1;
-        open.newest = self.watches.last_sequence;
+        (open.newest, open.number) = (self.watches.last_sequence, self.collected.number);
         self.domains.arena.modify(to)?.behind = self.collected.number;
         let told = self.collected.sent.checked_sub(1).and_then(|n| self.collected.matches.get(n));
         let after = told.filter(|told| told.domain == to).map_or(0, |told| told.rank);
@@ -76,12 +78,16 @@ impl Store {
     /// The record of a single change.
     fn record_change(&mut self) -> Result<TxNodeId, Full> {
         let by = self.current.from.unwrap_or(DomainId::FIRST);
-        let tx = self.transactions.open.insert(Transaction::record(by, self.collected.number))?;
+        let payer = self.domains.get(by).payer();
+        let tx = self.transactions.open.insert(Transaction::record(by, payer, self.collected.number))?;
+        self.take(by, Share::Transactions, 1)?;
+        self.take(by, Share::Copies, 1)?;
         let path = Text::store(&mut self.blobs, &self.collected.path)?;
         let mut copy = TxNode::new(tx, self.collected.hash);
         copy.fires = Some(self.collected.change);
         copy.text_len = path.len() as u16;
         copy.path = path;
+        self.move_chunks(by, 0, copy.spilled())?;
         let copy = self.transactions.nodes.insert(copy)?;
         self.transactions.open.modify(tx)?.touched.append(&mut self.transactions.nodes, copy)?;
         self.keep_record(tx)?;
@@ -90,14 +96,12 @@ impl Store {
 
     /// Keeps a transaction that has ended until all has been told of it.
     fn keep_record(&mut self, tx: TransactionId) -> Result<(), Full> {
-        self.transactions.open.modify(tx)?.number = self.collected.number;
         self.intents.modify()?.told.append(&mut self.transactions.open, tx)
     }
 
-    /// Whether something is kept to be told.
-    #[inline(always)]
-    pub fn keeps_something(&self) -> bool {
-        self.intents.get().told.first().is_some()
+    /// Whether the request at hand has found no room, has not been decided, and something is kept to be told.
+    pub fn wants_room(&self) -> bool {
+        self.current.short && self.current.answer.is_none() && self.intents.get().told.first().is_some()
     }
 
     /// Receivers that wait to hear of something, for the consistency check.
@@ -105,40 +109,45 @@ impl Store {
         self.transactions.open.iter().map(|(_, open)| open.waiting).sum()
     }
 
-    /// Whether of what that takes a domain finds too little for itself; if so, whether it has less than it needs.
-    pub fn is_short(&self, id: DomainId) -> Option<bool> {
-        let usage = &self.domains.get(id).usage;
-        [(Share::Transactions, 1), (Share::Copies, SPARE), (Share::Chunks, SPARE)]
-            .into_iter()
-            .find(|(kind, count)| !self.may_take(id, *kind, *count))
-            .map(|(kind, count)| self.domains.is_privileged(id) || usage.held(kind) + count <= kind.need())
+    /// For the request at hand, which finds no room: gives up the oldest that is kept to be told of what its sender has
+    /// done, if that is of a change before this one; if there is none, and the sender has no more than it needs, of what is
+    /// in nobody's share. False if there is none. The request has not failed its transaction, then.
+    pub fn give_up_oldest(&mut self, by: DomainId, tx: TxId, number: u64) -> bool {
+        let guest = Some(by).filter(|by| !self.domains.is_privileged(*by));
+        let usage = &self.domains.get(by).usage;
+        let needs = [Share::Transactions, Share::Copies, Share::Chunks]
+            .iter()
+            .all(|kind| guest.is_none() || usage.held(*kind) < kind.need());
+        let mut oldest = None;
+        let kept = self.intents.get().told.iter(&self.transactions.open);
+        for (kept, _) in kept.take_while(|(_, open)| open.number < number) {
+            match self.payer_of(kept) {
+                whose if whose == guest => {
+                    oldest = Some(kept);
+                    break;
+                }
+                None if needs => oldest = oldest.or(Some(kept)),
+                _ => {}
+            }
+        }
+        let Some(oldest) = oldest else { return false };
+        if let Some(tx) = self.find_transaction(by, tx).filter(|_| self.current.fails) {
+            self.transactions.open.update(tx).failed = false;
+        }
+        (self.current.short, self.current.fails) = (false, false);
+        self.attempt(Claim::Answer, |store| Ok(store.finish_record(oldest)?)).is_ok()
     }
 
-    /// Gives up the oldest that is kept to be told, of what one domain has done or of all, if that is of a change before this
-    /// one. False if there is none.
-    pub fn give_up_oldest(&mut self, by: Option<DomainId>, number: u64) -> bool {
-        let oldest = {
-            let mut kept = self.intents.get().told.iter(&self.transactions.open);
-            let oldest = kept.find(|(_, open)| by.is_none_or(|by| open.domain == by));
-            oldest.filter(|(_, open)| open.number < number).map(|(tx, _)| tx)
-        };
-        oldest.is_some_and(|tx| {
-            let given_up = self.attempt(Claim::Answer, |store| {
-                store.transactions.open.modify(tx)?.failed = true;
-                Ok(store.finish_record(tx)?)
-            });
-            given_up.is_ok()
-        })
-    }
-
-    /// No more is told of a transaction that has ended: it is forgotten.
+    /// No more is told of a transaction that has ended: it is forgotten. Who waits to hear of it finds its number gone.
     pub(super) fn finish_record(&mut self, tx: TransactionId) -> Result<(), Full> {
+        let open = self.transactions.open.modify(tx)?;
+        (open.waiting, open.number) = (0, 0);
         let intent = self.intents.modify()?;
         intent.told.remove(&mut self.transactions.open, tx)?;
         intent.over.append(&mut self.transactions.open, tx)
     }
 
-    /// A transaction that has taken effect is nobody's any more, and is kept to be told of.
+    /// A transaction that has taken effect is open no more, and is kept to be told of.
     pub(super) fn keep_to_tell(&mut self, tx: TransactionId) -> Result<Next, XsError> {
         self.take_from_domain(tx)?;
         let open = self.transactions.open.modify(tx)?;
@@ -149,39 +158,27 @@ impl Store {
         Ok(Next::Step)
     }
 
-    /// Takes a transaction from its domain, with its charge.
+    /// Takes a transaction from its domain, which has its slots in its share until they are given back.
     pub(super) fn take_from_domain(&mut self, tx: TransactionId) -> Result<(), Full> {
         let Transaction { domain, memory, .. } = *self.transactions.open.get(tx);
         self.transactions.of_domain.remove(domain, &mut self.transactions.open, tx)?;
-        let record = self.domains.modify(domain)?;
-        record.usage.memory -= memory;
-        if record.is_privileged() {
-            record.usage.transactions -= 1;
-            return Ok(());
-        }
-        let (mut copies, mut spilled) = (0, 0);
-        for (_, copy) in self.copies(tx) {
-            copies += 1;
-            spilled += copy.spilled();
-        }
-        let chunks = spilled / Blob::memory(CHUNK);
-        for (kind, count) in [(Share::Transactions, 1), (Share::Copies, copies), (Share::Chunks, chunks)] {
-            self.give(domain, kind, count)?;
-        }
+        let usage = &mut self.domains.modify(domain)?.usage;
+        usage.memory -= memory;
+        usage.transactions -= 1;
         Ok(())
+    }
+
+    /// Whose share a transaction's slots are of, if that guest lives.
+    pub fn payer_of(&self, tx: TransactionId) -> Option<DomainId> {
+        let Transaction { domain, payer, .. } = *self.transactions.open.get(tx);
+        (payer != Life::NONE && self.domains.get(domain).life == payer).then_some(domain)
     }
 
     /// Somebody has heard all of a transaction, or never will. In an attempt.
     pub fn end_telling(&mut self, tx: TransactionId) -> Result<(), Full> {
         let open = self.transactions.open.modify(tx)?;
         open.waiting -= 1;
-        let Transaction { waiting, touched, failed, .. } = *open;
-        match () {
-            () if waiting > 0 || !open.has_ended() => Ok(()),
-            () if touched.is_empty() => self.transactions.open.remove(tx),
-            () if failed => Ok(()),
-            () => self.finish_record(tx),
-        }
+        if open.waiting > 0 || !open.has_ended() { Ok(()) } else { self.finish_record(tx) }
     }
 
     /// Notes by which permission lists others may hear of what a transaction has done to a node, if it is to be told later.
@@ -200,9 +197,9 @@ impl Store {
         copy.acl.map_or(Ok(()), |acl| self.acls.release(acl))
     }
 
-    /// Whether there is nothing to tell any more, because too much was left untold.
-    pub fn is_given_up(&self, rest: &Rest) -> bool {
-        self.transactions.open.get(rest.tx).failed
+    /// The number of the change that a message stands for, if it is still told of.
+    pub fn number_of(&self, rest: &Rest) -> u64 {
+        self.transactions.open.get(rest.tx).number
     }
 
     /// Collects what a receiver is to hear of the next copy, also what it has heard. The result is how many watches have been
