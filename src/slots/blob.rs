@@ -3,8 +3,9 @@
 //! A blob never changes once written: a new value is a new blob, and the old one is freed. So blobs need
 //! no undo beyond the arena's own.
 
-use super::arena::{Arena, Full, Id, Slot};
+use super::arena::{Arena, Full, Slot};
 use super::attempt::Attempt;
+use super::id::Id;
 
 /// Payload bytes of a chunk; with its link it fills one cache line.
 pub const CHUNK: usize = 60;

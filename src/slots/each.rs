@@ -2,8 +2,9 @@
 
 use core::marker::PhantomData;
 
-use super::arena::{Arena, Full, Id, Slot};
+use super::arena::{Arena, Full, Slot};
 use super::attempt::Attempt;
+use super::id::Id;
 
 pub struct Each<O, V> {
     values: Arena<V>,

@@ -7,7 +7,8 @@
 use core::iter::successors;
 use core::marker::PhantomData;
 
-use super::arena::{Arena, Full, Id, Links, Slot};
+use super::arena::{Arena, Full, Slot};
+use super::id::{Id, Links};
 use super::table::{Chained, Table};
 
 /// Slots that change in attempts: an arena or a table.

@@ -3,9 +3,10 @@
 //! The lists are kept with their members, not in the owners, so an owner's type need not know what it owns. The ends of
 //! each list are journaled like its links.
 
-use super::arena::{Full, Id, Slot};
+use super::arena::{Full, Slot};
 use super::attempt::Attempt;
 use super::each::Each;
+use super::id::Id;
 use super::list::{Linked, List, Queue, Slots};
 
 impl<T: 'static, L: 'static> Slot for List<T, L> {

@@ -6,8 +6,9 @@ use alloc::boxed::Box;
 
 use crate::room::filled;
 
-use super::arena::{Arena, Full, Id, Links, Slot};
+use super::arena::{Arena, Full, Slot};
 use super::attempt::Attempt;
+use super::id::{Id, Links};
 
 /// A slot that hangs on a hash chain.
 pub trait Chained: Slot {
