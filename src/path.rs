@@ -166,6 +166,11 @@ impl<'a> Path<'a> {
         }
     }
 
+    /// The path so many levels above; the root is above itself.
+    pub fn up(self, levels: usize) -> Path<'a> {
+        (0..levels).fold(self, |path, _| path.parent().unwrap_or(Path::ROOT))
+    }
+
     /// The last component; the whole of a special name, nothing for the root.
     pub fn name(self) -> &'a [u8] {
         if self.is_special() {

@@ -298,9 +298,25 @@ impl<T: Slot> Arena<T> {
     }
 
     /// A slot's neighbours in one of its lists, for changing in an attempt: they are saved alone if the slot is not.
-    #[inline(never)] // As for `modify`.
+    #[inline(always)] // So that `links` is no call.
     pub fn relink(&mut self, id: Id<T>, links: fn(&mut T) -> &mut Links<T>) -> Result<&mut Links<T>, Full> {
-        let saved = self.join()? as u32 == at(&self.notes, id).stamp;
+        self.attempt.tick();
+        let number = self.attempt.number();
+        if self.joined != number {
+            return self.relink_late(id, links);
+        }
+        self.relink_now(id, links)
+    }
+
+    #[inline(never)] // As for `modify`.
+    fn relink_late(&mut self, id: Id<T>, links: fn(&mut T) -> &mut Links<T>) -> Result<&mut Links<T>, Full> {
+        self.join()?;
+        self.relink_now(id, links)
+    }
+
+    #[inline(always)]
+    fn relink_now(&mut self, id: Id<T>, links: fn(&mut T) -> &mut Links<T>) -> Result<&mut Links<T>, Full> {
+        let saved = self.joined as u32 == at(&self.notes, id).stamp;
         let place = links(at_mut(&mut self.slots, id));
         if !saved {
             if self.relinked.len() == self.relinked.capacity() {

@@ -47,8 +47,10 @@ impl Attempt {
     pub fn begin(&self, claim: Claim) {
         let state = &*self.0;
         debug_assert!(!self.is_open(), "an attempt within another");
-        let last = state.last.get();
-        let number = if last as u32 == u32::MAX { last + 2 } else { last + 1 };
+        let mut number = state.last.get() + 1;
+        if number as u32 == 0 {
+            number += 1;
+        }
         state.last.set(number);
         state.claim.set(claim);
         state.decided.set(false);

@@ -25,6 +25,7 @@ impl<T: Slot> Slots<T> for Arena<T> {
     fn modify(&mut self, id: Id<T>) -> Result<&mut T, Full> {
         self.modify(id)
     }
+    #[inline(always)]
     fn relink(&mut self, id: Id<T>, links: fn(&mut T) -> &mut Links<T>) -> Result<&mut Links<T>, Full> {
         self.relink(id, links)
     }
@@ -37,6 +38,7 @@ impl<T: Chained> Slots<T> for Table<T> {
     fn modify(&mut self, id: Id<T>) -> Result<&mut T, Full> {
         self.modify(id)
     }
+    #[inline(always)]
     fn relink(&mut self, id: Id<T>, links: fn(&mut T) -> &mut Links<T>) -> Result<&mut Links<T>, Full> {
         self.relink(id, links)
     }
@@ -46,6 +48,12 @@ impl<T: Chained> Slots<T> for Table<T> {
 pub trait Linked<L>: Slot {
     fn links(&self) -> &Links<Self>;
     fn links_mut(&mut self) -> &mut Links<Self>;
+}
+
+/// A slot's neighbours in a list `L`, for changing.
+#[inline(never)] // One function for each list: inlined, it would be 3 KB of the image.
+fn relink<T: Linked<L>, L>(slots: &mut impl Slots<T>, id: Id<T>) -> Result<&mut Links<T>, Full> {
+    slots.relink(id, T::links_mut)
 }
 
 /// Members that know both their neighbours, so that any of them can leave.
@@ -78,9 +86,9 @@ impl<T: Linked<L>, L> List<T, L> {
     /// Makes a slot the last member. It must not be in such a list already.
     pub fn append(&mut self, slots: &mut impl Slots<T>, id: Id<T>) -> Result<(), Full> {
         let prev = self.last.replace(id);
-        *slots.relink(id, T::links_mut)? = Links { next: None, prev };
+        *relink::<T, L>(slots, id)? = Links { next: None, prev };
         match prev {
-            Some(prev) => slots.relink(prev, T::links_mut)?.next = Some(id),
+            Some(prev) => relink::<T, L>(slots, prev)?.next = Some(id),
             None => self.first = Some(id),
         }
         Ok(())
@@ -90,11 +98,11 @@ impl<T: Linked<L>, L> List<T, L> {
     pub fn remove(&mut self, slots: &mut impl Slots<T>, id: Id<T>) -> Result<(), Full> {
         let Links { next, prev } = *slots.get(id).links();
         match prev {
-            Some(prev) => slots.relink(prev, T::links_mut)?.next = next,
+            Some(prev) => relink::<T, L>(slots, prev)?.next = next,
             None => self.first = next,
         }
         match next {
-            Some(next) => slots.relink(next, T::links_mut)?.prev = prev,
+            Some(next) => relink::<T, L>(slots, next)?.prev = prev,
             None => self.last = prev,
         }
         Ok(())

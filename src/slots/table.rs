@@ -71,6 +71,7 @@ impl<T: Chained> Table<T> {
         self.arena.modify(id)
     }
 
+    #[inline(always)]
     pub fn relink(&mut self, id: Id<T>, links: fn(&mut T) -> &mut Links<T>) -> Result<&mut Links<T>, Full> {
         self.arena.relink(id, links)
     }
@@ -118,6 +119,7 @@ impl<T: Chained> Table<T> {
         self.arena.free(id)
     }
 
+    #[inline(never)] // At the end of attempts, and of those undone.
     fn unlink(&mut self, id: Id<T>) {
         let slot = self.arena.get(id);
         let (hash, after) = (slot.hash(), slot.chain());

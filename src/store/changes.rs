@@ -26,8 +26,21 @@ impl Store {
 
     /// Collects the events of the node at `path` as it is now; `old` is the list it had before, if that matters.
     pub fn collect_for_node(&mut self, id: NodeId, path: Path<'_>, change: Change, old: Option<AclId>) {
+        if !self.may_concern(id, path, change) {
+            return;
+        }
         let [own, above] = self.lists_of(id);
         self.collect(path, Some(id), change, &[old, own, above]);
+    }
+
+    /// Whether there may be watches that a change of this node concerns. Mostly there are none.
+    fn may_concern(&self, id: NodeId, path: Path<'_>, change: Change) -> bool {
+        debug_assert!(self.collected.is_empty(), "one change at a time");
+        match change {
+            _ if path.is_special() => true,
+            Change::Subtree => self.is_below_watch(id, &mut None),
+            Change::Exact => self.is_watched(id),
+        }
     }
 
     /// The permission lists of a node and of the one above it; the root is above itself.
@@ -57,8 +70,11 @@ impl Store {
 
     /// Collects the events of a node that is removed. `topmost`: its removal is not due to that of a node above.
     pub fn collect_for_removal(&mut self, id: NodeId, path: Path<'_>, topmost: bool) {
-        let above = self.node(id).parent.and_then(|parent| self.acl(parent));
         let change = if topmost { Change::Subtree } else { Change::Exact };
+        if !self.may_concern(id, path, change) {
+            return;
+        }
+        let above = self.node(id).parent.and_then(|parent| self.acl(parent));
         self.collect(path, Some(id), change, &[self.acl(id), above]);
     }
 

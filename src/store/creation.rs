@@ -40,12 +40,14 @@ impl Store {
     pub fn create_at(&mut self, view: &View, subject: Subject<'_>, bytes: &[u8]) -> Result<Place, XsError> {
         let Subject { path, hash, .. } = subject;
         let parent = path.parent().ok_or(XsError::EINVAL)?;
-        let (above, place) = match self.find(view, parent)? {
-            Some(place) => (parent, place),
-            None => self.find_nearest(view, parent)?,
+        let (above, place, count) = match self.find(view, parent)? {
+            Some(place) => (parent, place, 1),
+            None => {
+                let (above, place) = self.find_nearest(view, parent)?;
+                (above, place, path.depth_below(above).unwrap_or(1))
+            }
         };
         let inherited = self.acl_at(place).ok_or(XsError::EIO)?;
-        let count = path.depth_below(above).unwrap_or(1);
         let creation = Creation { path, hash, above, place, acl: inherited, value: bytes.len(), count };
         self.check_creation(view, &creation)?;
         match view.tx {

@@ -62,8 +62,12 @@ impl PathCache {
             return;
         }
         let mut words = [[0; 8]; Self::PATH_MAX / 8];
-        for (at, to) in words.iter_mut().enumerate() {
-            *to = word(path, 8 * at).to_le_bytes();
+        let (whole, tail) = path.as_chunks();
+        for (to, from) in words.iter_mut().zip(whole) {
+            *to = *from;
+        }
+        if let Some(last) = words.get_mut(whole.len()) {
+            *last = word(tail, 0).to_le_bytes();
         }
         let place = self.place(hash);
         let Some(found) = self.entries.get_mut(place) else { return };

@@ -129,12 +129,14 @@ impl Store {
             (Change::Exact, _) => self.watches_at(path, path.hash(&self.key), path, change, found),
             (Change::Subtree, Some(id)) => {
                 let mut next = Some(self.node(id));
-                let mut len = path.as_bytes().len();
+                // Most nodes have no watches, so the path is cut only where one has.
+                let (mut prefix, mut levels) = (path, 0);
                 while let Some(node) = next {
                     if node.watched {
-                        self.watches_at(path.cut(len), node.hash, path, change, found);
+                        prefix = prefix.up(core::mem::take(&mut levels));
+                        self.watches_at(prefix, node.hash, path, change, found);
                     }
-                    len = len.saturating_sub(node.name.len() + 1);
+                    levels += 1;
                     next = node.parent.map(|parent| self.node(parent));
                 }
             }
