@@ -73,14 +73,24 @@ impl Acls {
     }
 
     pub fn retain(&mut self, id: AclId) -> Result<AclId, Full> {
-        self.table.modify(id)?.refs += 1;
+        self.retain_times(1, id)
+    }
+
+    /// Holds a list so many times more.
+    pub fn retain_times(&mut self, times: u32, id: AclId) -> Result<AclId, Full> {
+        self.table.modify(id)?.refs += times;
         Ok(id)
     }
 
     /// Gives up one hold on a list. A list without holders is removed at the end of the attempt.
     pub fn release(&mut self, id: AclId) -> Result<(), Full> {
+        self.release_times(1, id)
+    }
+
+    /// Gives up so many holds on a list.
+    pub fn release_times(&mut self, times: u32, id: AclId) -> Result<(), Full> {
         let acl = self.table.modify(id)?;
-        acl.refs -= 1;
+        acl.refs -= times;
         if acl.refs > 0 || self.unheld.contains(&id) {
             return Ok(());
         }

@@ -9,7 +9,7 @@ use super::Store;
 use super::acl::AclId;
 use super::current::Answer;
 use super::domain::DomainId;
-use super::node::{NameBuf, Value};
+use super::node::{NameBuf, NodeId, Value};
 use super::path_cache::PathCache;
 use super::transaction::{Mark, TxNodeId};
 use super::view::{Place, Start, Subject, View, node_size};
@@ -42,8 +42,10 @@ impl Store {
                 self.current.named = hash;
                 return Ok(Subject { path: Path::from_canonical(input), hash, node: Some(node) });
             }
+            // An absolute path stays as it is.
+            return self.subject_anew(input, domid, path_max, special, buf, Some(hash));
         }
-        self.subject_anew(input, domid, path_max, special, buf)
+        self.subject_anew(input, domid, path_max, special, buf, None)
     }
 
     #[inline(never)]
@@ -54,37 +56,43 @@ impl Store {
         path_max: Option<u32>,
         special: Special,
         buf: &'a mut PathBuf,
+        hash: Option<u64>,
     ) -> Result<Subject<'a>, XsError> {
         let path = canonicalize(input, domid, path_max, special, buf)?;
-        let hash = path.hash(&self.key);
+        let hash = hash.unwrap_or_else(|| path.hash(&self.key));
         self.current.named = hash;
-        Ok(Subject { path, hash, node: None })
+        Ok(Subject::new(path, hash))
     }
 
     /// The node at `path`, if it is there.
     #[inline]
     pub fn find(&mut self, view: &View, path: Path<'_>) -> Result<Option<Place>, XsError> {
-        self.find_hashed(view, path, path.hash(&self.key), &mut None)
+        self.find_subject(view, Subject::new(path, path.hash(&self.key)), &mut None)
     }
 
     /// As `find`, for a caller that has hashed the path already.
     #[inline(always)]
-    fn find_hashed(
+    fn find_subject(
         &mut self,
         view: &View,
-        path: Path<'_>,
-        hash: u64,
+        subject: Subject<'_>,
         below: &mut Option<TxNodeId>,
     ) -> Result<Option<Place>, XsError> {
         match view.tx {
-            None => Ok(self.locate(path, hash).map(Place::Node)),
+            None => Ok(self.locate_subject(subject).map(Place::Node)),
             Some(tx) => {
-                let id = self.touch(view, tx, path, hash, *below)?;
+                let id = self.touch(view, tx, subject, *below)?;
                 *below = Some(id);
                 let exists = self.transactions.nodes.get(id).mark.contains(Mark::EXISTS);
                 Ok(exists.then_some(Place::Copy(id)))
             }
         }
+    }
+
+    /// The node that a request is about, whatever its transaction has done there.
+    #[inline(always)]
+    pub(super) fn locate_subject(&mut self, subject: Subject<'_>) -> Option<NodeId> {
+        subject.node.or_else(|| self.locate(subject.path, subject.hash))
     }
 
     /// The longest prefix of `path` that exists, and its place.
@@ -102,7 +110,7 @@ impl Store {
         let (mut next, mut below) = (Some(path), None);
         for n in (0..count).rev() {
             let (Some(at), Some(hash)) = (next, self.prefix_hashes.get(n).copied()) else { break };
-            match self.find_hashed(view, at, hash, &mut below)? {
+            match self.find_subject(view, Subject::new(at, hash), &mut below)? {
                 None => next = at.parent(),
                 Some(place) => return Ok((at, place)),
             }
@@ -115,16 +123,11 @@ impl Store {
     /// EACCES if not. If there is no node: ENOENT for clients that have any of `needed` on the nearest node above. The
     /// others get EACCES, so that they cannot tell which names exist.
     pub fn seek(&mut self, view: &View, subject: Subject<'_>, needed: Access) -> Result<Place, XsError> {
-        let Subject { path, hash, node } = subject;
-        let found = match node.filter(|_| view.tx.is_none()) {
-            Some(node) => Some(Place::Node(node)),
-            None => self.find_hashed(view, path, hash, &mut None)?,
-        };
-        match found {
+        match self.find_subject(view, subject, &mut None)? {
             Some(place) if self.access(view, place).contains(needed) => Ok(place),
             Some(_) => Err(XsError::EACCES),
             None if view.caller.is_privileged() => Err(XsError::ENOENT),
-            None => Err(self.why_missing(view, path, needed)?),
+            None => Err(self.why_missing(view, subject.path, needed)?),
         }
     }
 

@@ -58,6 +58,13 @@ pub struct Subject<'a> {
     pub(super) node: Option<NodeId>,
 }
 
+impl<'a> Subject<'a> {
+    /// A path with its hash, of which no more is known.
+    pub(super) fn new(path: Path<'a>, hash: u64) -> Self {
+        Subject { path, hash, node: None }
+    }
+}
+
 /// A position in a list of children.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Start {

@@ -8,7 +8,7 @@ use crate::store::domain::DomainId;
 use crate::store::share::Share;
 use crate::store::steps::Next;
 use crate::store::transaction::{Mark, PATH_INLINE, Transaction, TransactionId, TxNode, TxNodeId};
-use crate::store::view::{Start, View};
+use crate::store::view::{Start, Subject, View};
 use crate::store::watch::Change;
 use crate::store::{AclId, Answer, NameBuf, NodeId, Store, Value};
 use crate::wire::{TxId, XsError};
@@ -68,17 +68,20 @@ impl Store {
         while let Some(id) = rest
             && self.has_room_for_more(done + copies as usize)
         {
-            let copy = *self.transactions.nodes.get(id);
-            let TxNode { seen_acl, acl, above, value, path, borrows_text, .. } = copy;
+            let copy = self.transactions.nodes.get(id);
+            let TxNode { seen_acl, acl, above, value, .. } = *copy;
+            let path = if copy.borrows_text { Text::EMPTY } else { copy.path };
             copies += 1;
             spilled += copy.spilled();
-            for acl in [seen_acl, acl, above].into_iter().flatten() {
-                self.acls.release(acl)?;
+            match (seen_acl, acl) {
+                (Some(seen), Some(acl)) if seen == acl => self.acls.release_times(2, acl)?,
+                _ => [seen_acl, acl].into_iter().flatten().try_for_each(|acl| self.acls.release(acl))?,
+            }
+            if let Some(above) = above {
+                self.acls.release(above)?;
             }
             value.free(&mut self.blobs)?;
-            if !borrows_text {
-                path.free(&mut self.blobs)?;
-            }
+            path.free(&mut self.blobs)?;
             let open = self.transactions.open.modify(tx)?;
             open.touched.remove_after(&mut self.transactions.nodes, None)?;
             open.node_count -= 1;
@@ -129,7 +132,7 @@ impl Store {
         self.transactions.nodes.find(TxNode::hash_of(tx, path_hash), |node| node.tx == tx)
     }
 
-    /// The transaction's copy of what is at `path`, taken now if this is the first touch.
+    /// The transaction's copy of what is at a path, taken now if this is the first touch.
     ///
     /// Above a quota or without room for the copy the transaction is failed. With `below`, the copy of a path that
     /// begins with this one, nothing of what they share is compared.
@@ -137,14 +140,14 @@ impl Store {
         &mut self,
         view: &View,
         tx: TransactionId,
-        path: Path<'_>,
-        hash: u64,
+        subject: Subject<'_>,
         below: Option<TxNodeId>,
     ) -> Result<TxNodeId, XsError> {
+        let Subject { path, hash, .. } = subject;
         if let Some(id) = self.find_copy(tx, path, hash, below) {
             return Ok(id);
         }
-        let node = self.locate(path, hash);
+        let node = self.locate_subject(subject);
         let lent = match below {
             Some(below) => self.beginning_of(below, path.as_bytes().len()),
             None => self.lent_path(tx, path),
@@ -195,7 +198,7 @@ impl Store {
                 }
             };
             if let Some(base) = base {
-                let node = *store.node(base);
+                let node = store.nodes.get(base);
                 copy.mark = Mark::EXISTED | Mark::EXISTS;
                 copy.seen_value = node.value_generation;
                 copy.seen_list = node.list_generation;
@@ -203,21 +206,23 @@ impl Store {
                 copy.children_bytes = node.children_bytes;
                 copy.seen_children_bytes = node.children_bytes;
                 copy.value = node.value.duplicate(&mut store.blobs)?;
-                if let Some(acl) = store.acl(base) {
-                    copy.seen_acl = Some(store.acls.retain(acl)?);
-                    copy.acl = Some(store.acls.retain(acl)?);
+                (copy.seen_acl, copy.acl) = (node.acl, node.acl);
+                if let Some(acl) = node.acl {
+                    store.acls.retain_times(2, acl)?;
                 }
             }
             let id = store.transactions.nodes.insert(copy)?;
             let open = store.transactions.open.modify(tx)?;
             open.node_count += 1;
             open.touched.append(&mut store.transactions.nodes, id)?;
-            open.memory += TxNode::memory(0, 0);
-            store.take(view.domain, Share::Copies, 1)?;
+            open.memory += memory;
             let record = store.domains.modify(view.domain)?;
-            record.usage.memory += TxNode::memory(0, 0);
+            record.usage.memory += memory;
             record.note_peak();
-            store.charge_tx(tx, 0, memory - TxNode::memory(0, 0))?;
+            if !record.is_privileged() {
+                store.take(view.domain, Share::Copies, 1)?;
+                store.move_chunks(view.domain, TxNode::memory(0, 0), memory)?;
+            }
             Ok(id)
         })
     }
@@ -286,9 +291,8 @@ impl Store {
     ) -> Result<(), XsError> {
         let tx = self.transactions.nodes.get(top).tx;
         // All that can fail comes first: copies of everything that goes.
-        let parent =
-            path.parent().map(|parent| self.touch(view, tx, parent, parent.hash(&self.key), Some(top)));
-        let parent = parent.transpose()?;
+        let parent = path.parent().map(|parent| Subject::new(parent, parent.hash(&self.key)));
+        let parent = parent.map(|parent| self.touch(view, tx, parent, Some(top))).transpose()?;
         self.copy_subtree(view, tx, top, path)?;
         self.mark_rest(tx, top, path)?;
         let generation = self.next_generation();
