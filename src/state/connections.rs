@@ -1,7 +1,7 @@
 //! CONNECTION, WATCH and WATCH_EXTENDED, and of ours ORDER: each connection with what waits on its way in and out, and its
 //! watches.
 
-use super::domains::{all, know};
+use super::domains::know;
 use super::fault::Fault;
 use super::format::{
     ANY_DEPTH, CONNECTION, Connection, Depth, Fixed, HAS_UNIQUE_ID, ORDER, Place, Places, WATCH,
@@ -34,7 +34,7 @@ pub fn introduced<'a, R>(
     store: &'a Store,
     links: &'a Links<R>,
 ) -> impl Iterator<Item = (DomainId, &'a store::Domain, &'a connection::Connection<R>)> {
-    all(store).filter_map(|(id, domain)| Some((id, domain, links.get(id)?)))
+    store.domains.known().filter_map(|(id, domain)| Some((id, domain, links.get(id)?)))
 }
 
 pub fn save<R>(writer: &mut Writer<'_>, store: &Store, links: &Links<R>, version: u32) -> Result<(), Full> {
@@ -158,11 +158,15 @@ impl Numbers {
         number: u32,
     ) -> Result<Option<DomainId>, Fault> {
         if self.last.0 != number {
-            let known = introduced(store, links).find(|(.., connection)| connection.number == number);
-            self.last = (number, known.map(|(id, ..)| id));
+            let is_it = |id: &DomainId| links.get(*id).is_some_and(|connection| connection.number == number);
+            // As we number them; others count.
+            let ours = u16::try_from(number.wrapping_sub(1)).ok();
+            let ours = ours.and_then(|domid| store.domains.find(DomId(domid))).filter(is_it);
+            let known = ours.or_else(|| store.domains.known().map(|(id, _)| id).find(is_it));
+            self.last = (number, known);
         }
         match self.last.1 {
-            None if !self.left_out => Err(Fault("its connection is not known")),
+            None if !self.left_out => Err(Fault::UnknownConnection),
             found => Ok(found),
         }
     }
@@ -186,9 +190,8 @@ pub fn restore<R>(
     adopt: &mut Adopt<'_, R>,
 ) -> Result<(), Fault> {
     let head: Connection = reader.part()?;
-    let known = introduced(store, links).any(|(.., connection)| connection.number == head.number);
-    if head.number == 0 || known {
-        return Err(Fault("its number is 0 or another's"));
+    if head.number == 0 {
+        return Err(Fault::NumberZero);
     }
     if head.kind != RING {
         numbers.left_out |= head.kind == SOCKET;
@@ -197,7 +200,7 @@ pub fn restore<R>(
     let domid = DomId(head.domid);
     let id = know(store, domid, &around.settings.quotas)?;
     if links.has(id) {
-        return Err(Fault("the domain has a connection already"));
+        return Err(Fault::ConnectionTwice);
     }
     let port = Some(Port(head.port)).filter(|port| port.0 != 0);
     let Some((ring, port)) = adopt(domid, port) else {
@@ -205,7 +208,7 @@ pub fn restore<R>(
         return Ok(());
     };
     let connection = connection::Connection::restored(ring, port, head.number);
-    links.put_back(id, connection).map_err(|_| Fault("its port is another's, or higher than any"))?;
+    links.put_back(id, connection).map_err(|_| Fault::BadPort)?;
     numbers.last = (head.number, Some(id));
     if !store.domains.is_privileged(id) && around.own != Some(domid) {
         store.attempt(Claim::Answer, |store| Ok(store.promise(id, true)?))?;
@@ -213,13 +216,12 @@ pub fn restore<R>(
     // Whether that domain lives is known when all have been read.
     let target = DomId(head.target);
     store.domains.update(id).target = Entry { domid: target, ..Entry::NOBODY };
-    const LONG: Fault = Fault("more than one request has begun");
-    reader.gather(head.input.into(), text, LONG)?;
+    reader.gather(head.input.into(), text, Fault::LongInput)?;
     let header = text.first_chunk().map(Header::parse);
     if header.is_some_and(|header| text.len() - Header::SIZE > header.len as usize) {
-        return Err(LONG);
+        return Err(Fault::LongInput);
     }
-    links.set_half_request(store, id, text).ok_or(Fault::from(Full))?;
+    links.set_half_request(store, id, text).ok_or(Fault::NoRoom)?;
     restore_output(reader, store, links, around, id, &head, text)?;
     reader.align()?;
     if head.flags & HAS_UNIQUE_ID != 0 {
@@ -237,31 +239,29 @@ fn restore_output<R>(
     head: &Connection,
     text: &mut heapless::Vec<u8, { Header::SIZE + PAYLOAD_MAX }>,
 ) -> Result<(), Fault> {
-    const LONG: Fault = Fault("a message that waits is longer than any");
-    const CUT: Fault = Fault("a message that waits is cut off");
     let mut left = head.output as usize;
     if head.begun > 0 {
         let begun = usize::from(head.begun);
-        left = left.checked_sub(begun).ok_or(CUT)?;
-        reader.gather(begun, text, LONG)?;
+        left = left.checked_sub(begun).ok_or(Fault::CutMessage)?;
+        reader.gather(begun, text, Fault::LongMessage)?;
         // What has been sent of it is not known yet, so one byte stands for it.
-        text.insert(0, 0).map_err(|_| LONG)?;
-        links.outbox.put_back(store, id, Kind::Reply, text, 1).ok_or(Fault::from(Full))?;
+        text.insert(0, 0).map_err(|_| Fault::LongMessage)?;
+        links.outbox.put_back(store, id, Kind::Reply, text, 1).ok_or(Fault::NoRoom)?;
     }
     while left > 0 {
-        left = left.checked_sub(Header::SIZE).ok_or(CUT)?;
-        reader.gather(Header::SIZE, text, LONG)?;
-        let header = Header::parse(text.first_chunk().ok_or(CUT)?);
+        left = left.checked_sub(Header::SIZE).ok_or(Fault::CutMessage)?;
+        reader.gather(Header::SIZE, text, Fault::LongMessage)?;
+        let header = Header::parse(text.first_chunk().ok_or(Fault::CutMessage)?);
         let len = header.len as usize;
-        left = left.checked_sub(len).ok_or(CUT)?;
-        text.resize(Header::SIZE.saturating_add(len), 0).map_err(|_| LONG)?;
+        left = left.checked_sub(len).ok_or(Fault::CutMessage)?;
+        text.resize(Header::SIZE.saturating_add(len), 0).map_err(|_| Fault::LongMessage)?;
         reader.bytes(text.get_mut(Header::SIZE..).unwrap_or_default())?;
         let timeout = u64::from(around.settings.watch_event_timeout);
         let deadline =
             (timeout != 0 && !store.domains.is_privileged(id)).then(|| around.now.after_seconds(timeout));
         let event = header.msg_type == MessageType::WatchEvent as u32;
         let kind = if event { Kind::Event { deadline } } else { Kind::Reply };
-        links.outbox.put_back(store, id, kind, text, 0).ok_or(Fault::from(Full))?;
+        links.outbox.put_back(store, id, kind, text, 0).ok_or(Fault::NoRoom)?;
     }
     Ok(())
 }
@@ -281,11 +281,11 @@ pub fn restore_watch<R>(
     let depth = (depth != ANY_DEPTH).then_some(u32::from(depth));
     let domid = store.domains.get(id).domid;
     let path = read_path(reader, head.path, domid, path, absolute)?;
-    reader.gather(head.token.into(), token, Fault("the token is longer than any"))?;
+    reader.gather(head.token.into(), token, Fault::LongToken)?;
     let token = token.strip_suffix(b"\0").filter(|token| !token.contains(&0));
-    let token = token.ok_or(Fault("the token is no string"))?;
+    let token = token.ok_or(Fault::BadToken)?;
     if store.find_watch(id, path, token).is_some() {
-        return Err(Fault("the watch has been there already"));
+        return Err(Fault::WatchTwice);
     }
     // Only a relative path becomes longer.
     let relative = path.as_bytes().len() + 1 != usize::from(head.path);

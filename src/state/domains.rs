@@ -12,17 +12,11 @@ use crate::abi::{DomId, ServerFeatures};
 use crate::config::Settings;
 use crate::quota::{QUOTAS, Quota, Quotas};
 use crate::slots::Full;
-use crate::store::{self, DomainId, Store};
+use crate::store::{DomainId, Store};
 use crate::trace::{Recorder, Tally};
 
 /// Longest name of a quota that is looked at, bytes.
 const NAME_MAX: usize = 32;
-
-/// The domains that have records, in order of their slots: not local clients.
-pub fn all(store: &Store) -> impl Iterator<Item = (DomainId, &store::Domain)> {
-    let slots = store.domains.slots();
-    slots.filter_map(|slot| store.domains.at(slot)).map(|id| (id, store.domains.get(id)))
-}
 
 /// Bytes of values and names of all quotas.
 fn quotas_len() -> usize {
@@ -60,7 +54,7 @@ fn put_domain(
 
 /// All that have a record, before whatever names them.
 pub fn save_known(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
-    for (_, domain) in all(store) {
+    for (_, domain) in store.domains.known() {
         let known = Known {
             domid: domain.domid.0,
             flags: if domain.shutdown { SHUT_DOWN } else { 0 },
@@ -81,7 +75,7 @@ pub fn save_limits(
     version: u32,
     introduced: impl Fn(DomainId) -> bool,
 ) -> Result<(), Full> {
-    for (id, domain) in all(store) {
+    for (id, domain) in store.domains.known() {
         let heard_of = introduced(id) || domain.usage.nodes > 0;
         let features = if version > 1 { domain.features.bits() } else { 0 };
         put_domain(writer, if heard_of { DOMAIN } else { LIMITS }, domain.domid, features, &domain.quotas)?;
@@ -91,7 +85,7 @@ pub fn save_limits(
 
 pub fn save_counted(writer: &mut Writer<'_>, store: &Store, recorder: &Recorder) -> Result<(), Full> {
     put_domain(writer, PEAK, DomId::INVALID, 0, &store.peak_of_gone())?;
-    for (id, domain) in all(store) {
+    for (id, domain) in store.domains.known() {
         put_domain(writer, PEAK, domain.domid, 0, &domain.peak)?;
         if let Some(tally) = recorder.domain(id.index()) {
             put_sums(writer, 1, domain.domid.0, tally)?;
@@ -131,7 +125,7 @@ fn read_quotas(reader: &mut Reader<'_>, count: usize, quotas: &mut Quotas) -> Re
     let mut values: Vec<u32, 64> = Vec::new();
     for _ in 0..count {
         let value = reader.number()?;
-        values.push(value).map_err(|_| Fault("it has too many quotas"))?;
+        values.push(value).map_err(|_| Fault::TooManyQuotas)?;
     }
     for value in values {
         let mut name: Vec<u8, NAME_MAX> = Vec::new();
@@ -157,13 +151,14 @@ pub fn restore_settings(reader: &mut Reader<'_>, settings: &mut Settings) -> Res
 }
 
 /// The record of a domain that is named. Whether it lives is found out when the server goes on.
+#[inline(never)] // Wherever a domain is named.
 pub fn know(store: &mut Store, domid: DomId, quotas: &Quotas) -> Result<DomainId, Fault> {
     if domid >= DomId::FIRST_RESERVED {
-        return Err(Fault("no domain has such a number"));
+        return Err(Fault::NoSuchDomid);
     }
     match store.domains.find(domid) {
         Some(id) => Ok(id),
-        None => store.admit(domid, 0, *quotas).map_err(|_| Fault("there is no room for another domain")),
+        None => store.admit(domid, 0, *quotas).map_err(|_| Fault::NoRoomForDomain),
     }
 }
 
@@ -201,7 +196,7 @@ pub fn restore_peak(reader: &mut Reader<'_>, store: &mut Store) -> Result<(), Fa
     match store.domains.find(DomId(head.domid)) {
         Some(id) => store.domains.update(id).peak = peak,
         None if DomId(head.domid) == DomId::INVALID => store.set_peak_of_gone(peak),
-        None => return Err(Fault("the domain is not known")),
+        None => return Err(Fault::UnknownDomain),
     }
     Ok(())
 }

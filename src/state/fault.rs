@@ -30,18 +30,68 @@ impl fmt::Display for StateError {
     }
 }
 
-/// What is wrong with a record.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Fault(pub &'static str);
+macro_rules! faults {
+    ($($fault:ident $text:literal,)*) => {
+        /// What is wrong with a record.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Fault {
+            $($fault,)*
+        }
+
+        impl Fault {
+            pub fn text(self) -> &'static str {
+                match self {
+                    $(Fault::$fault => $text,)*
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    HighNumber "a number is higher than any server gets to",
+    LongList "the permission list is longer than any",
+    BadPath "the path is none that a node may have",
+    NoOwner "the node has no owner",
+    LongValue "the value is longer than any",
+    NodeTwice "the node has been there already",
+    NoSpecial "there is no such special node",
+    NoParent "the node above it is missing",
+    UnknownDomain "the domain is not known",
+    LongPath "the path is longer than any",
+    UnknownChange "what it stands for is not known",
+    CutOff "the state ends too early",
+    TooShort "the record is shorter than what it says that it has",
+    NoState "this is no state of a xenstore",
+    OtherMessages "it is about other messages than its connection has",
+    NoCause "there is no such cause",
+    BadVersion "its version is none of those that are read, 1 and 2",
+    NewerVersion "a newer version of this server has written it in a way that this one does not know",
+    NoRoot "the root or a special node is missing",
+    NoRoom "there is no room for it",
+    UnknownConnection "its connection is not known",
+    NumberZero "its number is 0",
+    ConnectionTwice "the domain has a connection already",
+    BadPort "its port is another's, or higher than any",
+    LongInput "more than one request has begun",
+    LongMessage "a message that waits is longer than any",
+    CutMessage "a message that waits is cut off",
+    LongToken "the token is longer than any",
+    BadToken "the token is no string",
+    WatchTwice "the watch has been there already",
+    TooManyQuotas "it has too many quotas",
+    NoSuchDomid "no domain has such a number",
+    NoRoomForDomain "there is no room for another domain",
+}
 
 impl From<Full> for Fault {
     fn from(_: Full) -> Fault {
-        Fault("there is no room for it")
+        Fault::NoRoom
     }
 }
 
 impl From<XsError> for Fault {
     fn from(_: XsError) -> Fault {
-        Fault::from(Full)
+        Fault::NoRoom
     }
 }

@@ -12,13 +12,6 @@ pub const OWN_LEAST: u16 = 1;
 /// Stands for a record where the stream begins.
 pub const HEADER: u32 = u32::MAX;
 
-/// How numbers are written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Order {
-    Little,
-    Big,
-}
-
 /// `xenstore`, the beginning of every stream.
 pub const IDENT: [u8; 8] = *b"xenstore";
 
@@ -66,37 +59,26 @@ types! {
 /// Bytes of the longest fixed part of a record.
 pub const FIXED_MAX: usize = 72;
 
-/// A number of the stream.
+/// A number of the stream, little-endian.
 pub trait Number: Sized {
-    fn read(fields: &mut Fields) -> Self;
-    fn write(self, fields: &mut Fields);
-}
-
-/// The bytes of a fixed part, read or written from the front.
-pub struct Fields {
-    pub bytes: [u8; FIXED_MAX],
-    pub at: usize,
-    pub order: Order,
+    /// Bytes that it takes.
+    const WIDTH: usize = size_of::<Self>();
+    fn read(bytes: &[u8; FIXED_MAX], at: usize) -> Self;
+    fn write(self, bytes: &mut [u8; FIXED_MAX], at: usize);
 }
 
 macro_rules! numbers {
     ($($number:ty)*) => {
         $(impl Number for $number {
             #[inline(always)]
-            fn read(fields: &mut Fields) -> Self {
-                let bytes = fields.bytes.get(fields.at..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
-                fields.at += size_of::<$number>();
-                match fields.order {
-                    Order::Little => <$number>::from_le_bytes(bytes),
-                    Order::Big => <$number>::from_be_bytes(bytes),
-                }
+            fn read(bytes: &[u8; FIXED_MAX], at: usize) -> Self {
+                <$number>::from_le_bytes(bytes.get(at..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default())
             }
             #[inline(always)]
-            fn write(self, fields: &mut Fields) {
-                if let Some(place) = fields.bytes.get_mut(fields.at..).and_then(<[u8]>::first_chunk_mut) {
+            fn write(self, bytes: &mut [u8; FIXED_MAX], at: usize) {
+                if let Some(place) = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
                     *place = self.to_le_bytes();
                 }
-                fields.at += size_of::<$number>();
             }
         })*
     };
@@ -106,10 +88,12 @@ numbers! { u8 u16 u32 u64 }
 
 /// The fixed part of a record, or of an entry in one.
 pub trait Fixed: Sized {
+    /// Bytes that each of its numbers takes, in order.
+    const WIDTHS: &[usize];
     /// Bytes that it takes.
     const SIZE: usize;
-    fn read(fields: &mut Fields) -> Self;
-    fn write(&self, fields: &mut Fields);
+    fn read(bytes: &[u8; FIXED_MAX]) -> Self;
+    fn write(&self, bytes: &mut [u8; FIXED_MAX]);
 }
 
 macro_rules! parts {
@@ -121,16 +105,24 @@ macro_rules! parts {
         }
 
         impl Fixed for $name {
+            const WIDTHS: &[usize] = &[$(<$number>::WIDTH),*];
             const SIZE: usize = {
-                let size = 0 $(+ size_of::<$number>())*;
+                let size = 0 $(+ <$number>::WIDTH)*;
                 assert!(size <= FIXED_MAX);
                 size
             };
-            fn read(fields: &mut Fields) -> Self {
-                $name { $($field: Number::read(fields),)* }
+            #[inline(always)]
+            fn read(bytes: &[u8; FIXED_MAX]) -> Self {
+                let mut _at = 0;
+                $(let $field = Number::read(bytes, _at);
+                _at += <$number>::WIDTH;)*
+                $name { $($field,)* }
             }
-            fn write(&self, fields: &mut Fields) {
-                $(self.$field.write(fields);)*
+            #[inline(always)]
+            fn write(&self, bytes: &mut [u8; FIXED_MAX]) {
+                let mut _at = 0;
+                $(self.$field.write(bytes, _at);
+                _at += <$number>::WIDTH;)*
             }
         })*
     };

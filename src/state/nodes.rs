@@ -3,7 +3,7 @@
 
 use heapless::Vec;
 
-use super::domains::{all, know};
+use super::domains::know;
 use super::fault::Fault;
 use super::format::{Fixed, GENERATIONS, Generations, NOBODY, NODE, Node, OWNED, Owned, Permission, STALE};
 use super::reader::Reader;
@@ -38,12 +38,11 @@ impl Lists {
                 let known = store.domains.find(entry.domid).is_some();
                 let flags = match entry.life {
                     Life::ANY => 0,
-                    Life::NONE if !known => NOBODY,
-                    Life::NONE => STALE | NOBODY,
-                    _ if store.domains.owner(entry).is_some() => 0,
+                    life if life != Life::NONE && store.domains.owner(entry).is_some() => 0,
                     // The first says what all may do whom no other names. A node's owner lives.
-                    _ if n == 0 => STALE | NOBODY,
-                    _ => continue,
+                    life if life != Life::NONE && n > 0 => continue,
+                    _ if known => STALE | NOBODY,
+                    _ => NOBODY,
                 };
                 let [low, high] = entry.domid.0.to_le_bytes();
                 // A list has no more entries than there is room for.
@@ -111,7 +110,7 @@ pub fn save_generations(writer: &mut Writer<'_>, store: &Store) -> Result<(), Fu
 }
 
 pub fn save_owned(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
-    for (id, domain) in all(store) {
+    for (id, domain) in store.domains.known() {
         // The privileged domain's nodes are never removed for its end.
         if domain.is_privileged() || domain.usage.nodes < 2 {
             continue;
@@ -150,9 +149,7 @@ pub fn read_entries(
             _ => Life::NONE,
         };
         let entry = Entry { access, domid, life };
-        entries
-            .extend_from_slice(&entry.to_bytes())
-            .map_err(|_| Fault("the permission list is longer than any"))?;
+        entries.extend_from_slice(&entry.to_bytes()).map_err(|_| Fault::LongList)?;
     }
     Ok(())
 }
@@ -178,10 +175,9 @@ pub fn read_path<'a>(
     buf: &'a mut PathBuf,
     absolute: &'a mut PathBuf,
 ) -> Result<Path<'a>, Fault> {
-    const WRONG: Fault = Fault("the path is none that a node may have");
-    reader.gather(len.into(), buf, WRONG)?;
-    let path = buf.strip_suffix(b"\0").ok_or(WRONG)?;
-    canonicalize(path, domid, None, Special::Allowed, absolute).map_err(|_| WRONG)
+    reader.gather(len.into(), buf, Fault::BadPath)?;
+    let path = buf.strip_suffix(b"\0").ok_or(Fault::BadPath)?;
+    canonicalize(path, domid, None, Special::Allowed, absolute).map_err(|_| Fault::BadPath)
 }
 
 pub fn restore(
@@ -198,17 +194,17 @@ pub fn restore(
     let Buffers { entries, path, absolute, text: value } = buffers;
     read_entries(reader, store, quotas, head.entries.into(), entries)?;
     let owner = entries.first_chunk().map(|first| Entry::from_bytes(*first));
-    owner.and_then(|owner| store.domains.owner(owner)).ok_or(Fault("the node has no owner"))?;
+    owner.and_then(|owner| store.domains.owner(owner)).ok_or(Fault::NoOwner)?;
     let path = read_path(reader, head.path, DomId::INVALID, path, absolute)?;
-    reader.gather(head.value.into(), value, Fault("the value is longer than any"))?;
+    reader.gather(head.value.into(), value, Fault::LongValue)?;
     let hash = path.hash(&store.key());
     if store.lookup_by_names(path, hash).is_some() {
-        return Err(Fault("the node has been there already"));
+        return Err(Fault::NodeTwice);
     }
     let parent = match path.parent() {
         None if TOPS.contains(&path) => None,
-        None => return Err(Fault("there is no such special node")),
-        Some(parent) => Some(store.lookup(parent).ok_or(Fault("the node above it is missing"))?),
+        None => return Err(Fault::NoSpecial),
+        Some(parent) => Some(store.lookup(parent).ok_or(Fault::NoParent)?),
     };
     store.attempt(Claim::Answer, |store| {
         let acl = store.intern(entries)?;
@@ -236,7 +232,7 @@ pub fn restore_generations(reader: &mut Reader<'_>, store: &mut Store) -> Result
 
 pub fn restore_owned(reader: &mut Reader<'_>, store: &mut Store) -> Result<(), Fault> {
     let Owned { domid, .. } = reader.part()?;
-    let id = store.domains.find(DomId(domid)).ok_or(Fault("the domain is not known"))?;
+    let id = store.domains.find(DomId(domid)).ok_or(Fault::UnknownDomain)?;
     while reader.left() >= size_of::<u64>() {
         let generation = reader.number()?;
         store.own_last(id, generation)?;

@@ -39,7 +39,7 @@ pub fn restore_causes<R>(
     while reader.left() >= Cause::SIZE {
         let Cause { domid } = reader.part()?;
         let by = store.domains.find(DomId(domid)).filter(|by| !store.domains.is_privileged(*by));
-        links.outbox.put_back_cause(store, by).ok_or(Fault::from(Full))?;
+        links.outbox.put_back_cause(store, by).ok_or(Fault::NoRoom)?;
     }
     Ok(())
 }
@@ -112,7 +112,6 @@ pub fn restore<R>(
     now: Instant,
     text: &mut Vec<u8, { Header::SIZE + PAYLOAD_MAX }>,
 ) -> Result<(), Fault> {
-    const OTHERS: Fault = Fault("it is about other messages than its connection has");
     let head: Queue = reader.part()?;
     let Some(id) = numbers.find(store, links, head.connection)? else { return Ok(()) };
     if let Some(connection) = links.get_mut(id) {
@@ -122,15 +121,15 @@ pub fn restore<R>(
     for _ in 0..head.count {
         let entry: Waiting = reader.part()?;
         if entry.flags & LATER == 0 {
-            messages = messages.checked_sub(1).ok_or(OTHERS)?;
+            messages = messages.checked_sub(1).ok_or(Fault::OtherMessages)?;
         }
         restore_message(store, links, id, &entry, now)?;
     }
     if messages != 0 {
-        return Err(OTHERS);
+        return Err(Fault::OtherMessages);
     }
-    reader.gather(head.sent.into(), text, OTHERS)?;
-    links.outbox.complete(store, id, text).ok_or(OTHERS)
+    reader.gather(head.sent.into(), text, Fault::OtherMessages)?;
+    links.outbox.complete(store, id, text).ok_or(Fault::OtherMessages)
 }
 
 fn restore_message<R>(
@@ -148,8 +147,8 @@ fn restore_message<R>(
     };
     let cause = match entry.cause.checked_sub(1) {
         None => None,
-        Some(place) => Some(links.outbox.cause_at(place as usize).ok_or(Fault("there is no such cause"))?),
+        Some(place) => Some(links.outbox.cause_at(place as usize).ok_or(Fault::NoCause)?),
     };
     let late = Late { kind, cause, msg_type: type_index(entry.msg_type.into()) as u8, rest };
-    links.outbox.turn(store, id, &late).ok_or(Fault::from(Full))
+    links.outbox.turn(store, id, &late).ok_or(Fault::NoRoom)
 }

@@ -1,7 +1,7 @@
 //! The stream as bytes that are read. Whatever they are, reading them ends in a value or a fault.
 
 use super::fault::Fault;
-use super::format::{BIG_ENDIAN, FIXED_MAX, Fields, Fixed, Head, IDENT, Number, Order};
+use super::format::{BIG_ENDIAN, FIXED_MAX, Fixed, Head, IDENT, Number};
 
 /// Where a state comes from: bytes in order, piece by piece.
 pub trait Source {
@@ -20,12 +20,10 @@ impl Source for &[u8] {
     }
 }
 
-const CUT_OFF: Fault = Fault("the state ends too early");
-const TOO_SHORT: Fault = Fault("the record is shorter than what it says that it has");
-
 pub struct Reader<'a> {
     source: &'a mut dyn Source,
-    order: Order,
+    /// Numbers are.
+    big_endian: bool,
     /// Bytes that have been read.
     pub offset: u64,
     /// Bytes of the record that have not, padding excluded, and the padding.
@@ -33,25 +31,25 @@ pub struct Reader<'a> {
     padding: usize,
     /// Of the body, as its fields are aligned by that.
     len: usize,
+    /// The numbers at hand.
+    fields: [u8; FIXED_MAX],
 }
 
 impl<'a> Reader<'a> {
     pub fn new(source: &'a mut dyn Source) -> Reader<'a> {
-        Reader { source, order: Order::Big, offset: 0, left: 0, padding: 0, len: 0 }
+        Reader { source, big_endian: false, offset: 0, left: 0, padding: 0, len: 0, fields: [0; FIXED_MAX] }
     }
 
     /// The header of the stream. Returns its version.
     pub fn header(&mut self) -> Result<u32, Fault> {
         let mut bytes = [0; 16];
         self.raw(&mut bytes)?;
-        let [ident, rest] = bytes.as_chunks::<8>().0 else { return Err(CUT_OFF) };
+        let [ident, rest] = bytes.as_chunks::<8>().0 else { return Err(Fault::CutOff) };
         if *ident != IDENT {
-            return Err(Fault("this is no state of a xenstore"));
+            return Err(Fault::NoState);
         }
-        let [version, flags] = rest.as_chunks::<4>().0 else { return Err(CUT_OFF) };
-        if u32::from_be_bytes(*flags) & BIG_ENDIAN == 0 {
-            self.order = Order::Little;
-        }
+        let [version, flags] = rest.as_chunks::<4>().0 else { return Err(Fault::CutOff) };
+        self.big_endian = u32::from_be_bytes(*flags) & BIG_ENDIAN != 0;
         Ok(u32::from_be_bytes(*version))
     }
 
@@ -76,29 +74,46 @@ impl<'a> Reader<'a> {
         self.left
     }
 
+    #[inline(always)] // What is left of it here are loads.
     pub fn part<T: Fixed>(&mut self) -> Result<T, Fault> {
-        Ok(T::read(&mut self.fields(T::SIZE)?))
+        self.numbers(T::WIDTHS)?;
+        Ok(T::read(&self.fields))
     }
 
+    #[inline(always)]
     pub fn number<T: Number>(&mut self) -> Result<T, Fault> {
-        Ok(T::read(&mut self.fields(size_of::<T>())?))
+        self.numbers(&[T::WIDTH])?;
+        Ok(T::read(&self.fields, 0))
     }
 
-    fn fields(&mut self, len: usize) -> Result<Fields, Fault> {
-        let mut fields = Fields { bytes: [0; FIXED_MAX], at: 0, order: self.order };
-        self.bytes(fields.bytes.get_mut(..len).unwrap_or_default())?;
-        Ok(fields)
+    /// Numbers of these widths, little-endian.
+    #[inline(never)]
+    fn numbers(&mut self, widths: &[usize]) -> Result<(), Fault> {
+        let mut fields = self.fields;
+        self.bytes(fields.get_mut(..widths.iter().sum()).unwrap_or_default())?;
+        self.fields = fields;
+        if self.big_endian {
+            let mut rest = self.fields.as_mut_slice();
+            for width in widths {
+                let (number, later) = rest.split_at_mut_checked(*width).unwrap_or_default();
+                number.reverse();
+                rest = later;
+            }
+        }
+        Ok(())
     }
 
     /// As many bytes as there is room for in `out`.
+    #[inline(never)]
     pub fn bytes(&mut self, out: &mut [u8]) -> Result<(), Fault> {
-        self.left = self.left.checked_sub(out.len()).ok_or(TOO_SHORT)?;
+        self.left = self.left.checked_sub(out.len()).ok_or(Fault::TooShort)?;
         self.raw(out)
     }
 
     /// Passes over so many bytes of the record.
+    #[inline(never)]
     pub fn skip(&mut self, count: usize) -> Result<(), Fault> {
-        self.left = self.left.checked_sub(count).ok_or(TOO_SHORT)?;
+        self.left = self.left.checked_sub(count).ok_or(Fault::TooShort)?;
         self.skip_raw(count)
     }
 
@@ -126,7 +141,7 @@ impl<'a> Reader<'a> {
             let piece = self.source.next();
             let count = piece.len().min(rest.len());
             if count == 0 {
-                return Err(CUT_OFF);
+                return Err(Fault::CutOff);
             }
             let (now, later) = rest.split_at_mut(count);
             now.copy_from_slice(piece.get(..count).unwrap_or_default());
@@ -142,7 +157,7 @@ impl<'a> Reader<'a> {
         while left > 0 {
             let count = self.source.next().len().min(left);
             if count == 0 {
-                return Err(CUT_OFF);
+                return Err(Fault::CutOff);
             }
             self.source.pass(count);
             self.offset += count as u64;

@@ -14,6 +14,9 @@ use crate::platform::Instant;
 use crate::store::Store;
 use crate::trace::Recorder;
 
+/// Numbers that grow one by one do not get so far.
+const HIGHEST: u64 = u64::MAX / 2;
+
 /// What is filled beside a store and its connections.
 pub struct Places<'a> {
     pub settings: &'a mut Settings,
@@ -46,10 +49,10 @@ pub fn restore<R>(
     adopt: &mut Adopt<'_, R>,
 ) -> Result<(), StateError> {
     let mut reader = Reader::new(source);
-    let header = |fault: Fault| StateError { record: StateError::HEADER, offset: 0, reason: fault.0 };
+    let header = |fault: Fault| StateError { record: StateError::HEADER, offset: 0, reason: fault.text() };
     let version = reader.header().map_err(header)?;
     if !VERSIONS.contains(&version) {
-        return Err(header(Fault("its version is none of those that are read, 1 and 2")));
+        return Err(header(Fault::BadVersion));
     }
     let mut restore = Restore {
         store,
@@ -67,7 +70,7 @@ pub fn restore<R>(
         match done {
             Ok(true) => {}
             Ok(false) => return Ok(()),
-            Err(fault) => return Err(StateError { reason: fault.0, ..at }),
+            Err(fault) => return Err(StateError { reason: fault.text(), ..at }),
         }
     }
 }
@@ -122,16 +125,21 @@ impl<R> Restore<'_, '_, R> {
     fn restore_numbers(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
         let numbers: StoreNumbers = reader.part()?;
         if numbers.least > OWN_VERSION {
-            return Err(Fault(
-                "a newer version of this server has written it in a way that this one does not know",
-            ));
+            return Err(Fault::NewerVersion);
+        }
+        let StoreNumbers { generation, sequence, change, requests, events, polls, looks, missed, .. } =
+            numbers;
+        let highest = [sequence, change, requests, events, polls, looks, missed]
+            .into_iter()
+            .fold(generation << 16, u64::max);
+        if highest > HIGHEST || generation > HIGHEST >> 16 {
+            return Err(Fault::HighNumber);
         }
         let own = DomId(numbers.own);
         *self.places.own = (own < DomId::FIRST_RESERVED).then_some(own);
         let counters = &mut self.places.recorder.counters;
-        (counters.requests, counters.events, counters.polls) =
-            (numbers.requests, numbers.events, numbers.polls);
-        (counters.looks, counters.missed) = (numbers.looks, numbers.missed);
+        (counters.requests, counters.events, counters.polls) = (requests, events, polls);
+        (counters.looks, counters.missed) = (looks, missed);
         self.latest = Some(numbers);
         Ok(())
     }
@@ -139,10 +147,10 @@ impl<R> Restore<'_, '_, R> {
     fn end(&mut self) -> Result<(), Fault> {
         let Restore { store, links, .. } = self;
         if !nodes::is_whole(store) {
-            return Err(Fault("the root or a special node is missing"));
+            return Err(Fault::NoRoot);
         }
         connections::find_targets(store, links);
-        links.outbox.count_causes(store).ok_or(Fault("a cause is without messages"))?;
+        links.outbox.count_causes(store).ok_or(Fault::NoRoom)?;
         store.forget_untold()?;
         if let Some(StoreNumbers { generation, sequence, change, .. }) = self.latest {
             store.restore_numbers(generation, sequence, change);

@@ -60,7 +60,7 @@ pub fn restore(
 ) -> Result<(), Fault> {
     let head: Told = reader.part()?;
     let by = store.domains.find(DomId(head.domid)).or(store.domains.privileged());
-    let by = by.ok_or(Fault("the domain is not known"))?;
+    let by = by.ok_or(Fault::UnknownDomain)?;
     let tx = store.attempt(Claim::Answer, |store| Ok(store.keep_again(by, head.newest, head.number)?))?;
     let Buffers { entries, path, .. } = buffers;
     for _ in 0..head.copies {
@@ -72,7 +72,7 @@ pub fn restore(
                 *place = Some(store.attempt(Claim::Answer, |store| Ok(store.intern(entries)?))?);
             }
         }
-        reader.gather(copy.path.into(), path, Fault("the path is longer than any"))?;
+        reader.gather(copy.path.into(), path, Fault::LongPath)?;
         let fires = match copy.fires {
             0 => None,
             1 => Some(Change::Subtree),
@@ -85,5 +85,5 @@ pub fn restore(
 
 /// What a message that stands for the rest of a change's events is about.
 pub fn find(store: &Store, number: u64, copy: u32) -> Result<Rest, Fault> {
-    store.rest_at(number, copy).ok_or(Fault("what it stands for is not known"))
+    store.rest_at(number, copy).ok_or(Fault::UnknownChange)
 }

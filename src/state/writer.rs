@@ -1,6 +1,6 @@
 //! The stream as bytes that are written.
 
-use super::format::{FIXED_MAX, Fields, Fixed, Head, Order};
+use super::format::{FIXED_MAX, Fixed, Head};
 use crate::slots::Full;
 
 /// Where a state goes: bytes in order.
@@ -24,15 +24,18 @@ pub struct Writer<'a> {
     sink: &'a mut dyn Sink,
     /// Bytes of the record that are still to come, padding included.
     left: usize,
+    /// The fixed part at hand.
+    fields: [u8; FIXED_MAX],
 }
 
 impl<'a> Writer<'a> {
     pub fn new(sink: &'a mut dyn Sink) -> Writer<'a> {
-        Writer { sink, left: 0 }
+        Writer { sink, left: 0, fields: [0; FIXED_MAX] }
     }
 
     /// Begins a record with a body of `len` bytes. The padding to the next multiple of 8 is part of the length, as upstream
     /// has it.
+    #[inline(never)]
     pub fn begin(&mut self, record: u32, len: usize) -> Result<(), Full> {
         debug_assert!(self.left == 0, "a record is longer than it said");
         let len = len.next_multiple_of(8);
@@ -46,12 +49,19 @@ impl<'a> Writer<'a> {
         self.part(part)
     }
 
+    #[inline(always)] // What is left of it here are stores.
     pub fn part<T: Fixed>(&mut self, part: &T) -> Result<(), Full> {
-        let mut fields = Fields { bytes: [0; FIXED_MAX], at: 0, order: Order::Little };
-        part.write(&mut fields);
-        self.bytes(fields.bytes.get(..T::SIZE).unwrap_or_default())
+        part.write(&mut self.fields);
+        self.numbers(T::SIZE)
     }
 
+    #[inline(never)]
+    fn numbers(&mut self, len: usize) -> Result<(), Full> {
+        let fields = self.fields;
+        self.bytes(fields.get(..len).unwrap_or_default())
+    }
+
+    #[inline(never)]
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Full> {
         debug_assert!(bytes.len() <= self.left, "a record is longer than it said");
         self.left = self.left.saturating_sub(bytes.len());
@@ -59,6 +69,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Ends the record with padding.
+    #[inline(never)]
     pub fn end(&mut self) -> Result<(), Full> {
         let padding = core::mem::take(&mut self.left);
         debug_assert!(padding < 8, "a record is shorter than it said");

@@ -362,7 +362,19 @@ impl Domains {
             Some(id) if self.at(id.index()) == Some(id) => id.index() + 1,
             Some(client) => return self.get(client).next_client,
         };
-        (slot..self.arena.slots().len()).find_map(|slot| self.at(slot)).or(self.clients.first())
+        self.at_or_behind(slot).or(self.clients.first())
+    }
+
+    /// The domain record in this slot, or in the next one that has one.
+    #[inline(never)] // As `following`.
+    fn at_or_behind(&self, slot: usize) -> Option<DomainId> {
+        (slot..self.arena.slots().len()).find_map(|slot| self.at(slot))
+    }
+
+    /// The records of domains alone, in order of their slots.
+    pub fn known(&self) -> impl Iterator<Item = (DomainId, &Domain)> {
+        core::iter::successors(self.at_or_behind(0), |id| self.at_or_behind(id.index() + 1))
+            .map(|id| (id, self.get(id)))
     }
 
     /// The records of local clients.

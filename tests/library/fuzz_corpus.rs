@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use support::interpret::{packet, session};
+use support::interpret::{packet, session, state};
 
 fn replay(target: &str, run: fn(&[u8])) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
@@ -16,16 +16,19 @@ fn replay(target: &str, run: fn(&[u8])) {
     assert!(count > 0, "{} is empty", folder.display());
 }
 
-/// Runs inputs of up to `len` bytes; one that fails is printed.
-fn random(count: usize, len: usize, draw: impl Fn(&mut fastrand::Rng) -> u8, run: fn(&[u8])) {
-    struct Shown(Vec<u8>);
-    impl Drop for Shown {
-        fn drop(&mut self) {
-            if std::thread::panicking() {
-                println!("failed on {:?}", self.0);
-            }
+/// An input that is printed if it fails.
+struct Shown(Vec<u8>);
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("failed on {:?}", self.0);
         }
     }
+}
+
+/// Runs inputs of up to `len` bytes.
+fn random(count: usize, len: usize, draw: impl Fn(&mut fastrand::Rng) -> u8, run: fn(&[u8])) {
     let mut rng = fastrand::Rng::with_seed(1);
     for _ in 0..count {
         let len = rng.usize(..len);
@@ -45,6 +48,11 @@ fn sessions_of_the_corpus() {
 }
 
 #[test]
+fn states_of_the_corpus() {
+    replay("state", state::run);
+}
+
+#[test]
 fn random_packets() {
     random(20_000, 120, |rng| rng.u8(..), packet::run);
     let likely = b"/ab0@\0nrwb-9local/domain/1";
@@ -55,4 +63,44 @@ fn random_packets() {
 fn random_sessions() {
     random(1000, 600, |rng| rng.u8(..), session::run);
     random(1000, 600, |rng| rng.u8(..40), session::run);
+}
+
+/// The seeds, cut off or with some of their bytes changed, moved or doubled.
+#[test]
+fn states_that_are_damaged() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/state");
+    let seeds = std::fs::read_dir(folder).expect("the corpus is there");
+    let seeds: Vec<Vec<u8>> = seeds
+        .map(|seed| std::fs::read(seed.expect("the folder can be read").path()).expect("a file"))
+        .collect();
+    let mut rng = fastrand::Rng::with_seed(1);
+    for _ in 0..3000 {
+        let mut bytes = seeds[rng.usize(..seeds.len())].clone();
+        for _ in 0..rng.usize(1..4) {
+            let at = rng.usize(..bytes.len());
+            match rng.u8(..8) {
+                0 => bytes.truncate(at.max(1)),
+                1 => bytes[at] = 0,
+                2 => bytes[at] = 255,
+                3 | 4 => bytes[at] = rng.u8(..),
+                5 => bytes[at] ^= 1 << rng.u8(..8),
+                _ => {
+                    // Whole records, mostly.
+                    let (from, to) = (at / 8 * 8, rng.usize(..=bytes.len() - at / 8 * 8) / 8 * 8);
+                    let piece = bytes[from..(from + to.min(512)).min(bytes.len())].to_vec();
+                    let at = rng.usize(..=bytes.len()) / 8 * 8;
+                    if rng.bool() {
+                        bytes.drain(from..from + piece.len());
+                    }
+                    let at = at.min(bytes.len());
+                    bytes.splice(at..at, piece);
+                }
+            }
+            if bytes.is_empty() {
+                break;
+            }
+        }
+        let shown = Shown(bytes);
+        state::run(&shown.0);
+    }
 }

@@ -27,6 +27,7 @@ mod shares;
 mod standalone;
 mod standalone_host;
 mod state;
+mod state_streams;
 mod stats;
 mod stops;
 mod telling;

@@ -93,3 +93,231 @@ fn what_waits_is_told() {
     host.hears(1, &all.join("; "));
     host.check();
 }
+
+/// Answers and events that wait, one of them half in its ring, cost what they did, and come in their order.
+#[test]
+fn a_message_that_is_half_sent_is_completed() {
+    let mut host = full_host();
+    let long = "v".repeat(3000);
+    for (domid, read) in [(1, 0), (3, 1), (1, 500), (3, 1024)] {
+        host.send(domid, 0, "READ /shared/long|");
+        host.send(domid, 0, "READ /shared|");
+        host.poll();
+        let mut got = host.client(domid).read_some(read);
+        host.xen.kick(DomId(domid));
+        host.poll();
+        let before = host.server.usage(DomId(domid));
+        host.update(2);
+        assert_eq!(host.server.usage(DomId(domid)), before);
+        host.poll();
+        while host.client(domid).waiting() > 0 {
+            got.extend(host.client(domid).read());
+            host.xen.kick(DomId(domid));
+            host.poll();
+        }
+        let got: Vec<String> = got.iter().map(ToString::to_string).collect();
+        assert_eq!(got, [long.as_str(), "x"], "{read}");
+        host.check();
+    }
+}
+
+/// An event that is half in its ring waits, so the same is not told again.
+#[test]
+fn an_event_that_is_half_sent_is_not_told_twice() {
+    let mut host = full_host();
+    host.expect(&[
+        (1, 0, "UNWATCH data|t|", "OK|"),
+        (1, 0, "WATCH data|long-token|", "OK|; ev data,long-token"),
+    ]);
+    // Leaves room for a part of the last one.
+    let n = (0..).find(|n| {
+        host.ok(0, 0, &format!("WRITE /local/domain/1/data/{n}|"));
+        host.server.in_use().messages > 0
+    });
+    let n = n.expect("the ring is full some time");
+    assert!(host.client(1).waiting() == 1024, "it is half in the ring");
+    host.update(2);
+    host.ok(0, 0, &format!("WRITE /local/domain/1/data/{n}|again"));
+    let all: Vec<String> = (0..=n).map(|n| format!("ev data/{n},long-token")).collect();
+    host.hears(1, &all.join("; "));
+    host.check();
+}
+
+#[test]
+fn requests_in_rings_are_served() {
+    let mut host = full_host();
+    host.send(1, 0, "WRITE data/z|1");
+    host.send(1, 0, "READ data/z|");
+    host.update(1);
+    host.poll();
+    host.hears(1, "ev data/z,t; OK|; 1");
+}
+
+/// What guests have caused and others leave unread stays their outstanding request, and stays theirs to pay for.
+#[test]
+fn outstanding_requests_stay_so() {
+    let mut host = full_host();
+    host.expect(&[(0, 0, "WRITE /open|", "OK|"), (0, 0, "SET_PERMS /open|b0|", "OK|")]);
+    for token in 0..5 {
+        let heard = host.ask(1, 0, &format!("WATCH /open|{token}|"));
+        assert_eq!(heard, format!("OK|; ev /open,{token}"));
+        let heard = host.ask(0, 0, &format!("WATCH /open|{token}|"));
+        assert_eq!(heard, format!("OK|; ev /open,{token}"));
+    }
+    let mut written = 0;
+    for _ in 0..300 {
+        if host.client(3).unread() == 0 {
+            host.send(3, 0, &format!("WRITE /open/{written}|"));
+            host.poll();
+            host.client(3).read();
+            written += 1;
+        }
+    }
+    let before: Vec<_> = (0..4).map(|domid| host.server.usage(DomId(domid))).collect();
+    assert_eq!(before[3].map(|usage| usage.outstanding), Some(20), "{written} requests");
+    host.update(2);
+    let after: Vec<_> = (0..4).map(|domid| host.server.usage(DomId(domid))).collect();
+    assert_eq!(before, after);
+    host.poll();
+    assert!(host.client(3).unread() > 0, "it is not read while others do not read");
+    for domid in [0, 1] {
+        let heard = host.received(domid);
+        for n in 0..written - 1 {
+            let events: Vec<String> = (0..5).map(|token| format!("ev /open/{n},{token}")).collect();
+            assert!(heard.contains(&events.join("; ")), "domain {domid} hears of write {n}");
+        }
+    }
+    host.poll();
+    assert_eq!(host.server.usage(DomId(3)).map(|usage| usage.outstanding), Some(0));
+    host.check();
+}
+
+#[test]
+fn an_unread_event_waits_no_longer_than_it_may() {
+    let mut host = full_host();
+    for n in 0..40 {
+        host.ok(0, 0, &format!("WRITE /local/domain/1/data/{n}|"));
+    }
+    host.xen.pass(15);
+    host.poll();
+    host.update(2);
+    host.xen.pass(4);
+    host.poll();
+    assert!(host.server.in_use().messages > 0);
+    host.xen.pass(1);
+    host.poll();
+    host.poll();
+    assert!(host.server.in_use().messages <= 1, "all but what has begun is given up");
+    host.check();
+}
+
+/// A change that is told later, in the middle of being told.
+#[test]
+fn what_is_told_later_is_told() {
+    for steps in [0, 1, 3, 20] {
+        let mut host = Host::new();
+        host.expect(&[(0, 0, "WRITE /shared|", "OK|"), (0, 0, "SET_PERMS /shared|r0|", "OK|")]);
+        for domid in 1..=3 {
+            host.boot(domid);
+            host.expect(&[(domid, 0, "WATCH /shared|t|", "OK|; ev /shared,t")]);
+        }
+        let tx = host.start(0);
+        for n in 0..300 {
+            host.ok(0, tx, &format!("WRITE /shared/{n}|"));
+        }
+        host.ok(0, tx, "TRANSACTION_END T|");
+        host.send(2, 0, "WATCH /shared|new|");
+        host.poll();
+        host.ok(0, 0, "WRITE /shared|after");
+        let mut heard = String::new();
+        for _ in 0..steps {
+            for message in host.client(1).read_some(200) {
+                heard += &format!("{message}; ");
+            }
+            host.xen.kick(DomId(1));
+            host.poll();
+        }
+        host.update(2);
+        host.update(1);
+        host.poll();
+        let all: Vec<String> = (0..300).map(|n| format!("ev /shared/{n},t")).collect();
+        let all = all.join("; ");
+        assert_eq!(heard + &host.received(1), format!("{all}; ev /shared,t"));
+        host.hears(2, &format!("{all}; OK|; ev /shared,new; ev /shared,t"));
+        host.hears(3, &format!("{all}; ev /shared,t"));
+        host.poll();
+        host.check();
+        let left = host.server.in_use();
+        assert_eq!((left.transactions, left.tx_nodes, left.messages), (0, 0, 0));
+    }
+}
+
+#[test]
+fn a_ring_that_is_ignored_stays_so() {
+    let mut host = full_host();
+    host.client(1).set_indexes([0, 5000, 0, 0]);
+    host.xen.kick(DomId(1));
+    host.poll();
+    host.update(2);
+    host.client(1).set_indexes([0, 0, 0, 0]);
+    host.send(1, 0, "READ data/a|");
+    host.poll();
+    host.hears(1, "");
+    host.expect(&[(0, 0, "IS_DOMAIN_INTRODUCED 1|", "T|"), (0, 0, "READ /local/domain/1/data/a|", "1")]);
+}
+
+/// Domains that die or shut down while nobody looks.
+#[test]
+fn deaths_meanwhile_are_told() {
+    let mut host = full_host();
+    host.expect(&[(0, 0, "WATCH @releaseDomain|each|1|", "OK|; ev @releaseDomain,each")]);
+    host.xen.kill_silently(DomId(1));
+    let state = host.save(2);
+    host.xen.kill_silently(DomId(2));
+    host.restore(&state).expect("it is whole");
+    host.server.resume(&mut host.xen);
+    host.poll();
+    host.hears(
+        0,
+        "ev @releaseDomain,gone; ev @releaseDomain/1,each; ev @releaseDomain,gone; ev @releaseDomain/2,each",
+    );
+    host.expect(&[(0, 0, "READ /local/domain/1/data/a|", "ENOENT")]);
+}
+
+/// A client goes on reading a list in parts, but not one that has changed.
+#[test]
+fn a_list_is_read_on() {
+    let mut host = full_host();
+    for n in 1000..1700 {
+        host.ok(0, 0, &format!("WRITE /shared/node-{n}|"));
+    }
+    let part = |host: &mut Host, offset: usize| -> (String, String) {
+        let answer = host.ask(3, 0, &format!("DIRECTORY_PART /shared|{offset}|"));
+        let (generation, names) = answer.split_once('|').expect("a generation");
+        (generation.to_string(), names.to_string())
+    };
+    let (generation, first) = part(&mut host, 0);
+    host.update(2);
+    let (same, second) = part(&mut host, first.len());
+    assert_eq!(generation, same);
+    host.ok(0, 0, "RM /shared/node-1000|");
+    let (other, _) = part(&mut host, first.len());
+    assert_ne!(generation, other);
+    let names = (1000..1700).map(|n| format!("node-{n}|")).collect::<String>();
+    assert_eq!(first + &second, format!("long|{names}|"));
+}
+
+/// An open transaction is lost, and its number is nobody's.
+#[test]
+fn an_open_transaction_is_not_known_any_more() {
+    let mut host = full_host();
+    let tx = host.start(1);
+    host.expect(&[(1, tx, "WRITE data/a|2", "OK|")]);
+    host.update(2);
+    host.expect(&[
+        (1, tx, "READ data/a|", "ENOENT"),
+        (1, tx, "TRANSACTION_END T|", "ENOENT"),
+        (1, 0, "READ data/a|", "1"),
+    ]);
+    assert_ne!(host.start(1), tx);
+}

@@ -57,9 +57,10 @@ impl FakeXen {
         page
     }
 
-    /// The ring pages of all domains.
-    pub fn pages(&self) -> impl Iterator<Item = (u16, Arc<RingPage>)> {
-        self.domains.iter().map(|(domid, domain)| (*domid, domain.page.clone()))
+    /// The ring pages by domains, and the domains by local ports.
+    pub fn connections(&self) -> (BTreeMap<u16, Arc<RingPage>>, BTreeMap<u32, DomId>) {
+        let pages = self.domains.iter().map(|(domid, domain)| (*domid, domain.page.clone()));
+        (pages.collect(), self.ports.clone())
     }
 
     pub fn make_unmappable(&mut self, domid: DomId) {

@@ -74,8 +74,11 @@ impl Host {
     /// has not looked at anything yet. A state that is refused leaves the old one.
     pub fn restore(&mut self, state: &[u8]) -> Result<(), StateError> {
         let mut server = Server::new(self.settings, &self.capacities, 42 + self.servers);
-        let pages: BTreeMap<u16, _> = self.xen.pages().collect();
-        let mut adopt = |domid: DomId, port| Some((pages.get(&domid.0).cloned().unwrap_or_default(), port));
+        let (pages, ports) = self.xen.connections();
+        let mut adopt = |domid: DomId, port: Option<Port>| {
+            let port = port.filter(|port| ports.get(&port.0) == Some(&domid));
+            Some((pages.get(&domid.0).cloned().unwrap_or_default(), port))
+        };
         server.restore(&mut self.xen, DomId(0), &mut &*state, &mut adopt)?;
         self.servers += 1;
         self.server = server;
