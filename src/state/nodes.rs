@@ -12,7 +12,7 @@ use crate::abi::DomId;
 use crate::path::{Path, PathBuf, Special, canonicalize};
 use crate::perms::{Access, Entry, Life, access_of, letter};
 use crate::quota::Quotas;
-use crate::slots::{Claim, Full};
+use crate::slots::Full;
 use crate::store::{self, AclBuf, AclId, NodeId, Store};
 use crate::wire::{Header, PAYLOAD_MAX};
 
@@ -180,21 +180,45 @@ pub fn read_path<'a>(
     canonicalize(path, domid, None, Special::Allowed, absolute).map_err(|_| Fault::BadPath)
 }
 
+/// The node that was restored last. Most are near the one before, with the same permission list.
+pub struct Last {
+    node: Option<NodeId>,
+    path: PathBuf,
+    list: Option<AclId>,
+    /// The entries of the list as they are in the stream, unless there are many.
+    entries: Vec<u8, 64>,
+}
+
+impl Last {
+    pub const NONE: Last = Last { node: None, path: PathBuf::new(), list: None, entries: Vec::new() };
+
+    /// The node above, if it is this one or above it.
+    fn parent(&self, store: &Store, parent: &[u8]) -> Option<NodeId> {
+        let parent = if parent == b"/" { b"" } else { parent };
+        let below = self.path.strip_prefix(parent)?;
+        if !matches!(below.first(), None | Some(b'/')) {
+            return None;
+        }
+        let steps = below.iter().filter(|byte| **byte == b'/').count();
+        (0..steps).try_fold(self.node?, |node, _| store.node(node).parent)
+    }
+}
+
+/// Reads a node. In an attempt, in which a few others may be read.
 pub fn restore(
     reader: &mut Reader<'_>,
     store: &mut Store,
     quotas: &Quotas,
     buffers: &mut Buffers,
+    last: &mut Last,
 ) -> Result<(), Fault> {
     let head: Node = reader.part()?;
     if head.transaction != 0 {
         // Upstream's daemons do not write it, and pass over it.
         return Ok(());
     }
-    let Buffers { entries, path, absolute, text: value } = buffers;
-    read_entries(reader, store, quotas, head.entries.into(), entries)?;
-    let owner = entries.first_chunk().map(|first| Entry::from_bytes(*first));
-    owner.and_then(|owner| store.domains.owner(owner)).ok_or(Fault::NoOwner)?;
+    let acl = restore_list(reader, store, quotas, head.entries.into(), &mut buffers.entries, last)?;
+    let Buffers { path, absolute, text: value, .. } = buffers;
     let path = read_path(reader, head.path, DomId::INVALID, path, absolute)?;
     reader.gather(head.value.into(), value, Fault::LongValue)?;
     let hash = path.hash(&store.key());
@@ -204,14 +228,40 @@ pub fn restore(
     let parent = match path.parent() {
         None if TOPS.contains(&path) => None,
         None => return Err(Fault::NoSpecial),
-        Some(parent) => Some(store.lookup(parent).ok_or(Fault::NoParent)?),
+        Some(parent) => {
+            let near = last.parent(store, parent.as_bytes());
+            Some(near.or_else(|| store.lookup(parent)).ok_or(Fault::NoParent)?)
+        }
     };
-    store.attempt(Claim::Answer, |store| {
-        let acl = store.intern(entries)?;
-        let value = store.text(value)?;
-        Ok(store.create(parent, path.name(), hash, value, acl)?)
-    })?;
-    Ok(())
+    let value = store.text(value)?;
+    last.node = Some(store.create(parent, path.name(), hash, value, acl)?);
+    last.path.clear();
+    let below_root = if path.is_root() { b"" } else { path.as_bytes() };
+    last.path.extend_from_slice(below_root).map_err(|_| Fault::BadPath)
+}
+
+/// The permission list of a node, held once more.
+fn restore_list(
+    reader: &mut Reader<'_>,
+    store: &mut Store,
+    quotas: &Quotas,
+    count: usize,
+    entries: &mut AclBuf,
+    last: &mut Last,
+) -> Result<AclId, Fault> {
+    let raw = reader.peek(count * Permission::SIZE);
+    if let Some(list) = last.list.filter(|_| raw == Some(&*last.entries)) {
+        reader.skip(last.entries.len())?;
+        return Ok(store.acls.retain(list)?);
+    }
+    last.entries.clear();
+    let fits = raw.is_some_and(|raw| last.entries.extend_from_slice(raw).is_ok());
+    read_entries(reader, store, quotas, count, entries)?;
+    let owner = entries.first_chunk().map(|first| Entry::from_bytes(*first));
+    owner.and_then(|owner| store.domains.owner(owner)).ok_or(Fault::NoOwner)?;
+    let list = store.intern(entries)?;
+    last.list = Some(list).filter(|_| fits);
+    Ok(list)
 }
 
 pub fn restore_generations(reader: &mut Reader<'_>, store: &mut Store) -> Result<(), Fault> {

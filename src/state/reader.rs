@@ -76,22 +76,29 @@ impl<'a> Reader<'a> {
 
     #[inline(always)] // What is left of it here are loads.
     pub fn part<T: Fixed>(&mut self) -> Result<T, Fault> {
-        self.numbers(T::WIDTHS)?;
+        self.numbers(T::SIZE, T::WIDTHS)?;
         Ok(T::read(&self.fields))
     }
 
     #[inline(always)]
     pub fn number<T: Number>(&mut self) -> Result<T, Fault> {
-        self.numbers(&[T::WIDTH])?;
+        self.numbers(T::WIDTH, &[T::WIDTH])?;
         Ok(T::read(&self.fields, 0))
     }
 
-    /// Numbers of these widths, little-endian.
+    /// Numbers of these widths, `size` bytes in all, little-endian.
     #[inline(never)]
-    fn numbers(&mut self, widths: &[usize]) -> Result<(), Fault> {
-        let mut fields = self.fields;
-        self.bytes(fields.get_mut(..widths.iter().sum()).unwrap_or_default())?;
-        self.fields = fields;
+    fn numbers(&mut self, size: usize, widths: &[usize]) -> Result<(), Fault> {
+        self.left = self.left.checked_sub(size).ok_or(Fault::TooShort)?;
+        // Mostly there is more in one piece, and copying a fixed length is quick.
+        if let Some(piece) = self.source.next().first_chunk() {
+            self.fields = *piece;
+            self.pass(size)?;
+        } else {
+            let mut fields = self.fields;
+            self.raw(fields.get_mut(..size).unwrap_or_default())?;
+            self.fields = fields;
+        }
         if self.big_endian {
             let mut rest = self.fields.as_mut_slice();
             for width in widths {
@@ -131,8 +138,32 @@ impl<'a> Reader<'a> {
         too_long: Fault,
     ) -> Result<(), Fault> {
         buf.clear();
-        buf.resize(count, 0).map_err(|_| too_long)?;
-        self.bytes(buf)
+        self.left = self.left.checked_sub(count).ok_or(Fault::TooShort)?;
+        let mut left = count;
+        while left > 0 {
+            let piece = self.source.next();
+            let piece = piece.get(..left).unwrap_or(piece);
+            buf.extend_from_slice(piece).map_err(|_| too_long)?;
+            let count = piece.len();
+            self.pass(count)?;
+            left -= count;
+        }
+        Ok(())
+    }
+
+    /// The next bytes of the record, if they lie in one piece.
+    pub fn peek(&self, count: usize) -> Option<&[u8]> {
+        self.source.next().get(..count).filter(|_| count <= self.left)
+    }
+
+    /// Bytes of a piece are read. None at the end.
+    fn pass(&mut self, count: usize) -> Result<(), Fault> {
+        if count == 0 {
+            return Err(Fault::CutOff);
+        }
+        self.source.pass(count);
+        self.offset += count as u64;
+        Ok(())
     }
 
     fn raw(&mut self, out: &mut [u8]) -> Result<(), Fault> {
@@ -140,14 +171,10 @@ impl<'a> Reader<'a> {
         while !rest.is_empty() {
             let piece = self.source.next();
             let count = piece.len().min(rest.len());
-            if count == 0 {
-                return Err(Fault::CutOff);
-            }
             let (now, later) = rest.split_at_mut(count);
             now.copy_from_slice(piece.get(..count).unwrap_or_default());
             rest = later;
-            self.source.pass(count);
-            self.offset += count as u64;
+            self.pass(count)?;
         }
         Ok(())
     }
@@ -156,11 +183,7 @@ impl<'a> Reader<'a> {
         let mut left = count;
         while left > 0 {
             let count = self.source.next().len().min(left);
-            if count == 0 {
-                return Err(Fault::CutOff);
-            }
-            self.source.pass(count);
-            self.offset += count as u64;
+            self.pass(count)?;
             left -= count;
         }
         Ok(())

@@ -3,16 +3,21 @@
 use super::connections::{Adopt, Around, Numbers};
 use super::fault::{Fault, StateError};
 use super::format as types;
-use super::format::{Head, OWN_VERSION, Store as StoreNumbers, VERSIONS};
-use super::nodes::Buffers;
+use super::format::{OWN_VERSION, Store as StoreNumbers, VERSIONS};
+use super::nodes::{Buffers, Last};
 use super::reader::{Reader, Source};
 use super::{connections, domains, nodes, queues, told};
 use crate::abi::DomId;
 use crate::config::Settings;
 use crate::connection::Links;
 use crate::platform::Instant;
+use crate::slots::Claim;
 use crate::store::Store;
 use crate::trace::Recorder;
+use crate::wire::XsError;
+
+/// Nodes that are made in one attempt: each changes two slots of a kind that were there before, and some neighbours.
+const NODES: usize = 16;
 
 /// Numbers that grow one by one do not get so far.
 const HIGHEST: u64 = u64::MAX / 2;
@@ -35,6 +40,7 @@ struct Restore<'a, 'b, R> {
     version: u32,
     numbers: Numbers,
     buffers: Buffers,
+    last: Last,
     /// Numbers of the store, which restoring itself moves.
     latest: Option<StoreNumbers>,
 }
@@ -62,32 +68,60 @@ pub fn restore<R>(
         version,
         numbers: Numbers::NONE,
         buffers: Buffers::EMPTY,
+        last: Last::NONE,
         latest: None,
     };
-    loop {
-        let mut at = StateError { record: StateError::HEADER, offset: reader.offset, reason: "" };
-        let done = restore.next(&mut reader, &mut at);
-        match done {
-            Ok(true) => {}
-            Ok(false) => return Ok(()),
-            Err(fault) => return Err(StateError { reason: fault.text(), ..at }),
-        }
-    }
+    let mut at = StateError { record: StateError::HEADER, offset: reader.offset, reason: "" };
+    let done = restore.read_all(&mut reader, &mut at);
+    done.map_err(|fault| StateError { reason: fault.text(), ..at })
+}
+
+/// Begins the next record.
+fn begin(reader: &mut Reader<'_>, at: &mut StateError) -> Result<u32, Fault> {
+    reader.finish()?;
+    at.offset = reader.offset;
+    at.record = reader.next()?.record;
+    Ok(at.record)
 }
 
 impl<R> Restore<'_, '_, R> {
-    /// Reads the next record. False at the end.
-    fn next(&mut self, reader: &mut Reader<'_>, at: &mut StateError) -> Result<bool, Fault> {
-        reader.finish()?;
-        at.offset = reader.offset;
-        let Head { record, .. } = reader.next()?;
-        at.record = record;
-        if record == types::END {
-            self.end()?;
-            return Ok(false);
+    fn read_all(&mut self, reader: &mut Reader<'_>, at: &mut StateError) -> Result<(), Fault> {
+        let mut record = begin(reader, at)?;
+        while record != types::END {
+            record = match record {
+                types::NODE => self.read_nodes(reader, at)?,
+                _ => {
+                    self.read(record, reader)?;
+                    begin(reader, at)?
+                }
+            };
         }
-        self.read(record, reader)?;
-        Ok(true)
+        self.end()
+    }
+
+    /// Reads a node and some that follow it, in one attempt. Returns the type of the record behind them.
+    fn read_nodes(&mut self, reader: &mut Reader<'_>, at: &mut StateError) -> Result<u32, Fault> {
+        let Restore { store, places, buffers, last, .. } = self;
+        let mut read = |store: &mut Store| {
+            let mut record = types::NODE;
+            for _ in 0..NODES {
+                nodes::restore(reader, store, &places.settings.quotas, buffers, last)?;
+                record = begin(reader, at)?;
+                if record != types::NODE {
+                    break;
+                }
+            }
+            Ok(record)
+        };
+        // Whatever it is, nothing of the attempt remains.
+        let mut fault = Fault::NoRoom;
+        let done = store.attempt(Claim::Answer, |store| {
+            read(store).map_err(|found| {
+                fault = found;
+                XsError::EIO
+            })
+        });
+        done.map_err(|_| fault)
     }
 
     fn read(&mut self, record: u32, reader: &mut Reader<'_>) -> Result<(), Fault> {
@@ -105,7 +139,6 @@ impl<R> Restore<'_, '_, R> {
                 let extended = record == types::WATCH_EXTENDED;
                 connections::restore_watch(reader, store, links, numbers, buffers, extended)
             }
-            types::NODE => nodes::restore(reader, store, &quotas, buffers),
             types::DOMAIN | types::LIMITS => domains::restore_limits(reader, store, self.version, &quotas),
             types::STORE => self.restore_numbers(reader),
             types::KNOWN => domains::restore_known(reader, store, &quotas),

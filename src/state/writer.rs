@@ -65,7 +65,7 @@ impl<'a> Writer<'a> {
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Full> {
         debug_assert!(bytes.len() <= self.left, "a record is longer than it said");
         self.left = self.left.saturating_sub(bytes.len());
-        self.sink.put(bytes)
+        self.raw(bytes)
     }
 
     /// Ends the record with padding.
@@ -73,7 +73,7 @@ impl<'a> Writer<'a> {
     pub fn end(&mut self) -> Result<(), Full> {
         let padding = core::mem::take(&mut self.left);
         debug_assert!(padding < 8, "a record is shorter than it said");
-        self.sink.put([0; 8].get(..padding).unwrap_or_default())
+        self.raw([0; 8].get(..padding).unwrap_or_default())
     }
 
     /// A record that is its fixed part.
