@@ -43,7 +43,7 @@ impl Input {
     }
 
     /// Copies the bytes from `offset` on into `out`; what lies beyond `len` is garbage.
-    #[inline] // The beginning of every request.
+    #[inline(always)] // The beginning of every request.
     pub fn copy(&self, page: &RingPage, offset: u32, out: &mut [u8]) {
         load(&page.req, self.cons.wrapping_add(offset), out);
     }
@@ -167,6 +167,7 @@ fn load_word(buffer: &Buffer, position: u32) -> [u8; 8] {
 }
 
 /// Copies out of a ring buffer, a word of it at a time.
+#[inline(always)] // The beginning of every request.
 fn load(buffer: &Buffer, position: u32, out: &mut [u8]) {
     let (index, shift) = split(position);
     let len = out.len();

@@ -9,7 +9,7 @@ use super::handlers::{control, domains, nodes, quotas, transactions, watches};
 use super::scratch::{Exchange, Reply, Stage, payload};
 use crate::platform::Platform;
 use crate::store::{Answer, Current, DomainId, View};
-use crate::trace::{Kind, Record, log_exchange};
+use crate::trace::{Kind, Record, Tally, log_exchange};
 use crate::wire::{Header, MessageType, TxId, XsError};
 
 /// Decides a request. See [`Outcome`].
@@ -97,14 +97,12 @@ impl<P: Platform> Operation<P> {
 /// Turns an answer into its message. Only here errors become bytes.
 #[inline(always)] // The end of every request.
 fn finish(reply: &mut Reply, request: Header, answer: Result<Answer, XsError>) -> &[u8] {
-    let (text, msg_type) = match answer {
+    // Both texts fit a message. Of the first the length is known here, so that it takes no loop.
+    let (_fits, msg_type) = match answer {
         Ok(Answer::Data) => return reply.finish(request),
-        Ok(_) => (&b"OK"[..], request.msg_type),
-        Err(error) => (error.name().as_bytes(), MessageType::Error as u32),
+        Ok(_) => (reply.set_string(b"OK"), request.msg_type),
+        Err(error) => (reply.set_string(error.name().as_bytes()), MessageType::Error as u32),
     };
-    reply.clear();
-    // Both fit a message.
-    let _fits = reply.push_string(text);
     reply.finish(Header { msg_type, ..request })
 }
 
@@ -190,7 +188,8 @@ impl<P: Platform> Server<P> {
         }
         self.core.clock.latest = platform.cycles();
         let cycles = self.core.clock.latest.since(self.begun);
-        self.core.tallies(from).for_each(|tally| tally.add(header.len, size, cycles));
+        let step = Tally::step(cycles);
+        self.core.tallies(from).for_each(|tally| tally.add(header.len, size, cycles, step));
         let ended = Record {
             hash: self.core.store.current.named,
             tx: header.tx_id,

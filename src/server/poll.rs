@@ -47,7 +47,7 @@ impl<P: Platform> Server<P> {
             self.take_events(platform);
             self.release_held();
             if !self.links.schedule.has_ready() && self.links.schedule.has_to_notify() {
-                self.notify_idle(platform);
+                self.notify_late(platform);
             }
             if !self.links.schedule.has_ready() {
                 break;
@@ -171,9 +171,17 @@ impl<P: Platform> Server<P> {
         }
     }
 
+    /// Notifies peers though no connection has had a turn since they were last.
+    #[cold]
+    #[inline(never)]
+    fn notify_late(&mut self, platform: &mut P) {
+        self.notify_idle(platform);
+    }
+
     /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst.
     ///
     /// Then looks at their rings once more, for requests and for room, see [`ring::settle`].
+    #[inline(always)] // Once in each round.
     fn notify_idle(&mut self, platform: &mut P) {
         let mut pass = Pass::default();
         while let Some(id) = self.links.schedule.next_idle(&mut pass) {

@@ -387,14 +387,20 @@ impl<T: Slot> Arena<T> {
 
     #[inline(never)]
     fn settle(&mut self) {
-        self.attempt.tick();
         while let Some(id) = self.freed.last().copied() {
-            if self.head.free != Some(id) {
-                at_mut(&mut self.notes, id).link = self.head.free;
-                self.head.free = Some(id);
-            }
-            self.freed.pop();
+            self.settle_last(id);
         }
+    }
+
+    /// The slot that was freed last rejoins the free list.
+    #[inline(always)]
+    pub(super) fn settle_last(&mut self, id: Id<T>) {
+        self.attempt.tick();
+        if self.head.free != Some(id) {
+            at_mut(&mut self.notes, id).link = self.head.free;
+            self.head.free = Some(id);
+        }
+        self.freed.pop();
     }
 
     /// Undoes the attempt's changes. Stopped at any point and called again, it does the rest.

@@ -154,6 +154,11 @@ impl<T, L> Queue<T, L> {
     pub fn is_empty(&self) -> bool {
         self.first.is_none()
     }
+
+    /// Forgets the members before this one.
+    pub fn drop_before(&mut self, first: Id<T>) {
+        self.first = Some(first);
+    }
 }
 
 impl<T: Queued<L>, L> Queue<T, L> {

@@ -119,7 +119,6 @@ impl<T: Chained> Table<T> {
         self.arena.free(id)
     }
 
-    #[inline(never)] // At the end of attempts, and of those undone.
     fn unlink(&mut self, id: Id<T>) {
         let slot = self.arena.get(id);
         let (hash, after) = (slot.hash(), slot.chain());
@@ -139,13 +138,19 @@ impl<T: Chained> Table<T> {
     }
 
     /// As for an arena: the slots that were freed leave their chains.
+    #[inline(always)] // Most tables have none.
     pub fn commit(&mut self) {
-        for n in 0..self.arena.freed().len() {
-            if let Some(id) = self.arena.freed().get(n).copied() {
-                self.unlink(id);
-            }
+        if !self.arena.freed().is_empty() {
+            self.settle();
         }
-        self.arena.commit();
+    }
+
+    #[inline(never)]
+    fn settle(&mut self) {
+        while let Some(id) = self.arena.freed().last().copied() {
+            self.unlink(id);
+            self.arena.settle_last(id);
+        }
     }
 
     /// As for an arena: the slots that were taken leave their chains.

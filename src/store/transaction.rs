@@ -198,6 +198,11 @@ impl TxNode {
         self.next_touched
     }
 
+    /// Whether the transaction removes the node that was there.
+    pub fn is_removed(&self) -> bool {
+        self.mark & (Mark::EXISTED | Mark::EXISTS) == Mark::EXISTED
+    }
+
     /// Hash of the node's path.
     pub fn path_hash(&self) -> u64 {
         Self::hash_of(self.tx, self.hash)

@@ -63,15 +63,20 @@ impl Tally {
         missed: 0,
     };
 
-    /// Counts a request that was answered.
+    /// The place of this time among those that are counted.
+    pub fn step(cycles: u32) -> usize {
+        // A power of two for all short times makes the first step one as well.
+        let step = (cycles | (1 << (FIRST_STEP - 1))).ilog2() - (FIRST_STEP - 1);
+        (step as usize).min(STEPS - 1)
+    }
+
+    /// Counts a request that was answered after so many cycles, of this [`Tally::step`].
     #[inline(always)] // Twice in each request.
-    pub fn add(&mut self, received: u32, sent: u32, cycles: u32) {
+    pub fn add(&mut self, received: u32, sent: u32, cycles: u32, step: usize) {
         self.received = self.received.wrapping_add(u64::from(received));
         self.sent = self.sent.wrapping_add(u64::from(sent));
         self.cycles = self.cycles.wrapping_add(u64::from(cycles));
-        // A power of two for all short times makes the first step one as well.
-        let step = (cycles | (1 << (FIRST_STEP - 1))).ilog2() - (FIRST_STEP - 1);
-        if let Some(count) = self.times.get_mut((step as usize).min(STEPS - 1)) {
+        if let Some(count) = self.times.get_mut(step) {
             *count = count.wrapping_add(1);
         }
     }
@@ -126,7 +131,7 @@ mod tests {
     fn times_go_to_their_step() {
         let mut tally = Tally::EMPTY;
         for cycles in [0, 2047, 2048, 4095, 4096, u32::MAX] {
-            tally.add(1, 2, cycles);
+            tally.add(1, 2, cycles, Tally::step(cycles));
         }
         assert_eq!(tally.times[..3], [2, 2, 1]);
         assert_eq!(tally.times[STEPS - 1], 1);

@@ -50,7 +50,15 @@ impl MessageBuf {
         Ok(())
     }
 
+    /// Has this string as the payload, with its NUL.
+    #[inline(always)]
+    pub fn set_string(&mut self, string: &[u8]) -> Result<(), XsError> {
+        self.clear();
+        self.push_string(string)
+    }
+
     /// Appends a string with its NUL.
+    #[inline]
     pub fn push_string(&mut self, string: &[u8]) -> Result<(), XsError> {
         let end = self.end + string.len() + 1;
         let place = self.bytes.get_mut(self.end..end).and_then(<[u8]>::split_last_mut);

@@ -46,12 +46,7 @@ pub fn end<P: Platform>(
         _ => return Err(XsError::EINVAL),
     };
     let tx = request.view.tx.ok_or(XsError::ENOENT)?;
-    let refused = if commit {
-        let may = core.store.may_commit(tx, &request.view);
-        may.and_then(|()| core.store.note_lists_of_removed(tx)).err()
-    } else {
-        None
-    };
+    let refused = if commit { core.store.may_commit(tx, &request.view).err() } else { None };
     if refused == Some(XsError::EAGAIN) {
         note_conflict(core, request, tx);
     }

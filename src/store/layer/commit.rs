@@ -24,7 +24,7 @@ fn chunks_of(delta: Delta) -> i32 {
 impl Store {
     /// Whether the transaction may take effect now: EAGAIN if something has changed that it has read, or by which it was
     /// let at nodes; ENOMEM if it ran out of room or there is none; what the table of quotas says if a node would be too
-    /// large or a domain would hold too much.
+    /// large or a domain would hold too much. If it may, who hears of the nodes to be removed is noted.
     pub fn may_commit(&mut self, tx: TransactionId, view: &View) -> Result<(), XsError> {
         let open = *self.transactions.open.get(tx);
         if open.failed {
@@ -33,18 +33,20 @@ impl Store {
         if open.target != Life::NONE && open.target != self.domains.caller(open.domain).target {
             return Err(XsError::EAGAIN);
         }
-        let (mut nodes, mut chunks) = (0, 0);
+        let some_died = open.deaths != self.domains.deaths();
+        let (mut nodes, mut chunks, mut removes) = (0, 0, false);
         for (_, copy) in self.copies(tx) {
             let base = self.node_hashed(copy.path_hash());
             if self.is_stale(copy, base)
                 || self.is_for_the_dead(copy)
-                || self.read_of_the_dead(copy, open.deaths).is_some()
+                || (some_died && self.read_of_the_dead(copy, open.deaths).is_some())
             {
                 return Err(XsError::EAGAIN);
             }
             if let Some(base) = base {
                 self.check_growth(copy, base, view)?;
             }
+            removes |= copy.is_removed();
             if copy.mark.contains(Mark::EXISTS | Mark::MADE) {
                 nodes += 1;
                 chunks += Name::memory(self.name_len(copy)) / Blob::memory(CHUNK);
@@ -55,7 +57,10 @@ impl Store {
         if !room {
             return Err(XsError::ENOMEM);
         }
-        if view.caller.is_privileged() { Ok(()) } else { self.check_owners(tx, view) }
+        if !view.caller.is_privileged() {
+            self.check_owners(tx, view)?;
+        }
+        if removes { self.note_lists_of_removed(tx) } else { Ok(()) }
     }
 
     fn is_stale(&self, copy: &TxNode, base: Option<NodeId>) -> bool {
@@ -70,8 +75,7 @@ impl Store {
     /// The entry of a domain that the transaction has read of in permissions, and that has died after so many `deaths`:
     /// it is shown no more and means nobody.
     pub(super) fn read_of_the_dead(&self, copy: &TxNode, deaths: u32) -> Option<Entry> {
-        let reads = copy.mark.contains(Mark::READ_ACL) && deaths != self.domains.deaths();
-        let acl = copy.seen_acl.filter(|_| reads)?;
+        let acl = copy.seen_acl.filter(|_| copy.mark.contains(Mark::READ_ACL))?;
         self.acls.entries(&self.blobs, acl).find(|entry| self.domains.has_died_since(*entry, deaths))
     }
 
@@ -309,12 +313,12 @@ impl Store {
 
     /// Notes the permission lists that the nodes to be removed have now: those decide who hears of it, also if
     /// they have changed since the first touch. Nobody sees that, so it is done before the decision, copy by copy.
-    pub fn note_lists_of_removed(&mut self, tx: TransactionId) -> Result<(), XsError> {
+    fn note_lists_of_removed(&mut self, tx: TransactionId) -> Result<(), XsError> {
         let mut next = self.transactions.open.get(tx).touched.first();
         while let Some(id) = next {
             let copy = self.transactions.nodes.get(id);
             next = copy.next_touched();
-            if !copy.mark.contains(Mark::EXISTED) || copy.mark.contains(Mark::EXISTS) {
+            if !copy.is_removed() {
                 continue;
             }
             let now = self.node_hashed(copy.path_hash()).and_then(|base| self.acl(base));
@@ -332,6 +336,7 @@ impl Store {
     }
 
     /// Moves the value out of a copy, with its charge. One that needs no chunks needs no moving.
+    #[inline(always)] // Mostly it is short.
     fn take_value(&mut self, id: TxNodeId) -> Result<Value, XsError> {
         let value = self.transactions.nodes.get(id).value;
         if value.inline().is_some() {

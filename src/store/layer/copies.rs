@@ -20,9 +20,9 @@ struct Original<'a> {
     len: usize,
     /// The node, if there is one.
     node: Option<NodeId>,
-    /// The path in the chunks of another copy, and how long the text there is.
-    lent: Option<(Text<PATH_INLINE>, u16)>,
-    /// What is stored if none is lent: the path, or one that begins with it and needs chunks anyway.
+    /// Another copy, whose path begins with this one and needs chunks.
+    lender: Option<TxNodeId>,
+    /// What is stored if there is none: the path, or one that begins with it and needs chunks anyway.
     text: &'a [u8],
 }
 
@@ -49,6 +49,7 @@ impl Store {
     }
 
     /// The open transaction that `domain` calls `id`.
+    #[inline(always)] // The beginning of every request in one.
     pub fn find_transaction(&self, domain: DomainId, id: TxId) -> Option<TransactionId> {
         self.transactions.find(domain, id)
     }
@@ -63,6 +64,7 @@ impl Store {
     /// back already. The only way a transaction goes.
     pub(in crate::store) fn forget_more(&mut self, tx: TransactionId, done: usize) -> Result<Next, XsError> {
         let ended = self.transactions.open.get(tx).has_ended();
+        let payer = self.payer_of(tx);
         let (mut copies, mut spilled) = (0, 0);
         let mut rest = self.transactions.open.get(tx).touched.first();
         while let Some(id) = rest
@@ -71,8 +73,9 @@ impl Store {
             let copy = self.transactions.nodes.get(id);
             let TxNode { seen_acl, acl, above, value, .. } = *copy;
             let path = if copy.borrows_text { Text::EMPTY } else { copy.path };
+            let copy_after = copy.next_touched();
             copies += 1;
-            spilled += copy.spilled();
+            spilled += if payer.is_some() { copy.spilled() } else { 0 };
             match (seen_acl, acl) {
                 (Some(seen), Some(acl)) if seen == acl => self.acls.release_times(2, acl)?,
                 _ => [seen_acl, acl].into_iter().flatten().try_for_each(|acl| self.acls.release(acl))?,
@@ -82,18 +85,18 @@ impl Store {
             }
             value.free(&mut self.blobs)?;
             path.free(&mut self.blobs)?;
-            let open = self.transactions.open.modify(tx)?;
-            open.touched.remove_after(&mut self.transactions.nodes, None)?;
-            open.node_count -= 1;
-            rest = open.touched.first();
+            rest = copy_after;
             self.transactions.nodes.remove(id)?;
         }
-        if let Some(payer) = self.payer_of(tx) {
+        if let Some(payer) = payer {
             self.give(payer, Share::Copies, copies)?;
             self.move_chunks(payer, spilled, 0)?;
             self.give(payer, Share::Transactions, u32::from(rest.is_none()))?;
         }
-        if rest.is_some() {
+        if let Some(first) = rest {
+            let open = self.transactions.open.modify(tx)?;
+            open.touched.drop_before(first);
+            open.node_count -= copies;
             if !ended {
                 self.intents.modify()?.end = Some(tx);
             }
@@ -148,12 +151,9 @@ impl Store {
             return Ok(id);
         }
         let node = self.locate_subject(subject);
-        let lent = match below {
-            Some(below) => self.beginning_of(below, path.as_bytes().len()),
-            None => self.lent_path(tx, path),
-        };
         let text = path.as_bytes();
-        self.take_copy(view, tx, &Original { hash, node, len: text.len(), lent, text })
+        let lender = if text.len() > PATH_INLINE { self.lender(tx, path, below) } else { None };
+        self.take_copy(view, tx, &Original { hash, node, len: text.len(), lender, text })
     }
 
     fn take_copy(
@@ -177,7 +177,8 @@ impl Store {
         tx: TransactionId,
         original: &Original<'_>,
     ) -> Result<TxNodeId, XsError> {
-        let Original { hash, node: base, len, lent, text } = *original;
+        let Original { hash, node: base, len, lender, text } = *original;
+        let lent = lender.and_then(|lender| self.beginning_of(lender, len));
         let count = self.transactions.open.get(tx).node_count as usize;
         view.check(Quota::TRANSACTION_NODES, count + 1)?;
         let largest = &mut self.current.largest.transaction_nodes;
@@ -225,6 +226,15 @@ impl Store {
             }
             Ok(id)
         })
+    }
+
+    /// The copy that lends its text to that of a path which needs chunks: the one that is known to begin with it, or the one
+    /// taken last.
+    fn lender(&self, tx: TransactionId, path: Path<'_>, below: Option<TxNodeId>) -> Option<TxNodeId> {
+        match below {
+            Some(below) => self.beginning_of(below, path.as_bytes().len()).and(Some(below)),
+            None => self.lent_path(tx, path).and(self.transactions.open.get(tx).touched.last()),
+        }
     }
 
     /// The path in the chunks of that of the copy taken last, if it is the beginning of the text there, and how long that
@@ -334,9 +344,8 @@ impl Store {
             let copy = match self.copy_hashed(tx, hash) {
                 Some(copy) => copy,
                 None => {
-                    let lent = lender.and_then(|lender| self.beginning_of(lender, len));
                     let text = leaf.get(..len).filter(|_| len <= PATH_INLINE).unwrap_or(&leaf);
-                    let original = Original { hash, len, node: Some(id), lent, text };
+                    let original = Original { hash, len, node: Some(id), lender, text };
                     let taken = self.take_copy(view, tx, &original)?;
                     lender = (len > PATH_INLINE).then_some(taken);
                     taken
