@@ -10,7 +10,7 @@ use crate::platform::Instant;
 use crate::slots::{
     self, Arena, Attempt, Balance, Blob, Claim, Each, Full, Id, Queued, Room, Slot, Table, chained,
 };
-use crate::store::{Domain, DomainId, Rest, Share, Store};
+use crate::store::{Domain, DomainId, Rest, Share, Store, TxNodeId};
 use crate::wire::{Header, PAYLOAD_MAX};
 
 /// Slots of one kind that a step may change.
@@ -64,8 +64,8 @@ pub struct Message {
 #[derive(Clone, Copy)]
 pub enum What<'a> {
     Message(&'a [u8]),
-    /// What is left of the change at hand, see [`Store::tell_later`].
-    Rest,
+    /// What is left of the change at hand, or what there is from this copy on, see [`Store::tell_later`].
+    Rest(Option<TxNodeId>),
     /// A message before the events of this one that are still to come.
     Before(MessageId, Rest, &'a [u8]),
 }
@@ -273,14 +273,14 @@ impl Outbox {
     ) -> bool {
         let message = match what {
             What::Message(message) | What::Before(_, _, message) => message,
-            What::Rest => &[],
+            What::Rest(_) => &[],
         };
         let len = message.len();
         let by = store.current.from.filter(|by| !store.domains.is_privileged(*by));
         let msg_type = store.current.type_index as u8;
         let hash = match (kind, what) {
             (Kind::Event { .. }, What::Message(_)) => Self::event_hash(store, to, message),
-            (_, What::Rest) => Self::rest_hash(store.collected.number, to),
+            (_, What::Rest(_)) => Self::rest_hash(store.collected.number, to),
             _ => self.next_hash(),
         };
         self.pushing = true;
@@ -298,7 +298,7 @@ impl Outbox {
             }
             // Nothing is refused any more, so no cause is begun in vain.
             let cause = by.map(|by| outbox.cause(store, by)).transpose()?;
-            let rest = if let What::Rest = what { Some(store.tell_later(to)?) } else { None };
+            let rest = if let What::Rest(from) = what { Some(store.tell_later(to, from)?) } else { None };
             let id = outbox.messages.insert(Message {
                 hash,
                 bytes,

@@ -19,6 +19,15 @@ pub struct Clock {
     pub next_retry: Instant,
 }
 
+/// Whether the hypervisor has news of domains.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum News {
+    None,
+    Some,
+    /// And some has been heard of it.
+    Heard,
+}
+
 /// Work that a handler leaves to the server, since it takes connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Deed {
@@ -42,6 +51,9 @@ pub struct Core {
     pub throttle: Throttle,
     /// The number of the first change since the server was woken, see `Collected::number`.
     pub changes: u64,
+    pub news: News,
+    /// What telling receivers what they have missed has cost in this round.
+    pub told: u32,
     /// What the handler of the request at hand has left to the server.
     pub deed: Option<Deed>,
 }
@@ -57,6 +69,8 @@ impl Core {
             recorder: Recorder::new(capacities.domains, settings.log),
             throttle: Throttle::IDLE,
             changes: 0,
+            news: News::None,
+            told: 0,
             deed: None,
         }
     }

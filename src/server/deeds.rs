@@ -14,6 +14,9 @@ use crate::store::{Announcement, Answer, Burial, DomainId, Next, Restart};
 use crate::trace::{Kind, Tally};
 use crate::wire::XsError;
 
+/// Steps in which what nobody needs any more is forgotten, between others' turns.
+const FORGOTTEN: u32 = 16;
+
 impl<P: Platform> Server<P> {
     /// Does what a handler has left. Returns the request's answer.
     #[inline(never)] // Few leave anything.
@@ -30,42 +33,109 @@ impl<P: Platform> Server<P> {
         Ok(Outcome::OK)
     }
 
-    /// Carries out what has been decided, and sends the events of each step.
+    /// Carries out what has been decided, and sends the events of each step. What others can do without for a while is left
+    /// under way.
     #[inline(always)] // After most requests there is nothing.
     pub(super) fn work(&mut self, platform: &mut P) {
         self.send_collected();
-        if !self.core.store.intents.is_empty() {
+        if self.core.store.intents.may_have_some() {
             self.work_off(platform);
         }
     }
 
-    /// Stopped at any point and called again, it does the rest.
+    /// The same, to the end.
+    pub(super) fn finish(&mut self, platform: &mut P) {
+        self.work(platform);
+        while self.is_under_way() {
+            self.work(platform);
+        }
+    }
+
+    /// Whether something has been left under way that others are to see as a whole.
+    #[inline(always)] // Mostly there is nothing.
+    pub(super) fn is_under_way(&mut self) -> bool {
+        self.core.store.intents.may_have_some()
+            && (self.core.store.collected.late.is_some() || !self.core.store.intents.is_empty())
+    }
+
+    /// Goes on with what is under way, hears news, and forgets some of what nobody needs any more. True if there is more to
+    /// do.
+    #[inline(always)] // As above.
+    pub(super) fn go_on(&mut self, platform: &mut P) -> bool {
+        self.core.store.intents.may_have_some() && self.take_slice(platform)
+    }
+
+    #[inline(never)]
+    fn take_slice(&mut self, platform: &mut P) -> bool {
+        if self.is_under_way() {
+            self.work(platform);
+            self.links.outbox.end_request();
+        }
+        let mut forgotten = 0;
+        while forgotten < FORGOTTEN && self.core.store.forget_some() {
+            forgotten += 1;
+        }
+        self.is_under_way() || self.observe_domains(platform) || forgotten > 0
+    }
+
+    /// Before a domain is served: gives it its place, if it is to hear of what is under way.
+    #[inline(always)] // As above.
+    pub(super) fn place_first(&mut self, id: DomainId) {
+        if self.core.store.intents.may_have_some() && self.core.store.collected.late.is_some() {
+            self.give_place(id);
+            self.links.outbox.end_request();
+        }
+    }
+
+    /// Stopped at any point and called again, it does the rest. It ends where something may be left under way.
     #[inline(never)]
     fn work_off(&mut self, platform: &mut P) {
-        loop {
-            let Server { core, links, .. } = self;
-            let next = core.store.step(|id| links.has(id));
-            core.note_ended();
-            match next {
-                Ok(Next::Step) => {}
-                Ok(Next::Send) => self.send_collected(),
-                Ok(Next::Restart(restart)) => self.restart(platform, restart),
-                Ok(Next::Disconnect(id)) => self.disconnect_dead(platform, id),
-                Ok(Next::Buried(id, domid)) => {
-                    if let Some(tally) = self.core.recorder.domain_mut(id.index()) {
-                        *tally = Tally::EMPTY;
-                    }
-                    self.core.note_of_domain(Kind::Released, domid, 0);
-                    self.send_collected();
+        while self.has_to_go_on() && self.take_step(platform) {}
+        if self.core.store.collected.late.is_some()
+            && let Some(from) = self.core.store.current.from
+        {
+            // Its answer follows.
+            self.give_place(from);
+        }
+    }
+
+    /// Whether the next step may not be left under way: there are no places to be given before it.
+    fn has_to_go_on(&mut self) -> bool {
+        while self.core.store.collected.late.is_some() && !self.core.store.intents.get().has_events() {
+            let whole = self.core.store.intents.get().is_amid_a_change();
+            if !whole && !self.core.store.collected.is_empty() {
+                return false;
+            }
+            self.give_places();
+        }
+        !self.core.store.intents.is_empty()
+    }
+
+    /// Takes the next step. False if it was the last one.
+    fn take_step(&mut self, platform: &mut P) -> bool {
+        let Server { core, links, .. } = self;
+        let next = core.store.step(|id| links.has(id));
+        core.note_ended();
+        match next {
+            Ok(Next::Step) => {}
+            Ok(Next::Send) => self.send_collected(),
+            Ok(Next::Restart(restart)) => self.restart(platform, restart),
+            Ok(Next::Disconnect(id)) => self.disconnect_dead(platform, id),
+            Ok(Next::Buried(id, domid)) => {
+                if let Some(tally) = self.core.recorder.domain_mut(id.index()) {
+                    *tally = Tally::EMPTY;
                 }
-                Ok(Next::Nothing) => break,
-                Err(error) => {
-                    log::error!("what was decided cannot be done ({}); please report this", error.name());
-                    self.core.store.give_up();
-                    break;
-                }
+                self.core.note_of_domain(Kind::Released, domid, 0);
+                self.send_collected();
+            }
+            Ok(Next::Nothing) => return false,
+            Err(error) => {
+                log::error!("what was decided cannot be done ({}); please report this", error.name());
+                self.core.store.give_up();
+                return false;
             }
         }
+        true
     }
 
     /// Ends a domain's life: drops its session, its nodes with all below them, its connection, its record.
@@ -75,6 +145,7 @@ impl<P: Platform> Server<P> {
         id: DomainId,
         answer: Option<Result<Answer, XsError>>,
     ) -> Result<(), XsError> {
+        self.finish(platform);
         let burial =
             Burial { id, introduced: self.links.has(id), keep_nodes: self.core.settings.keep_orphans };
         self.core.store.account_end(id);
@@ -85,6 +156,7 @@ impl<P: Platform> Server<P> {
 
     /// Drops a connection's session: output, watches, transactions, half a request. Then resets its ring if `restart`.
     pub(super) fn drop_session(&mut self, platform: &mut P, id: DomainId, restart: bool) {
+        self.finish(platform);
         self.drop_io(id);
         let begun = self.core.store.begin(None, |intent| {
             intent.reset = Some(id);
@@ -159,6 +231,7 @@ impl<P: Platform> Server<P> {
         let now = platform.state(domid).map(|state| state.unique_id);
         if known != 0 && now != Some(known) {
             self.bury(platform, id, None)?;
+            self.finish(platform);
         }
         Ok(())
     }

@@ -11,15 +11,22 @@ use crate::connection::{GivenUp, Links, Sent};
 use crate::path::Path;
 use crate::platform::Platform;
 use crate::slots::Claim;
-use crate::store::{Domain, DomainId, Match, NameBuf, Rest, Store, WatchId};
+use crate::store::{Current, Domain, DomainId, Match, NameBuf, Rest, Store, Telling, WatchId};
 use crate::trace::{Kind as Traced, Record};
 use crate::wire::{Header, MessageBuf, MessageType, TxId, XsError, strings};
 
-/// Work that one turn of telling a receiver what it has missed may cost: watches that are looked at.
+/// Work that telling receivers what they have missed, or giving them places, may cost in one round: watches that are looked
+/// at.
 const TURN: u32 = 2000;
 
 /// What looking at one copy costs, in the same unit.
 const COPY: u32 = 8;
+
+/// What telling of one event costs.
+const EVENT: u32 = 8;
+
+/// What giving a receiver its place costs.
+const PLACE: u32 = 30;
 
 /// Puts an event together. E2BIG if it is longer than a message.
 fn event<'a>(message: &'a mut MessageBuf, path: &[u8], token: &[u8]) -> Result<&'a [u8], XsError> {
@@ -31,7 +38,8 @@ fn event<'a>(message: &'a mut MessageBuf, path: &[u8], token: &[u8]) -> Result<&
 }
 
 impl<P: Platform> Server<P> {
-    /// Sends the events that a change has collected.
+    /// Sends the events that a change has collected. Of places of those who hear of it later it gives a few: as long as
+    /// there are more, there is something under way.
     #[inline(always)] // Of most requests there are none.
     pub(super) fn send_collected(&mut self) {
         if !self.core.store.collected.is_empty() {
@@ -42,28 +50,70 @@ impl<P: Platform> Server<P> {
     /// Stopped at any point and called again, it sends the rest.
     #[inline(never)]
     fn send_all(&mut self) {
+        if self.core.store.collected.late.is_some() {
+            return self.give_places();
+        }
         let Server { core, links, exchange, .. } = self;
-        while core.store.collected.sent < core.store.collected.matches.len() {
-            send_next(core, links, &mut exchange.event);
+        while let Some(found) = core.store.collected.next() {
+            send_next(core, links, &mut exchange.event, found);
         }
         core.store.collected.clear();
     }
 
-    /// Brings what waits for a connection to its ring, as much as fits and as one turn may cost.
+    /// Gives those who have been gathered their places, as many as one turn may cost.
+    pub(super) fn give_places(&mut self) {
+        if self.core.store.intents.get().has_events() {
+            return;
+        }
+        self.core.store.collected.placing = true;
+        let mut work = 0;
+        while let Some(found) = self.core.store.collected.next() {
+            if work > TURN {
+                return;
+            }
+            work += self.give_place(found.domain);
+            self.core.store.unmark(found);
+            self.core.store.collected.sent += 1;
+        }
+        self.core.store.end_gathering();
+    }
+
+    /// Gives a receiver its place, if it has been gathered and has none. Returns what that costs.
+    pub(super) fn give_place(&mut self, to: DomainId) -> u32 {
+        let Server { core, links, .. } = self;
+        if !core.store.domains.get(to).gathered || core.store.is_behind(to) {
+            return 1;
+        }
+        let (first, looked_at) = core.store.first_to_tell(to);
+        if first.is_some() {
+            let Current { from, type_index, .. } = core.store.current;
+            (core.store.current.from, core.store.current.type_index) = core.store.collected.by;
+            let special = core.store.collected.path.first() == Some(&b'@');
+            if queue_event(core, links, to, What::Rest(first), special) == Sent::Nowhere {
+                core.note_dropped(to, core.store.current.type_index, core.store.collected.hash, 0);
+            }
+            (core.store.current.from, core.store.current.type_index) = (from, type_index);
+            links.follow_up(&mut core.store, core.clock.now, to);
+        }
+        core.store.is_placed(to);
+        PLACE + looked_at / 4
+    }
+
+    /// Brings what waits for a connection to its ring, as much as fits and as the round may cost.
     #[cold]
     #[inline(never)] // Mostly nothing waits.
     pub(super) fn deliver(&mut self, id: DomainId) -> Result<(), RingError> {
         let Server { core, links, exchange, .. } = self;
-        let mut work = 0;
+        let mut telling = Telling::default();
         loop {
             links.flush(&mut core.store, id)?;
             let Some((first, rest)) = links.outbox.rest(id) else { break };
-            if !tell(core, links, &mut exchange.event, id, first, rest, &mut work) {
-                links.schedule.wait(id);
+            if core.told > TURN {
+                links.schedule.ready(id);
                 break;
             }
-            if work > TURN {
-                links.schedule.ready(id);
+            if !tell(core, links, &mut exchange.event, id, first, rest, &mut telling) {
+                links.schedule.wait(id);
                 break;
             }
         }
@@ -85,23 +135,34 @@ impl<P: Platform> Server<P> {
     }
 }
 
-/// Puts the event for a watch together, of what has been collected.
+/// Puts the event together that tells a watch of a change at `path`.
 #[inline(never)] // Its stack is free again when the event is sent.
-fn compose<'a>(store: &Store, id: WatchId, message: &'a mut MessageBuf) -> Result<&'a [u8], XsError> {
-    let watch = store.watch(id);
-    let path = Path::from_canonical(&store.collected.path);
+fn compose<'a>(
+    store: &Store,
+    path: &[u8],
+    id: WatchId,
+    message: &'a mut MessageBuf,
+) -> Result<&'a [u8], XsError> {
+    let (watch, path) = (store.watch(id), Path::from_canonical(path));
     let shown = if watch.relative { path.relative_to_home() } else { path.as_bytes() };
     event(message, shown, watch.token(&store.blobs, &mut NameBuf::new()))
 }
 
 /// Sends the next of the collected events.
-fn send_next<R: Deref<Target = RingPage>>(core: &mut Core, links: &mut Links<R>, message: &mut MessageBuf) {
+fn send_next<R: Deref<Target = RingPage>>(
+    core: &mut Core,
+    links: &mut Links<R>,
+    message: &mut MessageBuf,
+    Match { domain: to, id, .. }: Match,
+) {
     let store = &core.store;
-    let n = store.collected.sent;
-    let Some(Match { domain: to, id, .. }) = store.collected.matches.get(n).copied() else { return };
-    let event = if store.is_behind(to) { Err(XsError::EAGAIN) } else { compose(store, id, message) };
+    let event = if store.is_behind(to) {
+        Err(XsError::EAGAIN)
+    } else {
+        compose(store, &store.collected.path, id, message)
+    };
     let sent = event.map(|message| send_event(core, links, to, message));
-    core.store.collected.sent = n + 1;
+    core.store.collected.sent += 1;
     if let Ok(sent) = sent {
         follow_up(core, links, to, sent);
     }
@@ -116,6 +177,7 @@ fn follow_up<R: Deref<Target = RingPage>>(core: &mut Core, links: &mut Links<R>,
 
 /// Sends one event, about the path of the hash that has been collected. One that waits already has been sent. If it finds no
 /// room, and more of the change would not either, all that is heard later; else it waits, or is dropped.
+#[inline(always)] // Most events take this way.
 fn send_event<R: Deref<Target = RingPage>>(
     core: &mut Core,
     links: &mut Links<R>,
@@ -125,7 +187,7 @@ fn send_event<R: Deref<Target = RingPage>>(
     if links.has_output(to) || !links.put(to, message) {
         return have_it_wait(core, links, to, message);
     }
-    core.note_event(to, message.len());
+    core.note_event(to, core.store.collected.hash, message.len());
     Sent::IntoRing
 }
 
@@ -144,28 +206,41 @@ fn have_it_wait<R: Deref<Target = RingPage>>(
     if !special && !later && links.outbox.has(&core.store, to, message) {
         return Sent::IntoRing;
     }
-    let domain @ Domain { quotas, usage, .. } = core.store.domains.get(to);
-    let (privileged, quota, held) = (domain.is_privileged(), quotas.memory, usage.memory);
-    let memory = Message::memory(message.len());
-    let affordable = privileged || quota == 0 || held.saturating_add(memory) <= quota;
-    let claim = match privileged {
-        // That a domain has died is told once, whatever guests leave waiting.
-        true if special => Claim::Answer,
-        true => Claim::News,
-        false => Claim::Guest,
-    };
-    let kind = core.event_kind(to);
-    let what = if later { What::Rest } else { What::Message(message) };
-    let sent = if affordable { links.queue(&mut core.store, to, claim, kind, what) } else { Sent::Nowhere };
+    let what = if later { What::Rest(None) } else { What::Message(message) };
+    let sent = queue_event(core, links, to, what, special);
     // What is told later is recorded then.
     if !later || sent == Sent::Nowhere {
-        core.note_event(to, message.len());
+        core.note_event(to, core.store.collected.hash, message.len());
     }
     if sent == Sent::Nowhere {
         let size = (message.len() - Header::SIZE) as u16;
         core.note_dropped(to, core.store.current.type_index, core.store.collected.hash, size);
     }
     sent
+}
+
+/// Queues an event, or what stands for some, if its receiver may have so much waiting. `special`: it is told whatever
+/// guests leave waiting.
+#[inline(never)]
+fn queue_event<R: Deref<Target = RingPage>>(
+    core: &mut Core,
+    links: &mut Links<R>,
+    to: DomainId,
+    what: What<'_>,
+    special: bool,
+) -> Sent {
+    let domain @ Domain { quotas, usage, .. } = core.store.domains.get(to);
+    let (privileged, quota, held) = (domain.is_privileged(), quotas.memory, usage.memory);
+    let len = if let What::Message(message) = what { message.len() } else { 0 };
+    let affordable = privileged || quota == 0 || held.saturating_add(Message::memory(len)) <= quota;
+    let claim = match privileged {
+        // That a domain has died is told once.
+        true if special => Claim::Answer,
+        true => Claim::News,
+        false => Claim::Guest,
+    };
+    let kind = core.event_kind(to);
+    if affordable { links.queue(&mut core.store, to, claim, kind, what) } else { Sent::Nowhere }
 }
 
 /// Tells of the next thing that a connection's first message stands for. False if there is no room for it now.
@@ -176,7 +251,7 @@ fn tell<R: Deref<Target = RingPage>>(
     to: DomainId,
     id: MessageId,
     rest: Rest,
-    work: &mut u32,
+    telling: &mut Telling,
 ) -> bool {
     if !Outbox::is_told(&core.store, to, links.outbox.messages().get(id)) {
         if let Some(dropped) = links.drop_oldest(&mut core.store, to) {
@@ -184,15 +259,15 @@ fn tell<R: Deref<Target = RingPage>>(
         }
         return true;
     }
-    *work += COPY + core.store.collect_rest(to, &rest);
-    let told = tell_all(core, links, message, to, id, rest);
-    core.store.collected.clear();
+    core.told += COPY + core.store.find_rest(to, &rest, telling);
+    let told = tell_all(core, links, message, to, id, rest, telling);
     if told == Some(true) {
-        match core.store.next_to_tell(&rest) {
-            Some(copy) => {
-                let kind = core.event_kind(to);
-                links.outbox.go_on(id, Rest { copy, after: 0, ..rest }, kind);
-            }
+        let next = match telling.few.more {
+            Some(after) => Some(Rest { after, ..rest }),
+            None => core.store.next_to_tell(&rest).map(|copy| Rest { copy, after: 0, ..rest }),
+        };
+        match next {
+            Some(next) => links.outbox.go_on(id, next, core.event_kind(to)),
             None => links.end_telling(&mut core.store, to),
         }
     }
@@ -207,14 +282,14 @@ fn tell_all<R: Deref<Target = RingPage>>(
     to: DomainId,
     id: MessageId,
     rest: Rest,
+    telling: &Telling,
 ) -> Option<bool> {
     let kind = core.event_kind(to);
-    for n in 0..core.store.collected.matches.len() {
-        let Some(found) = core.store.collected.matches.get(n).copied() else { break };
-        if found.rank <= rest.after {
-            continue;
-        }
-        let Ok(message) = compose(&core.store, found.id, message) else { continue };
+    for n in 0..telling.few.watches.len() {
+        let Telling { path, hash, few } = telling;
+        let Some(found) = few.watches.get(n).copied() else { break };
+        let Ok(message) = compose(&core.store, path, found.id, message) else { continue };
+        core.told += EVENT;
         let rest = Rest { after: found.rank, ..rest };
         let room = links.room(to);
         let fits = room >= message.len();
@@ -230,7 +305,7 @@ fn tell_all<R: Deref<Target = RingPage>>(
                 return None;
             }
         }
-        core.note_event(to, message.len());
+        core.note_event(to, *hash, message.len());
         if !fits {
             return Some(false);
         }
@@ -250,8 +325,8 @@ impl Core {
 
     /// Records that a domain is sent an event.
     #[inline(never)]
-    fn note_event(&mut self, to: DomainId, len: usize) {
-        let (hash, size) = (self.store.collected.hash, (len - Header::SIZE) as u16);
+    fn note_event(&mut self, to: DomainId, hash: u64, len: usize) {
+        let size = (len - Header::SIZE) as u16;
         let domid = self.store.domains.get(to).domid;
         self.recorder.counters.events += 1;
         self.record(Record { hash, size, ..Record::new(Traced::Event, domid) });

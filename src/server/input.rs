@@ -8,6 +8,7 @@ use crate::connection::Found;
 use crate::platform::Platform;
 use crate::store::DomainId;
 use crate::trace::{Kind, Stall};
+use crate::wire::{Header, TxId};
 
 impl<P: Platform> Server<P> {
     /// Serves one request, if a whole one is there and its answer will have room. True if there is more to
@@ -27,6 +28,8 @@ impl<P: Platform> Server<P> {
                 self.ignore(platform, id, error);
                 false
             }
+            // What is under way is seen as it was, or as it will be.
+            Found::Message if self.is_under_way() && !self.only_looks() => true,
             Found::Message => {
                 (self.exchange.from, self.exchange.stage) = (id, Stage::Taken);
                 let answered = self.answer(platform, id);
@@ -38,6 +41,12 @@ impl<P: Platform> Server<P> {
                 more
             }
         }
+    }
+
+    /// Whether the request that has been found changes nothing.
+    fn only_looks(&self) -> bool {
+        let Header { msg_type, tx_id, .. } = self.exchange.request.header;
+        tx_id == TxId::NONE && Operation::<P>::may_repeat(msg_type)
     }
 
     /// Whether the next request of this connection may be taken now.

@@ -3,6 +3,7 @@
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
 use super::Server;
+use super::core::News;
 use crate::abi::{DomId, Port};
 use crate::connection::Connection;
 use crate::path::Path;
@@ -131,17 +132,30 @@ impl<P: Platform> Server<P> {
     }
 
     /// Handles VIRQ_DOM_EXC: asks which domains have changed, or, if the hypervisor reports none, for the state of each
-    /// known domain. A report is only a hint; the state of the domain now decides.
-    pub(super) fn observe_domains(&mut self, platform: &mut P) {
-        let mut told = false;
-        while let Some((domid, state)) = platform.next_changed() {
-            told = true;
-            self.observe(platform, domid, state);
+    /// known domain. A report is only a hint; the state of the domain now decides. True if there is more to do, since
+    /// something is left under way.
+    #[inline(always)] // Mostly there is no news.
+    pub(super) fn observe_domains(&mut self, platform: &mut P) -> bool {
+        self.core.news != News::None && self.hear_news(platform)
+    }
+
+    #[inline(never)]
+    fn hear_news(&mut self, platform: &mut P) -> bool {
+        if self.is_under_way() {
+            return true;
         }
-        if !told {
+        while let Some((domid, state)) = platform.next_changed() {
+            self.core.news = News::Heard;
+            self.observe(platform, domid, state);
+            if self.is_under_way() {
+                return true;
+            }
+        }
+        if core::mem::replace(&mut self.core.news, News::None) == News::Some {
             self.observe_all(platform);
         }
-        self.announce_shutdowns();
+        self.announce_shutdowns(platform);
+        self.is_under_way()
     }
 
     /// Asks for the state of each known domain.
@@ -156,7 +170,8 @@ impl<P: Platform> Server<P> {
     }
 
     /// Sends the general event for shutdowns, once for all of them. The event for a death covers earlier shutdowns.
-    pub(super) fn announce_shutdowns(&mut self) {
+    pub(super) fn announce_shutdowns(&mut self, platform: &mut P) {
+        self.finish(platform);
         let told = self.core.store.announce_shutdowns();
         debug_assert!(told.is_ok(), "there is room for the record of what is to be done");
         self.send_collected();
@@ -164,6 +179,7 @@ impl<P: Platform> Server<P> {
 
     /// Handles the state of one domain.
     fn observe(&mut self, platform: &mut P, domid: DomId, state: Option<DomainState>) {
+        self.finish(platform);
         let Some(id) = self.core.store.domains.find(domid) else { return };
         if self.core.is_privileged(id) || self.core.own == Some(domid) {
             return;

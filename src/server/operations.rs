@@ -123,7 +123,7 @@ impl<P: Platform> Server<P> {
         });
         let mut result = loop {
             let result = self.dispatch(platform, from, header);
-            if !matches!(result, Err(XsError::ENOMEM)) || !self.makes_room(platform, from) {
+            if !matches!(result, Err(XsError::ENOMEM)) || !self.makes_room(from) {
                 break result;
             }
         };
@@ -143,13 +143,14 @@ impl<P: Platform> Server<P> {
     /// be told has made some. What has changed since the server was woken stays: nobody could read of it yet.
     #[cold]
     #[inline(never)] // Mostly nothing is kept.
-    fn makes_room(&mut self, platform: &mut P, from: DomainId) -> bool {
+    fn makes_room(&mut self, from: DomainId) -> bool {
         let Server { core, exchange, .. } = self;
+        let tx = exchange.request.header.tx_id;
         let more = core.store.wants_room()
-            && core.store.give_up_oldest(from, exchange.request.header.tx_id, core.changes);
+            && (core.store.has_to_forget() || core.store.give_up_oldest(from, core.changes));
         if more {
             exchange.reply.clear();
-            self.work(platform);
+            core.store.forget_all(from, tx);
         }
         more
     }

@@ -1,6 +1,7 @@
 //! The loop: which connections have a turn and for how long, when peers are notified, when the server wakes again.
 
 use super::Server;
+use super::core::News;
 use crate::abi::DomId;
 use crate::connection::Pass;
 use crate::platform::{Event, Instant, Platform};
@@ -46,13 +47,18 @@ impl<P: Platform> Server<P> {
             }
             self.take_events(platform);
             self.release_held();
+            let more = self.go_on(platform);
             if !self.links.schedule.has_ready() && self.links.schedule.has_to_notify() {
                 self.notify_late(platform);
             }
             if !self.links.schedule.has_ready() {
+                if more {
+                    continue;
+                }
                 break;
             }
             self.links.schedule.begin_round();
+            self.core.told = 0;
             while let Some(id) = self.links.schedule.next_in_round() {
                 if self.serve(platform, id) {
                     self.links.schedule.ready(id);
@@ -97,7 +103,7 @@ impl<P: Platform> Server<P> {
         if self.core.clock.now >= self.core.clock.next_retry {
             self.look_at_rings();
         }
-        self.expire(platform);
+        self.expire();
         !self.links.schedule.has_ready() && !self.links.schedule.has_to_notify()
     }
 
@@ -127,7 +133,12 @@ impl<P: Platform> Server<P> {
                         self.links.schedule.ready(id);
                     }
                 }
-                Event::DomainStates => self.observe_domains(platform),
+                Event::DomainStates => {
+                    if self.core.news == News::None {
+                        self.core.news = News::Some;
+                    }
+                    self.observe_domains(platform);
+                }
             }
         }
     }
@@ -135,19 +146,20 @@ impl<P: Platform> Server<P> {
     /// One turn of one connection. True if it has more to do.
     fn serve(&mut self, platform: &mut P, id: DomainId) -> bool {
         self.reconnect_if_asked(platform, id);
-        if self.links.has_output(id) {
-            if let Err(error) = self.deliver(id) {
-                self.ignore(platform, id, error);
-                return false;
-            }
-            self.work(platform);
+        self.place_first(id);
+        if self.links.has_output(id)
+            && let Err(error) = self.deliver(id)
+        {
+            self.ignore(platform, id, error);
+            return false;
         }
         let begun = self.core.store.present_attempt().count();
         for _ in 0..TURN {
             if !self.serve_one(platform, id) {
                 return false;
             }
-            if self.core.store.present_attempt().count() - begun > ATTEMPTS {
+            let attempts = self.core.store.present_attempt().count() - begun;
+            if attempts > ATTEMPTS || self.core.store.intents.may_have_some() {
                 break;
             }
         }
@@ -202,14 +214,13 @@ impl<P: Platform> Server<P> {
     }
 
     /// Drops events that have waited too long, and lists waiting connections as ready.
-    fn expire(&mut self, platform: &mut P) {
+    fn expire(&mut self) {
         self.core.throttle.release();
         for _ in 0..self.links.schedule.waiting() {
             let Some(id) = self.links.schedule.take_waiting() else { break };
             while let Some(late) = self.links.drop_late(&mut self.core.store, id, self.core.clock.now) {
                 self.core.note_given_up(id, &late);
             }
-            self.work(platform);
             if self.links.has_output(id) {
                 self.note_stall(id, Stall::RingFull);
             }

@@ -17,6 +17,8 @@ impl<P: Platform> Server<P> {
             match self.exchange.stage {
                 Stage::Consumed => self.exchange.stage = Stage::Answered,
                 Stage::Answered => self.exchange.stage = Stage::Told,
+                // Who has a place is known by itself.
+                _ if self.core.store.collected.late.is_some() => {}
                 Stage::None | Stage::Taken | Stage::Told => self.core.store.collected.sent += 1,
             }
         }
@@ -25,7 +27,7 @@ impl<P: Platform> Server<P> {
         }
         self.core.store.recover();
         self.core.deed = None;
-        self.work(platform);
+        self.finish(platform);
         if self.exchange.stage != Stage::None {
             let from = self.exchange.from;
             let answer = self.core.store.current.answer.unwrap_or(Err(XsError::EIO));
@@ -39,7 +41,7 @@ impl<P: Platform> Server<P> {
         self.core.store.current.end();
         self.links.outbox.end_request();
         self.observe_all(platform);
-        self.announce_shutdowns();
+        self.announce_shutdowns(platform);
         self.have_all_looked_at();
     }
 

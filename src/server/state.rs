@@ -47,9 +47,9 @@ impl<P: Platform> Server<P> {
     /// Goes on with a state that was restored: looks at each domain, for those that have died or shut down meanwhile, and at
     /// each ring. After it, `poll` must be called.
     pub fn resume(&mut self, platform: &mut P) {
-        self.work(platform);
+        self.finish(platform);
         self.observe_all(platform);
-        self.announce_shutdowns();
+        self.announce_shutdowns(platform);
         self.have_all_looked_at();
     }
 }

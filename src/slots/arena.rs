@@ -339,6 +339,11 @@ impl<T: Slot> Arena<T> {
         at_mut(&mut self.slots, id)
     }
 
+    /// The slot for a mark that no attempt undoes: whoever sets it takes it away.
+    pub fn mark(&mut self, id: Id<T>) -> &mut T {
+        at_mut(&mut self.slots, id)
+    }
+
     /// Whether anything has changed in the attempt at hand.
     pub fn takes_part(&self) -> bool {
         self.joined == self.attempt.number()

@@ -6,7 +6,7 @@ use core::fmt::Write;
 
 use super::Store;
 use super::acl::AclId;
-use super::collected::{Collected, Match};
+use super::collected::{Collected, EVENT, MANY, Match};
 use super::domain::DomainId;
 use super::node::NodeId;
 use super::view::Place;
@@ -35,12 +35,28 @@ impl Store {
 
     /// Whether there may be watches that a change of this node concerns. Mostly there are none.
     fn may_concern(&self, id: NodeId, path: Path<'_>, change: Change) -> bool {
-        debug_assert!(self.collected.is_empty(), "one change at a time");
+        debug_assert!(self.collected.is_empty() || self.collected.late.is_some(), "one change at a time");
         match change {
             _ if path.is_special() => true,
             Change::Subtree => self.is_below_watch(id, &mut None),
             Change::Exact => self.is_watched(id),
         }
+    }
+
+    /// Collects the events of a change of a node that is still to be made, unless they are many. They are not sent before it
+    /// is said that none of them has been.
+    #[inline(always)] // Mostly there are none.
+    pub(super) fn collect_few_before(&mut self, id: NodeId, path: Path<'_>) -> bool {
+        !self.may_concern(id, path, Change::Subtree) || self.collect_before(id, path)
+    }
+
+    #[inline(never)]
+    fn collect_before(&mut self, id: NodeId, path: Path<'_>) -> bool {
+        let [own, above] = self.lists_of(id);
+        let few = self.collect_watches(path, Some(id), Change::Subtree, &[own, above], MANY);
+        self.keep_collected(path, Some(id), Change::Subtree);
+        self.collected.sent = self.collected.matches.len();
+        few
     }
 
     /// The permission lists of a node and of the one above it; the root is above itself.
@@ -56,9 +72,21 @@ impl Store {
     /// by one of `lists`: the node's before and after, and that of the node above. `node` is the node there,
     /// if it is still there.
     pub fn collect(&mut self, path: Path<'_>, node: Option<NodeId>, change: Change, lists: &[Option<AclId>]) {
-        let mut matches = core::mem::take(&mut self.collected.matches);
-        find(self, &mut matches, path, node, change, lists);
-        self.collected.matches = matches;
+        if self.collected.late.is_some() {
+            return self.gather(path, node, change, None);
+        }
+        let limit = MANY.saturating_sub(if self.collected.copy.is_some() { self.collected.work } else { 0 });
+        if !self.collect_watches(path, node, change, lists, limit) {
+            if self.gather_instead(path, node, change, lists) {
+                return;
+            }
+            self.collect_watches(path, node, change, lists, u32::MAX);
+        }
+        self.keep_collected(path, node, change);
+    }
+
+    /// Keeps the path of what has been collected.
+    fn keep_collected(&mut self, path: Path<'_>, node: Option<NodeId>, change: Change) {
         if !self.collected.matches.is_empty() {
             let hash = match node {
                 Some(id) => self.node(id).hash,
@@ -66,6 +94,23 @@ impl Store {
             };
             self.collected.keep(path, hash, change);
         }
+    }
+
+    /// Collects watches, unless they are more work than `limit`.
+    #[inline(always)] // Either caller has it for most events.
+    fn collect_watches(
+        &mut self,
+        path: Path<'_>,
+        node: Option<NodeId>,
+        change: Change,
+        lists: &[Option<AclId>],
+        limit: u32,
+    ) -> bool {
+        let mut matches = core::mem::take(&mut self.collected.matches);
+        let work = find(self, &mut matches, path, node, change, lists, limit);
+        self.collected.matches = matches;
+        self.collected.work = self.collected.work.saturating_add(work);
+        work <= limit
     }
 
     /// Collects the events of a node that is removed. `topmost`: its removal is not due to that of a node above.
@@ -97,7 +142,8 @@ impl Store {
     }
 }
 
-/// Finds the watches that a change concerns, in the order of their events.
+/// Finds the watches that a change concerns, in the order of their events. Returns how much work they are: if that is more
+/// than `limit`, they are none.
 fn find(
     store: &Store,
     matches: &mut Vec<Match>,
@@ -105,9 +151,10 @@ fn find(
     node: Option<NodeId>,
     change: Change,
     lists: &[Option<AclId>],
-) {
+    limit: u32,
+) -> u32 {
     matches.clear();
-    let mut last = None;
+    let (mut last, mut work) = (None, 0);
     let Collected { copy, number, .. } = store.collected;
     store.matching_watches(path, node, change, &mut |id, watch| {
         // One client's watches often follow one another.
@@ -118,16 +165,25 @@ fn find(
             _ => may_hear(store, watch.domain, lists),
         };
         last = Some((watch.domain, may_hear));
-        if may_hear && matches.len() < matches.capacity() {
-            matches.push(Match { domain: watch.domain, rank: watch.sequence, id });
+        work += 1;
+        if may_hear {
+            work += EVENT;
+            if matches.len() < matches.capacity() {
+                matches.push(Match { domain: watch.domain, rank: watch.sequence, id });
+            }
         }
+        work <= limit
     });
+    if work > limit {
+        matches.clear();
+    }
     put_in_order(store, matches, path);
+    work
 }
 
 /// Puts the watches that a change at `path` concerns in the order of their events, one for each.
 #[inline(always)] // Mostly there is one, or none.
-pub fn put_in_order(store: &Store, matches: &mut Vec<Match>, path: Path<'_>) {
+fn put_in_order(store: &Store, matches: &mut Vec<Match>, path: Path<'_>) {
     if matches.len() > 1 {
         // Each event about domains is news.
         if !path.is_special() {

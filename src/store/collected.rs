@@ -10,6 +10,12 @@ use super::watch::{Change, WatchId};
 use crate::path::{Path, PathBuf};
 use crate::room::unfilled;
 
+/// Work that the events of a change may be, or receivers are gathered: watches that are looked at.
+pub const MANY: u32 = 2000;
+
+/// What an event costs, in the same unit.
+pub const EVENT: u32 = 8;
+
 /// A watch that a change concerns. Its order is that of events: by receiver, then by registration.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Match {
@@ -19,7 +25,8 @@ pub struct Match {
     pub id: WatchId,
 }
 
-/// Each watch hears of a change once at most.
+/// Each watch hears of a change once at most. Of a change that concerns many watches the receivers are collected instead of
+/// them, see [`gathering`](super::gathering).
 pub struct Collected {
     /// Watches that the change concerns, in the order of their events.
     pub matches: Vec<Match>,
@@ -36,6 +43,14 @@ pub struct Collected {
     pub copy: Option<TxNodeId>,
     /// Which change it is: all that a transaction does has one number.
     pub number: u64,
+    /// What the events of a transaction have taken so far, in the unit of [`MANY`].
+    pub work: u32,
+    /// From this copy on, those hear who have been gathered.
+    pub late: Option<TxNodeId>,
+    /// Whose request they hear of, and where its type is counted.
+    pub by: (Option<DomainId>, usize),
+    /// Some of them may have their place already.
+    pub placing: bool,
 }
 
 impl Collected {
@@ -49,10 +64,14 @@ impl Collected {
             change: Change::Subtree,
             copy: None,
             number: 0,
+            work: 0,
+            late: None,
+            by: (None, 0),
+            placing: false,
         }
     }
 
-    /// Whether there is nothing to send.
+    /// Whether there is nothing to send, or nobody to have a place.
     pub fn is_empty(&self) -> bool {
         self.matches.is_empty()
     }
@@ -60,6 +79,20 @@ impl Collected {
     pub fn clear(&mut self) {
         self.matches.clear();
         self.copy = None;
+        self.late = None;
+        self.placing = false;
+    }
+
+    /// What is to be sent next.
+    pub fn next(&self) -> Option<Match> {
+        self.matches.get(self.sent).copied()
+    }
+
+    /// Adds a watch, or the receiver that it stands for. There is room for every watch.
+    pub fn add(&mut self, found: Match) {
+        if self.matches.len() < self.matches.capacity() {
+            self.matches.push(found);
+        }
     }
 
     /// Keeps the path of the change. There is room for the longest path.

@@ -121,6 +121,8 @@ pub struct Domain {
     pub last_tx: u32,
     /// The number of the latest change of which it hears the rest later, see `Collected::number`.
     pub behind: u64,
+    /// It is among the receivers that have been gathered, see [`gathering`](super::gathering).
+    pub gathered: bool,
     /// What the commit being decided would add to `usage`; nothing at all other times.
     pub delta: Delta,
     /// Of a local client, the next one.
@@ -174,6 +176,7 @@ impl Slot for Domain {
         questions: Questions { second: 0, count: 0 },
         last_tx: 0,
         behind: 0,
+        gathered: false,
         delta: Delta { nodes: 0, memory: 0 },
         next_client: None,
     };

@@ -75,11 +75,11 @@ pub struct Intent {
     /// A node that is removed in a transaction, and the copy that is looked at next.
     pub unmake: Option<(TxNodeId, TxNodeId)>,
     pub apply: Option<Apply>,
-    /// A transaction that is forgotten.
-    pub end: Option<TransactionId>,
     /// Transactions that are still told of, in the order in which they took effect.
     pub told: List<Transaction, OfDomain>,
-    /// Those of which all has been told, or will not be.
+    /// One of them that is kept because not all who hear of it have their places.
+    pub gathered: Option<TransactionId>,
+    /// Those that have ended otherwise, and those of which all has been told, or will not be: they are forgotten.
     pub over: List<Transaction, OfDomain>,
     /// A domain that loses its watches and transactions.
     pub reset: Option<DomainId>,
@@ -96,8 +96,8 @@ impl Slot for Intent {
         remove: None,
         unmake: None,
         apply: None,
-        end: None,
         told: List::EMPTY,
+        gathered: None,
         over: List::EMPTY,
         reset: None,
         restart: None,
@@ -113,9 +113,17 @@ impl Intent {
             && self.remove.is_none()
             && self.unmake.is_none()
             && self.apply.is_none()
-            && self.end.is_none()
-            && self.over.first().is_none()
             && self.reset.is_none()
+    }
+
+    /// Whether events of a transaction are still to be collected, and nothing else of it.
+    pub fn has_events(&self) -> bool {
+        matches!(self.apply, Some(Apply { stage: Stage::Events(_), .. }))
+    }
+
+    /// Whether the next step changes what has been changed in part.
+    pub fn is_amid_a_change(&self) -> bool {
+        self.remove.is_some() || self.unmake.is_some() || self.apply.is_some()
     }
 
     /// Whether no step is left. The announcement of shutdowns is none: it waits until Xen has reported all changes.
@@ -149,16 +157,24 @@ impl Intents {
         self.record.modify(Id::FIRST)
     }
 
-    /// Whether there is something to do.
+    /// Whether there is nothing to do.
     #[inline(always)]
     pub fn is_empty(&mut self) -> bool {
         !self.some || self.look()
     }
 
+    /// Whether there may be something to do, or to give places for, or to forget.
+    #[inline(always)]
+    pub fn may_have_some(&self) -> bool {
+        self.some
+    }
+
     #[inline(never)]
     fn look(&mut self) -> bool {
-        self.some = !self.get().is_empty();
-        !self.some
+        let intent = self.get();
+        let empty = intent.is_empty();
+        self.some = !empty || intent.gathered.is_some() || intent.over.first().is_some();
+        empty
     }
 
     pub fn rollback(&mut self) {

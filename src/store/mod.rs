@@ -23,6 +23,7 @@ mod counting;
 mod creation;
 mod current;
 mod domain;
+mod gathering;
 mod handover;
 mod intent;
 mod interning;
@@ -46,12 +47,12 @@ pub use current::{Answer, Current};
 pub use domain::{Domain, DomainId, Domains, Questions, Usage};
 pub use handover::ToldCopy;
 pub use intent::{Announcement, Apply, Burial, Ended, Intents, Removal, Restart, Stage};
-pub use layer::{Rest, Spoiled};
+pub use layer::{Rest, Spoiled, Telling};
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use path_cache::PathCache;
 pub use share::{Promises, Share};
 pub use steps::Next;
-pub use transaction::{Mark, Transaction, TransactionId, Transactions, TxNode};
+pub use transaction::{Mark, Transaction, TransactionId, Transactions, TxNode, TxNodeId};
 pub use view::{Cursor, Place, Start, Subject, View};
 pub use watch::{Change, Watch, WatchId, Watches};
 
@@ -291,7 +292,7 @@ impl Store {
         self.intents.rollback();
         self.promises.rollback();
         if core::mem::take(&mut self.collecting) {
-            self.collected.clear();
+            self.drop_collected();
             self.ended = None;
         }
         self.attempt.end();

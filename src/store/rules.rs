@@ -257,9 +257,16 @@ impl Store {
         if old.inline().is_some()
             && let Some(value) = Value::inline_of(bytes)
         {
-            self.put_inline(place, value);
-            self.changed(place, path, None);
-            return Ok(());
+            // Where many watches are concerned, the change is recorded with it.
+            let few = match place {
+                Place::Node(id) => self.collect_few_before(id, path),
+                Place::Copy(_) => true,
+            };
+            if few {
+                self.put_inline(place, value);
+                self.collected.sent = 0;
+                return Ok(());
+            }
         }
         self.decide(Ok(Answer::Ok), view.claim(), |store| {
             store.put_value(place, bytes)?;

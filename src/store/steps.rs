@@ -52,8 +52,8 @@ impl Store {
     /// Drops all work that is left.
     pub fn give_up(&mut self) {
         let forgotten = self.begin(None, |intent| {
-            let Intent { told, over, .. } = *intent;
-            *intent = Intent { told, over, ..Intent::EMPTY };
+            let Intent { told, gathered, over, .. } = *intent;
+            *intent = Intent { told, gathered, over, ..Intent::EMPTY };
         });
         debug_assert!(forgotten.is_ok(), "there is room for the record of what is to be done");
     }
@@ -93,10 +93,6 @@ impl Store {
             self.unmake_more(top, at)
         } else if let Some(apply) = intent.apply {
             self.apply_more(apply)
-        } else if let Some(tx) = intent.end {
-            self.forget_more(tx, 0)
-        } else if let Some(tx) = intent.over.first() {
-            self.forget_more(tx, 0)
         } else if let Some(id) = intent.reset {
             if self.reset_more(id)? {
                 self.intents.modify()?.reset = None;
@@ -140,6 +136,14 @@ impl Store {
             })?;
         }
         Ok(())
+    }
+
+    /// Forgets some of what nobody is to hear of any more. False if there is nothing of it.
+    pub fn forget_some(&mut self) -> bool {
+        let Some(tx) = self.intents.get().over.first() else { return false };
+        let forgotten = self.attempt(Claim::Answer, |store| store.forget_more(tx, 0));
+        debug_assert!(forgotten.is_ok(), "the journal has room for a step");
+        forgotten.is_ok()
     }
 
     /// Begins to forget a transaction. In an attempt.

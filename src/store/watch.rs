@@ -35,6 +35,8 @@ pub struct Watch {
     pub(super) of_domain: Links<Watch>,
     /// Levels below the path that are of interest; `None` for all.
     pub depth: Option<u32>,
+    /// Of the first watch on a path: whoever watches that path has been gathered, see [`gathering`](super::gathering).
+    pub gathered: bool,
     /// Registered by a relative path, so events name paths relative to the domain's home.
     pub relative: bool,
     pub token_hash: u64,
@@ -74,6 +76,7 @@ impl Slot for Watch {
         of_path: Links::NONE,
         of_domain: Links::NONE,
         depth: None,
+        gathered: false,
         relative: false,
         token_hash: 0,
         token: Text::EMPTY,

@@ -116,17 +116,39 @@ impl Store {
         Ok(())
     }
 
-    /// Calls `found` for each watch that a change at `path` concerns, in no particular order. `node` is the
-    /// node there, if it is still there: it and those above it know whether they are watched.
+    /// Calls `found` for each watch that a change at `path` concerns, in no particular order, as long as it wants more.
+    /// `node` is the node there, if it is still there: it and those above it know whether they are watched.
     pub fn matching_watches(
         &self,
         path: Path<'_>,
         node: Option<NodeId>,
         change: Change,
-        found: &mut dyn FnMut(WatchId, &Watch),
+        found: &mut dyn FnMut(WatchId, &Watch) -> bool,
     ) {
+        let mut goes_on = true;
+        self.watched_paths(path, node, change, |at, prefix| {
+            let mut here = self.watches_here(at).filter(|(_, watch)| watch.sees_from(prefix, path, change));
+            goes_on = goes_on && here.all(|(id, watch)| found(id, watch));
+        });
+    }
+
+    /// Calls `each` for each path with watches that a change at `path` may concern, and with that path; with none for those
+    /// that see `path` as a case of a general event.
+    #[inline(always)] // Once for few watches and once for many.
+    pub fn watched_paths<'a>(
+        &self,
+        path: Path<'a>,
+        node: Option<NodeId>,
+        change: Change,
+        mut each: impl FnMut(Id<WatchPath>, Option<Path<'a>>),
+    ) {
+        let mut look = |prefix: Path<'a>, hash| {
+            if let Some(at) = self.watch_path(prefix, hash) {
+                each(at, Some(prefix));
+            }
+        };
         match (change, node) {
-            (Change::Exact, _) => self.watches_at(path, path.hash(&self.key), path, change, found),
+            (Change::Exact, _) => look(path, path.hash(&self.key)),
             (Change::Subtree, Some(id)) => {
                 let mut next = Some(self.node(id));
                 // Most nodes have no watches, so the path is cut only where one has.
@@ -134,7 +156,7 @@ impl Store {
                 while let Some(node) = next {
                     if node.watched {
                         prefix = prefix.up(core::mem::take(&mut levels));
-                        self.watches_at(prefix, node.hash, path, change, found);
+                        look(prefix, node.hash);
                     }
                     levels += 1;
                     next = node.parent.map(|parent| self.node(parent));
@@ -142,7 +164,7 @@ impl Store {
             }
             (Change::Subtree, None) => {
                 let _all = path.each_prefix(&self.key, None, |prefix, hash| {
-                    self.watches_at(prefix, hash, path, change, found);
+                    look(prefix, hash);
                     Ok::<(), XsError>(())
                 });
             }
@@ -151,54 +173,20 @@ impl Store {
         if let Some(general) = general_event(path)
             && let Some(at) = self.watch_path(general, general.hash(&self.key))
         {
-            for (id, watch) in self.watches_here(at) {
-                if watch.sees_cases() {
-                    found(id, watch);
-                }
-            }
+            each(at, None);
         }
     }
 
-    /// The watches at `prefix` that a change at `path` concerns.
-    #[inline(never)]
-    fn watches_at(
-        &self,
-        prefix: Path<'_>,
-        hash: u64,
-        path: Path<'_>,
-        change: Change,
-        found: &mut dyn FnMut(WatchId, &Watch),
-    ) {
-        let Some(at) = self.watch_path(prefix, hash) else { return };
-        for (id, watch) in self.watches_here(at) {
-            if watch.sees(prefix, path, change) {
-                found(id, watch);
-            }
-        }
-    }
-
-    /// As `matching_watches`, of one domain only, by looking at each of its watches.
-    pub fn own_watches(
-        &self,
-        domain: DomainId,
-        path: Path<'_>,
-        change: Change,
-        found: &mut dyn FnMut(WatchId, &Watch),
-    ) {
-        let bytes = path.as_bytes();
-        let general = general_event(path);
-        for (id, watch) in self.watches.of_domain.of(domain).iter(&self.watches.arena) {
-            let Some(at) = self.path_of_watch(id) else { continue };
-            let is = |at: &Text<PATH_INLINE>, path: Path<'_>| at.equals(&self.blobs, path.as_bytes());
-            let ends = at.len() == 1 || matches!(bytes.get(at.len()), None | Some(b'/'));
-            let here = at.len() == bytes.len() || (change == Change::Subtree && ends);
-            let prefix = if at.len() == 1 { Path::ROOT } else { path.cut(at.len()) };
-            if here && watch.sees(prefix, path, change) && is(at, prefix)
-                || general.is_some_and(|general| watch.sees_cases() && is(at, general))
-            {
-                found(id, watch);
-            }
-        }
+    /// Whether a change at `path` concerns a watch.
+    pub fn concerns(&self, id: WatchId, path: Path<'_>, change: Change) -> bool {
+        let Some(at) = self.path_of_watch(id) else { return false };
+        let (bytes, watch) = (path.as_bytes(), self.watch(id));
+        let is = |path: Path<'_>| at.equals(&self.blobs, path.as_bytes());
+        let ends = at.len() == 1 || matches!(bytes.get(at.len()), None | Some(b'/'));
+        let here = at.len() == bytes.len() || (change == Change::Subtree && ends);
+        let prefix = if at.len() == 1 { Path::ROOT } else { path.cut(at.len()) };
+        (here && watch.sees(prefix, path, change) && is(prefix))
+            || general_event(path).is_some_and(|general| watch.sees_cases() && is(general))
     }
 
     /// The path of a watch, for those that list them.
@@ -218,6 +206,11 @@ fn general_event(path: Path<'_>) -> Option<Path<'_>> {
 }
 
 impl Watch {
+    /// Whether a watch wants to hear of a change at `path`: one on `prefix`, or without that on the general event.
+    pub fn sees_from(&self, prefix: Option<Path<'_>>, path: Path<'_>, change: Change) -> bool {
+        prefix.map_or_else(|| self.sees_cases(), |prefix| self.sees(prefix, path, change))
+    }
+
     /// Whether a watch on `prefix` wants to hear of a change at `path`.
     fn sees(&self, prefix: Path<'_>, path: Path<'_>, change: Change) -> bool {
         match self.depth {

@@ -35,5 +35,6 @@ mod trace;
 mod transaction_deaths;
 mod transaction_lists;
 mod transactions;
+mod turns;
 mod watches;
 mod wire;

@@ -273,7 +273,7 @@ fn look(host: &mut Host, act: Option<&Act>) -> Sight {
 }
 
 /// Keeps the panics that are stops silent.
-fn expect_stops() {
+pub fn expect_stops() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let report = take_hook();

@@ -194,7 +194,9 @@ impl Store {
     pub(in crate::store) fn apply_more(&mut self, apply: Apply) -> Result<Next, XsError> {
         let Apply { tx, mut stage } = apply;
         let (mut done, mut unwatched) = (0, None);
-        while self.has_room_for_more(done) && self.collected.is_empty() && self.intents.get().remove.is_none()
+        while self.has_room_for_more(done)
+            && (self.collected.is_empty() || self.collected.late.is_some())
+            && self.intents.get().remove.is_none()
         {
             stage = match stage {
                 Stage::Changes(Some(id)) => {
@@ -216,14 +218,15 @@ impl Store {
                 }
                 Stage::Makes(None) => {
                     self.collected.number += 1;
+                    self.collected.work = 0;
                     Stage::Events(self.transactions.open.get(tx).touched.first())
                 }
                 Stage::Events(Some(id)) => {
-                    if self.transactions.open.get(tx).waiting > 0 {
+                    self.collect_for_copy(id, &mut unwatched)?;
+                    if self.transactions.open.get(tx).waiting > 0 || self.collected.late.is_some() {
                         done += 1;
                         self.note_lists(id)?;
                     }
-                    self.collect_for_copy(id, &mut unwatched)?;
                     Stage::Events(self.transactions.nodes.get(id).next_touched())
                 }
                 Stage::Events(None) => {
@@ -231,6 +234,11 @@ impl Store {
                     self.note_end(tx, Some(Kind::TransactionCommitted));
                     if self.intents.get().apply.is_some() {
                         self.intents.modify()?.apply = None;
+                    }
+                    if self.collected.late.is_some() {
+                        self.hold_gathered(tx)?;
+                        self.keep_to_tell(tx)?;
+                        return Ok(Next::Send);
                     }
                     if self.transactions.open.get(tx).waiting > 0 {
                         return self.keep_to_tell(tx);
@@ -240,7 +248,8 @@ impl Store {
             };
         }
         self.intents.modify()?.apply = Some(Apply { tx, stage });
-        Ok(if self.collected.is_empty() { Next::Step } else { Next::Send })
+        let gathers = self.collected.is_empty() || self.collected.late.is_some();
+        Ok(if gathers { Next::Step } else { Next::Send })
     }
 
     /// What a copy has changed of the node that it is of: it is removed, of which the result

@@ -61,7 +61,7 @@ impl Store {
     }
 
     /// Forgets a transaction and gives back what it held, until the journals are full; `done` slots have been given
-    /// back already. The only way a transaction goes.
+    /// back already. What is left is nobody's, and is forgotten later. The only way a transaction goes.
     pub(in crate::store) fn forget_more(&mut self, tx: TransactionId, done: usize) -> Result<Next, XsError> {
         let ended = self.transactions.open.get(tx).has_ended();
         let payer = self.payer_of(tx);
@@ -98,7 +98,8 @@ impl Store {
             open.touched.drop_before(first);
             open.node_count -= copies;
             if !ended {
-                self.intents.modify()?.end = Some(tx);
+                self.retire(tx)?;
+                self.intents.modify()?.over.append(&mut self.transactions.open, tx)?;
             }
             return Ok(Next::Step);
         }
@@ -108,9 +109,6 @@ impl Store {
             self.take_from_domain(tx)?;
         }
         self.transactions.open.remove(tx)?;
-        if self.intents.get().end.is_some() {
-            self.intents.modify()?.end = None;
-        }
         Ok(Next::Step)
     }
 

@@ -10,40 +10,24 @@
 //!
 //! Invariant: a transaction counts each `Rest` of it.
 
-use alloc::vec::Vec;
-
-use crate::path::Path;
 use crate::perms::Life;
 use crate::slots::{Claim, Full, List, Text};
-use crate::store::changes::{may_hear, put_in_order};
 use crate::store::domain::DomainId;
+use crate::store::intent::Intent;
 use crate::store::share::Share;
 use crate::store::steps::Next;
 use crate::store::transaction::{Mark, Transaction, TransactionId, TxNode, TxNodeId};
-use crate::store::{Collected, Match, Store, Watch, WatchId};
+use crate::store::{Collected, Rest, Store};
 use crate::wire::{TxId, XsError};
-
-/// Own watches up to which looking through them is shorter than looking for watches by path.
-const OWN: u32 = 128;
 
 /// Events of one change that may wait each for itself.
 const FEW: u32 = 8;
 
-/// How far one receiver has come with what a transaction has done.
-#[derive(Clone, Copy)]
-pub struct Rest {
-    pub tx: TransactionId,
-    /// Of what this copy is of, it is told next.
-    pub copy: TxNodeId,
-    /// Watches of it up to this one have heard.
-    pub after: u64,
-}
-
 impl Store {
-    /// Has a receiver of the events at hand hear this one and the rest of the change later. In an attempt.
+    /// Has a receiver hear later: from a copy on, or this event and the rest of the change at hand. In an attempt.
     #[inline(never)] // It is rare, beside messages.
-    pub fn tell_later(&mut self, to: DomainId) -> Result<Rest, Full> {
-        let copy = match self.collected.copy {
+    pub fn tell_later(&mut self, to: DomainId, from: Option<TxNodeId>) -> Result<Rest, Full> {
+        let copy = match from.or(self.collected.copy) {
             Some(copy) => {
                 self.note_lists(copy)?;
                 copy
@@ -56,7 +40,8 @@ impl Store {
         (open.newest, open.number) = (self.watches.last_sequence, self.collected.number);
         self.domains.arena.modify(to)?.behind = self.collected.number;
         let told = self.collected.sent.checked_sub(1).and_then(|n| self.collected.matches.get(n));
-        let after = told.filter(|told| told.domain == to).map_or(0, |told| told.rank);
+        let told = told.filter(|told| told.domain == to && from.is_none());
+        let after = told.map_or(0, |told| told.rank);
         Ok(Rest { tx, copy, after })
     }
 
@@ -76,7 +61,7 @@ impl Store {
     }
 
     /// The record of a single change.
-    fn record_change(&mut self) -> Result<TxNodeId, Full> {
+    pub(in crate::store) fn record_change(&mut self) -> Result<TxNodeId, Full> {
         let by = self.current.from.unwrap_or(DomainId::FIRST);
         let payer = self.domains.get(by).payer();
         let tx = self.transactions.open.insert(Transaction::record(by, payer, self.collected.number))?;
@@ -99,9 +84,13 @@ impl Store {
         self.intents.modify()?.told.append(&mut self.transactions.open, tx)
     }
 
-    /// Whether the request at hand has found no room, has not been decided, and something is kept to be told.
+    /// Whether the request at hand has found no room, has not been decided, and something is kept to be told, or is still to
+    /// be forgotten.
     pub fn wants_room(&self) -> bool {
-        self.current.short && self.current.answer.is_none() && self.intents.get().told.first().is_some()
+        let Intent { told, over, .. } = self.intents.get();
+        self.current.short
+            && self.current.answer.is_none()
+            && (told.first().is_some() || over.first().is_some())
     }
 
     /// Receivers that wait to hear of something, for the consistency check.
@@ -111,8 +100,8 @@ impl Store {
 
     /// For the request at hand, which finds no room: gives up the oldest that is kept to be told of what its sender has
     /// done, if that is of a change before this one; if there is none, and the sender has no more than it needs, of what is
-    /// in nobody's share. False if there is none. The request has not failed its transaction, then.
-    pub fn give_up_oldest(&mut self, by: DomainId, tx: TxId, number: u64) -> bool {
+    /// in nobody's share. False if there is none.
+    pub fn give_up_oldest(&mut self, by: DomainId, number: u64) -> bool {
         let guest = Some(by).filter(|by| !self.domains.is_privileged(*by));
         let usage = &self.domains.get(by).usage;
         let needs = [Share::Transactions, Share::Copies, Share::Chunks]
@@ -131,11 +120,22 @@ impl Store {
             }
         }
         let Some(oldest) = oldest else { return false };
+        self.attempt(Claim::Answer, |store| Ok(store.finish_record(oldest)?)).is_ok()
+    }
+
+    /// Forgets all that nobody is to hear of any more, for the request at hand, which finds no room: it has not failed its
+    /// transaction, then.
+    pub fn forget_all(&mut self, by: DomainId, tx: TxId) {
         if let Some(tx) = self.find_transaction(by, tx).filter(|_| self.current.fails) {
             self.transactions.open.update(tx).failed = false;
         }
         (self.current.short, self.current.fails) = (false, false);
-        self.attempt(Claim::Answer, |store| Ok(store.finish_record(oldest)?)).is_ok()
+        while self.forget_some() {}
+    }
+
+    /// Whether there is something that nobody is to hear of any more.
+    pub fn has_to_forget(&self) -> bool {
+        self.intents.get().over.first().is_some()
     }
 
     /// No more is told of a transaction that has ended: it is forgotten. Who waits to hear of it finds its number gone.
@@ -149,13 +149,19 @@ impl Store {
 
     /// A transaction that has taken effect is open no more, and is kept to be told of.
     pub(super) fn keep_to_tell(&mut self, tx: TransactionId) -> Result<Next, XsError> {
+        self.retire(tx)?;
+        self.keep_record(tx)?;
+        Ok(Next::Step)
+    }
+
+    /// A transaction is nobody's any more.
+    pub(super) fn retire(&mut self, tx: TransactionId) -> Result<(), Full> {
         self.take_from_domain(tx)?;
         let open = self.transactions.open.modify(tx)?;
         open.id = TxId::NONE;
         open.memory = 0;
         open.made = List::EMPTY;
-        self.keep_record(tx)?;
-        Ok(Next::Step)
+        Ok(())
     }
 
     /// Takes a transaction from its domain, which has its slots in its share until they are given back.
@@ -200,54 +206,5 @@ impl Store {
     /// The number of the change that a message stands for, if it is still told of.
     pub fn number_of(&self, rest: &Rest) -> u64 {
         self.transactions.open.get(rest.tx).number
-    }
-
-    /// Collects what a receiver is to hear of the next copy, also what it has heard. The result is how many watches have been
-    /// looked at.
-    pub fn collect_rest(&mut self, to: DomainId, rest: &Rest) -> u32 {
-        let copy = self.transactions.nodes.get(rest.copy);
-        let read = copy.path.append_cleared(&self.blobs, &mut self.collected.path);
-        debug_assert!(read.is_ok(), "a path is no longer than any other");
-        self.collected.hash = copy.path_hash();
-        let mut matches = core::mem::take(&mut self.collected.matches);
-        matches.clear();
-        let path = Path::from_canonical(&self.collected.path);
-        let looked_at = self.find_rest(to, rest, path, &mut matches);
-        put_in_order(self, &mut matches, path);
-        // They are not for whoever sends what is collected.
-        self.collected.sent = matches.len();
-        self.collected.matches = matches;
-        looked_at
-    }
-
-    /// Finds which watches of a receiver a copy concerns.
-    fn find_rest(&self, to: DomainId, rest: &Rest, path: Path<'_>, matches: &mut Vec<Match>) -> u32 {
-        let copy = self.transactions.nodes.get(rest.copy);
-        let newest = self.transactions.open.get(rest.tx).newest;
-        let Some(change) = copy.fires else { return 1 };
-        let old = copy.seen_acl.filter(|_| copy.mark.contains(Mark::EXISTED));
-        // Of a single change it was decided before who hears of it.
-        let lists = [old, copy.acl, copy.above];
-        if !lists.iter().all(Option::is_none) && !may_hear(self, to, &lists) {
-            return 1;
-        }
-        let mut looked_at = 1;
-        let mut found = |id: WatchId, watch: &Watch| {
-            looked_at += 1;
-            if watch.domain == to && watch.sequence <= newest && matches.len() < matches.capacity() {
-                matches.push(Match { domain: to, rank: watch.sequence, id });
-            }
-        };
-        if self.domains.get(to).usage.watches <= OWN {
-            self.own_watches(to, path, change, &mut found);
-        } else {
-            self.matching_watches(path, None, change, &mut found);
-        }
-        looked_at
-    }
-
-    /// The copy that is told of after this one.
-    pub fn next_to_tell(&self, rest: &Rest) -> Option<TxNodeId> {
-        self.transactions.nodes.get(rest.copy).next_touched()
     }
 }

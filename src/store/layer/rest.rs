@@ -1,0 +1,162 @@
+//! What a receiver that is behind hears next: by a few watches at a time, since its ring has no room for more events.
+
+use crate::path::{Path, PathBuf};
+use crate::store::changes::may_hear;
+use crate::store::domain::DomainId;
+use crate::store::transaction::{TransactionId, TxNodeId};
+use crate::store::watch::Change;
+use crate::store::{AclId, Match, Store, Watch, WatchId};
+
+/// Watches that are found at once: events of more do not fit a ring.
+const FEW: usize = 32;
+
+/// Own watches up to which looking through them is shorter than looking for watches by path.
+const OWN: u32 = 128;
+
+/// How far one receiver has come with what a transaction has done.
+#[derive(Clone, Copy)]
+pub struct Rest {
+    pub tx: TransactionId,
+    /// Of what this copy is of, it is told next.
+    pub copy: TxNodeId,
+    /// Watches of it up to this one have heard.
+    pub after: u64,
+}
+
+/// The next watches of a receiver that hear of a copy.
+#[derive(Default)]
+pub struct Few {
+    /// In order of registration.
+    pub watches: heapless::Vec<Match, FEW>,
+    /// Others may follow: up to this one all have been looked at.
+    pub more: Option<u64>,
+}
+
+impl Few {
+    /// Adds a watch in its place. If there is no room, the latest goes.
+    fn add(&mut self, found: Match) {
+        if self.watches.is_full() {
+            self.more = Some(0);
+            if self.watches.last().is_some_and(|last| *last < found) {
+                return;
+            }
+            self.watches.pop();
+        }
+        let place = self.watches.partition_point(|earlier| *earlier < found);
+        let _fits = self.watches.insert(place, found);
+    }
+
+    /// All are found that there is room for.
+    fn end(&mut self) {
+        let last = self.watches.last().map(|last| last.rank);
+        self.more = self.more.and(last);
+    }
+}
+
+/// What is told next to one receiver, all of one copy.
+#[derive(Default)]
+pub struct Telling {
+    pub path: PathBuf,
+    /// Hash of the path.
+    pub hash: u64,
+    pub few: Few,
+}
+
+impl Store {
+    /// Finds what a receiver is to hear next of the next copy. The result is how many watches have been looked at.
+    pub fn find_rest(&self, to: DomainId, rest: &Rest, telling: &mut Telling) -> u32 {
+        let copy = self.transactions.nodes.get(rest.copy);
+        let read = copy.path.append_cleared(&self.blobs, &mut telling.path);
+        debug_assert!(read.is_ok(), "a path is no longer than any other");
+        telling.hash = copy.path_hash();
+        telling.few = Few::default();
+        match copy.fires {
+            Some(change) if self.may_be_told(to, &copy.told().lists) => {
+                let path = Path::from_canonical(&telling.path);
+                if self.domains.get(to).usage.watches <= OWN {
+                    self.find_among_own(to, rest, path, change, &mut telling.few)
+                } else {
+                    self.find_by_path(to, rest, path, change, &mut telling.few)
+                }
+            }
+            _ => 0,
+        }
+    }
+
+    /// Whether a receiver may hear by these lists. Of a single change, which has none, that was decided before.
+    pub(in crate::store) fn may_be_told(&self, to: DomainId, lists: &[Option<AclId>; 3]) -> bool {
+        lists.iter().all(Option::is_none) || may_hear(self, to, lists)
+    }
+
+    /// Looks through the receiver's watches, which are in order of registration.
+    fn find_among_own(
+        &self,
+        to: DomainId,
+        rest: &Rest,
+        path: Path<'_>,
+        change: Change,
+        few: &mut Few,
+    ) -> u32 {
+        let newest = self.transactions.open.get(rest.tx).newest;
+        let mut looked_at = 0;
+        for (id, watch) in self.watches_of(to).take_while(|(_, watch)| watch.sequence <= newest) {
+            looked_at += 1;
+            if watch.sequence <= rest.after || !self.concerns(id, path, change) {
+                continue;
+            }
+            if few.watches.is_full() {
+                few.more = Some(0);
+                break;
+            }
+            let mut earlier =
+                self.watches_of(to).take_while(|(_, earlier)| earlier.sequence < watch.sequence);
+            let repeats = |(id, earlier): (WatchId, &Watch)| {
+                self.tells_the_same(earlier, watch) && self.concerns(id, path, change)
+            };
+            if path.is_special() || !earlier.any(repeats) {
+                few.add(Match { domain: to, rank: watch.sequence, id });
+            }
+        }
+        few.end();
+        looked_at
+    }
+
+    /// Looks through the watches on the copy's path and above it.
+    fn find_by_path(&self, to: DomainId, rest: &Rest, path: Path<'_>, change: Change, few: &mut Few) -> u32 {
+        let newest = self.transactions.open.get(rest.tx).newest;
+        let mut looked_at = 0;
+        let known = |watch: &Watch| watch.domain == to && watch.sequence <= newest;
+        self.matching_watches(path, None, change, &mut |id, watch| {
+            looked_at += 1;
+            if known(watch) && watch.sequence > rest.after {
+                few.add(Match { domain: to, rank: watch.sequence, id });
+            }
+            true
+        });
+        few.end();
+        if !path.is_special() {
+            self.matching_watches(path, None, change, &mut |_, earlier| {
+                few.watches.retain(|found| {
+                    let watch = self.watch(found.id);
+                    !known(earlier)
+                        || earlier.sequence >= watch.sequence
+                        || !self.tells_the_same(earlier, watch)
+                });
+                true
+            });
+        }
+        2 * looked_at
+    }
+
+    /// Whether two watches of one receiver tell it of a change in the same words: only the one registered first does.
+    pub fn tells_the_same(&self, one: &Watch, other: &Watch) -> bool {
+        one.token_hash == other.token_hash
+            && one.relative == other.relative
+            && one.has_token_of(other, &self.blobs)
+    }
+
+    /// The copy that is told of after this one.
+    pub fn next_to_tell(&self, rest: &Rest) -> Option<TxNodeId> {
+        self.transactions.nodes.get(rest.copy).next_touched()
+    }
+}
