@@ -36,9 +36,4 @@ impl Claim {
             Claim::Answer => 0,
         }
     }
-
-    /// How many are left by a guest that holds more than an ordinary guest needs: with these, guests to come begin.
-    pub fn kept_beyond(self, capacity: u32) -> u32 {
-        if self == Claim::Guest { capacity / 8 } else { self.kept(capacity) }
-    }
 }

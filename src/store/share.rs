@@ -7,6 +7,9 @@
 //! k times n beside the promises. So, one after the other or all at once, k guests that take all they get leave each
 //! other one at least a (k+1)th of what there is to share: the first a half, the second two thirds of that, and so on.
 //!
+//! Guests may come when others have taken all that they can. So who holds more than half of an ordinary guest's need leaves
+//! such a half for each of [`TO_COME`] guests. It is what a recorded life takes, and newcomers may have that much of it each.
+//!
 //! Whose a slot is: a node and a permission list are their owner's, and a chunk is that of whatever lies in it. A message
 //! is its receiver's, but one for the privileged is that of the guest whose request has caused it, if there is one: of
 //! those, who holds n leaves n more.
@@ -50,11 +53,14 @@ impl Share {
             Share::Acls => 8,
             Share::Watches => 24,
             Share::Transactions => 3,
-            Share::Copies => 32,
+            Share::Copies => 24,
             Share::Messages => 16,
         }
     }
 }
+
+/// Guests for which there is room when they come, whatever those take that are there before.
+const TO_COME: u32 = 64;
 
 /// Of one kind, what all introduced guests together come to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -120,11 +126,16 @@ impl Usage {
 #[inline(never)]
 pub fn is_fair(claim: Claim, kind: Share, held: u32, others: Promise, room: Room) -> bool {
     let Room { capacity, free } = room;
-    if held <= kind.need() {
-        return free.checked_sub(claim.kept(capacity)).is_some_and(|free| free >= others.slots.min(held));
+    let (need, kept) = (kind.need(), claim.kept(capacity));
+    let mut to_come = 0;
+    if claim == Claim::Guest && held > need / 2 {
+        to_come = (TO_COME * (need / 2)).max(capacity / 12).min(capacity / 4);
     }
     // The privileged read: what they are told needs no part for each guest.
     let parts = if claim == Claim::News { 1 } else { others.beyond.saturating_add(1) };
-    let left = held.saturating_mul(parts).saturating_add(others.slots);
-    free.saturating_sub(claim.kept_beyond(capacity)) >= left
+    let left = match held <= need {
+        true => others.slots.min(held),
+        false => held.saturating_mul(parts).saturating_add(others.slots),
+    };
+    free.checked_sub(kept + to_come).is_some_and(|free| free >= left)
 }

@@ -12,12 +12,12 @@ use xenstore::wire::MessageType;
 
 const AMPLE: Capacities = Capacities {
     domains: 16,
-    nodes: 400,
-    chunks: 6000,
+    nodes: 500,
+    chunks: 8000,
     acls: 100,
     watches: 100,
     transactions: 100,
-    tx_nodes: 300,
+    tx_nodes: 450,
     messages: 100,
     trace: 16,
     names: 16,
@@ -287,7 +287,8 @@ fn ended(case: &Case, with_request: bool) -> Option<String> {
         return None;
     }
     if with_request {
-        get(&mut host, *who, *tx, request.clone()).expect("there is room for everything");
+        get(&mut host, *who, *tx, request.clone())
+            .unwrap_or_else(|| panic!("there is no room for {}", case.name));
     }
     get(&mut host, *who, *tx, "TRANSACTION_END T|".into()).expect("there is room for everything");
     dump(&mut host)

@@ -61,7 +61,10 @@ fn outcome(case: &Case) -> Result<u64, String> {
     scene.wait(HEAD_STARTS[usize::from(case.role == "mix")]);
     scene.begin();
     // Beside so many others that keep all copies they can get, this is what a guest can have of the smallest store.
-    let keep_copies = matches!(case.role.as_str(), "open-reads" | "mix");
+    let keep_copies = matches!(
+        case.role.as_str(),
+        "open-reads" | "many-lists" | "commits" | "prepared" | "deep-removal" | "mix"
+    );
     let nodes = if keep_copies { (500 / (case.attackers + 1)).min(90) } else { 90 };
     scene.honest_life(nodes)?;
     scene.check();
@@ -112,6 +115,12 @@ fn four_of_one_kind_in_the_smallest_store() {
 #[test]
 fn who_reads_hears_of_all_beside_many_that_do_not() {
     nobody_suffers([case(8, 8, "unread", 1), case(8, 16, "unread", 1), case(8, 16, "crowd", 1)]);
+}
+
+#[test]
+fn guests_that_come_after_all_others_have_taken_what_they_can() {
+    let hoards = ["open-reads", "many-lists", "commits", "prepared", "deep-removal"];
+    nobody_suffers(hoards.map(|role| case(8, 64, role, 1)));
 }
 
 #[test]
