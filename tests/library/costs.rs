@@ -157,3 +157,27 @@ fn a_change_that_many_watches_see() {
         costs
     });
 }
+
+#[test]
+fn many_events_that_wait() {
+    is_linear(100, 1000, |events| {
+        let mut costs = Costs::new(&Capacities::for_nodes(80_000));
+        costs.host.ask(0, 0, "WATCH /shared|token|");
+        // dom0 leaves all that it is told in its ring and its queue.
+        costs.step("WRITE of each", |host| {
+            for n in 0..events {
+                host.send(0, 0, &format!("WRITE /shared/{n}|"));
+                host.poll();
+            }
+        });
+        assert!(costs.host.server.in_use().messages as usize >= events);
+        // What waits already is not queued again.
+        costs.step("WRITE of each again", |host| {
+            for n in 0..events {
+                host.send(0, 0, &format!("WRITE /shared/{n}|"));
+                host.poll();
+            }
+        });
+        costs
+    });
+}

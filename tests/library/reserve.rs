@@ -134,3 +134,25 @@ fn guests_that_keep_large_transactions_open() {
     }
     host.expect(&[(0, tx, "TRANSACTION_END T|", "OK|")]);
 }
+
+#[test]
+fn dom0_hears_of_a_death_whatever_else_it_leaves_unread() {
+    let mut host =
+        Host::with(Settings::DEFAULT, &Capacities { messages: 320, ..Capacities::for_nodes(2048) });
+    host.boot(5);
+    host.ask(0, 0, "WATCH /shared|token|");
+    host.ask(0, 0, "WATCH @releaseDomain|gone|");
+    // The answers take some of what is reserved, where there is no room for other events any more.
+    let mut writes = 0;
+    while host.server.in_use().messages < 320 - 320 / 32 + 4 {
+        host.send(0, 0, &format!("WRITE /shared/{writes}|"));
+        host.poll();
+        writes += 1;
+    }
+    host.xen.kill(DomId(5));
+    host.poll();
+    let heard = host.received(0);
+    assert!(heard.matches("ev /shared/").count() < writes, "there was room for all events");
+    assert!(heard.contains("ev @releaseDomain,gone"), "a death goes unnoticed");
+    host.check();
+}
