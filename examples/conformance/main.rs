@@ -28,7 +28,7 @@ use conformance::programs::Release;
 use conformance::step::{Session, Step};
 
 /// The fixed sessions, most of them cases of the behavioural reference.
-const CASES: [&str; 10] = [
+const CASES: [&str; 11] = [
     include_str!("cases/wire.txt"),
     include_str!("cases/ring.txt"),
     include_str!("cases/nodes.txt"),
@@ -39,6 +39,7 @@ const CASES: [&str; 10] = [
     include_str!("cases/quotas.txt"),
     include_str!("cases/control.txt"),
     include_str!("cases/newer.txt"),
+    include_str!("cases/state.txt"),
 ];
 
 /// The table of allowed differences, which must have a row for each of ours.
@@ -84,6 +85,9 @@ fn compare(arguments: &Arguments) -> Result<bool, Fault> {
             for text in CASES {
                 for mut session in parse::sessions(text)? {
                     session.steps.push(Step::Store);
+                    for (take, give) in [(true, false), (false, true)] {
+                        session.steps.extend([Step::Update { take, give }, Step::Store]);
+                    }
                     // Our server on a hypervisor that lists changed domains, and on one that does not.
                     for lists_changes in [false, true] {
                         session.lists_changes = lists_changes;
@@ -94,7 +98,13 @@ fn compare(arguments: &Arguments) -> Result<bool, Fault> {
             let newer = arguments.release() >= Release::Xen4_22;
             let mut seed = arguments.seed;
             while report.operations < arguments.operations {
-                carry_out(arguments, &mut report, &generate::session(seed, LENGTH, newer))?;
+                let mut session = generate::session(seed, LENGTH, newer);
+                // In the middle, where a transaction may be open, and at the end.
+                let middle = session.steps.len() / 2;
+                let take = seed.is_multiple_of(2);
+                session.steps.insert(middle, Step::Update { take, give: !take });
+                session.steps.extend([Step::Update { take: true, give: false }, Step::Store]);
+                carry_out(arguments, &mut report, &session)?;
                 seed = seed.wrapping_add(1);
             }
         }

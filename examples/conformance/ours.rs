@@ -9,6 +9,8 @@ use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::Instant;
 use xenstore::server::Server;
+use xenstore::slots::Full;
+use xenstore::state::Sink;
 
 use crate::side::OFFERED_PORTS;
 use conformance::page::{OwnPage, Page};
@@ -23,8 +25,19 @@ const UNBINDABLE: std::ops::Range<u32> = OFFERED_PORTS + 1..1000;
 /// As long as the reference's.
 const EVENT_TIMEOUT: u32 = 36_000;
 
+/// A state in memory.
+struct Bytes(Vec<u8>);
+
+impl Sink for Bytes {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
 pub struct Ours {
     server: Server<FakeXen>,
+    settings: Settings,
     xen: FakeXen,
     pages: std::collections::BTreeMap<u16, Arc<RingPage>>,
     alive: BTreeSet<u16>,
@@ -54,6 +67,7 @@ impl Ours {
         server.start(&mut xen, DomId(0), Port(1)).map_err(|_| "our server does not start")?;
         Ok(Ours {
             server,
+            settings,
             xen,
             pages: [(0, dom0)].into(),
             alive: BTreeSet::new(),
@@ -130,6 +144,32 @@ impl Peer for Ours {
 
     fn clock(&self) -> u32 {
         ((self.xen.now.0 - self.started) / 1_000_000) as u32
+    }
+
+    fn state(&self) -> Result<Vec<u8>, Gone> {
+        let mut state = Bytes(Vec::new());
+        self.server.save(1, &mut state).map_err(|_| Gone("does not write its state".to_string()))?;
+        Ok(state.0)
+    }
+
+    fn replace(&mut self, state: &[u8]) -> Result<(), Gone> {
+        let mut server = Server::new(self.settings, &Capacities::for_nodes(NODES), 2);
+        let (pages, ports) = self.xen.connections();
+        // Ports have other numbers here.
+        let mut adopt = |domid: DomId, _: Option<Port>| {
+            let port = ports.iter().find(|(_, owner)| **owner == domid).map(|(port, _)| Port(*port));
+            Some((pages.get(&domid.0)?.clone(), port))
+        };
+        server
+            .restore(&mut self.xen, DomId(0), &mut &*state, &mut adopt)
+            .map_err(|error| Gone(format!("refuses the state: {error}")))?;
+        // What has changed shows to whoever looks, told or not.
+        for (domid, life) in std::mem::take(&mut self.untold) {
+            self.apply(domid, life);
+        }
+        server.resume(&mut self.xen);
+        self.server = server;
+        Ok(())
     }
 
     fn check(&self) -> Vec<String> {

@@ -84,6 +84,10 @@ fn special(word: &str, rest: &str, index: usize) -> Result<Step, String> {
     if word == "virq" || word == "store" {
         return Ok(if word == "virq" { Step::Virq } else { Step::Store });
     }
+    if word == "update" {
+        let has = |what| rest.split(' ').any(|word| word == what);
+        return Ok(Step::Update { take: has("take"), give: has("give") });
+    }
     if word == "wait" {
         return Ok(Step::Wait(number(rest)?));
     }

@@ -1,6 +1,7 @@
 //! A server under comparison, as the machine below it sees it.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::page::Page;
@@ -40,6 +41,18 @@ pub trait Peer {
     fn notices(&self, domid: u16) -> u32;
     /// The server's clock in milliseconds, for peers that skip sleeps.
     fn clock(&self) -> u32;
+    /// Its state as a stream; of a daemon that of its latest live update.
+    fn state(&self) -> Result<Vec<u8>, Gone> {
+        Err(Gone("has no state".to_string()))
+    }
+    /// The program for a live update, which goes on from its own state, or from this one; none if there is no live update.
+    fn update_with(&mut self, _state: Option<&[u8]>) -> Option<PathBuf> {
+        None
+    }
+    /// A server made from this state takes its place.
+    fn replace(&mut self, _state: &[u8]) -> Result<(), Gone> {
+        Err(Gone("takes no state".to_string()))
+    }
     /// Findings of the server's own check, if it has one.
     fn check(&self) -> Vec<String> {
         Vec::new()

@@ -118,6 +118,7 @@ impl Daemon {
             arguments,
             libraries: self.libraries.clone(),
             settings,
+            updates: self.kind == Kind::C,
         };
         Ok(Box::new(Standin::start(&program)?))
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::parse;
 use crate::seen::{Item, Seen, Sent};
 use conformance::client::Client;
-use conformance::message::{self, DIRECTORY_PART, INTRODUCE, Packet, RELEASE};
+use conformance::message::{self, CONTROL, DIRECTORY_PART, INTRODUCE, Packet, RELEASE};
 use conformance::page::{Buffer, Page, RING, Word};
 use conformance::peer::{Gone, Peer};
 use conformance::step::{Life, Request, Step, Tx};
@@ -151,6 +151,8 @@ impl Side {
                 self.peer.wait(*milliseconds);
                 self.pump()
             }
+            // It takes both sides.
+            Step::Update { .. } => Ok(Seen::default()),
             Step::Store => {
                 // Whatever a peer has held back so far must not come later.
                 self.kick_all();
@@ -159,6 +161,54 @@ impl Side {
                 Ok(seen)
             }
         }
+    }
+
+    /// Has the server replace itself, from its own state or from this one. The answer to that is left out. None if it does
+    /// not, because of open transactions, or because it cannot.
+    pub fn update(&mut self, state: Option<&[u8]>) -> Result<Option<Seen>, Gone> {
+        let Some(program) = self.peer.update_with(state) else { return Ok(None) };
+        let program = program.to_string_lossy().into_owned();
+        let mut all = Seen::default();
+        for words in [vec!["live-update", "-f", &program], vec!["live-update", "-s", "-t", "0"]] {
+            let payload: Vec<u8> = words.iter().flat_map(|word| [word.as_bytes(), &[0]].concat()).collect();
+            let mut seen = self.requests(0, &[Request::new(CONTROL, payload)])?;
+            let items = seen.items.entry(0).or_default();
+            match items.iter().position(|item| matches!(item, Item::Reply { .. })) {
+                Some(place) => {
+                    let answer = items.remove(place);
+                    if answer.to_string().contains("ransactions") {
+                        return Ok(None);
+                    }
+                    if !matches!(&answer, Item::Reply { error: None, payload, .. } if payload == b"OK\0") {
+                        return Err(Gone(format!("does not update itself: {answer}")));
+                    }
+                }
+                // The answer is in the daemon's own state.
+                None if state.is_some() && words.contains(&"-s") => {
+                    self.with(0, |connected| drop(connected.sent.pop_back()));
+                }
+                None => return Err(Gone("does not answer the update".to_string())),
+            }
+            all.add(seen);
+        }
+        all.items.retain(|_, items| !items.is_empty());
+        Ok(Some(all))
+    }
+
+    /// Whether the server has given up a ring.
+    pub fn has_given_up(&self) -> bool {
+        self.clients.values().any(|connected| connected.client.page.word(Word::Error) != 0)
+    }
+
+    /// What follows when the server has been replaced. The answer to the update of the daemon whose state it was made from is
+    /// left out.
+    pub fn replaced(&mut self) -> Result<Seen, Gone> {
+        let mut seen = self.pump()?;
+        for items in seen.items.values_mut() {
+            items.retain(|item| !matches!(item, Item::Stray(packet) if packet.payload == b"OK\0"));
+        }
+        seen.items.retain(|_, items| !items.is_empty());
+        Ok(seen)
     }
 
     fn with(&mut self, who: u16, act: impl FnOnce(&mut Connected)) {

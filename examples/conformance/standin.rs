@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -30,6 +30,12 @@ const DOMAINS: u32 = 2;
 const TIME: u32 = 3;
 const NOTHING: u32 = 4;
 
+/// Where the file "kept" has the port of each domain's ring.
+const PORT_OF: u64 = 16 + 8 * 4096;
+
+/// A record of a connection begins so.
+const CONNECTION: [u8; 4] = [2, 0, 0, 0];
+
 /// dom0's unique id; tests/standin/manage.c has the same number.
 const DOM0_UNIQUE_ID: u64 = 1;
 
@@ -40,6 +46,22 @@ const DEAD: u8 = 8;
 
 /// No request takes a daemon this long; one that is not quiet by then never will be.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What goes on in a daemon's place: the daemon, after a look at its state. File descriptors are the process's own, so a
+/// state from elsewhere gets those of this daemon's: bytes 24 to 31.
+const UPDATE: &str = "\
+#!/bin/sh
+preload=$LD_PRELOAD
+unset LD_PRELOAD
+cd '{dir}' || exit 1
+cp state_dump state-before
+if [ -e state-given ]; then
+    { head -c 24 state-given; head -c 32 state_dump | tail -c 8; tail -c +33 state-given; } >state-new
+    mv state-new state_dump
+fi
+export LD_PRELOAD=\"$preload\"
+exec {command} \"$@\"
+";
 
 /// A daemon, its stand-in machine and its directory, all of which end with this value.
 pub struct Standin {
@@ -52,6 +74,8 @@ pub struct Standin {
     clock: u32,
     last_unique_id: u64,
     directory: TempDir,
+    /// What goes on after a live update, if there is such a thing.
+    command: Option<Vec<PathBuf>>,
 }
 
 /// How to start a daemon.
@@ -64,6 +88,8 @@ pub struct Program {
     pub libraries: Option<PathBuf>,
     /// Settings, if the daemon reads a file named "settings" in its directory.
     pub settings: Option<&'static str>,
+    /// It goes on from a state of the format that ours has.
+    pub updates: bool,
 }
 
 impl Standin {
@@ -103,6 +129,7 @@ impl Standin {
             clock: 0,
             last_unique_id: DOM0_UNIQUE_ID,
             directory,
+            command: program.updates.then(|| program.command.clone()),
         };
         standin.tell(NOTHING, 0);
         standin.settle().map_err(|gone| io::Error::other(gone.0))?;
@@ -117,6 +144,25 @@ impl Standin {
         if self.socket.write_all(&bytes).is_ok() {
             self.sent += 1;
         }
+    }
+
+    /// A state of another server, with the local ports that this machine has bound for each connection.
+    fn with_own_ports(&self, state: &[u8]) -> Option<Vec<u8>> {
+        let kept = File::open(self.directory.path().join("kept")).ok()?;
+        let mut state = state.to_vec();
+        let mut at = 16;
+        while let Some((head, body)) = state.get_mut(at..)?.split_first_chunk_mut::<8>() {
+            let [a, b, c, d, len @ ..] = *head;
+            if [a, b, c, d] == CONNECTION && body.get(4..6)? == [0, 0] {
+                let domid = u16::from_le_bytes(*body.get(8..)?.first_chunk()?);
+                let mut port = [0; 2];
+                kept.read_exact_at(&mut port, PORT_OF + 2 * u64::from(domid)).ok()?;
+                let port = u32::from(u16::from_le_bytes(port)).to_le_bytes();
+                body.get_mut(12..16)?.copy_from_slice(&port);
+            }
+            at += 8 + u32::from_le_bytes(len) as usize;
+        }
+        Some(state)
     }
 
     fn state(&self, domid: u16) -> u8 {
@@ -219,6 +265,31 @@ impl Peer for Standin {
 
     fn clock(&self) -> u32 {
         self.clock
+    }
+
+    fn state(&self) -> Result<Vec<u8>, Gone> {
+        fs::read(self.directory.path().join("state-before"))
+            .map_err(|error| Gone(format!("has no state: {error}")))
+    }
+
+    /// The program is a script that keeps a copy of the state, puts another one in its place, and goes on as the daemon.
+    fn update_with(&mut self, state: Option<&[u8]>) -> Option<PathBuf> {
+        let command = self.command.as_ref()?;
+        // Programs are started meanwhile.
+        self.socket.set_read_timeout(Some(12 * PATIENCE)).ok()?;
+        let given = self.directory.path().join("state-given");
+        match state {
+            Some(state) => fs::write(given, self.with_own_ports(state)?).ok()?,
+            None => drop(fs::remove_file(given)),
+        }
+        let program = self.directory.path().join("update");
+        let quoted = |word: &PathBuf| format!("'{}'", word.display());
+        let words = command.iter().map(quoted).collect::<Vec<_>>().join(" ");
+        let script =
+            UPDATE.replace("{dir}", &self.directory.path().to_string_lossy()).replace("{command}", &words);
+        fs::write(&program, script).ok()?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).ok()?;
+        Some(program)
     }
 }
 

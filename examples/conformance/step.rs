@@ -111,6 +111,9 @@ pub enum Step {
     Wait(u32),
     /// Compares the whole store.
     Store,
+    /// The reference replaces itself by a live update. It goes on from its own state, or with `give` from ours; with
+    /// `take`, our server is replaced by one that is made from the reference's.
+    Update { take: bool, give: bool },
 }
 
 impl fmt::Display for Request {
@@ -163,6 +166,12 @@ impl fmt::Display for Step {
             Step::Peek(who, word) => write!(f, "! peek {who} {}", word.name()),
             Step::Wait(milliseconds) => write!(f, "! wait {milliseconds}"),
             Step::Store => f.write_str("! store"),
+            Step::Update { take, give } => {
+                let words = [("take", take), ("give", give)].into_iter().filter(|(_, on)| **on);
+                words.fold(f.write_str("! update"), |so_far, (word, _)| {
+                    so_far.and_then(|()| write!(f, " {word}"))
+                })
+            }
         }
     }
 }

@@ -62,6 +62,11 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Whether no transaction is open.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     pub fn is_open(&self, who: u16, tx: Tx) -> bool {
         matches!(tx, Tx::Slot(slot) if self.open.contains_key(&(who, slot)))
     }

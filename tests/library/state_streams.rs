@@ -175,7 +175,7 @@ fn sample(form: Form, version: u32) -> Vec<u8> {
     stream
         .record(4, &[Word(3), Word(17)])
         .basics()
-        .node("/tool", "v", &[(b'r', 0, 0), (b'b', 0, 1), (b'w', 1, 2)])
+        .node("/tool", "v", &[(b'r', 0, 0), (b'b', 0, 1), (b'w', 1, 2), (b'r', 1, 9)])
         .node("/tool/a", "", &[(b'n', 0, 0)])
         .node("/local", "", &[(b'n', 0, 0)])
         .node("/local/domain", "", &[(b'n', 0, 0)])
@@ -222,7 +222,7 @@ fn clients_find_what_the_stream_says() {
         host.poll();
         host.expect(&[
             (0, 0, "READ /tool|", "v"),
-            (0, 0, "GET_PERMS /tool|", "r0|b1|"),
+            (0, 0, "GET_PERMS /tool|", "r0|b1|w2|r9|"),
             (2, 0, "WRITE /tool|x", "EACCES"),
             (0, 0, "GET_QUOTA nodes|", "77|"),
             (0, 0, "GET_QUOTA 1|watches|", "11|"),

@@ -9,32 +9,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PORTS 4096
-#define NOBODY MAX_DOMID
-
-enum use { UNUSED = 0, RING, VIRQ };
-
-/* Local port N is ports[N]; port 0 is never valid. */
-static struct {
-    enum use use;
-    uint32_t domid;
-} ports[PORTS];
-
-/* The way back, so that an event costs the same however many domains there are: the port in use for each
- * domain's ring, and for VIRQ_DOM_EXC under NOBODY; 0 for none. */
-static uint16_t port_of[MAX_DOMID + 1];
-
 static int silence = -1; /* what the daemon polls if there is no driver */
 
 typedef struct xenevtchn_handle xenevtchn_handle;
 
 static int take_port(enum use use, uint32_t domid)
 {
+    struct kept *kept = standin_kept();
+
     for (int port = 1; port < PORTS; port++) {
-        if (ports[port].use == UNUSED) {
-            ports[port].use = use;
-            ports[port].domid = domid;
-            port_of[domid] = port;
+        if (kept->ports[port].use == UNUSED) {
+            kept->ports[port].use = use;
+            kept->ports[port].domid = domid;
+            kept->port_of[domid] = port;
             return port;
         }
     }
@@ -95,28 +82,31 @@ VISIBLE int xenevtchn_bind_virq(xenevtchn_handle *xce, unsigned int virq)
 
 VISIBLE int xenevtchn_unbind(xenevtchn_handle *xce, uint32_t port)
 {
+    struct kept *kept = standin_kept();
+
     (void)xce;
-    if (port == 0 || port >= PORTS || ports[port].use == UNUSED) {
+    if (port == 0 || port >= PORTS || kept->ports[port].use == UNUSED) {
         errno = EINVAL;
         return -1;
     }
-    ports[port].use = UNUSED;
-    if (port_of[ports[port].domid] == port)
-        port_of[ports[port].domid] = 0;
+    kept->ports[port].use = UNUSED;
+    if (kept->port_of[kept->ports[port].domid] == port)
+        kept->port_of[kept->ports[port].domid] = 0;
     return 0;
 }
 
 VISIBLE int xenevtchn_notify(xenevtchn_handle *xce, uint32_t port)
 {
     struct hypervisor *hypervisor = standin_hypervisor();
+    struct kept *kept = standin_kept();
 
     (void)xce;
-    if (port == 0 || port >= PORTS || ports[port].use != RING) {
+    if (port == 0 || port >= PORTS || kept->ports[port].use != RING) {
         errno = EINVAL;
         return -1;
     }
     if (hypervisor)
-        hypervisor->notices[ports[port].domid]++;
+        hypervisor->notices[kept->ports[port].domid]++;
     return 0;
 }
 
@@ -128,6 +118,7 @@ VISIBLE int xenevtchn_pending(xenevtchn_handle *xce)
 {
     struct from_driver got;
     ssize_t size = recv(standin_driver(), &got, sizeof(got), MSG_WAITALL);
+    const uint16_t *port_of = standin_kept()->port_of;
     int port = 0;
 
     (void)xce;

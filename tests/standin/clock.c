@@ -24,29 +24,28 @@
  * that found nothing, far more than any work takes, it is quiet. */
 #define LOOKS_IN_A_ROW 5000
 
-static uint64_t passed; /* milliseconds */
-static uint32_t taken, reported;
 static int skipped, looks;
 
 void standin_message_taken(void)
 {
-    taken++;
+    standin_kept()->taken++;
     skipped = 0;
     looks = 0;
 }
 
 void standin_time_passes(uint32_t milliseconds)
 {
-    passed += milliseconds;
+    standin_kept()->passed += milliseconds;
 }
 
 static void report(void)
 {
-    struct to_driver quiet = { .taken = taken, .milliseconds = (uint32_t)passed };
+    struct kept *kept = standin_kept();
+    struct to_driver quiet = { .taken = kept->taken, .milliseconds = (uint32_t)kept->passed };
 
-    if (reported == taken)
+    if (kept->reported == kept->taken)
         return;
-    reported = taken;
+    kept->reported = kept->taken;
     if (send(standin_driver(), &quiet, sizeof(quiet), MSG_NOSIGNAL) != sizeof(quiet))
         _exit(0);
 }
@@ -56,7 +55,7 @@ static bool skip(int timeout)
 {
     if (timeout > 0 && timeout <= SHORT_SLEEP && skipped < SKIPPED_IN_A_ROW) {
         skipped++;
-        passed += timeout;
+        standin_kept()->passed += timeout;
         return true;
     }
     report();
@@ -92,8 +91,8 @@ VISIBLE int clock_gettime(clockid_t clock, struct timespec *now)
         *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
     if (standin_driver() < 0)
         return real(clock, now);
-    now->tv_sec = 1000000 + passed / 1000;
-    now->tv_nsec = passed % 1000 * 1000000;
+    now->tv_sec = 1000000 + standin_kept()->passed / 1000;
+    now->tv_nsec = standin_kept()->passed % 1000 * 1000000;
     return 0;
 }
 

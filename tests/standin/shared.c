@@ -16,33 +16,43 @@ static int driver = -1;
 static struct hypervisor *hypervisor;
 static const char *directory;
 
-static void map_hypervisor(void)
+/* Used where nothing is to outlast the daemon. */
+static struct kept own;
+static struct kept *kept = &own;
+
+/* A file of the directory, mapped; NULL if it is missing or too short. With O_CREAT it is made. */
+static void *map_file(const char *name, int flags, size_t size)
 {
     char path[256];
     struct stat status;
     int fd;
-    void *mapped;
+    void *mapped = MAP_FAILED;
 
-    snprintf(path, sizeof(path), "%s/hypervisor", directory);
-    fd = open(path, O_RDWR | O_CLOEXEC);
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
     if (fd < 0)
-        return;
-    if (fstat(fd, &status) == 0 && status.st_size >= (off_t)sizeof(*hypervisor)) {
-        mapped = mmap(NULL, sizeof(*hypervisor), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (mapped != MAP_FAILED)
-            hypervisor = mapped;
+        return NULL;
+    if (!(flags & O_CREAT) || ftruncate(fd, size) == 0) {
+        if (fstat(fd, &status) == 0 && status.st_size >= (off_t)size)
+            mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     }
     close(fd);
+    return mapped == MAP_FAILED ? NULL : mapped;
 }
 
 /* A daemon may close or redirect its standard streams, so the socket moves to a number of its own. */
 static void __attribute__((constructor)) start(void)
 {
     const char *number = getenv("STANDIN_DRIVER");
+    struct kept *mapped;
 
     directory = getenv("STANDIN_DIR");
-    if (directory)
-        map_hypervisor();
+    if (directory) {
+        hypervisor = map_file("hypervisor", 0, sizeof(*hypervisor));
+        mapped = map_file("kept", O_CREAT, sizeof(*kept));
+        if (mapped)
+            kept = mapped;
+    }
     if (number && number[0] >= '0' && number[0] <= '9')
         driver = fcntl(number[0] - '0', F_DUPFD_CLOEXEC, 100);
 }
@@ -55,6 +65,11 @@ int standin_driver(void)
 struct hypervisor *standin_hypervisor(void)
 {
     return hypervisor;
+}
+
+struct kept *standin_kept(void)
+{
+    return kept;
 }
 
 unsigned int standin_state(uint32_t domid)

@@ -61,6 +61,28 @@ struct to_driver {
     uint32_t milliseconds; /* time that passed so far, on the daemon's clock */
 };
 
+#define PORTS 4096
+#define NOBODY MAX_DOMID
+
+enum use { UNUSED = 0, RING, VIRQ };
+
+/* What is the machine's, not the daemon's: it is still there when the daemon has another program go on in its place, by
+ * exec (a live update). The file "kept" in STANDIN_DIR. */
+struct kept {
+    uint64_t passed; /* milliseconds */
+    uint32_t taken, reported;
+    /* Local port N is ports[N]; port 0 is never valid. */
+    struct {
+        uint32_t use;
+        uint32_t domid;
+    } ports[PORTS];
+    /* The way back, so that an event costs the same however many domains there are: the port in use for each
+     * domain's ring, and for VIRQ_DOM_EXC under NOBODY; 0 for none. */
+    uint16_t port_of[MAX_DOMID + 1];
+};
+
+struct kept *standin_kept(void);
+
 /* The driver's socket, -1 without a driver. */
 int standin_driver(void);
 /* The file "hypervisor", mapped; NULL without one. */

@@ -54,7 +54,9 @@ fn children_first(events: &[Item]) -> bool {
 /// The server may notify the guest that the beginning of a request has left the ring together with the answer.
 pub fn untold_beginning(_: &Facts, step: &Step, difference: &Difference) -> bool {
     let Difference::Note { expected, got } = difference else { return false };
-    matches!(step, Step::Pieces(..)) && expected.is_empty() && got.ends_with(BEGINNING_TAKEN)
+    matches!(step, Step::Pieces(..) | Step::Bytes(..))
+        && expected.is_empty()
+        && got.ends_with(BEGINNING_TAKEN)
 }
 
 /// A domain that was released and introduced again has its old rights on nodes that were the last to be
@@ -182,4 +184,23 @@ pub fn commit_event_order(facts: &Facts, step: &Step, difference: &Difference) -
         ordered
     };
     (ends_transaction(step) || reads_again(step)) && (ordered(false) == *got || ordered(true) == *got)
+}
+
+/// Its own state does not say whose shutdown has been told, nor does it read that in ours.
+pub fn update_tells_again(facts: &Facts, step: &Step, difference: &Difference) -> bool {
+    let Difference::Events { expected, got, .. } = difference else { return false };
+    matches!(step, Step::Update { take: false, .. })
+        && !facts.shut_down.is_empty()
+        && got.is_empty()
+        && expected.iter().all(Item::is_special)
+}
+
+/// It finds the target by a connection that may come later in the state.
+pub fn update_forgets_target(facts: &Facts, _: &Step, difference: &Difference) -> bool {
+    let told_more = match difference {
+        Difference::Reply { expected, .. } => expected.error() == Some("EACCES"),
+        Difference::Events { expected, got, .. } => expected.len() < got.len(),
+        _ => false,
+    };
+    facts.updated_with_targets && told_more
 }

@@ -46,6 +46,8 @@ pub struct Facts {
     pub refused: BTreeSet<u16>,
     /// Domains that others were given as their target.
     pub targets: BTreeSet<u16>,
+    /// The reference has updated itself when some domain had a target.
+    pub updated_with_targets: bool,
     /// A special node was given to a guest.
     pub special_given: bool,
     /// A transaction holds changes of special nodes.
@@ -81,6 +83,7 @@ impl Facts {
             shut_down_early: BTreeSet::new(),
             refused: BTreeSet::new(),
             targets: BTreeSet::new(),
+            updated_with_targets: false,
             special_given: false,
             special_in_transaction: false,
             any_domain: false,
@@ -143,6 +146,8 @@ pub const ROWS: &[Row] = &[
     Row { id: "newer-message", of: UNTIL_4_21, after: After::Stop, applies: older::newer_setting },
     Row { id: "watch-depth", of: UNTIL_4_21, after: After::Stop, applies: older::watch_depth },
     Row { id: "any-domain", of: UNTIL_4_21, after: After::Stop, applies: older::any_domain },
+    Row { id: "update-tells-again", of: ALL, after: After::GoOn, applies: life::update_tells_again },
+    Row { id: "update-forgets-target", of: ALL, after: After::Stop, applies: life::update_forgets_target },
     Row { id: "release-order", of: ALL, after: After::GoOn, applies: life::release_order },
     Row { id: "order-of-removal", of: ALL, after: After::GoOn, applies: life::order_of_removal },
     Row { id: "stale-entry", of: ALL, after: After::Stop, applies: life::stale_entry },

@@ -1,6 +1,7 @@
 //! Carries out one session on two peers, step by step, and judges what differs.
 
 mod ending;
+mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,6 +92,9 @@ impl Run {
             Step::Requests(_, requests) => requests.len(),
             _ => 1,
         };
+        if let Step::Update { take, give } = *step {
+            return self.update(index, step, take, give);
+        }
         self.before(step);
         // Ours first, so that nothing the reference does can influence it.
         let got = self.ours.perform(step);
