@@ -11,13 +11,13 @@ mod platform;
 use std::io::{self, ErrorKind};
 use std::ops::RangeInclusive;
 use std::os::unix::fs::FileTypeExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
 use mio::net::UnixListener;
 use mio::{Events, Interest, Poll, Token};
-use xenstore::abi::{DomId, Port};
+use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::Clock;
 use xenstore::server::{Server, sizing};
@@ -29,13 +29,15 @@ use platform::Unix;
 const LISTENER: Token = Token(0);
 /// No port has this number.
 const ALARM: Token = Token(usize::MAX - 1);
-const USAGE: &str = "usage: unix_server [--memory MIB] [--trace-size KIB] SOCKET";
+const USAGE: &str = "usage: unix_server [--memory MIB] [--trace-size KIB] [--state FILE] SOCKET";
 
 struct Options {
     socket: PathBuf,
     memory: usize,
     /// KiB of it for the trace ring; none for the default.
     trace: Option<usize>,
+    /// The state that it begins with.
+    state: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -44,7 +46,8 @@ fn main() -> ExitCode {
         Ok(None) => {
             println!(
                 "{USAGE}\nServes xenstore on SOCKET, with memory for --memory MIB of it (default 64), --trace-size KIB \
-                 of that for the trace ring (default 1/16)."
+                 of that for the trace ring (default 1/16). --state FILE: it begins with the store of that file, a stream as \
+                 live updates write it; its domains are there on paper only."
             );
             return ExitCode::SUCCESS;
         }
@@ -64,12 +67,13 @@ fn main() -> ExitCode {
 
 fn parse(mut args: lexopt::Parser) -> Result<Option<Options>, lexopt::Error> {
     use lexopt::prelude::{Long, Short, Value, ValueExt};
-    let (mut socket, mut memory, mut trace) = (None, None, None);
+    let (mut socket, mut memory, mut trace, mut state) = (None, None, None, None);
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
             Long("memory") => memory = Some(args.value()?.string()?),
             Long("trace-size") => trace = Some(args.value()?.string()?),
+            Long("state") => state = Some(PathBuf::from(args.value()?)),
             Value(path) if socket.is_none() => socket = Some(PathBuf::from(path)),
             other => return Err(other.unexpected()),
         }
@@ -79,7 +83,7 @@ fn parse(mut args: lexopt::Parser) -> Result<Option<Options>, lexopt::Error> {
     // The store needs the rest.
     let most = ((memory << 20) - Capacities::MIN_MEMORY) >> 10;
     let trace = trace.map(|text| amount("--trace-size", &text, 4..=most, "KiB")).transpose()?;
-    Ok(Some(Options { socket, memory, trace }))
+    Ok(Some(Options { socket, memory, trace, state }))
 }
 
 /// The value of an option that wants an amount of memory.
@@ -119,7 +123,12 @@ fn run(options: &Options) -> io::Result<()> {
         sizing::capacities_for(memory, trace).ok_or_else(|| io::Error::other("too little memory"))?;
     let mut unix = Unix::new();
     let mut server = Server::new(Settings::DEFAULT, &capacities, unix.started().0);
-    server.start(&mut unix, DomId(0), Port(1)).map_err(|_| io::Error::other("the store does not start"))?;
+    match &options.state {
+        None => server
+            .start(&mut unix, DomId(0), Port(1))
+            .map_err(|_| io::Error::other("the store does not start"))?,
+        Some(file) => restore(&mut server, &mut unix, file)?,
+    }
     let mut clients = Clients::default();
     let mut events = Events::with_capacity(256);
     let mut gone: Vec<Port> = Vec::new();
@@ -179,6 +188,23 @@ fn run(options: &Options) -> io::Result<()> {
     }
 }
 
+/// Fills the server from a file. Each domain of the state has a ring that nobody uses; nobody asks whether it lives.
+fn restore(server: &mut Server<Unix>, unix: &mut Unix, file: &Path) -> io::Result<()> {
+    let wrong = |problem: String| io::Error::other(format!("{}: {problem}", file.display()));
+    let state = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    let mut ports = 0;
+    let mut adopt = |_, _| {
+        ports += 1;
+        Some((Rc::new(RingPage::new()), Some(Port(ports))))
+    };
+    let restored = server.restore(unix, DomId(0), &mut state.as_slice(), &mut adopt);
+    restored.map_err(|error| wrong(error.to_string()))?;
+    for _ in 0..ports {
+        unix.open_port();
+    }
+    Ok(())
+}
+
 /// The clients by their ports.
 #[derive(Default)]
 struct Clients(Vec<Option<Client>>);
@@ -219,7 +245,7 @@ fn accept_all(
             }
         };
         let port = unix.open_port();
-        let page = Rc::new(xenstore::abi::RingPage::new());
+        let page = Rc::new(RingPage::new());
         let Ok(handle) = server.accept(page.clone(), port) else {
             eprintln!("unix_server: no room for another client");
             unix.close_port(port);

@@ -226,3 +226,39 @@ fn only_a_socket_that_nobody_serves_is_replaced() {
     child.stdout.as_mut().expect("piped").read_exact(&mut [0; 7]).expect("it serves");
     child.kill().and_then(|()| child.wait()).expect("it is stopped");
 }
+
+/// The store of a file, made on a host with domains. Its watches and what waits for them do no harm.
+#[test]
+fn a_state_is_loaded() {
+    let mut host = support::Host::new();
+    host.boot(5);
+    host.expect(&[
+        (5, 0, "WRITE data|x", "OK|"),
+        (5, 0, "WATCH data|t|", "OK|; ev data,t"),
+        (0, 0, "SET_QUOTA 5|nodes|7|", "OK|"),
+    ]);
+    for n in 0..40 {
+        host.ok(0, 0, &format!("WRITE /local/domain/5/data/{n}|"));
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("state");
+    std::fs::write(&file, host.save(2)).expect("the folder can be written");
+    let options = ["--state", file.to_str().expect("text")];
+    let server = UnixServer::start_with(&mut Command::new(PROGRAM), &options);
+    let mut client = server.connect();
+    for (request, payload, answer) in [
+        (MessageType::Read, &b"/local/domain/5/data\0"[..], &b"x"[..]),
+        (MessageType::GetPerms, b"/local/domain/5\0", b"n5\0"),
+        (MessageType::GetQuota, b"5\0nodes\0", b"7\0"),
+        (MessageType::IsDomainIntroduced, b"5\0", b"T\0"),
+        (MessageType::Write, b"/local/domain/5/data/0\0y", b"OK\0"),
+    ] {
+        assert_eq!(client.ask(request, payload), answer);
+    }
+    server.check();
+    std::fs::write(&file, b"no state").expect("the folder can be written");
+    let refused =
+        Command::new(PROGRAM).args(options).arg(folder.path().join("socket")).output().expect("it runs");
+    let told = String::from_utf8(refused.stderr).expect("text");
+    assert_eq!((refused.status.code(), told.lines().count()), (Some(1), 1), "{told}");
+}

@@ -1,0 +1,123 @@
+//! Looks at a store's state in a file, as a live update writes it: `xs-state show FILE`, `xs-state diff OLD NEW`.
+
+mod state;
+mod stream;
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use state::State;
+
+const HELP: &str = "\
+usage: xs-state show [--all|--json] FILE
+       xs-state diff OLD NEW
+
+show: the nodes of a state, as `xenstore-ls -f -p` shows those of a store.
+  --all    domains, quotas and watches, too
+  --json   all of it as JSON
+diff: what only one of two states has, with - or + before it. Status: 0 nothing, 1 something.
+FILE is a stream as upstream's live update and our own write it (docs/state.md), `-` the standard input. A server on a unix
+socket is made from one by `unix_server --state FILE SOCKET`.
+Status: 2 for a mistake in the call or a file that is no state.
+";
+
+enum Task {
+    Show { file: PathBuf, all: bool, json: bool },
+    Diff { old: PathBuf, new: PathBuf },
+}
+
+fn main() -> ExitCode {
+    let task = match parse(lexopt::Parser::from_env()) {
+        Ok(Some(task)) => task,
+        Ok(None) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("xs-state: {error}; see --help");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&task) {
+        Ok((text, status)) => match io::stdout().write_all(text.as_bytes()) {
+            // Whoever reads has seen enough.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                eprintln!("xs-state: {error}");
+                ExitCode::from(2)
+            }
+            _ => status,
+        },
+        Err(problem) => {
+            eprintln!("xs-state: {problem}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
+    use lexopt::prelude::{Long, Short, Value, ValueExt};
+    let (mut words, mut all, mut json) = (Vec::new(), false, false);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("help") | Short('h') => return Ok(None),
+            Long("all") => all = true,
+            Long("json") => json = true,
+            Value(word) => words.push(word.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["show", file] if !(all && json) => Ok(Some(Task::Show { file: file.into(), all, json })),
+        ["diff", old, new] if !all && !json => Ok(Some(Task::Diff { old: old.into(), new: new.into() })),
+        _ => Err("`show [--all|--json] FILE` or `diff OLD NEW` is wanted".into()),
+    }
+}
+
+fn run(task: &Task) -> Result<(String, ExitCode), String> {
+    match task {
+        Task::Show { file, json: true, .. } => {
+            let text = serde_json::to_string_pretty(&load(file)?).map_err(|error| error.to_string())?;
+            Ok((text + "\n", ExitCode::SUCCESS))
+        }
+        Task::Show { file, all, .. } => {
+            let state = load(file)?;
+            let mut lines = state.tree();
+            if *all {
+                lines.extend(state.others());
+            }
+            Ok((lines.iter().map(|line| format!("{line}\n")).collect(), ExitCode::SUCCESS))
+        }
+        Task::Diff { old, new } => {
+            let text = diff(&load(old)?, &load(new)?);
+            let status = ExitCode::from(u8::from(!text.is_empty()));
+            Ok((text, status))
+        }
+    }
+}
+
+fn load(file: &Path) -> Result<State, String> {
+    let wrong = |problem: String| format!("{}: {problem}", file.display());
+    let bytes = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut io::stdin(), &mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(file)
+    };
+    State::read(&bytes.map_err(|error| wrong(error.to_string()))?).map_err(wrong)
+}
+
+/// The lines that only one of them has, each behind the one that stands in its place.
+fn diff(old: &State, new: &State) -> String {
+    let lines = |state: &State| state.tree().into_iter().chain(state.others()).collect::<BTreeSet<String>>();
+    let (old, new) = (lines(old), lines(new));
+    let mut text = String::new();
+    for line in old.symmetric_difference(&new) {
+        // Writing into a string does not fail.
+        let _ = writeln!(text, "{} {line}", if old.contains(line) { '-' } else { '+' });
+    }
+    text
+}

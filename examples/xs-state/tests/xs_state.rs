@@ -1,0 +1,108 @@
+//! The tool on states of a server in memory.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use support::Host;
+
+fn run(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_xs-state")).args(args).output().expect("it runs")
+}
+
+/// What it prints, and its status.
+fn told(args: &[&str]) -> (String, i32) {
+    let Output { stdout, status, .. } = run(args);
+    (String::from_utf8(stdout).expect("text"), status.code().expect("it ends by itself"))
+}
+
+fn host() -> Host {
+    let mut host = Host::new();
+    host.boot(5);
+    host.expect(&[
+        (5, 0, "WRITE data|a b\\\"", "OK|"),
+        (5, 0, "WATCH data|token|2|", "OK|; ev data,token"),
+        (0, 0, "SET_QUOTA 5|nodes|7|", "OK|"),
+    ]);
+    host
+}
+
+fn save(folder: &Path, name: &str, host: &Host, version: u32) -> PathBuf {
+    let file = folder.join(name);
+    std::fs::write(&file, host.save(version)).expect("the folder can be written");
+    file
+}
+
+#[test]
+fn a_state_is_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for version in [1, 2] {
+        let file = save(folder.path(), "state", &host(), version);
+        let file = file.to_str().expect("text");
+        let (text, status) = told(&["show", file]);
+        assert_eq!(status, 0);
+        assert_eq!(
+            text,
+            "/ = \"\"   (n0)\n\
+             /tool = \"\"   (n0)\n\
+             /tool/xenstored = \"\"   (n0)\n\
+             /local = \"\"   (n0)\n\
+             /local/domain = \"\"   (n0)\n\
+             /local/domain/5 = \"\"   (n5)\n\
+             /local/domain/5/data = \"a b\\\\\\\"\"   (n5)\n\
+             @releaseDomain = \"\"   (n0,r32757)\n\
+             @introduceDomain = \"\"   (n0)\n"
+        );
+        let (all, _) = told(&["show", "--all", file]);
+        let depth = if version > 1 { " 2" } else { "" };
+        for line in [
+            "quota nodes = 1000\n",
+            "domain 0: introduced, port 1, unique id 1, features 15\n",
+            "domain 5: introduced, port 2, unique id 2, features 15\n",
+            "domain 5: quota nodes = 7\n",
+            &format!("watch 5 data token{depth}\n"),
+        ] {
+            assert!(all.starts_with(&text) && all.contains(line), "{line}{all}");
+        }
+        let (json, _) = told(&["show", "--json", file]);
+        for part in ["\"path\": \"/local/domain/5/data\"", "\"nodes\": 7", "\"introduced\": true"] {
+            assert!(json.contains(part), "{part}\n{json}");
+        }
+    }
+}
+
+#[test]
+fn two_states_are_compared() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut host = host();
+    let old = save(folder.path(), "old", &host, 2);
+    host.expect(&[(5, 0, "WRITE data|c", "ev data,token; OK|"), (0, 0, "WRITE /new|", "OK|")]);
+    let new = save(folder.path(), "new", &host, 2);
+    let (old, new) = (old.to_str().expect("text"), new.to_str().expect("text"));
+    assert_eq!(told(&["diff", old, old]), (String::new(), 0));
+    let expected = "- /local/domain/5/data = \"a b\\\\\\\"\"   (n5)\n\
+                    + /local/domain/5/data = \"c\"   (n5)\n\
+                    + /new = \"\"   (n0)\n";
+    assert_eq!(told(&["diff", old, new]), (expected.to_string(), 1));
+}
+
+/// Whatever a file has in it, it is shown or refused in one line.
+#[test]
+fn what_is_wrong_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("state");
+    let path = file.to_str().expect("text");
+    let state = host().save(2);
+    for len in (0..state.len()).step_by(5) {
+        std::fs::write(&file, &state[..len]).expect("the folder can be written");
+        let Output { stderr, status, .. } = run(&["show", path]);
+        let told = String::from_utf8(stderr).expect("text");
+        assert_eq!((status.code(), told.lines().count()), (Some(2), 1), "{len}: {told}");
+    }
+    for args in
+        [&["show"][..], &["diff", path], &["show", "--all", "--json", path], &["load", path], &["--what"]]
+    {
+        let Output { stderr, status, .. } = run(args);
+        let told = String::from_utf8(stderr).expect("text");
+        assert_eq!((status.code(), told.lines().count()), (Some(2), 1), "{args:?}: {told}");
+    }
+}
