@@ -8,7 +8,7 @@ use super::core::Core;
 use super::handlers::{control, domains, nodes, quotas, transactions, watches};
 use super::scratch::{Exchange, Reply, Stage, payload};
 use crate::platform::Platform;
-use crate::store::{Answer, Current, DomainId, View};
+use crate::store::{Answer, Current, DomainId, Room, View};
 use crate::trace::{Kind, Record, Tally, log_exchange};
 use crate::wire::{Header, MessageType, TxId, XsError};
 
@@ -123,8 +123,17 @@ impl<P: Platform> Server<P> {
         });
         let mut result = loop {
             let result = self.dispatch(platform, from, header);
-            if !matches!(result, Err(XsError::ENOMEM)) || !self.makes_room(from) {
-                break result;
+            match result {
+                Err(XsError::ENOMEM) if self.core.store.wants_room() => {}
+                _ => break result,
+            }
+            match self.make_room(from) {
+                Room::Made => {}
+                Room::At(_) => {
+                    self.core.store.current.end();
+                    return false;
+                }
+                Room::None => break result,
             }
         };
         if let Ok(Outcome::Then) = result {
@@ -139,20 +148,24 @@ impl<P: Platform> Server<P> {
         self.complete(platform, from, answer)
     }
 
-    /// Whether a request that has been refused had better be served again: for want of room, and something that was kept to
-    /// be told has made some. What has changed since the server was woken stays: nobody could read of it yet.
+    /// Makes room for a request that has been refused for want of it, by giving up what is kept to be told. What has changed
+    /// since the server was woken stays: nobody could read of it yet.
     #[cold]
     #[inline(never)] // Mostly nothing is kept.
-    fn makes_room(&mut self, from: DomainId) -> bool {
+    fn make_room(&mut self, from: DomainId) -> Room {
         let Server { core, exchange, .. } = self;
-        let tx = exchange.request.header.tx_id;
-        let more = core.store.wants_room()
-            && (core.store.has_to_forget() || core.store.give_up_oldest(from, core.changes));
-        if more {
-            exchange.reply.clear();
-            core.store.forget_all(from, tx);
+        let room = match core.store.has_to_forget() {
+            true => Room::Made,
+            false => core.store.give_up_oldest(from, core.changes, core.clock.now),
+        };
+        match room {
+            Room::None => return room,
+            Room::At(then) => core.throttle.look_at(then),
+            Room::Made => {}
         }
-        more
+        exchange.reply.clear();
+        core.store.forget_all(from, exchange.request.header.tx_id);
+        room
     }
 
     /// Carries out a request that has been decided, and answers it. False if it must be served again.

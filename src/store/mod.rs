@@ -47,7 +47,7 @@ pub use current::{Answer, Current};
 pub use domain::{Domain, DomainId, Domains, Questions, Usage};
 pub use handover::ToldCopy;
 pub use intent::{Announcement, Apply, Burial, Ended, Intents, Removal, Restart, Stage};
-pub use layer::{Rest, Spoiled, Telling};
+pub use layer::{Rest, Room, Spoiled, Telling};
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use path_cache::PathCache;
 pub use share::{Promises, Share};

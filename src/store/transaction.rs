@@ -29,6 +29,7 @@ pub struct Transaction {
     chain: Option<TransactionId>,
     pub id: TxId,
     pub domain: DomainId,
+    /// When it was. Of one that has ended: until then it is told of although its room is wanted; 0 as long as nobody wants it.
     pub started: Instant,
     /// Nodes touched, in order of first touch.
     pub touched: Queue<TxNode, Touched>,

@@ -199,3 +199,52 @@ fn one_guests_changes_do_not_push_out_what_is_told_of_anothers() {
     host.hears(1, "OK|");
     host.check();
 }
+
+/// A guest whose next request in a transaction finds no room, as nearly all that it may have is taken by its commit of 20
+/// nodes, which dom0 is still told of by four watches each.
+fn short_of_room() -> Host {
+    let mut host = host_of(8);
+    (1..=20).for_each(|domid| host.boot(domid));
+    // All but the first keep what copies they can get.
+    for domid in 2..=20 {
+        for _ in 0..3 {
+            let tx = host.ask(domid, 0, "TRANSACTION_START |");
+            let Ok(tx) = tx.trim_end_matches('|').parse() else { break };
+            let asked = |n| host.ask(domid, tx, &format!("READ missing{n}|"));
+            let _ran_out = (0..1000).map(asked).any(|answer| answer == "ENOMEM");
+        }
+    }
+    watch(&mut host, 0, "/local/domain/1/data", 4);
+    commit(&mut host, 1, "data", 20);
+    host.hears(1, "OK|");
+    let tx = host.start(1);
+    for n in 0..5 {
+        host.send(1, tx, &format!("WRITE data/again/{n}|"));
+        host.poll();
+    }
+    assert!(host.client(1).unread() > 0, "there is room for all");
+    host
+}
+
+#[test]
+fn who_reads_hears_of_all_that_a_guest_does_that_finds_no_room_for_more() {
+    let mut host = short_of_room();
+    let all = (0..20).flat_map(|n| (0..4).map(move |token| format!("ev /local/domain/1/data/{n},{token}")));
+    host.hears(0, &all.collect::<Vec<_>>().join("; "));
+    host.xen.now.0 += 50_000_000;
+    host.poll();
+    host.hears(1, &["OK|"; 5].join("; "));
+    host.check();
+}
+
+#[test]
+fn who_does_not_read_has_a_guest_that_finds_no_room_wait_for_a_moment_only() {
+    let mut host = short_of_room();
+    host.xen.now.0 += 49_000_000;
+    host.poll();
+    assert!(host.client(1).unread() > 0, "nobody could read so soon");
+    host.xen.now.0 += 1_000_000;
+    host.poll();
+    host.hears(1, &["OK|"; 5].join("; "));
+    host.check();
+}

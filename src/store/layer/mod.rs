@@ -13,3 +13,4 @@ mod telling;
 
 pub use conflict::Spoiled;
 pub use rest::{Rest, Telling};
+pub use telling::Room;

@@ -11,6 +11,7 @@
 //! Invariant: a transaction counts each `Rest` of it.
 
 use crate::perms::Life;
+use crate::platform::Instant;
 use crate::slots::{Claim, Full, List, Text};
 use crate::store::domain::DomainId;
 use crate::store::intent::Intent;
@@ -22,6 +23,20 @@ use crate::wire::{TxId, XsError};
 
 /// Events of one change that may wait each for itself.
 const FEW: u32 = 8;
+
+/// Nanoseconds for which a guest whose request wants the room of what it has done waits for those who read of that.
+const PATIENCE: u64 = 50_000_000;
+
+/// What has become of the room that a request wants.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Room {
+    /// Some has been made.
+    Made,
+    /// Some can be made then, if not before.
+    At(Instant),
+    /// Nothing that is kept takes any that it may have.
+    None,
+}
 
 impl Store {
     /// Has a receiver hear later: from a copy on, or this event and the rest of the change at hand. In an attempt.
@@ -100,8 +115,8 @@ impl Store {
 
     /// For the request at hand, which finds no room: gives up the oldest that is kept to be told of what its sender has
     /// done, if that is of a change before this one; if there is none, and the sender has no more than it needs, of what is
-    /// in nobody's share. False if there is none.
-    pub fn give_up_oldest(&mut self, by: DomainId, number: u64) -> bool {
+    /// in nobody's share. Who reads is given time to hear of it before, as guests can wait.
+    pub fn give_up_oldest(&mut self, by: DomainId, number: u64, now: Instant) -> Room {
         let guest = Some(by).filter(|by| !self.domains.is_privileged(*by));
         let usage = &self.domains.get(by).usage;
         let needs = [Share::Transactions, Share::Copies, Share::Chunks]
@@ -119,8 +134,18 @@ impl Store {
                 _ => {}
             }
         }
-        let Some(oldest) = oldest else { return false };
-        self.attempt(Claim::Answer, |store| Ok(store.finish_record(oldest)?)).is_ok()
+        let Some(oldest) = oldest else { return Room::None };
+        if guest.is_some() {
+            let spared = &mut self.transactions.open.update(oldest).started;
+            if *spared == Instant(0) {
+                *spared = now.after_nanoseconds(PATIENCE);
+            }
+            if *spared > now {
+                return Room::At(*spared);
+            }
+        }
+        let given_up = self.attempt(Claim::Answer, |store| Ok(store.finish_record(oldest)?));
+        if given_up.is_ok() { Room::Made } else { Room::None }
     }
 
     /// Forgets all that nobody is to hear of any more, for the request at hand, which finds no room: it has not failed its
@@ -159,7 +184,7 @@ impl Store {
         self.take_from_domain(tx)?;
         let open = self.transactions.open.modify(tx)?;
         open.id = TxId::NONE;
-        open.memory = 0;
+        (open.memory, open.started) = (0, Instant(0));
         open.made = List::EMPTY;
         Ok(())
     }

@@ -119,7 +119,7 @@ fn who_reads_hears_of_all_beside_many_that_do_not() {
 
 #[test]
 fn guests_that_come_after_all_others_have_taken_what_they_can() {
-    let hoards = ["open-reads", "many-lists", "commits", "prepared", "deep-removal"];
+    let hoards = ["open-reads", "many-lists"];
     nobody_suffers(hoards.map(|role| case(8, 64, role, 1)));
 }
 
