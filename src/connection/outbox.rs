@@ -344,11 +344,9 @@ impl Outbox {
         (number << 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (to.index() as u64) << 1
     }
 
-    /// The events of this message before these are in the ring; it has until `deadline` for the next.
-    #[inline(never)]
-    pub fn go_on(&mut self, id: MessageId, rest: Rest, kind: Kind) {
-        let message = self.messages.update(id);
-        (message.rest, message.packed) = (Some(rest), kind.packed());
+    /// The events of this message before these are in the ring.
+    pub fn go_on(&mut self, id: MessageId, rest: Rest) {
+        self.messages.update(id).rest = Some(rest);
     }
 
     fn cause(&mut self, store: &mut Store, by: DomainId) -> Result<CauseId, Full> {

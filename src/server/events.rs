@@ -267,7 +267,7 @@ fn tell<R: Deref<Target = RingPage>>(
             None => core.store.next_to_tell(&rest).map(|copy| Rest { copy, after: 0, ..rest }),
         };
         match next {
-            Some(next) => links.outbox.go_on(id, next, core.event_kind(to)),
+            Some(next) => links.outbox.go_on(id, next),
             None => links.end_telling(&mut core.store, to),
         }
     }
@@ -284,7 +284,7 @@ fn tell_all<R: Deref<Target = RingPage>>(
     rest: Rest,
     telling: &Telling,
 ) -> Option<bool> {
-    let kind = core.event_kind(to);
+    let kind = links.outbox.messages().get(id).kind();
     for n in 0..telling.few.watches.len() {
         let Telling { path, hash, few } = telling;
         let Some(found) = few.watches.get(n).copied() else { break };
@@ -295,7 +295,7 @@ fn tell_all<R: Deref<Target = RingPage>>(
         let fits = room >= message.len();
         if fits {
             // First, so that it is told once, wherever the server stops.
-            links.outbox.go_on(id, rest, kind);
+            links.outbox.go_on(id, rest);
             links.put_late(to, message);
         } else {
             // The ring has to be full: only then does the guest notify when it has read.

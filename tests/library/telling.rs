@@ -248,3 +248,26 @@ fn who_does_not_read_has_a_guest_that_finds_no_room_wait_for_a_moment_only() {
     host.hears(1, &["OK|"; 5].join("; "));
     host.check();
 }
+
+#[test]
+fn who_reads_slowly_does_not_hold_up_whom_it_hears_of_for_ever() {
+    let mut host = host_of(8);
+    (1..=2).for_each(|domid| host.boot(domid));
+    host.ok(1, 0, "WRITE data|");
+    host.ok(1, 0, "SET_PERMS data|n1|r2|");
+    watch(&mut host, 2, "/local/domain/1/data", 1);
+    commit(&mut host, 1, "data", 200);
+    host.hears(1, "OK|");
+    for _ in 0..2 {
+        assert_eq!(host.server.usage(DomId(1)).expect("it lives").outstanding, 1);
+        host.xen.pass(9);
+        assert!(!host.client(2).read().is_empty());
+        host.xen.kick(DomId(2));
+        host.poll();
+    }
+    host.xen.pass(2);
+    host.poll();
+    assert_eq!(host.server.usage(DomId(1)).expect("it lives").outstanding, 0);
+    assert_eq!(host.server.in_use().tx_nodes, 0);
+    host.check();
+}
