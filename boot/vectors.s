@@ -1,4 +1,5 @@
-# Exception and upcall vectors, and the one place where interrupts are open.
+# Exception and interrupt vectors, and the sleep. Interrupts are open there and while serving (src/image/watch.rs); what
+# they interrupt goes on as if it had not been.
 
     .section .text.vectors, "ax", @progbits
     .code64
@@ -42,8 +43,18 @@ exception_common:
     call {exception}
     ud2
 
+# Goes on with a function that never returns, on the main stack from its top: what was on it is given up.
+    .balign 16
+    .global on_fresh_stack
+on_fresh_stack:
+    mov esp, offset main_stack_top
+    xor ebp, ebp
+    call rdi
+    ud2
+
 # Event upcall. The main loop does the scanning; all there is to do is to take back the level-like
-# request, or it would be injected again at once.
+# request, or it would be injected again at once. The marks that the main loop looks at stay, so one that comes while it
+# serves is found before it sleeps.
 #
 # An upcall that arrives between `sti` and `hlt` (processors hold it back by the STI shadow, but not every
 # emulator restores that shadow after a VM exit) must not be slept on: execution goes on behind the `hlt`.
@@ -53,6 +64,8 @@ upcall_entry:
     push rax
     movabs rax, {UPCALL_PENDING}
     mov byte ptr [rax], 0
+    cmp byte ptr [{SERVING}], 0
+    jne 1f
     inc qword ptr [{UPCALLS}]
     mov rax, [rsp + 8]
     cmp rax, offset wait_for_upcall
@@ -63,7 +76,47 @@ upcall_entry:
 1:  pop rax
     iretq
 
-# Sleeps until an upcall. Called and left with interrupts off. Returns 1, or 0 if an upcall came before the
+# The watch's timer: an exception if nothing has been done for too long. It counts on only while serving.
+    .balign 16
+    .global watch_entry
+watch_entry:
+    push rax
+    push rcx
+    push rdx
+    mov byte ptr [{ARMED}], 0
+    mov ecx, {END_OF_INTERRUPT}
+    xor eax, eax
+    xor edx, edx
+    wrmsr
+    cmp byte ptr [{SERVING}], 0
+    je 3f
+    mov rax, [{PROGRESS}]
+    cmp rax, [{SEEN}]
+    je 1f
+    mov [{SEEN}], rax
+    mov dword ptr [{UNCHANGED}], 0
+    jmp 2f
+1:  inc dword ptr [{UNCHANGED}]
+    mov eax, [{UNCHANGED}]
+    cmp eax, [{LIMIT}]
+    jae 4f
+2:  mov byte ptr [{ARMED}], 1
+    mov ecx, {INITIAL_COUNT}
+    mov eax, {SECOND}
+    xor edx, edx
+    wrmsr
+3:  pop rdx
+    pop rcx
+    pop rax
+    iretq
+4:  pop rdx
+    pop rcx
+    pop rax
+    .byte 0x6a, 0                       # push 0
+    .byte 0x6a, {WATCH_VECTOR}          # push the vector
+    jmp exception_common
+
+# Sleeps until an interrupt. Called and left with interrupts off. Returns 1, or 0 if an upcall came before the
 # processor slept.
     .balign 16
     .global wait_for_upcall

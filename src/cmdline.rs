@@ -31,6 +31,10 @@ pub struct Options {
     pub master_domid: Option<DomId>,
     pub event_format: EventFormat,
     pub standalone: Standalone,
+    /// CONTROL `fault` is followed.
+    pub allow_fault: bool,
+    /// Faults within a minute that are recovered from.
+    pub restarts: u32,
     /// KiB of memory for the trace ring; `None` for the default, see [`crate::config::Capacities::default_trace`].
     pub trace_size: Option<u32>,
 }
@@ -66,6 +70,8 @@ impl Options {
         master_domid: None,
         event_format: EventFormat::Fifo,
         standalone: Standalone { stay: false, dump: false, fail: false, seconds: 1 },
+        allow_fault: false,
+        restarts: 5,
         trace_size: None,
     };
 }
@@ -95,7 +101,7 @@ impl fmt::Display for Problem<'_> {
             Problem::Unknown { word, serves: true } => {
                 write!(f, "unknown option \"{}\"; known: loglevel= --(", word.escape_ascii())?;
                 let mut separator = "";
-                for option in OPTIONS.iter().filter(|option| !matches!(option.action, Action::NoEffect(_))) {
+                for option in OPTIONS.iter().filter(|option| option.is_told()) {
                     write!(f, "{separator}{}", option.long)?;
                     separator = " ";
                 }
@@ -119,6 +125,8 @@ impl fmt::Display for Problem<'_> {
 enum Action {
     Flag(fn(&mut Options)),
     Value(fn(&mut Options, &[u8]) -> Result<(), &'static str>, &'static str),
+    /// The same by an older name: not told of, since `quota` says it as well.
+    Older(fn(&mut Options, &[u8]) -> Result<(), &'static str>, &'static str),
     /// Known upstream; takes a value or not.
     NoEffect(Takes),
 }
@@ -151,6 +159,12 @@ const TIMEOUT: &str = "watch-event=SECONDS";
 const EVENT_FORMAT: &str = "2l or fifo";
 const LOG_LEVEL: &str = "error, warn, info, debug or trace";
 
+impl Definition {
+    fn is_told(&self) -> bool {
+        !matches!(self.action, Action::Older(..) | Action::NoEffect(_))
+    }
+}
+
 const fn define(long: &'static str, short: u8, action: Action) -> Definition {
     Definition { long, short: if short == 0 { None } else { Some(short) }, action }
 }
@@ -160,33 +174,35 @@ const OPTIONS: &[Definition] = &[
     define("evtchn", 0, Action::Value(event_format, EVENT_FORMAT)),
     define("quota", b'Q', Action::Value(quota, QUOTA)),
     define("quota-soft", b'q', Action::Value(soft_quota, SOFT_QUOTA)),
-    define("entry-nb", b'E', Action::Value(|options, value| set(&mut quotas(options).nodes, value), NUMBER)),
+    define("entry-nb", b'E', Action::Older(|options, value| set(&mut quotas(options).nodes, value), NUMBER)),
     define(
         "entry-size",
         b'S',
-        Action::Value(|options, value| set(&mut quotas(options).node_size, value), NUMBER),
+        Action::Older(|options, value| set(&mut quotas(options).node_size, value), NUMBER),
     ),
     define(
         "watch-nb",
         b'W',
-        Action::Value(|options, value| set(&mut quotas(options).watches, value), NUMBER),
+        Action::Older(|options, value| set(&mut quotas(options).watches, value), NUMBER),
     ),
     define(
         "transaction",
         b't',
-        Action::Value(|options, value| set(&mut quotas(options).transactions, value), NUMBER),
+        Action::Older(|options, value| set(&mut quotas(options).transactions, value), NUMBER),
     ),
     define(
         "perm-nb",
         b'A',
-        Action::Value(|options, value| set(&mut quotas(options).node_permissions, value), NUMBER),
+        Action::Older(|options, value| set(&mut quotas(options).node_permissions, value), NUMBER),
     ),
-    define("path-max", b'M', Action::Value(path_max, NUMBER)),
+    define("path-max", b'M', Action::Older(path_max, NUMBER)),
     define("timeout", b'w', Action::Value(timeout, TIMEOUT)),
     define("keep-orphans", b'K', Action::Flag(|options| options.settings.keep_orphans = true)),
     define("master-domid", 0, Action::Value(master_domid, DOMID)),
     define("priv-domid", 0, Action::Value(priv_domid, DOMID)),
     define("trace-size", 0, Action::Value(trace_size, TRACE_SIZE)),
+    define("restarts", 0, Action::Value(|options, value| set(&mut options.restarts, value), NUMBER)),
+    define("allow-fault", 0, Action::Flag(|options| options.allow_fault = true)),
     define("trace-file", b'T', Action::NoEffect(Takes::Value)),
     define("trace-control", 0, Action::NoEffect(Takes::Value)),
     define("pid-file", b'F', Action::NoEffect(Takes::Value)),
@@ -280,7 +296,7 @@ fn apply<'a>(
             set(options);
             refuse_value(attached)
         }
-        Action::Value(set, allowed) => {
+        Action::Value(set, allowed) | Action::Older(set, allowed) => {
             let value = attached.or_else(|| words.next()).ok_or(Problem::NoValue { option, allowed })?;
             set(options, value).map_err(|allowed| Problem::BadValue { option, value, allowed })
         }

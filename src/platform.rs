@@ -143,6 +143,17 @@ pub trait Counters {
     fn calls(&self) -> Calls;
 }
 
+/// Faults that an operator can have on purpose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// A panic of the program.
+    Panic,
+    /// An access to memory that is not there.
+    Page,
+    /// Work that never ends.
+    Loop,
+}
+
 /// All that the server needs.
 pub trait Platform: EventChannels + RingMapper + DomainInfo + Clock + Counters {}
 

@@ -157,6 +157,8 @@ impl Export<'_> {
             | Kind::Released
             | Kind::Restarted
             | Kind::Missed
+            | Kind::Fault
+            | Kind::Recovered
             | Kind::Refused
             | Kind::Held
             | Kind::RingError

@@ -66,6 +66,15 @@ impl Schedule {
         domains * (size_of::<Listed>() + 4 * size_of::<DomainId>() + size_of::<Active>())
     }
 
+    /// Forgets all: whatever a stop has left in the lists.
+    pub fn forget(&mut self) {
+        self.listed.fill(Listed::empty());
+        for list in [&mut self.ready, &mut self.turn, &mut self.notify, &mut self.waiting] {
+            list.clear();
+        }
+        self.active.clear();
+    }
+
     /// Has the connection looked at.
     #[inline]
     pub fn ready(&mut self, id: DomainId) {

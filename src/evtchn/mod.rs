@@ -12,7 +12,8 @@ pub use two_level::TwoLevel;
 
 use crate::abi::Port;
 
-/// The pending ports of our one vCPU. Interrupts are off whenever these are called.
+/// The pending ports of our one vCPU. An upcall may come at any moment but for [`PendingPorts::any`]: it only clears the mark
+/// by which Xen asks for it, and neither format's pass goes by that.
 pub trait PendingPorts {
     /// The next pending port, its mark cleared. `None` ends a pass: every port that was pending when the
     /// pass began has been returned. Peers that keep notifying cannot make a pass endless. Xen

@@ -84,6 +84,20 @@ pub fn line(text: fmt::Arguments<'_>) {
     console.print(&line);
 }
 
+/// Prints one line about a fault, after which the program may go on: not to port 0xE9, which takes long.
+pub fn fault_line(text: fmt::Arguments<'_>) {
+    if let Some(mut console) = CONSOLE.try_lock() {
+        console.print(&Line::new(text));
+    }
+}
+
+/// Whoever was printing never goes on.
+pub fn release() {
+    // SAFETY: there is one vCPU, and the caller says that the stack on which a guard may lie is given up. A line that was half
+    // printed is one that is cut off.
+    unsafe { CONSOLE.force_unlock() };
+}
+
 /// Prints one of the last lines, in whatever state the rest is.
 pub fn fatal_line(text: fmt::Arguments<'_>) {
     let line = Line::new(text);

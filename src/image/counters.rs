@@ -17,7 +17,7 @@ impl Counter {
         self.0.store(self.get() + 1, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -103,6 +103,19 @@ pub fn fault_address() -> u64 {
     address
 }
 
+/// From here on interrupts are handled.
+pub fn open_interrupts() {
+    // SAFETY: the gates of all interrupts that come are ready, and their handlers leave what they interrupt as it is. No
+    // `nomem`: what is done before is done when they come.
+    unsafe { asm!("sti", options(nostack, preserves_flags)) };
+}
+
+/// From here on they wait.
+pub fn close_interrupts() {
+    // SAFETY: they wait for the next sleep at the latest.
+    unsafe { asm!("cli", options(nostack, preserves_flags)) };
+}
+
 /// Resets the machine by a triple fault: the one way out that needs no device.
 pub fn reset() -> ! {
     let none = [0u8; 10];

@@ -5,7 +5,7 @@ use core::arch::global_asm;
 use xen_sys::XEN_ELFNOTE_PHYS32_ENTRY;
 
 use super::paging::{LARGE, PRESENT, WRITABLE};
-use super::{counters, exceptions, hole, segments};
+use super::{counters, exceptions, hole, segments, watch};
 
 /// Protected mode, x87 and SSE without traps, numeric errors as exceptions, read-only pages also for us,
 /// paging.
@@ -32,6 +32,16 @@ global_asm!(
     // Byte 0 of the page is evtchn_upcall_pending of vCPU 0, asserted in abi/shared_info.rs.
     UPCALL_PENDING = const hole::SHARED_INFO_FRAME << 12,
     UPCALLS = sym counters::UPCALLS,
+    SERVING = sym watch::SERVING,
+    ARMED = sym watch::ARMED,
+    PROGRESS = sym watch::PROGRESS,
+    SEEN = sym watch::SEEN,
+    UNCHANGED = sym watch::UNCHANGED,
+    LIMIT = sym watch::LIMIT,
+    SECOND = const watch::SECOND,
+    INITIAL_COUNT = const watch::INITIAL_COUNT,
+    END_OF_INTERRUPT = const watch::END_OF_INTERRUPT,
+    WATCH_VECTOR = const segments::WATCH_VECTOR,
     exception = sym exceptions::exception,
 );
 

@@ -1,6 +1,11 @@
-//! Processor exceptions: each one is a bug here, so it is described in full and ends the domain.
+//! Processor exceptions: each one is a bug here, so it is described in full. It ends the domain, unless the program can go on
+//! without what it was doing.
 
-use super::{console, cpu, fatal, paging};
+use core::fmt::Arguments;
+
+use super::fatal::{self, Cause};
+use super::segments::WATCH_VECTOR;
+use super::{cpu, paging};
 
 /// What boot/vectors.s pushes, lowest address first, and above it what the processor pushed.
 #[repr(C)]
@@ -29,7 +34,10 @@ pub struct Frame {
     ss: u64,
 }
 
+const NON_MASKABLE: u64 = 2;
+const DOUBLE_FAULT: u64 = 8;
 const PAGE_FAULT: u64 = 14;
+const MACHINE_CHECK: u64 = 18;
 
 /// Names by vector.
 const NAMES: [&str; 32] = [
@@ -69,14 +77,24 @@ const NAMES: [&str; 32] = [
 
 /// Called by boot/vectors.s on the exception's own stack.
 pub extern "C" fn exception(frame: &Frame) -> ! {
-    fatal::stop_after(fatal::Reason::Crash, 0, || describe(frame))
+    fatal::go_on_or_stop(cause_of(frame.vector), |tell| describe(frame, tell))
 }
 
-fn describe(frame: &Frame) {
-    let name = NAMES.get(frame.vector as usize).copied().unwrap_or("unknown exception");
+#[inline(never)] // So that the way from an exception has no branches.
+fn cause_of(vector: u64) -> Cause {
+    match vector {
+        // An operator's wish for the last words, and what leaves nothing to rely on.
+        NON_MASKABLE | DOUBLE_FAULT | MACHINE_CHECK => Cause::Final,
+        vector if vector == u64::from(WATCH_VECTOR) => Cause::Endless,
+        vector => Cause::Exception(vector as u8),
+    }
+}
+
+fn describe(frame: &Frame, tell: fn(Arguments<'_>)) {
+    let name = NAMES.get(frame.vector as usize).copied().unwrap_or("no progress for 10 s");
     let address = cpu::fault_address();
     let hint = if frame.vector == PAGE_FAULT { paging::unmapped_place(address) } else { "" };
-    console::fatal_line(format_args!(
+    tell(format_args!(
         "{name} at {:#x}, error code {:#x}, cr2 {address:#x}{hint}",
         frame.rip, frame.error_code
     ));
@@ -90,6 +108,6 @@ fn describe(frame: &Frame) {
         [("r14", frame.r14), ("r15", frame.r15), ("cr2", address)],
     ];
     for [a, b, c] in rows {
-        console::fatal_line(format_args!("{} {:016x}  {} {:016x}  {} {:016x}", a.0, a.1, b.0, b.1, c.0, c.1));
+        tell(format_args!("{} {:016x}  {} {:016x}  {} {:016x}", a.0, a.1, b.0, b.1, c.0, c.1));
     }
 }

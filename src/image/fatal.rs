@@ -1,6 +1,7 @@
-//! The end of the domain: always with a message, never as a silent halt.
+//! Faults, and the end of the domain: always with a message, never as a silent halt.
 //!
-//! dom0 waits for ever for a store that has ended, so the best left is a visible crash.
+//! dom0 waits for ever for a store that has ended. So a program may register a way to go on after a fault; where there is
+//! none, the best left is a visible crash.
 
 use core::fmt;
 use core::panic::{Location, PanicInfo};
@@ -13,6 +14,24 @@ use super::{console, cpu, xen};
 
 /// What a program prints after a crash, given the line in its source if that is known, else 0.
 static LAST_WORDS: spin::Mutex<Option<fn(u32)>> = spin::Mutex::new(None);
+
+/// How a program goes on after a fault, if it can now: it then never returns.
+type WayOn = fn(Cause, describe: &dyn Fn(fn(fmt::Arguments<'_>)));
+
+static WAY_ON: spin::Mutex<Option<WayOn>> = spin::Mutex::new(None);
+
+/// What has stopped the program.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A panic in this line of its source, 0 if that is not known.
+    Panic(u32),
+    /// A processor exception, by its vector.
+    Exception(u8),
+    /// It made no progress.
+    Endless,
+    /// Nothing can go on after it.
+    Final,
+}
 
 /// How often the end has begun: its description may fail as well.
 static ENTERED: AtomicU32 = AtomicU32::new(0);
@@ -30,13 +49,30 @@ pub fn set_last_words(words: fn(u32)) {
     *LAST_WORDS.lock() = Some(words);
 }
 
+/// Registers how to go on after faults.
+pub fn set_way_on(way: WayOn) {
+    *WAY_ON.lock() = Some(way);
+}
+
+/// After a fault, which `describe` prints by what it is given.
+pub fn go_on_or_stop(cause: Cause, describe: impl Fn(fn(fmt::Arguments<'_>))) -> ! {
+    if cause != Cause::Final
+        && ENTERED.load(Ordering::Relaxed) == 0
+        && let Some(way) = WAY_ON.try_lock().and_then(|way| *way)
+    {
+        way(cause, &describe);
+    }
+    let line = if let Cause::Panic(line) = cause { line } else { 0 };
+    stop_after(Reason::Crash, line, || describe(console::fatal_line))
+}
+
 /// Stops the domain after one line.
 pub fn stop(reason: Reason, message: fmt::Arguments<'_>) -> ! {
     stop_after(reason, 0, || console::fatal_line(message))
 }
 
 /// Stops the domain after `describe` has printed why; `line` of the program is where, if that is known.
-pub fn stop_after(reason: Reason, line: u32, describe: impl FnOnce()) -> ! {
+fn stop_after(reason: Reason, line: u32, describe: impl FnOnce()) -> ! {
     let times_before = ENTERED.fetch_add(1, Ordering::Relaxed);
     if times_before < 2 {
         describe();
@@ -60,11 +96,9 @@ pub fn stop_after(reason: Reason, line: u32, describe: impl FnOnce()) -> ! {
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     let line = info.location().map_or(0, Location::line);
-    stop_after(Reason::Crash, line, || match info.location() {
-        Some(at) => {
-            console::fatal_line(format_args!("panic: {} ({}:{})", info.message(), at.file(), at.line()))
-        }
-        None => console::fatal_line(format_args!("panic: {}", info.message())),
+    go_on_or_stop(Cause::Panic(line), |tell| match info.location() {
+        Some(at) => tell(format_args!("panic: {} ({}:{})", info.message(), at.file(), at.line())),
+        None => tell(format_args!("panic: {}", info.message())),
     })
 }
 

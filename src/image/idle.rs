@@ -6,7 +6,7 @@ use super::logger::say;
 use super::{counters, xen};
 
 unsafe extern "C" {
-    /// `sti; hlt; cli` of boot/vectors.s. False if an upcall came before the `hlt`.
+    /// `sti; hlt; cli` of boot/vectors.s. False if an upcall came before the `hlt`. The watch's timer ends it, too.
     safe fn wait_for_upcall() -> bool;
 }
 
@@ -38,7 +38,12 @@ impl Alarm {
 /// Sleeps until Xen has an event. An event that arrived since the last look ends the sleep at once:
 /// interrupts are off until the processor sleeps.
 pub fn sleep() {
-    if wait_for_upcall() {
+    let before = counters::UPCALLS.get();
+    let mut slept = false;
+    while counters::UPCALLS.get() == before {
+        slept |= wait_for_upcall();
+    }
+    if slept {
         counters::SLEEPS.add();
     }
 }

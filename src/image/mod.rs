@@ -23,4 +23,5 @@ pub mod memory;
 pub mod paging;
 mod segments;
 mod symbol;
+pub mod watch;
 pub mod xen;

@@ -13,8 +13,11 @@ const TASK_SELECTOR: u16 = 0x18;
 /// Vector of event upcalls: the first that is free for interrupts.
 pub const UPCALL_VECTOR: u8 = 0x20;
 
+/// Vector of the watch's timer.
+pub const WATCH_VECTOR: u8 = UPCALL_VECTOR + 1;
+
 const EXCEPTIONS: usize = 32;
-const GATES: usize = UPCALL_VECTOR as usize + 1;
+const GATES: usize = WATCH_VECTOR as usize + 1;
 const DOUBLE_FAULT: usize = 8;
 /// Distance of the exception stubs in boot/vectors.s.
 const STUB_SIZE: u64 = 16;
@@ -93,6 +96,7 @@ pub fn load() {
             (*gates)[vector] = gate(symbol::first_exception_stub() + vector as u64 * STUB_SIZE, stack);
         }
         (*gates)[usize::from(UPCALL_VECTOR)] = gate(symbol::upcall(), Stack::Same);
+        (*gates)[usize::from(WATCH_VECTOR)] = gate(symbol::watch(), Stack::Fault);
 
         let base = task as u64;
         let limit = size_of::<TaskState>() as u64 - 1;

@@ -12,6 +12,7 @@ unsafe extern "C" {
     static main_guard: u8;
     static exception_stubs: u8;
     static upcall_entry: u8;
+    static watch_entry: u8;
 }
 
 macro_rules! addresses {
@@ -34,4 +35,5 @@ addresses! {
     guard_of_main_stack = main_guard;
     first_exception_stub = exception_stubs;
     upcall = upcall_entry;
+    watch = watch_entry;
 }

@@ -4,7 +4,7 @@ use super::throttle::Throttle;
 use crate::abi::{DomId, Port, ServerFeatures};
 use crate::config::{Capacities, Settings};
 use crate::hash::Key;
-use crate::platform::{Cycles, DomainInfo, Instant};
+use crate::platform::{Cycles, DomainInfo, Fault, Instant};
 use crate::store::{DomainId, Ended, Store};
 use crate::trace::{Kind, Recorder};
 use crate::wire::{XsError, strict_domid};
@@ -56,6 +56,8 @@ pub struct Core {
     pub told: u32,
     /// What the handler of the request at hand has left to the server.
     pub deed: Option<Deed>,
+    /// Has a fault on purpose, if that is allowed.
+    pub have_fault: Option<fn(Fault)>,
 }
 
 impl Core {
@@ -72,6 +74,7 @@ impl Core {
             news: News::None,
             told: 0,
             deed: None,
+            have_fault: None,
         }
     }
 

@@ -24,13 +24,18 @@ impl<P: Platform> Server<P> {
         match self.core.deed.take() {
             Some(Deed::Introduce(domid, port)) => self.introduce(platform, domid, port)?,
             Some(Deed::Release(id)) => self.bury(platform, id, Some(Ok(Answer::Ok)))?,
-            Some(Deed::Check) => {
-                let Server { core, links, exchange, .. } = self;
-                return control::answer_findings(&mut exchange.reply, |report| check(core, links, report));
-            }
+            Some(Deed::Check) => return self.find_faults(),
             None => {}
         }
         Ok(Outcome::OK)
+    }
+
+    /// Checks all. What is wrong is logged, and in the reply as far as it fits there.
+    #[inline(never)] // It is large.
+    pub(super) fn find_faults(&mut self) -> Result<Outcome, XsError> {
+        let Server { core, links, exchange, .. } = self;
+        exchange.reply.clear();
+        control::answer_findings(&mut exchange.reply, |report| check(core, links, report))
     }
 
     /// Carries out what has been decided, and sends the events of each step. What others can do without for a while is left

@@ -21,6 +21,7 @@ mod output;
 mod poll;
 mod recorder;
 mod recovery;
+mod restart;
 mod scratch;
 pub mod sizing;
 mod state;
@@ -31,12 +32,12 @@ pub use clients::Client;
 use alloc::boxed::Box;
 
 use self::core::Core;
-use scratch::Exchange;
+use scratch::{Exchange, Suspect};
 
 use crate::abi::{DomId, ServerFeatures};
 use crate::config::{Capacities, Settings};
 use crate::connection::Links;
-use crate::platform::{Cycles, Platform};
+use crate::platform::{Cycles, Fault, Platform};
 use crate::trace::{Kind, Trace};
 
 /// Features that every connection is offered unless SET_FEATURE restricts it.
@@ -48,6 +49,8 @@ pub struct Server<P: Platform> {
     exchange: Box<Exchange>,
     /// When the request at hand was begun.
     begun: Cycles,
+    /// The request in which the server was stopped last.
+    suspect: Option<Suspect>,
 }
 
 impl<P: Platform> Server<P> {
@@ -59,7 +62,13 @@ impl<P: Platform> Server<P> {
             core,
             exchange: Box::new(Exchange::EMPTY),
             begun: Cycles(0),
+            suspect: None,
         }
+    }
+
+    /// Lets operators have faults on purpose, by CONTROL `fault`.
+    pub fn allow_faults(&mut self, have: fn(Fault)) {
+        self.core.have_fault = Some(have);
     }
 
     /// The flight recorder.

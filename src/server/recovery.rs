@@ -12,6 +12,8 @@ use crate::wire::XsError;
 impl<P: Platform> Server<P> {
     /// Goes on after a stop. If it is stopped itself, it may be called again. After it, `poll` must be called.
     pub fn recover(&mut self, platform: &mut P) {
+        // All are looked at and notified anew, so nobody is left out by what was half done.
+        self.links.schedule.forget();
         if self.links.recover(&mut self.core.store) {
             // The message was queued, but its sender was stopped before it noted that.
             match self.exchange.stage {
@@ -45,15 +47,17 @@ impl<P: Platform> Server<P> {
         self.have_all_looked_at();
     }
 
-    /// Has each connection looked at.
+    /// Has each connection looked at and its peer notified.
     pub(super) fn have_all_looked_at(&mut self) {
         for slot in self.core.store.domains.slots() {
             if let Some(id) = self.core.store.domains.at(slot).filter(|id| self.links.has(*id)) {
                 self.links.schedule.ready(id);
+                self.links.schedule.notify(id);
             }
         }
         for client in self.core.store.domains.clients() {
             self.links.schedule.ready(client);
+            self.links.schedule.notify(client);
         }
     }
 

@@ -3,8 +3,13 @@
 //! Each step of serving fills another field, so the fields are open to the server's modules.
 
 use crate::connection::{Arrived, REQUEST_ROOM, RequestBuf};
+use crate::perms::Life;
+use crate::platform::Instant;
 use crate::store::DomainId;
 use crate::wire::{Header, MessageBuf};
+
+/// Seconds within which a second fault in the same request has its connection given up.
+const AGAIN: u64 = 10;
 
 /// The answer to a request.
 pub type Reply = MessageBuf;
@@ -44,6 +49,26 @@ impl Exchange {
         reply: Reply::EMPTY,
         event: MessageBuf::EMPTY,
     };
+}
+
+/// A request in which the server was stopped.
+#[derive(Clone, Copy)]
+pub struct Suspect {
+    pub from: DomainId,
+    pub life: Life,
+    /// Hash of its payload, and its type.
+    pub text: u64,
+    pub msg_type: u32,
+    pub at: Instant,
+}
+
+impl Suspect {
+    /// Whether it is the same request again, soon after.
+    pub fn is_again(&self, before: &Suspect) -> bool {
+        let Suspect { from, life, text, msg_type, .. } = *before;
+        (self.from, self.life, self.text, self.msg_type) == (from, life, text, msg_type)
+            && self.at <= before.at.after_seconds(AGAIN)
+    }
 }
 
 /// The payload of a message, of `len` bytes.

@@ -57,7 +57,7 @@ types! {
 }
 
 /// Bytes of the longest fixed part of a record.
-pub const FIXED_MAX: usize = 72;
+pub const FIXED_MAX: usize = 80;
 
 /// A number of the stream, little-endian.
 pub trait Number: Sized {
@@ -212,6 +212,7 @@ parts! {
         polls: u64,
         looks: u64,
         missed: u64,
+        restarts: u64,
     }
     /// A domain that has a record.
     Known {

@@ -160,9 +160,19 @@ impl<R> Restore<'_, '_, R> {
         if numbers.least > OWN_VERSION {
             return Err(Fault::NewerVersion);
         }
-        let StoreNumbers { generation, sequence, change, requests, events, polls, looks, missed, .. } =
-            numbers;
-        let highest = [sequence, change, requests, events, polls, looks, missed]
+        let StoreNumbers {
+            generation,
+            sequence,
+            change,
+            requests,
+            events,
+            polls,
+            looks,
+            missed,
+            restarts,
+            ..
+        } = numbers;
+        let highest = [sequence, change, requests, events, polls, looks, missed, restarts]
             .into_iter()
             .fold(generation << 16, u64::max);
         if highest > HIGHEST || generation > HIGHEST >> 16 {
@@ -172,7 +182,7 @@ impl<R> Restore<'_, '_, R> {
         *self.places.own = (own < DomId::FIRST_RESERVED).then_some(own);
         let counters = &mut self.places.recorder.counters;
         (counters.requests, counters.events, counters.polls) = (requests, events, polls);
-        (counters.looks, counters.missed) = (looks, missed);
+        (counters.looks, counters.missed, counters.restarts) = (looks, missed, restarts);
         self.latest = Some(numbers);
         Ok(())
     }

@@ -56,6 +56,7 @@ pub fn save<R>(
         polls: counters.polls,
         looks: counters.looks,
         missed: counters.missed,
+        restarts: counters.restarts,
     };
     writer.record(STORE, &numbers)?;
     domains::save_known(writer, store)?;

@@ -2,7 +2,7 @@
 //!
 //! It changes nothing. Each finding is one sentence. Its time is bounded by the size of the store.
 
-use core::fmt::Arguments;
+use core::fmt::{self, Arguments};
 
 use super::Store;
 use super::domain::{DomainId, Usage};
@@ -138,24 +138,47 @@ fn owned(store: &Store, domain: DomainId) -> impl Iterator<Item = (NodeId, &Node
     store.owned.of(domain).iter(&store.nodes).take(store.nodes.arena().capacity() as usize + 1)
 }
 
+/// A node by its path, for a report.
+struct Shown<'a>(&'a Store, NodeId);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.path_of(self.1, &mut PathBuf::new()) {
+            Ok(path) => path.as_bytes().escape_ascii().fmt(f),
+            Err(_) => write!(f, "node {:?}", self.1),
+        }
+    }
+}
+
 /// Every node in the index is where its links and its path say.
 fn check_tree(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
     let mut found = 0;
     let mut buf = PathBuf::new();
     for (id, node) in store.nodes.iter() {
         found += 1;
-        let Ok(path) = store.path_of(id, &mut buf) else {
-            report(format_args!("node {id:?} has a path that is too long"));
+        let shown = Shown(store, id);
+        // Each node is looked for by its path beside its siblings, so that the path above them is put together once.
+        let looks = node.parent.is_none() || node.children.first().is_some();
+        if looks && store.path_of(id, &mut buf).is_err() {
+            report(format_args!("{shown} has a path that is too long"));
             continue;
-        };
-        let shown = path.as_bytes().escape_ascii();
-        if store.lookup_by_names(path, path.hash(&store.key)) != Some(id) {
+        }
+        if node.parent.is_none() && !is_found(store, id, &buf) {
             report(format_args!("{shown} is not found by its path"));
         }
+        if buf.as_slice() == Path::ROOT.as_bytes() {
+            buf.clear();
+        }
+        let above = buf.len();
         let (mut bytes, mut last, mut count) = (0, None, 0);
         for (child, below) in store.children(id) {
             bytes += below.name.len() as u32 + 1;
             count += 1;
+            let fits = buf.push(b'/').is_ok() && below.name.append(&store.blobs, &mut buf).is_ok();
+            if !fits || !is_found(store, child, &buf) {
+                report(format_args!("{} is not found by its path", Shown(store, child)));
+            }
+            buf.truncate(above);
             if below.parent != Some(id) || below.siblings.prev != last {
                 report(format_args!("a child of {shown} is not linked to it"));
             }
@@ -192,6 +215,11 @@ fn check_tree(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
     if found != store.nodes.arena().used() {
         report(format_args!("{found} nodes are indexed but {} are in use", store.nodes.arena().used()));
     }
+}
+
+/// Whether the node is the one with this path.
+fn is_found(store: &Store, id: NodeId, path: &[u8]) -> bool {
+    store.node_hashed(Path::from_canonical(path).hash(&store.key)) == Some(id)
 }
 
 /// Each domain's counters equal a recount of its lists.

@@ -13,4 +13,6 @@ pub struct Counters {
     pub looks: u64,
     /// Requests found in their rings that no event has told of.
     pub missed: u64,
+    /// Faults after which the server has gone on.
+    pub restarts: u64,
 }

@@ -77,6 +77,11 @@ kinds! {
     19 Restarted "restarted",
     /// The domain had a request in its ring at two looks, and no event told of it. It is served now.
     20 Missed "missed-event",
+    /// The server has stopped at a fault, amid a request of the domain if there is one, and of that type: `detail` and amount
+    /// are a [`super::Stop`].
+    21 Fault "fault",
+    /// It has gone on: amount is the cycles that it took to.
+    22 Recovered "recovered",
 }
 
 impl Kind {

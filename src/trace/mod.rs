@@ -12,6 +12,7 @@ pub mod page;
 mod record;
 mod recorder;
 mod ring;
+mod stop;
 mod tally;
 
 pub use counters::Counters;
@@ -21,4 +22,5 @@ pub use names::Names;
 pub use record::Record;
 pub use recorder::Recorder;
 pub use ring::{ALL_KINDS, Trace};
+pub use stop::Stop;
 pub use tally::{FIRST_STEP, STEPS, TYPES, Tally, type_index};

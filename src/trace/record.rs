@@ -1,6 +1,6 @@
 //! One trace record: 32 bytes, written without formatting, printed on demand.
 
-use super::{Kind, Stall};
+use super::{Kind, Stall, Stop};
 use crate::abi::DomId;
 use crate::platform::Cycles;
 use crate::wire::{MessageType, TxId, XsError};
@@ -102,8 +102,10 @@ impl core::fmt::Display for Record {
     /// Everything but the time and the path.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Record { domid, kind, tx, amount, size, .. } = *self;
-        if !matches!(kind, Kind::Started | Kind::WokeUp | Kind::Panic) {
-            write!(f, "d{domid} ")?;
+        match kind {
+            Kind::Started | Kind::WokeUp | Kind::Panic | Kind::Recovered => {}
+            Kind::Fault if domid == DomId::INVALID => {}
+            _ => write!(f, "d{domid} ")?,
         }
         match kind {
             Kind::Begun => {
@@ -136,6 +138,15 @@ impl core::fmt::Display for Record {
             Kind::WokeUp => write!(f, "woke-up after {amount} cycles"),
             Kind::RingError => write!(f, "ring-error {amount}"),
             Kind::Panic => write!(f, "panic in line {amount}"),
+            Kind::Fault => {
+                f.write_str("fault: ")?;
+                match Stop::from_record(self.detail, amount) {
+                    Some(stop) => write!(f, "{stop}")?,
+                    None => f.write_str("?")?,
+                }
+                if domid == DomId::INVALID { Ok(()) } else { write!(f, ", in {}", self.type_name()) }
+            }
+            Kind::Recovered => write!(f, "recovered in {amount} cycles"),
             Kind::Started | Kind::Released | Kind::Restarted | Kind::Notified | Kind::Mark | Kind::Missed => {
                 f.write_str(kind.name())
             }

@@ -44,6 +44,11 @@ fn every_form_of_every_option_sets_what_it_names() {
         ("loglevel=trace", |o| o.log_level = LevelFilter::Trace),
         ("--trace-size 4", |o| o.trace_size = Some(4)),
         ("--trace-size=1048576", |o| o.trace_size = Some(1 << 20)),
+        ("--restarts 0", |o| o.restarts = 0),
+        ("--restarts=1000 --allow-fault", |o| {
+            o.restarts = 1000;
+            o.allow_fault = true;
+        }),
         ("--quota nodes=1", |o| o.settings.quotas.nodes = 1),
         ("--quota=nodes=1", |o| o.settings.quotas.nodes = 1),
         ("-Q nodes=1", |o| o.settings.quotas.nodes = 1),
@@ -113,6 +118,8 @@ fn a_bad_word_is_named_once_and_the_rest_still_counts() {
         ("--priv-domid 32752", "option priv-domid: \"32752\" ignored; allowed is a domid from 0 to 32751"),
         ("--evtchn=3l", "option evtchn: \"3l\" ignored; allowed is 2l or fifo"),
         ("--keep-orphans=yes -K", "option keep-orphans takes no value, \"yes\" ignored"),
+        ("--restarts x", "option restarts: \"x\" ignored; allowed is a number from 0 to 4294967295"),
+        ("--allow-fault=loop", "option allow-fault takes no value, \"loop\" ignored"),
         ("--trace-size 3", "option trace-size: \"3\" ignored; allowed is a number of KiB from 4 to 1048576"),
         ("loglevel=loud", "option loglevel: \"loud\" ignored; allowed is error, warn, info, debug or trace"),
         ("--no-fork", "option no-fork has no effect in a xenstore domain"),

@@ -8,6 +8,8 @@ mod control;
 mod costs;
 mod domains;
 mod fairness;
+#[cfg(debug_assertions)] // Elsewhere nothing stops.
+mod faults;
 mod fuzz_corpus;
 mod json;
 mod linux;

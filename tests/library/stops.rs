@@ -12,6 +12,7 @@ use std::sync::Once;
 use support::Host;
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
+use xenstore::trace::Stop;
 use xenstore::wire::MessageType;
 
 const CAPACITIES: Capacities = Capacities {
@@ -286,15 +287,21 @@ pub fn expect_stops() {
 }
 
 /// Lets the server work, with a stop in the nth operation if there are so many, and then lets it go on.
-pub fn poll_with_stop(host: &mut Host, n: u32) {
+pub fn poll_with_stop(host: &mut Host, n: u32) -> bool {
     expect_stops();
     host.server.stop_in(n);
     let stopped = catch_unwind(AssertUnwindSafe(|| host.poll())).is_err();
     host.server.stop_in(0);
     if stopped {
-        host.server.recover(&mut host.xen);
-        host.poll();
+        go_on(host);
     }
+    stopped
+}
+
+/// What the image does after a stop.
+fn go_on(host: &mut Host) {
+    assert!(host.server.survive(&mut host.xen, Stop::Panic(line!())), "it has left something wrong");
+    host.poll();
 }
 
 /// Does something with a stop in the nth operation, and goes on. False if there are fewer.
@@ -304,8 +311,7 @@ fn stop_in(host: &mut Host, act: &Act, n: u32) -> bool {
     for step in 0..steps(act) {
         if catch_unwind(AssertUnwindSafe(|| do_step(host, act, step))).is_err() {
             stopped = true;
-            host.server.recover(&mut host.xen);
-            host.poll();
+            go_on(host);
         }
     }
     host.server.stop_in(0);

@@ -18,7 +18,7 @@ decode() {
         }
         BEGIN {
             split("started begun ended event dropped tx-started tx-committed tx-aborted tx-conflict introduced \
-released refused stalled held woke-up notified ring-error mark panic restarted missed-event", kinds)
+released refused stalled held woke-up notified ring-error mark panic restarted missed-event fault recovered", kinds)
             split("CONTROL DIRECTORY READ GET_PERMS WATCH UNWATCH TRANSACTION_START TRANSACTION_END INTRODUCE \
 RELEASE GET_DOMAIN_PATH WRITE MKDIR RM SET_PERMS", types)
         }

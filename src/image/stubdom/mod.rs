@@ -6,6 +6,7 @@ mod last_words;
 mod platform;
 mod ports;
 mod seed;
+mod service;
 mod standalone;
 mod start;
 

@@ -15,7 +15,7 @@ use super::grants::Ring;
 use crate::image::hypercall::Errno;
 use crate::image::idle::{self, Alarm};
 use crate::image::logger::say;
-use crate::image::{clock, counters, cpu, events, fatal};
+use crate::image::{clock, counters, cpu, events, fatal, watch};
 
 /// Domains whose pages are in our own memory: ourselves, or the clients in the image.
 pub type LocalPages = heapless::Vec<(DomId, &'static RingPage), 2>;
@@ -70,6 +70,11 @@ impl Guest {
 
     fn local_page(&self, domid: DomId) -> Option<&'static RingPage> {
         self.local.iter().find(|(of, _)| *of == domid).map(|(_, page)| *page)
+    }
+
+    /// After a fault, which may have come amid anything: the timer is set anew.
+    pub fn recover(&mut self) {
+        self.alarm.fired();
     }
 
     /// Returns when there may be something to do: an event, or `deadline`.
@@ -149,7 +154,9 @@ impl DomainInfo for Guest {
 
 impl Clock for Guest {
     fn cycles(&mut self) -> Cycles {
-        Cycles(cpu::tsc())
+        let now = cpu::tsc();
+        watch::progress(now);
+        Cycles(now)
     }
 
     fn instant(&mut self, at: Cycles) -> Instant {

@@ -13,7 +13,7 @@ use xenstore::server::{Server, sizing};
 
 use super::platform::Guest;
 use super::standalone::Rings;
-use super::{last_words, ports, seed, standalone};
+use super::{last_words, ports, seed, service, standalone};
 use crate::image::boot;
 use crate::image::fatal::{self, Reason};
 use crate::image::logger::say;
@@ -48,10 +48,12 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
         fatal::stop(reason, format_args!("{words}"));
     };
     let own_page = boot::store_page().map(|page| (identity.domid, page));
-    let mut guest = Guest::new(ports, identity.domid, own_page.into_iter().collect(), started);
+    let guest = Guest::new(ports, identity.domid, own_page.into_iter().collect(), started);
+    // Never freed, and not on the stack, so that it outlives a fault.
+    let guest = Box::leak(Box::new(guest));
     guest.learn_of_domains(identity.version);
     let (server, _) = new_server(&options, ram, shared);
-    serve(server, &mut guest, &options, event)
+    serve(server, guest, &options, event)
 }
 
 /// The server, of all the memory that is left.
@@ -76,7 +78,7 @@ fn new_server(
 }
 
 /// Takes up dom0's connection, ours if there is one, and then whatever comes.
-fn serve(server: &mut Server<Guest>, guest: &mut Guest, options: &Options, event: Port) -> ! {
+fn serve(server: &'static mut Server<Guest>, guest: &'static mut Guest, options: &Options, event: Port) -> ! {
     let priv_domid = options.priv_domid;
     if server.start(guest, priv_domid, event).is_err() {
         fatal::stop(
@@ -98,10 +100,10 @@ fn serve(server: &mut Server<Guest>, guest: &mut Guest, options: &Options, event
     if options.log_level < LevelFilter::Trace {
         console::booted();
     }
-    loop {
-        let deadline = server.poll(guest);
-        guest.idle(deadline);
+    if options.allow_fault {
+        server.allow_faults(service::have);
     }
+    service::serve(server, guest, options.restarts)
 }
 
 /// Reads the command line and makes the logger ready.

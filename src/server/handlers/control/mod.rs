@@ -1,6 +1,7 @@
 //! CONTROL: commands of an operator to the server. xenstore.txt, "CONTROL"; xenstore-control(1).
 
 mod answer;
+mod fault;
 mod quota;
 mod report;
 mod stats;
@@ -25,8 +26,9 @@ struct Command<P: Platform> {
 }
 
 impl<P: Platform> Command<P> {
-    const ALL: [Command<P>; 10] = [
+    const ALL: [Command<P>; 11] = [
         Command { name: "check", usage: "", run: check },
+        Command { name: "fault", usage: "panic|page|loop", run: fault::fault },
         Command { name: "log", usage: "[on|off|+<switch>|-<switch>]", run: switches::log },
         Command { name: "logfile", usage: "<file>", run: report::logfile },
         Command { name: "memreport", usage: "[<file>]", run: report::memreport },

@@ -207,7 +207,7 @@ pub fn stats<P: Platform>(
 }
 
 fn stats_of_all<P: Platform>(cx: &Context<'_, P>, out: &mut Writer<'_>, parts: bool) -> Result<(), XsError> {
-    let Counters { requests, events, polls, looks, missed } = cx.core.recorder.counters;
+    let Counters { requests, events, polls, looks, missed, restarts } = cx.core.recorder.counters;
     let Calls { notify, idle, wake_up, timer, other } = cx.platform.calls();
     out.open("")?;
     write_totals(
@@ -218,6 +218,7 @@ fn stats_of_all<P: Platform>(cx: &Context<'_, P>, out: &mut Writer<'_>, parts: b
             ("polls", polls),
             ("looks", looks),
             ("missed-events", missed),
+            ("restarts", restarts),
             ("notify", notify),
             ("idle", idle),
             ("wake-up", wake_up),
@@ -412,7 +413,7 @@ mod tests {
             let written = out
                 .open("")
                 // The longest names and lists.
-                .and_then(|()| write_totals(&mut out, &[("trace-overwritten", u64::MAX); 14]))
+                .and_then(|()| write_totals(&mut out, &[("trace-overwritten", u64::MAX); 15]))
                 .and_then(|()| {
                     write_parts(&mut out, &[tally; TYPES], [("transaction nodes", [u32::MAX; 3]); 9])
                 })

@@ -8,7 +8,7 @@ impl Model {
     }
 
     /// The life of a domain that is on record or alive.
-    pub(super) fn know(&mut self, domid: u16) -> Option<u32> {
+    pub fn know(&mut self, domid: u16) -> Option<u32> {
         if !self.domains.contains_key(&domid) {
             if !self.alive.contains(&domid) {
                 return None;

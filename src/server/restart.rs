@@ -1,0 +1,49 @@
+//! Going on after a fault: the recovery, who is given up because of it, and the check of what is left.
+
+use super::Server;
+use super::context::Outcome;
+use super::scratch::{Stage, Suspect, payload};
+use crate::abi::{DomId, RingError};
+use crate::platform::Platform;
+use crate::store::Answer;
+use crate::trace::{Kind, Record, Stop};
+
+impl<P: Platform> Server<P> {
+    /// Goes on after a stop, as [`Server::recover`] does. A guest in whose request it happens a second time has its
+    /// connection given up, so that it cannot do that for ever. Then all is checked: false if something is not as it must be.
+    pub fn survive(&mut self, platform: &mut P, stop: Stop) -> bool {
+        let begun = platform.cycles();
+        self.core.clock.latest = begun;
+        self.core.recorder.counters.restarts += 1;
+        let suspect = self.suspect();
+        let (detail, amount) = stop.told();
+        let domid = suspect.map_or(DomId::INVALID, |at| self.core.store.domains.get(at.from).domid);
+        let msg_type = suspect.map_or(0, |at| at.msg_type.min(255) as u8);
+        self.core.note(Record { detail, amount, msg_type, ..Record::new(Kind::Fault, domid) });
+        self.recover(platform);
+        if let Some(suspect) = suspect {
+            let again = self.suspect.replace(suspect).is_some_and(|before| suspect.is_again(&before));
+            let here = self.links.is_heard(suspect.from) && !self.core.is_privileged(suspect.from);
+            if again && here {
+                self.ignore(platform, suspect.from, RingError::Proto);
+            }
+        }
+        let sound = matches!(self.find_faults(), Ok(Outcome::Answer(Answer::Ok)));
+        self.core.clock.latest = platform.cycles();
+        let amount = self.core.clock.latest.since(begun);
+        self.core.note_of_domain(Kind::Recovered, DomId::INVALID, amount);
+        sound
+    }
+
+    /// The request at hand.
+    fn suspect(&self) -> Option<Suspect> {
+        if self.exchange.stage == Stage::None {
+            return None;
+        }
+        let from = self.exchange.from;
+        let header = self.exchange.request.header;
+        let text = self.core.store.key().hash(payload(&self.exchange.message, header.len as usize));
+        let life = self.core.store.domains.get(from).life;
+        Some(Suspect { from, life, text, msg_type: header.msg_type, at: self.core.clock.now })
+    }
+}

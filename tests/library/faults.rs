@@ -1,0 +1,130 @@
+//! What is left of a fault: its request is answered with EIO, all others are served, and it is told of. Who has it happen
+//! twice is given up.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::SeqCst;
+
+use crate::json::stats;
+use crate::stops::expect_stops;
+use support::Host;
+use xenstore::abi::{DomId, RingError};
+use xenstore::config::{Capacities, Settings};
+use xenstore::platform::Fault;
+use xenstore::trace::{Kind, Stop};
+
+fn host() -> Host {
+    let mut host = Host::with(Settings::DEFAULT, &Capacities { trace: 4096, ..Capacities::for_nodes(8192) });
+    for domid in [1, 2] {
+        host.boot(domid);
+        host.ok(domid, 0, "WRITE data|value");
+    }
+    host
+}
+
+/// The server works, is stopped by a fault in the nth operation on its slots, and goes on.
+fn poll_with_fault(host: &mut Host, n: u32) {
+    expect_stops();
+    host.server.stop_in(n);
+    assert!(catch_unwind(AssertUnwindSafe(|| host.poll())).is_err(), "there is no fault");
+    host.server.stop_in(0);
+    assert!(host.server.survive(&mut host.xen, Stop::Exception(14)), "it has left something wrong");
+    host.poll();
+}
+
+/// A domain asks, and there is a fault in it.
+fn ask_with_fault(host: &mut Host, domid: u16, request: &str) -> String {
+    host.send(domid, 0, request);
+    poll_with_fault(host, 1);
+    host.received(domid)
+}
+
+#[test]
+fn faults_on_purpose_are_had_only_where_they_are_allowed() {
+    let mut host = host();
+    host.expect(&[
+        (0, 0, "CONTROL fault|panic|", "EACCES"),
+        (1, 0, "CONTROL fault|panic|", "EACCES"),
+        (0, 0, "CONTROL fault|", "EINVAL"),
+        (0, 0, "CONTROL fault|stack|", "EINVAL"),
+        (0, 0, "CONTROL fault|panic|now|", "EINVAL"),
+    ]);
+    let help = host.ask(0, 0, "CONTROL help|");
+    assert!(help.contains("fault           panic|page|loop\\n"), "{help}");
+    host.server.allow_faults(|fault| panic!("{}", if fault == Fault::Loop { "stopped" } else { "another" }));
+    expect_stops();
+    host.expect(&[(1, 0, "CONTROL fault|loop|", "EACCES")]);
+    host.send(0, 0, "CONTROL fault|loop|");
+    assert!(catch_unwind(AssertUnwindSafe(|| host.poll())).is_err());
+    assert!(host.server.survive(&mut host.xen, Stop::Endless));
+    host.poll();
+    host.hears(0, "EIO");
+    assert_eq!(stats(&mut host, "totals")["restarts"], 1);
+    host.check();
+}
+
+#[test]
+fn a_fault_costs_its_request_and_is_told_of() {
+    let mut host = host();
+    host.send(2, 0, "WRITE data|second");
+    host.send(1, 0, "WRITE data|other");
+    // Domain 2 was first.
+    poll_with_fault(&mut host, 1);
+    host.hears(2, "EIO");
+    host.hears(1, "OK|");
+    host.expect(&[(2, 0, "READ data|", "value"), (1, 0, "READ data|", "other")]);
+    let told = |host: &Host, kind| {
+        let records = host.server.trace().from(0).filter(|record| record.kind == kind);
+        records.map(|record| record.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&host, Kind::Fault), ["d2 fault: exception 14, in WRITE"]);
+    assert_eq!(told(&host, Kind::Recovered), ["recovered in 0 cycles"]);
+    assert_eq!(stats(&mut host, "totals")["restarts"], 1);
+    let text = host.ask(0, 0, "CONTROL stats|");
+    assert!(text.contains("restarts         :        1\\n"), "{text}");
+    // Between requests it is nobody's.
+    host.xen.kill(DomId(2));
+    poll_with_fault(&mut host, 1);
+    assert_eq!(told(&host, Kind::Fault)[1..], ["fault: exception 14"]);
+    host.expect(&[(0, 0, "IS_DOMAIN_INTRODUCED 2|", "F|")]);
+}
+
+/// Whether a guest is still served.
+fn is_heard(host: &mut Host, domid: u16) -> bool {
+    host.ask(domid, 0, "READ data|") == "value"
+}
+
+#[test]
+fn who_has_the_same_fault_twice_is_given_up() {
+    let mut host = host();
+    let (write, make) = ("WRITE data|other", "MKDIR made|");
+    // Another's, another request, or one much later is another case.
+    for (who, request) in [(1, write), (2, write), (1, write), (1, make), (1, write)] {
+        assert_eq!(ask_with_fault(&mut host, who, request), "EIO");
+    }
+    host.xen.pass(11);
+    assert_eq!(ask_with_fault(&mut host, 1, write), "EIO");
+    assert!(is_heard(&mut host, 1));
+}
+
+#[test]
+fn only_its_own_connection_is_given_up() {
+    let mut host = host();
+    let request = "WRITE data|other";
+    host.expect(&[(1, 0, "WATCH data|t|", "OK|; ev data,t")]);
+    assert_eq!(ask_with_fault(&mut host, 1, request), "EIO");
+    assert_eq!(ask_with_fault(&mut host, 1, request), "EIO");
+    assert_eq!(host.client(1).page.error.load(SeqCst), RingError::Proto as u32);
+    assert_eq!(host.server.usage(DomId(1)).map(|usage| usage.watches), Some(0));
+    assert!(!is_heard(&mut host, 1) && is_heard(&mut host, 2));
+    host.expect(&[(0, 0, "IS_DOMAIN_INTRODUCED 1|", "T|"), (0, 0, "READ /local/domain/1/data|", "value")]);
+    // dom0 would never come back.
+    for _ in 0..3 {
+        assert_eq!(ask_with_fault(&mut host, 0, "WRITE /local/domain/1/data|new"), "EIO");
+    }
+    host.expect(&[(0, 0, "READ /local/domain/1/data|", "value")]);
+    // Its successor is another.
+    host.kill(1);
+    host.boot(1);
+    assert_eq!(ask_with_fault(&mut host, 1, request), "EIO");
+    host.ok(1, 0, request);
+}
