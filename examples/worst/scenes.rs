@@ -116,7 +116,7 @@ fn commits(count: usize) -> Host {
 }
 
 fn one_write() -> Host {
-    let mut host = watched(64, 160, "data");
+    let mut host = watched(128, 160, "data");
     host.send(1, 0, "WRITE data|v");
     host
 }

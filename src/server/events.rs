@@ -25,6 +25,9 @@ const COPY: u32 = 8;
 /// What telling of one event costs.
 const EVENT: u32 = 8;
 
+/// What it costs that a receiver has heard all.
+const LAST: u32 = 20;
+
 /// What giving a receiver its place costs.
 const PLACE: u32 = 30;
 
@@ -104,7 +107,9 @@ impl<P: Platform> Server<P> {
     #[inline(never)] // Mostly nothing waits.
     pub(super) fn deliver(&mut self, id: DomainId) -> Result<(), RingError> {
         let Server { core, links, exchange, .. } = self;
-        let mut telling = Telling::default();
+        // No request is at hand, so there is room for a path where one would be.
+        let Exchange { message, event, .. } = &mut **exchange;
+        let mut telling = Telling::new(message);
         loop {
             links.flush(&mut core.store, id)?;
             let Some((first, rest)) = links.outbox.rest(id) else { break };
@@ -112,7 +117,7 @@ impl<P: Platform> Server<P> {
                 links.schedule.ready(id);
                 break;
             }
-            if !tell(core, links, &mut exchange.event, id, first, rest, &mut telling) {
+            if !tell(core, links, event, id, first, rest, &mut telling) {
                 links.schedule.wait(id);
                 break;
             }
@@ -251,7 +256,7 @@ fn tell<R: Deref<Target = RingPage>>(
     to: DomainId,
     id: MessageId,
     rest: Rest,
-    telling: &mut Telling,
+    telling: &mut Telling<'_>,
 ) -> bool {
     if !Outbox::is_told(&core.store, to, links.outbox.messages().get(id)) {
         if let Some(dropped) = links.drop_oldest(&mut core.store, to) {
@@ -268,7 +273,10 @@ fn tell<R: Deref<Target = RingPage>>(
         };
         match next {
             Some(next) => links.outbox.go_on(id, next),
-            None => links.end_telling(&mut core.store, to),
+            None => {
+                core.told += LAST;
+                links.end_telling(&mut core.store, to);
+            }
         }
     }
     told.is_some()
@@ -282,13 +290,12 @@ fn tell_all<R: Deref<Target = RingPage>>(
     to: DomainId,
     id: MessageId,
     rest: Rest,
-    telling: &Telling,
+    telling: &Telling<'_>,
 ) -> Option<bool> {
     let kind = links.outbox.messages().get(id).kind();
     for n in 0..telling.few.watches.len() {
-        let Telling { path, hash, few } = telling;
-        let Some(found) = few.watches.get(n).copied() else { break };
-        let Ok(message) = compose(&core.store, path, found.id, message) else { continue };
+        let Some(found) = telling.few.watches.get(n).copied() else { break };
+        let Ok(message) = compose(&core.store, telling.path(), found.id, message) else { continue };
         core.told += EVENT;
         let rest = Rest { after: found.rank, ..rest };
         let room = links.room(to);
@@ -305,7 +312,7 @@ fn tell_all<R: Deref<Target = RingPage>>(
                 return None;
             }
         }
-        core.note_event(to, *hash, message.len());
+        core.note_event(to, telling.hash, message.len());
         if !fits {
             return Some(false);
         }

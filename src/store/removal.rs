@@ -4,6 +4,7 @@ use super::Store;
 use super::intent::Removal;
 use super::node::NodeId;
 use super::steps::Next;
+use super::tree::Lost;
 use crate::path::PathBuf;
 use crate::wire::XsError;
 
@@ -13,7 +14,7 @@ impl Store {
     pub fn remove_more(&mut self, removal: Removal, done: usize) -> Result<Next, XsError> {
         let top = removal.top;
         let mut next = Some(self.first_leaf(removal.at));
-        let mut done = done;
+        let (mut done, mut lost) = (done, Lost::default());
         while let Some(at) = next
             && self.has_room_for_more(done)
             && self.collected.is_empty()
@@ -22,9 +23,10 @@ impl Store {
             if removal.told {
                 self.collect_for_leaf(top, at)?;
             }
-            self.remove_leaf(at)?;
+            self.remove_one(at, &mut lost)?;
             done += 1;
         }
+        self.count_lost(&mut lost)?;
         let left = next.map(|at| Removal { at, ..removal });
         if left.is_some() || self.intents.get().remove.is_some() {
             self.intents.modify()?.remove = left;

@@ -11,6 +11,14 @@ use crate::path::{Path, PathBuf};
 use crate::slots::{Full, List, Slot, Text};
 use crate::wire::XsError;
 
+/// Nodes that one owner loses in an attempt, and what they took.
+#[derive(Default)]
+pub struct Lost {
+    owner: Option<DomainId>,
+    nodes: u32,
+    memory: u32,
+}
+
 impl Store {
     pub fn lookup(&self, path: Path<'_>) -> Option<NodeId> {
         self.lookup_hashed(path, path.hash(&self.key))
@@ -199,7 +207,14 @@ impl Store {
 
     /// Removes a node that has no children.
     pub fn remove_leaf(&mut self, id: NodeId) -> Result<(), Full> {
-        self.disown(id)?;
+        let mut lost = Lost::default();
+        self.remove_one(id, &mut lost)?;
+        self.count_lost(&mut lost)
+    }
+
+    /// The same for one of several, which their owner counts together.
+    pub fn remove_one(&mut self, id: NodeId, lost: &mut Lost) -> Result<(), Full> {
+        self.take_from_owner(id, lost)?;
         let generation = self.next_generation();
         let node = *self.nodes.get(id);
         debug_assert!(node.children.first().is_none(), "children go first");
@@ -309,17 +324,34 @@ impl Store {
     }
 
     fn disown(&mut self, id: NodeId) -> Result<(), Full> {
+        let mut lost = Lost::default();
+        self.take_from_owner(id, &mut lost)?;
+        self.count_lost(&mut lost)
+    }
+
+    fn take_from_owner(&mut self, id: NodeId, lost: &mut Lost) -> Result<(), Full> {
         let Some(domain) = self.owner_of(id) else { return Ok(()) };
+        if lost.owner != Some(domain) {
+            self.count_lost(lost)?;
+            lost.owner = Some(domain);
+        }
         let node = self.nodes.get(id);
-        let memory = Node::memory(node.name.len(), node.value.len());
+        lost.nodes += 1;
+        lost.memory = lost.memory.wrapping_add(Node::memory(node.name.len(), node.value.len()));
+        self.owned.remove(domain, &mut self.nodes, id)
+    }
+
+    /// Takes what an owner has lost off its account. In the attempt in which it has lost it.
+    pub fn count_lost(&mut self, lost: &mut Lost) -> Result<(), Full> {
+        let Lost { owner: Some(domain), nodes, memory } = core::mem::take(lost) else { return Ok(()) };
         let record = self.domains.arena.modify(domain)?;
-        record.usage.nodes -= 1;
+        record.usage.nodes -= nodes;
         record.usage.memory = record.usage.memory.wrapping_sub(memory);
         if !record.is_privileged() {
-            self.moved(domain, Share::Nodes, 1_u32.wrapping_neg())?;
-            self.move_chunks(domain, memory, Node::MEMORY)?;
+            self.moved(domain, Share::Nodes, nodes.wrapping_neg())?;
+            self.move_chunks(domain, memory, nodes * Node::MEMORY)?;
         }
-        self.owned.remove(domain, &mut self.nodes, id)
+        Ok(())
     }
 
     /// The bytes of a value or name on their way into a node.

@@ -8,12 +8,15 @@ use crate::store::domain::{Delta, DomainId};
 use crate::store::intent::{Apply, Removal, Stage};
 use crate::store::share::Share;
 use crate::store::steps::Next;
-use crate::store::transaction::{Mark, TransactionId, TxNode, TxNodeId};
+use crate::store::transaction::{Mark, Transaction, TransactionId, TxNode, TxNodeId};
 use crate::store::view::{View, node_size};
 use crate::store::watch::Change;
 use crate::store::{Name, NameBuf, Node, NodeId, Store, Value};
 use crate::trace::Kind;
 use crate::wire::XsError;
+
+/// Owners of what a transaction changes that are listed.
+const OWNERS: usize = 16;
 
 /// How many chunks a change of nodes adds.
 fn chunks_of(delta: Delta) -> i32 {
@@ -102,42 +105,56 @@ impl Store {
     /// Refuses a transaction that would give a guest more nodes or more memory than its quotas.
     fn check_owners(&mut self, tx: TransactionId, view: &View) -> Result<(), XsError> {
         let open = *self.transactions.open.get(tx);
+        let (mut owners, mut all) = (heapless::Vec::<DomainId, OWNERS>::new(), true);
         let mut next = open.touched.first();
         while let Some(id) = next {
             next = self.transactions.nodes.get(id).next_touched();
             for (owner, change) in self.changes(id).into_iter().flatten() {
                 let delta = &mut self.domains.update(owner).delta;
+                if *delta == Delta::default() {
+                    all &= owners.push(owner).is_ok();
+                }
                 delta.nodes += change.nodes;
                 delta.memory = delta.memory.saturating_add(change.memory);
             }
         }
         let mut verdict = Ok(());
-        let mut next = open.touched.first();
+        for owner in owners {
+            verdict = verdict.and(self.check_owner(owner, &open, view));
+        }
+        // Of those that are too many to be listed, each is found again.
+        let mut next = open.touched.first().filter(|_| !all);
         while let Some(id) = next {
             next = self.transactions.nodes.get(id).next_touched();
             for (owner, _) in self.changes(id).into_iter().flatten() {
-                let mut delta = core::mem::take(&mut self.domains.update(owner).delta);
-                // The chunks of what goes to others are theirs then.
-                let chunks = if owner == open.domain { 0 } else { chunks_of(delta) };
-                if owner == open.domain {
-                    delta.memory = delta.memory.saturating_sub_unsigned(open.memory);
-                }
-                let domain = self.domains.get(owner);
-                let check = |quota: Quota, used: u32, delta: i32| match used.saturating_add_signed(delta) {
-                    after if after > used => view.check_against(&domain.quotas, quota, after as usize),
-                    _ => Ok(()),
-                };
-                if !domain.is_privileged() {
-                    let nodes = check(Quota::NODES, domain.usage.nodes, delta.nodes);
-                    let memory = check(Quota::MEMORY, domain.usage.memory, delta.memory);
-                    verdict = verdict.and(nodes).and(memory);
-                    if chunks > 0 && !self.may_take(owner, Share::Chunks, chunks.unsigned_abs()) {
-                        verdict = verdict.and(Err(XsError::ENOMEM));
-                    }
-                }
+                verdict = verdict.and(self.check_owner(owner, &open, view));
             }
         }
         verdict
+    }
+
+    /// Whether an owner may have what the transaction would add, which is forgotten.
+    fn check_owner(&mut self, owner: DomainId, open: &Transaction, view: &View) -> Result<(), XsError> {
+        let mut delta = core::mem::take(&mut self.domains.update(owner).delta);
+        let domain = self.domains.get(owner);
+        if domain.is_privileged() {
+            return Ok(());
+        }
+        // The chunks of what goes to others are theirs then.
+        let chunks = if owner == open.domain { 0 } else { chunks_of(delta) };
+        if owner == open.domain {
+            delta.memory = delta.memory.saturating_sub_unsigned(open.memory);
+        }
+        let check = |quota: Quota, used: u32, delta: i32| match used.saturating_add_signed(delta) {
+            after if after > used => view.check_against(&domain.quotas, quota, after as usize),
+            _ => Ok(()),
+        };
+        check(Quota::NODES, domain.usage.nodes, delta.nodes)?;
+        check(Quota::MEMORY, domain.usage.memory, delta.memory)?;
+        if chunks > 0 && !self.may_take(owner, Share::Chunks, chunks.unsigned_abs()) {
+            return Err(XsError::ENOMEM);
+        }
+        Ok(())
     }
 
     /// What applying a guest's copy changes for the owner of the old node and for that of the new one.
