@@ -1,13 +1,14 @@
 //! Changes laid over the tree: what a transaction sees and does before it ends.
 //!
-//! [`copies`] takes, makes and unmakes copies of nodes, [`commit`] decides and applies, [`conflict`] finds out whom a
-//! transaction has lost to, [`telling`] keeps what is to be told of it later, [`rest`] is what a receiver hears of that
-//! next, and [`keeping`] puts such a change back from a state.
+//! [`lifetime`] opens and forgets transactions, [`copies`] takes, makes and unmakes copies of nodes, [`commit`] decides
+//! and applies, [`conflict`] finds out whom a transaction has lost to, [`telling`] keeps what is to be told of it later,
+//! [`rest`] is what a receiver hears of that next, and [`keeping`] puts such a change back from a state.
 
 mod commit;
 mod conflict;
 mod copies;
 mod keeping;
+mod lifetime;
 mod rest;
 mod telling;
 
