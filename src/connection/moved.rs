@@ -49,9 +49,8 @@ pub struct Late {
 impl Outbox {
     /// The causes by their places, up to the last in use: whose request each is. None for a place that is free.
     pub fn cause_places(&self) -> impl Iterator<Item = Option<(DomainId, Life)>> {
-        let slots = self.causes.slots();
-        let end = slots.iter().rposition(|cause| cause.waiting > 0).map_or(0, |last| last + 1);
-        let used = slots.iter().take(end);
+        let end = self.causes.slots().rposition(|cause| cause.waiting > 0).map_or(0, |last| last + 1);
+        let used = self.causes.slots().take(end);
         used.map(|cause| (cause.waiting > 0).then_some((cause.domain, cause.life)))
     }
 
@@ -73,7 +72,7 @@ impl Outbox {
 
     /// Once all messages are there: each cause counts as an outstanding request, and those without messages go.
     pub fn count_causes(&mut self, store: &mut Store) -> Option<()> {
-        for place in 0..self.causes.slots().len() {
+        for place in 0..self.causes.capacity() as usize {
             let Some(id) = self.causes.id_at(place) else { break };
             self.attempt(store, Claim::Answer, |outbox, store| {
                 let Cause { domain, life, waiting } = *outbox.causes.get(id);

@@ -444,7 +444,7 @@ impl Outbox {
 
     /// Each cause: whose request it is, and how many messages wait; for the consistency check.
     pub fn causes(&self) -> impl Iterator<Item = (DomainId, Life, u32)> {
-        let used = self.causes.slots().iter().filter(|cause| cause.waiting > 0);
+        let used = self.causes.slots().filter(|cause| cause.waiting > 0);
         used.map(|cause| (cause.domain, cause.life, cause.waiting))
     }
 

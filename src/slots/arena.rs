@@ -41,9 +41,10 @@ struct Head<T> {
     used: u32,
 }
 
-/// What the arena keeps of each slot beside it.
+/// A slot, and what the arena keeps of it.
 #[derive(Clone, Copy)]
-struct Note<T> {
+struct Place<T> {
+    value: T,
     /// Of a free slot, the next one. Invariant: taking a slot leaves its link alone, so restoring `head`
     /// restores the list.
     link: Option<Id<T>>,
@@ -55,14 +56,14 @@ struct Note<T> {
 /// The number of no attempt, which is not 0 either, and whose low half is below that of all numbers.
 const NEVER: u64 = 1 << u32::BITS;
 
-/// What belongs to a handle in one of its arena's arrays.
-fn at<T, U>(array: &[U], id: Id<T>) -> &U {
-    let Some(place) = array.get(id.index()) else { dangling() };
+/// Where a handle leads.
+fn at<T>(slots: &[Place<T>], id: Id<T>) -> &Place<T> {
+    let Some(place) = slots.get(id.index()) else { dangling() };
     place
 }
 
-fn at_mut<T, U>(array: &mut [U], id: Id<T>) -> &mut U {
-    let Some(place) = array.get_mut(id.index()) else { dangling() };
+fn at_mut<T>(slots: &mut [Place<T>], id: Id<T>) -> &mut Place<T> {
+    let Some(place) = slots.get_mut(id.index()) else { dangling() };
     place
 }
 
@@ -90,8 +91,7 @@ pub struct Room {
 }
 
 pub struct Arena<T> {
-    slots: Box<[T]>,
-    notes: Box<[Note<T>]>,
+    slots: Box<[Place<T>]>,
     attempt: Attempt,
     /// The latest attempt that this arena took part in. It joins at its first change.
     joined: u64,
@@ -112,8 +112,7 @@ impl<T: Slot> Arena<T> {
     pub fn new(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
         let head = Head { free: None, fresh: 0, used: 0 };
         Arena {
-            slots: filled(&T::EMPTY, capacity),
-            notes: filled(&Note { link: None, stamp: 0 }, capacity),
+            slots: filled(&Place { value: T::EMPTY, link: None, stamp: 0 }, capacity),
             attempt: attempt.clone(),
             joined: NEVER,
             head,
@@ -135,8 +134,7 @@ impl<T: Slot> Arena<T> {
 
     /// Bytes that `capacity` slots and a journal take.
     pub const fn bytes(capacity: usize, journal: usize) -> usize {
-        capacity * (size_of::<T>() + size_of::<Note<T>>())
-            + journal * (size_of::<(Id<T>, T)>() + 4 + size_of::<Relinked<T>>())
+        capacity * size_of::<Place<T>>() + journal * (size_of::<(Id<T>, T)>() + 4 + size_of::<Relinked<T>>())
     }
 
     pub fn capacity(&self) -> u32 {
@@ -194,10 +192,11 @@ impl<T: Slot> Arena<T> {
 
     #[inline(always)]
     fn join_anew(&mut self, number: u64) {
-        self.joined = number;
         self.saved = self.head;
         self.saved_slots = 0;
         self.relinked.clear();
+        // Last: until then there is nothing to roll back.
+        self.joined = number;
     }
 
     /// Once in 2^32 attempts: stamps of so many attempts ago must not look like this one's.
@@ -209,8 +208,8 @@ impl<T: Slot> Arena<T> {
     #[cold]
     #[inline(never)]
     fn forget_stamps(&mut self) {
-        for note in &mut self.notes {
-            note.stamp = 0;
+        for place in &mut self.slots {
+            place.stamp = 0;
         }
         self.joined = NEVER;
     }
@@ -222,7 +221,7 @@ impl<T: Slot> Arena<T> {
         }
         let id = match self.head.free {
             Some(id) => {
-                self.head.free = at(&self.notes, id).link;
+                self.head.free = at(&self.slots, id).link;
                 id
             }
             None => {
@@ -236,8 +235,9 @@ impl<T: Slot> Arena<T> {
         };
         self.head.used += 1;
         self.high_water = self.high_water.max(self.head.used);
-        *at_mut(&mut self.slots, id) = value;
-        at_mut(&mut self.notes, id).stamp = number as u32;
+        let place = at_mut(&mut self.slots, id);
+        place.value = value;
+        place.stamp = number as u32;
         Ok(id)
     }
 
@@ -261,7 +261,7 @@ impl<T: Slot> Arena<T> {
 
     pub fn get(&self, id: Id<T>) -> &T {
         self.attempt.look();
-        at(&self.slots, id)
+        &at(&self.slots, id).value
     }
 
     /// The slot for changing in an attempt, its old bytes saved first.
@@ -275,14 +275,15 @@ impl<T: Slot> Arena<T> {
             }
             self.join_anew(number);
         }
-        if at(&self.notes, id).stamp != number as u32 {
-            let place = self.journal.get_mut(self.saved_slots).ok_or(Full)?;
-            place.0 = id;
-            place.1 = *at(&self.slots, id);
+        let place = at_mut(&mut self.slots, id);
+        if place.stamp != number as u32 {
+            let saved = self.journal.get_mut(self.saved_slots).ok_or(Full)?;
+            saved.0 = id;
+            saved.1 = place.value;
             self.saved_slots += 1;
-            at_mut(&mut self.notes, id).stamp = number as u32;
+            place.stamp = number as u32;
         }
-        Ok(at_mut(&mut self.slots, id))
+        Ok(&mut place.value)
     }
 
     /// Apart, so that `modify` calls nothing.
@@ -316,32 +317,32 @@ impl<T: Slot> Arena<T> {
 
     #[inline(always)]
     fn relink_now(&mut self, id: Id<T>, links: fn(&mut T) -> &mut Links<T>) -> Result<&mut Links<T>, Full> {
-        let saved = self.joined as u32 == at(&self.notes, id).stamp;
-        let place = links(at_mut(&mut self.slots, id));
-        if !saved {
+        let place = at_mut(&mut self.slots, id);
+        let neighbours = links(&mut place.value);
+        if place.stamp != self.joined as u32 {
             if self.relinked.len() == self.relinked.capacity() {
                 return Err(Full);
             }
-            self.relinked.push(Relinked { id, links, old: *place });
+            self.relinked.push(Relinked { id, links, old: *neighbours });
         }
-        Ok(place)
+        Ok(neighbours)
     }
 
     /// The slot for a change outside attempts, of this one slot only: so it happens completely or not at all.
     pub fn update(&mut self, id: Id<T>) -> &mut T {
         debug_assert!(!self.attempt.is_open(), "a change outside the journal while recording");
         self.attempt.tick();
-        at_mut(&mut self.slots, id)
+        &mut at_mut(&mut self.slots, id).value
     }
 
     /// The slot for a change to links that the end of the attempt itself makes or undoes.
     pub fn unchain(&mut self, id: Id<T>) -> &mut T {
-        at_mut(&mut self.slots, id)
+        &mut at_mut(&mut self.slots, id).value
     }
 
     /// The slot for a mark that no attempt undoes: whoever sets it takes it away.
     pub fn mark(&mut self, id: Id<T>) -> &mut T {
-        at_mut(&mut self.slots, id)
+        &mut at_mut(&mut self.slots, id).value
     }
 
     /// Whether anything has changed in the attempt at hand.
@@ -363,7 +364,7 @@ impl<T: Slot> Arena<T> {
         if id.index() >= self.saved.fresh as usize {
             return self.fresh_taken(id.index() as u32 + 1);
         }
-        match at(&self.notes, id).link {
+        match at(&self.slots, id).link {
             Some(next) if self.head.free != Some(next) => Some(next),
             _ => self.fresh_taken(self.saved.fresh),
         }
@@ -402,7 +403,7 @@ impl<T: Slot> Arena<T> {
     pub(super) fn settle_last(&mut self, id: Id<T>) {
         self.attempt.tick();
         if self.head.free != Some(id) {
-            at_mut(&mut self.notes, id).link = self.head.free;
+            at_mut(&mut self.slots, id).link = self.head.free;
             self.head.free = Some(id);
         }
         self.freed.pop();
@@ -414,11 +415,11 @@ impl<T: Slot> Arena<T> {
         if self.takes_part() {
             self.attempt.tick();
             for (id, old) in self.journal.iter().take(self.saved_slots) {
-                *at_mut(&mut self.slots, *id) = *old;
+                at_mut(&mut self.slots, *id).value = *old;
             }
             // What was saved as a whole has the neighbours that it had then.
             for Relinked { id, links, old } in self.relinked.iter().rev() {
-                *links(at_mut(&mut self.slots, *id)) = *old;
+                *links(&mut at_mut(&mut self.slots, *id).value) = *old;
             }
             self.head = self.saved;
             self.freed.clear();
@@ -428,8 +429,8 @@ impl<T: Slot> Arena<T> {
     }
 
     /// Every slot, in use or not.
-    pub fn slots(&self) -> &[T] {
-        &self.slots
+    pub fn slots(&self) -> impl ExactSizeIterator<Item = &T> + DoubleEndedIterator {
+        self.slots.iter().map(|place| &place.value)
     }
 
     /// What there is of the slots, for the consistency check.
@@ -447,7 +448,7 @@ impl<T: Slot> Arena<T> {
             if count > self.capacity() {
                 return count;
             }
-            next = at(&self.notes, id).link;
+            next = at(&self.slots, id).link;
         }
         count
     }
@@ -556,7 +557,7 @@ mod tests {
         // The low half of the number is the same again.
         arena.attempt.skip(u64::from(u32::MAX));
         attempt(&mut arena, Claim::Privileged, |arena| {
-            assert_eq!(at(&arena.notes, id).stamp, arena.attempt.number() as u32);
+            assert_eq!(at(&arena.slots, id).stamp, arena.attempt.number() as u32);
             *arena.modify(id).unwrap() = 2;
             false
         });

@@ -178,6 +178,7 @@ impl Blobs {
     }
 
     /// Whether the blob holds exactly `bytes`.
+    #[inline(never)] // Most strings are short.
     pub fn equals(&self, blob: Blob, bytes: &[u8]) -> bool {
         if blob.len() != bytes.len() {
             return false;

@@ -69,6 +69,11 @@ impl<const N: usize> Text<N> {
         }
     }
 
+    /// Whether the bytes are not in the owner's slot.
+    pub fn has_chunks(&self) -> bool {
+        matches!(self, Text::Spilled(_))
+    }
+
     /// The bytes, if they are in the owner's slot.
     pub fn inline(&self) -> Option<&[u8]> {
         match self {

@@ -278,7 +278,7 @@ impl Domains {
 
     /// The slots in which records may be, for [`Domains::at`].
     pub fn slots(&self) -> Range<usize> {
-        0..self.arena.slots().len()
+        0..self.arena.capacity() as usize
     }
 
     /// Whose rights a domain's requests and watches have.
@@ -372,7 +372,7 @@ impl Domains {
     /// The domain record in this slot, or in the next one that has one.
     #[inline(never)] // As `following`.
     fn at_or_behind(&self, slot: usize) -> Option<DomainId> {
-        (slot..self.arena.slots().len()).find_map(|slot| self.at(slot))
+        (slot..self.arena.capacity() as usize).find_map(|slot| self.at(slot))
     }
 
     /// The records of domains alone, in order of their slots.
@@ -388,7 +388,7 @@ impl Domains {
 
     /// The domain record in this slot, if there is one.
     pub fn at(&self, slot: usize) -> Option<DomainId> {
-        let domid = self.arena.slots().get(slot)?.domid;
+        let domid = self.arena.slots().nth(slot)?.domid;
         self.find(domid).filter(|id| id.index() == slot)
     }
 }

@@ -240,18 +240,33 @@ impl Store {
 
     #[inline(never)] // Attempts are many, and each kind has its own.
     fn end_attempt(&mut self, done: bool, answer: Option<Result<Answer, XsError>>) -> Result<(), XsError> {
+        if done && !self.acls.has_unheld() && !self.attempt.has_freed() {
+            self.succeed(answer);
+            return Ok(());
+        }
+        self.end_at_length(done, answer)
+    }
+
+    /// As `end_attempt`, also of one that has failed or that gives something back.
+    #[inline(never)]
+    fn end_at_length(&mut self, done: bool, answer: Option<Result<Answer, XsError>>) -> Result<(), XsError> {
         let removed = self.remove_unheld();
         if !done || removed.is_err() {
             self.rollback();
             self.current.short = true;
             return Ok(removed?);
         }
+        self.succeed(answer);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn succeed(&mut self, answer: Option<Result<Answer, XsError>>) {
         if answer.is_some() {
             self.current.answer = answer;
         }
         self.attempt.decide();
         self.commit();
-        Ok(())
     }
 
     /// The attempt at hand. Other arenas that change together with the store join it.

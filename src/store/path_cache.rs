@@ -28,6 +28,17 @@ pub struct PathCache {
     entries: Box<[Found]>,
 }
 
+/// Whether two byte strings of one length are equal, word by word; the last one overlaps.
+#[inline(always)]
+fn are_equal(a: &[u8], b: &[u8]) -> bool {
+    match (a.last_chunk::<8>(), b.last_chunk()) {
+        (Some(last), Some(other)) => {
+            last == other && a.as_chunks::<8>().0.iter().zip(b.as_chunks().0).all(|(a, b)| a == b)
+        }
+        _ => a == b,
+    }
+}
+
 impl PathCache {
     /// Longest path that is kept, bytes: an entry fills one cache line.
     pub const PATH_MAX: usize = 48;
@@ -49,11 +60,8 @@ impl PathCache {
     #[inline(always)] // The middle of every request.
     pub fn find(&self, path: &[u8], hash: u64) -> Option<NodeId> {
         let found = self.entries.get(self.place(hash))?;
-        let (words, tail) = path.as_chunks();
-        let same = found.hash == hash
-            && found.len as usize == path.len()
-            && words.iter().zip(&found.path).all(|(a, b)| a == b)
-            && found.path.get(words.len()).is_none_or(|last| *last == word(tail, 0).to_le_bytes());
+        let whole = found.path.as_flattened().get(..path.len())?;
+        let same = found.hash == hash && found.len as usize == path.len() && are_equal(whole, path);
         found.node.filter(|_| same)
     }
 

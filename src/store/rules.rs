@@ -246,7 +246,7 @@ impl Store {
         };
         let entries = acl.map_or(0, |acl| self.acls.count(acl));
         self.check_size(view, node_size(entries, bytes.len(), children as usize))?;
-        let more = Value::memory(bytes.len()).saturating_sub(Value::memory(old.len()));
+        let more = Value::memory(bytes.len()).saturating_sub(old.spilled());
         if more > 0 {
             let payer = match place {
                 Place::Node(id) => self.owner_of(id),

@@ -91,16 +91,16 @@ pub fn plain_number(string: &[u8]) -> Option<u32> {
 
 /// A number as decimal digits, at the end of `digits`.
 pub fn decimal(mut number: u32, digits: &mut [u8; 10]) -> &[u8] {
-    let mut count = 0;
-    for digit in digits.iter_mut().rev() {
+    let mut start = digits.len();
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
         *digit = b'0' + (number % 10) as u8;
         number /= 10;
-        count += 1;
+        start = at;
         if number == 0 {
             break;
         }
     }
-    digits.get(10 - count..).unwrap_or_default()
+    digits.get(start..).unwrap_or_default()
 }
 
 /// A domid: decimal digits only and at most 65535, else EINVAL. The empty string is 0, as in the C daemon.

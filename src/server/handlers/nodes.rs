@@ -22,7 +22,10 @@ pub fn read<P: Platform>(
     let subject = request.subject(cx.core, terminated(request.payload)?, Special::Refused, &mut buf)?;
     let place = cx.core.store.seek(&request.view, subject, Access::READ)?;
     let value = cx.core.store.value_at(place);
-    value.pieces(&cx.core.store.blobs).try_for_each(|piece| reply.push(piece))?;
+    match value.inline() {
+        Some(bytes) => reply.push(bytes)?,
+        None => value.pieces(&cx.core.store.blobs).try_for_each(|piece| reply.push(piece))?,
+    }
     Ok(Outcome::DATA)
 }
 

@@ -201,6 +201,7 @@ impl Store {
     }
 
     /// Begins to apply what the transaction did. In an attempt, right after `may_commit` has agreed: then nothing of it fails.
+    #[inline(always)] // Its only use.
     pub fn begin_apply(&mut self, tx: TransactionId) -> Result<Next, XsError> {
         let first = self.transactions.open.get(tx).touched.first();
         self.apply_more(Apply { tx, stage: Stage::Changes(first) })
@@ -321,9 +322,18 @@ impl Store {
             (Change::Subtree, Some(id)) => self.is_below_watch(id, unwatched),
             (Change::Exact, _) => self.watches.paths.may_have(copy.path_hash()),
         };
-        if !watched {
-            return Ok(());
-        }
+        if watched { self.collect_for_watched(id, node, change) } else { Ok(()) }
+    }
+
+    #[inline(never)] // Its stack is large.
+    fn collect_for_watched(
+        &mut self,
+        id: TxNodeId,
+        node: Option<NodeId>,
+        change: Change,
+    ) -> Result<(), XsError> {
+        let copy = self.transactions.nodes.get(id);
+        let exists = copy.mark.contains(Mark::EXISTS);
         self.collected.copy = Some(id);
         let mut path = PathBuf::new();
         copy.path.append(&self.blobs, &mut path)?;
@@ -362,16 +372,21 @@ impl Store {
     }
 
     /// Moves the value out of a copy, with its charge. One that needs no chunks needs no moving.
-    #[inline(always)] // Mostly it is short.
+    #[inline(always)] // Mostly it needs none.
     fn take_value(&mut self, id: TxNodeId) -> Result<Value, XsError> {
-        let value = self.transactions.nodes.get(id).value;
-        if value.inline().is_some() {
-            return Ok(value);
+        let copy = self.transactions.nodes.get(id);
+        let value = copy.value;
+        if copy.value.has_chunks() {
+            self.leave_value(id)?;
         }
+        Ok(value)
+    }
+
+    #[inline(never)]
+    fn leave_value(&mut self, id: TxNodeId) -> Result<(), XsError> {
         let copy = self.transactions.nodes.modify(id)?;
         let value = core::mem::replace(&mut copy.value, Value::EMPTY);
         let tx = copy.tx;
-        self.charge_tx(tx, Value::memory(value.len()), 0)?;
-        Ok(value)
+        Ok(self.charge_tx(tx, value.spilled(), 0)?)
     }
 }

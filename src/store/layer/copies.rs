@@ -32,12 +32,21 @@ impl Store {
         path_hash: u64,
         below: Option<TxNodeId>,
     ) -> Option<TxNodeId> {
-        let known = below.and_then(|below| self.beginning_of(below, path.as_bytes().len()));
-        self.transactions.nodes.find(TxNode::hash_of(tx, path_hash), |node| {
-            node.tx == tx
-                && (known.is_some_and(|(known, _)| node.path.is_same(known))
-                    || node.path.equals(&self.blobs, path.as_bytes()))
-        })
+        let hash = TxNode::hash_of(tx, path_hash);
+        if let Some(below) = below
+            && let Some(copy) = self.find_lent(tx, path, hash, below)
+        {
+            return Some(copy);
+        }
+        let is_at = |node: &TxNode| node.tx == tx && node.path.equals(&self.blobs, path.as_bytes());
+        self.transactions.nodes.find(hash, is_at)
+    }
+
+    /// The copy whose path lies in the chunks of that of the copy `below`.
+    #[inline(never)] // Most paths need no chunks.
+    fn find_lent(&self, tx: TransactionId, path: Path<'_>, hash: u64, below: TxNodeId) -> Option<TxNodeId> {
+        let (known, _) = self.beginning_of(below, path.as_bytes().len())?;
+        self.transactions.nodes.find(hash, |node| node.tx == tx && node.path.is_same(known))
     }
 
     /// The copy of what has the path with this hash: for paths that the store or the transaction has kept, as
@@ -57,10 +66,21 @@ impl Store {
         subject: Subject<'_>,
         below: Option<TxNodeId>,
     ) -> Result<TxNodeId, XsError> {
-        let Subject { path, hash, .. } = subject;
-        if let Some(id) = self.find_copy(tx, path, hash, below) {
-            return Ok(id);
+        match self.find_copy(tx, subject.path, subject.hash, below) {
+            Some(id) => Ok(id),
+            None => self.touch_first(view, tx, subject, below),
         }
+    }
+
+    #[inline(never)]
+    fn touch_first(
+        &mut self,
+        view: &View,
+        tx: TransactionId,
+        subject: Subject<'_>,
+        below: Option<TxNodeId>,
+    ) -> Result<TxNodeId, XsError> {
+        let Subject { path, hash, .. } = subject;
         let node = self.locate_subject(subject);
         let text = path.as_bytes();
         let lender = if text.len() > PATH_INLINE { self.lender(tx, path, below) } else { None };
@@ -82,6 +102,7 @@ impl Store {
         taken
     }
 
+    #[inline(always)] // Its only use.
     fn try_to_take(
         &mut self,
         view: &View,

@@ -190,6 +190,7 @@ impl Store {
     }
 
     /// Takes a transaction from its domain, which has its slots in its share until they are given back.
+    #[inline(always)] // The end of every transaction.
     pub(super) fn take_from_domain(&mut self, tx: TransactionId) -> Result<(), Full> {
         let Transaction { domain, memory, .. } = *self.transactions.open.get(tx);
         self.transactions.of_domain.remove(domain, &mut self.transactions.open, tx)?;
