@@ -155,6 +155,8 @@ const SECONDS_ALLOWED: &str = "a number from 1 to 3600";
 const QUOTA: &str = "NAME=NUMBER with NAME one of nodes, watches, outstanding, memory, transactions, \
                      transaction-nodes, node-permissions, path-max, node-size";
 const SOFT_QUOTA: &str = "memory=NUMBER";
+const MICROSECONDS: RangeInclusive<u32> = 0..=1_000_000;
+const BUDGET: &str = "a number from 0 to 1000000";
 const TIMEOUT: &str = "watch-event=SECONDS";
 const EVENT_FORMAT: &str = "2l or fifo";
 const LOG_LEVEL: &str = "error, warn, info, debug or trace";
@@ -196,6 +198,7 @@ const OPTIONS: &[Definition] = &[
         Action::Older(|options, value| set(&mut quotas(options).node_permissions, value), NUMBER),
     ),
     define("path-max", b'M', Action::Older(path_max, NUMBER)),
+    define("budget", 0, Action::Value(budget, BUDGET)),
     define("timeout", b'w', Action::Value(timeout, TIMEOUT)),
     define("keep-orphans", b'K', Action::Flag(|options| options.settings.keep_orphans = true)),
     define("master-domid", 0, Action::Value(master_domid, DOMID)),
@@ -352,6 +355,12 @@ fn path_max(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
 fn bound_path_max(options: &mut Options) {
     let quotas = quotas(options);
     quotas.path_max = quotas.path_max.min(PATH_MAX_LIMIT);
+}
+
+fn budget(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
+    options.settings.budget =
+        plain_number(value).filter(|micros| MICROSECONDS.contains(micros)).ok_or(BUDGET)?;
+    Ok(())
 }
 
 fn timeout(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {

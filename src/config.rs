@@ -11,6 +11,8 @@ use crate::quota::Quotas;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
     pub quotas: Quotas,
+    /// Microseconds of each second of the processor's time that each guest may use; 0 sets no bound.
+    pub budget: u32,
     /// Seconds after which a watch event that a guest does not read is dropped; 0 keeps it for ever.
     pub watch_event_timeout: u32,
     /// A dead domain's nodes go to the privileged domain instead of being removed (`--keep-orphans`).
@@ -20,8 +22,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub const DEFAULT: Settings =
-        Settings { quotas: Quotas::DEFAULT, watch_event_timeout: 20, keep_orphans: false, log: false };
+    pub const DEFAULT: Settings = Settings {
+        quotas: Quotas::DEFAULT,
+        budget: 1000,
+        watch_event_timeout: 20,
+        keep_orphans: false,
+        log: false,
+    };
 }
 
 /// Slots of each kind, for the whole store.

@@ -62,6 +62,8 @@ pub trait EventChannels {
     fn take_pending(&mut self) -> Option<Event>;
     fn notify(&mut self, local: Port);
     fn close(&mut self, local: Port);
+    /// Lets others run that wait for the processor, if the server shares it: somebody whom others wait for has been notified.
+    fn give_way(&mut self) {}
 }
 
 /// Access to other domains' ring pages.

@@ -48,6 +48,12 @@ impl Input {
         load(&page.req, self.cons.wrapping_add(offset), out);
     }
 
+    /// The same for what most requests do not have.
+    #[inline(never)]
+    pub fn copy_rest(&self, page: &RingPage, offset: u32, out: &mut [u8]) {
+        self.copy(page, offset, out);
+    }
+
     /// Gives the first `count` bytes back to the guest. True if there are more.
     ///
     /// A guest notifies only if it finds its ring empty, so whoever consumes must look again; the fence keeps

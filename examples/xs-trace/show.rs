@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, ErrorKind, Write};
 
-use xenstore::trace::{Kind, Record};
+use xenstore::trace::{Kind, Record, Stall};
 use xenstore::wire::{MessageType, XsError};
 
 use crate::dump::Dump;
@@ -83,6 +83,10 @@ pub fn what(dump: &Dump, record: &Record) -> String {
         Kind::WokeUp => {
             let more = if amount == u32::MAX { "more than " } else { "" };
             format!("woke-up after {more}{micros:.1} us")
+        }
+        Kind::Stalled if amount > 0 => {
+            let why = Stall::from_wire(record.detail).map_or("?", Stall::name);
+            format!("stalled: {why}, {micros:.1} us")
         }
         _ => {
             let text = record.to_string();

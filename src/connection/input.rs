@@ -85,9 +85,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
             return false;
         };
         // The next look says what is wrong with a ring that is.
-        let more = ring::input(&connection.ring).map_or(true, |input| input.len > 0);
-        self.schedule.notify(id);
-        more
+        ring::input(&connection.ring).map_or(true, |input| input.len > 0)
     }
 
     /// The next connection that was active lately and has a request which no event has told of; see
@@ -205,7 +203,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
             rest = later;
         }
         let rest = between(taken + first, taken + missing);
-        input.copy(&connection.ring, first, message.get_mut(rest).unwrap_or_default());
+        input.copy_rest(&connection.ring, first, message.get_mut(rest).unwrap_or_default());
     }
 
     /// Whether a guest may have an answer of this length waiting for it: within its share. A short one may, too, if nothing
@@ -239,7 +237,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         let mut partial = connection.partial;
         let (taken, end) = (partial.len, partial.len + input.len);
         let rest = between(taken + first, end);
-        input.copy(&connection.ring, first, message.get_mut(rest).unwrap_or_default());
+        input.copy_rest(&connection.ring, first, message.get_mut(rest).unwrap_or_default());
         let payload = message.get(between(taken.max(HEADER), end)).unwrap_or_default();
         // A short one has room whatever the guest holds: it has to be able to ask for the removal of that.
         let short = partial.payload.is_empty()

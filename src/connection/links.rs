@@ -112,6 +112,7 @@ impl<R> Links<R> {
         if let Some(place) = self.connections.get_mut(id.index()) {
             *place = None;
         }
+        self.schedule.renew(id);
     }
 
     /// Whose connections there are.

@@ -5,6 +5,7 @@
 //! waits, and does not know the server: what a request means, and when it is served, is decided there.
 
 mod active;
+mod budget;
 mod input;
 mod links;
 mod moved;
@@ -12,11 +13,12 @@ pub mod outbox;
 mod output;
 mod schedule;
 
+pub use budget::{Class, Hindrance, Pace};
 pub use input::{Arrived, Found, REQUEST_ROOM, RequestBuf};
 pub use links::{Links, Roster};
 pub use moved::Late;
 pub use output::{GivenUp, Sent};
-pub use schedule::{Pass, Schedule};
+pub use schedule::{Pass, Schedule, Turn};
 
 use crate::abi::Port;
 use crate::ring::Input;

@@ -1,7 +1,8 @@
 //! The hypervisor that runs us: its version, our domid, and our domain's parameters.
 
 use xen_sys::{
-    __HYPERVISOR_hvm_op, __HYPERVISOR_sched_op, __HYPERVISOR_set_timer_op, SCHEDOP_shutdown, sched_shutdown,
+    __HYPERVISOR_hvm_op, __HYPERVISOR_sched_op, __HYPERVISOR_set_timer_op, SCHEDOP_shutdown, SCHEDOP_yield,
+    sched_shutdown,
 };
 use xenstore::abi::DomId;
 use xenstore::abi::cpuid::{
@@ -62,6 +63,12 @@ pub unsafe fn deliver_upcalls(vector: u8) -> Result<(), Errno> {
 pub fn set_timer(system_time: u64) -> Result<(), Errno> {
     // SAFETY: set_timer_op takes a number and no address.
     unsafe { hypercall::call(__HYPERVISOR_set_timer_op, [system_time, 0, 0]) }.map(drop)
+}
+
+/// Lets the scheduler have another domain run, whatever either has used.
+pub fn give_way() {
+    // SAFETY: SCHEDOP_yield takes no argument. It cannot fail.
+    let _ = unsafe { hypercall::call(__HYPERVISOR_sched_op, [SCHEDOP_yield.into(), 0, 0]) };
 }
 
 /// Ends the domain with a `SHUTDOWN_*` reason. Returns only if Xen refuses.

@@ -72,6 +72,9 @@ impl<P: Platform> Server<P> {
 
     #[inline(never)]
     fn take_slice(&mut self, platform: &mut P) -> bool {
+        self.core.clock.latest = platform.cycles();
+        let begun = self.core.clock.latest;
+        let by = self.core.store.collected.by.0.filter(|_| self.is_under_way());
         if self.is_under_way() {
             self.work(platform);
             self.links.outbox.end_request();
@@ -80,7 +83,16 @@ impl<P: Platform> Server<P> {
         while forgotten < FORGOTTEN && self.core.store.forget_some() {
             forgotten += 1;
         }
-        self.is_under_way() || self.observe_domains(platform) || forgotten > 0
+        let more = self.is_under_way() || self.observe_domains(platform) || forgotten > 0;
+        self.core.clock.latest = platform.cycles();
+        if let Some(by) = by {
+            // Whoever has caused it pays for it.
+            let cycles = self.core.clock.latest.0.saturating_sub(begun.0);
+            if self.links.schedule.end_turn(by, cycles) {
+                self.settle(by, cycles);
+            }
+        }
+        more
     }
 
     /// Before a domain is served: gives it its place, if it is to hear of what is under way.

@@ -23,6 +23,7 @@ mod recorder;
 mod recovery;
 mod restart;
 mod scratch;
+mod service;
 pub mod sizing;
 mod state;
 mod throttle;

@@ -33,6 +33,8 @@ impl<P: Platform> Server<P> {
             core.recorder.counters.requests += 1;
             debug_assert!(sent != Sent::Nowhere || !links.is_heard(id), "room was checked");
             if sent != Sent::IntoRing {
+                // Of the room for requests, too.
+                links.schedule.notify(id);
                 links.follow_up(&mut core.store, core.clock.now, id);
             }
         }

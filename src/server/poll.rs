@@ -3,8 +3,8 @@
 use super::Server;
 use super::core::News;
 use crate::abi::DomId;
-use crate::connection::Pass;
-use crate::platform::{Event, Instant, Platform};
+use crate::connection::{Hindrance, Pace, Pass, Turn};
+use crate::platform::{Cycles, Event, Instant, Platform};
 use crate::ring;
 use crate::store::DomainId;
 use crate::trace::{Kind, Record, Stall};
@@ -16,9 +16,12 @@ const TURN: usize = 8;
 /// requests do not. Ordinary requests take two.
 const ATTEMPTS: u64 = 16;
 
-/// Rounds over the ready connections after which the clock is read again: endless input must not delay what waits for
-/// time to pass.
-const ROUNDS: usize = 64;
+/// Turns that fill a second, if each takes as long as it may: 25 µs.
+const TURNS_A_SECOND: u64 = 40_000;
+
+/// Nanoseconds of the clock, in whose multiples those beyond their budget are served again: all at once, so that the
+/// server sleeps in between.
+const RELEASES: u64 = 10_000_000;
 
 /// Nanoseconds after which connections that could not go on, and the rings of those that were active lately, are looked
 /// at again.
@@ -41,35 +44,24 @@ impl<P: Platform> Server<P> {
         self.core.recorder.counters.polls += 1;
         let amount = self.core.clock.latest.since(slept);
         self.core.record(Record { amount, ..Record::new(Kind::WokeUp, DomId::INVALID) });
-        for round in 1_usize.. {
-            if round.is_multiple_of(ROUNDS) {
-                self.look_at_the_clock(platform);
-            }
+        loop {
             self.take_events(platform);
             self.release_held();
-            let more = self.go_on(platform);
-            if !self.links.schedule.has_ready() && self.links.schedule.has_to_notify() {
-                self.notify_late(platform);
+            if let Some(turn) = self.links.schedule.next_turn(self.core.clock.latest) {
+                self.take_turn(platform, turn);
+                continue;
             }
+            self.core.told = 0;
+            let more = self.go_on(platform);
+            self.notify_idle(platform);
             if !self.links.schedule.has_ready() {
                 if more {
                     continue;
                 }
                 break;
             }
-            self.links.schedule.begin_round();
-            self.core.told = 0;
-            while let Some(id) = self.links.schedule.next_in_round() {
-                if self.serve(platform, id) {
-                    self.links.schedule.ready(id);
-                }
-                self.links.schedule.end_turn(id);
-            }
-            self.notify_idle(platform);
-            if self.links.schedule.has_ready() {
-                // The time of the notifications is no request's.
-                self.core.clock.latest = platform.cycles();
-            }
+            // The time of the notifications is no request's.
+            self.core.clock.latest = platform.cycles();
         }
         self.next_wake_up()
     }
@@ -89,6 +81,7 @@ impl<P: Platform> Server<P> {
     }
 
     /// True if it was the clock alone that has woken the server, and there is nothing to do.
+    #[inline(always)] // At every wake-up.
     fn look_at_the_clock(&mut self, platform: &mut P) -> bool {
         self.core.clock.latest = platform.cycles();
         self.core.clock.now = platform.instant(self.core.clock.latest);
@@ -102,6 +95,9 @@ impl<P: Platform> Server<P> {
         self.take_events(platform);
         if self.core.clock.now >= self.core.clock.next_retry {
             self.look_at_rings();
+            let second = platform.khz().saturating_mul(1000);
+            let quantum = u32::try_from(second / TURNS_A_SECOND).unwrap_or(u32::MAX);
+            self.links.schedule.set_pace(Pace { quantum, second, budget: self.core.settings.budget });
         }
         self.expire();
         !self.links.schedule.has_ready() && !self.links.schedule.has_to_notify()
@@ -130,7 +126,7 @@ impl<P: Platform> Server<P> {
             match event {
                 Event::Ring(port) => {
                     if let Some(id) = self.links.port_owner(port) {
-                        self.links.schedule.ready(id);
+                        self.links.schedule.wake(id);
                     }
                 }
                 Event::DomainStates => {
@@ -143,14 +139,60 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// One turn of one connection. True if it has more to do.
-    fn serve(&mut self, platform: &mut P, id: DomainId) -> bool {
+    /// One turn of one connection, which pays for it.
+    #[inline(always)] // Its only use.
+    fn take_turn(&mut self, platform: &mut P, Turn { id, hindered }: Turn) {
+        let begun = self.core.clock.latest;
+        if hindered && !self.is_open(platform, id) {
+            return;
+        }
+        let more = self.serve(platform, id, begun);
+        // Of a turn in which nothing was sent the time is not known, and does not matter.
+        let cycles = self.core.clock.latest.0.wrapping_sub(begun.0);
+        if self.links.schedule.end_turn(id, cycles) || hindered {
+            self.settle(id, cycles);
+        }
+        if more {
+            self.links.schedule.ready(id);
+        }
+        if self.links.schedule.has_ready() {
+            self.look_around(platform, id);
+        }
+    }
+
+    /// After a turn of `id`, while others are ready. Endless input does not delay what waits for time to pass.
+    #[cold]
+    #[inline(never)]
+    fn look_around(&mut self, platform: &mut P, id: DomainId) {
+        let urgent = self.links.schedule.is_urgent(id);
+        if self.links.schedule.is_pass_due() || urgent {
+            self.notify_amid(platform);
+        }
+        if self.links.schedule.ends_round(id) {
+            self.core.told = 0;
+            self.go_on(platform);
+        }
+        if urgent {
+            // The answer is not worth much before its receiver runs.
+            platform.give_way();
+        }
+        self.look_at_the_clock(platform);
+    }
+
+    /// A connection has used so many cycles in one go, and all that it has used is looked at.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn settle(&mut self, id: DomainId, cycles: u64) {
+        let class = self.core.class_of(id);
+        self.links.schedule.settle(id, class, cycles, self.core.clock.latest);
+    }
+
+    /// Serves a connection for a turn. True if it has more to do.
+    #[inline(always)] // Its only use.
+    fn serve(&mut self, platform: &mut P, id: DomainId, since: Cycles) -> bool {
         self.reconnect_if_asked(platform, id);
         self.place_first(id);
-        if self.links.has_output(id)
-            && let Err(error) = self.deliver(id)
-        {
-            self.ignore(platform, id, error);
+        if self.links.has_output(id) && !self.send_waiting(platform, id) {
             return false;
         }
         let begun = self.core.store.present_attempt().count();
@@ -159,14 +201,65 @@ impl<P: Platform> Server<P> {
                 return false;
             }
             let attempts = self.core.store.present_attempt().count() - begun;
-            if attempts > ATTEMPTS || self.core.store.intents.may_have_some() {
+            if attempts > ATTEMPTS
+                || self.core.store.intents.may_have_some()
+                || self.core.clock.latest.since(since) >= self.links.schedule.quantum()
+            {
                 break;
             }
         }
         true
     }
 
+    /// Sends what waits for a connection. False if its ring is broken.
+    #[cold]
+    #[inline(never)]
+    fn send_waiting(&mut self, platform: &mut P, id: DomainId) -> bool {
+        let sent = self.deliver(id);
+        if let Err(error) = sent {
+            self.ignore(platform, id, error);
+        }
+        self.core.clock.latest = platform.cycles();
+        sent.is_ok()
+    }
+
+    /// Whether requests are served in a turn that is not an ordinary one. If not, all else is.
+    #[cold]
+    #[inline(never)]
+    fn is_open(&mut self, platform: &mut P, id: DomainId) -> bool {
+        let khz = platform.khz();
+        match self.links.schedule.hindrance(id, self.core.clock.latest) {
+            Hindrance::Owes => self.links.schedule.ready(id),
+            Hindrance::Throttled(left) => {
+                let nanoseconds = left.saturating_mul(1000) / (khz / 1000).max(1);
+                let then = self.core.clock.now.after_nanoseconds(nanoseconds).0;
+                self.core.throttle.look_at(Instant(then.saturating_add(RELEASES - then % RELEASES)));
+                self.links.schedule.wait(id);
+                self.reconnect_if_asked(platform, id);
+                self.place_first(id);
+                let begun = self.core.clock.latest;
+                if self.links.has_output(id) && self.send_waiting(platform, id) {
+                    let cycles = self.core.clock.latest.0.wrapping_sub(begun.0);
+                    self.links.schedule.end_turn(id, cycles);
+                    self.settle(id, cycles);
+                }
+            }
+            Hindrance::Over(cycles) => {
+                if cycles > 0 {
+                    self.note_wait(id, Stall::Budget, cycles, khz);
+                }
+                return true;
+            }
+        }
+        if self.links.schedule.has_ready() {
+            self.look_around(platform, id);
+        }
+        false
+    }
+
     /// Lists a connection that cannot go on, to be looked at again when time has passed.
+    #[cold]
+    #[inline(never)]
     pub(super) fn stall(&mut self, id: DomainId, why: Stall) {
         self.links.schedule.wait(id);
         self.note_stall(id, why);
@@ -175,25 +268,36 @@ impl<P: Platform> Server<P> {
     /// Records that a connection has to wait, once until it goes on.
     fn note_stall(&mut self, id: DomainId, why: Stall) {
         if self.links.schedule.stall(id) {
-            let domid = self.core.store.domains.get(id).domid;
-            self.core.note(Record { detail: why as u8, ..Record::new(Kind::Stalled, domid) });
-            if let Some(tally) = self.core.recorder.domain_mut(id.index()) {
-                tally.stalls = tally.stalls.wrapping_add(1);
-            }
+            self.note_wait(id, why, 0, 1);
         }
     }
 
-    /// Notifies peers though no connection has had a turn since they were last.
+    /// Records that a connection has to wait, or has waited because it was beyond its budget, for so many cycles, of
+    /// which a millisecond has `khz`.
     #[cold]
     #[inline(never)]
-    fn notify_late(&mut self, platform: &mut P) {
+    fn note_wait(&mut self, id: DomainId, why: Stall, cycles: u64, khz: u64) {
+        let domid = self.core.store.domains.get(id).domid;
+        let amount = u32::try_from(cycles).unwrap_or(u32::MAX);
+        self.core.note(Record { detail: why as u8, amount, ..Record::new(Kind::Stalled, domid) });
+        if let Some(tally) = self.core.recorder.domain_mut(id.index()) {
+            tally.stalls = tally.stalls.wrapping_add(1);
+            let milliseconds = cycles.wrapping_add(khz / 2).checked_div(khz).unwrap_or(0);
+            tally.throttled = tally.throttled.wrapping_add(milliseconds as u32);
+        }
+    }
+
+    /// Notifies peers while others are ready.
+    #[cold]
+    #[inline(never)]
+    fn notify_amid(&mut self, platform: &mut P) {
         self.notify_idle(platform);
     }
 
     /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst.
     ///
     /// Then looks at their rings once more, for requests and for room, see [`ring::settle`].
-    #[inline(always)] // Once in each round.
+    #[inline(always)] // Once in each wake-up.
     fn notify_idle(&mut self, platform: &mut P) {
         let mut pass = Pass::default();
         while let Some(id) = self.links.schedule.next_idle(&mut pass) {

@@ -128,4 +128,6 @@ stalls! {
     4 RingFull "its ring is full",
     /// It has made the server query the hypervisor too often.
     5 Asks "makes the store ask Xen too much",
+    /// It has waited beyond its budget of the processor's time: amount is the cycles, at most 2³²-1.
+    6 Budget "beyond its budget",
 }

@@ -132,7 +132,10 @@ impl core::fmt::Display for Record {
                     self.error.map_or("?", XsError::name)
                 )
             }
-            Kind::Stalled => write!(f, "stalled: {}", Stall::from_wire(self.detail).map_or("?", Stall::name)),
+            Kind::Stalled => {
+                write!(f, "stalled: {}", Stall::from_wire(self.detail).map_or("?", Stall::name))?;
+                if amount > 0 { write!(f, ", {amount} cycles") } else { Ok(()) }
+            }
             Kind::Held => write!(f, "held, doubled {amount} times"),
             Kind::WokeUp if amount == u32::MAX => write!(f, "woke-up after more than {} cycles", amount - 1),
             Kind::WokeUp => write!(f, "woke-up after {amount} cycles"),

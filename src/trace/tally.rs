@@ -46,6 +46,8 @@ pub struct Tally {
     pub stalls: u32,
     /// Requests of the domain that no event has told of. Always 0 for a type.
     pub missed: u32,
+    /// Milliseconds for which the domain's requests waited because it was beyond its budget. Always 0 for a type.
+    pub throttled: u32,
 }
 
 impl Tally {
@@ -61,6 +63,7 @@ impl Tally {
         refused: 0,
         stalls: 0,
         missed: 0,
+        throttled: 0,
     };
 
     /// The place of this time among those that are counted.
@@ -101,6 +104,7 @@ impl Tally {
             &mut self.refused,
             &mut self.stalls,
             &mut self.missed,
+            &mut self.throttled,
         ])
     }
 

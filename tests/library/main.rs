@@ -25,6 +25,7 @@ mod reserve;
 mod ring_transport;
 mod roles;
 mod rollback;
+mod service;
 mod shares;
 mod standalone;
 mod standalone_host;

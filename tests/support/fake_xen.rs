@@ -30,6 +30,12 @@ pub struct FakeXen {
     pub now: Instant,
     /// Nanoseconds that pass whenever the clock is read.
     pub ticking: u64,
+    /// What says how many those are instead.
+    pub script: Option<Box<dyn FnMut() -> u64>>,
+    /// When the server let others have the processor.
+    pub gave_way: Vec<Instant>,
+    /// Who notifies the server then.
+    pub alarms: Vec<(Instant, DomId)>,
     pub notified: BTreeMap<u16, usize>,
     /// When each domain was last notified.
     pub notified_at: BTreeMap<u16, Instant>,
@@ -151,6 +157,10 @@ impl EventChannels for FakeXen {
 
     fn take_pending(&mut self) -> Option<Event> {
         self.on_look.iter_mut().for_each(|happens| happens());
+        while let Some(due) = self.alarms.iter().position(|(then, _)| *then <= self.now) {
+            let (_, domid) = self.alarms.remove(due);
+            self.kick(domid);
+        }
         self.pending.pop_front()
     }
 
@@ -160,6 +170,10 @@ impl EventChannels for FakeXen {
         self.meanwhile.iter_mut().for_each(|happens| happens());
         *self.notified.entry(peer.0).or_default() += 1;
         self.notified_at.insert(peer.0, self.now);
+    }
+
+    fn give_way(&mut self) {
+        self.gave_way.push(self.now);
     }
 
     fn close(&mut self, local: Port) {
@@ -190,7 +204,7 @@ impl DomainInfo for FakeXen {
 
 impl Clock for FakeXen {
     fn cycles(&mut self) -> Cycles {
-        self.now.0 += self.ticking;
+        self.now.0 += self.script.as_mut().map_or(self.ticking, |script| script());
         Cycles(self.now.0)
     }
 

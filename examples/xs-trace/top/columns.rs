@@ -18,13 +18,14 @@ pub enum Column {
     Transactions,
     Conflicts,
     Stalls,
+    Throttled,
     Refused,
 }
 
 use Column::*;
 
 impl Column {
-    pub const ALL: [Column; 12] = [
+    pub const ALL: [Column; 13] = [
         Domid,
         Name,
         Requests,
@@ -36,6 +37,7 @@ impl Column {
         Transactions,
         Conflicts,
         Stalls,
+        Throttled,
         Refused,
     ];
 
@@ -52,6 +54,7 @@ impl Column {
             Transactions => "TX",
             Conflicts => "CONFL",
             Stalls => "STALL",
+            Throttled => "THR",
             Refused => "REFUS",
         }
     }
@@ -69,6 +72,7 @@ impl Column {
             Transactions => "transactions that it has open",
             Conflicts => "commits that failed because another had changed what was read, in all",
             Stalls => "times that it was not served, or its messages waited, in all",
+            Throttled => "milliseconds that it waited because it was beyond its budget, in all",
             Refused => "requests that a quota or a lack of room refused, in all",
         }
     }
@@ -76,9 +80,8 @@ impl Column {
     /// Characters that it takes at least; the name takes what is left of a line.
     pub fn width(self) -> usize {
         match self {
-            Name => 9,
+            Name => 8,
             Transactions => 4,
-            Requests | Latency | Events | Nodes | Memory => 6,
             _ => 5,
         }
     }
@@ -97,6 +100,7 @@ impl Column {
             Transactions => compact(total.transactions as f64),
             Conflicts => compact(total.conflicts as f64),
             Stalls => compact(total.stalls as f64),
+            Throttled => compact(total.throttled as f64),
             Refused => compact(total.refused as f64),
         }
     }
@@ -122,6 +126,7 @@ impl Column {
             Transactions => total.transactions as f64,
             Conflicts => total.conflicts as f64,
             Stalls => total.stalls as f64,
+            Throttled => total.throttled as f64,
             Refused => total.refused as f64,
         }
     }

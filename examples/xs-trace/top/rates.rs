@@ -17,8 +17,8 @@ pub struct Row {
     pub latency: Option<f64>,
     /// What the domain has had in all, and what it holds.
     pub total: Counts,
-    /// It had a conflict or a refusal between the two looks. Stalls do not count: each answer that is larger than a
-    /// ring makes one, as ours are.
+    /// It had a conflict or a refusal between the two looks, or waited beyond its budget. Stalls do not count: each answer
+    /// that is larger than a ring makes one, as ours are.
     pub trouble: bool,
 }
 
@@ -60,7 +60,10 @@ impl Table {
                 events: rate(grown(|counts| counts.events)),
                 latency: (requests > 0).then(|| cycles / requests as f64 / cycles_per_ms * 1000.0),
                 total: *total,
-                trouble: grown(|counts| counts.conflicts) + grown(|counts| counts.refused) > 0,
+                trouble: grown(|counts| counts.conflicts)
+                    + grown(|counts| counts.refused)
+                    + grown(|counts| counts.throttled)
+                    > 0,
             }
         });
         Table {
@@ -95,6 +98,15 @@ mod tests {
         let [row] = &table.rows[..] else { panic!("{:?}", table.rows) };
         assert_eq!((row.name.as_str(), row.requests, row.latency), ("Domain-0", 12.0, Some(150.0)));
         assert!(!row.trouble);
+    }
+
+    #[test]
+    fn who_is_throttled_is_in_trouble() {
+        let before = sample(0, &[(1, 10, 100)]);
+        let mut after = sample(1_000_000, &[(1, 10, 100)]);
+        after.domains.get_mut(&1).expect("there").throttled = 2500;
+        let [row] = &Table::between(&before, &after, &BTreeMap::new()).rows[..] else { panic!("one row") };
+        assert_eq!((row.total.throttled, row.trouble), (2500, true));
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Counts {
     pub conflicts: u64,
     pub refused: u64,
     pub stalls: u64,
+    /// Milliseconds.
+    pub throttled: u64,
     pub nodes: u64,
     pub watches: u64,
     pub transactions: u64,
@@ -28,13 +30,14 @@ type Field = fn(&mut Counts) -> &mut u64;
 
 impl Counts {
     /// Where each is in a row, by the names of the table's columns.
-    const FIELDS: [(&str, Field); 10] = [
+    const FIELDS: [(&str, Field); 11] = [
         ("requests", |counts| &mut counts.requests),
         ("cycles", |counts| &mut counts.cycles),
         ("events", |counts| &mut counts.events),
         ("conflicts", |counts| &mut counts.conflicts),
         ("refused", |counts| &mut counts.refused),
         ("stalls", |counts| &mut counts.stalls),
+        ("throttled", |counts| &mut counts.throttled),
         ("nodes", |counts| &mut counts.nodes),
         ("watches", |counts| &mut counts.watches),
         ("transactions", |counts| &mut counts.transactions),
@@ -170,7 +173,7 @@ mod tests {
     fn page(rows: &str, end: &str) -> String {
         format!(
             r#"{{"khz":1000,"clock":77,"columns":["domid","requests","failed","received","sent","cycles","events",
-            "dropped","conflicts","refused","stalls","nodes","watches","transactions","memory"],"domains":[{rows}]{end}}}"#
+            "dropped","conflicts","refused","stalls","throttled","nodes","watches","transactions","memory"],"domains":[{rows}]{end}}}"#
         )
     }
 
@@ -187,8 +190,8 @@ mod tests {
     #[test]
     fn connections_of_a_domain_are_added_up_over_pages() {
         let first =
-            page("[0,10,0,0,0,500,1,0,0,0,0,3,2,1,64],[5,1,0,0,0,9,0,0,4,5,6,0,0,0,0]", r#","next":2"#);
-        let second = page("[0,1,0,0,0,20,0,0,0,0,0,3,0,0,32]", "");
+            page("[0,10,0,0,0,500,1,0,0,0,0,0,3,2,1,64],[5,1,0,0,0,9,0,0,4,5,6,7,0,0,0,0]", r#","next":2"#);
+        let second = page("[0,1,0,0,0,20,0,0,0,0,0,0,3,0,0,32]", "");
         let sample = ask(&[first, second]).expect("a sample");
         assert_eq!((sample.requests, sample.failed, sample.events, sample.running_ms), (5, 2, 2, 392));
         assert_eq!(sample.levels, [Level { what: "nodes".into(), used: 7, room: 100 }]);
@@ -198,7 +201,7 @@ mod tests {
         assert_eq!((host.requests, host.cycles, host.events, host.nodes), (11, 520, 1, 6));
         assert_eq!((host.watches, host.transactions, host.memory), (2, 1, 96));
         let guest = sample.domains[&5];
-        assert_eq!((guest.conflicts, guest.refused, guest.stalls), (4, 5, 6));
+        assert_eq!((guest.conflicts, guest.refused, guest.stalls, guest.throttled), (4, 5, 6, 7));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::grants::Ring;
 use crate::image::hypercall::Errno;
 use crate::image::idle::{self, Alarm};
 use crate::image::logger::say;
-use crate::image::{clock, counters, cpu, events, fatal, watch};
+use crate::image::{clock, counters, cpu, events, fatal, watch, xen};
 
 /// Domains whose pages are in our own memory: ourselves, or the clients in the image.
 pub type LocalPages = heapless::Vec<(DomId, &'static RingPage), 2>;
@@ -127,6 +127,10 @@ impl EventChannels for Guest {
         if let Err(error) = events::close(local) {
             say!(Warn, "port {}: cannot be closed: {error}", local.0);
         }
+    }
+
+    fn give_way(&mut self) {
+        xen::give_way();
     }
 }
 

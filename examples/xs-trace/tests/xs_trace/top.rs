@@ -55,7 +55,7 @@ fn batch_mode_tells_what_domains_ask() {
         assert!(sums.iter().all(|sum| !sum.starts_with("0 ")), "requests, errors and events: {sums:?}");
         let rows: Vec<Vec<&str>> =
             table.trim().lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(rows[0].join(" "), "DOMID NAME REQ/S USEC EVT/S WATCH NODES MEM TX CONFL STALL REFUS");
+        assert_eq!(rows[0].join(" "), "DOMID NAME REQ/S USEC EVT/S WATCH NODES MEM TX CONFL STALL THR REFUS");
         assert_eq!(rows[1][..2], ["0", r"Dom\x1b[2J\xe2\x80\xae0"]);
         assert_eq!(rows[1][5], "2", "watches of all clients: {rows:?}");
         for column in [2, 3, 4] {

@@ -19,7 +19,7 @@ const OTHER: &str = "other";
 const UNASSIGNED: &str = "unassigned";
 
 /// Columns of `stats domains`: first the domid, then what the domain has done and holds.
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 17] = [
     "domid",
     "requests",
     "failed",
@@ -32,6 +32,7 @@ const COLUMNS: [&str; 16] = [
     "refused",
     "stalls",
     "missed",
+    "throttled",
     "nodes",
     "watches",
     "transactions",
@@ -319,6 +320,7 @@ fn domain_row(core: &Core, id: DomainId) -> [u64; COLUMNS.len()] {
         wide(tally.refused),
         wide(tally.stalls),
         wide(tally.missed),
+        wide(tally.throttled),
         wide(usage.nodes),
         wide(usage.watches),
         wide(usage.transactions),
@@ -379,6 +381,7 @@ fn write_tally(out: &mut Writer<'_>, tally: &Tally) -> Result<(), XsError> {
         ("refused", wide(tally.refused)),
         ("stalls", wide(tally.stalls)),
         ("missed-events", wide(tally.missed)),
+        ("throttled", wide(tally.throttled)),
     ] {
         out.number(name, count)?;
     }

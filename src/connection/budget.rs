@@ -1,0 +1,191 @@
+//! What a connection has used of the processor's time, and what it may use.
+//!
+//! Service is by cost: a turn may take [`Pace::quantum`] cycles, and who took more lets turns pass until that is even.
+//!
+//! Who is not privileged has a budget. Beyond it, its requests wait in their ring until time has paid for what it has used,
+//! unless it has been alone for a second.
+
+use bitflags::bitflags;
+
+use crate::platform::Cycles;
+use crate::store::DomainId;
+
+/// Who comes first. A bit each, so that the schedule can say in one number who is ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Class {
+    /// The toolstack's domain and the local clients, which act for it.
+    Privileged = 1,
+    /// Domains that serve other guests.
+    BackEnd = 2,
+    Guest = 4,
+}
+
+impl Class {
+    pub const COUNT: usize = 3;
+
+    /// The place of its lane.
+    pub const fn lane(bit: u8) -> usize {
+        bit as usize >> 1
+    }
+
+    /// How many guests' budgets it has. The privileged need none.
+    const fn budgets(self) -> u32 {
+        match self {
+            Class::Privileged => 0,
+            Class::BackEnd => 16,
+            Class::Guest => 1,
+        }
+    }
+}
+
+/// Seconds for which a connection keeps what it has not used of its budget, and the longest that one pays for what it has
+/// used.
+const KEPT: u64 = 8;
+
+/// Parts of a quantum in which is counted what is owed.
+const PARTS: u16 = 16;
+
+/// How much time there is to give.
+#[derive(Clone, Copy)]
+pub struct Pace {
+    /// Cycles that a turn may take.
+    pub quantum: u32,
+    /// Cycles of a second.
+    pub second: u64,
+    /// Microseconds of each second that a guest may use; 0 sets no bound.
+    pub budget: u32,
+}
+
+bitflags! {
+    /// Which lists a connection is on, and what is to be looked at in its turn. Kept apart from the connection, so that one
+    /// which goes while it is on a list, and is followed by another in its slot, is on no list twice.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Marks: u8 {
+        const READY = 1;
+        const NOTIFY = 2;
+        const WAITING = 4;
+        /// That it waits has been recorded.
+        const STALLED = 8;
+        /// It lets turns pass.
+        const OWES = 16;
+        /// It has been beyond its budget when that was last looked at.
+        const BEYOND = 32;
+        /// It has not been settled in this second.
+        const DUE = 64;
+        /// It was ready lately, so its ring is looked at as time passes.
+        const ACTIVE = 128;
+    }
+}
+
+impl Marks {
+    /// Its turn is not an ordinary one.
+    pub const HINDERED: Marks = Marks::STALLED.union(Marks::OWES).union(Marks::BEYOND).union(Marks::DUE);
+}
+
+/// What becomes of a turn that is not an ordinary one.
+pub enum Hindrance {
+    /// It passes.
+    Owes,
+    /// There are no requests in it, nor for so many cycles.
+    Throttled(u64),
+    /// It is an ordinary one after all. There were no requests for so many cycles.
+    Over(u64),
+}
+
+/// What is known of the connection of one domain record's slot.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// Cycles of a quantum that are left until it is settled.
+    pub left: i64,
+    /// When all that it has used will be paid for, cycles. Signed, since it may be before the clock's zero.
+    due: i64,
+    /// Since when it has not been served because of that; 0 if it is.
+    since: Cycles,
+    /// Who comes next in its lane.
+    pub next: Option<DomainId>,
+    /// What it has taken beyond a quantum, in parts of that: [`PARTS`] are a turn that it lets pass.
+    owed: u16,
+    pub class: Class,
+    pub marks: Marks,
+}
+
+impl Entry {
+    pub const NEW: Entry = Entry {
+        left: 0,
+        due: i64::MIN,
+        since: Cycles(0),
+        next: None,
+        owed: 0,
+        class: Class::Guest,
+        marks: Marks::DUE,
+    };
+
+    /// Forgets all but on which lists it is.
+    pub fn renew(&mut self) {
+        let marks = (self.marks - Marks::HINDERED) | Marks::DUE;
+        *self = Entry { marks, next: self.next, ..Entry::NEW };
+    }
+
+    /// What becomes of a turn that is not an ordinary one.
+    pub fn hindrance(&mut self, others_wait: bool, alone: bool, now: Cycles) -> Hindrance {
+        match self.owed.checked_sub(PARTS) {
+            Some(left) if others_wait => {
+                self.owed = left;
+                return Hindrance::Owes;
+            }
+            Some(_) => self.owed = 0,
+            None => {}
+        }
+        let clock = now.0 as i64;
+        if alone {
+            self.due = self.due.min(clock);
+        }
+        let left = self.due.saturating_sub(clock);
+        if left > 0 && self.marks.contains(Marks::BEYOND) {
+            if self.since == Cycles(0) {
+                self.since = now;
+            }
+            return Hindrance::Throttled(left as u64);
+        }
+        self.marks -= Marks::BEYOND | Marks::OWES;
+        let since = core::mem::replace(&mut self.since, Cycles(0));
+        Hindrance::Over(if since == Cycles(0) { 0 } else { now.0.saturating_sub(since.0) })
+    }
+
+    /// After a turn of so many cycles, it is of this class from now on, and pays for what it has used. One that does not wait
+    /// any more is not stalled.
+    pub fn settle(&mut self, pace: &Pace, class: Class, cycles: u64, now: Cycles) {
+        let Pace { quantum, second, budget } = *pace;
+        self.marks -= Marks::DUE;
+        if !self.marks.contains(Marks::WAITING) {
+            self.marks -= Marks::STALLED;
+        }
+        let used =
+            if self.due == i64::MIN { cycles } else { i64::from(quantum).wrapping_sub(self.left) as u64 };
+        self.class = class;
+        self.left = if class == Class::Privileged { i64::MAX } else { quantum.into() };
+        if class == Class::Privileged {
+            return;
+        }
+        let parts = (cycles as i64)
+            .max(0)
+            .unsigned_abs()
+            .wrapping_mul(PARTS.into())
+            .checked_div(quantum.into())
+            .unwrap_or(0);
+        let parts = u16::try_from(parts).unwrap_or(u16::MAX).saturating_sub(PARTS);
+        self.owed = self.owed.saturating_add(parts);
+        if self.owed >= PARTS {
+            self.marks |= Marks::OWES;
+        }
+        let part = u64::from(budget.wrapping_mul(class.budgets()));
+        let Some(takes) = used.wrapping_mul(1_000_000).checked_div(part) else { return };
+        let (clock, kept) = (now.0 as i64, (KEPT.wrapping_mul(second)) as i64);
+        let begin = self.due.max(clock.wrapping_sub(kept));
+        self.due = begin.saturating_add_unsigned(takes).min(clock.wrapping_add(kept));
+        if self.due > clock {
+            self.marks |= Marks::BEYOND;
+        }
+    }
+}
