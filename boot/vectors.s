@@ -40,8 +40,29 @@ exception_common:
     push r15
     cld
     mov rdi, rsp
+    # Whoever is interrupted may use these registers, too.
+    sub rsp, 512
+    fxsave [rsp]
     call {exception}
-    ud2
+    fxrstor [rsp]
+    add rsp, 512
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rdi
+    pop rsi
+    pop rbp
+    pop rbx
+    pop rdx
+    pop rcx
+    pop rax
+    add rsp, 16                         # the vector and the error code
+    iretq
 
 # Goes on with a function that never returns, on the main stack from its top: what was on it is given up.
     .balign 16
@@ -67,6 +88,8 @@ upcall_entry:
     cmp byte ptr [{SERVING}], 0
     jne 1f
     inc qword ptr [{UPCALLS}]
+    cmp qword ptr [{WATCH_END}], 0
+    jne 2f
     mov rax, [rsp + 8]
     cmp rax, offset wait_for_upcall
     jb 1f
@@ -75,6 +98,20 @@ upcall_entry:
     mov qword ptr [rsp + 8], offset wait_done
 1:  pop rax
     iretq
+# An image on trial.
+2:  mov rax, [{WATCH_TOLD}]
+    mov qword ptr [rax], 0
+    push rdx
+    rdtsc
+    shl rdx, 32
+    or rax, rdx
+    pop rdx
+    cmp rax, [{WATCH_END}]
+    jb 1b
+    pop rax
+    push 0
+    push {OVERDUE}
+    jmp exception_common
 
 # The watch's timer: an exception if nothing has been done for too long. It counts on only while serving.
     .balign 16

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`abi`], [`words`], [`hash`], [`room`] | what Xen and guests share with us; bytes by words; keyed hashes; memory taken at boot |
 //! | [`wire`], [`path`], [`perms`] | messages, paths and permissions as bytes and values |
+//! | [`update`] | what an image must be to take this one's place |
 //! | [`ring`], [`evtchn`], [`platform`] | one ring page, both directions; which event channels are pending; what we ask of Xen |
 //! | [`quota`], [`config`], [`cmdline`] | the one table of quotas; limits and defaults; the command line |
 //! | [`slots`] | fixed storage: arenas, undo journal, hash chains, lists, byte strings |
@@ -54,5 +55,6 @@ pub mod standalone;
 pub mod state;
 pub mod store;
 pub mod trace;
+pub mod update;
 pub mod wire;
 pub mod words;

@@ -3,9 +3,10 @@
 //! The image has one implementation, the tests have one, and so has the server on a unix socket. The server never
 //! blocks and prints through `log` only. Sleeping, timers and the console are the caller's.
 
-use core::ops::Deref;
+use core::ops::{Deref, Range};
 
 use crate::abi::{DomId, Port, RingPage};
+use crate::update::Bounds;
 use crate::wire::XsError;
 
 /// Why the hypervisor refused something. Guests see it as EINVAL, the table's entry for errors that
@@ -156,7 +157,23 @@ pub enum Fault {
     Loop,
 }
 
-/// All that the server needs.
-pub trait Platform: EventChannels + RingMapper + DomainInfo + Clock + Counters {}
+/// Another program in this one's place (live update). What is provided is for a machine where that cannot be.
+pub trait Successor {
+    /// What there is for its image; `None` if nothing can take this program's place.
+    fn bounds(&self) -> Option<Bounds> {
+        None
+    }
 
-impl<T: EventChannels + RingMapper + DomainInfo + Clock + Counters> Platform for T {}
+    /// Writes a part of its image to memory that the server lends.
+    fn keep(&mut self, _address: usize, _part: &[u8]) {}
+
+    /// What has been written there.
+    fn kept(&self, _place: Range<usize>) -> &[u8] {
+        &[]
+    }
+}
+
+/// All that the server needs.
+pub trait Platform: EventChannels + RingMapper + DomainInfo + Clock + Counters + Successor {}
+
+impl<T: EventChannels + RingMapper + DomainInfo + Clock + Counters + Successor> Platform for T {}

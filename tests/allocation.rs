@@ -10,6 +10,7 @@ use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::{
     Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Refused, RingMapper,
+    Successor,
 };
 use xenstore::server::{Server, sizing};
 use xenstore::wire::{MessageType, TxId};
@@ -68,6 +69,8 @@ impl<const COUNTED: bool> Clock for Outside<COUNTED> {
         Cycles(0)
     }
 }
+
+impl<const COUNTED: bool> Successor for Outside<COUNTED> {}
 
 impl<const COUNTED: bool> Counters for Outside<COUNTED> {
     fn calls(&self) -> Calls {

@@ -193,7 +193,7 @@ observing() {
             'xs-trace dump --hold' | 'xs-trace report') command+=' store.trace' ;;
             'xenstore-control stats DOMID' | 'xenstore-control trace filter domain N') command="${command% *} 0" ;;
             'xenstore-control quota set'*) command='xenstore-control quota set nodes 1000' ;;
-            # The pages say that it is refused.
+            # Without an image it is refused.
             'xenstore-control live-update') command="! $command" ;;
         esac
         ok "$command" quietly bash -c "$command"

@@ -8,6 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
     Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Refused, RingMapper,
+    Successor,
 };
 
 pub struct Unix {
@@ -110,6 +111,8 @@ impl Clock for Unix {
         self.started
     }
 }
+
+impl Successor for Unix {}
 
 impl Counters for Unix {
     fn calls(&self) -> Calls {

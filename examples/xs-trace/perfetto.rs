@@ -159,6 +159,7 @@ impl Export<'_> {
             | Kind::Missed
             | Kind::Fault
             | Kind::Recovered
+            | Kind::Updated
             | Kind::Refused
             | Kind::Held
             | Kind::RingError

@@ -4,6 +4,8 @@
 //! anywhere counts as one outstanding request of that guest until all of it is delivered or dropped.
 //! xenstore.txt, quota `outstanding`.
 
+use core::ops::Range;
+
 use crate::config::Capacities;
 use crate::perms::Life;
 use crate::platform::Instant;
@@ -184,6 +186,11 @@ impl Outbox {
     /// How many messages wait, did at most, and may.
     pub fn level(&self) -> [u32; 3] {
         self.messages.arena().level()
+    }
+
+    /// Memory of messages that there never were, see [`Arena::untouched`].
+    pub fn untouched(&self) -> Range<usize> {
+        self.messages.arena().untouched()
     }
 
     /// Slots of each kind, for the consistency check.

@@ -9,6 +9,7 @@ use xenstore::abi::shared_info::SharedInfo;
 use xenstore::abi::{DomId, Port, RingPage};
 
 use super::fatal::{self, Reason};
+use super::paging::Kept;
 use super::segments::{self, UPCALL_VECTOR};
 use super::xen::{self, Xen};
 use super::{console, memory, paging};
@@ -86,8 +87,8 @@ pub fn command_line(start_info: *const StartInfo) -> (&'static [u8], u32) {
 }
 
 /// Counts RAM and sets up the final page tables. Returns the end of RAM and the free part of it, as addresses. It needs
-/// `least` bytes, at least 2 MiB. The start info and the command line are in the free part.
-pub fn claim_memory(least: u64) -> (u64, Range<u64>) {
+/// `least` bytes, at least 2 MiB; `kept` is told its end. The start info and the command line are in the free part.
+pub fn claim_memory(least: u64, kept: impl FnOnce(u64) -> Kept) -> (u64, Range<u64>) {
     let ram_end = fatal::unless("RAM cannot be counted", memory::ram_end());
     if ram_end < least {
         fatal::stop(
@@ -95,19 +96,25 @@ pub fn claim_memory(least: u64) -> (u64, Range<u64>) {
             format_args!("too little memory: {} KiB of RAM, raise --memory", ram_end / 1024),
         );
     }
-    if !memory::is_ram_before(ram_end) {
-        fatal::stop(Reason::Crash, format_args!("RAM ends before {ram_end:#x}, where Xen says it ends"));
-    }
     let mut special = [0; 2];
     for (frame, which) in special.iter_mut().zip([HvmParam::ConsolePfn, HvmParam::StorePfn]) {
         *frame = param(which).unwrap_or(0);
     }
-    (ram_end, paging::protect(ram_end, &special))
+    (ram_end, paging::protect(ram_end, &special, kept(ram_end)))
 }
 
-/// Has Xen deliver events. Returns the page that it shares with us, which says which.
-pub fn open_events() -> &'static SharedInfo {
-    let shared = fatal::unless("the shared page cannot be mapped", memory::map_shared_info());
+/// Ends the domain if RAM does not end where Xen says. Writes to its last page.
+pub fn check_ram(ram_end: u64) {
+    if !memory::is_ram_before(ram_end) {
+        fatal::stop(Reason::Crash, format_args!("RAM ends before {ram_end:#x}, where Xen says it ends"));
+    }
+}
+
+/// Has Xen deliver events. Returns the page that it shares with us, which says which; an image before this one may have
+/// had it mapped.
+pub fn open_events(is_mapped: bool) -> &'static SharedInfo {
+    let shared = if is_mapped { memory::adopt_shared_info() } else { memory::map_shared_info() };
+    let shared = fatal::unless("the shared page cannot be mapped", shared);
     // SAFETY: `segments::load` made the vector's gate, and this is 64-bit code.
     fatal::unless("upcalls cannot be delivered", unsafe { xen::deliver_upcalls(UPCALL_VECTOR) });
     shared

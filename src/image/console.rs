@@ -98,9 +98,20 @@ pub fn release() {
     unsafe { CONSOLE.force_unlock() };
 }
 
+/// The first of the last lines.
+static FIRST: spin::Mutex<heapless::Vec<u8, LINE>> = spin::Mutex::new(heapless::Vec::new());
+
+/// The first of the lines that [`fatal_line`] has printed.
+pub fn first_fatal_line() -> heapless::Vec<u8, LINE> {
+    FIRST.try_lock().map(|first| first.clone()).unwrap_or_default()
+}
+
 /// Prints one of the last lines, in whatever state the rest is.
 pub fn fatal_line(text: fmt::Arguments<'_>) {
     let line = Line::new(text);
+    if let Some(mut first) = FIRST.try_lock().filter(|first| first.is_empty()) {
+        first.clone_from(&line.text);
+    }
     write_debug_port(&line);
     if let Some(mut console) = CONSOLE.try_lock() {
         console.print(&line);

@@ -31,6 +31,19 @@ pub static SLEEPS: Counter = Counter::new();
 /// Counted by boot/vectors.s.
 pub static UPCALLS: Counter = Counter::new();
 
+/// All counters, for an image that goes on counting.
+pub fn all() -> [u64; 5] {
+    [&HYPERCALLS, &NOTIFICATIONS, &TIMER_SETTINGS, &SLEEPS, &UPCALLS].map(Counter::get)
+}
+
+/// Goes on from these.
+pub fn go_on_from(counts: [u64; 5]) {
+    let counters = [&HYPERCALLS, &NOTIFICATIONS, &TIMER_SETTINGS, &SLEEPS, &UPCALLS];
+    for (counter, before) in counters.into_iter().zip(counts) {
+        counter.0.fetch_add(before, Ordering::Relaxed);
+    }
+}
+
 pub fn calls() -> Calls {
     let (notify, timer) = (NOTIFICATIONS.get(), TIMER_SETTINGS.get());
     Calls {

@@ -5,7 +5,7 @@ use core::arch::global_asm;
 use xen_sys::XEN_ELFNOTE_PHYS32_ENTRY;
 
 use super::paging::{LARGE, PRESENT, WRITABLE};
-use super::{counters, exceptions, hole, segments, watch};
+use super::{counters, exceptions, hole, segments, trial, watch};
 
 /// Protected mode, x87 and SSE without traps, numeric errors as exceptions, read-only pages also for us,
 /// paging.
@@ -42,6 +42,9 @@ global_asm!(
     INITIAL_COUNT = const watch::INITIAL_COUNT,
     END_OF_INTERRUPT = const watch::END_OF_INTERRUPT,
     WATCH_VECTOR = const segments::WATCH_VECTOR,
+    WATCH_END = sym trial::END,
+    WATCH_TOLD = sym trial::TOLD,
+    OVERDUE = const exceptions::OVERDUE,
     exception = sym exceptions::exception,
 );
 

@@ -2,9 +2,9 @@
 
 use xen_sys::{
     __HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, EVTCHNOP_bind_interdomain, EVTCHNOP_bind_virq,
-    EVTCHNOP_close, EVTCHNOP_expand_array, EVTCHNOP_init_control, EVTCHNOP_send, evtchn_alloc_unbound,
-    evtchn_bind_interdomain, evtchn_bind_virq, evtchn_close, evtchn_expand_array, evtchn_init_control,
-    evtchn_send,
+    EVTCHNOP_close, EVTCHNOP_expand_array, EVTCHNOP_init_control, EVTCHNOP_send, EVTCHNOP_set_priority,
+    evtchn_alloc_unbound, evtchn_bind_interdomain, evtchn_bind_virq, evtchn_close, evtchn_expand_array,
+    evtchn_init_control, evtchn_send, evtchn_set_priority,
 };
 use xenstore::abi::{DomId, Port};
 
@@ -47,6 +47,12 @@ pub fn bind_virq(virq: u32) -> Result<Port, Errno> {
 pub fn send(port: Port) -> Result<(), Errno> {
     // SAFETY: the structure of EVTCHNOP_send.
     unsafe { operate(EVTCHNOP_send, &mut evtchn_send { port: port.0 }) }
+}
+
+/// Has FIFO events of this port come in a queue of their own kind, 0 before all others to 15.
+pub fn set_priority(port: Port, priority: u32) -> Result<(), Errno> {
+    // SAFETY: the structure of EVTCHNOP_set_priority.
+    unsafe { operate(EVTCHNOP_set_priority, &mut evtchn_set_priority { port: port.0, priority }) }
 }
 
 /// Gives the port up.

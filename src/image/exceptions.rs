@@ -38,9 +38,11 @@ const NON_MASKABLE: u64 = 2;
 const DOUBLE_FAULT: u64 = 8;
 const PAGE_FAULT: u64 = 14;
 const MACHINE_CHECK: u64 = 18;
+/// What boot/vectors.s makes of an upcall when a trial is over, see [`super::trial`].
+pub const OVERDUE: u64 = 32;
 
 /// Names by vector.
-const NAMES: [&str; 32] = [
+const NAMES: [&str; 33] = [
     "divide error",
     "debug exception",
     "non-maskable interrupt",
@@ -73,10 +75,27 @@ const NAMES: [&str; 32] = [
     "VMM communication exception",
     "security exception",
     "reserved exception 31",
+    "has not answered in time",
 ];
 
-/// Called by boot/vectors.s on the exception's own stack.
-pub extern "C" fn exception(frame: &Frame) -> ! {
+/// What may mend a page fault at this address, so that the instruction is executed again.
+type Mender = fn(u64) -> bool;
+
+static PAGE_FAULT_HANDLER: spin::Mutex<Option<Mender>> = spin::Mutex::new(None);
+
+/// From now on this is asked first whether it can mend a page fault.
+pub fn set_page_fault_handler(handler: Option<Mender>) {
+    *PAGE_FAULT_HANDLER.lock() = handler;
+}
+
+/// Called by boot/vectors.s on the exception's own stack. Returns if what was interrupted can go on.
+pub extern "C" fn exception(frame: &Frame) {
+    if frame.vector == PAGE_FAULT
+        && let Some(mend) = PAGE_FAULT_HANDLER.try_lock().and_then(|handler| *handler)
+        && mend(cpu::fault_address())
+    {
+        return;
+    }
     fatal::go_on_or_stop(cause_of(frame.vector), |tell| describe(frame, tell))
 }
 

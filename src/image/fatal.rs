@@ -33,6 +33,11 @@ pub enum Cause {
     Final,
 }
 
+/// Where a failure leads instead of to the end, given its first line.
+type WayBack = fn(&[u8]);
+
+static WAY_BACK: spin::Mutex<Option<WayBack>> = spin::Mutex::new(None);
+
 /// How often the end has begun: its description may fail as well.
 static ENTERED: AtomicU32 = AtomicU32::new(0);
 
@@ -66,6 +71,11 @@ pub fn go_on_or_stop(cause: Cause, describe: impl Fn(fn(fmt::Arguments<'_>))) ->
     stop_after(Reason::Crash, line, || describe(console::fatal_line))
 }
 
+/// From now on a failure leads there, which must not return; `None`: to the end.
+pub fn set_way_back(way: Option<WayBack>) {
+    *WAY_BACK.lock() = way;
+}
+
 /// Stops the domain after one line.
 pub fn stop(reason: Reason, message: fmt::Arguments<'_>) -> ! {
     stop_after(reason, 0, || console::fatal_line(message))
@@ -76,6 +86,11 @@ fn stop_after(reason: Reason, line: u32, describe: impl FnOnce()) -> ! {
     let times_before = ENTERED.fetch_add(1, Ordering::Relaxed);
     if times_before < 2 {
         describe();
+    }
+    if reason == Reason::Crash
+        && let Some(way) = WAY_BACK.try_lock().and_then(|way| *way)
+    {
+        way(&console::first_fatal_line());
     }
     if times_before == 0
         && reason == Reason::Crash

@@ -15,7 +15,8 @@ use crate::image::boot::{self, Identity};
 use crate::image::fatal::{self, Reason};
 use crate::image::hypercall::{self, Errno};
 use crate::image::idle::{self, Alarm};
-use crate::image::{clock, console, events};
+use crate::image::paging::Kept;
+use crate::image::{clock, console, events, symbol};
 
 /// RAM that the page tables need.
 const LEAST: u64 = 2 << 20;
@@ -28,8 +29,11 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
     console::booted();
     // There is no heap, so the command line stays where it is.
     let (line, _) = boot::command_line(start_info);
-    boot::claim_memory(LEAST);
-    let mut ports = TwoLevel::new(boot::open_events());
+    boot::claim_memory(LEAST, |ram_end| {
+        boot::check_ram(ram_end);
+        Kept { low_end: 4096, heap_start: symbol::end() }
+    });
+    let mut ports = TwoLevel::new(boot::open_events(false));
     if let Some(console) = console {
         ports.mask(console);
     }

@@ -102,6 +102,12 @@ pub fn map_shared_info() -> Result<&'static SharedInfo, Errno> {
     shared_info().ok_or(Errno(0))
 }
 
+/// The image before has had Xen put the shared page there.
+pub fn adopt_shared_info() -> Result<&'static SharedInfo, Errno> {
+    SHARED_INFO_MAPPED.store(true, Ordering::Relaxed);
+    shared_info().ok_or(Errno(0))
+}
+
 /// The shared page, once it is there.
 pub fn shared_info() -> Option<&'static SharedInfo> {
     if !SHARED_INFO_MAPPED.load(Ordering::Relaxed) {

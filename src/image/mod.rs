@@ -6,22 +6,24 @@
 //! it relies on.
 
 pub mod boot;
-mod boot_cell;
+pub mod boot_cell;
 pub mod clock;
 pub mod console;
 pub mod counters;
 pub mod cpu;
 mod entry;
 pub mod events;
-mod exceptions;
+pub mod exceptions;
 pub mod fatal;
 pub mod hole;
 pub mod hypercall;
 pub mod idle;
 pub mod logger;
+pub mod low;
 pub mod memory;
 pub mod paging;
-mod segments;
-mod symbol;
+pub mod segments;
+pub mod symbol;
+pub mod trial;
 pub mod watch;
 pub mod xen;

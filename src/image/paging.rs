@@ -12,12 +12,14 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::boot_cell::BootCell;
 use super::cpu::{self, EFER_NXE, MSR_EFER};
 use super::hole::{HOLE_END_FRAME, HOLE_FRAME};
-use super::symbol;
+use super::{low, symbol};
 
 /// Page table entry: present.
 pub const PRESENT: u64 = 1 << 0;
 /// Page table entry: writable.
 pub const WRITABLE: u64 = 1 << 1;
+/// Page table entry: it has been written to.
+pub const DIRTY: u64 = 1 << 6;
 /// Page directory entry: a 2 MiB page.
 pub const LARGE: u64 = 1 << 7;
 
@@ -29,11 +31,10 @@ const NO_EXECUTE: u64 = 1 << 63;
 /// Highest end of RAM, in bytes, that the map has room for: the hole with the ring pages comes next.
 pub const RAM_LIMIT: u64 = (HOLE_FRAME << 12) - 2 * LARGE_PAGE;
 
-/// RAM below the image appears at the end of RAM from its first page on, page 0 left out.
-const LOW_START: u64 = PAGE;
-
-/// The end of RAM, where that begins.
+/// The end of RAM, where the heap's part of the RAM below the image appears.
 static RAM_END: AtomicU64 = AtomicU64::new(0);
+/// Where that part begins.
+static LOW_START: AtomicU64 = AtomicU64::new(0);
 
 /// Tables that follow one another.
 #[repr(C, align(4096))]
@@ -50,13 +51,23 @@ unsafe extern "C" {
     static page_map: [u64; TABLE];
 }
 
+/// What is not the heap's of the RAM around the image.
+#[derive(Clone, Copy)]
+pub struct Kept {
+    /// The end of the pages that are kept at the beginning of RAM, page 0 with them.
+    pub low_end: u64,
+    /// Where the heap begins, at the end of the image or behind it.
+    pub heap_start: u64,
+}
+
 /// Replaces the map of boot/entry.s. `ram_end` is in bytes, page aligned, above 2 MiB and not above
-/// [`RAM_LIMIT`]; `special` are further frames to be mapped. Returns the free RAM as one range of
-/// addresses.
-pub fn protect(ram_end: u64, special: &[u64]) -> Range<u64> {
+/// [`RAM_LIMIT`]; `special` are further frames to be mapped. Returns the free RAM as one range of addresses.
+pub fn protect(ram_end: u64, special: &[u64], kept: Kept) -> Range<u64> {
+    let Kept { low_end: low_start, heap_start } = kept;
     RAM_END.store(ram_end, Ordering::Relaxed);
+    LOW_START.store(low_start, Ordering::Relaxed);
     let low_end = symbol::start();
-    let free = symbol::end()..ram_end + (low_end - LOW_START);
+    let free = heap_start..ram_end + (low_end - low_start);
 
     let no_execute = if cpu::can_forbid_execution() { NO_EXECUTE } else { 0 };
     let data = PRESENT | WRITABLE | no_execute;
@@ -65,7 +76,7 @@ pub fn protect(ram_end: u64, special: &[u64]) -> Range<u64> {
         if address < ram_end {
             address | data
         } else if address < free.end {
-            (address - ram_end + LOW_START) | data
+            (address - ram_end + low_start) | data
         } else {
             0
         }
@@ -82,7 +93,7 @@ pub fn protect(ram_end: u64, special: &[u64]) -> Range<u64> {
         }
         let image = &mut (*IMAGE_TABLE.get()).0;
         for (address, entry) in (0..).step_by(PAGE as usize).zip(image.as_flattened_mut()) {
-            *entry = image_page(address, data, no_execute);
+            *entry = image_page(address, low_start, data, no_execute);
         }
         let edge = &mut (*EDGE_TABLES.get()).0;
         for (address, entry) in (edge_start..).step_by(PAGE as usize).zip(edge.as_flattened_mut()) {
@@ -106,9 +117,90 @@ pub fn protect(ram_end: u64, special: &[u64]) -> Range<u64> {
     free
 }
 
+/// The bits of an entry for data.
+pub fn data() -> u64 {
+    PRESENT | WRITABLE | if cpu::can_forbid_execution() { NO_EXECUTE } else { 0 }
+}
+
+/// The end of the heap, as addresses.
+pub fn heap_end() -> u64 {
+    RAM_END.load(Ordering::Relaxed) + symbol::start() - LOW_START.load(Ordering::Relaxed)
+}
+
+/// Parts of 2 MiB that are mapped as one each, beginning with the second: those before the end of RAM.
+fn large() -> Range<u64> {
+    LARGE_PAGE..RAM_END.load(Ordering::Relaxed) / LARGE_PAGE * LARGE_PAGE
+}
+
+/// Maps all RAM by pages of 4 KiB.
+///
+/// # Safety
+/// As much memory as [`low::tables_for`] says is there for the tables, and nobody else's until [`join`] and [`forget_all`].
+pub unsafe fn split(tables: u64) {
+    let data = data();
+    // SAFETY: whatever was mapped stays so, at the same place; the rest is the caller's promise.
+    unsafe {
+        for part in large().step_by(LARGE_PAGE as usize) {
+            let table = (tables + (part / LARGE_PAGE - 1) * PAGE) as *mut [u64; TABLE];
+            for (address, entry) in (part..).step_by(PAGE as usize).zip((*table).iter_mut()) {
+                *entry = address | data;
+            }
+            *directory(part) = table as u64 | PRESENT | WRITABLE;
+        }
+    }
+    forget_all();
+}
+
+/// Maps RAM by large pages again.
+///
+/// # Safety
+/// All of it must be mapped.
+pub unsafe fn join() {
+    let data = data();
+    for part in large().step_by(LARGE_PAGE as usize) {
+        // SAFETY: what was mapped stays so, at the same place.
+        unsafe { *directory(part) = part | data | LARGE };
+    }
+}
+
+/// The directory's entry for an address.
+unsafe fn directory(address: u64) -> *mut u64 {
+    // SAFETY: there is an entry for each address below 4 GiB.
+    unsafe { (&raw mut page_directories).cast::<u64>().add((address / LARGE_PAGE) as usize) }
+}
+
+/// The page table's entry for an address.
+///
+/// # Safety
+/// The address lies in the first 2 MiB or, while RAM is split, in the heap.
+pub unsafe fn entry(address: u64) -> *mut u64 {
+    const PLACE: u64 = 0x000f_ffff_ffff_f000;
+    // SAFETY: the directory leads to a table, as the caller says, and tables are mapped at their physical addresses.
+    unsafe {
+        let table = (*directory(address) & PLACE) as *mut u64;
+        table.add((address % LARGE_PAGE / PAGE) as usize)
+    }
+}
+
+/// What the processor remembers of the mapping of an address is out of date.
+pub fn forget(address: u64) {
+    // SAFETY: it looks into the tables again.
+    unsafe { asm!("invlpg [{}]", in(reg) address, options(nostack, preserves_flags)) };
+}
+
+/// The same for all addresses.
+pub fn forget_all() {
+    // SAFETY: the tables in use stay in use.
+    unsafe { asm!("mov cr3, {}", in(reg) &raw const page_map, options(nostack, preserves_flags)) };
+}
+
 /// The entry for a page of the first 2 MiB.
-fn image_page(address: u64, data: u64, no_execute: u64) -> u64 {
-    if address < symbol::start() || guards().contains(&address) {
+fn image_page(address: u64, low_start: u64, data: u64, no_execute: u64) -> u64 {
+    if address == low::WAY && address < low_start {
+        address | PRESENT
+    } else if (PAGE..low_start).contains(&address) {
+        address | data
+    } else if address < symbol::start() || guards().contains(&address) {
         0
     } else if address < symbol::end_of_text() {
         address | PRESENT
@@ -124,12 +216,21 @@ fn guards() -> [u64; 3] {
     [symbol::guard_of_double_fault_stack(), symbol::guard_of_fault_stack(), symbol::guard_of_main_stack()]
 }
 
-/// The guest frame in which a static or something on the heap begins, and its offset there in bytes.
-pub fn place_of<T>(thing: *const T) -> (u64, u32) {
-    let address = thing as u64;
-    let ram_end = RAM_END.load(Ordering::Relaxed);
-    let physical = if address < ram_end { address } else { address - ram_end + LOW_START };
-    (physical / PAGE, (physical % PAGE) as u32)
+/// The physical address of a static or of something on the heap.
+pub fn physical(address: u64) -> u64 {
+    let (ram_end, low_start) = (RAM_END.load(Ordering::Relaxed), LOW_START.load(Ordering::Relaxed));
+    if address < ram_end { address } else { address - ram_end + low_start }
+}
+
+/// Where RAM at a physical address appears, which the heap may have.
+pub fn address(physical: u64) -> u64 {
+    let (ram_end, low_start) = (RAM_END.load(Ordering::Relaxed), LOW_START.load(Ordering::Relaxed));
+    if physical >= symbol::start() { physical } else { physical - low_start + ram_end }
+}
+
+/// The address at which RAM from below the image begins to appear.
+pub fn seam() -> u64 {
+    RAM_END.load(Ordering::Relaxed)
 }
 
 /// Why an access to `address` faults, if that is known; to be appended to a sentence.

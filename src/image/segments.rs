@@ -27,11 +27,10 @@ const INTERRUPT_GATE: u64 = 0x8e;
 /// Present, ring 0, available 64-bit task state.
 const TASK_STATE: u64 = 0x89;
 
-/// Stacks named by an interrupt gate; 0 stays on the present one. Exceptions always change stacks: the
-/// one they interrupt may be full, and compiled code keeps data below the stack pointer.
+/// Stacks named by an interrupt gate, which always changes them: the one that is interrupted may be full, and compiled
+/// code keeps data below the stack pointer.
 #[derive(Clone, Copy)]
 enum Stack {
-    Same = 0,
     Fault = 1,
     DoubleFault = 2,
 }
@@ -95,7 +94,7 @@ pub fn load() {
             let stack = if vector == DOUBLE_FAULT { Stack::DoubleFault } else { Stack::Fault };
             (*gates)[vector] = gate(symbol::first_exception_stub() + vector as u64 * STUB_SIZE, stack);
         }
-        (*gates)[usize::from(UPCALL_VECTOR)] = gate(symbol::upcall(), Stack::Same);
+        (*gates)[usize::from(UPCALL_VECTOR)] = gate(symbol::upcall(), Stack::Fault);
         (*gates)[usize::from(WATCH_VECTOR)] = gate(symbol::watch(), Stack::Fault);
 
         let base = task as u64;

@@ -13,6 +13,10 @@ unsafe extern "C" {
     static exception_stubs: u8;
     static upcall_entry: u8;
     static watch_entry: u8;
+    static way_start: u8;
+    static way_end: u8;
+    static data_end: u8;
+    static pvh_start: u8;
 }
 
 macro_rules! addresses {
@@ -36,4 +40,8 @@ addresses! {
     first_exception_stub = exception_stubs;
     upcall = upcall_entry;
     watch = watch_entry;
+    start_of_way = way_start;
+    end_of_way = way_end;
+    end_of_data = data_end;
+    entry = pvh_start;
 }

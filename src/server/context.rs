@@ -59,6 +59,8 @@ pub enum Outcome {
     Answer(Answer),
     /// The rest of the work is in [`Core::deed`].
     Then,
+    /// The answer comes later.
+    Later,
 }
 
 impl Outcome {

@@ -1,5 +1,6 @@
 //! All that the server knows except its connections: what a request is decided on.
 
+use super::session::{Start, Updates};
 use super::throttle::Throttle;
 use crate::abi::{DomId, Port, ServerFeatures};
 use crate::config::{Capacities, Settings};
@@ -29,7 +30,7 @@ pub enum News {
 }
 
 /// Work that a handler leaves to the server, since it takes connections.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy)]
 pub enum Deed {
     /// Serve this domain, or reset its connection.
     Introduce(DomId, Port),
@@ -37,6 +38,10 @@ pub enum Deed {
     Release(DomainId),
     /// Answer with what the consistency check finds.
     Check,
+    /// Have the image that was sent take over.
+    Update(Start),
+    /// Begin the transaction after the update.
+    PutOff,
 }
 
 /// Its fields are open to the server's modules, each of which works on several of them. It has no connections, so code
@@ -58,6 +63,7 @@ pub struct Core {
     pub deed: Option<Deed>,
     /// Has a fault on purpose, if that is allowed.
     pub have_fault: Option<fn(Fault)>,
+    pub updates: Updates,
 }
 
 impl Core {
@@ -75,6 +81,7 @@ impl Core {
             told: 0,
             deed: None,
             have_fault: None,
+            updates: Updates::new(),
         }
     }
 

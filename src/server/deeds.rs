@@ -25,6 +25,12 @@ impl<P: Platform> Server<P> {
             Some(Deed::Introduce(domid, port)) => self.introduce(platform, domid, port)?,
             Some(Deed::Release(id)) => self.bury(platform, id, Some(Ok(Answer::Ok)))?,
             Some(Deed::Check) => return self.find_faults(),
+            Some(Deed::Update(start)) => return self.begin_update(start),
+            Some(Deed::PutOff) => {
+                let Server { core, exchange, .. } = self;
+                core.updates.put_off.push((exchange.from, exchange.request.header));
+                return Ok(Outcome::Later);
+            }
             None => {}
         }
         Ok(Outcome::OK)
@@ -189,6 +195,7 @@ impl<P: Platform> Server<P> {
             self.core.note_given_up(id, &message);
         }
         self.links.drop_input(&mut self.core.store, id);
+        self.core.forget_update(id);
         self.core.store.set_cursor(id, None);
         self.links.schedule.unstall(id);
     }

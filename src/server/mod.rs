@@ -24,11 +24,14 @@ mod recovery;
 mod restart;
 mod scratch;
 mod service;
+mod session;
 pub mod sizing;
 mod state;
 mod throttle;
+mod update;
 
 pub use clients::Client;
+pub use update::{Handed, Order};
 
 use alloc::boxed::Box;
 

@@ -96,7 +96,7 @@ impl<P: Platform> Operation<P> {
 
 /// Turns an answer into its message. Only here errors become bytes.
 #[inline(always)] // The end of every request.
-fn finish(reply: &mut Reply, request: Header, answer: Result<Answer, XsError>) -> &[u8] {
+pub fn finish(reply: &mut Reply, request: Header, answer: Result<Answer, XsError>) -> &[u8] {
     // Both texts fit a message. Of the first the length is known here, so that it takes no loop.
     let (_fits, msg_type) = match answer {
         Ok(Answer::Data) => return reply.finish(request),
@@ -142,6 +142,7 @@ impl<P: Platform> Server<P> {
         let answer = match result {
             Ok(Outcome::Answer(answer)) => Ok(answer),
             Ok(Outcome::Then) => Ok(Answer::Ok),
+            Ok(Outcome::Later) => return self.leave_unanswered(from),
             Err(error) => Err(error),
         };
         self.core.store.current.answer = Some(answer);

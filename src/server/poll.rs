@@ -36,7 +36,7 @@ impl<P: Platform> Server<P> {
     pub fn poll(&mut self, platform: &mut P) -> Option<Instant> {
         self.core.changes = self.core.store.collected.number + 1;
         let slept = self.core.clock.latest;
-        if self.look_at_the_clock(platform) {
+        if self.look_at_the_clock(platform) && !self.core.updates.active {
             // Nothing is to be told of that.
             self.core.clock.latest = slept;
             return self.next_wake_up();
@@ -53,6 +53,9 @@ impl<P: Platform> Server<P> {
             }
             self.core.told = 0;
             let more = self.go_on(platform);
+            if self.core.updates.active {
+                self.look_at_updates(platform);
+            }
             self.notify_idle(platform);
             if !self.links.schedule.has_ready() {
                 if more {
@@ -69,7 +72,8 @@ impl<P: Platform> Server<P> {
     /// When the server wants to be called though no event comes.
     fn next_wake_up(&self) -> Option<Instant> {
         let schedule = &self.links.schedule;
-        (schedule.has_waiting() || schedule.has_active()).then(|| self.next_look())
+        let look = (schedule.has_waiting() || schedule.has_active()).then(|| self.next_look());
+        if self.core.updates.active { look.into_iter().chain(self.update_deadline()).min() } else { look }
     }
 
     /// When waiting connections are looked at. Not at each wake-up, since they must not add to its cost.

@@ -3,6 +3,7 @@
 //! Each part of the server knows how many bytes it takes for given capacities. Here they are added up.
 
 use super::scratch::Exchange;
+use super::session::Updates;
 use crate::config::Capacities;
 use crate::connection::Links;
 use crate::store::Store;
@@ -25,6 +26,7 @@ pub fn memory(capacities: &Capacities) -> usize {
         + Recorder::bytes(capacities.domains)
         + Links::<()>::bytes(capacities, ports(capacities))
         + size_of::<Exchange>()
+        + Updates::BYTES
         + ROUNDING
 }
 

@@ -7,6 +7,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::attempt::Attempt;
 use super::claim::Claim;
@@ -91,7 +92,10 @@ pub struct Room {
 }
 
 pub struct Arena<T> {
-    slots: Box<[Place<T>]>,
+    /// Those that were ever used. The memory of the others has not been written to, so that it can serve otherwise.
+    slots: Vec<Place<T>>,
+    /// How many there may be: fewer than there is memory for while some of that is lent.
+    capacity: u32,
     attempt: Attempt,
     /// The latest attempt that this arena took part in. It joins at its first change.
     joined: u64,
@@ -112,7 +116,8 @@ impl<T: Slot> Arena<T> {
     pub fn new(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
         let head = Head { free: None, fresh: 0, used: 0 };
         Arena {
-            slots: filled(&Place { value: T::EMPTY, link: None, stamp: 0 }, capacity),
+            slots: unfilled(capacity),
+            capacity: capacity as u32,
             attempt: attempt.clone(),
             joined: NEVER,
             head,
@@ -128,6 +133,7 @@ impl<T: Slot> Arena<T> {
     /// As `new`, but all slots are in use from the beginning and stay so.
     pub fn new_in_use(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
         let mut arena = Self::new(attempt, capacity, journal);
+        arena.slots = filled(&Place { value: T::EMPTY, link: None, stamp: 0 }, capacity).into_vec();
         arena.head = Head { free: None, fresh: arena.capacity(), used: arena.capacity() };
         arena
     }
@@ -138,7 +144,41 @@ impl<T: Slot> Arena<T> {
     }
 
     pub fn capacity(&self) -> u32 {
-        self.slots.len() as u32
+        self.capacity
+    }
+
+    /// Addresses of the memory of slots that were never used. Whoever writes there must be done before the next slot is
+    /// taken.
+    pub fn untouched(&self) -> Range<usize> {
+        let start = self.slots.as_ptr().expose_provenance();
+        start + self.slots.len() * size_of::<Place<T>>()
+            ..start + self.capacity as usize * size_of::<Place<T>>()
+    }
+
+    /// Lends memory of slots that were never used, the addresses of `bytes` or somewhat more. Refused if an eighth of the
+    /// slots would not stay free.
+    pub fn lend(&mut self, bytes: usize) -> Option<Range<usize>> {
+        let slots = u32::try_from(bytes.div_ceil(size_of::<Place<T>>().max(1))).ok()?;
+        let rest = self.capacity.checked_sub(slots).filter(|rest| *rest as usize >= self.slots.len())?;
+        if self.room().free < slots + self.capacity / 8 {
+            return None;
+        }
+        let end = self.untouched().end;
+        self.capacity = rest;
+        Some(self.untouched().end..end)
+    }
+
+    /// Bytes that are missing so that so many can be lent.
+    pub fn missing_to_lend(&self, bytes: usize) -> usize {
+        let reserve = self.capacity as usize / 8;
+        let unused = (self.capacity as usize).saturating_sub(self.slots.len());
+        let there = unused.min((self.room().free as usize).saturating_sub(reserve)) * size_of::<Place<T>>();
+        bytes.saturating_sub(there)
+    }
+
+    /// What was lent is the arena's own again, and of no certain content.
+    pub fn take_back(&mut self) {
+        self.capacity = self.slots.capacity() as u32;
     }
 
     pub fn used(&self) -> u32 {
@@ -226,8 +266,11 @@ impl<T: Slot> Arena<T> {
             }
             None => {
                 let id = Id::from_index(self.head.fresh as usize).ok_or(Full)?;
-                if id.index() >= self.slots.len() {
+                if id.index() >= self.capacity as usize {
                     return Err(Full);
+                }
+                if id.index() == self.slots.len() && self.slots.len() < self.slots.capacity() {
+                    self.slots.push(Place { value, link: None, stamp: 0 });
                 }
                 self.head.fresh += 1;
                 id
@@ -428,7 +471,7 @@ impl<T: Slot> Arena<T> {
         }
     }
 
-    /// Every slot, in use or not.
+    /// Every slot that was ever used.
     pub fn slots(&self) -> impl ExactSizeIterator<Item = &T> + DoubleEndedIterator {
         self.slots.iter().map(|place| &place.value)
     }
@@ -516,6 +559,25 @@ mod tests {
             true
         });
         assert!(arena.alloc(0).is_ok());
+    }
+
+    #[test]
+    fn only_what_was_never_used_is_lent() {
+        let mut arena = Arena::<u32>::new(&Attempt::new(), 16, 8);
+        let ids: [Id<u32>; 4] = core::array::from_fn(|n| arena.alloc(n as u32).unwrap());
+        attempt(&mut arena, Claim::Privileged, |arena| ids.iter().all(|id| arena.free(*id).is_ok()));
+        let whole = arena.untouched();
+        assert_eq!(whole.end - whole.start, 12 * size_of::<Place<u32>>());
+        assert_eq!(arena.lend(13 * size_of::<Place<u32>>()), None);
+        assert_eq!(arena.missing_to_lend(13 * size_of::<Place<u32>>()), size_of::<Place<u32>>());
+        let lent = arena.lend(10 * size_of::<Place<u32>>() - 1).unwrap();
+        assert_eq!((lent.end, lent.end - lent.start), (whole.end, 10 * size_of::<Place<u32>>()));
+        assert_eq!((arena.capacity(), arena.untouched().end), (6, lent.start));
+        assert_eq!((0..).take_while(|n| arena.alloc(*n).is_ok()).count(), 6);
+        let Balance { capacity, used, free } = arena.balance();
+        assert_eq!((capacity, used, free), (6, 6, 0));
+        arena.take_back();
+        assert_eq!((0..).take_while(|n| arena.alloc(*n).is_ok()).count(), 10);
     }
 
     #[test]

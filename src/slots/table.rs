@@ -3,6 +3,7 @@
 //! Hashes are keyed (see `hash`), so a guest cannot choose names that share a chain.
 
 use alloc::boxed::Box;
+use core::ops::Range;
 
 use crate::room::filled;
 
@@ -61,6 +62,16 @@ impl<T: Chained> Table<T> {
 
     pub fn arena(&self) -> &Arena<T> {
         &self.arena
+    }
+
+    /// See [`Arena::lend`].
+    pub fn lend(&mut self, bytes: usize) -> Option<Range<usize>> {
+        self.arena.lend(bytes)
+    }
+
+    /// See [`Arena::take_back`].
+    pub fn take_back(&mut self) {
+        self.arena.take_back();
     }
 
     pub fn get(&self, id: Id<T>) -> &T {

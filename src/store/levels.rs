@@ -1,7 +1,10 @@
 //! How full each kind of storage is: the one list of the store's arenas, for the reports and the consistency check.
 
-use super::Store;
+use core::ops::Range;
+
+use super::{DomainId, Store};
 use crate::config::Capacities;
+use crate::platform::Instant;
 use crate::slots::Balance;
 
 macro_rules! arenas {
@@ -28,6 +31,37 @@ impl Store {
     /// The same with the free slots, counted.
     pub fn balances(&self) -> [(&'static str, Balance); 8] {
         arenas!(self.balance)
+    }
+
+    /// Memory of slots that were never used, see [`Arena::untouched`](crate::slots::Arena::untouched).
+    pub fn untouched(&self) -> [Range<usize>; 8] {
+        arenas!(self.untouched).map(|(_, memory)| memory)
+    }
+
+    /// Lends memory for something else than nodes, see [`Arena::lend`](crate::slots::Arena::lend).
+    pub fn lend(&mut self, bytes: usize) -> Option<Range<usize>> {
+        self.nodes.lend(bytes)
+    }
+
+    /// Bytes that are missing so that so many can be lent.
+    pub fn missing_to_lend(&self, bytes: usize) -> usize {
+        self.nodes.arena().missing_to_lend(bytes)
+    }
+
+    /// What was lent is room for nodes again.
+    pub fn take_back(&mut self) {
+        self.nodes.take_back();
+    }
+
+    /// Whether any transaction is open.
+    pub fn has_transactions(&self) -> bool {
+        self.transactions.open.iter().any(|(_, open)| !open.has_ended())
+    }
+
+    /// When the oldest of a domain's open transactions began.
+    pub fn first_transaction_of(&self, domain: DomainId) -> Option<Instant> {
+        let open = self.transactions.of_domain.of(domain).iter(&self.transactions.open);
+        open.map(|(_, open)| open.started).min()
     }
 
     /// Slots in use now of each kind that the store has.

@@ -180,6 +180,7 @@ impl Store {
     }
 
     /// Begins a life of `domid`, which must have no record.
+    #[inline(never)] // It happens in several places, and seldom.
     pub fn admit(&mut self, domid: DomId, unique_id: u64, quotas: Quotas) -> Result<DomainId, Full> {
         self.domains.admit(domid, unique_id, quotas, self.generation as u32)
     }

@@ -82,6 +82,9 @@ kinds! {
     21 Fault "fault",
     /// It has gone on: amount is the cycles that it took to.
     22 Recovered "recovered",
+    /// Another image has taken over: amount is the microseconds since the one before began to hand over; `detail` is 1 if
+    /// the new one gave way, so that the one before goes on.
+    23 Updated "updated",
 }
 
 impl Kind {

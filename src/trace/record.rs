@@ -103,7 +103,7 @@ impl core::fmt::Display for Record {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Record { domid, kind, tx, amount, size, .. } = *self;
         match kind {
-            Kind::Started | Kind::WokeUp | Kind::Panic | Kind::Recovered => {}
+            Kind::Started | Kind::WokeUp | Kind::Panic | Kind::Recovered | Kind::Updated => {}
             Kind::Fault if domid == DomId::INVALID => {}
             _ => write!(f, "d{domid} ")?,
         }
@@ -140,6 +140,10 @@ impl core::fmt::Display for Record {
             Kind::WokeUp if amount == u32::MAX => write!(f, "woke-up after more than {} cycles", amount - 1),
             Kind::WokeUp => write!(f, "woke-up after {amount} cycles"),
             Kind::RingError => write!(f, "ring-error {amount}"),
+            Kind::Updated => {
+                let who = if self.detail == 0 { "updated" } else { "taken back" };
+                write!(f, "{who} after {amount} us")
+            }
             Kind::Panic => write!(f, "panic in line {amount}"),
             Kind::Fault => {
                 f.write_str("fault: ")?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
     Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Refused, RingMapper,
+    Successor,
 };
 
 use support::FakeXen;
@@ -82,6 +83,8 @@ impl Clock for Shifty {
         self.xen.started()
     }
 }
+
+impl Successor for Shifty {}
 
 impl Counters for Shifty {
     fn calls(&self) -> Calls {

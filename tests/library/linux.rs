@@ -14,6 +14,7 @@ use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::{
     Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Refused, RingMapper,
+    Successor,
 };
 use xenstore::server::Server;
 use xenstore::trace::Kind;
@@ -66,6 +67,8 @@ impl<R> Clock for Machine<R> {
         Cycles(1)
     }
 }
+
+impl<R> Successor for Machine<R> {}
 
 impl<R> Counters for Machine<R> {
     fn calls(&self) -> Calls {

@@ -39,5 +39,6 @@ mod transaction_deaths;
 mod transaction_lists;
 mod transactions;
 mod turns;
+mod update;
 mod watches;
 mod wire;

@@ -1,13 +1,15 @@
 //! A hypervisor in memory: domains, their ring pages, event channels, and a clock that only tests move.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
     Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Instant, Refused,
-    RingMapper,
+    RingMapper, Successor,
 };
+use xenstore::update::Bounds;
 
 struct FakeDomain {
     page: Arc<RingPage>,
@@ -47,6 +49,10 @@ pub struct FakeXen {
     /// What happens elsewhere while the server looks for events.
     pub on_look: Option<Box<dyn FnMut()>>,
     last_unique_id: u64,
+    /// What there is for another program; nothing can take this one's place if that is nothing.
+    pub bounds: Option<Bounds>,
+    /// Where its image begins, and as much of that as has come.
+    kept: Option<(usize, Vec<u8>)>,
 }
 
 impl FakeXen {
@@ -210,6 +216,26 @@ impl Clock for FakeXen {
 
     fn started(&self) -> Cycles {
         Cycles(1_000_000_000)
+    }
+}
+
+impl Successor for FakeXen {
+    fn bounds(&self) -> Option<Bounds> {
+        self.bounds.clone()
+    }
+
+    fn keep(&mut self, address: usize, part: &[u8]) {
+        match &mut self.kept {
+            Some((start, kept)) if *start + kept.len() == address => kept.extend(part),
+            kept => *kept = Some((address, part.to_vec())),
+        }
+    }
+
+    fn kept(&self, place: Range<usize>) -> &[u8] {
+        match &self.kept {
+            Some((start, kept)) if *start == place.start => kept,
+            _ => &[],
+        }
     }
 }
 

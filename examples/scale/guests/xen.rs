@@ -7,6 +7,7 @@ use std::rc::Rc;
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{
     Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Refused, RingMapper,
+    Successor,
 };
 
 #[derive(Default)]
@@ -132,6 +133,8 @@ impl Clock for Xen {
         Cycles(1)
     }
 }
+
+impl Successor for Xen {}
 
 impl Counters for Xen {
     fn calls(&self) -> Calls {

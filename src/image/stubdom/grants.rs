@@ -76,6 +76,23 @@ impl Ring {
         }
     }
 
+    /// What the image before has mapped for `domid`, under this name.
+    pub fn adopt(domid: DomId, handle: u32) -> Ring {
+        let (word, bit) = mark(domid);
+        word.fetch_or(bit, Ordering::Relaxed);
+        Ring { page: ((RING_FRAME + u64::from(domid.0)) << 12) as *const RingPage, domid, handle }
+    }
+
+    /// The domain, [`DomId::SELF`] for a page of ours.
+    pub fn domid(&self) -> DomId {
+        self.domid
+    }
+
+    /// Whose page it is and Xen's name of the mapping, if it is mapped by grant.
+    pub fn grant(&self) -> Option<(DomId, u32)> {
+        (self.domid != DomId::SELF).then_some((self.domid, self.handle))
+    }
+
     /// A page of ours, which is ordinary memory.
     pub fn own(page: &'static RingPage) -> Ring {
         Ring { page, domid: DomId::SELF, handle: 0 }

@@ -2,12 +2,19 @@
 
 mod domains;
 mod grants;
+mod hand_over;
 mod last_words;
+mod life;
+mod lodgers;
+mod notes;
 mod platform;
 mod ports;
 mod seed;
 mod service;
+mod spare;
 mod standalone;
 mod start;
+mod take_over;
+mod update;
 
 pub use start::start;

@@ -1,17 +1,21 @@
 //! The server's `Platform`: what it asks of Xen.
 
 use alloc::boxed::Box;
+use core::ops::Range;
 
 use xen_sys::{VIRQ_DOM_EXC, VIRQ_TIMER};
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::evtchn::PendingPorts;
 use xenstore::platform::{
     Calls, Clock, Counters, Cycles, DomainInfo, DomainState, Event, EventChannels, Instant, Refused,
-    RingMapper,
+    RingMapper, Successor,
 };
+use xenstore::update::Bounds;
 
 use super::domains::Domains;
 use super::grants::Ring;
+use super::hand_over;
+use super::ports::Ports;
 use crate::image::hypercall::Errno;
 use crate::image::idle::{self, Alarm};
 use crate::image::logger::say;
@@ -20,9 +24,14 @@ use crate::image::{clock, counters, cpu, events, fatal, watch, xen};
 /// Domains whose pages are in our own memory: ourselves, or the clients in the image.
 pub type LocalPages = heapless::Vec<(DomId, &'static RingPage), 2>;
 
+/// Passes over what is pending after which it is forgotten, whatever comes meanwhile.
+const PASSES: usize = 16;
+
 /// The domain we run in, as the server sees it.
 pub struct Guest {
     ports: Box<dyn PendingPorts>,
+    /// Pages of FIFO event channels; 0 if they are 2-level.
+    event_pages: u32,
     timer: Port,
     domain_exceptions: Option<Port>,
     alarm: Alarm,
@@ -35,15 +44,53 @@ pub struct Guest {
 impl Guest {
     /// As an ordinary domain. The domains of `local` pages are in truth this one, `own_domid`: their ports are its
     /// own. `started` is when the program was entered.
-    pub fn new(ports: Box<dyn PendingPorts>, own_domid: DomId, local: LocalPages, started: Cycles) -> Guest {
+    pub fn new(ports: Ports, own_domid: DomId, local: LocalPages, started: Cycles) -> Guest {
         let timer = fatal::unless("the timer interrupt cannot be bound", events::bind_virq(VIRQ_TIMER));
+        if ports.pages > 0 {
+            // So that it comes through whatever else is pending, see `image::trial`.
+            fatal::unless("the timer has no queue", events::set_priority(timer, 0));
+        }
+        Guest::in_place(ports, own_domid, local, started, (timer, None))
+    }
+
+    /// As the domain that the image before was, with its interrupts.
+    pub fn in_place(
+        ports: Ports,
+        own_domid: DomId,
+        local: LocalPages,
+        started: Cycles,
+        interrupts: (Port, Option<Port>),
+    ) -> Guest {
+        let ((timer, domain_exceptions), Ports { pending: ports, pages: event_pages }) = (interrupts, ports);
         let (alarm, domains) = (Alarm::default(), Domains::Unprivileged);
-        Guest { ports, timer, domain_exceptions: None, alarm, domains, own_domid, local, started }
+        Guest { ports, event_pages, timer, domain_exceptions, alarm, domains, own_domid, local, started }
+    }
+
+    /// What an image that takes over has to know: the pages of FIFO event channels, and which ports are bound to the timer
+    /// and to the interrupt for dead domains; 0 if there is none.
+    pub fn bound(&self) -> (u32, u32, u32) {
+        (self.event_pages, self.timer.0, self.domain_exceptions.map_or(0, |port| port.0))
+    }
+
+    /// Forgets what is pending, so that nothing is half-way taken from Xen's queues. Everything must be looked at
+    /// afterwards.
+    pub fn forget_pending(&mut self) {
+        // Peers that keep notifying find each pass bounded.
+        for _ in 0..PASSES {
+            while self.ports.take().is_some() {}
+            if !self.ports.any() {
+                break;
+            }
+        }
+        self.alarm.fired();
     }
 
     /// Finds out how to ask for the state of other domains, on a Xen of this version.
     pub fn learn_of_domains(&mut self, version: (u32, u32)) {
-        let bound = events::bind_virq(VIRQ_DOM_EXC);
+        let bound = match self.domain_exceptions {
+            Some(port) => Ok(port),
+            None => events::bind_virq(VIRQ_DOM_EXC),
+        };
         self.domains =
             fatal::unless("no interface to ask about domains works", Domains::probe(self.own_domid, version));
         self.domain_exceptions = match bound {
@@ -68,7 +115,7 @@ impl Guest {
         self.own_domid
     }
 
-    fn local_page(&self, domid: DomId) -> Option<&'static RingPage> {
+    pub fn local_page(&self, domid: DomId) -> Option<&'static RingPage> {
         self.local.iter().find(|(of, _)| *of == domid).map(|(_, page)| *page)
     }
 
@@ -173,6 +220,22 @@ impl Clock for Guest {
 
     fn started(&self) -> Cycles {
         self.started
+    }
+}
+
+impl Successor for Guest {
+    fn bounds(&self) -> Option<Bounds> {
+        Some(hand_over::bounds())
+    }
+
+    fn keep(&mut self, address: usize, part: &[u8]) {
+        // SAFETY: the server lends memory that its store has reserved and never used, so nothing refers to it.
+        unsafe { core::ptr::copy_nonoverlapping(part.as_ptr(), address as *mut u8, part.len()) };
+    }
+
+    fn kept(&self, place: Range<usize>) -> &[u8] {
+        // SAFETY: as above; it is written to by `keep` alone, which has this exclusively.
+        unsafe { core::slice::from_raw_parts(place.start as *const u8, place.end - place.start) }
     }
 }
 

@@ -4,25 +4,37 @@
 //! the format has: 4095 that can be bound, or 131071.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicU64, Ordering};
 
-use xenstore::abi::fifo::{ControlBlock, EventPage, WORDS_PER_PAGE};
-use xenstore::abi::shared_info::SharedInfo;
+use xenstore::abi::fifo::{self, ControlBlock, EventPage, WORDS_PER_PAGE};
+use xenstore::abi::shared_info::{SharedInfo, VcpuInfo};
 use xenstore::cmdline::EventFormat;
 use xenstore::evtchn::{Fifo, PendingPorts, TwoLevel};
 
+use crate::image::hole::SHARED_INFO_FRAME;
 use crate::image::hypercall::Errno;
 use crate::image::logger::say;
-use crate::image::{events, fatal, paging};
+use crate::image::{events, fatal, low};
 
-static CONTROL: ControlBlock = ControlBlock::new();
+/// Which ports are pending, and how many pages that takes: none with 2-level bitmaps.
+pub struct Ports {
+    pub pending: Box<dyn PendingPorts>,
+    pub pages: u32,
+}
 
-/// Sets up the requested format for ports below `ports`, or 2-level bitmaps if Xen has only these.
-pub fn set_up(wanted: EventFormat, shared: &'static SharedInfo, ports: usize) -> Box<dyn PendingPorts> {
+/// Pages for ports below this number.
+pub fn pages(ports: usize) -> usize {
+    ports.div_ceil(WORDS_PER_PAGE)
+}
+
+/// Sets up the requested format for ports below `ports`, or 2-level bitmaps if Xen has only these. As many pages as that
+/// takes are kept at [`low::EVENTS`].
+pub fn set_up(wanted: EventFormat, shared: &'static SharedInfo, ports: usize) -> Ports {
     let refusal = match wanted {
         EventFormat::TwoLevel => None,
-        EventFormat::Fifo => match set_up_fifo(shared, ports) {
-            Ok(fifo) => return Box::new(fifo),
+        EventFormat::Fifo => match set_up_fifo(pages(ports)) {
+            Ok(()) => return adopt(shared, pages(ports) as u32),
             Err(error) => Some(error),
         },
     };
@@ -33,19 +45,53 @@ pub fn set_up(wanted: EventFormat, shared: &'static SharedInfo, ports: usize) ->
     if ports > TwoLevel::PORTS {
         say!(Warn, "event channels: not every domain that there is memory for can have one");
     }
-    Box::new(TwoLevel::new(shared))
+    adopt(shared, 0)
 }
 
-fn set_up_fifo(shared: &'static SharedInfo, ports: usize) -> Result<Fifo<'static>, Errno> {
-    let (frame, offset) = paging::place_of(&raw const CONTROL);
-    // SAFETY: the control block is static, and all its fields are atomic.
-    unsafe { events::init_control(frame, offset) }?;
-    let pages = (0..ports.div_ceil(WORDS_PER_PAGE)).map(|_| EventPage::new()).collect::<Vec<_>>().leak();
-    for page in &*pages {
-        let (frame, _) = paging::place_of(page);
-        // SAFETY: the page is never freed, and all its fields are atomic.
-        fatal::unless("no room for event channels", unsafe { events::expand_array(frame) });
+/// What is set up: FIFO channels with so many pages, or 2-level ones.
+pub fn adopt(shared: &'static SharedInfo, pages: u32) -> Ports {
+    if pages == 0 {
+        return Ports { pending: Box::new(TwoLevel::new(shared)), pages };
     }
-    say!(Info, "event channels: FIFO, {} ports", pages.len() * WORDS_PER_PAGE);
-    Ok(Fifo::new(&shared.vcpu_info[0].evtchn_upcall_pending, &CONTROL, pages))
+    let events = low::EVENTS as *const EventPage;
+    // SAFETY: so many pages are kept there and nowhere else referred to; their fields are atomic, and all zeros or what Xen
+    // has made of that.
+    let events = unsafe { core::slice::from_raw_parts(events, pages as usize) };
+    let pending = Fifo::new(&shared.vcpu_info[0].evtchn_upcall_pending, control(), events);
+    Ports { pending: Box::new(pending), pages }
+}
+
+/// The address of the word in which Xen says of which events it has told, with so many pages of them.
+pub fn told(pages: u32) -> u64 {
+    let shared = (SHARED_INFO_FRAME << 12) + offset_of!(SharedInfo, vcpu_info) as u64;
+    if pages == 0 { shared + offset_of!(VcpuInfo, evtchn_pending_sel) as u64 } else { low::CONTROL }
+}
+
+/// As if Xen told of events in each queue or word: it has done so already of those that are there.
+pub fn look_at_all(pages: u32) {
+    let all = if pages == 0 { u64::MAX } else { (1 << fifo::QUEUES) - 1 };
+    // SAFETY: mapped, and written to by others as a whole or as one half, which is what atomics are for.
+    unsafe { &*(told(pages) as *const AtomicU64) }.fetch_or(all, Ordering::SeqCst);
+}
+
+fn control() -> &'static ControlBlock {
+    // SAFETY: the page is kept for it; all zeros are a control block, and its fields are atomic.
+    unsafe { &*(low::CONTROL as *const ControlBlock) }
+}
+
+fn set_up_fifo(pages: usize) -> Result<(), Errno> {
+    const PAGE: u64 = 4096;
+    let events = (0..pages as u64).map(|n| low::EVENTS + n * PAGE);
+    for page in core::iter::once(low::CONTROL).chain(events.clone()) {
+        // SAFETY: the page is mapped and kept for this, and nothing refers to it yet.
+        unsafe { core::ptr::write_bytes(page as *mut u8, 0, PAGE as usize) };
+    }
+    // SAFETY: the frame is kept for the control block.
+    unsafe { events::init_control(low::CONTROL / PAGE, 0) }?;
+    for page in events {
+        // SAFETY: the frame is kept for these events.
+        fatal::unless("no room for event channels", unsafe { events::expand_array(page / PAGE) });
+    }
+    say!(Info, "event channels: FIFO, {} ports", pages * WORDS_PER_PAGE);
+    Ok(())
 }

@@ -1,14 +1,27 @@
 //! A number that guests cannot guess, for the store's keyed hash.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use xenstore::abi::shared_info::SharedInfo;
 
 use crate::image::{clock, cpu};
 
+/// The seed that is in use: an image that takes over goes on with it.
+static PRESENT: AtomicU64 = AtomicU64::new(0);
+
+pub fn present() -> u64 {
+    PRESENT.load(Ordering::Relaxed)
+}
+
+pub fn set(seed: u64) {
+    PRESENT.store(seed, Ordering::Relaxed);
+}
+
 /// Mixes what differs between two boots: the processor's random numbers if it has them, time stamps,
 /// the wall clock, our place in Xen's time.
 pub fn seed(shared: &SharedInfo) -> u64 {
-    let wall_clock = u64::from(shared.wc_sec.load(core::sync::atomic::Ordering::Relaxed)) << 32
-        | u64::from(shared.wc_nsec.load(core::sync::atomic::Ordering::Relaxed));
+    let wall_clock = u64::from(shared.wc_sec.load(Ordering::Relaxed)) << 32
+        | u64::from(shared.wc_nsec.load(Ordering::Relaxed));
     let sources = [
         cpu::random().unwrap_or(0),
         cpu::tsc(),

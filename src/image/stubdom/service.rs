@@ -13,6 +13,7 @@ use xenstore::server::Server;
 use xenstore::trace::Stop;
 
 use super::platform::Guest;
+use super::update;
 use crate::image::fatal::{self, Cause, Reason};
 use crate::image::logger::say;
 use crate::image::{clock, console, watch};
@@ -56,7 +57,11 @@ fn run() -> ! {
     loop {
         let (server, guest) = parts();
         let deadline = watch::over(watch::POLL, || server.poll(guest));
-        guest.idle(deadline);
+        if server.is_to_be_replaced() {
+            update::take_over(server, guest);
+        } else {
+            guest.idle(deadline);
+        }
     }
 }
 

@@ -5,44 +5,47 @@ use alloc::boxed::Box;
 use log::LevelFilter;
 use xenstore::abi::Port;
 use xenstore::abi::hvm::StartInfo;
-use xenstore::abi::shared_info::SharedInfo;
-use xenstore::cmdline::{self, Options};
-use xenstore::config::{Capacities, Settings};
+use xenstore::cmdline::{self, Options, Problem};
 use xenstore::platform::Cycles;
 use xenstore::server::{Server, sizing};
 
+use super::life::{capacities, claim_memory, new_server};
 use super::platform::Guest;
 use super::standalone::Rings;
-use super::{last_words, ports, seed, service, standalone};
+use super::{hand_over, ports, seed, service, standalone, take_over};
 use crate::image::boot;
 use crate::image::fatal::{self, Reason};
 use crate::image::logger::say;
-use crate::image::{console, cpu, logger, memory};
-
-/// Heap that the server's capacities leave free: the server itself, alignment, boot's own needs.
-const HEAP_RESERVE: usize = 64 * 1024;
+use crate::image::{console, cpu, logger, low, memory};
 
 /// Called by boot/entry.s with the address of the loader's [`StartInfo`].
 pub extern "C" fn start(start_info: *const StartInfo) -> ! {
     let started = Cycles(cpu::tsc());
+    if let Some(record) = hand_over::found(start_info) {
+        take_over::begin(record);
+    }
     let identity = boot::meet_xen("the kernel for init-xenstore-domain, or for xl create, on a Xen host");
 
     let options = read_options(start_info);
-    let ram = claim_memory();
-    let shared = boot::open_events();
+    if let Some(record) = hand_over::found(start_info) {
+        take_over::run(record, &identity, &options)
+    }
+    let ram = claim_memory(None, |_| {});
+    let shared = boot::open_events(false);
 
     let mut ports = ports::set_up(options.event_format, shared, sizing::ports(&capacities(&options, ram)));
     if let Some(console) = identity.console {
         // Whether somebody reads it is not worth waking up for.
-        ports.mask(console);
+        ports.pending.mask(console);
     }
     let Some(event) = options.event else {
-        let rings = Rings::new(&mut *ports);
+        let rings = Rings::new(&mut *ports.pending);
         let guest = Guest::new(ports, identity.domid, rings.pages(), started);
         if options.log_level < LevelFilter::Trace {
             console::booted();
         }
-        let (server, capacities) = new_server(&options, ram, shared);
+        seed::set(seed::seed(shared));
+        let (server, capacities) = new_server(&options, ram);
         let (reason, words) =
             standalone::run(server, &capacities, guest, &rings, &identity, options.standalone);
         fatal::stop(reason, format_args!("{words}"));
@@ -52,29 +55,9 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
     // Never freed, and not on the stack, so that it outlives a fault.
     let guest = Box::leak(Box::new(guest));
     guest.learn_of_domains(identity.version);
-    let (server, _) = new_server(&options, ram, shared);
+    seed::set(seed::seed(shared));
+    let (server, _) = new_server(&options, ram);
     serve(server, guest, &options, event)
-}
-
-/// The server, of all the memory that is left.
-#[inline(never)]
-fn new_server(
-    options: &Options,
-    ram: usize,
-    shared: &SharedInfo,
-) -> (&'static mut Server<Guest>, Capacities) {
-    let capacities = capacities(options, ram);
-    let settings = Settings { log: options.log_level == LevelFilter::Trace, ..options.settings };
-    // Never freed, so that the trace can be printed when all else has failed.
-    let server: *mut Server<Guest> =
-        Box::into_raw(Box::new(Server::new(settings, &capacities, seed::seed(shared))));
-    // SAFETY: just allocated and never freed. The trace is looked at only after serving has stopped for ever,
-    // when nothing uses the mutable reference any more.
-    let server = unsafe {
-        last_words::remember(server);
-        &mut *server
-    };
-    (server, capacities)
 }
 
 /// Takes up dom0's connection, ours if there is one, and then whatever comes.
@@ -109,49 +92,25 @@ fn serve(server: &'static mut Server<Guest>, guest: &'static mut Guest, options:
 /// Reads the command line and makes the logger ready.
 fn read_options(start_info: *const StartInfo) -> Options {
     let (line, modules) = boot::command_line(start_info);
+    let takes_over = hand_over::found(start_info).is_some();
     let mut understood = true;
     let options = cmdline::parse(line, |problem| {
+        // What is to be gone on with is found without it.
+        if takes_over && matches!(problem, Problem::NoEffect { option: "live-update" }) {
+            return;
+        }
         console::line(format_args!("{problem}"));
         understood = false;
     });
-    if options.event.is_none() && !understood {
+    if options.event.is_none() && !takes_over && !understood {
         fatal::stop(Reason::PowerOff, format_args!("nothing was run; powering off"));
+    }
+    if !takes_over && low::set_line(low::LINE, line, b"").is_err() {
+        console::line(format_args!("the command line is too long to be kept for an update"));
     }
     logger::install(options.log_level);
     if modules != 0 {
         say!(Warn, "{modules} boot modules are ignored");
     }
     options
-}
-
-/// Counts RAM, fixes the page tables, and makes a heap of what is free. The result is RAM, bytes.
-fn claim_memory() -> usize {
-    const LEAST: u64 = 3 << 20;
-    let (ram_end, free) = boot::claim_memory(LEAST);
-    let size = free.end - free.start;
-    // SAFETY: `protect` has just mapped this range, which is RAM behind the image and below it. The start
-    // info and the command line, which lie there, have been read.
-    unsafe { memory::init_heap(free) };
-    say!(Info, "{} KiB of RAM, {} KiB of heap", ram_end / 1024, size / 1024);
-    ram_end as usize
-}
-
-/// What the server can have of what is free of the heap.
-#[inline(never)]
-fn capacities(options: &Options, ram: usize) -> Capacities {
-    let (_, free) = memory::heap_usage();
-    let memory = free.saturating_sub(HEAP_RESERVE);
-    let trace = options.trace_size.map_or(Capacities::default_trace(ram), |kib| kib as usize * 1024);
-    sizing::capacities_for(memory, trace).unwrap_or_else(|| {
-        fatal::stop(
-            Reason::Crash,
-            format_args!(
-                "too little memory: {} KiB are left for the store beside {} KiB of trace, {} KiB are needed; \
-                 raise --memory",
-                memory.saturating_sub(trace) / 1024,
-                trace / 1024,
-                Capacities::MIN_MEMORY / 1024
-            ),
-        )
-    })
 }

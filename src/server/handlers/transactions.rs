@@ -4,7 +4,7 @@ use crate::abi::DomId;
 use crate::platform::Platform;
 use crate::quota::Quota;
 use crate::server::context::{Context, Outcome, Request};
-use crate::server::core::Core;
+use crate::server::core::{Core, Deed};
 use crate::server::scratch::Reply;
 use crate::slots::Claim;
 use crate::store::{Answer, Transaction, TransactionId};
@@ -21,6 +21,9 @@ pub fn start<P: Platform>(
         return Err(XsError::EBUSY);
     }
     let usage = core.store.domains.get(request.from).usage;
+    if core.updates.put_off_beginning(usage.transactions) {
+        return cx.leave(Deed::PutOff);
+    }
     view.check(Quota::TRANSACTIONS, usage.transactions as usize + 1)?;
     view.check(Quota::MEMORY, usage.memory as usize + Transaction::MEMORY as usize)?;
     let now = core.clock.now;

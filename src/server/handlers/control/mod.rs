@@ -7,6 +7,7 @@ mod report;
 mod stats;
 mod switches;
 mod trace;
+mod update;
 
 pub use answer::answer_findings;
 
@@ -26,9 +27,14 @@ struct Command<P: Platform> {
 }
 
 impl<P: Platform> Command<P> {
-    const ALL: [Command<P>; 11] = [
+    const ALL: [Command<P>; 12] = [
         Command { name: "check", usage: "", run: check },
         Command { name: "fault", usage: "panic|page|loop", run: fault::fault },
+        Command {
+            name: "live-update",
+            usage: "-b <size>|-d <size> <bytes>|-c <command line>|-s [-t <seconds>] [-F] [-v <version>]|-a",
+            run: update::live_update,
+        },
         Command { name: "log", usage: "[on|off|+<switch>|-<switch>]", run: switches::log },
         Command { name: "logfile", usage: "<file>", run: report::logfile },
         Command { name: "memreport", usage: "[<file>]", run: report::memreport },

@@ -227,6 +227,7 @@ fn stats_of_all<P: Platform>(cx: &Context<'_, P>, out: &mut Writer<'_>, parts: b
             ("other-hypercalls", other),
             ("trace-records", cx.core.store.trace.end()),
             ("trace-overwritten", cx.core.store.trace.first()),
+            ("updates", cx.core.updates.count),
             ("khz", cx.platform.khz()),
             (
                 "running-ms",
@@ -416,7 +417,7 @@ mod tests {
             let written = out
                 .open("")
                 // The longest names and lists.
-                .and_then(|()| write_totals(&mut out, &[("trace-overwritten", u64::MAX); 15]))
+                .and_then(|()| write_totals(&mut out, &[("trace-overwritten", u64::MAX); 16]))
                 .and_then(|()| {
                     write_parts(&mut out, &[tally; TYPES], [("transaction nodes", [u32::MAX; 3]); 9])
                 })

@@ -1,0 +1,106 @@
+//! Memory that the store has reserved and never used, page by page: what is to outlast this image is written there.
+
+use core::ops::Range;
+
+use xenstore::slots::Full;
+use xenstore::state::Sink;
+
+use super::lodgers::PAGE;
+use crate::image::paging;
+
+/// As many ranges as there are arenas, and one more for those on both sides of the seam.
+const RANGES: usize = 16;
+
+/// The pages that are left, by their physical addresses.
+pub struct Spare {
+    ranges: heapless::Vec<Range<u64>, RANGES>,
+}
+
+impl Spare {
+    /// What there is of whole pages in these ranges of addresses.
+    pub fn new(ranges: impl IntoIterator<Item = Range<usize>>) -> Spare {
+        let ranges = ranges.into_iter().map(|range| range.start as u64..range.end as u64);
+        let ranges = ranges
+            .flat_map(physical)
+            .map(|range| range.start.next_multiple_of(PAGE)..range.end / PAGE * PAGE);
+        Spare { ranges: ranges.filter(|range| range.start < range.end).take(RANGES).collect() }
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.ranges.iter().map(|range| range.end - range.start).sum()
+    }
+
+    fn take(&mut self) -> Option<u64> {
+        let first = self.ranges.last_mut()?;
+        let page = first.start;
+        first.start += PAGE;
+        if first.is_empty() {
+            self.ranges.pop();
+        }
+        Some(page)
+    }
+}
+
+/// Physical addresses of what lies at these: two ranges if that is on both sides of the seam.
+pub fn physical(addresses: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let seam = paging::seam().min(addresses.end).max(addresses.start);
+    let parts = [addresses.start..seam, seam..addresses.end].into_iter().filter(|part| !part.is_empty());
+    parts.map(|part| {
+        let start = paging::physical(part.start);
+        start..start + (part.end - part.start)
+    })
+}
+
+/// Bytes that are written to spare pages, which become lodgers.
+pub struct Lodge {
+    spare: Spare,
+    map: *mut u32,
+    /// Pages so far.
+    pub pages: u32,
+    /// Bytes of the latest that are written.
+    at: u64,
+}
+
+impl Lodge {
+    /// # Safety
+    /// There is room for the number of each spare page at `map`, and it is nobody else's.
+    pub unsafe fn new(spare: Spare, map: *mut u32) -> Lodge {
+        Lodge { spare, map, pages: 0, at: PAGE }
+    }
+
+    /// The next page, all of it, physical.
+    pub fn take(&mut self) -> Option<u64> {
+        let page = self.spare.take()?;
+        // SAFETY: by `new`'s promise there is room for all of them.
+        unsafe { *self.map.add(self.pages as usize) = (page / PAGE) as u32 };
+        self.pages += 1;
+        self.at = 0;
+        Some(page)
+    }
+
+    /// What follows begins on a page of its own.
+    pub fn close(&mut self) {
+        self.at = PAGE;
+    }
+}
+
+impl Sink for Lodge {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if self.at == PAGE {
+                self.take().ok_or(Full)?;
+            }
+            // SAFETY: `take` has put it there.
+            let page = u64::from(unsafe { *self.map.add(self.pages as usize - 1) }) * PAGE;
+            let (now, later) = rest.split_at(rest.len().min((PAGE - self.at) as usize));
+            let target = (paging::address(page) + self.at) as *mut u8;
+            // SAFETY: the page is memory that the store has reserved and never used, and what is written comes from
+            // elsewhere.
+            unsafe { core::ptr::copy_nonoverlapping(now.as_ptr(), target, now.len()) };
+            self.at += now.len() as u64;
+            rest = later;
+        }
+        Ok(())
+    }
+}

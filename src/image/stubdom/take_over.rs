@@ -1,0 +1,78 @@
+//! Live update, the new image's part: it goes on where another has left off. Until it has a server that can serve, every
+//! failure leads back to the image before. That goes on in the same way, from the same state.
+
+use alloc::boxed::Box;
+
+use xenstore::abi::Port;
+use xenstore::cmdline::Options;
+
+use super::grants::Ring;
+use super::hand_over::{self, Bytes, Record};
+use super::platform::Guest;
+use super::{life, lodgers, notes, ports, seed, service};
+use crate::image::boot::{self, Identity};
+use crate::image::fatal::{self, Reason};
+use crate::image::logger::say;
+use crate::image::{clock, console, counters, cpu, low, segments, trial};
+
+/// First of all: whatever goes wrong from now on leads back.
+pub fn begin(record: &Record) {
+    console::booted();
+    if record.is_back == 0 {
+        hand_over::watch_over(true);
+        segments::load();
+        // SAFETY: the shared page and the control block are mapped from the beginning, and all is looked at in the end.
+        unsafe { trial::begin(record.deadline, ports::told(record.event_pages)) };
+    }
+}
+
+/// Goes on with what the record leads to.
+pub fn run(record: &mut Record, identity: &Identity, options: &Options) -> ! {
+    let ram = life::claim_memory(Some(record.event_pages), |heap| {
+        let (map, pages) = (record.map as *mut u32, record.pages as usize);
+        // SAFETY: the image before has kept all that is named here, in memory that is the heap's from now on and that
+        // nobody has written to since.
+        unsafe { lodgers::begin(map, pages, low::KEPT, heap.start, heap.end) };
+    });
+    let shared = boot::open_events(true);
+    let ports = ports::adopt(shared, record.event_pages);
+    let mut from = Bytes::of(record.kept_pages);
+    let (notes, handed, mut grants) = notes::read(&mut from);
+    counters::go_on_from(notes.counters);
+    seed::set(notes.seed);
+    let domain_exceptions = Some(Port(record.domain_exceptions)).filter(|port| port.0 != 0);
+    let interrupts = (Port(record.timer), domain_exceptions);
+    let own_page = boot::store_page().map(|page| (identity.domid, page));
+    let local = own_page.into_iter().collect();
+    let guest = Guest::in_place(ports, identity.domid, local, notes.started, interrupts);
+    // Never freed, and not on the stack, so that it outlives a fault.
+    let guest = Box::leak(Box::new(guest));
+    guest.learn_of_domains(identity.version);
+    let (server, _) = life::new_server(options, ram);
+    let restored = server.restore(guest, options.priv_domid, &mut from, &mut |domid, port| {
+        let own = own_page.filter(|(own, _)| *own == domid).map(|(_, page)| Ring::own(page));
+        own.or_else(|| grants.take(domid)).map(|ring| (ring, port))
+    });
+    if let Err(error) = restored {
+        fatal::stop(Reason::Crash, format_args!("the state is refused: {error}"));
+    }
+    grants.end();
+    lodgers::end();
+    trial::end();
+    ports::look_at_all(record.event_pages);
+    hand_over::watch_over(false);
+    server.resume(guest);
+    let passed = cpu::tsc().saturating_sub(notes.begun.0) / (clock::khz() / 1000).max(1);
+    if record.is_back == 0 {
+        say!(Info, "{}: has taken over, in {passed} us", boot::NAME);
+        server.take_up(guest, handed, passed, None);
+    } else {
+        say!(Warn, "live update: taken back, after {passed} us: {}", record.reason());
+        server.take_up(guest, handed, passed, Some(record.reason()));
+    }
+    record.end();
+    if options.allow_fault {
+        server.allow_faults(service::have);
+    }
+    service::serve(server, guest, options.restarts)
+}

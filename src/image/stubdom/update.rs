@@ -1,0 +1,142 @@
+//! Live update, the old image's part: it writes what it knows to memory that nobody has used, and has another image copied
+//! into its place. Until the way is taken nothing has changed, so what cannot be is refused.
+
+use core::fmt;
+use core::ops::Range;
+
+use xenstore::abi::hvm::StartInfo;
+use xenstore::server::{Order, Server};
+use xenstore::state::{Length, Sink};
+
+use super::lodgers::PAGE;
+use super::platform::Guest;
+use super::spare::{self, Lodge, Spare};
+use super::{hand_over, notes};
+use crate::image::logger::say;
+use crate::image::low::{self, Copy};
+use crate::image::{clock, cpu, paging, symbol, xen};
+
+/// Milliseconds that a new image has to take over, and those for each page that is handed over.
+const PATIENCE: u64 = 5000;
+const PATIENCE_FOR_PAGE: u64 = 4;
+
+/// Why the new image cannot take over.
+enum Problem {
+    /// Bytes of memory are missing.
+    Memory(u64),
+    /// The command line is too long, bytes.
+    Line(usize),
+    /// There is nothing that could take over.
+    Nothing,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::Memory(bytes) => {
+                write!(f, "not enough memory for the state: {} KiB are missing", bytes.div_ceil(1024))
+            }
+            Problem::Line(bytes) => {
+                write!(f, "the command line is too long: {bytes} bytes of at most {}", low::LINE_MAX)
+            }
+            Problem::Nothing => f.write_str("there is no new image"),
+        }
+    }
+}
+
+/// Has what was ordered take over. Returns only if that cannot be, after saying so to who has ordered it.
+pub fn take_over(server: &mut Server<Guest>, guest: &mut Guest) {
+    let begun = cpu::tsc();
+    guest.forget_pending();
+    let Err(problem) = prepare(server, guest, begun) else {
+        // SAFETY: the record and the list are complete, the way was paved at boot, and nothing of this image runs again
+        // unless the record leads back to it.
+        unsafe { low::leave(low::LIST, hand_over::start_info(), hand_over::entry()) }
+    };
+    say!(Warn, "live update: {problem}");
+    server.refuse(guest, format_args!("{problem}"));
+    server.resume(guest);
+}
+
+/// Writes all that the new image needs, and the list that leads there.
+fn prepare(server: &Server<Guest>, guest: &Guest, begun: u64) -> Result<(), Problem> {
+    let order = server.order(guest).ok_or(Problem::Nothing)?;
+    let image = symbol::start()..symbol::end_of_data();
+    let spare = Spare::new(server.untouched());
+    let room = spare.bytes();
+    let (map, _) = low::kept(paging::seam());
+    // SAFETY: room for the number of each page of RAM is kept there for this.
+    let mut lodge = unsafe { Lodge::new(spare, map as *mut u32) };
+    let mut list = low::List::new();
+    let kept = keep(&image, &mut lodge, &mut list);
+    let kept_pages = lodge.pages;
+    lodge.close();
+    let write = |sink: &mut dyn Sink| {
+        notes::write(server, guest, begun, sink).and_then(|()| server.save(order.version, sink))
+    };
+    if kept.and_then(|()| write(&mut lodge).ok()).is_none() {
+        let mut length = Length::default();
+        // It has room for all.
+        let _counted = write(&mut length);
+        let wanted = length.0.next_multiple_of(PAGE) + (image.end - image.start).next_multiple_of(PAGE);
+        return Err(Problem::Memory(wanted.saturating_sub(room)));
+    }
+    lead(&order, &mut list);
+    // SAFETY: the record of the take-over before has ended, or there was none.
+    let record = unsafe { hand_over::begin() };
+    record.map = map;
+    record.deadline = begun + set_deadline(lodge.pages);
+    (record.kept_pages, record.pages) = (kept_pages, lodge.pages);
+    (record.event_pages, record.timer, record.domain_exceptions) = guest.bound();
+    (record.back_entry, record.entry) = (symbol::entry(), order.program.entry);
+    (record.image_start, record.image_kept) = (image.start as u32, image.end as u32);
+    record.image_end = symbol::end() as u32;
+    let line = order.command_line.unwrap_or_else(|| low::line(low::LINE));
+    low::set_line(low::NEW_LINE, line, b" -U").map_err(Problem::Line)?;
+    record.start_info = StartInfo {
+        magic: StartInfo::MAGIC,
+        version: 1,
+        flags: 0,
+        nr_modules: 0,
+        modlist_paddr: 0,
+        cmdline_paddr: low::NEW_LINE,
+        rsdp_paddr: 0,
+        memmap_paddr: 0,
+        memmap_entries: 0,
+        reserved: 0,
+    };
+    Ok(())
+}
+
+/// Has Xen interrupt the new image when it must have taken over. The result is how long that is, in ticks of the counter.
+fn set_deadline(pages: u32) -> u64 {
+    const MILLISECOND: u64 = 1_000_000;
+    let milliseconds = PATIENCE + u64::from(pages) * PATIENCE_FOR_PAGE;
+    // Without a timer all else is as well.
+    let _set = xen::set_timer(clock::system_time() + milliseconds * MILLISECOND);
+    milliseconds * clock::khz()
+}
+
+/// This image is copied aside, page by page.
+fn keep(image: &Range<u64>, lodge: &mut Lodge, list: &mut low::List) -> Option<()> {
+    for source in image.clone().step_by(PAGE as usize) {
+        let bytes = (image.end - source).min(PAGE) as u32;
+        list.add(Copy { target: lodge.take()? as u32, source: source as u32, bytes });
+    }
+    Some(())
+}
+
+/// The new one's segments come to their places.
+fn lead(order: &Order<'_>, list: &mut low::List) {
+    for segment in &order.program.segments {
+        let source = order.image.as_ptr() as u64 + segment.offset as u64;
+        let mut target = segment.address as u32;
+        for part in spare::physical(source..source + segment.in_file as u64) {
+            let bytes = (part.end - part.start) as u32;
+            list.add(Copy { target, source: part.start as u32, bytes });
+            target += bytes;
+        }
+        list.add(Copy { target, source: 0, bytes: (segment.in_memory - segment.in_file) as u32 });
+    }
+    list.end();
+}

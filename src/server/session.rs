@@ -1,0 +1,98 @@
+//! The session of a live update: what has been sent of a new image, and who waits.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::platform::Instant;
+use crate::room::unfilled;
+use crate::store::DomainId;
+use crate::wire::Header;
+
+/// Longest command line for a new image, bytes.
+pub const COMMAND_LINE: usize = 1024;
+
+/// Beginnings of transactions that are put off at most. What comes then is served: the update waits for its end.
+pub const PUT_OFF: usize = 32;
+
+/// The request to start the new image, which waits for its answer.
+#[derive(Clone, Copy)]
+pub struct Start {
+    pub header: Header,
+    pub since: Instant,
+    /// Seconds for which open transactions are waited for.
+    pub patience: u32,
+    /// Then they are given up.
+    pub force: bool,
+    /// The version of the state that was asked for.
+    pub version: Option<u32>,
+}
+
+/// What has been sent.
+pub struct Session {
+    /// The connection that sends it.
+    pub whose: DomainId,
+    /// Where it is kept, and room for it.
+    pub room: Range<usize>,
+    /// Its size, bytes, and how much of that is there.
+    pub size: usize,
+    pub there: usize,
+    /// A command line for it has come.
+    pub has_line: bool,
+    pub start: Option<Start>,
+}
+
+/// Where updates stand. Its fields are independent.
+pub struct Updates {
+    pub session: Option<Session>,
+    pub command_line: Vec<u8>,
+    /// Beginnings of transactions, first come first served.
+    pub put_off: Vec<(DomainId, Header)>,
+    /// A request to start whose session has been given up.
+    pub given_up: Option<(DomainId, Header)>,
+    /// There may be something to look at.
+    pub active: bool,
+    /// Nothing stands in the way any more.
+    pub due: bool,
+    /// Images that have taken over.
+    pub count: u64,
+}
+
+impl Updates {
+    /// Bytes of memory beside it.
+    pub const BYTES: usize = COMMAND_LINE + PUT_OFF * size_of::<(DomainId, Header)>();
+
+    pub fn new() -> Updates {
+        Updates {
+            session: None,
+            command_line: unfilled(COMMAND_LINE),
+            put_off: unfilled(PUT_OFF),
+            given_up: None,
+            active: false,
+            due: false,
+            count: 0,
+        }
+    }
+
+    /// Whether a domain's beginning of a transaction is put off, given how many it has open.
+    pub fn put_off_beginning(&self, open: u32) -> bool {
+        self.session.is_some() && open == 0 && self.put_off.len() < PUT_OFF
+    }
+
+    /// The first beginning of a transaction that has been put off, which is not any more.
+    pub fn next_put_off(&mut self) -> Option<(DomainId, Header)> {
+        let first = self.put_off.first().copied()?;
+        self.put_off.rotate_left(1);
+        self.put_off.pop();
+        Some(first)
+    }
+
+    /// Keeps a command line, or its beginning if it is too long.
+    pub fn set_line(&mut self, line: &[u8]) {
+        self.command_line.clear();
+        for byte in line {
+            if self.command_line.len() < self.command_line.capacity() {
+                self.command_line.push(*byte);
+            }
+        }
+    }
+}

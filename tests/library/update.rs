@@ -1,0 +1,361 @@
+//! Live update as the operator's tool asks for it: the steps, what is refused, and who waits meanwhile.
+
+use support::Host;
+use xenstore::server::Order;
+use xenstore::update::{Bounds, NOTE_NAME, NOTE_TYPE};
+
+const BASE: u64 = 0x10_0000;
+
+/// A host whose server another program can replace.
+fn host() -> Host {
+    let mut host = Host::new();
+    host.xen.bounds = Some(Bounds { memory: BASE..BASE + 0x10_0000, states: 1..=2, hand_over: 1 });
+    host
+}
+
+/// What an image is made of; its default can take over.
+#[derive(Clone)]
+struct Image {
+    machine: u16,
+    address: u64,
+    memory: u64,
+    entry: Option<u64>,
+    /// First and last version of the state, bits, version of the hand-over.
+    promise: Option<[u32; 4]>,
+}
+
+const GOOD: Image =
+    Image { machine: 62, address: BASE, memory: 0x2000, entry: Some(BASE), promise: Some([1, 2, 1, 1]) };
+
+fn note(name: &[u8], kind: u32, value: &[u8]) -> Vec<u8> {
+    let mut note = Vec::new();
+    for word in [name.len() as u32 + 1, value.len() as u32, kind] {
+        note.extend(word.to_le_bytes());
+    }
+    note.extend(name);
+    note.resize((note.len() + 1).next_multiple_of(4), 0);
+    note.extend(value);
+    note
+}
+
+impl Image {
+    /// An ELF file of two headers: a segment of 256 bytes, and notes.
+    fn file(&self) -> Vec<u8> {
+        let entry = self.entry.map(|entry| note(b"Xen", 18, &entry.to_le_bytes()));
+        let promise = self.promise.map(|words| words.map(u32::to_le_bytes).concat());
+        let promise = promise.map(|value| note(NOTE_NAME, NOTE_TYPE, &value));
+        let notes = [entry.unwrap_or_default(), promise.unwrap_or_default()].concat();
+        let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+        file.resize(64, 0);
+        file[18..20].copy_from_slice(&self.machine.to_le_bytes());
+        file[32..40].copy_from_slice(&64_u64.to_le_bytes());
+        file[56..58].copy_from_slice(&2_u16.to_le_bytes());
+        let notes_at = 64 + 2 * 56;
+        let text_at = notes_at + notes.len();
+        for (kind, at, address, in_file, in_memory) in
+            [(1_u32, text_at, self.address, 256, self.memory), (4, notes_at, 0, notes.len(), 0)]
+        {
+            file.extend(kind.to_le_bytes());
+            file.extend(5_u32.to_le_bytes());
+            for field in [at as u64, address, address, in_file as u64, in_memory, 1] {
+                file.extend(field.to_le_bytes());
+            }
+        }
+        file.extend(notes);
+        file.resize(file.len() + 256, 0x90);
+        file
+    }
+}
+
+/// Sends all of a file, `declared` as its size.
+fn upload(host: &mut Host, file: &[u8], declared: usize) {
+    host.ok(0, 0, &format!("CONTROL live-update|-b|{declared}|"));
+    for part in file.chunks(200) {
+        let mut payload = format!("live-update\0-d\0{}\0", part.len()).into_bytes();
+        payload.extend(part);
+        payload.push(0);
+        host.send_raw(0, 0, 0, &payload);
+        host.poll();
+        host.hears(0, "OK|");
+    }
+}
+
+fn order(host: &Host) -> Option<Order<'_>> {
+    host.server.order(&host.xen)
+}
+
+#[test]
+fn the_steps_of_the_tool_lead_to_an_order() {
+    let (mut host, file) = (host(), GOOD.file());
+    upload(&mut host, &file, file.len());
+    host.ok(0, 0, "CONTROL live-update|-c|--event 5 loglevel=debug|");
+    host.expect(&[(0, 0, "CONTROL live-update|-s|-t|60|", "")]);
+    let order = order(&host).expect("nothing stands in the way");
+    assert_eq!((order.image, order.version), (&file[..], 2));
+    assert_eq!(order.command_line, Some(&b"--event 5 loglevel=debug"[..]));
+    assert_eq!((order.program.entry, order.program.segments.len()), (BASE, 1));
+    // The machine finds that it cannot be.
+    host.server.refuse(&mut host.xen, format_args!("not enough memory for the state: 5 KiB are missing"));
+    host.poll();
+    host.hears(0, "not enough memory for the state: 5 KiB are missing|");
+    host.expect(&[(0, 0, "CONTROL live-update|-a|", "Not in live-update session.|")]);
+    host.expect(&[(0, 0, "CONTROL check|", "OK|")]);
+}
+
+#[test]
+fn steps_out_of_order_are_refused_as_upstream_does() {
+    let mut host = host();
+    let active = "live-update session already active.|";
+    let inactive = "Not in live-update session.|";
+    host.boot(5);
+    host.expect(&[
+        (5, 0, "CONTROL live-update|-b|100|", "EACCES"),
+        (0, 0, "CONTROL live-update|", "EINVAL"),
+        (0, 0, "CONTROL live-update|-x|", "EINVAL"),
+        (0, 0, "CONTROL live-update|-b|", "EINVAL"),
+        (0, 0, "CONTROL live-update|-b|0|", "EINVAL"),
+        (0, 0, "CONTROL live-update|-b|x|", "EINVAL"),
+        (0, 0, "CONTROL live-update|-b|5|6|", "EINVAL"),
+        (0, 0, "CONTROL live-update|-a|x|", "EINVAL"),
+        (0, 0, "CONTROL live-update|-a|", inactive),
+        (0, 0, "CONTROL live-update|-c|x|", inactive),
+        (0, 0, "CONTROL live-update|-d|1|x|", inactive),
+        (0, 0, "CONTROL live-update|-s|-t|60|", inactive),
+        (
+            0,
+            0,
+            "CONTROL live-update|-b|5000000|",
+            "the new image does not fit: 5000000 bytes, there is room for 1048576|",
+        ),
+        (0, 0, "CONTROL live-update|-b|10|", "OK|"),
+        (0, 0, "CONTROL live-update|-b|10|", active),
+        (0, 0, "CONTROL live-update|-d|3|ab", "EINVAL"),
+        (0, 0, "CONTROL live-update|-d|x|ab|", "EINVAL"),
+        (0, 0, "CONTROL live-update|-d|6|abcdef|", "OK|"),
+        (0, 0, "CONTROL live-update|-d|6|abcdef|", "Too much kernel data.|"),
+        (0, 0, "CONTROL live-update|-s|-t|x|", "EINVAL"),
+        (0, 0, "CONTROL live-update|-s|-x|", "EINVAL"),
+        (0, 0, "CONTROL live-update|-s|-t|60|", "Kernel not complete.|"),
+        (0, 0, "CONTROL live-update|-d|4|abcd|", "OK|"),
+        (0, 0, "CONTROL live-update|-s|-t|60|", "the new image is no ELF file|"),
+        (0, 0, "CONTROL live-update|-a|", "OK|"),
+        (0, 0, "CONTROL live-update|-b|10|", "OK|"),
+        (0, 0, "CONTROL check|", "OK|"),
+    ]);
+    let long = "x".repeat(1025);
+    let told = "The command line is too long: 1025 bytes of at most 1024|";
+    host.expect(&[(0, 0, &format!("CONTROL live-update|-c|{long}|"), told)]);
+}
+
+#[test]
+fn a_server_that_cannot_be_replaced_says_so() {
+    let cannot = "This server cannot be replaced while it runs.|";
+    Host::new().expect(&[(0, 0, "CONTROL live-update|-b|100|", cannot)]);
+}
+
+#[test]
+fn what_is_no_image_for_us_is_refused_with_the_reason() {
+    let unsure = "the new image does not promise to give way if it fails; -F tries it all the same|";
+    let rows: [(&str, Image, &str); 9] = [
+        (
+            "",
+            Image { machine: 183, ..GOOD },
+            "the new image is for another machine: ELF class 2, machine 183, not 2 and 62|",
+        ),
+        ("", Image { entry: None, ..GOOD }, "the new image has no PVH entry: no Xen note of type 18|"),
+        ("", Image { entry: Some(5), ..GOOD }, "the new image has no PVH entry: no Xen note of type 18|"),
+        ("", Image { address: 0x8_0000, ..GOOD }, "the new image does not fit: it wants 0x80000 to 0x82000|"),
+        (
+            "",
+            Image { memory: 0x10_0001, ..GOOD },
+            "the new image does not fit: it wants 0x100000 to 0x200001|",
+        ),
+        ("", Image { promise: None, ..GOOD }, unsure),
+        ("", Image { promise: Some([1, 2, 0, 1]), ..GOOD }, unsure),
+        (
+            "-F|",
+            Image { promise: Some([3, 4, 1, 1]), ..GOOD },
+            "the new image reads versions 3 to 4 of the state, of which none can be written|",
+        ),
+        (
+            "-F|",
+            Image { promise: Some([1, 2, 1, 7]), ..GOOD },
+            "the new image knows another hand-over: version 7|",
+        ),
+    ];
+    for (flags, image, expected) in rows {
+        let (mut host, file) = (host(), image.file());
+        upload(&mut host, &file, file.len());
+        host.expect(&[
+            (0, 0, &format!("CONTROL live-update|-s|-t|60|{flags}"), expected),
+            (0, 0, "CONTROL live-update|-a|", "OK|"),
+            (0, 0, "CONTROL check|", "OK|"),
+        ]);
+        assert!(order(&host).is_none());
+    }
+}
+
+#[test]
+fn force_starts_what_promises_nothing() {
+    for promise in [None, Some([1, 2, 0, 1])] {
+        let (mut host, file) = (host(), Image { promise, ..GOOD }.file());
+        upload(&mut host, &file, file.len());
+        host.expect(&[(0, 0, "CONTROL live-update|-s|-t|60|-F|", "")]);
+        assert!(order(&host).is_some());
+    }
+}
+
+#[test]
+fn an_image_cut_off_anywhere_is_refused() {
+    let file = GOOD.file();
+    for len in (1..file.len()).step_by(7) {
+        let mut host = host();
+        upload(&mut host, &file[..len], len);
+        let answer = host.ask(0, 0, "CONTROL live-update|-s|-t|60|");
+        let said = ["is no ELF file", "is cut off: "].iter().any(|text| answer.contains(text));
+        assert!(said && order(&host).is_none(), "{len} bytes: {answer}");
+    }
+}
+
+#[test]
+fn the_version_of_the_state_is_what_both_know() {
+    for (reads, asked, expected) in [
+        ([1, 2], "", Ok(2)),
+        ([1, 1], "", Ok(1)),
+        ([2, 9], "", Ok(2)),
+        ([1, 2], "-v|1|", Ok(1)),
+        ([1, 1], "-v|2|", Err("Stream version not supported.|")),
+        ([1, 9], "-v|3|", Err("Stream version not supported.|")),
+    ] {
+        let (mut host, file) = (host(), Image { promise: Some([reads[0], reads[1], 1, 1]), ..GOOD }.file());
+        upload(&mut host, &file, file.len());
+        let request = format!("CONTROL live-update|-s|-t|60|{asked}");
+        host.expect(&[(0, 0, &request, expected.err().unwrap_or(""))]);
+        assert_eq!(order(&host).map(|order| order.version), expected.ok(), "{reads:?} {asked}");
+    }
+}
+
+/// A host with a session that wants to start, with these flags, while domain 5 has a transaction open.
+fn waiting(flags: &str) -> Host {
+    let (mut host, file) = (host(), GOOD.file());
+    host.boot(5);
+    host.boot(6);
+    host.expect(&[(5, 0, "TRANSACTION_START |", "1|")]);
+    upload(&mut host, &file, file.len());
+    host.expect(&[(0, 0, &format!("CONTROL live-update|-s|-t|60|{flags}"), "")]);
+    host
+}
+
+#[test]
+fn the_new_image_waits_for_open_transactions() {
+    let mut host = waiting("");
+    assert!(order(&host).is_none());
+    // All else is served, on dom0's connection too, and who has a transaction may begin another.
+    host.expect(&[
+        (0, 0, "WRITE /a|b|", "OK|"),
+        (5, 1, "WRITE a|b|", "OK|"),
+        (5, 0, "TRANSACTION_START |", "2|"),
+        (6, 0, "WRITE a|b|", "OK|"),
+        (6, 0, "TRANSACTION_START |", ""),
+        (0, 0, "TRANSACTION_START |", ""),
+        (6, 0, "READ a|", "b|"),
+        (5, 2, "TRANSACTION_END F|", "OK|"),
+    ]);
+    assert!(order(&host).is_none());
+    host.expect(&[(5, 1, "TRANSACTION_END T|", "OK|")]);
+    assert!(order(&host).is_some());
+    host.server.refuse(&mut host.xen, format_args!("no"));
+    host.poll();
+    host.hears(6, "1|");
+    host.hears(0, "no|; 1|");
+    host.expect(&[(0, 0, "CONTROL check|", "OK|"), (6, 1, "TRANSACTION_END T|", "OK|")]);
+}
+
+#[test]
+fn who_holds_a_transaction_too_long_is_named() {
+    let mut host = waiting("");
+    host.xen.pass(59);
+    host.poll();
+    host.hears(0, "");
+    assert!(order(&host).is_none());
+    host.xen.pass(1);
+    host.poll();
+    host.hears(0, "Domains with long running transactions:\\nDomain 5: 60 s|");
+    host.expect(&[(5, 1, "TRANSACTION_END T|", "OK|"), (0, 0, "CONTROL check|", "OK|")]);
+}
+
+#[test]
+fn force_gives_transactions_up_when_the_time_is_over() {
+    let mut host = waiting("-F|");
+    assert!(order(&host).is_none());
+    host.xen.pass(60);
+    host.poll();
+    assert!(order(&host).is_some());
+}
+
+#[test]
+fn a_session_can_be_given_up_while_it_waits() {
+    let mut host = waiting("");
+    host.expect(&[
+        (6, 0, "TRANSACTION_START |", ""),
+        (0, 0, "CONTROL live-update|-a|", "OK|; live-update session aborted.|"),
+    ]);
+    host.hears(6, "1|");
+    host.expect(&[(5, 1, "TRANSACTION_END T|", "OK|")]);
+    assert!(order(&host).is_none());
+}
+
+#[test]
+fn whoever_goes_while_the_session_lasts_is_not_answered() {
+    let mut host = waiting("");
+    host.expect(&[(6, 0, "TRANSACTION_START |", "")]);
+    host.kill(6);
+    host.kill(5);
+    assert!(order(&host).is_some());
+    host.server.refuse(&mut host.xen, format_args!("no"));
+    host.poll();
+    host.hears(0, "no|");
+    host.expect(&[(0, 0, "CONTROL check|", "OK|")]);
+}
+
+#[test]
+fn more_beginnings_than_can_be_put_off_are_served() {
+    let (mut host, file) = (host(), GOOD.file());
+    (1..=33).for_each(|domid| host.boot(domid));
+    upload(&mut host, &file, file.len());
+    let answers: Vec<String> = (1..=33).map(|domid| host.ask(domid, 0, "TRANSACTION_START |")).collect();
+    assert_eq!(answers.iter().filter(|answer| answer.is_empty()).count(), 32);
+    assert_eq!(answers[32], "1|");
+    host.ok(0, 0, "CONTROL live-update|-a|");
+    host.poll();
+    (1..=32).for_each(|domid| host.hears(domid, "1|"));
+}
+
+#[test]
+fn a_store_without_room_for_the_image_says_how_much_is_missing() {
+    use xenstore::config::{Capacities, Settings};
+    let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(1000));
+    host.xen.bounds = Some(Bounds { memory: BASE..BASE + 0x10_0000, states: 1..=2, hand_over: 1 });
+    let answer = host.ask(0, 0, "CONTROL live-update|-b|200000|");
+    let missing = answer.strip_prefix("not enough memory for the new image: ").expect(&answer);
+    let missing: usize = missing.strip_suffix(" KiB are missing|").expect(&answer).parse().unwrap();
+    assert!((1..200).contains(&missing), "{answer}");
+    host.expect(&[(0, 0, "WRITE /a|b|", "OK|"), (0, 0, "CONTROL check|", "OK|")]);
+}
+
+/// Memory that is lent is taken for nothing else, and is the store's again afterwards.
+#[test]
+fn lent_memory_is_no_room_for_nodes() {
+    let (mut host, file) = (host(), GOOD.file());
+    let fill = |host: &mut Host, from: usize| {
+        (from..).take_while(|n| host.ask(0, 0, &format!("WRITE /n{n}|x|")) == "OK|").count()
+    };
+    host.ok(0, 0, &format!("CONTROL live-update|-b|{}|", 256 * 1024));
+    let with_loan = fill(&mut host, 0);
+    host.expect(&[(0, 0, "CONTROL check|", "OK|"), (0, 0, "CONTROL live-update|-a|", "OK|")]);
+    let after = fill(&mut host, with_loan);
+    assert!(after > 256 * 1024 / 160, "{with_loan}, then {after}");
+    host.expect(&[(0, 0, "CONTROL check|", "OK|")]);
+    let refused = host.ask(0, 0, &format!("CONTROL live-update|-b|{}|", file.len()));
+    assert!(refused.starts_with("not enough memory"), "{refused}");
+}

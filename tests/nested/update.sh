@@ -1,0 +1,98 @@
+# nested: --guests --add target/xs-guest --limit 300 --add target/failing/panics --add target/failing/faults --add target/failing/undefined --add target/failing/loops --add target/failing/unread --add target/failing/unsure --add target/failing/unnamed --add target/failing/foreign --add target/failing/cut --add target/failing/text
+# Live update by Debian's own xenstore-control, under load: the image takes over from itself, also with other options;
+# images that cannot are refused; images that fail are taken back. Whatever happens, nobody notices.
+# shellcheck source=/dev/null
+. /nested/lib.sh
+# shellcheck source=/dev/null
+. /nested/check.sh
+# shellcheck source=/dev/null
+. /nested/tiny.sh
+
+# figure NAME: of what the store counts.
+figure() { xenstore-control stats totals | awk -v name="$1" '$1 == name && $2 == ":" { print $3 }'; }
+
+# takes_over TEXT [OPTION...] IMAGE
+takes_over() {
+    local text=$1 before
+    shift
+    before=$(figure updates)
+    says "$text: takes over" '' xenstore-control live-update "$@"
+    equal "$text: counts as an update" $((before + 1)) "$(figure updates)"
+    says "$text: the store is sound" OK xenstore-control check
+}
+
+# fails TEXT REASON [OPTION...] IMAGE: the update fails with this reason, and the store serves on.
+fails() {
+    local text=$1 reason=$2 got status=0
+    shift 2
+    got=$(xenstore-control live-update "$@" 2>&1) || status=$?
+    equal "$text: the tool fails" 3 $status
+    matches "$text: says why" "$reason" "$got"
+}
+
+# A Linux guest with a watch, and tiny guests that work all the time.
+make_guest linux
+xl create linux.cfg >/dev/null || failed 'linux: xl create'
+linux=$(xl domid linux)
+becomes 90 'linux: is up' xenstore-exists "/local/domain/$linux/data/hello"
+tiny one load rounds=100000 watches=3 writes=20 rate=20 stay
+tiny two reconnect rounds=100000 rate=5 stay
+for name in one two; do xl create -q $name.cfg || failed "$name: xl create"; done
+xenstore-watch -n 1000 /watched >/tmp/events &
+watcher=$!
+becomes 20 'a watch is set' grep -q /watched /tmp/events
+n=0
+while [ $n -lt 100 ]; do
+    xenstore-write "/kept/$n" "value $n" && n=$((n + 1))
+done
+xenstore-ls -fp /kept >/tmp/kept
+# Dom0 works, too.
+while :; do
+    xenstore-write /busy/a 1 && xenstore-read /busy/a && xenstore-rm /busy
+    usleep 200000
+done >/tmp/busy 2>&1 &
+busy=$!
+
+for n in 1 2 3; do takes_over "update $n" /nested/image; done
+takes_over 'less trace' -c --trace-size=100 /nested/image
+takes_over 'more trace' -c --trace-size=1500 /nested/image
+
+fails unread 'reads versions 9 to 9 of the state' /nested/unread
+fails unsure 'does not promise to give way' /nested/unsure
+fails unnamed 'does not promise to give way' /nested/unnamed
+fails foreign 'is for another machine' /nested/foreign
+fails cut 'is cut off' /nested/cut
+fails text 'is no ELF file' /nested/text
+fails panics 'panic: ' /nested/panics
+fails faults 'page fault at ' /nested/faults
+fails undefined 'invalid opcode at ' /nested/undefined
+fails loops 'has not answered in time' /nested/loops
+fails 'faults, laid out otherwise' 'page fault at ' -c --trace-size=100 /nested/faults
+equal 'what failed is no update' 5 "$(figure updates)"
+takes_over 'afterwards' /nested/image
+
+# What was there is there, whoever waited was told, and nobody was refused anything.
+kill $busy
+wait $busy 2>/dev/null
+equal 'dom0: was refused nothing' '' "$(grep -v '^1$' /tmp/busy)"
+equal 'dom0: has its nodes' '' "$(xenstore-ls -fp /kept | diff /tmp/kept - 2>&1)"
+xenstore-write /watched changed
+becomes 20 'dom0: its watch has outlived all of it' sh -c '[ "$(grep -c /watched /tmp/events)" = 2 ]'
+kill $watcher
+xenstore-write "/local/domain/$linux/data/ask" 1
+becomes 30 'linux: its watch has outlived all of it' xenstore-exists "/local/domain/$linux/data/answer"
+for name in one two; do
+    matches "$name: all was answered as it must be" ' 0 refused, 0 silent, 0 wrong' "$(console $name | tail -n 1)"
+done
+matches 'the console tells of updates' 'has taken over, in [0-9]+ us' "$(cat /var/log/xen/console/*enstore*)"
+matches 'the console tells of what was taken back' 'taken back, after [0-9]+ us: panic: ' "$(cat /var/log/xen/console/*enstore*)"
+
+# A life after all that.
+for name in one two linux; do xl destroy $name; done
+becomes 20 'destroyed guests are gone' sh -c "! xenstore-exists /local/domain/$linux"
+xl create linux.cfg >/dev/null || failed 'linux: xl create again'
+linux=$(xl domid linux)
+becomes 90 'linux: is up again' xenstore-exists "/local/domain/$linux/data/hello"
+xenstore-write "/local/domain/$linux/data/ask" 1
+becomes 30 'linux: answers again' xenstore-exists "/local/domain/$linux/data/answer"
+checks_done
