@@ -104,7 +104,9 @@ impl<P: Platform> Server<P> {
             self.links.schedule.set_pace(Pace { quantum, second, budget: self.core.settings.budget });
         }
         self.expire();
-        !self.links.schedule.has_ready() && !self.links.schedule.has_to_notify()
+        !self.links.schedule.has_ready()
+            && !self.links.schedule.has_to_notify()
+            && !self.core.store.intents.may_have_some()
     }
 
     /// Serves requests that nobody has told of, see `connection::active`.

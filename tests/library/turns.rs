@@ -94,6 +94,32 @@ fn others_are_served_before_all_are_told_of_a_death() {
     host.check();
 }
 
+/// News that comes as the clock is looked at, with nothing else to do, does not wait for whoever asks next.
+#[test]
+fn a_death_is_told_of_whenever_it_is_heard_of() {
+    let mut host = host(GUESTS, 0);
+    host.ok(0, 0, "SET_PERMS @releaseDomain|r0|");
+    for domid in 1..=GUESTS {
+        for n in 0..WATCHES {
+            host.ask(domid, 0, &format!("WATCH @releaseDomain|{n}|"));
+        }
+    }
+    host.boot(50);
+    for _ in 0..3 {
+        host.server.poll(&mut host.xen);
+        host.xen.now = host.xen.now.after_nanoseconds(2_000_000_000);
+    }
+    let since = count(&host);
+    host.xen.kill(DomId(50));
+    host.server.poll(&mut host.xen);
+    let told_of = recorded(&host, since).iter().filter(|(kind, _)| *kind == Kind::Event).count();
+    assert!(told_of >= usize::from(GUESTS), "{told_of} events");
+    for domid in 1..=GUESTS {
+        host.hears(domid, &told("@releaseDomain", WATCHES));
+    }
+    host.check();
+}
+
 /// Each looks at what has changed, all at once: whoever sees the new value has heard of it before.
 #[test]
 fn nobody_sees_what_it_has_not_heard_of() {

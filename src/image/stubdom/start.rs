@@ -6,6 +6,7 @@ use log::LevelFilter;
 use xenstore::abi::Port;
 use xenstore::abi::hvm::StartInfo;
 use xenstore::cmdline::{self, Options, Problem};
+use xenstore::config::Settings;
 use xenstore::platform::Cycles;
 use xenstore::server::{Server, sizing};
 
@@ -45,9 +46,11 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
             console::booted();
         }
         seed::set(seed::seed(shared));
-        let (server, capacities) = new_server(&options, ram);
-        let (reason, words) =
-            standalone::run(server, &capacities, guest, &rings, &identity, options.standalone);
+        // Its clients are in this image, and nobody waits for what they leave of the processor.
+        let settings = Settings { budget: 0, ..options.settings };
+        let standalone = options.standalone;
+        let (server, capacities) = new_server(&Options { settings, ..options }, ram);
+        let (reason, words) = standalone::run(server, &capacities, guest, &rings, &identity, standalone);
         fatal::stop(reason, format_args!("{words}"));
     };
     let own_page = boot::store_page().map(|page| (identity.domid, page));
