@@ -27,10 +27,12 @@ const INTERRUPT_GATE: u64 = 0x8e;
 /// Present, ring 0, available 64-bit task state.
 const TASK_STATE: u64 = 0x89;
 
-/// Stacks named by an interrupt gate, which always changes them: the one that is interrupted may be full, and compiled
-/// code keeps data below the stack pointer.
+/// Stacks named by an interrupt gate. Exceptions always change theirs: the one that is interrupted may be full. Interrupts
+/// never do: an emulator may deliver one again before its handler has begun, and on a stack of its own the second would
+/// overwrite whereto the first returns, so that the handler returned to itself for ever.
 #[derive(Clone, Copy)]
 enum Stack {
+    Interrupted = 0,
     Fault = 1,
     DoubleFault = 2,
 }
@@ -94,8 +96,8 @@ pub fn load() {
             let stack = if vector == DOUBLE_FAULT { Stack::DoubleFault } else { Stack::Fault };
             (*gates)[vector] = gate(symbol::first_exception_stub() + vector as u64 * STUB_SIZE, stack);
         }
-        (*gates)[usize::from(UPCALL_VECTOR)] = gate(symbol::upcall(), Stack::Fault);
-        (*gates)[usize::from(WATCH_VECTOR)] = gate(symbol::watch(), Stack::Fault);
+        (*gates)[usize::from(UPCALL_VECTOR)] = gate(symbol::upcall(), Stack::Interrupted);
+        (*gates)[usize::from(WATCH_VECTOR)] = gate(symbol::watch(), Stack::Interrupted);
 
         let base = task as u64;
         let limit = size_of::<TaskState>() as u64 - 1;
