@@ -47,6 +47,9 @@ impl fmt::Display for Problem {
 /// Has what was ordered take over. Returns only if that cannot be, after saying so to who has ordered it.
 pub fn take_over(server: &mut Server<Guest>, guest: &mut Guest) {
     let begun = cpu::tsc();
+    // An event of the timer that nobody takes any more would keep Xen from telling of the next one, which ends the trial. So
+    // it must not fire between here and then.
+    put_off_timer(PATIENCE);
     guest.forget_pending();
     let Err(problem) = prepare(server, guest, begun) else {
         // SAFETY: the record and the list are complete, the way was paved at boot, and nothing of this image runs again
@@ -108,13 +111,18 @@ fn prepare(server: &Server<Guest>, guest: &Guest, begun: u64) -> Result<(), Prob
     Ok(())
 }
 
-/// Has Xen interrupt the new image when it must have taken over. The result is how long that is, in ticks of the counter.
+/// Has Xen interrupt the new image when it must have taken over. The result is how long it has, in ticks of the counter. The
+/// timer comes once, and Xen's time may go faster than the counter, so it comes a third later.
 fn set_deadline(pages: u32) -> u64 {
-    const MILLISECOND: u64 = 1_000_000;
     let milliseconds = PATIENCE + u64::from(pages) * PATIENCE_FOR_PAGE;
+    put_off_timer(milliseconds + milliseconds / 3);
+    milliseconds * clock::khz()
+}
+
+fn put_off_timer(milliseconds: u64) {
+    const MILLISECOND: u64 = 1_000_000;
     // Without a timer all else is as well.
     let _set = xen::set_timer(clock::system_time() + milliseconds * MILLISECOND);
-    milliseconds * clock::khz()
 }
 
 /// This image is copied aside, page by page.
