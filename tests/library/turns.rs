@@ -69,8 +69,8 @@ fn others_are_served_before_all_are_told() {
     assert_eq!((host.server.in_use().transactions, host.server.in_use().messages), (0, 0));
 }
 
-#[test]
-fn others_are_served_before_all_are_told_of_a_death() {
+/// Guests that each have many watches on deaths.
+fn mourners() -> Host {
     let mut host = host(GUESTS, 0);
     host.ok(0, 0, "SET_PERMS @releaseDomain|r0|");
     for domid in 1..=GUESTS {
@@ -78,6 +78,12 @@ fn others_are_served_before_all_are_told_of_a_death() {
             host.ask(domid, 0, &format!("WATCH @releaseDomain|{n}|"));
         }
     }
+    host
+}
+
+#[test]
+fn others_are_served_before_all_are_told_of_a_death() {
+    let mut host = mourners();
     host.boot(50);
     host.boot(51);
     let since = count(&host);
@@ -97,13 +103,7 @@ fn others_are_served_before_all_are_told_of_a_death() {
 /// News that comes as the clock is looked at, with nothing else to do, does not wait for whoever asks next.
 #[test]
 fn a_death_is_told_of_whenever_it_is_heard_of() {
-    let mut host = host(GUESTS, 0);
-    host.ok(0, 0, "SET_PERMS @releaseDomain|r0|");
-    for domid in 1..=GUESTS {
-        for n in 0..WATCHES {
-            host.ask(domid, 0, &format!("WATCH @releaseDomain|{n}|"));
-        }
-    }
+    let mut host = mourners();
     host.boot(50);
     for _ in 0..3 {
         host.server.poll(&mut host.xen);
