@@ -1,8 +1,8 @@
-//! What is known of a connection that was active lately: whether its ring moves on as it should.
+//! Finds requests of recently active connections that no event has announced.
 //!
-//! A guest announces its requests by events. Should one get lost, its request would wait for ever. So the rings are looked
-//! at as time passes. A request that is just being announced is in its ring before its event has come, so one is missed
-//! only if two looks in a row find it there.
+//! A guest announces its requests by events. If an event were lost, the request would wait for ever, so the rings are also
+//! looked at from time to time. A guest writes its request before it sends the event, so a request counts as missed only
+//! if two looks in a row find it.
 
 use crate::ring::Input;
 use crate::store::DomainId;
@@ -12,11 +12,11 @@ const IDLE: u8 = 60;
 
 pub struct Active {
     pub id: DomainId,
-    /// The last look.
+    /// What the last look found.
     seen: Input,
-    /// It found a request that nobody was about to serve.
+    /// That was a request that nobody was about to serve.
     pub asks: bool,
-    /// Looks since a request was taken, at most `IDLE`.
+    /// Looks since a request was last taken, at most `IDLE`.
     idle: u8,
 }
 
@@ -29,14 +29,14 @@ impl Active {
         self.idle == IDLE
     }
 
-    /// What a look has found. `rests`: the connection neither has its turn soon nor is it known to wait. True if a request
-    /// has been missed.
+    /// Notes what a look has found. `rests`: the connection is neither ready nor known to wait. True if a request has been
+    /// missed.
     pub fn look(&mut self, input: Input, rests: bool) -> bool {
         let moved = !input.begins_as(&self.seen);
         self.idle = if moved { 0 } else { self.idle.saturating_add(1).min(IDLE) };
         let asks = rests && input.len > 0;
         let missed = asks && self.asks && !moved;
-        // Each is missed once; if it is still there at the next look, it is a new case.
+        // Each is reported once; if it is still there at the next look, that counts anew.
         self.asks = asks && !missed;
         self.seen = input;
         missed

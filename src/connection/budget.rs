@@ -1,16 +1,16 @@
-//! What a connection has used of the processor's time, and what it may use.
+//! The processor time that a connection has used, and what it may use.
 //!
-//! Service is by cost: a turn may take [`Pace::quantum`] cycles, and who took more lets turns pass until that is even.
+//! Service is by cost: a turn may take [`Pace::quantum`] cycles. A connection that took more skips turns until it is even.
 //!
-//! Who is not privileged has a budget. Beyond it, its requests wait in their ring until time has paid for what it has used,
-//! unless it has been alone for a second.
+//! Every unprivileged connection has a budget. Once that is used up, its requests wait in their ring until enough time has
+//! passed, unless no other connection has had a turn for a second.
 
 use bitflags::bitflags;
 
 use crate::platform::Cycles;
 use crate::store::DomainId;
 
-/// Who comes first. A bit each, so that the schedule can say in one number who is ready.
+/// Which connections are served first. Each class is a bit, so one number tells the schedule which lanes are filled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Class {
@@ -39,14 +39,13 @@ impl Class {
     }
 }
 
-/// Seconds for which a connection keeps what it has not used of its budget, and the longest that one pays for what it has
-/// used.
+/// Seconds of unused budget that a connection can save up, and the longest that it can be throttled.
 const KEPT: u64 = 8;
 
-/// Parts of a quantum in which is counted what is owed.
+/// A debt is counted in parts of a quantum: so many are one.
 const PARTS: u16 = 16;
 
-/// How much time there is to give.
+/// How much processor time connections may use.
 #[derive(Clone, Copy)]
 pub struct Pace {
     /// Cycles that a turn may take.
@@ -58,8 +57,8 @@ pub struct Pace {
 }
 
 bitflags! {
-    /// Which lists a connection is on, and what is to be looked at in its turn. Kept apart from the connection, so that one
-    /// which goes while it is on a list, and is followed by another in its slot, is on no list twice.
+    /// Which lists a connection is on, and what its turn has to look at. Marks belong to the slot and not to the connection:
+    /// when a connection ends while it is listed and another takes its slot, the slot is still on each list once at most.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct Marks: u8 {
         const READY = 1;
@@ -67,9 +66,9 @@ bitflags! {
         const WAITING = 4;
         /// That it waits has been recorded.
         const STALLED = 8;
-        /// It lets turns pass.
+        /// It skips turns.
         const OWES = 16;
-        /// It has been beyond its budget when that was last looked at.
+        /// It was beyond its budget when it was last settled.
         const BEYOND = 32;
         /// It has not been settled in this second.
         const DUE = 64;
@@ -79,17 +78,17 @@ bitflags! {
 }
 
 impl Marks {
-    /// Its turn is not an ordinary one.
+    /// Any of these makes a turn more than an ordinary one.
     pub const HINDERED: Marks = Marks::STALLED.union(Marks::OWES).union(Marks::BEYOND).union(Marks::DUE);
 }
 
-/// What becomes of a turn that is not an ordinary one.
+/// What happens in the turn of a connection that has one of [`Marks::HINDERED`].
 pub enum Hindrance {
-    /// It passes.
+    /// The connection skips it.
     Owes,
-    /// There are no requests in it, nor for so many cycles.
+    /// No requests are served, now and for so many cycles.
     Throttled(u64),
-    /// It is an ordinary one after all. There were no requests for so many cycles.
+    /// It is an ordinary turn. No requests were served for so many cycles before it.
     Over(u64),
 }
 
@@ -98,13 +97,13 @@ pub enum Hindrance {
 pub struct Entry {
     /// Cycles of a quantum that are left until it is settled.
     pub left: i64,
-    /// When all that it has used will be paid for, cycles. Signed, since it may be before the clock's zero.
+    /// When its budget will have covered all that it has used, in cycles. Signed, since that may be before the clock's zero.
     due: i64,
-    /// Since when it has not been served because of that; 0 if it is.
+    /// Since when it has been throttled; 0 if it is not.
     since: Cycles,
-    /// Who comes next in its lane.
+    /// The next in its lane.
     pub next: Option<DomainId>,
-    /// What it has taken beyond a quantum, in parts of that: [`PARTS`] are a turn that it lets pass.
+    /// What it has taken beyond its quantum: for [`PARTS`] of it, it skips a turn.
     owed: u16,
     pub class: Class,
     pub marks: Marks,
@@ -127,7 +126,7 @@ impl Entry {
         *self = Entry { marks, next: self.next, ..Entry::NEW };
     }
 
-    /// What becomes of a turn that is not an ordinary one.
+    /// What happens in its turn, if it has one of [`Marks::HINDERED`].
     pub fn hindrance(&mut self, others_wait: bool, alone: bool, now: Cycles) -> Hindrance {
         match self.owed.checked_sub(PARTS) {
             Some(left) if others_wait => {
@@ -153,8 +152,8 @@ impl Entry {
         Hindrance::Over(if since == Cycles(0) { 0 } else { now.0.saturating_sub(since.0) })
     }
 
-    /// After a turn of so many cycles, it is of this class from now on, and pays for what it has used. One that does not wait
-    /// any more is not stalled.
+    /// After a turn of so many cycles: sets the class and charges what has been used. A connection that no longer waits is
+    /// no longer stalled.
     pub fn settle(&mut self, pace: &Pace, class: Class, cycles: u64, now: Cycles) {
         let Pace { quantum, second, budget } = *pace;
         self.marks -= Marks::DUE;

@@ -1,5 +1,4 @@
-//! From ring bytes to one whole message: what is taken, what is left in the ring, and when a ring is given
-//! up.
+//! From ring bytes to one whole message: what is taken out, what stays in the ring, and when a ring counts as broken.
 //!
 //! A whole message stays in the ring until it is answered. The beginning of one is taken out at once:
 //! guests notify only when they find the ring empty, so bytes left in it would keep the rest from being
@@ -17,20 +16,20 @@ use crate::wire::{Header, PAYLOAD_MAX};
 
 const HEADER: u32 = Header::SIZE as u32;
 
-/// Bytes of a message that are copied at the first look: as many as most messages have.
+/// Bytes of a message that are copied at the first look. Most messages are no longer.
 const SHORT: usize = 80;
 
 fn between(start: u32, end: u32) -> core::ops::Range<usize> {
     start as usize..end as usize
 }
 
-/// Answers that a guest may leave unread beyond its ring before it is not read any more are counted by the
-/// quota `outstanding`; this is the room that one more needs in the worst case.
+/// Chunks that the longest answer takes. The quota `outstanding` bounds how many answers a guest may leave unread beyond
+/// its ring; this is the room that one more needs.
 const CHUNKS_PER_ANSWER: u32 = ((Header::SIZE + PAYLOAD_MAX) / CHUNK + 1) as u32;
 
-/// Bytes that any guest finds room for in an empty ring, though it keep a few free. One that has begun a message
-/// no longer than this does not wait for room, so it need not be told of any before it is answered: Linux
-/// writes header and payload one after the other, and we may come in between.
+/// Bytes that fit an empty ring even for a guest that keeps a few free. A guest that has begun a message no longer than
+/// this never waits for room, so it need not be notified before its answer: Linux writes header and payload one after the
+/// other, and a look may come in between.
 const ROOM_FOR_SURE: u32 = RING_SIZE / 2;
 
 /// Room for a request, and for what is looked at beyond it.
@@ -269,7 +268,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         Found::Nothing
     }
 
-    /// Does with a half request what has been decided. True if there is more in the ring.
+    /// Carries out what the last attempt has decided about a half request. True if there is more in the ring.
     fn take(&mut self) -> bool {
         let Some(Taking { id, partial, input }) = self.taking.take() else { return false };
         let Some(connection) = self.get_mut(id) else { return false };
@@ -278,8 +277,8 @@ impl<R: Deref<Target = RingPage>> Links<R> {
             .is_some_and(|input| input.consume(&connection.ring, input.len) || ring::settle(&connection.ring))
     }
 
-    /// After a stop: makes what was decided last, and undoes what was not. True if a message has been queued by that,
-    /// of which whoever sent it does not know.
+    /// After a stop: completes what was decided, and undoes what was not. True if that has queued a message of which its
+    /// sender does not know.
     pub fn recover(&mut self, store: &mut Store) -> bool {
         let decided = store.present_attempt().is_decided();
         let queued = self.outbox.recover(store);
@@ -291,7 +290,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         queued
     }
 
-    /// Forgets what was received of a message.
+    /// Drops the half request.
     pub fn drop_input(&mut self, store: &mut Store, id: DomainId) {
         let Some(connection) = self.get(id) else { return };
         let partial = connection.partial;

@@ -1,8 +1,7 @@
 //! Messages that did not fit their ring yet: replies and watch events, in order, per connection.
 //!
-//! A message waits as a blob, charged to the domain it is for. What a guest's request left waiting
-//! anywhere counts as one outstanding request of that guest until all of it is delivered or dropped.
-//! xenstore.txt, quota `outstanding`.
+//! A message waits as a blob, charged to its receiver. All messages that wait because of one guest's request count together
+//! as one outstanding request of that guest, until the last is delivered or dropped. xenstore.txt, quota `outstanding`.
 
 use core::ops::Range;
 
@@ -21,12 +20,12 @@ const JOURNAL: usize = 4;
 pub type MessageId = Id<Message>;
 pub type CauseId = Id<Cause>;
 
-/// A request of which something still waits.
+/// A request because of which messages still wait.
 #[derive(Clone, Copy)]
 pub struct Cause {
     pub(super) domain: DomainId,
     pub(super) life: Life,
-    /// Messages that wait because of it.
+    /// How many.
     pub(super) waiting: u32,
 }
 
@@ -109,10 +108,10 @@ impl Message {
 }
 
 impl Message {
-    /// Bytes of the longest.
+    /// Bytes of the longest message.
     pub const MAX: usize = Header::SIZE + PAYLOAD_MAX;
 
-    /// One without bytes, which nobody waits for.
+    /// An empty message that is in no queue.
     pub const NONE: Message = Message {
         hash: 0,
         chain: None,
@@ -151,11 +150,11 @@ pub struct Outbox {
     pub(super) messages: Table<Message>,
     pub(super) causes: Arena<Cause>,
     pub(super) queues: Each<Domain, Queue>,
-    /// The attempt at hand is to queue a message.
+    /// The attempt that is open queues a message.
     pushing: bool,
-    /// The cause that messages queued now have, once there is one.
+    /// The cause of messages queued now. None until the request at hand has queued one.
     current: Option<CauseId>,
-    /// Spreads answers over the table, where nobody looks for them, so that each is taken off a short chain.
+    /// Nobody looks for answers by their hash. Ever new numbers keep the table's chains short.
     last_answer: u64,
 }
 
@@ -235,8 +234,8 @@ impl Outbox {
         store.rollback();
     }
 
-    /// After a stop: makes what was decided last, and undoes what was not. True if a message has been queued by that,
-    /// of which whoever sent it does not know.
+    /// After a stop: completes what was decided, and undoes what was not. True if that has queued a message of which its
+    /// sender does not know.
     pub fn recover(&mut self, store: &mut Store) -> bool {
         let decided = store.present_attempt().is_decided();
         if store.present_attempt().is_open() {
@@ -245,7 +244,7 @@ impl Outbox {
         core::mem::take(&mut self.pushing) && decided
     }
 
-    /// Forgets the request at hand: what is queued from now on is nobody's doing.
+    /// Ends the request at hand: messages queued from now on have no cause.
     pub fn end_request(&mut self) {
         self.current = None;
     }
@@ -268,8 +267,7 @@ impl Outbox {
         self.messages.find(hash, |message| store.blobs.equals(message.bytes, bytes)).is_some()
     }
 
-    /// Queues a message for `to`, on account of the request at hand if that is a guest's. False if there is no room
-    /// for it.
+    /// Queues a message for `to`. If the request at hand is a guest's, that is its cause. False if there is no room.
     pub fn push(
         &mut self,
         store: &mut Store,
@@ -335,23 +333,23 @@ impl Outbox {
         queued.is_some()
     }
 
-    /// The message that is first for `to`, if it stands for events that are made when there is room for them.
+    /// The first message for `to`, if it stands for events that are made when there is room for them.
     pub fn rest(&self, to: DomainId) -> Option<(MessageId, Rest)> {
         let first = self.queue(to).first()?;
         Some((first, self.messages.get(first).rest?))
     }
 
-    /// Whether a message stands for events that are still told.
+    /// Whether a message stands for events that are still to be sent.
     pub fn is_told(store: &Store, to: DomainId, message: &Message) -> bool {
         message.rest.is_some_and(|rest| message.hash == Self::rest_hash(store.number_of(&rest), to))
     }
 
-    /// The hash of the message that stands for the change of this number: of one receiver, no other has it.
+    /// The hash of the message that stands for the change of this number. No other message of that receiver has it.
     pub(super) fn rest_hash(number: u64, to: DomainId) -> u64 {
         (number << 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (to.index() as u64) << 1
     }
 
-    /// The events of this message before these are in the ring.
+    /// Notes that the events before `rest` are in the ring.
     pub fn go_on(&mut self, id: MessageId, rest: Rest) {
         self.messages.update(id).rest = Some(rest);
     }
@@ -417,8 +415,8 @@ impl Outbox {
         eased
     }
 
-    /// Whose message it is that waits for `to`, if that domain lives: the receiver's, but what guests have the privileged
-    /// told is theirs.
+    /// Who is charged for a message that waits for `to`: the receiver, but if that is privileged, the guest that has caused
+    /// the message. None if that guest has died.
     pub fn payer(&self, store: &Store, to: DomainId, message: &Message) -> Option<DomainId> {
         match message.cause.map(|cause| self.causes.get(cause)) {
             Some(cause) if store.domains.is_privileged(to) => {
@@ -429,7 +427,7 @@ impl Outbox {
         }
     }
 
-    /// One message less waits because of this. Returns whose outstanding request ends with it.
+    /// One message less waits because of this cause. Returns the domain whose outstanding request ends with it.
     fn ease(&mut self, store: &mut Store, id: CauseId) -> Result<Option<DomainId>, Full> {
         let cause = self.causes.modify(id)?;
         cause.waiting -= 1;

@@ -45,7 +45,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         self.queue(store, id, claim, kind, What::Message(message))
     }
 
-    /// Has a connection hear of this when there is room for it.
+    /// Queues a message or what stands for one, to be delivered when there is room.
     pub fn queue(
         &mut self,
         store: &mut Store,
@@ -77,13 +77,13 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         }
     }
 
-    /// The same for what is told late, which is little.
+    /// The same as [`Links::put`], for the few messages that are sent late.
     #[inline(never)]
     pub fn put_late(&mut self, id: DomainId, message: &[u8]) -> bool {
         self.put(id, message)
     }
 
-    /// Bytes that there is room for in a connection's ring.
+    /// Free bytes in a connection's ring.
     #[inline(never)]
     pub fn room(&self, id: DomainId) -> usize {
         let connection = self.get(id);
@@ -92,13 +92,13 @@ impl<R: Deref<Target = RingPage>> Links<R> {
             .map_or(0, |out| out.room as usize)
     }
 
-    /// All that the first message of a connection stands for is on its way.
+    /// Removes the first message of a connection: all events that it stood for are on their way.
     pub fn end_telling(&mut self, store: &mut Store, id: DomainId) {
         self.pop_after(store, id, None);
         self.schedule.ready(id);
     }
 
-    /// After a message was queued, or could not be: accounts for it, and writes what fits into the ring.
+    /// After a message was queued, or found no room: accounts for it, and writes what fits into the ring.
     #[cold]
     #[inline(never)]
     pub fn follow_up(&mut self, store: &mut Store, now: Instant, id: DomainId) {
@@ -151,7 +151,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         Ok(())
     }
 
-    /// Takes the message behind `before` off its queue, or the oldest.
+    /// Removes the message behind `before`, or the oldest.
     fn pop_after(&mut self, store: &mut Store, id: DomainId, before: Option<MessageId>) {
         if let Some(eased) = self.outbox.pop_after(store, id, before) {
             self.schedule.ready(eased);
@@ -180,7 +180,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         Some(dropped)
     }
 
-    /// Whether a message needs no memory of ours. A broken ring takes all: it will be given up.
+    /// Whether a message fits the ring, so that it need not be queued. A broken ring counts as fitting all: it will be given up.
     pub fn fits_ring(&self, id: DomainId, len: usize) -> bool {
         self.get(id).is_some_and(|connection| {
             let room = ring::output(&connection.ring).map_or(usize::MAX, |out| out.room as usize);

@@ -1,9 +1,9 @@
-//! Which connections have their turn next, how long it may take, and which peers have to be told of new ring indexes.
+//! Which connection has its turn next, how long that may take, and which peers have to be notified of new ring indexes.
 //!
-//! Connections are served by class. Within one, turns go round by cost (deficit round robin): a turn may take
-//! [`Pace::quantum`] cycles, and who took more lets turns pass until that is even.
+//! Connections are served by class. Within a class, turns go round by cost (deficit round robin): a turn may take
+//! [`Pace::quantum`] cycles, and a connection that took more skips turns until it is even.
 //!
-//! What a turn has cost is only taken off a number. All else is done when a quantum is used up, see `budget`.
+//! A turn's cost is only subtracted from a number. Everything else happens when a quantum is used up, see `budget`.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -20,7 +20,7 @@ use crate::store::DomainId;
 #[derive(Clone, Copy)]
 struct Lane {
     first: Option<DomainId>,
-    /// Means something only where there is a first.
+    /// Meaningless while `first` is none.
     last: DomainId,
 }
 
@@ -28,27 +28,28 @@ impl Lane {
     const EMPTY: Lane = Lane { first: None, last: DomainId::FIRST };
 }
 
-/// Invariant: a connection is on each list once at most, so no list ever grows beyond its room.
+/// Invariant: a connection is on each list at most once, so no list outgrows the room it was given.
 pub struct Schedule {
     /// By the domain record's slot.
     entries: Box<[Entry]>,
     /// By class, connections with something to do.
     lanes: [Lane; Class::COUNT],
-    /// The lanes in which somebody is, a bit each.
+    /// The lanes that are not empty, a bit each.
     filled: u8,
-    /// Those that have had a turn since all of them had one.
+    /// The lanes that have had a turn since all filled ones had one.
     had: u8,
-    /// All that are ready will have had a turn when this one has.
+    /// When this connection has had its turn, all that were ready with it have had theirs.
     round_end: DomainId,
     pace: Pace,
-    /// Who had the last turn, and when it was another's.
+    /// Whose turn was last.
     last: DomainId,
+    /// When the turns last went from one connection to another.
     company: Cycles,
-    /// Connections whose peer has not heard of the latest index moves.
+    /// Connections whose peer has not been notified of the latest index moves.
     notify: Vec<DomainId>,
-    /// Turns since those were gone through.
+    /// Turns since the last pass over `notify`.
     turns: usize,
-    /// Connections that cannot go on now and are looked at again when time has passed.
+    /// Connections that cannot go on now. They are looked at again after a while.
     waiting: Vec<DomainId>,
     /// Connections that were active lately.
     active: Vec<Active>,
@@ -58,11 +59,11 @@ pub struct Schedule {
 #[derive(Clone, Copy)]
 pub struct Turn {
     pub id: DomainId,
-    /// It is not an ordinary one, see [`Schedule::hindrance`].
+    /// [`Schedule::hindrance`] decides what happens in it.
     pub hindered: bool,
 }
 
-/// How far a pass over those to be notified has come.
+/// Progress of a pass over the peers to be notified.
 #[derive(Default)]
 pub struct Pass {
     seen: usize,
@@ -92,7 +93,7 @@ impl Schedule {
         domains * (size_of::<Entry>() + 2 * size_of::<DomainId>() + size_of::<Active>())
     }
 
-    /// Says what there is to give in this second. All are settled in it.
+    /// Sets what connections may use from now on. Each is settled once within this second.
     pub fn set_pace(&mut self, pace: Pace) {
         self.pace = pace;
         self.entries.iter_mut().for_each(|entry| entry.marks |= Marks::DUE);
@@ -104,7 +105,7 @@ impl Schedule {
         self.pace.quantum
     }
 
-    /// Forgets whatever a stop has left in the lists.
+    /// Empties all lists, whatever state a stop has left them in.
     pub fn forget(&mut self) {
         for entry in &mut self.entries {
             let marks = entry.marks & (Marks::OWES | Marks::BEYOND);
@@ -116,13 +117,13 @@ impl Schedule {
         self.active.clear();
     }
 
-    /// Has the connection looked at.
+    /// Gives the connection a turn.
     #[inline(never)] // In many places.
     pub fn ready(&mut self, id: DomainId) {
         self.wake(id);
     }
 
-    /// The same for one that has been heard of.
+    /// The same as [`Schedule::ready`], where an event has come from its peer.
     #[inline(always)] // Before each request.
     pub fn wake(&mut self, id: DomainId) {
         match self.entries.get_mut(id.index()) {
@@ -137,7 +138,7 @@ impl Schedule {
         }
     }
 
-    /// Puts one at the end of its lane.
+    /// Appends a connection to its lane.
     #[inline(always)] // Before each request.
     fn line_up(&mut self, id: DomainId, class: Class) {
         self.filled |= class as u8;
@@ -170,14 +171,14 @@ impl Schedule {
         !self.active.is_empty()
     }
 
-    /// Whether the last look found requests that nobody was about to serve.
+    /// Whether the last look found a request that nobody was about to serve.
     pub fn suspects(&self) -> bool {
         self.active.iter().any(|active| active.asks)
     }
 
-    /// Looks at the nth of the connections that were active lately, and at those behind it. The result has a request that
-    /// was there at the look before, too, and nobody is about to serve it. `n` goes on; with `None` all have been looked
-    /// at. `input` says what a connection has in its ring, and nothing of one that is not heard.
+    /// Looks at the recently active connections from the nth on, and returns the first whose request was already there at
+    /// the previous look while nobody is about to serve it. `n` moves on; after `None` all have been looked at. `input`
+    /// tells what a connection has in its ring, or `None` if it is not listened to.
     pub fn next_missed(
         &mut self,
         n: &mut usize,
@@ -202,7 +203,7 @@ impl Schedule {
         None
     }
 
-    /// Has the connection's peer notified when there is nothing more to do for it.
+    /// Has the peer notified once the connection has nothing more to do.
     #[inline]
     pub fn notify(&mut self, id: DomainId) {
         if self.mark(id, Marks::NOTIFY) {
@@ -210,14 +211,14 @@ impl Schedule {
         }
     }
 
-    /// Has the connection looked at again when time has passed.
+    /// Has the connection looked at again after a while.
     pub fn wait(&mut self, id: DomainId) {
         if self.mark(id, Marks::WAITING) {
             self.waiting.push(id);
         }
     }
 
-    /// Marks that the connection has to wait for something; true once for each time that it has to.
+    /// Marks that the connection has to wait for something. True only at the first call of each wait.
     pub fn stall(&mut self, id: DomainId) -> bool {
         self.mark(id, Marks::STALLED)
     }
@@ -226,7 +227,7 @@ impl Schedule {
         self.unmark(id, Marks::STALLED);
     }
 
-    /// Forgets what was known of a connection that goes. What it is listed for finds nothing there.
+    /// Forgets what is known of a connection that ends. Its places on the lists stay, and find nothing.
     #[cold]
     #[inline(never)]
     pub fn renew(&mut self, id: DomainId) {
@@ -270,7 +271,7 @@ impl Schedule {
         Some(Turn { id, hindered: entry.marks.intersects(Marks::HINDERED) })
     }
 
-    /// Of several lanes that are filled each has one turn, in their order, before one has another: so nobody starves.
+    /// Where several lanes are filled, each has a turn, in order, before any has another, so no class starves.
     #[cold]
     #[inline(never)]
     fn next_class(&mut self) -> u8 {
@@ -283,7 +284,7 @@ impl Schedule {
         class
     }
 
-    /// What becomes of a turn that is not an ordinary one.
+    /// What happens in a hindered turn.
     pub fn hindrance(&mut self, id: DomainId, now: Cycles) -> Hindrance {
         let others_wait = self.has_ready();
         let alone = now.0.saturating_sub(self.company.0) > self.pace.second;
@@ -293,7 +294,7 @@ impl Schedule {
         }
     }
 
-    /// After its turn: the connection has used so many cycles. True if it is to be settled.
+    /// Charges a turn's cycles. True if the connection has to be settled.
     #[inline]
     pub fn end_turn(&mut self, id: DomainId, cycles: u64) -> bool {
         let Some(entry) = self.entries.get_mut(id.index()) else { return false };
@@ -301,14 +302,14 @@ impl Schedule {
         entry.left < 0
     }
 
-    /// After a turn of so many cycles, a connection is of this class from now on, and pays for what it has used.
+    /// After a turn of so many cycles: sets the connection's class and charges what it has used since it was last settled.
     pub fn settle(&mut self, id: DomainId, class: Class, cycles: u64, now: Cycles) {
         if let Some(entry) = self.entries.get_mut(id.index()) {
             entry.settle(&self.pace, class, cycles, now);
         }
     }
 
-    /// After a turn of `id`, while others are ready: whether all that were ready some time ago have had one since.
+    /// After a turn of `id`, while others are ready: whether it was the last of its round.
     pub fn ends_round(&mut self, id: DomainId) -> bool {
         let ends = id == self.round_end || !self.is(self.round_end, Marks::READY);
         if ends && let Some(lane) = self.lanes.iter().rev().find(|lane| lane.first.is_some()) {
@@ -317,22 +318,22 @@ impl Schedule {
         ends
     }
 
-    /// After a turn of `id`, while others are ready: whether it is urgent, since others wait for what its peer does and there
-    /// is nothing more to do for it.
+    /// After a turn of `id`, while others are ready: whether its peer is notified at once. So it is if others wait for what
+    /// the peer does, and the connection has nothing more to do.
     pub fn is_urgent(&self, id: DomainId) -> bool {
         let entry = self.entries.get(id.index());
         entry.is_some_and(|entry| entry.class != Class::Guest && !entry.marks.contains(Marks::READY))
     }
 
-    /// After a turn, while others are ready: whether peers are notified now. As many turns lie between as there are of them,
-    /// so that a turn pays for looking at one.
+    /// After a turn, while others are ready: whether a pass over the peers to be notified is due. There is one for as many
+    /// turns as the list has peers, so each turn pays for looking at one.
     pub fn is_pass_due(&mut self) -> bool {
         self.turns += 1;
         self.turns >= self.notify.len()
     }
 
-    /// The next peer to be notified whose connection has nothing more to do. The others stay on the list. None ends
-    /// the pass.
+    /// The next peer to be notified whose connection has nothing more to do. The others stay on the list. After `None` the
+    /// pass is over.
     pub fn next_idle(&mut self, pass: &mut Pass) -> Option<DomainId> {
         while let Some(id) = self.notify.get(pass.seen).copied() {
             pass.seen += 1;
@@ -350,17 +351,17 @@ impl Schedule {
         None
     }
 
-    /// How many wait for time to pass.
+    /// How many connections wait for time to pass.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// The nth of those that wait.
+    /// The nth of the connections that wait for time to pass.
     pub fn nth_waiting(&self, n: usize) -> Option<DomainId> {
         self.waiting.get(n).copied()
     }
 
-    /// Takes one that waits off its list.
+    /// Takes a connection off the list of those that wait for time to pass.
     pub fn take_waiting(&mut self) -> Option<DomainId> {
         let id = self.waiting.pop()?;
         self.unmark(id, Marks::WAITING);
@@ -388,7 +389,7 @@ impl Schedule {
         }
     }
 
-    /// Reports where marks and lists do not agree.
+    /// Reports where marks and lists disagree.
     pub fn check(&self, report: &mut dyn FnMut(Arguments<'_>)) {
         let follower = |id: &DomainId| self.entries.get(id.index()).and_then(|entry| entry.next);
         let ready = self.lanes.iter().map(|lane| core::iter::successors(lane.first, follower).count()).sum();
