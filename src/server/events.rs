@@ -132,7 +132,7 @@ impl<P: Platform> Server<P> {
         let mut args = strings(payload(message, len));
         let (Some(path), Some(token)) = (args.next(), args.next()) else { return };
         if let Ok(message) = event(buf, path, token) {
-            core.store.collected.hash = core.store.current.named;
+            core.store.collected.hash = core.store.current.path_hash;
             let sent = send_event(core, links, to, message);
             exchange.stage = Stage::Told;
             follow_up(core, links, to, sent);

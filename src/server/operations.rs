@@ -206,7 +206,7 @@ impl<P: Platform> Server<P> {
         let step = Tally::step(cycles);
         self.core.tallies(from).for_each(|tally| tally.add(header.len, size, cycles, step));
         let ended = Record {
-            hash: self.core.store.current.named,
+            hash: self.core.store.current.path_hash,
             tx: header.tx_id,
             amount: cycles,
             msg_type: header.msg_type.min(255) as u8,
@@ -252,7 +252,7 @@ impl Core {
         }
         if error.is_refusal() {
             self.note(Record {
-                hash: self.store.current.named,
+                hash: self.store.current.path_hash,
                 tx: header.tx_id,
                 msg_type: header.msg_type.min(255) as u8,
                 error: Some(error),

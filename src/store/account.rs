@@ -18,7 +18,7 @@ impl Store {
     #[inline(always)] // The end of every request.
     pub fn account_with_request(&mut self, id: DomainId, now: Instant) {
         let domain = self.domains.get(id);
-        let request = &self.current.largest;
+        let request = &self.current.peaks;
         if domain.is_above_soft() || !domain.usage.is_within(&domain.peak) || !request.is_within(&domain.peak)
         {
             let request = *request;

@@ -28,7 +28,7 @@ pub struct Current {
     /// The place of its type among the tallies, see [`type_index`].
     pub type_index: usize,
     /// Hash of the first path that the request has named, 0 if there is none.
-    pub named: u64,
+    pub path_hash: u64,
     /// Its answer, once that is decided.
     pub answer: Option<Result<Answer, XsError>>,
     /// Something that it takes was not to be had: there is no room, or no more for its sender.
@@ -36,7 +36,7 @@ pub struct Current {
     /// That has failed its transaction.
     pub fails: bool,
     /// The most that the request has used of each quota on requests.
-    pub largest: Quotas,
+    pub peaks: Quotas,
 }
 
 impl Current {
@@ -45,11 +45,11 @@ impl Current {
         from: None,
         writer: DomId::INVALID,
         type_index: TYPES - 1,
-        named: 0,
+        path_hash: 0,
         answer: None,
         short: false,
         fails: false,
-        largest: Quotas::NOTHING,
+        peaks: Quotas::NOTHING,
     };
 
     /// A request that has been taken.
@@ -58,11 +58,11 @@ impl Current {
             from: Some(from),
             writer,
             type_index: type_index(msg_type),
-            named: 0,
+            path_hash: 0,
             answer: None,
             short: false,
             fails: false,
-            largest: Quotas::NOTHING,
+            peaks: Quotas::NOTHING,
         }
     }
 

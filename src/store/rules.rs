@@ -39,7 +39,7 @@ impl Store {
         {
             let hash = self.key.hash(input);
             if let Some(node) = self.path_cache.find(input, hash) {
-                self.current.named = hash;
+                self.current.path_hash = hash;
                 return Ok(Subject { path: Path::from_canonical(input), hash, node: Some(node) });
             }
             // An absolute path stays as it is.
@@ -60,7 +60,7 @@ impl Store {
     ) -> Result<Subject<'a>, XsError> {
         let path = canonicalize(input, domid, path_max, special, buf)?;
         let hash = hash.unwrap_or_else(|| path.hash(&self.key));
-        self.current.named = hash;
+        self.current.path_hash = hash;
         Ok(Subject::new(path, hash))
     }
 
@@ -366,14 +366,14 @@ impl Store {
     pub fn check_acl_size(&mut self, view: &View, place: Place, entries: usize) -> Result<(), XsError> {
         let (value, children) = self.sizes_at(place);
         self.check_size(view, node_size(entries, value, children))?;
-        self.current.largest.node_permissions = self.current.largest.node_permissions.max(entries as u32);
+        self.current.peaks.node_permissions = self.current.peaks.node_permissions.max(entries as u32);
         Ok(())
     }
 
     /// Refuses a node that would be larger than the quota allows.
     pub(super) fn check_size(&mut self, view: &View, size: usize) -> Result<(), XsError> {
         view.check(Quota::NODE_SIZE, size)?;
-        self.current.largest.node_size = self.current.largest.node_size.max(size as u32);
+        self.current.peaks.node_size = self.current.peaks.node_size.max(size as u32);
         Ok(())
     }
 }
