@@ -3,7 +3,6 @@
 //! Measurements print figures, one line of JSON each; the report reads them.
 
 mod arguments;
-mod cache_lines;
 mod document;
 mod goals;
 mod loads;
@@ -17,8 +16,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use arguments::Task;
-use cache_lines::Trace;
 use loads::Load;
+use measure::cache_lines::Trace;
 use measure::callgrind::Callgrind;
 use measure::connection::Connection;
 use measure::figure::Figure;
@@ -93,7 +92,9 @@ fn cache_lines(name: &str, trace: &Path) -> Result<()> {
     let mut client = Connection::open()?;
     Request::prepare(&mut client)?;
     for request in Request::ALL {
-        let [data, code] = trace.per_request(&mut client, request)?;
+        request.begin(&mut client)?;
+        let [data, code] = trace.per_request(|turn| request.once(&mut client, turn))?;
+        request.end(&mut client)?;
         for (what, count) in [("data", data), ("code", code)] {
             let column = format!("{name}, cache lines of {what}");
             Figure::new(1, request.name(), &column, count as f64, "cache lines").print();

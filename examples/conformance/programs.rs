@@ -55,6 +55,7 @@ pub struct Daemon {
     standin: PathBuf,
     kind: Kind,
     pub release: Release,
+    is_wrapped: bool,
 }
 
 impl Daemon {
@@ -72,6 +73,7 @@ impl Daemon {
         let old = directory.ends_with("xen-4.17/bin");
         let release = if old { Release::Xen4_17 } else { Release::Xen4_20 };
         // The packages' own loader and C library: the daemon may be of another release than this machine.
+        let is_wrapped = !wrap.is_empty();
         let mut command = wrap;
         command.extend([
             root.join("lib64/ld-linux-x86-64.so.2"),
@@ -79,7 +81,7 @@ impl Daemon {
             root.join("usr/lib/x86_64-linux-gnu"),
             directory.join(kind.name()),
         ]);
-        Ok(Daemon { command, libraries: None, standin: standin.to_path_buf(), kind, release })
+        Ok(Daemon { command, libraries: None, standin: standin.to_path_buf(), kind, release, is_wrapped })
     }
 
     /// The C daemon of a new release at this place. Its libraries are in the folder `lib` beside it or in the system.
@@ -91,6 +93,7 @@ impl Daemon {
             standin: standin.to_path_buf(),
             kind: Kind::C,
             release: Release::Xen4_22,
+            is_wrapped: false,
         })
     }
 
@@ -119,6 +122,7 @@ impl Daemon {
             libraries: self.libraries.clone(),
             settings,
             updates: self.kind == Kind::C,
+            is_wrapped: self.is_wrapped,
         };
         Ok(Box::new(Standin::start(&program)?))
     }

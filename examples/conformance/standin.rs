@@ -90,6 +90,8 @@ pub struct Program {
     pub settings: Option<&'static str>,
     /// It goes on from a state of the format that ours has.
     pub updates: bool,
+    /// The command is another program that runs the daemon, which may slow it down a hundredfold.
+    pub is_wrapped: bool,
 }
 
 impl Standin {
@@ -98,7 +100,7 @@ impl Standin {
         let hypervisor = new_file(&directory.path().join("hypervisor"), HYPERVISOR)?;
         let dom0 = new_file(&ring_file(&directory, 0), 4096)?;
         let (socket, theirs) = UnixStream::pair()?;
-        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(if program.is_wrapped { 12 * PATIENCE } else { PATIENCE }))?;
         let log = File::create(directory.path().join("stderr"))?;
         let (first, rest) = program.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let here = directory.path().to_string_lossy().into_owned();

@@ -11,13 +11,19 @@ pub const HELP: &str = "\
 Usage: scale replay --vgdb PREFIX [--guests N,N,...] [--root FOLDER --standin LIBRARY]
        scale parallel [--vgdb PREFIX] [--toolstacks N] [--root FOLDER --standin LIBRARY]
        scale memory [--root FOLDER --standin LIBRARY]
+       scale rings --vgdb PREFIX [--times N] [--profile FILE | --root FOLDER --standin LIBRARY]
+       scale lines --trace PIPE [--root FOLDER --standin LIBRARY]
+       scale rows
        scale convert
 
-All but the last print figures of this library, in memory, or of C xenstored, which they start: from the unpacked
+All but the last two print figures of this library, in memory, or of C xenstored, which they start: from the unpacked
 packages in FOLDER, with LIBRARY in place of Xen.
 replay    measures what a guest costs as the Nth of all (default 1,10,100,1000,10000,32000)
 parallel  lets toolstacks (default 300) start and stop guests at the same time
 memory    fills the memory of the image, and tells what nodes and domains take
+rings     counts what single requests of a guest take (default 1000 times); FILE is callgrind's --callgrind-out-file
+lines     counts the cache lines that they touch, as valgrind's lackey tells through PIPE
+rows      makes the requests of the rows whose numbers it reads, for lines
 convert   makes a recording of Xen's log, from standard input to standard output; see scripts/record
   --vgdb PREFIX  counts instructions. C xenstored is started under valgrind; for this library, the whole
                  is to be, with --tool=callgrind --vgdb-prefix=PREFIX --instr-atstart=no
@@ -30,6 +36,9 @@ const GUESTS: [u16; 6] = [1, 10, 100, 1000, 10_000, 32_000];
 pub enum Task {
     Convert,
     Memory { server: Server },
+    Rings { server: Server, vgdb: String, profile: Option<PathBuf>, times: u32 },
+    Lines { server: Server, trace: PathBuf },
+    Rows,
     Parallel { server: Server, vgdb: Option<String>, toolstacks: u16 },
     Replay { server: Server, vgdb: String, guests: Vec<u16> },
 }
@@ -55,13 +64,16 @@ impl Place {
 /// None if only help was wanted.
 pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
     let (mut words, mut vgdb, mut guests, mut toolstacks) = (Vec::new(), None, GUESTS.to_vec(), 300);
-    let (mut root, mut standin) = (None, None);
+    let (mut root, mut standin, mut trace, mut profile, mut times) = (None, None, None, None, 1000);
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
             Long("vgdb") => vgdb = Some(args.value()?.string()?),
             Long("root") => root = Some(PathBuf::from(args.value()?)),
             Long("standin") => standin = Some(PathBuf::from(args.value()?)),
+            Long("trace") => trace = Some(PathBuf::from(args.value()?)),
+            Long("profile") => profile = Some(PathBuf::from(args.value()?)),
+            Long("times") => times = args.value()?.parse()?,
             Long("guests") => guests = args.value()?.parse_with(counts)?,
             Long("toolstacks") => toolstacks = args.value()?.parse_with(count)?,
             Value(word) => words.push(word.string()?),
@@ -75,6 +87,9 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
     };
     let task = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["convert"] => Task::Convert,
+        ["rows"] => Task::Rows,
+        ["rings"] => Task::Rings { server, vgdb: vgdb.ok_or("--vgdb is missing")?, profile, times },
+        ["lines"] => Task::Lines { server, trace: trace.ok_or("--trace is missing")? },
         ["memory"] => Task::Memory { server },
         ["parallel"] => Task::Parallel { server, vgdb, toolstacks },
         ["replay"] => Task::Replay { server, vgdb: vgdb.ok_or("--vgdb is missing")?, guests },

@@ -5,6 +5,7 @@ mod daemon;
 mod memory;
 mod parallel;
 mod replay;
+mod rings;
 
 use std::io::{Error, Result, stdin};
 use std::path::PathBuf;
@@ -49,6 +50,20 @@ fn main() -> ExitCode {
             }
             Server::C(place) => parallel::theirs(C, &place.program(Vec::new())?, &recording, *toolstacks),
         }),
+        Task::Rings { server, vgdb, profile, times } => {
+            let callgrind = Callgrind { prefix: vgdb };
+            match server {
+                Server::Ours => rings::ours(OURS, &callgrind, profile.as_deref(), *times),
+                Server::C(place) => place
+                    .program(simulating_words(vgdb))
+                    .and_then(|program| rings::theirs(C, &program, &callgrind, *times)),
+            }
+        }
+        Task::Lines { server: Server::Ours, trace } => rings::lines_of_ours(OURS, trace),
+        Task::Lines { server: Server::C(place), trace } => place
+            .program(rings::tracing_words(trace))
+            .and_then(|program| rings::lines_of_theirs(C, &program, trace)),
+        Task::Rows => rings::serve_rows(),
         Task::Memory { server } => recorded().and_then(|recording| match server {
             Server::Ours => memory::ours(OURS, &recording),
             Server::C(place) => memory::theirs(C, &place.program(Vec::new())?, &recording),
@@ -69,6 +84,13 @@ fn callgrind_words(prefix: &str) -> Vec<PathBuf> {
     let words =
         ["valgrind", "--tool=callgrind", &prefix, "--instr-atstart=no", "--callgrind-out-file=/dev/null"];
     words.map(PathBuf::from).to_vec()
+}
+
+/// The same, with caches and branches simulated.
+fn simulating_words(prefix: &str) -> Vec<PathBuf> {
+    let mut words = callgrind_words(prefix);
+    words.extend(["--cache-sim=yes", "--branch-sim=yes"].map(PathBuf::from));
+    words
 }
 
 fn recorded() -> Result<Recording> {

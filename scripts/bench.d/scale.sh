@@ -1,13 +1,15 @@
-# Tables 3 to 5: many guests, whose recorded lives are replayed.
+# Tables 3 to 5: many guests, whose recorded lives are replayed. Tables 11 and 12: single requests over rings.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # programs, work and quick are set by scripts/bench, the rest by peers.d/prepare.sh
 
-# on_ours TASK ARGUMENT...: with the library in memory. Callgrind counts what serving takes.
+# on_ours TASK ARGUMENT...: with the library in memory. Callgrind counts what serving takes. It takes the words CALLGRIND
+# too.
 on_ours() {
     valgrind --tool=callgrind "--vgdb-prefix=$work/vgdb-ours" --instr-atstart=no --toggle-collect='*Host::serve' \
-        --callgrind-out-file=/dev/null "--log-file=$work/valgrind.log" \
+        --callgrind-out-file=/dev/null "--log-file=$work/valgrind.log" "${CALLGRIND[@]}" \
         "$programs/scale" "$@" --vgdb "$work/vgdb-ours"
 }
+CALLGRIND=()
 
 # on_theirs TASK ARGUMENT...: with C xenstored.
 on_theirs() { "$programs/scale" "$@" --root "$PEERS_ROOT" --standin "$STANDIN"; }
@@ -37,4 +39,16 @@ table_memory() {
     say "table 5"
     "$programs/scale" memory
     on_theirs memory
+}
+
+table_rings() {
+    local times=$((quick ? 200 : 1000)) pipe=$work/ring-trace
+    local CALLGRIND=(--cache-sim=yes --branch-sim=yes "--callgrind-out-file=$work/profile")
+    say "table 11"
+    on_ours rings --times "$times" --profile "$work/profile"
+    on_theirs rings --times "$times" --vgdb "$work/vgdb-theirs"
+    say "table 11: cache lines"
+    mkfifo "$pipe"
+    "$programs/scale" lines --trace "$pipe"
+    on_theirs lines --trace "$pipe"
 }

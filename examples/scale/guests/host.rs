@@ -1,8 +1,9 @@
 //! A host in memory: the server, and clients that speak to it through real rings.
 
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use xenstore::abi::{DomId, Port, RingPage};
+use xenstore::abi::{DomId, Port, RING_SIZE, RingPage};
 use xenstore::config::{Capacities, Settings};
 use xenstore::ring::guest;
 use xenstore::server::Server;
@@ -11,6 +12,9 @@ use xenstore::wire::{Header, MessageType, TxId};
 use support::lives::{Answer, Recording, World, come_up};
 
 use super::xen::Xen;
+
+/// Bytes that are written before the server works and after, for whoever follows a trace of all memory.
+pub static MARKS: [AtomicU8; 2] = [const { AtomicU8::new(0) }; 2];
 
 /// One client's connection to the server: a domain's, or that of a further client in dom0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,6 +27,8 @@ pub struct Host {
     partial: Vec<Vec<u8>>,
     /// The answer that came, and to whom.
     answer: Option<(Session, Answer)>,
+    /// How many came.
+    answered: usize,
     dom0: Session,
 }
 
@@ -34,7 +40,7 @@ impl Host {
         let mut server = Server::new(Settings::DEFAULT, capacities, 42);
         server.start(&mut xen, DomId(0), Port(1)).map_err(|_| "the server does not start")?;
         let dom0 = Session(xen.port_of(0).ok_or("dom0 is not connected")?);
-        let mut host = Host { server, xen, partial: Vec::new(), answer: None, dom0 };
+        let mut host = Host { server, xen, partial: Vec::new(), answer: None, answered: 0, dom0 };
         host.work();
         come_up(&mut host, recording)?;
         Ok(host)
@@ -53,10 +59,30 @@ impl Host {
         self.server.in_use()
     }
 
+    /// Makes one request so many times, as often at once as it fits into the ring. Fails if not all are answered.
+    pub fn ask_at_once(&mut self, from: Session, message: &[u8], times: usize) -> Result<(), String> {
+        let page = self.xen.page(from.0).ok_or("the client is not connected")?.clone();
+        let before = self.answered;
+        let mut left = times;
+        while left > 0 {
+            let now = left.min(RING_SIZE as usize / message.len());
+            let written: usize = (0..now).map(|_| guest::write(&page, message)).sum();
+            if now == 0 || written < now * message.len() {
+                return Err("the ring has no room".to_string());
+            }
+            left -= now;
+            self.xen.kick(from.0);
+            self.work();
+        }
+        if self.answered - before == times { Ok(()) } else { Err("not all were answered".to_string()) }
+    }
+
     /// Lets the server work, and clients read, until nothing is left to do.
     fn work(&mut self) {
         loop {
+            MARKS[0].store(1, Ordering::Relaxed);
             self.serve();
+            MARKS[1].store(1, Ordering::Relaxed);
             let mut more = false;
             while let Some(port) = self.xen.take_notified() {
                 more |= self.read(port);
@@ -101,6 +127,7 @@ impl Host {
             let error = header.msg_type == MessageType::Error as u32;
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\0').to_string();
             let error = error.then(|| text(payload));
+            self.answered += 1;
             self.answer = Some((Session(port), Answer { error, payload: payload.to_vec() }));
         }
         let read = self.partial[at].len() - rest.len();

@@ -5,6 +5,6 @@ mod together;
 mod tree;
 mod xen;
 
-pub use host::Host;
+pub use host::{Host, MARKS};
 pub use together::{Order, run_together};
 pub use tree::tree;
