@@ -73,6 +73,15 @@ fn is_valid(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'/'..=b'9' | b'@'..=b'Z' | b'-' | b'_')
 }
 
+/// Whether the bytes behind the last slash, `name`, may be in a path whose others may.
+#[inline(always)] // Mostly it is some vector instructions.
+pub fn ends_in_valid(path: &[u8], name: &[u8]) -> bool {
+    match path.last_chunk::<LANES>() {
+        Some(end) if name.len() <= LANES => end.iter().fold(true, |valid, byte| valid & is_valid(*byte)),
+        _ => name.iter().all(|byte| is_valid(*byte)),
+    }
+}
+
 /// Whether the second byte may follow the first in a path.
 fn are_valid(byte: u8, next: u8) -> bool {
     is_valid(byte) & !((byte == b'/') & (next == b'/'))
@@ -126,6 +135,11 @@ impl<'a> Path<'a> {
     /// A path known to be canonical when this was compiled.
     pub const fn from_static(bytes: &'static [u8]) -> Path<'static> {
         Path(bytes)
+    }
+
+    /// A path as it is, if it is a canonical one of a node that is not special.
+    pub fn absolute(bytes: &'a [u8]) -> Option<Path<'a>> {
+        (bytes.first() == Some(&b'/') && is_canonical(bytes)).then_some(Path(bytes))
     }
 
     /// A path that is canonical by construction: a stored one, or a prefix of one.

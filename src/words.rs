@@ -37,6 +37,20 @@ pub fn first_bytes(word: u64, count: usize) -> u64 {
     word & !(u64::MAX << (8 * count))
 }
 
+/// Where the last slash is.
+#[inline(always)] // Mostly it is in the last eight bytes.
+pub fn position_of_last_slash(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    while let Some((before, word)) = rest.split_last_chunk() {
+        let found = flags(u64::from_le_bytes(*word), b'/');
+        if found != 0 {
+            return Some(rest.len() - 1 - found.leading_zeros() as usize / 8);
+        }
+        rest = before;
+    }
+    rest.iter().rposition(|byte| *byte == b'/')
+}
+
 /// Where the first NUL is.
 pub fn position_of_nul(bytes: &[u8]) -> Option<usize> {
     let has_nul = |lanes: &[u8; 16]| lanes.iter().fold(false, |found, byte| found | (*byte == 0));
@@ -70,6 +84,15 @@ mod tests {
                 }
                 assert_eq!(word(bytes, at), u64::from_le_bytes(expected), "{from} {at}");
             }
+        }
+    }
+
+    #[test]
+    fn the_last_slash() {
+        let path = b"/ab/cdefghijklmnopqrstuv/\xaf//w";
+        for end in 0..=path.len() {
+            let expected = path[..end].iter().rposition(|byte| *byte == b'/');
+            assert_eq!(position_of_last_slash(&path[..end]), expected, "{end}");
         }
     }
 

@@ -5,9 +5,10 @@
 //! a half-done request did. Where no slot was freed the end costs nothing: in the next attempt the journal begins anew.
 //! Outside attempts one slot may be changed at a time. Nothing here allocates after `new`.
 
+mod lending;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use super::attempt::Attempt;
 use super::claim::Claim;
@@ -147,40 +148,6 @@ impl<T: Slot> Arena<T> {
         self.capacity
     }
 
-    /// Addresses of the memory of slots that were never used. Whoever writes there must be done before the next slot is
-    /// taken.
-    pub fn untouched(&self) -> Range<usize> {
-        let start = self.slots.as_ptr().expose_provenance();
-        start + self.slots.len() * size_of::<Place<T>>()
-            ..start + self.capacity as usize * size_of::<Place<T>>()
-    }
-
-    /// Lends memory of slots that were never used, the addresses of `bytes` or somewhat more. Refused if an eighth of the
-    /// slots would not stay free.
-    pub fn lend(&mut self, bytes: usize) -> Option<Range<usize>> {
-        let slots = u32::try_from(bytes.div_ceil(size_of::<Place<T>>().max(1))).ok()?;
-        let rest = self.capacity.checked_sub(slots).filter(|rest| *rest as usize >= self.slots.len())?;
-        if self.room().free < slots + self.capacity / 8 {
-            return None;
-        }
-        let end = self.untouched().end;
-        self.capacity = rest;
-        Some(self.untouched().end..end)
-    }
-
-    /// Bytes that are missing so that so many can be lent.
-    pub fn missing_to_lend(&self, bytes: usize) -> usize {
-        let reserve = self.capacity as usize / 8;
-        let unused = (self.capacity as usize).saturating_sub(self.slots.len());
-        let there = unused.min((self.room().free as usize).saturating_sub(reserve)) * size_of::<Place<T>>();
-        bytes.saturating_sub(there)
-    }
-
-    /// What was lent is the arena's own again, and of no certain content.
-    pub fn take_back(&mut self) {
-        self.capacity = self.slots.capacity() as u32;
-    }
-
     pub fn used(&self) -> u32 {
         self.head.used
     }
@@ -281,6 +248,23 @@ impl<T: Slot> Arena<T> {
         let place = at_mut(&mut self.slots, id);
         place.value = value;
         place.stamp = number as u32;
+        Ok(id)
+    }
+
+    /// As `alloc`, outside attempts, in an arena of which no slot was ever given back.
+    #[inline(always)] // So that the value is made in its place.
+    pub fn alloc_fresh(&mut self, value: T) -> Result<Id<T>, Full> {
+        debug_assert!(!self.attempt.is_open(), "what is undone must be known");
+        self.attempt.tick();
+        let index = self.head.fresh as usize;
+        let id = Id::from_index(index).ok_or(Full)?;
+        if index >= self.capacity as usize || index != self.slots.len() || self.head.free.is_some() {
+            return Err(Full);
+        }
+        self.slots.push(Place { value, link: None, stamp: 0 });
+        self.head.fresh += 1;
+        self.head.used += 1;
+        self.high_water = self.high_water.max(self.head.used);
         Ok(id)
     }
 

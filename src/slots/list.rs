@@ -94,6 +94,20 @@ impl<T: Linked<L>, L> List<T, L> {
         Ok(())
     }
 
+    /// As `append`, outside attempts: to a list that nobody uses yet.
+    #[inline(always)] // Of each node that a state has.
+    pub fn append_unsaved(&mut self, slots: &mut Table<T>, id: Id<T>)
+    where
+        T: Chained,
+    {
+        let prev = self.last.replace(id);
+        *slots.update(id).links_mut() = Links { next: None, prev };
+        match prev {
+            Some(prev) => slots.update(prev).links_mut().next = Some(id),
+            None => self.first = Some(id),
+        }
+    }
+
     /// Takes a member off.
     pub fn remove(&mut self, slots: &mut impl Slots<T>, id: Id<T>) -> Result<(), Full> {
         let Links { next, prev } = *slots.get(id).links();

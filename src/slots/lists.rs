@@ -35,6 +35,12 @@ impl<O, T: Linked<L>, L: 'static> Lists<O, T, L> {
         *self.0.of(owner)
     }
 
+    /// Gives the owner another list.
+    pub fn set(&mut self, owner: Id<O>, list: List<T, L>) -> Result<(), Full> {
+        *self.0.modify(owner)? = list;
+        Ok(())
+    }
+
     /// As [`List::append`], to the owner's list.
     pub fn append(&mut self, owner: Id<O>, slots: &mut impl Slots<T>, id: Id<T>) -> Result<(), Full> {
         self.0.modify(owner)?.append(slots, id)

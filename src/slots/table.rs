@@ -125,6 +125,16 @@ impl<T: Chained> Table<T> {
         Ok(id)
     }
 
+    /// As `insert`, outside attempts, into a table of which no slot was ever given back.
+    #[inline(always)] // Of each node that a state has.
+    pub fn insert_fresh(&mut self, mut value: T) -> Result<Id<T>, Full> {
+        let hash = value.hash();
+        value.set_chain(self.head(hash));
+        let id = self.arena.alloc_fresh(value)?;
+        *self.head_mut(hash) = Some(id);
+        Ok(id)
+    }
+
     /// Gives a slot back at the end of the attempt; until then it is still found by its hash.
     pub fn remove(&mut self, id: Id<T>) -> Result<(), Full> {
         self.arena.free(id)

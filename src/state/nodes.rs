@@ -6,18 +6,18 @@ use heapless::Vec;
 use super::domains::know;
 use super::fault::Fault;
 use super::format::{Fixed, GENERATIONS, Generations, NOBODY, NODE, Node, OWNED, Owned, Permission, STALE};
-use super::reader::Reader;
+use super::reader::{Reader, parse};
 use super::writer::Writer;
 use crate::abi::DomId;
 use crate::path::{Path, PathBuf, Special, canonicalize};
 use crate::perms::{Access, Entry, Life, access_of, letter};
 use crate::quota::Quotas;
 use crate::slots::Full;
-use crate::store::{self, AclBuf, AclId, NodeId, Store};
+use crate::store::{self, AclBuf, AclId, Store};
 use crate::wire::{Header, PAYLOAD_MAX};
 
 /// The nodes above which there is none, in the order of the stream.
-const TOPS: [Path<'static>; 3] = [Path::ROOT, Path::RELEASE_DOMAIN, Path::INTRODUCE_DOMAIN];
+pub const TOPS: [Path<'static>; 3] = [Path::ROOT, Path::RELEASE_DOMAIN, Path::INTRODUCE_DOMAIN];
 
 /// Permission lists as the stream has them. Neighbours in the tree often have the same.
 pub struct Lists {
@@ -29,55 +29,78 @@ impl Lists {
     pub const NONE: Lists = Lists { of: None, bytes: Vec::new() };
 
     /// The entries of a list, without those of the dead, which nobody sees.
+    #[inline(always)] // Mostly it is the one of before.
     pub fn entries(&mut self, store: &Store, acl: Option<AclId>) -> &[u8] {
         if self.of != acl || acl.is_none() {
-            self.of = acl;
-            self.bytes.clear();
-            let entries = acl.into_iter().flat_map(|acl| store.acls.entries(&store.blobs, acl));
-            for (n, entry) in entries.enumerate() {
-                let known = store.domains.find(entry.domid).is_some();
-                let flags = match entry.life {
-                    Life::ANY => 0,
-                    life if life != Life::NONE && store.domains.owner(entry).is_some() => 0,
-                    // The first says what all may do whom no other names. A node's owner lives.
-                    life if life != Life::NONE && n > 0 => continue,
-                    _ if known => STALE | NOBODY,
-                    _ => NOBODY,
-                };
-                let [low, high] = entry.domid.0.to_le_bytes();
-                // A list has no more entries than there is room for.
-                let _fits = self.bytes.extend_from_slice(&[letter(entry.access), flags, low, high]);
-            }
+            self.change(store, acl);
         }
         &self.bytes
     }
+
+    #[inline(never)]
+    fn change(&mut self, store: &Store, acl: Option<AclId>) {
+        self.of = acl;
+        self.bytes.clear();
+        let entries = acl.into_iter().flat_map(|acl| store.acls.entries(&store.blobs, acl));
+        for (n, entry) in entries.enumerate() {
+            let known = store.domains.find(entry.domid).is_some();
+            let flags = match entry.life {
+                Life::ANY => 0,
+                life if life != Life::NONE && store.domains.owner(entry).is_some() => 0,
+                // The first says what all may do whom no other names. A node's owner lives.
+                life if life != Life::NONE && n > 0 => continue,
+                _ if known => STALE | NOBODY,
+                _ => NOBODY,
+            };
+            let [low, high] = entry.domid.0.to_le_bytes();
+            // A list has no more entries than there is room for.
+            let _fits = self.bytes.extend_from_slice(&[letter(entry.access), flags, low, high]);
+        }
+    }
 }
 
-/// Calls `each` with all nodes: with its path each node before those below it.
-fn each_node<E>(
-    store: &Store,
-    mut each: impl FnMut(NodeId, &store::Node, &[u8]) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut path = PathBuf::new();
+/// Calls `each` with all nodes, each before those below it, and with how many bytes fewer than the latest's have those of its
+/// path that are not its name and the slash before that.
+#[inline(always)] // Twice, as the inner loop of all that.
+fn each_node<E>(store: &Store, mut each: impl FnMut(&store::Node, usize) -> Result<(), E>) -> Result<(), E> {
     for top in TOPS {
         let Some(first) = store.lookup(top) else { continue };
-        each(first, store.node(first), top.as_bytes())?;
-        path.clear();
-        let mut next = store.next_in_preorder(first, first, 0);
-        while let Some((id, len)) = next {
-            let node = store.node(id);
-            path.truncate(len.saturating_sub(node.name.len() + 1));
-            // No path is longer than there is room for.
-            let _fits = path.push(b'/').is_ok() && node.name.append(&store.blobs, &mut path).is_ok();
-            each(id, node, &path)?;
-            next = store.next_in_preorder(first, id, len);
+        let mut node = store.node(first);
+        let (mut depth, mut left) = (0, usize::MAX);
+        loop {
+            each(node, left)?;
+            left = 0;
+            let mut next = node.children.first();
+            depth += 1;
+            while next.is_none() {
+                depth -= 1;
+                if depth == 0 {
+                    break;
+                }
+                left += node.name.len() + 1;
+                next = node.siblings.next;
+                node = node.parent.map_or(node, |parent| store.node(parent));
+            }
+            let Some(id) = next else { break };
+            node = store.node(id);
         }
     }
     Ok(())
 }
 
 pub fn save(writer: &mut Writer<'_>, store: &Store, lists: &mut Lists) -> Result<(), Full> {
-    each_node(store, |_, node, path| {
+    let mut buf = PathBuf::new();
+    each_node(store, |node, left| {
+        buf.truncate(buf.len().saturating_sub(left));
+        if node.parent.is_some() {
+            // No path is longer than there is room for.
+            let _fits = buf.push(b'/');
+        }
+        let _fits = match node.name.inline() {
+            Some(name) => buf.extend_from_slice(name).is_ok(),
+            None => node.name.append(&store.blobs, &mut buf).is_ok(),
+        };
+        let path = if buf.is_empty() { b"/" } else { &*buf };
         let entries = lists.entries(store, node.acl());
         let head = Node {
             path: path.len() as u16 + 1,
@@ -85,6 +108,11 @@ pub fn save(writer: &mut Writer<'_>, store: &Store, lists: &mut Lists) -> Result
             entries: (entries.len() / Permission::SIZE) as u16,
             ..Node::default()
         };
+        if let Some(value) = node.value.inline()
+            && writer.at_once(NODE, &head, [entries, path, b"\0", value])?
+        {
+            return Ok(());
+        }
         writer.begin_with(NODE, &head, entries.len() + path.len() + 1 + node.value.len())?;
         writer.bytes(entries)?;
         writer.bytes(path)?;
@@ -98,8 +126,8 @@ pub fn save(writer: &mut Writer<'_>, store: &Store, lists: &mut Lists) -> Result
 pub fn save_generations(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
     let count = store.in_use().nodes;
     writer.begin(GENERATIONS, count * Generations::SIZE)?;
-    each_node(store, |_, node, _| {
-        writer.part(&Generations {
+    each_node(store, |node, _| {
+        writer.part_in_place(&Generations {
             value: node.value_generation,
             list: node.list_generation,
             permissions: node.acl_changes(),
@@ -153,17 +181,27 @@ pub fn read_entries(
     Ok(())
 }
 
+/// Longest value that is taken, bytes.
+pub const VALUE_MAX: usize = Header::SIZE + PAYLOAD_MAX;
+
 /// What records are read into, so that each needs little stack of its own.
 pub struct Buffers {
     pub entries: AclBuf,
     pub path: PathBuf,
     pub absolute: PathBuf,
-    pub text: Vec<u8, { Header::SIZE + PAYLOAD_MAX }>,
+    pub text: Vec<u8, VALUE_MAX>,
+    /// Entries of a permission list as they are in the stream.
+    pub list: Vec<u8, { store::ENTRIES_MAX * Permission::SIZE }>,
 }
 
 impl Buffers {
-    pub const EMPTY: Buffers =
-        Buffers { entries: AclBuf::new(), path: PathBuf::new(), absolute: PathBuf::new(), text: Vec::new() };
+    pub const EMPTY: Buffers = Buffers {
+        entries: AclBuf::new(),
+        path: PathBuf::new(),
+        absolute: PathBuf::new(),
+        text: Vec::new(),
+        list: Vec::new(),
+    };
 }
 
 /// Reads a path with its NUL as a domain names it, `len` bytes.
@@ -179,101 +217,28 @@ pub fn read_path<'a>(
     canonicalize(path, domid, None, Special::Allowed, absolute).map_err(|_| Fault::BadPath)
 }
 
-/// The node that was restored last. Most are near the one before, with the same permission list.
-pub struct Last {
-    node: Option<NodeId>,
-    path: PathBuf,
-    list: Option<AclId>,
-    /// The entries of the list as they are in the stream, unless there are many.
-    entries: Vec<u8, 64>,
-}
-
-impl Last {
-    pub const NONE: Last = Last { node: None, path: PathBuf::new(), list: None, entries: Vec::new() };
-
-    /// The node above, if it is this one or above it.
-    fn parent(&self, store: &Store, parent: &[u8]) -> Option<NodeId> {
-        let parent = if parent == b"/" { b"" } else { parent };
-        let below = self.path.strip_prefix(parent)?;
-        if !matches!(below.first(), None | Some(b'/')) {
-            return None;
-        }
-        let steps = below.iter().filter(|byte| **byte == b'/').count();
-        (0..steps).try_fold(self.node?, |node, _| store.node(node).parent)
-    }
-}
-
-/// Reads a node. In an attempt, in which a few others may be read.
-pub fn restore(
-    reader: &mut Reader<'_>,
-    store: &mut Store,
-    quotas: &Quotas,
-    buffers: &mut Buffers,
-    last: &mut Last,
-) -> Result<(), Fault> {
-    let head: Node = reader.part()?;
-    if head.transaction != 0 {
-        // Upstream's daemons do not write it, and pass over it.
-        return Ok(());
-    }
-    let acl = restore_list(reader, store, quotas, head.entries.into(), &mut buffers.entries, last)?;
-    let Buffers { path, absolute, text: value, .. } = buffers;
-    let path = read_path(reader, head.path, DomId::INVALID, path, absolute)?;
-    reader.gather(head.value.into(), value, Fault::LongValue)?;
-    let hash = path.hash(&store.key());
-    if store.lookup_by_names(path, hash).is_some() {
-        return Err(Fault::NodeTwice);
-    }
-    let parent = match path.parent() {
-        None if TOPS.contains(&path) => None,
-        None => return Err(Fault::NoSpecial),
-        Some(parent) => {
-            let near = last.parent(store, parent.as_bytes());
-            Some(near.or_else(|| store.lookup(parent)).ok_or(Fault::NoParent)?)
-        }
-    };
-    let value = store.text(value)?;
-    last.node = Some(store.create(parent, path.name(), hash, value, acl)?);
-    last.path.clear();
-    let below_root = if path.is_root() { b"" } else { path.as_bytes() };
-    last.path.extend_from_slice(below_root).map_err(|_| Fault::BadPath)
-}
-
-/// The permission list of a node, held once more.
-fn restore_list(
-    reader: &mut Reader<'_>,
-    store: &mut Store,
-    quotas: &Quotas,
-    count: usize,
-    entries: &mut AclBuf,
-    last: &mut Last,
-) -> Result<AclId, Fault> {
-    let raw = reader.peek(count * Permission::SIZE);
-    if let Some(list) = last.list.filter(|_| raw == Some(&*last.entries)) {
-        reader.skip(last.entries.len())?;
-        return Ok(store.acls.retain(list)?);
-    }
-    last.entries.clear();
-    let fits = raw.is_some_and(|raw| last.entries.extend_from_slice(raw).is_ok());
-    read_entries(reader, store, quotas, count, entries)?;
-    let owner = entries.first_chunk().map(|first| Entry::from_bytes(*first));
-    owner.and_then(|owner| store.domains.owner(owner)).ok_or(Fault::NoOwner)?;
-    let list = store.intern(entries)?;
-    last.list = Some(list).filter(|_| fits);
-    Ok(list)
-}
-
+/// Gives the nodes of the stream their numbers, in the order in which they came.
 pub fn restore_generations(reader: &mut Reader<'_>, store: &mut Store) -> Result<(), Fault> {
-    for top in TOPS {
-        let Some(top) = store.lookup(top) else { continue };
-        let mut next = Some(top);
-        while let Some(id) = next {
-            if reader.left() < Generations::SIZE {
+    let mut number = 0;
+    let mut put = |part: Generations, store: &mut Store| {
+        let Generations { value, list, permissions, .. } = part;
+        let node = store.nth_node(number);
+        number += 1;
+        node.map(|node| store.restore_generations(node, value, list, permissions))
+    };
+    while reader.left() >= Generations::SIZE {
+        let (parts, _) = reader.ahead().as_chunks::<{ Generations::SIZE }>();
+        let whole = parts.len().min(reader.left() / Generations::SIZE);
+        for part in parts.iter().take(whole) {
+            let Some((part, _)) = parse(part) else { break };
+            if put(part, store).is_none() {
                 return Ok(());
             }
-            let Generations { value, list, permissions, .. } = reader.part()?;
-            store.restore_generations(id, value, list, permissions);
-            next = store.next_in_preorder(top, id, 0).map(|(next, _)| next);
+        }
+        reader.skip(whole * Generations::SIZE)?;
+        // The next one does not lie in one piece.
+        if reader.left() >= Generations::SIZE && put(reader.part()?, store).is_none() {
+            break;
         }
     }
     Ok(())
@@ -282,9 +247,10 @@ pub fn restore_generations(reader: &mut Reader<'_>, store: &mut Store) -> Result
 pub fn restore_owned(reader: &mut Reader<'_>, store: &mut Store) -> Result<(), Fault> {
     let Owned { domid, .. } = reader.part()?;
     let id = store.domains.find(DomId(domid)).ok_or(Fault::UnknownDomain)?;
+    let mut order = store.order_owned(id);
     while reader.left() >= size_of::<u64>() {
         let generation = reader.number()?;
-        store.own_last(id, generation)?;
+        store.own_next(&mut order, generation)?;
     }
     Ok(())
 }

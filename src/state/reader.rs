@@ -40,6 +40,26 @@ impl<'a> Reader<'a> {
         Reader { source, big_endian: false, offset: 0, left: 0, padding: 0, len: 0, fields: [0; FIXED_MAX] }
     }
 
+    /// Reads the rest of a record, `left` bytes.
+    pub fn within(source: &'a mut dyn Source, big_endian: bool, left: usize) -> Reader<'a> {
+        Reader { big_endian, left, ..Reader::new(source) }
+    }
+
+    /// Whether numbers are.
+    pub fn is_big_endian(&self) -> bool {
+        self.big_endian
+    }
+
+    /// The bytes ahead that lie in one piece, also those of later records; none if numbers have to be turned round.
+    pub fn ahead(&self) -> &[u8] {
+        if self.big_endian { &[] } else { self.source.next() }
+    }
+
+    /// Passes over whole records behind a record that is finished.
+    pub fn pass_over(&mut self, count: usize) -> Result<(), Fault> {
+        self.skip_raw(count)
+    }
+
     /// The header of the stream. Returns its version.
     pub fn header(&mut self) -> Result<u32, Fault> {
         let mut bytes = [0; 16];
@@ -151,11 +171,6 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The next bytes of the record, if they lie in one piece.
-    pub fn peek(&self, count: usize) -> Option<&[u8]> {
-        self.source.next().get(..count).filter(|_| count <= self.left)
-    }
-
     /// Bytes of a piece are read. None at the end.
     fn pass(&mut self, count: usize) -> Result<(), Fault> {
         if count == 0 {
@@ -188,4 +203,21 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
+
+/// A fixed part at the beginning of these bytes, little-endian, and what follows it.
+#[inline(always)] // What is left of it are loads.
+pub fn parse<T: Fixed>(bytes: &[u8]) -> Option<(T, &[u8])> {
+    let mut fields = [0; FIXED_MAX];
+    let (part, rest) = bytes.split_at_checked(T::SIZE)?;
+    fields.get_mut(..T::SIZE)?.copy_from_slice(part);
+    Some((T::read(&fields), rest))
+}
+
+/// The first record of these bytes, little-endian, if it lies there as a whole: its type, its body, and what follows it.
+#[inline(always)]
+pub fn first_record(bytes: &[u8]) -> Option<(u32, &[u8], &[u8])> {
+    let (Head { record, len }, rest) = parse(bytes)?;
+    let len = len as usize;
+    Some((record, rest.get(..len)?, rest.get(len.next_multiple_of(8)..)?))
 }

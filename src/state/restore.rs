@@ -4,20 +4,16 @@ use super::connections::{Adopt, Around, Numbers};
 use super::fault::{Fault, StateError};
 use super::format as types;
 use super::format::{OWN_VERSION, Store as StoreNumbers, VERSIONS};
-use super::nodes::{Buffers, Last};
+use super::nodes::Buffers;
+use super::planting::{Ground, Planting};
 use super::reader::{Reader, Source};
 use super::{connections, domains, nodes, queues, told};
 use crate::abi::DomId;
 use crate::config::Settings;
 use crate::connection::Links;
 use crate::platform::Instant;
-use crate::slots::Claim;
 use crate::store::Store;
 use crate::trace::Recorder;
-use crate::wire::XsError;
-
-/// Nodes that are made in one attempt: each changes two slots of a kind that were there before, and some neighbours.
-const NODES: usize = 16;
 
 /// Numbers that grow one by one do not get so far.
 const HIGHEST: u64 = u64::MAX / 2;
@@ -40,7 +36,7 @@ struct Restore<'a, 'b, R> {
     version: u32,
     numbers: Numbers,
     buffers: Buffers,
-    last: Last,
+    planting: Planting,
     /// Numbers of the store, which restoring itself moves.
     latest: Option<StoreNumbers>,
 }
@@ -68,7 +64,7 @@ pub fn restore<R>(
         version,
         numbers: Numbers::NONE,
         buffers: Buffers::EMPTY,
-        last: Last::NONE,
+        planting: Planting::NONE,
         latest: None,
     };
     let mut at = StateError { record: StateError::HEADER, offset: reader.offset, reason: "" };
@@ -99,29 +95,24 @@ impl<R> Restore<'_, '_, R> {
         self.end()
     }
 
-    /// Reads a node and some that follow it, in one attempt. Returns the type of the record behind them.
+    /// Reads a node and those that follow it. Returns the type of the record behind them.
     fn read_nodes(&mut self, reader: &mut Reader<'_>, at: &mut StateError) -> Result<u32, Fault> {
-        let Restore { store, places, buffers, last, .. } = self;
-        let mut read = |store: &mut Store| {
-            let mut record = types::NODE;
-            for _ in 0..NODES {
-                nodes::restore(reader, store, &places.settings.quotas, buffers, last)?;
-                record = begin(reader, at)?;
-                if record != types::NODE {
-                    break;
-                }
-            }
-            Ok(record)
-        };
-        // Whatever it is, nothing of the attempt remains.
-        let mut fault = Fault::NoRoom;
-        let done = store.attempt(Claim::Answer, |store| {
-            read(store).map_err(|found| {
-                fault = found;
-                XsError::EIO
-            })
-        });
-        done.map_err(|_| fault)
+        let Restore { store, places, buffers, planting, .. } = self;
+        let quotas = &places.settings.quotas;
+        let mut record = types::NODE;
+        while record == types::NODE {
+            planting.read(reader, store, quotas, buffers)?;
+            reader.finish()?;
+            let entries = &mut buffers.entries;
+            let mut ground = Ground { store, quotas, entries, big_endian: false };
+            let (count, done) = planting.read_whole(reader.ahead(), &mut ground);
+            reader.pass_over(count)?;
+            at.offset = reader.offset;
+            done?;
+            record = begin(reader, at)?;
+        }
+        planting.count(store)?;
+        Ok(record)
     }
 
     fn read(&mut self, record: u32, reader: &mut Reader<'_>) -> Result<(), Fault> {

@@ -72,5 +72,6 @@ pub fn save<R>(
     told::save(writer, store, &mut lists)?;
     queues::save(writer, store, links, rest.now)?;
     writer.begin(END, 0)?;
-    writer.end()
+    writer.end()?;
+    writer.flush()
 }

@@ -20,17 +20,23 @@ impl Sink for Length {
     }
 }
 
+/// Bytes that go to the sink at once.
+const BUFFER: usize = 1024;
+
 pub struct Writer<'a> {
     sink: &'a mut dyn Sink,
     /// Bytes of the record that are still to come, padding included.
     left: usize,
     /// The fixed part at hand.
     fields: [u8; FIXED_MAX],
+    /// Bytes that are on their way to the sink, and how many.
+    buffer: [u8; BUFFER],
+    filled: usize,
 }
 
 impl<'a> Writer<'a> {
     pub fn new(sink: &'a mut dyn Sink) -> Writer<'a> {
-        Writer { sink, left: 0, fields: [0; FIXED_MAX] }
+        Writer { sink, left: 0, fields: [0; FIXED_MAX], buffer: [0; BUFFER], filled: 0 }
     }
 
     /// Begins a record with a body of `len` bytes. The padding to the next multiple of 8 is part of the length, as upstream
@@ -61,6 +67,19 @@ impl<'a> Writer<'a> {
         self.bytes(fields.get(..len).unwrap_or_default())
     }
 
+    /// As `part`, where that is for each node.
+    #[inline(always)]
+    pub fn part_in_place<T: Fixed>(&mut self, part: &T) -> Result<(), Full> {
+        debug_assert!(T::SIZE <= self.left, "a record is longer than it said");
+        self.left = self.left.saturating_sub(T::SIZE);
+        if self.filled + T::SIZE > BUFFER {
+            self.flush()?;
+        }
+        put(self.buffer.get_mut(self.filled..).unwrap_or_default(), part);
+        self.filled += T::SIZE;
+        Ok(())
+    }
+
     #[inline(never)]
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Full> {
         debug_assert!(bytes.len() <= self.left, "a record is longer than it said");
@@ -76,6 +95,36 @@ impl<'a> Writer<'a> {
         self.raw([0; 8].get(..padding).unwrap_or_default())
     }
 
+    /// A whole record of its fixed part and some bytes. False if it is too long for that: nothing is written then.
+    #[inline(always)]
+    pub fn at_once<T: Fixed, const N: usize>(
+        &mut self,
+        record: u32,
+        part: &T,
+        bytes: [&[u8]; N],
+    ) -> Result<bool, Full> {
+        let len = bytes.iter().fold(T::SIZE, |len, bytes| len + bytes.len()).next_multiple_of(8);
+        let whole = Head::SIZE + len;
+        if self.filled + whole > BUFFER {
+            self.flush()?;
+        }
+        let Some(place) = self.buffer.get_mut(self.filled..).and_then(|rest| rest.get_mut(..whole)) else {
+            return Ok(false);
+        };
+        if let Some(padding) = place.last_chunk_mut::<8>() {
+            *padding = [0; 8];
+        }
+        let rest = put(place, &Head { record, len: len as u32 });
+        let mut rest = put(rest, part);
+        for bytes in bytes {
+            let Some((place, later)) = rest.split_at_mut_checked(bytes.len()) else { break };
+            place.copy_from_slice(bytes);
+            rest = later;
+        }
+        self.filled += whole;
+        Ok(true)
+    }
+
     /// A record that is its fixed part.
     pub fn record<T: Fixed>(&mut self, record: u32, part: &T) -> Result<(), Full> {
         self.begin_with(record, part, 0)?;
@@ -84,6 +133,30 @@ impl<'a> Writer<'a> {
 
     /// Bytes outside of records.
     pub fn raw(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        let filled = self.filled;
+        if let Some(place) = self.buffer.get_mut(filled..).and_then(|rest| rest.get_mut(..bytes.len())) {
+            place.copy_from_slice(bytes);
+            self.filled = filled + bytes.len();
+            return Ok(());
+        }
+        self.flush()?;
         self.sink.put(bytes)
     }
+
+    /// Has the sink take what has been written so far.
+    #[inline(never)]
+    pub fn flush(&mut self) -> Result<(), Full> {
+        let filled = core::mem::take(&mut self.filled);
+        self.sink.put(self.buffer.get(..filled).unwrap_or_default())
+    }
+}
+
+/// Writes a fixed part to the beginning of a place. The result is the rest of that.
+#[inline(always)] // What is left of it are stores.
+fn put<'a, T: Fixed>(place: &'a mut [u8], part: &T) -> &'a mut [u8] {
+    let mut fields = [0; FIXED_MAX];
+    part.write(&mut fields);
+    let Some((place, rest)) = place.split_at_mut_checked(T::SIZE) else { return &mut [] };
+    place.copy_from_slice(fields.get(..T::SIZE).unwrap_or_default());
+    rest
 }

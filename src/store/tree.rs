@@ -87,7 +87,7 @@ impl Store {
         nearest
     }
 
-    fn is_at(&self, node: &Node, path: Path<'_>) -> bool {
+    pub(super) fn is_at(&self, node: &Node, path: Path<'_>) -> bool {
         let mut node = node;
         let mut rest = path.as_bytes();
         while let Some(parent) = node.parent {

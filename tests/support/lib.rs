@@ -18,7 +18,7 @@ use xenstore::abi::{DomId, Port};
 use xenstore::config::{Capacities, Settings};
 use xenstore::server::Server;
 use xenstore::slots::Full;
-use xenstore::state::{Length, Sink, StateError};
+use xenstore::state::{Length, Sink, Source, StateError};
 use xenstore::wire::{MessageType, TxId};
 
 /// The server, the hypervisor it runs on, and every domain's client.
@@ -79,7 +79,7 @@ impl Host {
             let port = port.filter(|port| ports.get(&port.0) == Some(&domid));
             Some((pages.get(&domid.0).cloned().unwrap_or_default(), port))
         };
-        server.restore(&mut self.xen, DomId(0), &mut &*state, &mut adopt)?;
+        server.restore(&mut self.xen, DomId(0), &mut Pieces { state, at: 0 }, &mut adopt)?;
         self.servers += 1;
         self.server = server;
         Ok(())
@@ -219,6 +219,24 @@ impl Sink for Bytes {
     fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
         self.0.extend_from_slice(bytes);
         Ok(())
+    }
+}
+
+/// A state that lies in pieces, as in the pages of the image: some records in one of them, some in two or more.
+struct Pieces<'a> {
+    state: &'a [u8],
+    at: usize,
+}
+
+impl Source for Pieces<'_> {
+    fn next(&self) -> &[u8] {
+        const PIECE: usize = 300;
+        let rest = self.state.get(self.at..).unwrap_or_default();
+        rest.get(..PIECE - self.at % PIECE).unwrap_or(rest)
+    }
+
+    fn pass(&mut self, count: usize) {
+        self.at += count;
     }
 }
 

@@ -1,0 +1,93 @@
+//! Nodes of a state on their way into a store that has none: each comes after the one above it and after its elder siblings,
+//! so nothing is searched for.
+//!
+//! They are made outside of attempts, because a store whose filling stops is given up as a whole. What they come to for
+//! their owner is counted for many at once. Invariant: it is on the account when `count_planted` returns.
+
+use super::Store;
+use super::acl::AclId;
+use super::domain::DomainId;
+use super::node::{Name, Node, NodeId, Owned, Value};
+use super::share::Share;
+use crate::path::Path;
+use crate::slots::{Claim, Full, List, Slot};
+use crate::wire::XsError;
+
+/// Nodes with the same permission list that have been made and not counted yet.
+#[derive(Clone, Copy)]
+pub struct Planted {
+    acl: AclId,
+    owner: DomainId,
+    /// All nodes of the owner.
+    owned: List<Node, Owned>,
+    nodes: u32,
+    memory: u32,
+}
+
+impl Store {
+    /// Begins with nodes that have this permission list, which is held once for them. None if it has no owner.
+    pub fn begin_planting(&self, acl: AclId) -> Option<Planted> {
+        let owner = self.domains.owner(self.acls.owner(acl))?;
+        Some(Planted { acl, owner, owned: self.owned.of(owner), nodes: 0, memory: 0 })
+    }
+
+    /// Makes a node, the youngest child of `parent`; without one, the root or a special node. `hash` is that of its path.
+    /// None if there is one with this path.
+    pub fn plant(
+        &mut self,
+        planted: &mut Planted,
+        parent: Option<NodeId>,
+        path: Path<'_>,
+        name: &[u8],
+        hash: u64,
+        value: &[u8],
+    ) -> Result<Option<NodeId>, Full> {
+        if self.nodes.find(hash, |node| self.is_at(node, path)).is_some() {
+            return Ok(None);
+        }
+        let generation = self.next_generation();
+        let Planted { acl, owned, nodes, memory, .. } = planted;
+        let id = self.nodes.insert_fresh(Node {
+            hash,
+            value_generation: generation,
+            list_generation: generation,
+            parent,
+            acl: Some(*acl),
+            name: Name::store(&mut self.blobs, name)?,
+            value: Value::store(&mut self.blobs, value)?,
+            watched: self.watches.paths.may_have(hash),
+            ..<Node as Slot>::EMPTY
+        })?;
+        if let Some(parent) = parent {
+            let mut children = self.nodes.get(parent).children;
+            children.append_unsaved(&mut self.nodes, id);
+            let parent = self.nodes.update(parent);
+            parent.children = children;
+            parent.children_bytes += name.len() as u32 + 1;
+        }
+        owned.append_unsaved(&mut self.nodes, id);
+        *nodes += 1;
+        *memory = memory.wrapping_add(Node::memory(name.len(), value.len()));
+        Ok(Some(id))
+    }
+
+    /// Puts what has been made on its owner's account.
+    #[inline(never)]
+    pub fn count_planted(&mut self, planted: Planted) -> Result<(), XsError> {
+        let Planted { acl, owner, owned, nodes, memory } = planted;
+        self.attempt(Claim::Answer, |store| {
+            // It has been held once already.
+            store.acls.retain_times(nodes.saturating_sub(1), acl)?;
+            store.owned.set(owner, owned)?;
+            let record = store.domains.arena.modify(owner)?;
+            record.usage.nodes += nodes;
+            record.usage.memory = record.usage.memory.wrapping_add(memory);
+            record.note_peak();
+            if !record.is_privileged() {
+                store.moved(owner, Share::Nodes, nodes)?;
+                store.move_chunks(owner, nodes * Node::MEMORY, memory)?;
+            }
+            Ok(())
+        })
+    }
+}
