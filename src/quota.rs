@@ -49,6 +49,8 @@ pub struct Quota {
     pub about: &'static str,
     pub measure: Measure,
     pub excess: Excess,
+    /// In the table, from 0.
+    pub place: u8,
     pub get: fn(&Quotas) -> u32,
     pub set: fn(&mut Quotas, u32),
 }
@@ -114,6 +116,11 @@ macro_rules! quotas {
             }
         }
 
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        enum Place {
+            $($constant,)*
+        }
+
         impl Quota {
             $($(#[doc = $doc])* pub const $constant: Quota = Quota {
                 name: $name,
@@ -121,6 +128,7 @@ macro_rules! quotas {
                 about: $about,
                 measure: Measure::$measure,
                 excess: Excess::$excess $((XsError::$error))?,
+                place: Place::$constant as u8,
                 get: |quotas| quotas.$field,
                 set: |quotas, value| quotas.$field = value,
             };)*

@@ -22,6 +22,12 @@ const NAME: &str = "xenstore-trace-dump";
 /// The file's format.
 const VERSION: u32 = 1;
 
+/// The member of a store's statistics that is 0 while its trace is off.
+pub const RECORDING: &str = "trace-on";
+
+/// What is said of such a store.
+pub const OFF: &str = "the trace is off: xenstore-control trace on";
+
 /// Longest first line.
 const LINE_MAX: usize = 100;
 
@@ -73,6 +79,11 @@ impl Dump {
             Some(name) => format!("d{domid} {name}"),
             None => format!("d{domid}"),
         }
+    }
+
+    /// Whether the store recorded nothing when the dump was taken, so that it ends before that.
+    pub fn is_off(&self) -> bool {
+        self.notes.stats[RECORDING] == 0
     }
 
     /// Nanoseconds.

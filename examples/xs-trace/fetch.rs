@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,19 +15,26 @@ use xenstore::trace::Record;
 use xenstore::trace::page::Head;
 use xenstore::wire::MessageType;
 
-use crate::dump::{Dump, Gap, Notes, hash_name, records_of};
+use crate::dump::{Dump, Gap, Notes, RECORDING, hash_name, records_of};
 use crate::problem::Problem;
 use crate::store::Store;
 
 /// Hashes that are asked for at once: the request fits what the kernel's device takes.
 const HASHES: usize = 100;
 
+/// A held store records again by itself after so many seconds, unless it is told anew to wait so long: whoever holds it
+/// may be killed.
+const HELD: u64 = 60;
+
+/// When it is told anew.
+const RENEWED: Duration = Duration::from_secs(HELD / 4);
+
 /// While it records.
 pub fn running(store: &mut Store) -> Result<Dump, Problem> {
-    fetch(store, &AtomicBool::new(false))
+    fetch(store, &AtomicBool::new(false), &mut |_| Ok(()))
 }
 
-/// While it records nothing. However that ends, also by a signal, it records again then, if it did before.
+/// While it records nothing. However that ends, it records again then, if it did before.
 pub fn held(store: &mut Store) -> Result<Dump, Problem> {
     let state = store.control(&["trace"])?;
     let was_on = state.lines().next().is_some_and(|line| line.ends_with(": on"));
@@ -35,19 +43,34 @@ pub fn held(store: &mut Store) -> Result<Dump, Problem> {
         signal_hook::flag::register(signal, stop.clone())
             .map_err(|error| Problem::new(format!("no way to notice signals: {error}")))?;
     }
-    store.control(&["trace", "off"])?;
-    let dump = fetch(store, &stop);
-    if was_on {
-        store.control(&["trace", "on"]).map_err(|problem| {
-            Problem::new(format!("{problem}; it may still be off: xenstore-control trace on"))
-        })?;
+    if !was_on {
+        return fetch(store, &stop, &mut |_| Ok(()));
     }
-    dump
+    let mut told = None;
+    let mut hold = |store: &mut Store| {
+        if told.is_none_or(|told: Instant| told.elapsed() >= RENEWED) {
+            store.control(&["trace", "off", &HELD.to_string()])?;
+            told = Some(Instant::now());
+        }
+        Ok(())
+    };
+    let dump = fetch(store, &stop, &mut hold);
+    store.control(&["trace", "on"]).map_err(|problem| {
+        Problem::new(format!("{problem}; it may be off for {HELD} s more: xenstore-control trace on"))
+    })?;
+    let mut dump = dump?;
+    dump.notes.stats[RECORDING] = 1.into();
+    Ok(dump)
 }
 
 /// All records that were there when it began, until `stop` is set. Those of its own requests, but for the first's
-/// begin, come later.
-fn fetch(store: &mut Store, stop: &AtomicBool) -> Result<Dump, Problem> {
+/// begin, come later. Before each page it has `hold` see to the store.
+fn fetch(
+    store: &mut Store,
+    stop: &AtomicBool,
+    hold: &mut dyn FnMut(&mut Store) -> Result<(), Problem>,
+) -> Result<Dump, Problem> {
+    hold(store)?;
     let (head, mut records) = page(store, 0)?;
     let Head { first, end, khz, started, .. } = head;
     let mut gaps = Vec::new();
@@ -61,6 +84,7 @@ fn fetch(store: &mut Store, stop: &AtomicBool) -> Result<Dump, Problem> {
         if stop.load(Relaxed) {
             return Err(Problem::new("interrupted: nothing is saved"));
         }
+        hold(store)?;
         let (head, more) = page(store, next)?;
         if more.is_empty() || head.first < next {
             return Err(Problem::new("the store's trace has ended before the number that it told"));

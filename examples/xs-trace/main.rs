@@ -59,6 +59,9 @@ fn run(task: Task) -> Result<(), Problem> {
                 "{} records saved; {before} older ones were overwritten before, {meanwhile} meanwhile",
                 dump.records.len()
             );
+            if dump.is_off() {
+                eprintln!("{}", dump::OFF);
+            }
             Ok(())
         }
         Task::Export { file, out } => dump::write(&out, &perfetto::export(&Dump::load(&file)?)?),

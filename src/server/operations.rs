@@ -251,11 +251,15 @@ impl Core {
             tally.add_error(error);
         }
         if error.is_refusal() {
-            self.note(Record {
+            let refusal = self.store.take_refusal();
+            self.note_refusal(Record {
+                time: self.clock.latest,
                 hash: self.store.current.path_hash,
                 tx: header.tx_id,
                 msg_type: header.msg_type.min(255) as u8,
                 error: Some(error),
+                detail: refusal.map_or(0, |refusal| refusal.quota + 1),
+                amount: refusal.map_or(0, |refusal| refusal.limit),
                 ..Record::new(Kind::Refused, self.store.domains.get(from).domid)
             });
         }

@@ -42,6 +42,7 @@ impl<P: Platform> Server<P> {
             return self.next_wake_up();
         }
         self.core.recorder.counters.polls += 1;
+        self.core.store.trace.end_pause(self.core.clock.now);
         let amount = self.core.clock.latest.since(slept);
         self.core.record(Record { amount, ..Record::new(Kind::WokeUp, DomId::INVALID) });
         loop {

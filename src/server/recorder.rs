@@ -6,7 +6,7 @@ use super::core::Core;
 use crate::abi::DomId;
 use crate::path::PathBuf;
 use crate::store::DomainId;
-use crate::trace::{Kind, Record, Tally};
+use crate::trace::{Kind, Named, Record, Refusals, Tally};
 use crate::wire::TxId;
 
 impl Core {
@@ -28,6 +28,21 @@ impl Core {
     /// Records something rare about a domain that needs no other field.
     pub fn note_of_domain(&mut self, kind: Kind, domid: DomId, amount: u32) {
         self.note(Record { amount, ..Record::new(kind, domid) });
+    }
+
+    /// Records a refusal, counts its case, and logs it unless another one was logged in this second.
+    #[inline(never)] // It is rare, and long.
+    pub fn note_refusal(&mut self, record: Record) {
+        self.record(record);
+        let mut path = Named::new();
+        if record.hash != 0 {
+            // It fits: it is as long as that at most.
+            let _ = self.write_name(record.hash, Refusals::NAMED, &mut path);
+        }
+        if let Some(unlogged) = self.recorder.refusals.may_log(self.clock.now) {
+            ::log::warn!("{record} {path}, after {unlogged} that were not logged");
+        }
+        self.recorder.refusals.count(record, path);
     }
 
     /// Records how a transaction begins or ends.
@@ -59,7 +74,8 @@ impl Core {
 
     /// Writes what a record's hash stands for: the path of a node or of a recent request, or a mark's text. A longer
     /// one ends in `...` behind `most` characters; an unknown one is `?`.
-    pub fn write_name(&self, hash: u64, most: usize, out: &mut impl fmt::Write) -> fmt::Result {
+    #[inline(never)] // It is long.
+    pub fn write_name(&self, hash: u64, most: usize, out: &mut dyn fmt::Write) -> fmt::Result {
         let mut buf = PathBuf::new();
         let path = self.store.path_hashed(hash, &mut buf);
         let (text, whole) = match path {

@@ -143,7 +143,7 @@ impl Store {
         let Creation { path, above, place, acl, value, count, .. } = *creation;
         let usage = self.domains.get(view.domain).usage;
         if view.tx.is_none() {
-            view.check(Quota::NODES, usage.nodes as usize + count)?;
+            self.check_quota(view, Quota::NODES, usage.nodes as usize + count)?;
         }
         let entries = self.acls.count(acl);
         let (above_value, above_children) = self.sizes_at(place);

@@ -2,7 +2,7 @@
 //!
 //! Each kind of record has a file with its table: permission lists (`acl`), `node`, `domain`, `watch`, `transaction`.
 //! `view` and `current` have what is known of a client and its request. [`Store`] has the tables together. The
-//! procedures on all of it are `tree`, `watching`, `account`, the `counting` of what each guest has its `share` of, the
+//! procedures on all of it are `tree`, `watching`, `account`, the `limits` of quotas, the `counting` of what each guest has its `share` of, the
 //! `interning` of permission lists, the changes that a transaction lays over the tree
 //! (`layer`), the `rules` about nodes, the events of `changes`, the `handover` to and from a state, and the consistency `check`. It uses `slots`, `trace`
 //! and what is below them, and knows neither connections nor the server.
@@ -29,9 +29,11 @@ mod intent;
 mod interning;
 mod layer;
 mod levels;
+mod limits;
 mod node;
 mod path_cache;
 mod planting;
+mod refusal;
 mod removal;
 mod rules;
 mod share;
@@ -52,6 +54,7 @@ pub use layer::{Rest, Room, Spoiled, Telling};
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use path_cache::PathCache;
 pub use planting::Planted;
+pub use refusal::Refusal;
 pub use share::{Promises, Share};
 pub use steps::Next;
 pub use transaction::{Mark, Transaction, TransactionId, Transactions, TxNode, TxNodeId};
@@ -108,6 +111,7 @@ pub struct Store {
     /// Counts every change of a value or of a list of children.
     generation: u64,
     pub current: Current,
+    refused: refusal::Refused,
     /// By the domain record's slot.
     cursors: Box<[Option<Cursor>]>,
     /// The most that any former guest held at once.
@@ -145,6 +149,7 @@ impl Store {
             attempt,
             generation: 0,
             current: Current::NONE,
+            refused: refusal::Refused::default(),
             cursors: filled(&None, capacities.domains),
             peak_of_gone: Quotas::NOTHING,
             prefix_hashes: filled(&0, PREFIXES_MAX),

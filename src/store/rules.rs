@@ -328,7 +328,7 @@ impl Store {
     pub(super) fn afford(&self, view: &View, payer: Option<DomainId>, more: u32) -> Result<(), XsError> {
         let Some(payer) = payer.map(|payer| self.domains.get(payer)) else { return Ok(()) };
         let after = payer.usage.memory as usize + more as usize;
-        if more > 0 { view.check_against(&payer.quotas, Quota::MEMORY, after) } else { Ok(()) }
+        if more > 0 { self.check_against(view, &payer.quotas, Quota::MEMORY, after) } else { Ok(()) }
     }
 
     /// Replaces the permission list there; `entries` as stored.
@@ -372,7 +372,7 @@ impl Store {
 
     /// Refuses a node that would be larger than the quota allows.
     pub(super) fn check_size(&mut self, view: &View, size: usize) -> Result<(), XsError> {
-        view.check(Quota::NODE_SIZE, size)?;
+        self.check_quota(view, Quota::NODE_SIZE, size)?;
         self.current.peaks.node_size = self.current.peaks.node_size.max(size as u32);
         Ok(())
     }

@@ -7,9 +7,8 @@ use super::node::NodeId;
 use super::transaction::{TransactionId, TxNodeId};
 use crate::path::Path;
 use crate::perms::{Caller, Entry};
-use crate::quota::{Quota, Quotas};
+use crate::quota::Quotas;
 use crate::slots::Claim;
-use crate::wire::XsError;
 
 /// The client, its rights and quotas, and its transaction.
 #[derive(Clone, Copy)]
@@ -25,20 +24,6 @@ pub struct View {
 impl View {
     pub fn claim(&self) -> Claim {
         Claim::to_keep(self.caller.is_privileged())
-    }
-
-    /// Refuses an `amount` above the client's quota, with the error of the table of quotas. A quota of 0 limits nobody.
-    #[inline(always)] // Nothing of the table is looked up then.
-    pub fn check(&self, quota: Quota, amount: usize) -> Result<(), XsError> {
-        self.check_against(&self.quotas, quota, amount)
-    }
-
-    /// The same where a domain with these quotas pays for the client's request.
-    #[inline(always)]
-    pub fn check_against(&self, quotas: &Quotas, quota: Quota, amount: usize) -> Result<(), XsError> {
-        let limit = (quota.get)(quotas);
-        let exceeds = !self.caller.is_privileged() && limit != 0 && amount > limit as usize;
-        quota.excess.error(self.changes_nodes).filter(|_| exceeds).map_or(Ok(()), Err)
     }
 }
 

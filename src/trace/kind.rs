@@ -57,7 +57,8 @@ kinds! {
     9 Introduced "introduced",
     /// The domain was released, or it died.
     10 Released "released",
-    /// A quota or a lack of room refused a request: its type, transaction, error and path.
+    /// A quota or a lack of room refused a request: its type, transaction, error and path. `detail` is the quota's place in the
+    /// table of quotas, from 1, and amount what it allows; both are 0 for lack of room.
     11 Refused "refused",
     /// The domain is not served for now, or its messages wait: `detail` is a [`Stall`].
     12 Stalled "stalled",

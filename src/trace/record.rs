@@ -3,6 +3,7 @@
 use super::{Kind, Stall, Stop};
 use crate::abi::DomId;
 use crate::platform::Cycles;
+use crate::quota::QUOTAS;
 use crate::wire::{MessageType, TxId, XsError};
 
 /// One record. Its kind says what its fields mean; those that mean nothing are zero. Invariant: 32 bytes, as its
@@ -92,6 +93,12 @@ impl Record {
         })
     }
 
+    /// The name of the quota that refused a request; none for lack of room.
+    pub fn quota(&self) -> Option<&'static str> {
+        let place = usize::from(self.detail).checked_sub(1)?;
+        QUOTAS.get(place).map(|quota| quota.name)
+    }
+
     /// Name of the message type.
     pub fn type_name(&self) -> &'static str {
         MessageType::from_wire(u32::from(self.msg_type)).map_or("?", MessageType::name)
@@ -124,13 +131,12 @@ impl core::fmt::Display for Record {
             Kind::TransactionConflict => write!(f, "{} {} with d{amount}", kind.name(), tx.0),
             Kind::Introduced => write!(f, "introduced, port {amount}"),
             Kind::Refused => {
-                write!(
-                    f,
-                    "{} refused, tx {}, {}",
-                    self.type_name(),
-                    tx.0,
-                    self.error.map_or("?", XsError::name)
-                )
+                let error = self.error.map_or("?", XsError::name);
+                write!(f, "{} refused, tx {}, {error}: ", self.type_name(), tx.0)?;
+                match self.quota() {
+                    Some(quota) => write!(f, "quota {quota}, {amount} allowed"),
+                    None => f.write_str("no room"),
+                }
             }
             Kind::Stalled => {
                 write!(f, "stalled: {}", Stall::from_wire(self.detail).map_or("?", Stall::name))?;

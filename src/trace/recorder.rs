@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::{Counters, LogSwitches, Record, TYPES, Tally};
+use super::{Counters, LogSwitches, Record, Refusals, TYPES, Tally};
 use crate::room::filled;
 
 /// Its open fields are plain values, which the server and its operator set.
@@ -11,6 +11,7 @@ pub struct Recorder {
     pub log: LogSwitches,
     logged: u64,
     pub counters: Counters,
+    pub refusals: Refusals,
     /// By message type.
     types: Box<[Tally]>,
     /// By the domain record's slot.
@@ -25,6 +26,7 @@ impl Recorder {
             log: LogSwitches { on: log, ..LogSwitches::DEFAULT },
             logged: 0,
             counters: Counters::default(),
+            refusals: Refusals::NONE,
             types: filled(&Tally::EMPTY, TYPES),
             domains: filled(&Tally::EMPTY, domains),
         }

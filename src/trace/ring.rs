@@ -8,6 +8,7 @@ use alloc::boxed::Box;
 use super::names::Names;
 use super::{Kind, Record};
 use crate::abi::DomId;
+use crate::platform::Instant;
 use crate::room::filled;
 
 pub struct Trace {
@@ -22,6 +23,8 @@ pub struct Trace {
     wanted: u32,
     only: Option<DomId>,
     on: bool,
+    /// When it is on again by itself, if it is off for a time.
+    pause_ends: Option<Instant>,
     names: Names,
 }
 
@@ -40,6 +43,7 @@ impl Trace {
             wanted: ALL_KINDS,
             only: None,
             on: true,
+            pause_ends: None,
             names: Names::new(names),
         }
     }
@@ -56,7 +60,28 @@ impl Trace {
     /// Starts or stops recording.
     pub fn set_on(&mut self, on: bool) {
         self.on = on;
+        self.pause_ends = None;
         self.at_once = if on && self.only.is_none() { self.wanted } else { 0 };
+    }
+
+    /// Stops recording until `then`, so that it goes on even if whoever wanted the pause is gone.
+    pub fn pause(&mut self, then: Instant) {
+        self.set_on(false);
+        self.pause_ends = Some(then);
+    }
+
+    /// Starts recording if the time of a pause is over. Nobody sees that it happens no sooner than at a wake-up: there is
+    /// nothing to record before.
+    #[inline(always)] // At every wake-up.
+    pub fn end_pause(&mut self, now: Instant) {
+        if self.pause_ends.is_some_and(|then| then <= now) {
+            self.set_on(true);
+        }
+    }
+
+    /// When it is on again by itself, if it is off for a time.
+    pub fn pause_ends(&self) -> Option<Instant> {
+        self.pause_ends
     }
 
     /// The kinds that are recorded while the trace is on, by [`Kind::bit`], and the only domain whose records are.
@@ -67,7 +92,9 @@ impl Trace {
     pub fn set_filter(&mut self, kinds: u32, only: Option<DomId>) {
         self.wanted = kinds;
         self.only = only;
+        let pause_ends = self.pause_ends;
         self.set_on(self.on);
+        self.pause_ends = pause_ends;
     }
 
     /// Most records that can be there.

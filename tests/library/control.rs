@@ -137,16 +137,20 @@ fn requests_and_answers_are_logged_in_full_and_in_order() {
 }
 
 #[test]
-fn memory_is_reported_to_the_log() {
+fn memory_is_reported_in_the_answer_and_to_the_log() {
     log::catch();
     let mut host = Host::new();
-    host.expect(&[(0, 0, "CONTROL memreport|", "OK|")]);
+    let told = host.ask(0, 0, "CONTROL memreport|");
+    assert!(told.contains("nodes            :        5, at most        5, room for     8192\\n"), "{told}");
     let lines = log::take();
     assert!(lines.iter().any(|line| line == "memory: 5 nodes, at most 5, room for 8192"), "{lines:#?}");
-    let told = host.ask(0, 0, "CONTROL memreport|/tmp/report|");
-    assert!(told.contains("console"), "{told}");
+    assert_eq!(told.matches("\\n").count(), lines.len(), "a line for each kind of storage");
+    // No file is written, which is said.
+    let beside = host.ask(0, 0, "CONTROL memreport|/tmp/report|");
     assert_eq!(log::take(), lines);
-    assert_eq!(host.ask(0, 0, "CONTROL logfile|/tmp/log|"), told);
+    let no_file = host.ask(0, 0, "CONTROL logfile|/tmp/log|");
+    assert!(no_file.contains("console"), "{no_file}");
+    assert_eq!(beside, told.strip_suffix('|').expect("its end").to_owned() + &no_file);
 }
 
 #[test]

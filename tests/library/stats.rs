@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::json::stats;
-use support::Host;
+use support::{Host, log};
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
 use xenstore::quota::Quotas;
@@ -154,4 +154,114 @@ fn events_that_go_with_a_session_are_dropped() {
     );
     assert_eq!(records(&host)[1], 200 - in_ring);
     host.check();
+}
+
+/// The cases of `stats refused`, as (domid, quota, limit, times, type, error, path).
+fn refused(host: &mut Host) -> Vec<String> {
+    let told = stats(host, "refused");
+    let mut rows: Vec<String> = told["refused"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|case| {
+            let members = ["domid", "quota", "limit", "times", "type", "error", "path"];
+            members.map(|member| case[member].to_string().replace('"', "")).join(" ")
+        })
+        .collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn refusals_name_guest_quota_limit_and_path() {
+    let quotas = Quotas {
+        nodes: 3,
+        watches: 1,
+        transactions: 1,
+        node_permissions: 2,
+        node_size: 100,
+        ..Quotas::DEFAULT
+    };
+    let mut host = Host::with(Settings { quotas, ..Settings::DEFAULT }, &Capacities::for_nodes(1000));
+    host.boot(5);
+    host.boot(6);
+    assert_eq!(refused(&mut host), [""; 0]);
+    let long = "x".repeat(101);
+    host.expect(&[
+        (5, 0, "WRITE a/b/c/d|1", "ENOSPC"),
+        (5, 0, "MKDIR e/f/g/h|", "ENOSPC"),
+        (5, 0, &format!("WRITE /local/domain/5|{long}"), "ENOSPC"),
+        (5, 0, "SET_PERMS a|n5|r1|r2|", "ENOSPC"),
+        (5, 0, "WATCH w|t|", "OK|; ev w,t"),
+        (5, 0, "WATCH /v|t|", "ENOSPC"),
+        (5, 0, "TRANSACTION_START |", "1|"),
+        (5, 0, "TRANSACTION_START |", "ENOSPC"),
+        (6, 0, "WRITE a/b/c/d|1", "ENOSPC"),
+        // What is refused for other reasons is no case.
+        (6, 0, "READ none|", "ENOENT"),
+        (0, 0, "CONTROL quota|set|memory|100|", "OK|"),
+    ]);
+    host.boot(7);
+    host.expect(&[(7, 0, "WRITE a|1", "EIO"), (7, 0, "WATCH w|t|", "ENOMEM")]);
+    assert_eq!(
+        refused(&mut host),
+        [
+            "5 node-permissions 2 1 SET_PERMS ENOSPC ",
+            "5 node-size 100 1 WRITE ENOSPC /local/domain/5",
+            "5 nodes 3 2 MKDIR ENOSPC /local/domain/5/e/f/g/h",
+            "5 transactions 1 1 TRANSACTION_START ENOSPC ",
+            "5 watches 1 1 WATCH ENOSPC /v",
+            "6 nodes 3 1 WRITE ENOSPC /local/domain/6/a/b/c/d",
+            "7 memory 100 2 WATCH ENOMEM /local/domain/7/w",
+        ]
+    );
+    let text = host.ask(0, 0, "CONTROL stats|refused|");
+    let line = "2 times: d5 MKDIR refused, tx 0, ENOSPC: quota nodes, 3 allowed /local/domain/5/e/f/g/h\\n";
+    assert!(text.contains(line), "{text}");
+    assert_eq!(host.ask(0, 0, "CONTROL stats|refused|x|"), "EINVAL");
+}
+
+#[test]
+fn the_latest_cases_of_refusals_stay_and_fit_an_answer() {
+    let quotas = Quotas { nodes: 1, ..Quotas::DEFAULT };
+    let mut host = Host::with(
+        Settings { quotas, ..Settings::DEFAULT },
+        &Capacities { names: 4096, ..Capacities::for_nodes(50_000) },
+    );
+    for domid in 1..40 {
+        host.boot(domid);
+    }
+    let long = "long/".repeat(24);
+    for domid in (1..40).chain([24]) {
+        host.xen.pass(1);
+        host.expect(&[(domid, 0, &format!("WRITE {long}a|1"), "ENOSPC")]);
+    }
+    let told = refused(&mut host);
+    assert_eq!(told.len(), 16);
+    assert!(told[0].starts_with("24 nodes 1 2 WRITE ") && told[0].ends_with("..."), "{}", told[0]);
+    assert!(told[15].starts_with("39 nodes 1 1 "), "{}", told[15]);
+    assert!(host.ask(0, 0, "CONTROL stats|refused|").contains("d39 WRITE refused"));
+}
+
+#[test]
+fn refusals_are_logged_once_a_second() {
+    log::catch();
+    let quotas = Quotas { nodes: 3, ..Quotas::DEFAULT };
+    let mut host = Host::with(Settings { quotas, ..Settings::DEFAULT }, &Capacities::for_nodes(1000));
+    host.boot(5);
+    log::take();
+    let refuse = |host: &mut Host| host.expect(&[(5, 0, "WRITE a/b/c/d|1", "ENOSPC")]);
+    let line = |unlogged: u32| {
+        [format!(
+            "d5 WRITE refused, tx 0, ENOSPC: quota nodes, 3 allowed /local/domain/5/a/b/c/d, after {unlogged} that were not logged"
+        )]
+    };
+    refuse(&mut host);
+    assert_eq!(log::take(), line(0));
+    refuse(&mut host);
+    refuse(&mut host);
+    assert_eq!(log::take(), [""; 0]);
+    host.xen.pass(1);
+    refuse(&mut host);
+    assert_eq!(log::take(), line(2));
 }

@@ -166,7 +166,12 @@ fn refusals_stalls_and_lost_events_are_recorded() {
     let mut recorded = Recorded::new(host);
     assert_eq!(recorded.host.ask(5, 0, "WRITE other|x"), "ENOSPC");
     let told = recorded.told();
-    assert!(told.contains(&"d5 WRITE refused, tx 0, ENOSPC /local/domain/5/other".to_string()), "{told:#?}");
+    assert!(
+        told.contains(
+            &"d5 WRITE refused, tx 0, ENOSPC: quota nodes, 2 allowed /local/domain/5/other".to_string()
+        ),
+        "{told:#?}"
+    );
 
     for _ in 0..6 {
         recorded.host.send(5, 0, "READ data|");
@@ -454,5 +459,37 @@ fn marks_that_are_not_recorded_leave_the_texts_of_those_that_are() {
         }
         assert_eq!(name(&mut recorded.host, mark.hash), "before", "{without}");
         recorded.host.ok(0, 0, &format!("CONTROL trace|{again}|"));
+    }
+}
+
+#[test]
+fn a_pause_of_the_trace_ends_by_itself() {
+    let mut host = Host::new();
+    host.boot(5);
+    let mut recorded = Recorded::new(host);
+    let state = |recorded: &mut Recorded| {
+        let told = recorded.host.ask(0, 0, "CONTROL trace|");
+        told.split("\\n").next().expect("a line").to_owned()
+    };
+    recorded.host.expect(&[(0, 0, "CONTROL trace|off|10|", "OK|"), (5, 0, "READ a|", "ENOENT")]);
+    assert_eq!(state(&mut recorded), "trace            : off, for 10 s more");
+    recorded.records();
+    recorded.host.xen.pass(9);
+    // A filter that is set meanwhile does not end it, nor make it last.
+    recorded.host.expect(&[(0, 0, "CONTROL trace|filter|all|", "OK|"), (5, 0, "READ a|", "ENOENT")]);
+    assert_eq!(recorded.records(), []);
+    assert_eq!(state(&mut recorded), "trace            : off, for 1 s more");
+    recorded.host.xen.pass(1);
+    recorded.host.expect(&[(5, 0, "READ a|", "ENOENT")]);
+    assert!(recorded.records().iter().any(|record| record.kind == Kind::Ended && record.domid.0 == 5));
+    assert_eq!(state(&mut recorded), "trace            : on");
+    // What is said last counts.
+    recorded.host.expect(&[(0, 0, "CONTROL trace|off|10|", "OK|"), (0, 0, "CONTROL trace|off|", "OK|")]);
+    recorded.host.xen.pass(60);
+    assert_eq!(state(&mut recorded), "trace            : off");
+    recorded.host.expect(&[(0, 0, "CONTROL trace|off|10|", "OK|"), (0, 0, "CONTROL trace|on|", "OK|")]);
+    assert_eq!(state(&mut recorded), "trace            : on");
+    for wrong in ["off|0|", "off|x|", "off|-1|", "off|4294967296|", "off|1|2|", "on|1|"] {
+        assert_eq!(recorded.host.ask(0, 0, &format!("CONTROL trace|{wrong}")), "EINVAL", "{wrong}");
     }
 }

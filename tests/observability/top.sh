@@ -56,6 +56,9 @@ terminal resize-window -x 120 -y 10
 sees 'a wide screen has room for names' '^ +0 Domain-0 {30,}[1-9]'
 terminal resize-window -x 40 -y 4
 sees 'a small screen shows what fits' '^xs-trace top - up'
+terminal resize-window -x 50 -y 12
+sees 'a small one still has rows' '^ +0 Dom'
+sees 'and fill levels' '/[0-9.k]+ \([0-9.]+%\)'
 terminal resize-window -x 90 -y 24
 sees 'the row again' "$busy"
 keys q
@@ -68,4 +71,13 @@ kill "$server"
 sees 'a store that goes away is one line' '^xs-trace: lost the store at '
 keys 'stty -a' Enter
 sees 'and the terminal is given back' '( |^)icanon.* echo '
+# A terminal on a serial line has no size.
+"$programs/unix_server" --memory 8 "$work/again" >/dev/null &
+until [[ -S $work/again ]]; do sleep 0.1; done
+XENSTORED_PATH=$work/again "$programs/load" busy 60 &
+keys "clear; stty rows 0 cols 0; XENSTORED_PATH=$work/again $programs/xs-trace top" Enter
+sees 'one without a size is of the usual one' '^ +0 +[1-9][0-9.k]* '
+keys q
+keys 'stty -a' Enter
+sees 'which it gives back, too' '( |^)icanon.* echo '
 exit "$failed"

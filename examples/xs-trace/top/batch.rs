@@ -40,7 +40,7 @@ pub fn run(mut store: Store, options: &Options) -> Result<(), Problem> {
 fn print(table: &Table) -> io::Result<()> {
     let mut out = stdout().lock();
     writeln!(out, "xs-trace top - {}\n{}", heading(table), sums(table))?;
-    levels(table, WIDTH).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    levels(table, WIDTH, usize::MAX).iter().try_for_each(|line| writeln!(out, "{line}"))?;
     writeln!(out)?;
     let mut line = |cell: &dyn Fn(Column) -> String| {
         let cells = Column::ALL.map(|column| column.fit(&cell(column), NAME));

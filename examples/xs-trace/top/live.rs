@@ -7,8 +7,11 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, size};
+use ratatui::layout::Rect;
+use ratatui::{DefaultTerminal, TerminalOptions, Viewport};
 
 use super::keys::{Action, View};
 use super::names::Names;
@@ -32,12 +35,30 @@ pub fn run(store: Store, delay: Duration) -> Result<(), Problem> {
     let (looks, looked) = channel();
     thread::spawn(move || ask(store, &asked, &looks));
     let terminal_problem = |error: io::Error| Problem::new(format!("the terminal: {error}"));
-    let mut terminal = ratatui::try_init().map_err(terminal_problem)?;
+    let mut terminal = open().map_err(terminal_problem)?;
     let mut live = Live::new(View::new(delay), asks, looked);
     let ended = live.show(&mut terminal);
     // Before anything is said, so that it is said on the user's own screen.
     ratatui::try_restore().map_err(terminal_problem)?;
     ended.map_err(terminal_problem)?.map_or(Ok(()), Err)
+}
+
+/// The screen where a terminal does not know its size, as those on a serial line do not.
+const USUAL: (u16, u16) = (80, 24);
+
+/// The part of the screen that is drawn on; none is all of it, however large it becomes.
+fn fixed((width, height): (u16, u16)) -> Option<Rect> {
+    (width == 0 || height == 0).then(|| {
+        let known = |size, usual| if size == 0 { usual } else { size };
+        Rect::new(0, 0, known(width, USUAL.0), known(height, USUAL.1))
+    })
+}
+
+fn open() -> io::Result<DefaultTerminal> {
+    let Some(area) = fixed(size()?) else { return ratatui::try_init() };
+    let terminal = ratatui::try_init_with_options(TerminalOptions { viewport: Viewport::Fixed(area) })?;
+    execute!(io::stdout(), EnterAlternateScreen)?;
+    Ok(terminal)
 }
 
 /// Looks at the store whenever it is asked for that, with the domains whose names are wanted, until it is lost.
@@ -101,7 +122,14 @@ impl Live {
                 continue;
             }
             stale = true;
-            if let Event::Key(key) = event::read()?
+            let event = event::read()?;
+            if let Event::Resize(width, height) = event
+                && fixed((width, height)).is_none()
+            {
+                // One that did not know its size has been told it.
+                terminal.resize(Rect::new(0, 0, width, height))?;
+            }
+            if let Event::Key(key) = event
                 && key.kind != KeyEventKind::Release
             {
                 match self.view.press(key) {

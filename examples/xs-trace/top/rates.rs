@@ -30,6 +30,7 @@ pub struct Table {
     pub errors: f64,
     pub events: f64,
     pub running_ms: u64,
+    pub recording: bool,
     pub levels: Vec<Level>,
     pub rows: Vec<Row>,
 }
@@ -71,6 +72,7 @@ impl Table {
             errors: rate(growth(before.failed, after.failed)),
             events: rate(after.events.saturating_sub(before.events)),
             running_ms: after.running_ms,
+            recording: after.recording,
             levels: after.levels.clone(),
             rows: rows.collect(),
         }

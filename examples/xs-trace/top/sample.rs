@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::dump::RECORDING;
 use crate::problem::Problem;
 use crate::store::Store;
 
@@ -53,6 +54,13 @@ pub struct Level {
     pub room: u64,
 }
 
+impl Level {
+    /// From 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.used as f64 / (self.room as f64).max(1.0)
+    }
+}
+
 /// One look at the store.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Sample {
@@ -60,6 +68,8 @@ pub struct Sample {
     pub failed: u64,
     pub events: u64,
     pub running_ms: u64,
+    /// Its trace records what goes on.
+    pub recording: bool,
     pub levels: Vec<Level>,
     /// The server's clock, in cycles, and how many of them a millisecond has.
     pub clock: u64,
@@ -127,6 +137,7 @@ impl Sample {
         self.requests = number(all, "requests")?;
         self.events = number(all, "events")?;
         self.running_ms = number(all, "running-ms")?;
+        self.recording = number(all, RECORDING)? != 0;
         let types = &all["types"];
         let failed = place(types, "failed")?;
         for (_, row) in rows(types) {
@@ -166,7 +177,7 @@ impl Sample {
 mod tests {
     use super::*;
 
-    const TOTALS: &str = r#"{"requests":5,"events":2,"running-ms":392,"types":{
+    const TOTALS: &str = r#"{"requests":5,"events":2,"running-ms":392,"trace-on":1,"types":{
         "columns":["requests","failed"],"READ":[3,1],"WRITE":[2,1]},
         "memory":{"columns":["used","most","room"],"nodes":[7,9,100]}}"#;
 
@@ -194,6 +205,7 @@ mod tests {
         let second = page("[0,1,0,0,0,20,0,0,0,0,0,0,3,0,0,32]", "");
         let sample = ask(&[first, second]).expect("a sample");
         assert_eq!((sample.requests, sample.failed, sample.events, sample.running_ms), (5, 2, 2, 392));
+        assert!(sample.recording);
         assert_eq!(sample.levels, [Level { what: "nodes".into(), used: 7, room: 100 }]);
         assert_eq!((sample.khz, sample.clock), (1000, 77));
         assert_eq!(sample.domains.keys().copied().collect::<Vec<_>>(), [0, 5]);

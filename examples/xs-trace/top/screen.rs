@@ -21,7 +21,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &mut View, table: Option<&mut Table>, s
         return frame.render_widget(Paragraph::new(what), frame.area());
     };
     view.sorting.sort(&mut table.rows);
-    let head = head(view, table, silent, usize::from(frame.area().width));
+    let head = head(view, table, silent, frame.area());
     let [top, titles, rows] =
         Layout::vertical([Constraint::Length(head.len() as u16), Constraint::Length(1), Constraint::Min(0)])
             .areas(frame.area());
@@ -43,7 +43,10 @@ fn no_answer(seconds: u64) -> String {
     format!("the store has not answered for {seconds} s")
 }
 
-fn head<'a>(view: &View, table: &Table, silent: Option<u64>, width: usize) -> Vec<Line<'a>> {
+/// Lines beside the fill levels and the rows: two of sums, one of messages, one of titles.
+const OTHERS: u16 = 4;
+
+fn head<'a>(view: &View, table: &Table, silent: Option<u64>, area: Rect) -> Vec<Line<'a>> {
     let order = if view.sorting.reverse { ", reversed" } else { "" };
     let paused = if view.paused { ", paused" } else { "" };
     let (title, delay) = (view.sorting.column.title(), view.delay.as_secs_f64());
@@ -51,7 +54,9 @@ fn head<'a>(view: &View, table: &Table, silent: Option<u64>, width: usize) -> Ve
         Line::from(format!("xs-trace top - {}, every {delay} s, by {title}{order}{paused}", heading(table))),
         Line::from(sums(table)).bold(),
     ];
-    lines.extend(levels(table, width).into_iter().map(Line::from));
+    // The rows have as much of a small screen as the levels.
+    let most = usize::from(area.height.saturating_sub(OTHERS).div_ceil(2));
+    lines.extend(levels(table, area.width.into(), most).into_iter().map(Line::from));
     lines.push(match (silent, &view.prompt) {
         (Some(seconds), None) => Line::from(no_answer(seconds)).bold().red(),
         (_, Some(typed)) => Line::from(format!("delay in seconds (is {delay}): {typed}_")).bold(),

@@ -228,7 +228,7 @@ pub fn set_perms<P: Platform>(
     let view = &request.view;
     let mut args = strings(request.payload);
     let count = args.remaining().checked_sub(1).filter(|count| *count > 0).ok_or(XsError::EINVAL)?;
-    view.check(Quota::NODE_PERMISSIONS, count)?;
+    cx.core.store.check_quota(view, Quota::NODE_PERMISSIONS, count)?;
     let input = args.required()?;
     let mut owner = None;
     for string in args {

@@ -24,8 +24,8 @@ pub fn start<P: Platform>(
     if core.updates.put_off_beginning(usage.transactions) {
         return cx.leave(Deed::PutOff);
     }
-    view.check(Quota::TRANSACTIONS, usage.transactions as usize + 1)?;
-    view.check(Quota::MEMORY, usage.memory as usize + Transaction::MEMORY as usize)?;
+    core.store.check_quota(view, Quota::TRANSACTIONS, usage.transactions as usize + 1)?;
+    core.store.check_quota(view, Quota::MEMORY, usage.memory as usize + Transaction::MEMORY as usize)?;
     let now = core.clock.now;
     let id = core.store.decide(Ok(Answer::Data), view.claim(), |store| {
         let id = store.open_transaction(request.from, now)?;

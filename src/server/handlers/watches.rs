@@ -33,9 +33,9 @@ pub fn watch<P: Platform>(
         return Err(XsError::EEXIST);
     }
     let usage = core.store.domains.get(request.from).usage;
-    view.check(Quota::WATCHES, usage.watches as usize + 1)?;
+    core.store.check_quota(view, Quota::WATCHES, usage.watches as usize + 1)?;
     let memory = Watch::memory(path.as_bytes().len(), token.len());
-    view.check(Quota::MEMORY, usage.memory as usize + memory as usize)?;
+    core.store.check_quota(view, Quota::MEMORY, usage.memory as usize + memory as usize)?;
     let relative = !matches!(input.first(), Some(b'/' | b'@'));
     core.store.decide(Ok(Answer::Watching), view.claim(), |store| {
         store.add_watch(request.from, path, token, depth, relative)

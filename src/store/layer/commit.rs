@@ -99,7 +99,7 @@ impl Store {
         let value = if copy.mark.contains(Mark::WROTE_VALUE) { copy.value } else { node.value };
         let entries = copy.acl.map_or(0, |acl| self.acls.count(acl));
         let size = node_size(entries, value.len(), node.children_bytes.saturating_add(added) as usize);
-        view.check(Quota::NODE_SIZE, size)
+        self.check_quota(view, Quota::NODE_SIZE, size)
     }
 
     /// Refuses a transaction that would give a guest more nodes or more memory than its quotas.
@@ -146,7 +146,7 @@ impl Store {
             delta.memory = delta.memory.saturating_sub_unsigned(open.memory);
         }
         let check = |quota: Quota, used: u32, delta: i32| match used.saturating_add_signed(delta) {
-            after if after > used => view.check_against(&domain.quotas, quota, after as usize),
+            after if after > used => self.check_against(view, &domain.quotas, quota, after as usize),
             _ => Ok(()),
         };
         check(Quota::NODES, domain.usage.nodes, delta.nodes)?;

@@ -112,13 +112,13 @@ impl Store {
         let Original { hash, node: base, len, lender, text } = *original;
         let lent = lender.and_then(|lender| self.beginning_of(lender, len));
         let count = self.transactions.open.get(tx).node_count as usize;
-        view.check(Quota::TRANSACTION_NODES, count + 1)?;
+        self.check_quota(view, Quota::TRANSACTION_NODES, count + 1)?;
         let peak = &mut self.current.peaks.transaction_nodes;
         *peak = (*peak).max(count as u32 + 1);
         let value_len = base.map_or(0, |base| self.node(base).value.len());
         let memory = TxNode::memory(if lent.is_some() { 0 } else { text.len() }, value_len);
         let held = self.domains.get(view.domain).usage.memory;
-        view.check(Quota::MEMORY, held as usize + memory as usize)?;
+        self.check_quota(view, Quota::MEMORY, held as usize + memory as usize)?;
         self.attempt(view.claim(), |store| {
             let mut copy = TxNode::new(tx, hash);
             copy.borrows_text = lent.is_some();

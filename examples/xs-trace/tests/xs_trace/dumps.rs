@@ -1,13 +1,14 @@
 //! What `dump` saves and `show` prints.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use xenstore::wire::MessageType;
 
-use crate::{Client, Server, run, text};
+use crate::{Client, Server, XS_TRACE, run, text};
 
 /// Longer than all dumps of a test take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -221,4 +222,35 @@ fn a_held_store_loses_neither_records_nor_names() {
     server.connect().ask(MessageType::Control, 0, "trace\0off\0");
     server.dump_with(&["--hold"]);
     assert_eq!(state().as_deref(), Some("trace            : off"));
+}
+
+#[test]
+fn a_store_that_was_held_by_a_killed_program_records_again() {
+    let server = Server::start(4096);
+    let mut client = server.connect();
+    // Nobody ends this pause: who began it is gone.
+    assert_eq!(server.connect().ask(MessageType::Control, 0, "trace\0off\01\0"), "OK");
+    let begin = Instant::now();
+    while !client.ask(MessageType::Control, 0, "trace\0").starts_with("trace            : on") {
+        assert!(begin.elapsed() < PATIENCE, "still off");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_trace_that_is_off_is_told() {
+    let server = Server::start(64);
+    let dump = |options: &[&str]| {
+        let (file, socket) = (server.folder.path().join("dump"), server.socket());
+        let all = [&["dump", "--store", text(&socket), text(&file)], options].concat();
+        let output = Command::new(XS_TRACE).args(all).output().expect("it runs");
+        String::from_utf8(output.stderr).expect("text")
+    };
+    for options in [&[][..], &["--hold"]] {
+        assert!(!dump(options).contains("is off"), "{options:?}");
+    }
+    server.connect().ask(MessageType::Control, 0, "trace\0off\0");
+    for options in [&[][..], &["--hold"]] {
+        assert!(dump(options).contains("\nthe trace is off: xenstore-control trace on\n"), "{options:?}");
+    }
 }

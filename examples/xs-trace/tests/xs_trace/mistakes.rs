@@ -138,7 +138,11 @@ fn a_store_that_is_held_records_again_however_the_dump_ends() {
             let header = Header { len: answer.len() as u32, ..header };
             stream.write_all(&[&header.emit(), answer.as_bytes()].concat()).expect("sent");
         }
-        assert_eq!(asked, ["trace", "trace off", "trace dump 0", "trace dump 1", "trace on"], "{signal:?}");
+        assert_eq!(
+            asked,
+            ["trace", "trace off 60", "trace dump 0", "trace dump 1", "trace on"],
+            "{signal:?}"
+        );
         let mut told = String::new();
         child.stderr.take().expect("piped").read_to_string(&mut told).expect("text");
         assert_eq!(child.wait().expect("it ends").code(), Some(1), "{signal:?}");

@@ -43,12 +43,12 @@ impl<P: Platform> Command<P> {
         Command { name: "quota-soft", usage: "[set <name> <val>]", run: quota::soft },
         Command {
             name: "stats",
-            usage: "[json] [totals|<type>|<domid>|domains [<from>]]",
+            usage: "[json] [totals|<type>|<domid>|domains [<from>]|refused]",
             run: stats::stats,
         },
         Command {
             name: "trace",
-            usage: "[on|off|show|mark <text>|dump [<from>]|paths <hash>...|filter [<kinds>] [domain <domid>]]",
+            usage: "[on|off [<seconds>]|show|mark <text>|dump [<from>]|paths <hash>...|filter [<kinds>] [domain <domid>]]",
             run: trace::trace,
         },
         Command { name: "help", usage: "", run: help },

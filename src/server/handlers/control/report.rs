@@ -6,10 +6,10 @@ use crate::server::context::{Context, Outcome};
 use crate::server::scratch::Reply;
 use crate::wire::{Strings, XsError};
 
-/// The answer if a file is named.
+/// The last line of the answer if a file is named.
 const NO_FILES: &str = "This server has no files. Its log goes to its console.";
 
-/// Logs how full each kind of storage is, and the most that it has been.
+/// How full each kind of storage is, and the most that it has been: as the answer and in the log.
 pub fn memreport<P: Platform>(
     cx: &mut Context<'_, P>,
     mut args: Strings<'_>,
@@ -19,12 +19,12 @@ pub fn memreport<P: Platform>(
     no_more(args)?;
     for (what, [used, most, capacity]) in fill_levels(cx) {
         log::info!("memory: {used} {what}, at most {most}, room for {capacity}");
+        line(reply, format_args!("{what:<17}: {used:>8}, at most {most:>8}, room for {capacity:>8}"))?;
     }
     if file.is_some() {
         line(reply, format_args!("{NO_FILES}"))?;
-        return finish(reply);
     }
-    Ok(Outcome::OK)
+    finish(reply)
 }
 
 pub fn logfile<P: Platform>(

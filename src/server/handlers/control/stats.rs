@@ -10,7 +10,7 @@ use crate::server::context::{Context, Outcome};
 use crate::server::core::Core;
 use crate::server::scratch::Reply;
 use crate::store::{DomainId, Usage};
-use crate::trace::{Counters, FIRST_STEP, TYPES, Tally};
+use crate::trace::{Case, Counters, FIRST_STEP, TYPES, Tally};
 use crate::wire::{MessageType, Strings, XsError};
 
 /// Name of the sums over all unknown message types and over what no request caused; and of those over the one unused
@@ -168,7 +168,7 @@ fn type_name(index: usize) -> &'static str {
     u32::try_from(index).ok().and_then(MessageType::from_wire).map_or(none, MessageType::name)
 }
 
-/// `stats [json] [totals|<message type>|<domid>|domains [<from>]]`, since the start. Without a
+/// `stats [json] [totals|<message type>|<domid>|domains [<from>]|refused]`, since the start. Without a
 /// subject: totals, message types and memory.
 pub fn stats<P: Platform>(
     cx: &mut Context<'_, P>,
@@ -190,6 +190,7 @@ pub fn stats<P: Platform>(
             let from = args.next().map(parse).transpose()?.unwrap_or(0);
             stats_of_domains(cx, from, &mut out)?;
         }
+        Some(b"refused") => stats_of_refusals(cx.core, &mut out)?,
         Some(name) => match (0..TYPES).find(|index| type_name(*index).as_bytes() == name) {
             Some(index) => {
                 let tally = cx.core.recorder.types().get(index).ok_or(XsError::EINVAL)?;
@@ -225,6 +226,7 @@ fn stats_of_all<P: Platform>(cx: &Context<'_, P>, out: &mut Writer<'_>, parts: b
             ("wake-up", wake_up),
             ("timer", timer),
             ("other-hypercalls", other),
+            ("trace-on", cx.core.store.trace.is_on().into()),
             ("trace-records", cx.core.store.trace.end()),
             ("trace-overwritten", cx.core.store.trace.first()),
             ("updates", cx.core.updates.count),
@@ -278,6 +280,32 @@ fn stats_of_domains<P: Platform>(
     }
     if next > 0 {
         out.number("next", next as u64)?;
+    }
+    out.close()
+}
+
+/// The latest cases of refused requests. A path has neither quotation marks nor backslashes.
+fn stats_of_refusals(core: &Core, out: &mut Writer<'_>) -> Result<(), XsError> {
+    out.open("")?;
+    if out.form == Form::Json {
+        out.put(format_args!("\"refused\":["))?;
+    }
+    for Case { times, last, path } in core.recorder.refusals.cases() {
+        match out.form {
+            Form::Text => out.put(format_args!("{times} times: {last} {path}\n"))?,
+            Form::Json => {
+                let (domid, limit, msg_type) = (last.domid, last.amount, last.type_name());
+                let (quota, error) = (last.quota().unwrap_or(""), last.error.map_or("?", XsError::name));
+                out.comma()?;
+                out.put(format_args!(
+                    "{{\"domid\":{domid},\"quota\":\"{quota}\",\"limit\":{limit},\"times\":{times},\
+                     \"type\":\"{msg_type}\",\"error\":\"{error}\",\"path\":\"{path}\"}}"
+                ))?;
+            }
+        }
+    }
+    if out.form == Form::Json {
+        out.put(format_args!("]"))?;
     }
     out.close()
 }
@@ -417,7 +445,7 @@ mod tests {
             let written = out
                 .open("")
                 // The longest names and lists.
-                .and_then(|()| write_totals(&mut out, &[("trace-overwritten", u64::MAX); 16]))
+                .and_then(|()| write_totals(&mut out, &[("trace-overwritten", u64::MAX); 17]))
                 .and_then(|()| {
                     write_parts(&mut out, &[tally; TYPES], [("transaction nodes", [u32::MAX; 3]); 9])
                 })

@@ -37,13 +37,26 @@ pub fn trace<P: Platform>(
             finish(reply)
         }
         b"mark" => mark(cx.core, args),
-        b"on" | b"off" => {
+        b"on" => {
             no_more(args)?;
-            cx.core.store.trace.set_on(what == b"on");
+            cx.core.store.trace.set_on(true);
             Ok(Outcome::OK)
         }
+        b"off" => off(cx.core, args),
         _ => Err(XsError::EINVAL),
     }
+}
+
+/// `off [<seconds>]`: records nothing, for so long or until it is told otherwise.
+fn off(core: &mut Core, mut args: Strings<'_>) -> Result<Outcome, XsError> {
+    let seconds = args.next().map(parse::<u32>).transpose()?;
+    no_more(args)?;
+    match seconds {
+        None => core.store.trace.set_on(false),
+        Some(0) => return Err(XsError::EINVAL),
+        Some(seconds) => core.store.trace.pause(core.clock.now.after_seconds(seconds.into())),
+    }
+    Ok(Outcome::OK)
 }
 
 /// `mark <word>…`: writes a record with a text, for operators to find again.
@@ -71,7 +84,14 @@ fn mark(core: &mut Core, args: Strings<'_>) -> Result<Outcome, XsError> {
 
 fn state(core: &Core, reply: &mut Reply) -> Result<Outcome, XsError> {
     let trace = &core.store.trace;
-    line(reply, format_args!("trace            : {}", if trace.is_on() { "on" } else { "off" }))?;
+    let state = if trace.is_on() { "on" } else { "off" };
+    match trace.pause_ends() {
+        None => line(reply, format_args!("trace            : {state}"))?,
+        Some(then) => {
+            let seconds = then.0.saturating_sub(core.clock.now.0).div_ceil(1_000_000_000);
+            line(reply, format_args!("trace            : {state}, for {seconds} s more"))?;
+        }
+    }
     for (name, count) in
         [("records written", trace.end()), ("overwritten", trace.first()), ("room for", trace.capacity())]
     {
