@@ -72,7 +72,7 @@ debian() {
     local to=$work/debian-$XEN archive=$work/apt-$XEN deb
     choose_release
     write_apt_conf "$archive"
-    apt-get -c "$archive/apt.conf" -q=2 update >/dev/null
+    apt-get -c "$archive/apt.conf" -q=2 --error-on=any update >/dev/null
     (cd "$archive/archives" &&
         apt-get -c "$archive/apt.conf" -q=2 download "xen-utils-$XEN" xen-utils-common >/dev/null)
     mkdir -p "$to/var/lib" "$to/usr/local/lib"

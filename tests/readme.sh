@@ -216,6 +216,10 @@ quick() {
     PATH=$work/bin:$PATH
     quickest_try
     observing
+    for xen in $XEN_VERSIONS; do
+        ok "XEN=$xen scripts/with-peer --server oxenstored" quietly env XEN="$xen" scripts/with-peer --server oxenstored xenstore-ls /
+        ok "XEN=$xen scripts/conformance --oxenstored" quietly env XEN="$xen" scripts/conformance --oxenstored --ops 100
+    done
     ok 'scripts/with-peer test-xenstore -i 1000' quietly scripts/with-peer test-xenstore -i 1000
     ok 'cargo run --release -p scale -- memory' quietly cargo run --quiet --release -p scale -- memory
 }

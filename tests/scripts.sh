@@ -89,4 +89,42 @@ ok 'test: a job that there is not' mistaken 'allowed: attacks' scripts/test long
 ok 'test: an option of long that there is not' mistaken 'allowed: --fresh, --save' scripts/test long --frob
 ok 'test: an option of long without it' mistaken 'only the part long' scripts/test nested --fresh
 ok 'test: a version that there is not' mistaken 'allowed: 4.17, 4.20' env XEN=9 scripts/test
+
+# Nothing is built nor installed before a mistake is told: these would say so.
+mkdir "$scratch/bin"
+for program in cargo apt-get sudo rustup; do
+    printf '#!/bin/sh\necho "$0 was called"\nexit 1\n' >"$scratch/bin/$program"
+    chmod +x "$scratch/bin/$program"
+done
+unready() { env PATH="$scratch/bin:$PATH" NESTED_CACHE="$scratch/cache" "$@" </dev/null; }
+for call in run 'soak 1' isolation record bench observability conformance 'nested /dev/null' 'with-peer true' 'test nested'; do
+    # shellcheck disable=SC2086  # words
+    ok "$call: XEN=9 is told first" mistaken 'XEN=9 is not known here; allowed: 4.17, 4.20' unready env XEN=9 scripts/$call
+done
+for call in run 'soak 1' isolation record 'nested /dev/null'; do
+    # shellcheck disable=SC2086  # words
+    ok "$call: ACCEL=xvm is told first" mistaken 'ACCEL=xvm is not known here; allowed: tcg, kvm' unready env ACCEL=xvm scripts/$call
+done
+for call in run nested; do
+    ok "$call --shell without a terminal is told first" mistaken '--shell wants a terminal' unready "scripts/$call" --shell
+done
+
+# A round of a soak tells two numbers of each 50 answers: of so few the 99th percentile is the longest.
+tells_of_soak() {
+    grep -q '^[0-9]* s, round [0-9]*: .*; dom0 waits [0-9]* us, [0-9]* us (median, longest)$' docs/soak.log &&
+        ! grep 'dom0 waits [0-9]* us' docs/soak.log | grep -v '(median, longest)$' && grep -qF '(median, longest)"' scripts/nested.d/jobs/soak.sh
+}
+ok 'docs/soak.log: is of what the job tells' tells_of_soak
+
+# Without a network what is missing is told in one line of ours, below apt's own, and nothing is left but a lock.
+unreachable() {
+    local said status=0 left
+    said=$(NESTED_CACHE=$scratch/empty unshare -rn "$@" 2>&1 </dev/null) || status=$?
+    left=$(find "$scratch/empty" -mindepth 1 ! -name '*.lock' ! -name 'standin-*.so')
+    [[ $status == 2 && ${said##*$'\n'} == *": apt could not read Debian bookworm's package list"* && ! $left ]] && [[ $said != *unexpected* ]] ||
+        { echo "# status $status: $said; left: $left" && return 1; }
+}
+ok 'nested: no network is told' unreachable env XEN=4.17 scripts/nested --fetch
+ok 'nested: nor for the full dom0' unreachable env XEN=4.17 scripts/nested --dom0 full --fetch
+ok 'with-peer: no network is told' unreachable env XEN=4.17 scripts/with-peer true
 exit "$failed"

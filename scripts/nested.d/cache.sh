@@ -24,7 +24,9 @@ make_stock() {
     # The lock is ours, so anything unfinished is nobody's.
     rm -rf "$cache/xen-$XEN".new.*
     new=$(mktemp -d "$cache/xen-$XEN.new.XXXXXX")
+    UNFINISHED=$new
     fetch_packages "$new"
+    UNFINISHED=
     say "Xen $XEN: building the root file systems"
     BUSYBOX=$new/root/usr/bin/busybox
     gunzip -c "$new"/root/boot/xen-*.gz >"$new/xen"

@@ -49,7 +49,9 @@ make_full_stock() {
     # The lock is ours, so anything unfinished is nobody's.
     rm -rf "$cache/xen-$XEN-full".new.*
     new=$(mktemp -d "$cache/xen-$XEN-full.new.XXXXXX")
+    UNFINISHED=$new
     fetch_full_packages "$new"
+    UNFINISHED=
     say "Xen $XEN: building the full root file system"
     BUSYBOX=$new/busybox
     cp "$new/root/usr/bin/busybox" "$BUSYBOX"
@@ -72,10 +74,11 @@ fetch_full_packages() {
     local apt=(apt-get -c "$dir/apt/apt.conf" -q=2)
 
     say "Xen $XEN: reading Debian $SUITE's package list"
-    "${apt[@]}" update >&2 || die "apt could not read Debian $SUITE's package list"
+    "${apt[@]}" --error-on=any update >&2 || die "apt could not read Debian $SUITE's package list; see its message above"
     # shellcheck disable=SC2086  # lists of words
     names=$(apt-get -c "$dir/apt/apt.conf" -s install --no-install-recommends $PACKAGES $FULL_PACKAGES |
-        awk -v unused="${FULL_UNUSED//[[:space:]]/}" '$1 == "Inst" && $2 !~ unused { print $2 }')
+        awk -v unused="${FULL_UNUSED//[[:space:]]/}" '$1 == "Inst" && $2 !~ unused { print $2 }') ||
+        die "apt cannot choose from Debian $SUITE's packages; see its message above"
     [[ $names ]] || die "Debian $SUITE does not have all of: $PACKAGES $FULL_PACKAGES"
 
     say "Xen $XEN: fetching $(wc -w <<<"$names") packages for the full dom0"

@@ -18,10 +18,28 @@ need() {
     local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120)
     # A fresh machine has no package lists; a used one has them and need not wait for new ones.
     "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null 2>&1 ||
-        { "${apt[@]}" update >&2 &&
+        { "${apt[@]}" --error-on=any update >&2 &&
             "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null; } ||
         die "could not install ${missing[*]}; see apt's message above"
 }
+
+# check_machine: what a call may say of the machine by its environment, so that a mistake is told before anything is built.
+check_machine() {
+    local reason
+    # shellcheck disable=SC2153  # of release.sh
+    [[ " $XEN_VERSIONS " == *" ${XEN:-4.17} "* ]] || die "XEN=$XEN is not known here; allowed: ${XEN_VERSIONS// /, }"
+    case ${ACCEL:-tcg} in
+        tcg) ;;
+        kvm)
+            reason=$(why_no_xen_in_kvm)
+            [[ -z $reason ]] || die "ACCEL=kvm: $reason; ACCEL=tcg works everywhere"
+            ;;
+        *) die "ACCEL=$ACCEL is not known here; allowed: tcg, kvm" ;;
+    esac
+}
+
+# check_terminal: that somebody can type into a shell.
+check_terminal() { [[ -t 0 && -t 1 ]] || die "--shell wants a terminal; give a job instead"; }
 
 # why_no_xen_in_kvm [ROOT]: what keeps Xen from running under this machine's KVM; nothing if nothing is known to. Xen's own
 # guests need a processor that virtualizes: KVM must have such a one and pass it on. ROOT is where /proc and so on are.

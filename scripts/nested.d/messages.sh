@@ -3,8 +3,15 @@
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
+# A folder in the cache that is not complete yet, and that nobody has a use for if it does not become so.
+UNFINISHED=
+
 # An operator's mistake or a missing part: one line, status 2, so that it differs from a failed job (1).
-die() { say "$*"; exit 2; }
+die() {
+    say "$*"
+    if [[ $UNFINISHED ]]; then rm -rf "$UNFINISHED"; fi
+    exit 2
+}
 
 # no_option WORD: a mistake in the call. What is allowed is what `usage` names, in its first lines or before others.
 no_option() {

@@ -70,11 +70,13 @@ fetch_packages() {
     local apt=(apt-get -c "$dir/apt/apt.conf" -q=2)
 
     say "Xen $XEN: reading Debian $SUITE's package list"
-    "${apt[@]}" update >&2 || die "apt could not read Debian $SUITE's package list"
+    # Without a network, apt-get warns and succeeds unless it is told that any error is one.
+    "${apt[@]}" --error-on=any update >&2 || die "apt could not read Debian $SUITE's package list; see its message above"
     # shellcheck disable=SC2086  # a list of words
     names=$(apt-get -c "$dir/apt/apt.conf" -s install --no-install-recommends $PACKAGES |
         awk -v named=" $PACKAGES " -v library="$LIBRARIES" \
-            '$1 == "Inst" && (index(named, " " $2 " ") || $2 ~ library) && $2 != "linux-image-amd64" { print $2 }')
+            '$1 == "Inst" && (index(named, " " $2 " ") || $2 ~ library) && $2 != "linux-image-amd64" { print $2 }') ||
+        die "apt cannot choose from Debian $SUITE's packages; see its message above"
     [[ $names ]] || die "Debian $SUITE does not have all of: $PACKAGES"
 
     say "Xen $XEN: fetching $(wc -w <<<"$names") packages"

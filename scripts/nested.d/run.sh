@@ -3,26 +3,18 @@
 
 # check_request JOB...: every mistake an operator can make, before anything is fetched.
 check_request() {
-    local file reason
+    local file
     case $SERVER in
         stubdom | daemon | oxenstored | none) ;;
         *) die "no server '$SERVER'; allowed: stubdom, daemon, oxenstored, none" ;;
     esac
     choose_dom0
-    [[ " $XEN_VERSIONS " == *" $XEN "* ]] || die "XEN=$XEN is not known here; allowed: ${XEN_VERSIONS// /, }"
+    check_machine
     if ((SECOND)) && [[ $DOM0 != full ]]; then die "--second wants --dom0 full, the kind of dom0 that joins the network"; fi
-    case ${ACCEL:-tcg} in
-        tcg) ;;
-        kvm)
-            reason=$(why_no_xen_in_kvm)
-            [[ -z $reason ]] || die "ACCEL=kvm: $reason; ACCEL=tcg works everywhere"
-            ;;
-        *) die "ACCEL=$ACCEL is not known here; allowed: tcg, kvm" ;;
-    esac
     if ((FETCH_ONLY)); then return 0; fi
     if ((INTERACTIVE)); then
         (($# == 0)) || die "--shell takes no job"
-        [[ -t 0 && -t 1 ]] || die "--shell wants a terminal; give a job instead"
+        check_terminal
     else
         (($# > 0)) || die "no job given; see --help"
         [[ -f $1 ]] || die "no such job: $1"

@@ -27,6 +27,7 @@ make_tools() {
     local cache=$1 clients=$2 new PACKAGES="xen-utils-$XEN $TOOLS_PACKAGES" LIBRARIES=$TOOLS_DEPENDENCIES
     rm -rf "$cache/tools-$XEN".new.*
     new=$(mktemp -d "$cache/tools-$XEN.new.XXXXXX")
+    UNFINISHED=$new
     build_rust_client "$clients/rust" "$cache/tools-build"
     (
         # Of these packages all is wanted: since trixie, terminal descriptions lie where others have only documents.
@@ -34,6 +35,7 @@ make_tools() {
         unpack() { dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --keep-directory-symlink --no-same-owner; }
         fetch_packages "$new"
     )
+    UNFINISHED=
     fill_tools "$new/root" "$new/tools" "$cache/tools-build/$RUST_HOST/release/rust-client"
     archive "$new/tools" >"$new/tools.cpio"
     mv -T "$new/tools.cpio" "$TOOLS"

@@ -27,7 +27,7 @@ prepare_standin() {
     exec {lock}>&-
 }
 
-# Sets PEERS_ROOT, the unpacked packages of $XEN, and STANDIN.
+# Sets PEERS_ROOT, the unpacked packages of $XEN, and STANDIN, which finds a daemon's plugins there.
 prepare_peers() {
     local cache=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom} recipe lock
     prepare_standin
@@ -35,6 +35,7 @@ prepare_peers() {
     PACKAGES="xen-utils-$XEN xenstore-utils"
     recipe=$(cat "$peers_scripts"/nested.d/{release,packages}.sh "${BASH_SOURCE[0]}" | sha256sum | cut -c 1-12)
     PEERS_ROOT=$cache/peers-$XEN-$recipe
+    export STANDIN_ROOT=$PEERS_ROOT
     exec {lock}>"$cache/peers-$XEN.lock"
     flock "$lock"
     [[ -e $PEERS_ROOT ]] || fetch_peers "$cache"
@@ -46,7 +47,9 @@ fetch_peers() {
     # The lock is ours, so anything unfinished is nobody's.
     rm -rf "$1/peers-$XEN".new.*
     new=$(mktemp -d "$1/peers-$XEN.new.XXXXXX")
+    UNFINISHED=$new
     fetch_packages "$new"
+    UNFINISHED=
     mv "$new/packages" "$new/root/"
     mv -T "$new/root" "$PEERS_ROOT"
     rm -r "$new"

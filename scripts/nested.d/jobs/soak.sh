@@ -114,7 +114,7 @@ while [ "$(now)" -lt "$end" ]; do
     rm /var/log/xen/console/guest-attacker.log /var/log/xen/console/guest-mortal.log \
         /var/log/xen/console/guest-brief.log
     if [ "${times##* }" -gt "$longest" ]; then longest=${times##* }; fi
-    echo "$(($(now) / 1000)) s, round $rounds: $attacker; a mix dies; $brief; dom0 waits $(echo "$times" | awk '{ print $1 " us, " $2 " us, " $3 " us" }') (median, 99 %, longest)"
+    echo "$(($(now) / 1000)) s, round $rounds: $attacker; a mix dies; $brief; dom0 waits $(echo "$times" | awk '{ print $1 " us, " $3 " us" }') (median, longest)"
 done
 
 quietly 'xl destroy' xl destroy raider
