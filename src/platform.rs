@@ -157,14 +157,15 @@ pub enum Fault {
     Loop,
 }
 
-/// Another program in this one's place (live update). What is provided is for a machine where that cannot be.
+/// Another program in this one's place (live update), and memory that the server lends. What is provided is for a machine
+/// where neither can be.
 pub trait Successor {
     /// What there is for its image; `None` if nothing can take this program's place.
     fn bounds(&self) -> Option<Bounds> {
         None
     }
 
-    /// Writes a part of its image to memory that the server lends.
+    /// Writes the next bytes to memory that the server lends: a part of its image, or of a state for an operator.
     fn keep(&mut self, _address: usize, _part: &[u8]) {}
 
     /// What has been written there.

@@ -106,13 +106,14 @@ xl sched-credit2 -s -p Pool-0 -r 0 => scripts/nested.d/jobs/isolation.sh: xl sch
 xs-trace top => tests/observability/top.sh: xs-trace top
 xs-trace dump --console LOG FILE => tests/nested/standalone.sh: xs-trace dump --console
 xs-trace * => here
+xs-state * => examples/xs-state/tests/running.rs: "save", "--store"
 xenstore-control * => here
 TABLE
 )
 
 # The commands in running text: those of this project, and those that ask the store for what only this one has.
 mentioned() {
-    grep -ohE '`(\./)?(scripts/|cargo |xs-trace |xenstore-control )[^`]*`' "$@" | tr -d '`' | while read -r command; do
+    grep -ohE '`(\./)?(scripts/|cargo |xs-trace |xs-state |xenstore-control )[^`]*`' "$@" | tr -d '`' | while read -r command; do
         # A folder, a file of settings or the like is nothing to type.
         if [[ $command != *scripts/* ]] || [[ -f ${command%% *} && -x ${command%% *} ]]; then echo "$command"; fi
     done

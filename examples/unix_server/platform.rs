@@ -1,6 +1,7 @@
 //! The server's `Platform` in a process: ports are numbers, and there are no domains.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::rc::Rc;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -20,6 +21,8 @@ pub struct Unix {
     dom0: Rc<RingPage>,
     /// When the program was entered, nanoseconds.
     started: Cycles,
+    /// What the server has written to memory that it lends, by its address: that memory itself is not used.
+    kept: BTreeMap<usize, Vec<u8>>,
 }
 
 impl Unix {
@@ -31,6 +34,7 @@ impl Unix {
             notified: Vec::new(),
             calls: Calls::default(),
             dom0: Rc::new(RingPage::new()),
+            kept: BTreeMap::new(),
         };
         unix.started = unix.cycles();
         unix
@@ -112,7 +116,15 @@ impl Clock for Unix {
     }
 }
 
-impl Successor for Unix {}
+impl Successor for Unix {
+    fn keep(&mut self, address: usize, part: &[u8]) {
+        self.kept.insert(address, part.to_vec());
+    }
+
+    fn kept(&self, place: Range<usize>) -> &[u8] {
+        self.kept.get(&place.start).map_or(&[], |kept| kept.get(..place.len()).unwrap_or(kept))
+    }
+}
 
 impl Counters for Unix {
     fn calls(&self) -> Calls {

@@ -1,5 +1,7 @@
-//! Looks at a store's state in a file, as a live update writes it: `xs-state show FILE`, `xs-state diff OLD NEW`.
+//! Takes the state of a running store to a file, and looks at such files: `xs-state save FILE`, `xs-state show FILE`,
+//! `xs-state diff OLD NEW`.
 
+mod save;
 mod state;
 mod stream;
 
@@ -12,19 +14,24 @@ use std::process::ExitCode;
 use state::State;
 
 const HELP: &str = "\
-usage: xs-state show [--all|--json] FILE
+usage: xs-state save [--store PLACE] FILE
+       xs-state show [--all|--json] FILE
        xs-state diff OLD NEW
 
+save: takes all that a running store holds, as it is at one moment; the store serves on.
+  --store PLACE  the store's socket or device (default: XENSTORED_PATH, else /dev/xen/xenbus, else
+                 /run/xenstored/socket)
 show: the nodes of a state, as `xenstore-ls -f -p` shows those of a store.
   --all    domains, quotas and watches, too
   --json   all of it as JSON
 diff: what only one of two states has, with - or + before it. Status: 0 nothing, 1 something.
-FILE is a stream as upstream's live update and our own write it (docs/state.md), `-` the standard input. A server on a unix
-socket is made from one by `unix_server --state FILE SOCKET`.
-Status: 2 for a mistake in the call or a file that is no state.
+FILE is a stream as upstream's live update and our own write it (docs/state.md), `-` the standard input or output. A server
+on a unix socket is made from one by `unix_server --state FILE SOCKET`.
+Status: 2 for a mistake in the call, a file that is no state, or a store that does not give it.
 ";
 
 enum Task {
+    Save { place: Option<PathBuf>, file: PathBuf },
     Show { file: PathBuf, all: bool, json: bool },
     Diff { old: PathBuf, new: PathBuf },
 }
@@ -59,26 +66,44 @@ fn main() -> ExitCode {
 
 fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
     use lexopt::prelude::{Long, Short, Value, ValueExt};
-    let (mut words, mut all, mut json) = (Vec::new(), false, false);
+    let (mut words, mut all, mut json, mut place) = (Vec::new(), false, false, None);
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
             Long("all") => all = true,
             Long("json") => json = true,
+            Long("store") => place = Some(PathBuf::from(args.value()?)),
             Value(word) => words.push(word.string()?),
             other => return Err(other.unexpected()),
         }
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["show", file] if !(all && json) => Ok(Some(Task::Show { file: file.into(), all, json })),
-        ["diff", old, new] if !all && !json => Ok(Some(Task::Diff { old: old.into(), new: new.into() })),
-        _ => Err("`show [--all|--json] FILE` or `diff OLD NEW` is wanted".into()),
+        ["save", file] if !all && !json => Ok(Some(Task::Save { place, file: file.into() })),
+        ["show", file] if !(all && json) && place.is_none() => {
+            Ok(Some(Task::Show { file: file.into(), all, json }))
+        }
+        ["diff", old, new] if !all && !json && place.is_none() => {
+            Ok(Some(Task::Diff { old: old.into(), new: new.into() }))
+        }
+        _ => {
+            Err("`save [--store PLACE] FILE`, `show [--all|--json] FILE` or `diff OLD NEW` is wanted".into())
+        }
     }
 }
 
 fn run(task: &Task) -> Result<(String, ExitCode), String> {
     match task {
+        Task::Save { place, file } => {
+            let state = save::fetch(place.as_deref()).map_err(|problem| problem.to_string())?;
+            let written = if file == Path::new("-") {
+                io::stdout().write_all(&state)
+            } else {
+                std::fs::write(file, &state)
+            };
+            written.map_err(|error| format!("{}: {error}", file.display()))?;
+            Ok((String::new(), ExitCode::SUCCESS))
+        }
         Task::Show { file, json: true, .. } => {
             let text = serde_json::to_string_pretty(&load(file)?).map_err(|error| error.to_string())?;
             Ok((text + "\n", ExitCode::SUCCESS))

@@ -10,7 +10,7 @@ use xenstore::server::dump::{END, MARK};
 use xenstore::trace::page::Head;
 
 use crate::dump::{Dump, Notes, records_of};
-use crate::problem::Problem;
+use store_client::Problem;
 
 /// The last dump that is whole.
 pub fn read(log: &Path) -> Result<Dump, Problem> {

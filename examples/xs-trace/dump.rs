@@ -14,7 +14,7 @@ use xenstore::abi::DomId;
 use xenstore::platform::Cycles;
 use xenstore::trace::Record;
 
-use crate::problem::Problem;
+use store_client::Problem;
 
 /// The first word of a file.
 const NAME: &str = "xenstore-trace-dump";

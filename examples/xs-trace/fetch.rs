@@ -16,8 +16,7 @@ use xenstore::trace::page::Head;
 use xenstore::wire::MessageType;
 
 use crate::dump::{Dump, Gap, Notes, RECORDING, hash_name, records_of};
-use crate::problem::Problem;
-use crate::store::Store;
+use store_client::{Problem, Store};
 
 /// Hashes that are asked for at once: the request fits what the kernel's device takes.
 const HASHES: usize = 100;

@@ -5,11 +5,9 @@ mod console;
 mod dump;
 mod fetch;
 mod perfetto;
-mod problem;
 mod report;
 mod requests;
 mod show;
-mod store;
 mod top;
 
 use std::path::Path;
@@ -17,9 +15,8 @@ use std::process::ExitCode;
 
 use arguments::{From, Task};
 use dump::Dump;
-use problem::Problem;
 use report::Report;
-use store::Store;
+use store_client::{Problem, Store};
 
 fn main() -> ExitCode {
     let task = match arguments::parse(lexopt::Parser::from_env()) {

@@ -9,9 +9,9 @@ use xenstore::trace::{Kind, Record, Stall};
 use xenstore::wire::{TxId, XsError};
 
 use crate::dump::Dump;
-use crate::problem::Problem;
 use crate::requests::{Request, requests};
 use crate::show::what;
+use store_client::Problem;
 
 /// All tracks are threads of one process.
 const PID: u32 = 1;

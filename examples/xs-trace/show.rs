@@ -6,7 +6,7 @@ use xenstore::trace::{Kind, Record, Stall};
 use xenstore::wire::{MessageType, XsError};
 
 use crate::dump::Dump;
-use crate::problem::Problem;
+use store_client::Problem;
 
 /// Which records are shown. Of each list one must fit, unless it is empty.
 #[derive(Default)]

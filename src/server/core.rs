@@ -42,6 +42,8 @@ pub enum Deed {
     Update(Start),
     /// Begin the transaction after the update.
     PutOff,
+    /// Take the state for an operator.
+    TakeState,
 }
 
 /// Its fields are open to the server's modules, each of which works on several of them. It has no connections, so code

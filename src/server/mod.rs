@@ -22,6 +22,7 @@ mod poll;
 mod recorder;
 mod recovery;
 mod restart;
+mod saving;
 mod scratch;
 mod service;
 mod session;

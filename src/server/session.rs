@@ -1,4 +1,5 @@
-//! The session of a live update: what has been sent of a new image, and who waits.
+//! The session of a live update: what has been sent of a new image, and who waits. And what else takes memory that the
+//! store lends.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -41,9 +42,31 @@ pub struct Session {
     pub start: Option<Start>,
 }
 
-/// Where updates stand. Its fields are independent.
+/// A state that is held for an operator.
+pub struct Held {
+    /// The connection that has asked for it.
+    pub whose: DomainId,
+    /// By which its pages are asked for.
+    pub number: u64,
+    /// Where the memory ends that is lent for it, in which its pages lie one below the other.
+    pub end: usize,
+    /// Bytes.
+    pub size: usize,
+    pub until: Instant,
+}
+
+impl Held {
+    /// Seconds for which it is held after it was asked for.
+    pub const PATIENCE: u64 = 10;
+}
+
+/// Where updates stand. Its fields are independent, but for the memory that the store lends: that is the session's, or it is
+/// the held state's.
 pub struct Updates {
     pub session: Option<Session>,
+    pub held: Option<Held>,
+    /// States that were held so far.
+    pub states: u64,
     pub command_line: Vec<u8>,
     /// Beginnings of transactions, first come first served.
     pub put_off: Vec<(DomainId, Header)>,
@@ -64,6 +87,8 @@ impl Updates {
     pub fn new() -> Updates {
         Updates {
             session: None,
+            held: None,
+            states: 0,
             command_line: unfilled(COMMAND_LINE),
             put_off: unfilled(PUT_OFF),
             given_up: None,

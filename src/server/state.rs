@@ -1,20 +1,28 @@
 //! A server's state as a stream of bytes, and a server made from one, see [`state`](crate::state).
 
 use super::Server;
+use super::core::Core;
 use crate::abi::DomId;
+use crate::connection::Links;
 use crate::platform::Platform;
 use crate::slots::Full;
 use crate::state::{self, Adopt, Places, Rest, Sink, Source, StateError};
+
+impl Core {
+    /// See [`Server::save`].
+    pub fn save<R>(&self, links: &Links<R>, version: u32, sink: &mut dyn Sink) -> Result<(), Full> {
+        let rest =
+            Rest { settings: &self.settings, own: self.own, now: self.clock.now, recorder: &self.recorder };
+        state::save(&self.store, links, &rest, version, sink)
+    }
+}
 
 impl<P: Platform> Server<P> {
     /// Writes all that the server holds, but for open transactions, as a stream of this version, one of
     /// [`state::VERSIONS`]. Nothing changes. [`Full`] if the sink has no room; a [`Length`](state::Length) tells how much is
     /// wanted. To be called between polls.
     pub fn save(&self, version: u32, sink: &mut dyn Sink) -> Result<(), Full> {
-        let Server { core, links, .. } = self;
-        let rest =
-            Rest { settings: &core.settings, own: core.own, now: core.clock.now, recorder: &core.recorder };
-        state::save(&core.store, links, &rest, version, sink)
+        self.core.save(&self.links, version, sink)
     }
 
     /// Fills this server, which must be new, from a state, in the place of `start` and `start_own`. The quotas are those of

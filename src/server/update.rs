@@ -64,6 +64,7 @@ impl Core {
 
     /// Forgets what a connection wants that loses its session.
     pub fn forget_update(&mut self, id: DomainId) {
+        self.end_save_of(id);
         if self.updates.session.as_ref().is_some_and(|session| session.whose == id) {
             self.end_update();
             self.updates.given_up = None;
@@ -145,15 +146,19 @@ impl<P: Platform> Server<P> {
         self.exchange.stage = Stage::None;
     }
 
-    /// Looks whether the new image can take over now, and answers who waits for a session that is over.
+    /// Looks whether the new image can take over now, and answers who waits for a session that is over. Forgets a state that
+    /// nobody asks for any more.
     #[inline(never)] // There is hardly ever one.
     pub(super) fn look_at_updates(&mut self, platform: &mut P) {
         if let Some((whose, header)) = self.core.updates.given_up.take() {
             self.answer_update(whose, header, &mut |_, text| text.write_str(ABORTED));
         }
+        if self.core.updates.held.as_ref().is_some_and(|held| self.core.clock.now >= held.until) {
+            self.core.end_save();
+        }
         let Some(session) = &self.core.updates.session else {
             self.serve_put_off(platform);
-            self.core.updates.active = false;
+            self.core.updates.active = self.core.updates.held.is_some();
             return;
         };
         let Some(start) = session.start else { return };
@@ -165,10 +170,12 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// When an update that waits is looked at again.
+    /// When an update that waits, or a state that is held, is looked at again.
     pub(super) fn update_deadline(&self) -> Option<Instant> {
-        let start = self.core.updates.session.as_ref()?.start?;
-        Some(start.since.after_seconds(start.patience.into()))
+        let Updates { session, held, .. } = &self.core.updates;
+        let start = session.as_ref().and_then(|session| session.start);
+        let due = start.map(|start| start.since.after_seconds(start.patience.into()));
+        due.or(held.as_ref().map(|held| held.until))
     }
 
     /// What is to take over now, if anything is.

@@ -553,7 +553,7 @@ mod tests {
         let whole = arena.untouched();
         assert_eq!(whole.end - whole.start, 12 * size_of::<Place<u32>>());
         assert_eq!(arena.lend(13 * size_of::<Place<u32>>()), None);
-        assert_eq!(arena.missing_to_lend(13 * size_of::<Place<u32>>()), size_of::<Place<u32>>());
+        assert_eq!(arena.lendable(), 12 * size_of::<Place<u32>>());
         let lent = arena.lend(10 * size_of::<Place<u32>>() - 1).unwrap();
         assert_eq!((lent.end, lent.end - lent.start), (whole.end, 10 * size_of::<Place<u32>>()));
         assert_eq!((arena.capacity(), arena.untouched().end), (6, lent.start));

@@ -11,6 +11,7 @@ mod domains;
 mod fault;
 mod format;
 mod nodes;
+pub mod page;
 mod planting;
 mod queues;
 mod reader;

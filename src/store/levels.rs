@@ -43,9 +43,9 @@ impl Store {
         self.nodes.lend(bytes)
     }
 
-    /// Bytes that are missing so that so many can be lent.
-    pub fn missing_to_lend(&self, bytes: usize) -> usize {
-        self.nodes.arena().missing_to_lend(bytes)
+    /// Bytes that can be lent.
+    pub fn lendable(&self) -> usize {
+        self.nodes.arena().lendable()
     }
 
     /// What was lent is room for nodes again.

@@ -25,6 +25,7 @@ mod reserve;
 mod ring_transport;
 mod roles;
 mod rollback;
+mod saved;
 mod service;
 mod shares;
 mod standalone;

@@ -1,4 +1,4 @@
-# nested: --guests --add target/xs-guest --limit 300 --add target/failing/panics --add target/failing/faults --add target/failing/undefined --add target/failing/loops --add target/failing/unread --add target/failing/unsure --add target/failing/unnamed --add target/failing/foreign --add target/failing/cut --add target/failing/text
+# nested: --guests --add target/xs-guest --add target/xs-state:usr/bin/xs-state --limit 300 --add target/failing/panics --add target/failing/faults --add target/failing/undefined --add target/failing/loops --add target/failing/unread --add target/failing/unsure --add target/failing/unnamed --add target/failing/foreign --add target/failing/cut --add target/failing/text
 # Live update by Debian's own xenstore-control, under load: the image takes over from itself, also with other options;
 # images that cannot are refused; images that fail are taken back. Whatever happens, nobody notices.
 # shellcheck source=/dev/null
@@ -52,6 +52,11 @@ while :; do
     usleep 200000
 done >/tmp/busy 2>&1 &
 busy=$!
+
+# An operator takes the state away, and it is what there is.
+says 'xs-state save' '' xs-state save /tmp/state
+equal 'what is saved is what there is' "$(cat /tmp/kept)" "$(xs-state show /tmp/state | grep '^/kept')"
+matches 'with its domains' "^domain $linux: introduced" "$(xs-state show --all /tmp/state | grep "^domain $linux")"
 
 for n in 1 2 3; do takes_over "update $n" /nested/image; done
 takes_over 'less trace' -c --trace-size=100 /nested/image

@@ -51,8 +51,8 @@ pub struct FakeXen {
     last_unique_id: u64,
     /// What there is for another program; nothing can take this one's place if that is nothing.
     pub bounds: Option<Bounds>,
-    /// Where its image begins, and as much of that as has come.
-    kept: Option<(usize, Vec<u8>)>,
+    /// What the server has written to memory that it lends, by where that begins.
+    kept: BTreeMap<usize, Vec<u8>>,
 }
 
 impl FakeXen {
@@ -225,17 +225,16 @@ impl Successor for FakeXen {
     }
 
     fn keep(&mut self, address: usize, part: &[u8]) {
-        match &mut self.kept {
+        let mut before = self.kept.range_mut(..=address);
+        match before.next_back() {
+            // The next part of an image.
             Some((start, kept)) if *start + kept.len() == address => kept.extend(part),
-            kept => *kept = Some((address, part.to_vec())),
+            _ => drop(self.kept.insert(address, part.to_vec())),
         }
     }
 
     fn kept(&self, place: Range<usize>) -> &[u8] {
-        match &self.kept {
-            Some((start, kept)) if *start == place.start => kept,
-            _ => &[],
-        }
+        self.kept.get(&place.start).map_or(&[], |kept| kept.get(..place.len()).unwrap_or(kept))
     }
 }
 

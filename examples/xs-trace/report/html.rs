@@ -2,7 +2,7 @@
 
 use super::plots::{Legend, latency, over_time};
 use super::{Report, Table};
-use crate::problem::Problem;
+use store_client::Problem;
 
 const HEAD: &str = "<!DOCTYPE html>
 <html lang=\"en\">

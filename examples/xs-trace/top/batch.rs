@@ -9,8 +9,8 @@ use super::options::Options;
 use super::rates::Table;
 use super::sample::Sample;
 use super::{heading, levels, sums};
-use crate::problem::Problem;
-use crate::store::Store;
+use store_client::Problem;
+use store_client::Store;
 
 const WIDTH: usize = 100;
 const NAME: usize = WIDTH - 60;

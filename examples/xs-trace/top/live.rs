@@ -18,8 +18,8 @@ use super::names::Names;
 use super::rates::Table;
 use super::sample::Sample;
 use super::screen;
-use crate::problem::Problem;
-use crate::store::Store;
+use store_client::Problem;
+use store_client::Store;
 
 /// How soon an answer is shown after it has come.
 const TICK: Duration = Duration::from_millis(50);

@@ -16,10 +16,9 @@ use std::io::{IsTerminal, stdin, stdout};
 use std::time::Duration;
 
 use crate::dump::OFF;
-use crate::problem::Problem;
-use crate::store::Store;
 use rates::Table;
 use sample::Level;
+use store_client::{Problem, Store};
 
 pub fn run(options: &Options) -> Result<(), Problem> {
     let is_terminal = stdin().is_terminal() && stdout().is_terminal();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use xenstore::wire::MessageType;
 
-use crate::problem::Problem;
-use crate::store::Store;
+use store_client::Problem;
+use store_client::Store;
 
 /// How often a domain without a name is asked for it.
 const TRIES: u8 = 3;

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::dump::RECORDING;
-use crate::problem::Problem;
-use crate::store::Store;
+use store_client::{Problem, Store};
 
 /// Counters and holdings of a domain, all since it was introduced. Of several connections of a domain, as a
 /// socket's clients have them, they are sums.

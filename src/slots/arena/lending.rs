@@ -26,12 +26,11 @@ impl<T: Slot> Arena<T> {
         Some(self.untouched().end..end)
     }
 
-    /// Bytes that are missing so that so many can be lent.
-    pub fn missing_to_lend(&self, bytes: usize) -> usize {
+    /// Bytes that can be lent.
+    pub fn lendable(&self) -> usize {
         let reserve = self.capacity as usize / 8;
         let unused = (self.capacity as usize).saturating_sub(self.slots.len());
-        let there = unused.min((self.room().free as usize).saturating_sub(reserve)) * size_of::<Place<T>>();
-        bytes.saturating_sub(there)
+        unused.min((self.room().free as usize).saturating_sub(reserve)) * size_of::<Place<T>>()
     }
 
     /// What was lent is the arena's own again, and of no certain content.

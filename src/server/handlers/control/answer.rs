@@ -4,6 +4,7 @@ use core::fmt::{Arguments, Write};
 use core::str::FromStr;
 
 use crate::server::context::Outcome;
+use crate::server::core::Core;
 use crate::server::scratch::Reply;
 use crate::wire::{Strings, XsError};
 
@@ -41,6 +42,25 @@ pub fn line(reply: &mut Reply, text: Arguments<'_>) -> Result<(), XsError> {
 pub fn finish(reply: &mut Reply) -> Result<Outcome, XsError> {
     reply.push(b"\0")?;
     Ok(Outcome::DATA)
+}
+
+/// Answers with a reason instead of `OK`.
+pub fn refuse(reply: &mut Reply, why: &str) -> Result<Outcome, XsError> {
+    reply.push(why.as_bytes())?;
+    finish(reply)
+}
+
+/// The same for what the store cannot lend `size` bytes for.
+pub fn refuse_for_memory(
+    core: &Core,
+    what: &str,
+    size: usize,
+    reply: &mut Reply,
+) -> Result<Outcome, XsError> {
+    let missing = size.saturating_sub(core.store.lendable()).div_ceil(1024);
+    write!(reply, "not enough memory for the {what}: {missing} KiB are missing")
+        .map_err(|_| XsError::E2BIG)?;
+    finish(reply)
 }
 
 /// An argument of a type that can be parsed, else EINVAL.

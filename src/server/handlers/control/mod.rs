@@ -4,12 +4,14 @@ mod answer;
 mod fault;
 mod quota;
 mod report;
+mod state;
 mod stats;
 mod switches;
 mod trace;
 mod update;
 
-pub use answer::answer_findings;
+pub use answer::{answer_findings, refuse_for_memory};
+pub use state::hand_out;
 
 use answer::{finish, line, no_more};
 
@@ -27,7 +29,7 @@ struct Command<P: Platform> {
 }
 
 impl<P: Platform> Command<P> {
-    const ALL: [Command<P>; 12] = [
+    const ALL: [Command<P>; 13] = [
         Command { name: "check", usage: "", run: check },
         Command { name: "fault", usage: "panic|page|loop", run: fault::fault },
         Command {
@@ -41,6 +43,7 @@ impl<P: Platform> Command<P> {
         Command { name: "print", usage: "<string>", run: print },
         Command { name: "quota", usage: "[set <name> <val>|<domid>|max [-r]]", run: quota::quota },
         Command { name: "quota-soft", usage: "[set <name> <val>]", run: quota::soft },
+        Command { name: "state", usage: "dump [<number> <from>]", run: state::state },
         Command {
             name: "stats",
             usage: "[json] [totals|<type>|<domid>|domains [<from>]|refused]",

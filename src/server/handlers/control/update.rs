@@ -3,7 +3,7 @@
 
 use core::fmt::Write;
 
-use super::answer::{finish, no_more};
+use super::answer::{finish, no_more, refuse, refuse_for_memory};
 use crate::platform::Platform;
 use crate::server::context::{Context, Outcome};
 use crate::server::core::{Core, Deed};
@@ -45,11 +45,6 @@ pub fn live_update<P: Platform>(
     }
 }
 
-fn refuse(reply: &mut Reply, why: &str) -> Result<Outcome, XsError> {
-    reply.push(why.as_bytes())?;
-    finish(reply)
-}
-
 fn own(core: &mut Core, whose: DomainId) -> Option<&mut Session> {
     core.updates.session.as_mut().filter(|session| session.whose == whose)
 }
@@ -73,11 +68,9 @@ fn begin<P: Platform>(
         reply.write_fmt(fits).map_err(|_| XsError::E2BIG)?;
         return finish(reply);
     }
+    cx.core.end_save();
     let Some(room) = cx.core.store.lend(size) else {
-        let missing = cx.core.store.missing_to_lend(size).div_ceil(1024);
-        let text = format_args!("not enough memory for the new image: {missing} KiB are missing");
-        reply.write_fmt(text).map_err(|_| XsError::E2BIG)?;
-        return finish(reply);
+        return refuse_for_memory(cx.core, "new image", size, reply);
     };
     cx.core.updates.active = true;
     cx.core.updates.session = Some(Session { whose, room, size, there: 0, has_line: false, start: None });

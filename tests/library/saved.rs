@@ -1,0 +1,221 @@
+//! CONTROL `state`: an operator gets all that the store holds, as it was at one moment, while the store serves on.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::stops::expect_stops;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use support::{Client, Host, request};
+use xenstore::abi::{DomId, Port, RingPage};
+use xenstore::config::{Capacities, Settings};
+use xenstore::platform::EventChannels;
+use xenstore::state::page::Head;
+use xenstore::trace::Stop;
+use xenstore::update::Bounds;
+use xenstore::wire::{MessageType, PAYLOAD_MAX, TxId};
+
+const ENDED: &str = "The state is not held any more.|";
+
+/// The page that a request is answered with.
+fn page(host: &mut Host, request: &str) -> (Head, Vec<u8>) {
+    let answer = host.ask(0, 0, request);
+    let text = answer.replace("\\n", "\n");
+    assert!(text.len() <= PAYLOAD_MAX, "{} bytes", text.len());
+    let (head, text) = Head::parse(&text).unwrap_or_else(|| panic!("{request}: {answer}"));
+    let bytes = STANDARD.decode(text.strip_suffix("\n|").expect("a line")).expect("base64");
+    assert_eq!(head.count, bytes.len());
+    (head, bytes)
+}
+
+/// All of a state; `meanwhile` happens after each page but the last.
+fn save(host: &mut Host, mut meanwhile: impl FnMut(&mut Host, usize)) -> (u64, Vec<u8>) {
+    let (head, mut bytes) = page(host, "CONTROL state|dump|");
+    assert_eq!(head.first, 0);
+    while bytes.len() < head.size {
+        meanwhile(host, bytes.len());
+        let (next, more) = page(host, &format!("CONTROL state|dump|{}|{}|", head.number, bytes.len()));
+        assert_eq!((next.number, next.first, next.size), (head.number, bytes.len(), head.size));
+        bytes.extend(more);
+    }
+    (head.number, bytes)
+}
+
+fn host() -> Host {
+    let mut host = Host::new();
+    for domid in [5, 6] {
+        host.boot(domid);
+        host.ok(domid, 0, "WRITE data/value|before");
+    }
+    (0..200).for_each(|n| host.ok(0, 0, &format!("WRITE /shared/{n:030}|{n:030}")));
+    host.expect(&[(5, 0, "WATCH data/value|t|", "OK|; ev data/value,t")]);
+    host
+}
+
+#[test]
+fn a_state_is_of_one_moment() {
+    let mut host = host();
+    let mut pages = 1;
+    let (_, state) = save(&mut host, |host, at| {
+        pages += 1;
+        host.expect(&[
+            (5, 0, &format!("WRITE data/value|{at}"), "ev data/value,t; OK|"),
+            (6, 0, &format!("WRITE data/new-{at}|"), "OK|"),
+            (0, 0, &format!("RM /shared/{pages:030}|"), "OK|"),
+        ]);
+    });
+    assert!(pages > 10, "{pages} pages");
+    host.check();
+    // A server made from it has what there was, and its clients go on.
+    let mut other = self::host();
+    other.restore(&state).unwrap_or_else(|error| panic!("{error}"));
+    other.server.resume(&mut other.xen);
+    other.expect(&[
+        (6, 0, "DIRECTORY data|", "value|"),
+        (0, 0, &format!("READ /shared/{:030}|", 3), &format!("{:030}", 3)),
+        (5, 0, "READ data/value|", "before"),
+        (5, 0, "WRITE data/value|after", "ev data/value,t; OK|"),
+    ]);
+}
+
+#[test]
+fn only_who_may_and_only_what_is_held() {
+    let mut host = host();
+    host.expect(&[
+        (5, 0, "CONTROL state|dump|", "EACCES"),
+        (0, 0, "CONTROL state|", "EINVAL"),
+        (0, 0, "CONTROL state|save|", "EINVAL"),
+        (0, 0, "CONTROL state|dump|0|", "EINVAL"),
+        (0, 0, "CONTROL state|dump|0|x|", "EINVAL"),
+        (0, 0, "CONTROL state|dump|0|0|0|", "EINVAL"),
+        (0, 0, "CONTROL state|dump|0|0|", ENDED),
+    ]);
+    let (head, first) = page(&mut host, "CONTROL state|dump|");
+    let beyond = format!("CONTROL state|dump|{}|{}|", head.number, head.size);
+    host.expect(&[(0, 0, &beyond, "EINVAL")]);
+    // A page can be had again.
+    let again = format!("CONTROL state|dump|{}|0|", head.number);
+    assert_eq!(page(&mut host, &again), (head, first));
+    // Whoever asks anew has another state.
+    let (number, _) = save(&mut host, |host, _| host.expect(&[(0, 0, &again, ENDED)]));
+    assert!(number > head.number);
+    host.expect(&[(0, 0, &format!("CONTROL state|dump|{number}|0|"), ENDED)]);
+}
+
+/// Bytes for nodes that were never used and are not lent.
+fn unused(host: &Host) -> usize {
+    host.server.untouched().next().map_or(0, |nodes| nodes.len())
+}
+
+#[test]
+fn what_nobody_asks_for_is_forgotten() {
+    let mut host = host();
+    let before = unused(&host);
+    let (head, _) = page(&mut host, "CONTROL state|dump|");
+    assert!(before - unused(&host) >= head.size);
+    host.check();
+    let next = format!("CONTROL state|dump|{}|2952|", head.number);
+    for _ in 0..3 {
+        host.xen.pass(9);
+        page(&mut host, &next);
+    }
+    // It wakes up for that.
+    let now = host.xen.now;
+    let deadline = host.server.poll(&mut host.xen).expect("it wants to wake up");
+    assert!(deadline <= now.after_seconds(10), "{deadline:?}");
+    host.xen.pass(10);
+    host.poll();
+    assert_eq!(unused(&host), before);
+    host.expect(&[(0, 0, &next, ENDED)]);
+}
+
+#[test]
+fn a_state_goes_with_its_client() {
+    let mut host = host();
+    let before = unused(&host);
+    let ring = Arc::new(RingPage::new());
+    let port = host.xen.bind_interdomain(DomId(0), Port(9)).expect("a port");
+    let handle = host.server.accept(ring.clone(), port).expect("there is room");
+    let mut client = Client::new(ring);
+    client.write(&request(MessageType::Control as u32, 1, TxId::NONE, b"state\0dump\0"));
+    host.xen.kick(DomId(0));
+    host.poll();
+    // The whole of it is longer than a ring.
+    let mut answer = Vec::new();
+    while client.waiting() > 0 {
+        answer.extend(client.read());
+        host.xen.kick(DomId(0));
+        host.poll();
+    }
+    let answer = answer.first().expect("an answer").to_string().replace("\\n", "\n");
+    let (head, _) = Head::parse(&answer).expect("a page");
+    assert!(before - unused(&host) >= head.size);
+    host.server.disconnect(&mut host.xen, handle);
+    assert_eq!(unused(&host), before);
+    host.expect(&[(0, 0, &format!("CONTROL state|dump|{}|0|", head.number), ENDED)]);
+}
+
+#[test]
+fn an_update_comes_first() {
+    let mut host = host();
+    host.xen.bounds = Some(Bounds { memory: 1 << 20..1 << 21, states: 1..=2, hand_over: 1 });
+    let (head, _) = page(&mut host, "CONTROL state|dump|");
+    host.expect(&[
+        (0, 0, "CONTROL live-update|-b|100000|", "OK|"),
+        (0, 0, &format!("CONTROL state|dump|{}|0|", head.number), ENDED),
+        (0, 0, "CONTROL state|dump|", "A live update is under way.|"),
+        (0, 0, "CONTROL live-update|-d|3|abc|", "OK|"),
+        (0, 0, "CONTROL live-update|-a|", "OK|"),
+    ]);
+    save(&mut host, |_, _| ());
+    host.check();
+}
+
+#[test]
+fn a_full_store_says_how_much_is_missing() {
+    let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(1000));
+    let fill = |host: &mut Host, count: usize| {
+        (0..count).for_each(|n| host.ok(0, 0, &format!("WRITE /n{n}|{n:040}")));
+    };
+    fill(&mut host, 300);
+    save(&mut host, |_, _| ());
+    fill(&mut host, 800);
+    let answer = host.ask(0, 0, "CONTROL state|dump|");
+    let missing = answer.strip_prefix("not enough memory for the state: ").expect(&answer);
+    let missing: usize = missing.strip_suffix(" KiB are missing|").expect(&answer).parse().expect("a number");
+    assert!((10..200).contains(&missing), "{answer}");
+    host.expect(&[(0, 0, "WRITE /a|b|", "OK|")]);
+}
+
+/// A fault amid it costs the request, and what was lent is given back.
+#[cfg(debug_assertions)] // Elsewhere nothing stops.
+#[test]
+fn it_may_be_stopped_at_any_operation() {
+    expect_stops();
+    let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(1000));
+    host.boot(5);
+    host.ok(5, 0, "WRITE data|value");
+    let before = unused(&host);
+    let mut stops = 0;
+    for n in 1.. {
+        host.send(0, 0, "CONTROL state|dump|");
+        host.server.stop_in(n);
+        let stopped = catch_unwind(AssertUnwindSafe(|| host.poll())).is_err();
+        host.server.stop_in(0);
+        if !stopped {
+            break;
+        }
+        stops += 1;
+        assert!(host.server.survive(&mut host.xen, Stop::Panic(n)));
+        host.poll();
+        let answer = host.received(0);
+        assert!(answer == "EIO" || answer.starts_with("xenstore-state "), "operation {n}: {answer}");
+        host.xen.pass(10);
+        host.poll();
+        assert_eq!(unused(&host), before, "operation {n}");
+    }
+    assert!(stops > 50, "{stops}");
+    host.received(0);
+    host.expect(&[(5, 0, "READ data|", "value")]);
+    assert_eq!(host.server.usage(DomId(5)).map(|usage| usage.nodes), Some(2));
+}
