@@ -222,7 +222,11 @@ const OPTIONS: &[Definition] = &[
 /// Reads a command line, words between white space or commas: upstream's `launch-xenstore` hands over one word
 /// only, and no value has a comma in it. `report` is called for each word that is not followed, in order.
 pub fn parse<'a>(line: &'a [u8], mut report: impl FnMut(Problem<'a>)) -> Options {
-    let mut options = Options::DEFAULT;
+    parse_onto(Options::DEFAULT, line, &mut report)
+}
+
+/// The same, where what the line does not name stays as it is.
+pub fn parse_onto<'a>(mut options: Options, line: &'a [u8], report: &mut dyn FnMut(Problem<'a>)) -> Options {
     let mut words =
         line.split(|byte| byte.is_ascii_whitespace() || *byte == b',').filter(|word| !word.is_empty());
     while let Some(word) = words.next() {
@@ -235,7 +239,7 @@ pub fn parse<'a>(line: &'a [u8], mut report: impl FnMut(Problem<'a>)) -> Options
         }
         if let Some((option, followed)) = trial_word(&mut options.standalone, word) {
             let followed = if options.event.is_some() { Err(Problem::NoEffect { option }) } else { followed };
-            followed.unwrap_or_else(&mut report);
+            followed.unwrap_or_else(&mut *report);
             continue;
         }
         match find(word) {

@@ -3,6 +3,7 @@
 use super::Server;
 use super::core::Core;
 use crate::abi::DomId;
+use crate::cmdline::{self, Options};
 use crate::connection::Links;
 use crate::platform::Platform;
 use crate::slots::Full;
@@ -50,6 +51,13 @@ impl<P: Platform> Server<P> {
             recorder: &mut core.recorder,
         };
         state::restore(&mut core.store, links, places, source, adopt)
+    }
+
+    /// Has the quotas for domains to come be as a command line names them; what it does not name stays.
+    pub fn take_quotas_of(&mut self, line: &[u8]) {
+        let settings = &mut self.core.settings;
+        let present = Options { settings: *settings, ..Options::DEFAULT };
+        settings.quotas = cmdline::parse_onto(present, line, &mut |_| {}).settings.quotas;
     }
 
     /// Goes on with a state that was restored: looks at each domain, for those that have died or shut down meanwhile, and at

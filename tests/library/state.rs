@@ -66,6 +66,36 @@ fn clients_go_on() {
     }
 }
 
+/// A new image's command line: what it does not name stays as it was set.
+#[test]
+fn quotas_stay_unless_they_are_named() {
+    let mut host = full_host();
+    host.expect(&[
+        (0, 0, "SET_QUOTA nodes|600|", "OK|"),
+        (0, 0, "CONTROL quota-soft|set|memory|77777|", "OK|"),
+    ]);
+    host.update(2);
+    host.server.take_quotas_of(
+        b"--quota=nodes=321 loglevel=debug,--trace-size=100 -W 55 --quota-soft memory=5 --what -U",
+    );
+    host.poll();
+    host.create(5);
+    host.expect(&[
+        (0, 0, "GET_QUOTA nodes|", "321|"),
+        (0, 0, "GET_QUOTA watches|", "55|"),
+        (0, 0, "GET_QUOTA soft-memory|", "5|"),
+        (0, 0, "GET_QUOTA transactions|", "10|"),
+        // Whoever is known has what he had.
+        (0, 0, "GET_QUOTA 3|nodes|", "1000|"),
+        (0, 0, "GET_QUOTA 4|nodes|", "7|"),
+        (0, 0, "GET_QUOTA 5|nodes|", "321|"),
+    ]);
+    host.update(2);
+    host.server.take_quotas_of(b"--event 5 -U");
+    host.poll();
+    host.expect(&[(0, 0, "GET_QUOTA nodes|", "321|"), (0, 0, "GET_QUOTA watches|", "55|")]);
+}
+
 #[test]
 fn half_a_request_is_completed() {
     let bytes = request(11, 7, TxId(0), b"data\0half a request that is so long that it takes a chunk");

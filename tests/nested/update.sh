@@ -60,7 +60,11 @@ matches 'with its domains' "^domain $linux: introduced" "$(xs-state show --all /
 
 for n in 1 2 3; do takes_over "update $n" /nested/image; done
 takes_over 'less trace' -c --trace-size=100 /nested/image
-takes_over 'more trace' -c --trace-size=1500 /nested/image
+xenstore-control quota set nodes 777
+takes_over 'more trace, another quota' -c '--trace-size=1500 --quota=watches=99' /nested/image
+matches 'a quota that is named is as it is named' '^watches +: +99 ' "$(xenstore-control quota)"
+matches 'one that is not stays as it was set' '^nodes +: +777 ' "$(xenstore-control quota)"
+takes_over 'the same line' /nested/image
 
 fails unread 'reads versions 9 to 9 of the state' /nested/unread
 fails unsure 'does not promise to give way' /nested/unsure
@@ -73,7 +77,7 @@ fails faults 'page fault at ' /nested/faults
 fails undefined 'invalid opcode at ' /nested/undefined
 fails loops 'has not answered in time' /nested/loops
 fails 'faults, laid out otherwise' 'page fault at ' -c --trace-size=100 /nested/faults
-equal 'what failed is no update' 5 "$(figure updates)"
+equal 'what failed is no update' 6 "$(figure updates)"
 takes_over 'afterwards' /nested/image
 
 # What was there is there, whoever waited was told, and nobody was refused anything.

@@ -85,6 +85,8 @@ pub struct Record {
     /// Why the new image gives way.
     reason_len: u32,
     reason: [u8; REASON],
+    /// The command line is another one than that of the image before: the quotas that it names are to be.
+    pub has_line: u32,
 }
 
 const _: () = assert!(size_of::<Record>() <= 4096);

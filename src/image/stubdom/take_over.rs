@@ -56,6 +56,9 @@ pub fn run(record: &mut Record, identity: &Identity, options: &Options) -> ! {
     if let Err(error) = restored {
         fatal::stop(Reason::Crash, format_args!("the state is refused: {error}"));
     }
+    if record.is_back == 0 && record.has_line != 0 {
+        server.take_quotas_of(low::line(record.start_info.cmdline_paddr));
+    }
     grants.end();
     lodgers::end();
     trial::end();

@@ -94,6 +94,7 @@ fn prepare(server: &Server<Guest>, guest: &Guest, begun: u64) -> Result<(), Prob
     (record.back_entry, record.entry) = (symbol::entry(), order.program.entry);
     (record.image_start, record.image_kept) = (image.start as u32, image.end as u32);
     record.image_end = symbol::end() as u32;
+    record.has_line = order.command_line.is_some().into();
     let line = order.command_line.unwrap_or_else(|| low::line(low::LINE));
     low::set_line(low::NEW_LINE, line, b" -U").map_err(Problem::Line)?;
     record.start_info = StartInfo {
