@@ -55,7 +55,7 @@ busy=$!
 
 # An operator takes the state away, and it is what there is.
 says 'xs-state save' '' xs-state save /tmp/state
-equal 'what is saved is what there is' "$(cat /tmp/kept)" "$(xs-state show /tmp/state | grep '^/kept')"
+equal 'what is saved is what there is' "$(cat /tmp/kept)" "$(xs-state show /tmp/state | grep '^/kept/')"
 matches 'with its domains' "^domain $linux: introduced" "$(xs-state show --all /tmp/state | grep "^domain $linux")"
 
 for n in 1 2 3; do takes_over "update $n" /nested/image; done
