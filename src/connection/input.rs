@@ -6,7 +6,7 @@
 
 use core::ops::Deref;
 
-use super::{Links, Partial, Taking};
+use super::{Connection, Links, Partial, Taking};
 use crate::abi::{RING_SIZE, RingError, RingPage};
 use crate::ring::{self, Input};
 use crate::slots::{CHUNK, Claim};
@@ -64,6 +64,11 @@ pub enum Found {
     Broken(RingError),
 }
 
+/// Whether there is something in a ring that is listened to, or something wrong with it: the next look says what.
+fn has_input<R: Deref<Target = RingPage>>(connection: &Connection<R>) -> bool {
+    !connection.ignored && ring::input(&connection.ring).map_or(true, |input| input.len > 0)
+}
+
 impl<R: Deref<Target = RingPage>> Links<R> {
     /// Consumes the request that has been served: its effect is in place, and its answer has room.
     ///
@@ -77,14 +82,12 @@ impl<R: Deref<Target = RingPage>> Links<R> {
 
     /// After a request: whether there is more in the ring. The connection may have gone with it.
     pub fn has_more(&mut self, store: &mut Store, id: DomainId) -> bool {
-        if self.get_mut(id).is_some_and(|connection| connection.partial.len > 0) {
+        let Some(connection) = self.get(id) else { return false };
+        if connection.partial.len > 0 {
             self.drop_input(store, id);
+            return self.get(id).is_some_and(has_input);
         }
-        let Some(connection) = self.get_mut(id).filter(|connection| !connection.ignored) else {
-            return false;
-        };
-        // The next look says what is wrong with a ring that is.
-        ring::input(&connection.ring).map_or(true, |input| input.len > 0)
+        has_input(connection)
     }
 
     /// The next connection that was active lately and has a request which no event has told of; see
@@ -105,7 +108,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
 
     /// Why the next request of this connection cannot be taken now, as far as its own output is the cause.
     pub fn why_unread(&self, store: &Store, id: DomainId) -> Option<Stall> {
-        let domain = store.domains.get(id);
+        let (domain, usage) = (store.domains.get(id), &store.held.of(id).usage);
         if domain.is_privileged() {
             let full = store.blobs.arena().available_to(Claim::Answer) < CHUNKS_PER_ANSWER
                 || self.outbox.messages.arena().available_to(Claim::Answer) == 0;
@@ -114,8 +117,8 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         // Only what waits here is given back by waiting: who holds too much otherwise must be able to ask for its
         // removal, and handlers refuse to add to it.
         let over = |quota: u32, used: u32| quota != 0 && used >= quota;
-        let unread = over(domain.quotas.outstanding, domain.usage.outstanding)
-            || (self.has_output(id) && over(domain.quotas.memory, domain.usage.memory));
+        let unread = over(domain.quotas.outstanding, usage.outstanding)
+            || (self.has_output(id) && over(domain.quotas.memory, usage.memory));
         unread.then_some(Stall::Unread)
     }
 

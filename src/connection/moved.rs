@@ -80,7 +80,9 @@ impl Outbox {
                     return outbox.causes.free(id);
                 }
                 if store.domains.get(domain).life == life {
-                    store.domains.modify(domain)?.usage.outstanding += 1;
+                    let held = store.held.modify(domain)?;
+                    held.usage.outstanding += 1;
+                    held.note_most();
                 }
                 Ok(())
             })?;
@@ -113,7 +115,9 @@ impl Outbox {
 
     fn put_last(&mut self, store: &mut Store, to: DomainId, message: Message) -> Result<(), Full> {
         let len = message.bytes.len();
-        store.domains.modify(to)?.usage.memory += Message::memory(len);
+        let held = store.held.modify(to)?;
+        held.usage.memory += Message::memory(len);
+        held.note_most();
         store.take(to, Share::Messages, 1)?;
         self.charge(store, to, 0, len)?;
         let id = self.messages.insert(message)?;
@@ -188,7 +192,7 @@ impl Outbox {
             };
             let payer = outbox.payer(store, to, &message).unwrap_or(DomainId::FIRST);
             outbox.charge(store, payer, message.bytes.len(), bytes.len())?;
-            let usage = &mut store.domains.modify(to)?.usage;
+            let usage = &mut store.held.modify(to)?.usage;
             usage.memory = usage.memory - Message::memory(message.bytes.len()) + Message::memory(bytes.len());
             store.blobs.free(message.bytes)?;
             outbox.queues.modify(to)?.remove_after(&mut outbox.messages, None)?;

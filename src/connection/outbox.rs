@@ -297,7 +297,7 @@ impl Outbox {
             let bytes = store.blobs.store(message)?;
             let payer = if store.domains.is_privileged(to) { by.unwrap_or(to) } else { to };
             if !store.domains.is_privileged(payer) {
-                store.domains.modify(payer)?.usage.messages += 1;
+                store.held.modify(payer)?.usage.messages += 1;
                 store.moved_in(Room { capacity, free }, payer, Share::Messages, 1)?;
                 store.move_chunks(payer, 0, Blob::memory(len))?;
             }
@@ -320,7 +320,9 @@ impl Outbox {
             } else {
                 queue.append(&mut outbox.messages, id)?;
             }
-            store.domains.modify(to)?.usage.memory += Message::memory(len);
+            let held = store.held.modify(to)?;
+            held.usage.memory += Message::memory(len);
+            held.note_most();
             Ok((cause, rest))
         });
         self.pushing = false;
@@ -361,9 +363,11 @@ impl Outbox {
                 Ok(id)
             }
             None => {
-                let domain = store.domains.modify(by)?;
-                domain.usage.outstanding += 1;
-                self.causes.alloc(Cause { domain: by, life: domain.life, waiting: 1 })
+                let held = store.held.modify(by)?;
+                held.usage.outstanding += 1;
+                held.note_most();
+                let life = store.domains.get(by).life;
+                self.causes.alloc(Cause { domain: by, life, waiting: 1 })
             }
         }
     }
@@ -396,7 +400,7 @@ impl Outbox {
             let Some(id) = removed else { return Ok((None, None)) };
             let message = *outbox.messages.get(id);
             let Message { bytes, cause, rest, .. } = message;
-            store.domains.modify(to)?.usage.memory -= Message::memory(bytes.len());
+            store.held.modify(to)?.usage.memory -= Message::memory(bytes.len());
             if let Some(payer) = outbox.payer(store, to, &message) {
                 store.give(payer, Share::Messages, 1)?;
                 store.move_chunks(payer, Blob::memory(bytes.len()), 0)?;
@@ -439,7 +443,7 @@ impl Outbox {
         if store.domains.get(domain).life != life {
             return Ok(None);
         }
-        store.domains.modify(domain)?.usage.outstanding -= 1;
+        store.held.modify(domain)?.usage.outstanding -= 1;
         Ok(Some(domain))
     }
 

@@ -105,7 +105,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         if !self.is_heard(id) {
             return;
         }
-        store.account(id, now);
+        store.watch_memory(id, now);
         if self.flush(store, id).is_err() || self.outbox.rest(id).is_some() {
             self.schedule.ready(id);
         }

@@ -35,7 +35,7 @@ impl<P: Platform> Server<P> {
 
     /// What a domain holds now; `None` if there is no record of it.
     pub fn usage(&self, domid: DomId) -> Option<Usage> {
-        self.core.store.domains.find(domid).map(|id| self.core.store.domains.get(id).usage)
+        self.core.store.domains.find(domid).map(|id| self.core.store.held.of(id).usage)
     }
 
     /// Slots of each kind in use now.
@@ -88,8 +88,8 @@ fn check_queues<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
         ));
     }
     let mut counted = 0;
-    for (id, domain) in store.domains.iter() {
-        counted = mark(counted, id.index(), domain.usage.outstanding);
+    for (id, _) in store.domains.iter() {
+        counted = mark(counted, id.index(), store.held.of(id).usage.outstanding);
     }
     if counted != owed {
         report(format_args!("the outstanding requests that domains count are not those that wait"));
@@ -153,11 +153,9 @@ fn check_memory<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
         let queued = links.outbox.memory(id);
         let partial = connection.map_or(0, |connection| connection.memory());
         let counted = store.recount_memory(id, report).wrapping_add(queued).wrapping_add(partial);
-        if counted != domain.usage.memory {
-            report(format_args!(
-                "domain {} holds {counted} bytes but is charged {}",
-                domain.domid, domain.usage.memory
-            ));
+        let charged = store.held.of(id).usage.memory;
+        if counted != charged {
+            report(format_args!("domain {} holds {counted} bytes but is charged {charged}", domain.domid));
         }
     }
 }

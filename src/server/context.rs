@@ -46,8 +46,8 @@ impl Request<'_> {
         let max = (!caller.is_privileged() && quotas.path_max != 0).then_some(quotas.path_max);
         let subject = core.store.subject(input, caller.domid, max, special, buf)?;
         if !caller.is_privileged() {
-            let peaks = &mut core.store.current.peaks;
-            peaks.path_max = peaks.path_max.max(subject.path.relative_to_home().len() as u32);
+            let len = subject.path.relative_to_home().len();
+            core.store.current.note_peak(len, |peaks| &mut peaks.path_max);
         }
         Ok(subject)
     }

@@ -234,8 +234,9 @@ fn queue_event<R: Deref<Target = RingPage>>(
     what: What<'_>,
     special: bool,
 ) -> Sent {
-    let domain @ Domain { quotas, usage, .. } = core.store.domains.get(to);
-    let (privileged, quota, held) = (domain.is_privileged(), quotas.memory, usage.memory);
+    let domain @ Domain { quotas, .. } = core.store.domains.get(to);
+    let (privileged, quota, held) =
+        (domain.is_privileged(), quotas.memory, core.store.held.of(to).usage.memory);
     let len = if let What::Message(message) = what { message.len() } else { 0 };
     let affordable = privileged || quota == 0 || held.saturating_add(Message::memory(len)) <= quota;
     let claim = match privileged {

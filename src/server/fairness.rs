@@ -45,7 +45,7 @@ impl Core {
             }
             next = self.store.next_spoiled(tx, Some(found.copy));
         }
-        self.throttle.lose(loser, self.store.domains.get(loser).last_tx);
+        self.throttle.lose(loser, self.store.held.of(loser).last_tx);
         first
     }
 

@@ -106,6 +106,17 @@ pub fn finish(reply: &mut Reply, request: Header, answer: Result<Answer, XsError
     reply.finish(Header { msg_type, ..request })
 }
 
+/// How a request goes on.
+enum Then {
+    Answer(Result<Answer, XsError>),
+    /// There is room now: it is decided again.
+    Again,
+    /// It has no answer now, and must be served again if it has not been.
+    Return {
+        served: bool,
+    },
+}
+
 impl<P: Platform> Server<P> {
     /// Serves one whole request: checks, handler, events, reply. False if it must be served again.
     pub(super) fn answer(&mut self, platform: &mut P, from: DomainId) -> bool {
@@ -121,32 +132,38 @@ impl<P: Platform> Server<P> {
             size: header.len as u16,
             ..Record::new(Kind::Begun, domid)
         });
-        let mut result = loop {
-            let result = self.dispatch(platform, from, header);
-            match result {
-                Err(XsError::ENOMEM) if self.core.store.wants_room() => {}
-                _ => break result,
+        let answer = loop {
+            match self.dispatch(platform, from, header) {
+                Ok(Outcome::Answer(answer)) => break Ok(answer),
+                result => match self.follow(platform, from, result) {
+                    Then::Answer(answer) => break answer,
+                    Then::Again => {}
+                    Then::Return { served } => return served,
+                },
             }
-            match self.make_room(from) {
-                Room::Made => {}
-                Room::At(_) => {
-                    self.core.store.current.end();
-                    return false;
-                }
-                Room::None => break result,
-            }
-        };
-        if let Ok(Outcome::Then) = result {
-            result = self.carry_out(platform);
-        }
-        let answer = match result {
-            Ok(Outcome::Answer(answer)) => Ok(answer),
-            Ok(Outcome::Then) => Ok(Answer::Ok),
-            Ok(Outcome::Later) => return self.leave_unanswered(from),
-            Err(error) => Err(error),
         };
         self.core.store.current.answer = Some(answer);
         self.complete(platform, from, answer)
+    }
+
+    /// Goes on where a handler's result is no answer yet, or a refusal.
+    #[inline(never)] // Most requests are answered.
+    fn follow(&mut self, platform: &mut P, from: DomainId, result: Result<Outcome, XsError>) -> Then {
+        let result = if let Ok(Outcome::Then) = result { self.carry_out(platform) } else { result };
+        match result {
+            Ok(Outcome::Answer(answer)) => Then::Answer(Ok(answer)),
+            Ok(Outcome::Then) => Then::Answer(Ok(Answer::Ok)),
+            Ok(Outcome::Later) => Then::Return { served: self.leave_unanswered(from) },
+            Err(XsError::ENOMEM) if self.core.store.wants_room() => match self.make_room(from) {
+                Room::Made => Then::Again,
+                Room::At(_) => {
+                    self.core.store.current.end();
+                    Then::Return { served: false }
+                }
+                Room::None => Then::Answer(Err(XsError::ENOMEM)),
+            },
+            Err(error) => Then::Answer(Err(error)),
+        }
     }
 
     /// Makes room for a request that has been refused for want of it, by giving up what is kept to be told. What has changed
@@ -184,7 +201,8 @@ impl<P: Platform> Server<P> {
         if answer == Ok(Answer::Watching) && self.exchange.stage == Stage::Answered {
             self.send_first_event(from, header.len as usize);
         }
-        self.core.store.account_with_request(from, self.core.clock.now);
+        self.core.store.note_peaks(from);
+        self.core.store.watch_memory(from, self.core.clock.now);
         self.links.outbox.end_request();
         if answered {
             self.account_for(platform, from, answer, size);

@@ -31,6 +31,11 @@ impl<O, V: Slot> Each<O, V> {
         self.values.modify(owner.same_place())
     }
 
+    /// The owner's value for a change outside attempts, which must be the only one.
+    pub fn update(&mut self, owner: Id<O>) -> &mut V {
+        self.values.update(owner.same_place())
+    }
+
     pub fn rollback(&mut self) {
         self.values.rollback();
     }

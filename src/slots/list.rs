@@ -154,6 +154,10 @@ impl<T, L> Clone for Queue<T, L> {
 }
 impl<T, L> Copy for Queue<T, L> {}
 
+impl<T: 'static, L: 'static> Slot for Queue<T, L> {
+    const EMPTY: Self = Queue::EMPTY;
+}
+
 impl<T, L> Queue<T, L> {
     pub const EMPTY: Self = Queue { first: None, last: None, queue: PhantomData };
 

@@ -54,11 +54,11 @@ fn put_domain(
 
 /// All that have a record, before whatever names them.
 pub fn save_known(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
-    for (_, domain) in store.domains.known() {
+    for (id, domain) in store.domains.known() {
         let known = Known {
             domid: domain.domid.0,
             flags: if domain.shutdown { SHUT_DOWN } else { 0 },
-            transaction: domain.last_tx,
+            transaction: store.held.of(id).last_tx,
             unique_id: domain.unique_id,
             features: domain.features.bits(),
             padding: 0,
@@ -76,7 +76,7 @@ pub fn save_limits(
     introduced: impl Fn(DomainId) -> bool,
 ) -> Result<(), Full> {
     for (id, domain) in store.domains.known() {
-        let heard_of = introduced(id) || domain.usage.nodes > 0;
+        let heard_of = introduced(id) || store.held.of(id).usage.nodes > 0;
         let features = if version > 1 { domain.features.bits() } else { 0 };
         put_domain(writer, if heard_of { DOMAIN } else { LIMITS }, domain.domid, features, &domain.quotas)?;
     }
@@ -86,7 +86,7 @@ pub fn save_limits(
 pub fn save_counted(writer: &mut Writer<'_>, store: &Store, recorder: &Recorder) -> Result<(), Full> {
     put_domain(writer, PEAK, DomId::INVALID, 0, &store.peak_of_gone())?;
     for (id, domain) in store.domains.known() {
-        put_domain(writer, PEAK, domain.domid, 0, &domain.peak)?;
+        put_domain(writer, PEAK, domain.domid, 0, &store.most(id))?;
         if let Some(tally) = recorder.domain(id.index()) {
             put_sums(writer, 1, domain.domid.0, tally)?;
         }
@@ -165,9 +165,9 @@ pub fn know(store: &mut Store, domid: DomId, quotas: &Quotas) -> Result<DomainId
 pub fn restore_known(reader: &mut Reader<'_>, store: &mut Store, quotas: &Quotas) -> Result<(), Fault> {
     let known: Known = reader.part()?;
     let id = know(store, DomId(known.domid), quotas)?;
+    store.held.update(id).last_tx = known.transaction;
     let domain = store.domains.update(id);
     domain.shutdown = known.flags & SHUT_DOWN != 0;
-    domain.last_tx = known.transaction;
     domain.unique_id = known.unique_id;
     domain.features = ServerFeatures::from_bits_truncate(known.features);
     Ok(())

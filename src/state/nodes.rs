@@ -139,12 +139,13 @@ pub fn save_generations(writer: &mut Writer<'_>, store: &Store) -> Result<(), Fu
 
 pub fn save_owned(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
     for (id, domain) in store.domains.known() {
+        let nodes = store.held.of(id).usage.nodes;
         // The privileged domain's nodes are never removed for its end.
-        if domain.is_privileged() || domain.usage.nodes < 2 {
+        if domain.is_privileged() || nodes < 2 {
             continue;
         }
         let head = Owned { domid: domain.domid.0, ..Owned::default() };
-        writer.begin_with(OWNED, &head, domain.usage.nodes as usize * size_of::<u64>())?;
+        writer.begin_with(OWNED, &head, nodes as usize * size_of::<u64>())?;
         for node in store.owned_by(id) {
             writer.bytes(&node.value_generation.to_le_bytes())?;
         }

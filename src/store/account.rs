@@ -1,7 +1,8 @@
 //! The most that domains have held, as a guide for choosing quotas, and the warning at the soft memory quota.
 
 use super::Store;
-use super::domain::{DomainId, Usage};
+use super::domain::DomainId;
+use super::holdings::Most;
 use crate::platform::Instant;
 use crate::quota::Quotas;
 
@@ -9,45 +10,51 @@ use crate::quota::Quotas;
 const WARNINGS_APART: u64 = 10;
 
 impl Store {
-    /// Notes what a domain holds now.
-    pub fn account(&mut self, id: DomainId, now: Instant) {
-        self.account_for(id, &Quotas::NOTHING, now);
-    }
-
-    /// Notes what a domain holds now, and what its request, the one at hand, has used.
+    /// Warns of a domain that holds more than its soft memory quota.
     #[inline(always)] // The end of every request.
-    pub fn account_with_request(&mut self, id: DomainId, now: Instant) {
-        let domain = self.domains.get(id);
-        let request = &self.current.peaks;
-        if domain.is_above_soft() || !domain.usage.is_within(&domain.peak) || !request.is_within(&domain.peak)
-        {
-            let request = *request;
-            self.account_for(id, &request, now);
+    pub fn watch_memory(&mut self, id: DomainId, now: Instant) {
+        let (limit, memory) = (self.domains.get(id).quotas.soft_memory, self.held.of(id).usage.memory);
+        if limit != 0 && memory > limit && !self.domains.is_privileged(id) {
+            self.warn(id, now);
         }
     }
 
+    #[cold]
     #[inline(never)]
-    fn account_for(&mut self, id: DomainId, request: &Quotas, now: Instant) {
+    fn warn(&mut self, id: DomainId, now: Instant) {
+        let memory = self.held.of(id).usage.memory;
         let domain = self.domains.update(id);
-        let peak = domain.usage.as_quotas().max(*request);
-        domain.peak = domain.peak.max(peak);
-        if domain.is_above_soft() && domain.next_warning <= now {
+        if domain.next_warning <= now {
             domain.next_warning = now.after_seconds(WARNINGS_APART);
-            let Usage { memory, .. } = domain.usage;
             let limit = domain.quotas.soft_memory;
             log::warn!("domain {} holds {memory} bytes, its soft quota is {limit}", domain.domid);
         }
     }
 
+    /// Notes the most that a domain's request, the one at hand, has used.
+    #[inline(always)] // The end of every request.
+    pub fn note_peaks(&mut self, id: DomainId) {
+        if self.current.has_peaks && !self.current.peaks.is_within(&self.domains.get(id).peak) {
+            let peaks = self.current.peaks;
+            let domain = self.domains.update(id);
+            domain.peak = domain.peak.max(peaks);
+        }
+    }
+
     /// A guest ends: its peak joins that of former guests.
     pub fn account_end(&mut self, id: DomainId) {
-        self.peak_of_gone = self.peak_of_gone.max(self.domains.get(id).most());
+        self.peak_of_gone = self.peak_of_gone.max(self.most(id));
     }
 
     /// The most that any guest has held at once.
     pub fn peak(&self) -> Quotas {
         let guests = self.domains.iter().filter(|(_, domain)| !domain.is_privileged());
-        guests.fold(self.peak_of_gone, |peak, (_, domain)| peak.max(domain.most()))
+        guests.fold(self.peak_of_gone, |peak, (id, _)| peak.max(self.most(id)))
+    }
+
+    /// The most that a domain has held at once, and the largest that one request of it has used.
+    pub fn most(&self, id: DomainId) -> Quotas {
+        self.domains.get(id).peak.max(self.held.of(id).most())
     }
 
     /// Resets all peaks to what is held now.
@@ -55,8 +62,10 @@ impl Store {
         self.peak_of_gone = Quotas::NOTHING;
         for slot in self.domains.slots() {
             let Some(id) = self.domains.at(slot) else { continue };
-            let domain = self.domains.update(id);
-            domain.peak = domain.usage.as_quotas();
+            let held = self.held.update(id);
+            held.most = Most::NOTHING;
+            held.note_most();
+            self.domains.update(id).peak = Quotas::NOTHING;
         }
     }
 }

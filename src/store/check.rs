@@ -5,7 +5,8 @@
 use core::fmt::{self, Arguments};
 
 use super::Store;
-use super::domain::{DomainId, Usage};
+use super::domain::DomainId;
+use super::holdings::Usage;
 use super::node::{Node, NodeId};
 use super::share::{Promise, Promises, Share};
 use super::transaction::{Mark, Transaction};
@@ -30,12 +31,12 @@ impl Store {
             .map(|(_, node)| Node::memory(node.name.len(), node.value.len()))
             .fold(0, u32::wrapping_add);
         let mut watches = 0;
-        for (id, watch) in self.watches.of_domain.of(id).iter(&self.watches.arena) {
+        for (id, watch) in self.held.of(id).watches.iter(&self.watches.arena) {
             let path = self.path_of_watch(id).map_or(0, Text::len);
             watches += Watch::memory(path, watch.token.len());
         }
         let mut transactions = 0;
-        for (tx, open) in self.transactions.of_domain.of(id).iter(&self.transactions.open) {
+        for (tx, open) in self.held.of(id).transactions.iter(&self.transactions.open) {
             let copies: u32 = self.copies(tx).map(|(_, copy)| copy.held()).sum();
             let counted = copies + Transaction::MEMORY;
             if counted != open.memory {
@@ -80,7 +81,7 @@ impl Store {
             }
         }
         for (domain, _) in self.domains.iter() {
-            for (id, watch) in self.watches.of_domain.of(domain).iter(&self.watches.arena) {
+            for (id, watch) in self.held.of(domain).watches.iter(&self.watches.arena) {
                 let path = self.path_of_watch(id).map_or(0, Text::len);
                 let spilled = Watch::memory(path, watch.token.len()) - Watch::memory(0, 0);
                 held.add(self, domain, Share::Chunks, spilled / CHUNK_BYTES);
@@ -92,10 +93,11 @@ impl Store {
     /// Compares what domains count with what has been found of each kind, and recounts the promises.
     pub fn check_shares(&self, held: &Held, report: &mut dyn FnMut(Arguments<'_>)) {
         let (mut counted, mut promised) = (Held::default(), Promises::default());
-        for (id, domain) in self.domains.iter() {
+        for (id, _) in self.domains.iter() {
+            let usage = &self.held.of(id).usage;
             for (kind, promised) in Share::ALL.into_iter().zip(&mut promised) {
-                counted.add(self, id, kind, domain.usage.held(kind));
-                *promised = promised.shifted(Promise::default(), Promise::to(&domain.usage, kind));
+                counted.add(self, id, kind, usage.held(kind));
+                *promised = promised.shifted(Promise::default(), Promise::to(usage, kind));
             }
         }
         for (n, kind) in Share::ALL.into_iter().enumerate() {
@@ -135,7 +137,7 @@ impl Held {
 
 /// The nodes of a domain. A broken list is followed for as many steps as there are nodes at most.
 fn owned(store: &Store, domain: DomainId) -> impl Iterator<Item = (NodeId, &Node)> {
-    store.owned.of(domain).iter(&store.nodes).take(store.nodes.arena().capacity() as usize + 1)
+    store.held.of(domain).nodes.iter(&store.nodes).take(store.nodes.arena().capacity() as usize + 1)
 }
 
 /// A node by its path, for a report.
@@ -229,16 +231,16 @@ fn check_domains(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
         if owned(store, id).any(|(node, _)| store.owner_of(node) != Some(id)) {
             report(format_args!("domain {} has nodes that another owns", domain.domid));
         }
+        let held = store.held.of(id);
+        if !held.most.has_been(&held.usage) {
+            report(format_args!("domain {} holds more than the most that it has held", domain.domid));
+        }
         // The server recounts the other two: it knows what waits for each domain.
-        let Usage { nodes, watches, transactions, .. } = domain.usage;
+        let Usage { nodes, watches, transactions, .. } = held.usage;
         let counted = [
             ("nodes", owned(store, id).count(), nodes),
-            ("watches", store.watches.of_domain.of(id).iter(&store.watches.arena).count(), watches),
-            (
-                "transactions",
-                store.transactions.of_domain.of(id).iter(&store.transactions.open).count(),
-                transactions,
-            ),
+            ("watches", held.watches.iter(&store.watches.arena).count(), watches),
+            ("transactions", held.transactions.iter(&store.transactions.open).count(), transactions),
         ];
         for ((what, has, counts), sum) in counted.into_iter().zip(&mut sums) {
             if has != counts as usize {

@@ -1,7 +1,8 @@
 //! Slots counted for whom they are taken: counting them is what checks a guest's share, see [`share`](super::share).
 
 use super::Store;
-use super::domain::{DomainId, Usage};
+use super::domain::DomainId;
+use super::holdings::Usage;
 use super::share::{Promise, Share, is_fair};
 use crate::slots::{Blob, CHUNK, Claim, Full, Room};
 
@@ -33,7 +34,7 @@ impl Store {
 
     /// The same of a kind that lies in no arena of the store.
     pub fn may_take_of(&self, room: Room, id: DomainId, kind: Share, count: u32) -> bool {
-        let usage = &self.domains.get(id).usage;
+        let usage = &self.held.of(id).usage;
         let privileged = self.domains.is_privileged(id);
         let claim = Claim::to_keep(privileged);
         let Some(free) = room.free.checked_sub(count) else { return false };
@@ -59,7 +60,7 @@ impl Store {
 
     #[inline(never)]
     fn count(&mut self, id: DomainId, kind: Share, by: u32) -> Result<(), Full> {
-        let place = self.domains.modify(id)?.usage.place(kind);
+        let place = self.held.modify(id)?.usage.place(kind);
         *place = place.wrapping_add(by);
         self.moved(id, kind, by)
     }
@@ -75,7 +76,7 @@ impl Store {
     /// The same of a kind that lies in no arena of the store.
     pub fn moved_in(&mut self, room: Room, id: DomainId, kind: Share, by: u32) -> Result<(), Full> {
         let claim = self.attempt.claim();
-        let usage = self.domains.get(id).usage;
+        let usage = self.held.of(id).usage;
         let mut before = usage;
         let place = before.place(kind);
         *place = place.wrapping_sub(by);
@@ -112,10 +113,10 @@ impl Store {
 
     /// From now on what a domain lacks is kept for it, or is not any more. In an attempt.
     pub fn promise(&mut self, id: DomainId, promised: bool) -> Result<(), Full> {
-        let domain = self.domains.modify(id)?;
-        let before = domain.usage;
-        domain.usage.promised = promised;
-        let after = domain.usage;
+        let usage = &mut self.held.modify(id)?.usage;
+        let before = *usage;
+        usage.promised = promised;
+        let after = *usage;
         for kind in Share::ALL {
             self.promise_anew(kind, Promise::to(&before, kind), Promise::to(&after, kind));
         }

@@ -141,7 +141,7 @@ impl Store {
             return Ok(());
         }
         let Creation { path, above, place, acl, value, count, .. } = *creation;
-        let usage = self.domains.get(view.domain).usage;
+        let usage = self.held.of(view.domain).usage;
         if view.tx.is_none() {
             self.check_quota(view, Quota::NODES, usage.nodes as usize + count)?;
         }

@@ -35,8 +35,9 @@ pub struct Current {
     pub short: bool,
     /// That has failed its transaction.
     pub fails: bool,
-    /// The most that the request has used of each quota on requests.
+    /// The most that the request has used of each quota on requests, if it has used any.
     pub peaks: Quotas,
+    pub has_peaks: bool,
 }
 
 impl Current {
@@ -50,6 +51,7 @@ impl Current {
         short: false,
         fails: false,
         peaks: Quotas::NOTHING,
+        has_peaks: false,
     };
 
     /// A request that has been taken.
@@ -63,7 +65,16 @@ impl Current {
             short: false,
             fails: false,
             peaks: Quotas::NOTHING,
+            has_peaks: false,
         }
+    }
+
+    /// Notes how much the request has used of a quota on requests.
+    #[inline(always)] // Almost every request does.
+    pub fn note_peak(&mut self, amount: usize, of: impl Fn(&mut Quotas) -> &mut u32) {
+        let peak = of(&mut self.peaks);
+        *peak = (*peak).max(amount as u32);
+        self.has_peaks = true;
     }
 
     /// The request has been answered. The other fields keep their values, which nobody reads: clearing them would take

@@ -1,8 +1,8 @@
-//! What the server knows of each domain: its life, what it holds, what it may hold.
+//! What the server knows of each domain: its life, its rights, what it may hold.
 //!
 //! A record exists for every introduced domain, and for every living domain that owns a node, is named in a
-//! permission list, or whose quotas or features were asked for. Its I/O is in its connection, and the lists of
-//! its nodes, watches and transactions are in the tables of these.
+//! permission list, or whose quotas or features were asked for. Its I/O is in its connection, and what it holds is in its
+//! [`Holdings`](super::holdings::Holdings).
 
 use alloc::boxed::Box;
 use core::ops::Range;
@@ -15,70 +15,6 @@ use crate::room::filled;
 use crate::slots::{Arena, Attempt, Full, Id, Queue, Queued, Slot};
 
 pub type DomainId = Id<Domain>;
-
-/// What a domain holds, in the units of its [`Quotas`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Usage {
-    pub nodes: u32,
-    pub watches: u32,
-    pub transactions: u32,
-    /// Bytes of the store's memory: nodes, watches, transactions, queued messages.
-    pub memory: u32,
-    /// Requests taken but not fully answered.
-    pub outstanding: u32,
-    /// Slots of other kinds, see [`share`](super::share).
-    pub chunks: u32,
-    pub acls: u32,
-    /// Its open transactions, and what it has done that is still told of.
-    pub tx_slots: u32,
-    pub copies: u32,
-    pub messages: u32,
-    /// What it lacks of an ordinary guest's need is kept for it: it is introduced.
-    pub promised: bool,
-}
-
-impl Usage {
-    pub const NOTHING: Usage = Usage {
-        nodes: 0,
-        watches: 0,
-        transactions: 0,
-        memory: 0,
-        outstanding: 0,
-        chunks: 0,
-        acls: 0,
-        tx_slots: 0,
-        copies: 0,
-        messages: 0,
-        promised: false,
-    };
-
-    /// Whether nothing is above `limit`.
-    pub fn is_within(&self, limit: &Quotas) -> bool {
-        let Usage { nodes, watches, transactions, memory, outstanding, .. } = *self;
-        nodes <= limit.nodes
-            && watches <= limit.watches
-            && transactions <= limit.transactions
-            && memory <= limit.memory
-            && outstanding <= limit.outstanding
-    }
-
-    /// The same as amounts by quota. It names each quota, so that a new one does not compile until it is counted here.
-    pub fn as_quotas(&self) -> Quotas {
-        let Usage { nodes, watches, transactions, memory, outstanding, .. } = *self;
-        Quotas {
-            nodes,
-            watches,
-            outstanding,
-            memory,
-            soft_memory: memory,
-            transactions,
-            transaction_nodes: 0,
-            node_permissions: 0,
-            path_max: 0,
-            node_size: 0,
-        }
-    }
-}
 
 /// What a commit would add to what one domain holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -109,21 +45,18 @@ pub struct Domain {
     pub target: Entry,
     pub features: ServerFeatures,
     pub quotas: Quotas,
-    pub usage: Usage,
-    /// The most that it has held at once, and the largest that one request of it has used.
+    /// The most that one request of it has used, and that it has held before the present server.
     pub peak: Quotas,
     /// Time of the next warning, at the earliest, that it holds more than its soft memory quota.
     pub next_warning: Instant,
     /// Until then it is a suspect: its changes make the privileged domain's commits fail; see `server::fairness`.
     pub suspect_until: Instant,
     pub questions: Questions,
-    /// The identifier given to its latest transaction.
-    pub last_tx: u32,
     /// The number of the latest change of which it hears the rest later, see `Collected::number`.
     pub behind: u64,
     /// It is among the receivers that have been gathered, see [`gathering`](super::gathering).
     pub gathered: bool,
-    /// What the commit being decided would add to `usage`; nothing at all other times.
+    /// What the commit being decided would add to what it holds; nothing at all other times.
     pub delta: Delta,
     /// Of a local client, the next one.
     next_client: Option<DomainId>,
@@ -139,24 +72,6 @@ impl Domain {
     pub fn payer(&self) -> Life {
         if self.is_privileged() { Life::NONE } else { self.life }
     }
-
-    /// Raises the peak to the nodes that it owns and the memory that it holds now, whoever gave it those.
-    pub fn note_peak(&mut self) {
-        self.peak.nodes = self.peak.nodes.max(self.usage.nodes);
-        self.peak.memory = self.peak.memory.max(self.usage.memory);
-        self.peak.soft_memory = self.peak.memory;
-    }
-
-    /// Whether it holds more than its soft memory quota.
-    pub fn is_above_soft(&self) -> bool {
-        let limit = self.quotas.soft_memory;
-        limit != 0 && self.usage.memory > limit && !self.is_privileged()
-    }
-
-    /// The most that it has held at once.
-    pub fn most(&self) -> Quotas {
-        self.peak.max(self.usage.as_quotas())
-    }
 }
 
 impl Slot for Domain {
@@ -169,12 +84,10 @@ impl Slot for Domain {
         target: Entry::NOBODY,
         features: ServerFeatures::all(),
         quotas: Quotas::DEFAULT,
-        usage: Usage::NOTHING,
         peak: Quotas::NOTHING,
         next_warning: Instant(0),
         suspect_until: Instant(0),
         questions: Questions { second: 0, count: 0 },
-        last_tx: 0,
         behind: 0,
         gathered: false,
         delta: Delta { nodes: 0, memory: 0 },

@@ -61,7 +61,7 @@ impl Store {
 
     /// A domain's watches, the oldest first.
     pub fn watches_of(&self, id: DomainId) -> impl Iterator<Item = (WatchId, &Watch)> {
-        self.watches.of_domain.of(id).iter(&self.watches.arena)
+        self.held.of(id).watches.iter(&self.watches.arena)
     }
 
     /// The watch of the same domain that was registered next.
@@ -77,7 +77,7 @@ impl Store {
 
     /// A domain's nodes, in the order in which it got them.
     pub fn owned_by(&self, id: DomainId) -> impl Iterator<Item = &Node> {
-        self.owned.of(id).iter(&self.nodes).map(|(_, node)| node)
+        self.held.of(id).nodes.iter(&self.nodes).map(|(_, node)| node)
     }
 
     /// Gives a node the numbers that it had.
@@ -94,7 +94,7 @@ impl Store {
 
     /// Begins to put a domain's nodes into another order.
     pub fn order_owned(&self, id: DomainId) -> Order {
-        Order { of: id, next: self.owned.of(id).first(), is_kept: true }
+        Order { of: id, next: self.held.of(id).nodes.first(), is_kept: true }
     }
 
     /// Has the domain's node whose value has this generation follow those before it in this order. If there is none,
@@ -113,8 +113,9 @@ impl Store {
         // From the first one on that is not where it was, all go behind the others.
         order.is_kept = false;
         self.attempt(Claim::Answer, |store| {
-            store.owned.remove(order.of, &mut store.nodes, node)?;
-            Ok(store.owned.append(order.of, &mut store.nodes, node)?)
+            let owned = &mut store.held.modify(order.of)?.nodes;
+            owned.remove(&mut store.nodes, node)?;
+            Ok(owned.append(&mut store.nodes, node)?)
         })
     }
 

@@ -60,7 +60,7 @@ impl Store {
 
     /// When the oldest of a domain's open transactions began.
     pub fn first_transaction_of(&self, domain: DomainId) -> Option<Instant> {
-        let open = self.transactions.of_domain.of(domain).iter(&self.transactions.open);
+        let open = self.held.of(domain).transactions.iter(&self.transactions.open);
         open.map(|(_, open)| open.started).min()
     }
 

@@ -1,6 +1,7 @@
 //! Domains, nodes, watches and transactions, in arenas that one journal covers.
 //!
-//! Each kind of record has a file with its table: permission lists (`acl`), `node`, `domain`, `watch`, `transaction`.
+//! Each kind of record has a file with its table: permission lists (`acl`), `node`, `domain`, `watch`, `transaction`; what a domain
+//! has of the last is its `holdings`.
 //! `view` and `current` have what is known of a client and its request. [`Store`] has the tables together. The
 //! procedures on all of it are `tree`, `watching`, `account`, the `limits` of quotas, the `counting` of what each guest has its `share` of, the
 //! `interning` of permission lists, the changes that a transaction lays over the tree
@@ -25,6 +26,7 @@ mod current;
 mod domain;
 mod gathering;
 mod handover;
+mod holdings;
 mod intent;
 mod interning;
 mod layer;
@@ -47,8 +49,9 @@ mod watching;
 pub use acl::{Acl, AclBuf, AclId, Acls, ENTRIES_MAX};
 pub use collected::{Collected, Match};
 pub use current::{Answer, Current};
-pub use domain::{Domain, DomainId, Domains, Questions, Usage};
+pub use domain::{Domain, DomainId, Domains, Questions};
 pub use handover::{Order, ToldCopy};
+pub use holdings::{Holdings, Usage};
 pub use intent::{Announcement, Apply, Burial, Ended, Intents, Removal, Restart, Stage};
 pub use layer::{Rest, Room, Spoiled, Telling};
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
@@ -71,7 +74,7 @@ use crate::hash::Key;
 use crate::path::PREFIXES_MAX;
 use crate::quota::Quotas;
 use crate::room::filled;
-use crate::slots::{Attempt, Blobs, Claim, Full, Lists, Saved, Table};
+use crate::slots::{Attempt, Blobs, Claim, Each, Full, Saved, Slot, Table};
 use crate::trace::Trace;
 use crate::wire::XsError;
 
@@ -89,9 +92,8 @@ pub struct Store {
     pub blobs: Blobs,
     pub acls: Acls,
     pub domains: Domains,
+    pub held: Each<Domain, Holdings>,
     nodes: Table<Node>,
-    /// Each domain's nodes, oldest first.
-    owned: Lists<Domain, Node, Owned>,
     path_cache: PathCache,
     /// The flight recorder, which names the paths that it records.
     pub trace: Trace,
@@ -135,8 +137,8 @@ impl Store {
             blobs: Blobs::new(&attempt, capacities.chunks, Capacities::CHUNK_JOURNAL),
             acls: Acls::new(&attempt, capacities.acls, journal),
             domains: Domains::new(&attempt, capacities.domains, journal),
+            held: Each::new(&attempt, capacities.domains, journal),
             nodes: Table::new(&attempt, capacities.nodes, journal),
-            owned: Lists::new(&attempt, capacities.domains, journal),
             path_cache: PathCache::new(capacities.nodes),
             trace: Trace::new(capacities.trace, capacities.names),
             watches: Watches::new(&attempt, capacities),
@@ -163,7 +165,7 @@ impl Store {
             + Acls::bytes(capacities.acls, journal)
             + Domains::bytes(capacities.domains, journal)
             + Table::<Node>::bytes(capacities.nodes, journal)
-            + Lists::<Domain, Node, Owned>::bytes(capacities.domains, journal)
+            + Each::<Domain, Holdings>::bytes(capacities.domains, journal)
             + PathCache::bytes(capacities.nodes)
             + Trace::bytes(capacities.trace, capacities.names)
             + Watches::bytes(capacities)
@@ -190,6 +192,13 @@ impl Store {
     #[inline(never)] // It happens in several places, and seldom.
     pub fn admit(&mut self, domid: DomId, unique_id: u64, quotas: Quotas) -> Result<DomainId, Full> {
         self.domains.admit(domid, unique_id, quotas, self.generation as u32)
+    }
+
+    /// Ends what [`Domains::admit_client`] began. Whatever it held must be gone. In an attempt.
+    pub fn dismiss_client(&mut self, id: DomainId) -> Result<(), XsError> {
+        self.domains.dismiss_client(id)?;
+        *self.held.modify(id)? = Holdings::EMPTY;
+        Ok(())
     }
 
     /// Where the domain's last DIRECTORY_PART stopped.
@@ -309,7 +318,7 @@ impl Store {
         self.acls.rollback();
         self.domains.arena.rollback();
         self.nodes.rollback();
-        self.owned.rollback();
+        self.held.rollback();
         self.transactions.rollback();
         self.watches.rollback();
         self.intents.rollback();

@@ -28,7 +28,7 @@ impl Store {
     /// Begins with nodes that have this permission list, which is held once for them. None if it has no owner.
     pub fn begin_planting(&self, acl: AclId) -> Option<Planted> {
         let owner = self.domains.owner(self.acls.owner(acl))?;
-        Some(Planted { acl, owner, owned: self.owned.of(owner), nodes: 0, memory: 0 })
+        Some(Planted { acl, owner, owned: self.held.of(owner).nodes, nodes: 0, memory: 0 })
     }
 
     /// Makes a node, the youngest child of `parent`; without one, the root or a special node. `hash` is that of its path.
@@ -78,12 +78,12 @@ impl Store {
         self.attempt(Claim::Answer, |store| {
             // It has been held once already.
             store.acls.retain_times(nodes.saturating_sub(1), acl)?;
-            store.owned.set(owner, owned)?;
-            let record = store.domains.arena.modify(owner)?;
-            record.usage.nodes += nodes;
-            record.usage.memory = record.usage.memory.wrapping_add(memory);
-            record.note_peak();
-            if !record.is_privileged() {
+            let held = store.held.modify(owner)?;
+            held.nodes = owned;
+            held.usage.nodes += nodes;
+            held.usage.memory = held.usage.memory.wrapping_add(memory);
+            held.note_most();
+            if !store.domains.is_privileged(owner) {
                 store.moved(owner, Share::Nodes, nodes)?;
                 store.move_chunks(owner, nodes * Node::MEMORY, memory)?;
             }

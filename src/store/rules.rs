@@ -326,9 +326,9 @@ impl Store {
 
     /// Refuses `more` bytes of memory if `payer` would hold more than it may.
     pub(super) fn afford(&self, view: &View, payer: Option<DomainId>, more: u32) -> Result<(), XsError> {
-        let Some(payer) = payer.map(|payer| self.domains.get(payer)) else { return Ok(()) };
-        let after = payer.usage.memory as usize + more as usize;
-        if more > 0 { self.check_against(view, &payer.quotas, Quota::MEMORY, after) } else { Ok(()) }
+        let Some(payer) = payer.filter(|_| more > 0) else { return Ok(()) };
+        let after = self.held.of(payer).usage.memory as usize + more as usize;
+        self.check_against(view, &self.domains.get(payer).quotas, Quota::MEMORY, after)
     }
 
     /// Replaces the permission list there; `entries` as stored.
@@ -366,14 +366,14 @@ impl Store {
     pub fn check_acl_size(&mut self, view: &View, place: Place, entries: usize) -> Result<(), XsError> {
         let (value, children) = self.sizes_at(place);
         self.check_size(view, node_size(entries, value, children))?;
-        self.current.peaks.node_permissions = self.current.peaks.node_permissions.max(entries as u32);
+        self.current.note_peak(entries, |peaks| &mut peaks.node_permissions);
         Ok(())
     }
 
     /// Refuses a node that would be larger than the quota allows.
     pub(super) fn check_size(&mut self, view: &View, size: usize) -> Result<(), XsError> {
         self.check_quota(view, Quota::NODE_SIZE, size)?;
-        self.current.peaks.node_size = self.current.peaks.node_size.max(size as u32);
+        self.current.note_peak(size, |peaks| &mut peaks.node_size);
         Ok(())
     }
 }

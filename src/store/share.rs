@@ -14,7 +14,7 @@
 //! is its receiver's, but one for the privileged is that of the guest whose request has caused it, if there is one: of
 //! those, who holds n leaves n more.
 
-use super::domain::Usage;
+use super::holdings::Usage;
 use crate::slots::{Claim, Room};
 
 /// What guests take slots of.

@@ -4,6 +4,7 @@
 use super::Store;
 use super::current::Answer;
 use super::domain::{Domain, DomainId};
+use super::holdings::Holdings;
 use super::intent::{Announcement, Burial, Ended, Intent, Removal, Restart};
 use super::node::NodeId;
 use super::transaction::TransactionId;
@@ -165,7 +166,7 @@ impl Store {
     /// Frees some of what a domain's session holds: watches, then transactions. True if it holds nothing.
     fn reset_more(&mut self, id: DomainId) -> Result<bool, XsError> {
         let mut done = 0;
-        while let Some(watch) = self.watches.of_domain.of(id).first()
+        while let Some(watch) = self.held.of(id).watches.first()
             && self.has_room_for_more(done)
         {
             self.remove_watch(watch)?;
@@ -174,7 +175,7 @@ impl Store {
         if done > 0 {
             return Ok(false);
         }
-        match self.transactions.of_domain.of(id).first() {
+        match self.held.of(id).transactions.first() {
             Some(tx) => self.end_transaction(tx, Some(Kind::TransactionAborted)).map(|()| false),
             None => Ok(true),
         }
@@ -182,13 +183,13 @@ impl Store {
 
     fn bury_more(&mut self, burial: Burial) -> Result<Next, XsError> {
         let Burial { id, introduced, keep_nodes } = burial;
-        if self.domains.get(id).usage.promised {
+        if self.held.of(id).usage.promised {
             self.promise(id, false)?;
         }
         if !self.reset_more(id)? {
             return Ok(Next::Step);
         }
-        if let Some(node) = self.owned.of(id).first() {
+        if let Some(node) = self.held.of(id).nodes.first() {
             if keep_nodes || self.node(node).parent.is_none() {
                 self.hand_to_privileged(node)?;
             } else {
@@ -199,6 +200,7 @@ impl Store {
         }
         let domid = self.domains.get(id).domid;
         self.domains.dismiss(id)?;
+        *self.held.modify(id)? = Holdings::EMPTY;
         let intent = self.intents.modify()?;
         intent.bury = None;
         if introduced {

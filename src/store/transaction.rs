@@ -8,13 +8,13 @@
 use bitflags::bitflags;
 
 use super::acl::AclId;
-use super::domain::{Domain, DomainId};
+use super::domain::DomainId;
 use super::node::Value;
 use super::watch::Change;
 use crate::config::Capacities;
 use crate::perms::Life;
 use crate::platform::Instant;
-use crate::slots::{Attempt, Id, Linked, Links, List, Lists, Queue, Queued, Slot, Table, Text, chained};
+use crate::slots::{Attempt, Id, Linked, Links, List, Queue, Queued, Slot, Table, Text, chained};
 use crate::wire::TxId;
 
 /// Bytes of a path that a copy holds without a blob.
@@ -265,7 +265,6 @@ chained!(TxNode);
 pub struct Transactions {
     pub(super) open: Table<Transaction>,
     pub(super) nodes: Table<TxNode>,
-    pub(super) of_domain: Lists<Domain, Transaction, OfDomain>,
 }
 
 impl Transactions {
@@ -273,7 +272,6 @@ impl Transactions {
         Transactions {
             open: Table::new(attempt, capacities.transactions, Capacities::JOURNAL),
             nodes: Table::new(attempt, capacities.tx_nodes, Capacities::JOURNAL),
-            of_domain: Lists::new(attempt, capacities.domains, Capacities::JOURNAL),
         }
     }
 
@@ -281,7 +279,6 @@ impl Transactions {
     pub const fn bytes(capacities: &Capacities) -> usize {
         Table::<Transaction>::bytes(capacities.transactions, Capacities::JOURNAL)
             + Table::<TxNode>::bytes(capacities.tx_nodes, Capacities::JOURNAL)
-            + Lists::<Domain, Transaction, OfDomain>::bytes(capacities.domains, Capacities::JOURNAL)
     }
 
     pub fn commit(&mut self) {
@@ -292,7 +289,6 @@ impl Transactions {
     pub fn rollback(&mut self) {
         self.nodes.rollback();
         self.open.rollback();
-        self.of_domain.rollback();
     }
 
     /// The open transaction that `domain` calls `id`.

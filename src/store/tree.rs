@@ -300,9 +300,9 @@ impl Store {
     /// Moves a domain's memory charge from `old` to `new` bytes, all of chunks.
     pub fn charge(&mut self, domain: Option<DomainId>, old: u32, new: u32) -> Result<(), Full> {
         if let (Some(domain), true) = (domain, old != new) {
-            let record = self.domains.arena.modify(domain)?;
-            record.usage.memory = record.usage.memory.wrapping_sub(old).wrapping_add(new);
-            record.note_peak();
+            let held = self.held.modify(domain)?;
+            held.usage.memory = held.usage.memory.wrapping_sub(old).wrapping_add(new);
+            held.note_most();
             self.move_chunks(domain, old, new)?;
         }
         Ok(())
@@ -312,15 +312,16 @@ impl Store {
         let Some(domain) = self.owner_of(id) else { return Ok(()) };
         let node = self.nodes.get(id);
         let memory = Node::memory(node.name.len(), node.value.len());
-        let record = self.domains.arena.modify(domain)?;
-        record.usage.nodes += 1;
-        record.usage.memory = record.usage.memory.wrapping_add(memory);
-        record.note_peak();
-        if !record.is_privileged() {
+        let held = self.held.modify(domain)?;
+        held.nodes.append(&mut self.nodes, id)?;
+        held.usage.nodes += 1;
+        held.usage.memory = held.usage.memory.wrapping_add(memory);
+        held.note_most();
+        if !self.domains.is_privileged(domain) {
             self.moved(domain, Share::Nodes, 1)?;
             self.move_chunks(domain, Node::MEMORY, memory)?;
         }
-        self.owned.append(domain, &mut self.nodes, id)
+        Ok(())
     }
 
     fn disown(&mut self, id: NodeId) -> Result<(), Full> {
@@ -338,16 +339,16 @@ impl Store {
         let node = self.nodes.get(id);
         lost.nodes += 1;
         lost.memory = lost.memory.wrapping_add(Node::memory(node.name.len(), node.value.len()));
-        self.owned.remove(domain, &mut self.nodes, id)
+        self.held.modify(domain)?.nodes.remove(&mut self.nodes, id)
     }
 
     /// Takes what an owner has lost off its account. In the attempt in which it has lost it.
     pub fn count_lost(&mut self, lost: &mut Lost) -> Result<(), Full> {
         let Lost { owner: Some(domain), nodes, memory } = core::mem::take(lost) else { return Ok(()) };
-        let record = self.domains.arena.modify(domain)?;
-        record.usage.nodes -= nodes;
-        record.usage.memory = record.usage.memory.wrapping_sub(memory);
-        if !record.is_privileged() {
+        let usage = &mut self.held.modify(domain)?.usage;
+        usage.nodes -= nodes;
+        usage.memory = usage.memory.wrapping_sub(memory);
+        if !self.domains.is_privileged(domain) {
             self.moved(domain, Share::Nodes, nodes.wrapping_neg())?;
             self.move_chunks(domain, memory, nodes * Node::MEMORY)?;
         }

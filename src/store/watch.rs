@@ -4,12 +4,12 @@
 //! watches on its path. So a change looks at one record for each prefix of its path at most, however many watches there
 //! are elsewhere. xenstore.txt, "Watches".
 
-use super::domain::{Domain, DomainId};
+use super::domain::DomainId;
 use super::node::NameBuf;
 use crate::config::Capacities;
 use crate::hash::Key;
 use crate::path::{Path, PathBuf};
-use crate::slots::{Arena, Attempt, Blobs, Id, Linked, Links, List, Lists, Slot, Table, Text, chained};
+use crate::slots::{Arena, Attempt, Blobs, Id, Linked, Links, List, Slot, Table, Text, chained};
 
 pub(super) const PATH_INLINE: usize = 42;
 const TOKEN_INLINE: usize = 26;
@@ -110,7 +110,6 @@ impl Linked<OfDomain> for Watch {
 pub struct Watches {
     pub(super) paths: Table<WatchPath>,
     pub(super) arena: Arena<Watch>,
-    pub(super) of_domain: Lists<Domain, Watch, OfDomain>,
     pub(super) last_sequence: u64,
 }
 
@@ -120,7 +119,6 @@ impl Watches {
         Watches {
             paths: Table::new(attempt, capacities.watches, journal),
             arena: Arena::new(attempt, capacities.watches, journal),
-            of_domain: Lists::new(attempt, capacities.domains, journal),
             last_sequence: 0,
         }
     }
@@ -130,7 +128,6 @@ impl Watches {
         let journal = Capacities::JOURNAL;
         Table::<WatchPath>::bytes(capacities.watches, journal)
             + Arena::<Watch>::bytes(capacities.watches, journal)
-            + Lists::<Domain, Watch, OfDomain>::bytes(capacities.domains, journal)
     }
 
     pub fn commit(&mut self) {
@@ -141,7 +138,6 @@ impl Watches {
     pub fn rollback(&mut self) {
         self.paths.rollback();
         self.arena.rollback();
-        self.of_domain.rollback();
     }
 
     /// For each path with watches, how many are on it and whether its name leads to it; for the consistency check.

@@ -80,12 +80,13 @@ impl Store {
             ..Watch::EMPTY
         })?;
         self.watches.paths.modify(at)?.watches.append(&mut self.watches.arena, id)?;
-        self.watches.of_domain.append(domain, &mut self.watches.arena, id)?;
         let memory = Watch::memory(path.as_bytes().len(), token.len());
-        let record = self.domains.arena.modify(domain)?;
-        record.usage.watches += 1;
-        record.usage.memory += memory;
-        if !record.is_privileged() {
+        let held = self.held.modify(domain)?;
+        held.watches.append(&mut self.watches.arena, id)?;
+        held.usage.watches += 1;
+        held.usage.memory += memory;
+        held.note_most();
+        if !self.domains.is_privileged(domain) {
             self.moved(domain, Share::Watches, 1)?;
             self.move_chunks(domain, Watch::memory(0, 0), memory)?;
         }
@@ -98,12 +99,12 @@ impl Store {
         let Some(at) = watch.at else { return Ok(()) };
         let path = self.watches.paths.get(at).path;
         self.watches.paths.modify(at)?.watches.remove(&mut self.watches.arena, id)?;
-        self.watches.of_domain.remove(watch.domain, &mut self.watches.arena, id)?;
         let memory = Watch::memory(path.len(), watch.token.len());
-        let record = self.domains.arena.modify(watch.domain)?;
-        record.usage.watches -= 1;
-        record.usage.memory -= memory;
-        if !record.is_privileged() {
+        let held = self.held.modify(watch.domain)?;
+        held.watches.remove(&mut self.watches.arena, id)?;
+        held.usage.watches -= 1;
+        held.usage.memory -= memory;
+        if !self.domains.is_privileged(watch.domain) {
             self.moved(watch.domain, Share::Watches, 1_u32.wrapping_neg())?;
             self.move_chunks(watch.domain, memory, Watch::memory(0, 0))?;
         }

@@ -20,7 +20,7 @@ pub fn start<P: Platform>(
     if view.tx.is_some() {
         return Err(XsError::EBUSY);
     }
-    let usage = core.store.domains.get(request.from).usage;
+    let usage = core.store.held.of(request.from).usage;
     if core.updates.put_off_beginning(usage.transactions) {
         return cx.leave(Deed::PutOff);
     }

@@ -32,7 +32,7 @@ pub fn watch<P: Platform>(
     if core.store.find_watch(request.from, path, token).is_some() {
         return Err(XsError::EEXIST);
     }
-    let usage = core.store.domains.get(request.from).usage;
+    let usage = core.store.held.of(request.from).usage;
     core.store.check_quota(view, Quota::WATCHES, usage.watches as usize + 1)?;
     let memory = Watch::memory(path.as_bytes().len(), token.len());
     core.store.check_quota(view, Quota::MEMORY, usage.memory as usize + memory as usize)?;

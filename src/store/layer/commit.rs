@@ -136,7 +136,7 @@ impl Store {
     /// Whether an owner may have what the transaction would add, which is forgotten.
     fn check_owner(&mut self, owner: DomainId, open: &Transaction, view: &View) -> Result<(), XsError> {
         let mut delta = core::mem::take(&mut self.domains.update(owner).delta);
-        let domain = self.domains.get(owner);
+        let (domain, usage) = (self.domains.get(owner), &self.held.of(owner).usage);
         if domain.is_privileged() {
             return Ok(());
         }
@@ -149,8 +149,8 @@ impl Store {
             after if after > used => self.check_against(view, &domain.quotas, quota, after as usize),
             _ => Ok(()),
         };
-        check(Quota::NODES, domain.usage.nodes, delta.nodes)?;
-        check(Quota::MEMORY, domain.usage.memory, delta.memory)?;
+        check(Quota::NODES, usage.nodes, delta.nodes)?;
+        check(Quota::MEMORY, usage.memory, delta.memory)?;
         if chunks > 0 && !self.may_take(owner, Share::Chunks, chunks.unsigned_abs()) {
             return Err(XsError::ENOMEM);
         }
@@ -212,62 +212,93 @@ impl Store {
     pub(in crate::store) fn apply_more(&mut self, apply: Apply) -> Result<Next, XsError> {
         let Apply { tx, mut stage } = apply;
         let (mut done, mut unwatched) = (0, None);
-        while self.has_room_for_more(done)
-            && (self.collected.is_empty() || self.collected.late.is_some())
-            && self.intents.get().remove.is_none()
-        {
-            stage = match stage {
-                Stage::Changes(Some(id)) => {
-                    done += 1;
-                    let removed = self.apply_change(id, done)?;
-                    let next = Stage::Changes(self.transactions.nodes.get(id).next_touched());
-                    if removed {
-                        // What has been removed is found until the attempt ends.
-                        stage = next;
-                        break;
-                    }
-                    next
-                }
-                Stage::Changes(None) => Stage::Makes(self.transactions.open.get(tx).made.first()),
-                Stage::Makes(Some(id)) => {
-                    done += 1;
-                    self.apply_creation(id)?;
-                    Stage::Makes(self.transactions.nodes.get(id).made.next)
-                }
-                Stage::Makes(None) => {
-                    self.collected.number += 1;
-                    self.collected.work = 0;
-                    Stage::Events(self.transactions.open.get(tx).touched.first())
-                }
-                Stage::Events(Some(id)) => {
-                    self.collect_for_copy(id, &mut unwatched)?;
-                    if self.transactions.open.get(tx).waiting > 0 || self.collected.late.is_some() {
-                        done += 1;
-                        self.note_lists(id)?;
-                    }
-                    Stage::Events(self.transactions.nodes.get(id).next_touched())
-                }
-                Stage::Events(None) => {
-                    self.collected.copy = None;
-                    self.note_end(tx, Some(Kind::TransactionCommitted));
-                    if self.intents.get().apply.is_some() {
-                        self.intents.modify()?.apply = None;
-                    }
-                    if self.collected.late.is_some() {
-                        self.hold_gathered(tx)?;
-                        self.keep_to_tell(tx)?;
-                        return Ok(Next::Send);
-                    }
-                    if self.transactions.open.get(tx).waiting > 0 {
-                        return self.keep_to_tell(tx);
-                    }
-                    return self.forget_more(tx, done);
-                }
-            };
+        if let Stage::Changes(next) = stage {
+            stage = self.apply_changes(tx, next, &mut done)?;
         }
+        if let Stage::Makes(next) = stage {
+            stage = self.apply_creations(tx, next, &mut done)?;
+        }
+        let Stage::Events(mut next) = stage else { return self.apply_later(tx, stage) };
+        while self.has_room_for_more(done) && (self.collected.is_empty() || self.collected.late.is_some()) {
+            let Some(id) = next else { return self.end_apply(tx, done) };
+            self.collect_for_copy(id, &mut unwatched)?;
+            if self.transactions.open.get(tx).waiting > 0 || self.collected.late.is_some() {
+                done += 1;
+                self.note_lists(id)?;
+            }
+            next = self.transactions.nodes.get(id).next_touched();
+        }
+        self.apply_later(tx, Stage::Events(next))
+    }
+
+    #[inline(never)] // Most transactions are small.
+    fn apply_later(&mut self, tx: TransactionId, stage: Stage) -> Result<Next, XsError> {
         self.intents.modify()?.apply = Some(Apply { tx, stage });
         let gathers = self.collected.is_empty() || self.collected.late.is_some();
         Ok(if gathers { Next::Step } else { Next::Send })
+    }
+
+    /// Changes and removes nodes. The result is where it has stopped: after a removal, because what has been removed is found
+    /// until the attempt ends, or because the journals are full.
+    #[inline(always)] // Its only use.
+    fn apply_changes(
+        &mut self,
+        tx: TransactionId,
+        mut next: Option<TxNodeId>,
+        done: &mut usize,
+    ) -> Result<Stage, XsError> {
+        while let Some(id) = next {
+            if !self.has_room_for_more(*done) {
+                return Ok(Stage::Changes(next));
+            }
+            *done += 1;
+            let removed = self.apply_change(id, *done)?;
+            next = self.transactions.nodes.get(id).next_touched();
+            if removed {
+                return Ok(Stage::Changes(next));
+            }
+        }
+        Ok(Stage::Makes(self.transactions.open.get(tx).made.first()))
+    }
+
+    /// Makes nodes, until the journals are full.
+    #[inline(always)] // Its only use.
+    fn apply_creations(
+        &mut self,
+        tx: TransactionId,
+        mut next: Option<TxNodeId>,
+        done: &mut usize,
+    ) -> Result<Stage, XsError> {
+        while let Some(id) = next {
+            if !self.has_room_for_more(*done) {
+                return Ok(Stage::Makes(next));
+            }
+            *done += 1;
+            self.apply_creation(id)?;
+            next = self.transactions.nodes.get(id).made.next;
+        }
+        self.collected.number += 1;
+        self.collected.work = 0;
+        Ok(Stage::Events(self.transactions.open.get(tx).touched.first()))
+    }
+
+    /// A transaction has been applied, and all its events are collected.
+    #[inline(always)] // Its only use.
+    fn end_apply(&mut self, tx: TransactionId, done: usize) -> Result<Next, XsError> {
+        self.collected.copy = None;
+        self.note_end(tx, Some(Kind::TransactionCommitted));
+        if self.intents.get().apply.is_some() {
+            self.intents.modify()?.apply = None;
+        }
+        if self.collected.late.is_some() {
+            self.hold_gathered(tx)?;
+            self.keep_to_tell(tx)?;
+            return Ok(Next::Send);
+        }
+        if self.transactions.open.get(tx).waiting > 0 {
+            return self.keep_to_tell(tx);
+        }
+        self.forget_more(tx, done)
     }
 
     /// What a copy has changed of the node that it is of: it is removed, of which the result

@@ -113,11 +113,10 @@ impl Store {
         let lent = lender.and_then(|lender| self.beginning_of(lender, len));
         let count = self.transactions.open.get(tx).node_count as usize;
         self.check_quota(view, Quota::TRANSACTION_NODES, count + 1)?;
-        let peak = &mut self.current.peaks.transaction_nodes;
-        *peak = (*peak).max(count as u32 + 1);
+        self.current.note_peak(count + 1, |peaks| &mut peaks.transaction_nodes);
         let value_len = base.map_or(0, |base| self.node(base).value.len());
         let memory = TxNode::memory(if lent.is_some() { 0 } else { text.len() }, value_len);
-        let held = self.domains.get(view.domain).usage.memory;
+        let held = self.held.of(view.domain).usage.memory;
         self.check_quota(view, Quota::MEMORY, held as usize + memory as usize)?;
         self.attempt(view.claim(), |store| {
             let mut copy = TxNode::new(tx, hash);
@@ -149,10 +148,10 @@ impl Store {
             open.node_count += 1;
             open.touched.append(&mut store.transactions.nodes, id)?;
             open.memory += memory;
-            let record = store.domains.modify(view.domain)?;
-            record.usage.memory += memory;
-            record.note_peak();
-            if !record.is_privileged() {
+            let held = store.held.modify(view.domain)?;
+            held.usage.memory += memory;
+            held.note_most();
+            if !view.caller.is_privileged() {
                 store.take(view.domain, Share::Copies, 1)?;
                 store.move_chunks(view.domain, TxNode::memory(0, 0), memory)?;
             }

@@ -12,7 +12,7 @@ use crate::wire::{TxId, XsError};
 impl Store {
     /// Opens a transaction for `domain` under the next identifier that is free. In an attempt.
     pub fn open_transaction(&mut self, domain: DomainId, now: Instant) -> Result<TxId, XsError> {
-        let mut id = TxId(self.domains.get(domain).last_tx);
+        let mut id = TxId(self.held.of(domain).last_tx);
         loop {
             id = TxId(id.0.wrapping_add(1));
             if id != TxId::NONE && self.transactions.find(domain, id).is_none() {
@@ -22,11 +22,12 @@ impl Store {
         let payer = self.domains.get(domain).payer();
         let open = Transaction::new(id, domain, payer, now, self.domains.deaths());
         let tx = self.transactions.open.insert(open)?;
-        self.transactions.of_domain.append(domain, &mut self.transactions.open, tx)?;
-        let record = self.domains.arena.modify(domain)?;
-        record.last_tx = id.0;
-        record.usage.transactions += 1;
-        record.usage.memory += Transaction::MEMORY;
+        let held = self.held.modify(domain)?;
+        held.transactions.append(&mut self.transactions.open, tx)?;
+        held.last_tx = id.0;
+        held.usage.transactions += 1;
+        held.usage.memory += Transaction::MEMORY;
+        held.note_most();
         self.take(domain, Share::Transactions, 1)?;
         Ok(id)
     }
@@ -39,7 +40,7 @@ impl Store {
 
     /// The identifier of the domain's youngest open transaction.
     pub fn newest_transaction(&self, domain: DomainId) -> Option<TxId> {
-        let newest = self.transactions.of_domain.of(domain).last()?;
+        let newest = self.held.of(domain).transactions.last()?;
         Some(self.transactions.open.get(newest).id)
     }
 

@@ -97,7 +97,7 @@ impl Store {
         let path = Path::from_canonical(room.get(..*len).unwrap_or_default());
         match copy.fires {
             Some(change) if self.may_be_told(to, &copy.told().lists) => {
-                if self.domains.get(to).usage.watches <= OWN {
+                if self.held.of(to).usage.watches <= OWN {
                     self.find_among_own(to, rest, path, change, few)
                 } else {
                     self.find_by_path(to, rest, path, change, few)

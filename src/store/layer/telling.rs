@@ -118,7 +118,7 @@ impl Store {
     /// in nobody's share. Who reads is given time to hear of it before, as guests can wait.
     pub fn give_up_oldest(&mut self, by: DomainId, number: u64, now: Instant) -> Room {
         let guest = Some(by).filter(|by| !self.domains.is_privileged(*by));
-        let usage = &self.domains.get(by).usage;
+        let usage = &self.held.of(by).usage;
         let needs = [Share::Transactions, Share::Copies, Share::Chunks]
             .iter()
             .all(|kind| guest.is_none() || usage.held(*kind) < kind.need());
@@ -193,10 +193,10 @@ impl Store {
     #[inline(always)] // The end of every transaction.
     pub(super) fn take_from_domain(&mut self, tx: TransactionId) -> Result<(), Full> {
         let Transaction { domain, memory, .. } = *self.transactions.open.get(tx);
-        self.transactions.of_domain.remove(domain, &mut self.transactions.open, tx)?;
-        let usage = &mut self.domains.modify(domain)?.usage;
-        usage.memory -= memory;
-        usage.transactions -= 1;
+        let held = self.held.modify(domain)?;
+        held.transactions.remove(&mut self.transactions.open, tx)?;
+        held.usage.memory -= memory;
+        held.usage.transactions -= 1;
         Ok(())
     }
 

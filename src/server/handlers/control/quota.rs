@@ -47,9 +47,9 @@ pub fn quota<P: Platform>(
         }
         Some(domid) => {
             no_more(args)?;
-            let domain = cx.core.store.domains.get(cx.core.record_of(domid)?);
-            let (now, peak) = (domain.usage.as_quotas(), domain.most());
-            line(reply, format_args!("Domain {}:", domain.domid))?;
+            let (store, id) = (&cx.core.store, cx.core.record_of(domid)?);
+            let (now, peak) = (store.held.of(id).usage.as_quotas(), store.most(id));
+            line(reply, format_args!("Domain {}:", store.domains.get(id).domid))?;
             for Quota { name, get, .. } in Quota::hard() {
                 line(reply, format_args!("{name:<17}: {:>8} (max {:>8})", get(&now), get(&peak)))?;
             }

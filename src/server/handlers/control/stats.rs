@@ -327,9 +327,9 @@ fn done_by(core: &Core, id: DomainId) -> Tally {
 
 fn domain_row(core: &Core, id: DomainId) -> [u64; COLUMNS.len()] {
     let domain = core.store.domains.get(id);
-    let mut usage = domain.usage;
+    let mut usage = core.store.held.of(id).usage;
     for client in clients_of(core, id) {
-        let Usage { nodes, watches, transactions, memory, .. } = core.store.domains.get(client).usage;
+        let Usage { nodes, watches, transactions, memory, .. } = core.store.held.of(client).usage;
         usage.nodes = usage.nodes.wrapping_add(nodes);
         usage.watches = usage.watches.wrapping_add(watches);
         usage.transactions = usage.transactions.wrapping_add(transactions);
@@ -362,7 +362,7 @@ fn stats_of_domain(core: &Core, id: DomainId, out: &mut Writer<'_>) -> Result<()
     out.open("")?;
     out.number("domid", u64::from(domain.domid.0))?;
     write_tally(out, &done_by(core, id))?;
-    let (now, peak) = (domain.usage.as_quotas(), domain.most());
+    let (now, peak) = (core.store.held.of(id).usage.as_quotas(), core.store.most(id));
     out.open("quotas")?;
     out.heading(NAME, WIDTH, &["held", "most", "quota"])?;
     for quota in QUOTAS {

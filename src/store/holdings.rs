@@ -1,0 +1,136 @@
+//! What each domain holds: its nodes, watches and transactions, and how much that is.
+//!
+//! It is kept apart from the domain's record, because most attempts change nothing else of a domain: so they save few
+//! bytes. Invariant: a slot without a domain holds nothing.
+
+use super::node::{Node, Owned};
+use super::transaction::{self, Transaction};
+use super::watch::{self, Watch};
+use crate::quota::Quotas;
+use crate::slots::{List, Slot};
+
+/// What a domain holds, in the units of its [`Quotas`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Usage {
+    pub nodes: u32,
+    pub watches: u32,
+    pub transactions: u32,
+    /// Bytes of the store's memory: nodes, watches, transactions, queued messages.
+    pub memory: u32,
+    /// Requests taken but not fully answered.
+    pub outstanding: u32,
+    /// Slots of other kinds, see [`share`](super::share).
+    pub chunks: u32,
+    pub acls: u32,
+    /// Its open transactions, and what it has done that is still told of.
+    pub tx_slots: u32,
+    pub copies: u32,
+    pub messages: u32,
+    /// What it lacks of an ordinary guest's need is kept for it: it is introduced.
+    pub promised: bool,
+}
+
+impl Usage {
+    pub const NOTHING: Usage = Usage {
+        nodes: 0,
+        watches: 0,
+        transactions: 0,
+        memory: 0,
+        outstanding: 0,
+        chunks: 0,
+        acls: 0,
+        tx_slots: 0,
+        copies: 0,
+        messages: 0,
+        promised: false,
+    };
+
+    /// The same as amounts by quota. It names each quota, so that a new one does not compile until it is counted here.
+    pub fn as_quotas(&self) -> Quotas {
+        let Usage { nodes, watches, transactions, memory, outstanding, .. } = *self;
+        Quotas {
+            nodes,
+            watches,
+            outstanding,
+            memory,
+            soft_memory: memory,
+            transactions,
+            transaction_nodes: 0,
+            node_permissions: 0,
+            path_max: 0,
+            node_size: 0,
+        }
+    }
+}
+
+/// The most that a domain has held at once of what it has quotas for, whoever gave it that. Invariant: it holds no more now.
+#[derive(Clone, Copy)]
+pub(super) struct Most {
+    nodes: u32,
+    watches: u32,
+    transactions: u32,
+    memory: u32,
+    outstanding: u32,
+}
+
+impl Most {
+    pub const NOTHING: Most = Most { nodes: 0, watches: 0, transactions: 0, memory: 0, outstanding: 0 };
+
+    pub fn has_been(&self, now: &Usage) -> bool {
+        now.nodes <= self.nodes
+            && now.watches <= self.watches
+            && now.transactions <= self.transactions
+            && now.memory <= self.memory
+            && now.outstanding <= self.outstanding
+    }
+
+    #[inline(never)] // Few changes are a record.
+    fn rise(&mut self, now: &Usage) {
+        self.nodes = self.nodes.max(now.nodes);
+        self.watches = self.watches.max(now.watches);
+        self.transactions = self.transactions.max(now.transactions);
+        self.memory = self.memory.max(now.memory);
+        self.outstanding = self.outstanding.max(now.outstanding);
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Holdings {
+    /// Oldest first.
+    pub(super) nodes: List<Node, Owned>,
+    /// In order of registration.
+    pub(super) watches: List<Watch, watch::OfDomain>,
+    /// In order of their start.
+    pub(super) transactions: List<Transaction, transaction::OfDomain>,
+    pub usage: Usage,
+    pub(super) most: Most,
+    /// The identifier given to its latest transaction.
+    pub last_tx: u32,
+}
+
+impl Holdings {
+    /// After something has been added to what it holds.
+    #[inline(always)] // Mostly it has held as much before.
+    pub fn note_most(&mut self) {
+        if !self.most.has_been(&self.usage) {
+            self.most.rise(&self.usage);
+        }
+    }
+
+    /// The most that it has held at once.
+    pub(super) fn most(&self) -> Quotas {
+        let Most { nodes, watches, transactions, memory, outstanding } = self.most;
+        Usage { nodes, watches, transactions, memory, outstanding, ..Usage::NOTHING }.as_quotas()
+    }
+}
+
+impl Slot for Holdings {
+    const EMPTY: Holdings = Holdings {
+        nodes: List::EMPTY,
+        watches: List::EMPTY,
+        transactions: List::EMPTY,
+        usage: Usage::NOTHING,
+        most: Most::NOTHING,
+        last_tx: 0,
+    };
+}
