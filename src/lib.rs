@@ -14,6 +14,7 @@
 //! | [`store`] | domains, the tree, watches, transactions, and the rules about them |
 //! | [`connection`] | one domain's I/O, and what waits for it |
 //! | [`state`] | all that a server holds as a stream of bytes, written and read |
+//! | [`layers`] | images of parts of the store, laid over each other when it starts |
 //! | [`server`] | loop, operation table, handlers, events, replies |
 //! | [`client`], [`roles`], [`standalone`] | the other end of a ring; what guests of tests do with it; the store tries itself |
 //!
@@ -42,6 +43,7 @@ pub mod config;
 pub mod connection;
 pub mod evtchn;
 pub mod hash;
+pub mod layers;
 pub mod path;
 pub mod perms;
 pub mod platform;

@@ -30,6 +30,19 @@ impl StartInfo {
     pub const MAGIC: u32 = 0x336e_c578;
 }
 
+/// An entry of the loader's list of modules, `struct hvm_modlist_entry` (arch-x86/hvm/start_info.h).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Module {
+    /// Physical address.
+    pub address: u64,
+    pub bytes: u64,
+    /// Physical address of its NUL-terminated command line, 0 if there is none.
+    pub cmdline_paddr: u64,
+    pub reserved: u64,
+}
+
+const _: () = assert!(size_of::<Module>() == 32);
 const _: () = assert!(size_of::<StartInfo>() == 56);
 const _: () = assert!(offset_of!(StartInfo, modlist_paddr) == 16);
 const _: () = assert!(offset_of!(StartInfo, cmdline_paddr) == 24);

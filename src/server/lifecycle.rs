@@ -10,7 +10,7 @@ use crate::path::Path;
 use crate::perms::{Access, Entry};
 use crate::platform::{DomainState, Platform, Refused};
 use crate::slots::Claim;
-use crate::store::{Domain, DomainId, Value};
+use crate::store::{Domain, DomainId, Origin, Value};
 use crate::trace::Kind;
 use crate::wire::XsError;
 
@@ -65,7 +65,14 @@ impl<P: Platform> Server<P> {
                 store.create(parent, path.name(), path.hash(&key), Value::EMPTY, acl)?;
             }
             Ok(())
-        })
+        })?;
+        for path in INITIAL_NODES {
+            if let Some(node) = self.core.store.lookup(path) {
+                self.core.store.set_origin(node, Origin::START);
+            }
+        }
+        self.core.store.note_fused();
+        Ok(())
     }
 
     /// Attaches a connection that the builder of the domain prepared: indexes are left as they are.

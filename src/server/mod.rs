@@ -15,6 +15,7 @@ mod events;
 mod fairness;
 mod handlers;
 mod input;
+mod layers;
 mod lifecycle;
 mod operations;
 mod output;

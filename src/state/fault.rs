@@ -82,6 +82,7 @@ faults! {
     TooManyQuotas "it has too many quotas",
     NoSuchDomid "no domain has such a number",
     NoRoomForDomain "there is no room for another domain",
+    TooManyLayers "it has more layers than this server counts",
 }
 
 impl From<Full> for Fault {

@@ -54,6 +54,8 @@ types! {
     TOLD 0x8000_0009 "TOLD",
     QUEUE 0x8000_000a "QUEUE",
     SUMS 0x8000_000b "SUMS",
+    LAYER 0x8000_000c "LAYER",
+    ORIGINS 0x8000_000d "ORIGINS",
 }
 
 /// Bytes of the longest fixed part of a record.
@@ -240,8 +242,9 @@ parts! {
         value: u64,
         list: u64,
         permissions: u16,
-        padding_1: u16,
-        padding_2: u32,
+        /// Where the node comes from.
+        origin: u16,
+        padding: u32,
     }
     /// What a domain owns; the generation of each node's value.
     Owned {
@@ -298,6 +301,32 @@ parts! {
         own: u16,
         above: u16,
         padding: u16,
+    }
+    /// What a layer says beside its nodes; the text follows.
+    Layer {
+        /// 0: its name; 1, 2: the path of a whiteout, of an opaque node; 3: the next node's value is the lower layers'.
+        kind: u16,
+        len: u16,
+        padding: u32,
+    }
+    /// Layers that were fused or left out; for each an [`Origin`] and its name.
+    Origins {
+        /// The store's generation when they had been.
+        generation: u64,
+        layers: u16,
+        padding_1: u16,
+        padding_2: u32,
+    }
+    Origin {
+        nodes: u32,
+        removals: u32,
+        line: u32,
+        column: u32,
+        /// Why it was left out, 0 if it was not.
+        fault: u8,
+        name: u8,
+        padding_1: u16,
+        padding_2: u32,
     }
     /// The sums of a type of request or of a domain; counts follow.
     Sums {

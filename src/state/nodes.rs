@@ -13,7 +13,7 @@ use crate::path::{Path, PathBuf, Special, canonicalize};
 use crate::perms::{Access, Entry, Life, access_of, letter};
 use crate::quota::Quotas;
 use crate::slots::Full;
-use crate::store::{self, AclBuf, AclId, Store};
+use crate::store::{self, AclBuf, AclId, Origin, Store};
 use crate::wire::{Header, PAYLOAD_MAX};
 
 /// The nodes above which there is none, in the order of the stream.
@@ -131,6 +131,7 @@ pub fn save_generations(writer: &mut Writer<'_>, store: &Store) -> Result<(), Fu
             value: node.value_generation,
             list: node.list_generation,
             permissions: node.acl_changes(),
+            origin: node.origin.bits().into(),
             ..Generations::default()
         })
     })?;
@@ -222,10 +223,13 @@ pub fn read_path<'a>(
 pub fn restore_generations(reader: &mut Reader<'_>, store: &mut Store) -> Result<(), Fault> {
     let mut number = 0;
     let mut put = |part: Generations, store: &mut Store| {
-        let Generations { value, list, permissions, .. } = part;
+        let Generations { value, list, permissions, origin, .. } = part;
         let node = store.nth_node(number);
         number += 1;
-        node.map(|node| store.restore_generations(node, value, list, permissions))
+        node.map(|node| {
+            store.restore_generations(node, value, list, permissions);
+            store.set_origin(node, Origin::from_bits(origin as u8));
+        })
     };
     while reader.left() >= Generations::SIZE {
         let (parts, _) = reader.ahead().as_chunks::<{ Generations::SIZE }>();

@@ -7,7 +7,7 @@ use super::format::{OWN_VERSION, Store as StoreNumbers, VERSIONS};
 use super::nodes::Buffers;
 use super::planting::{Ground, Planting};
 use super::reader::{Reader, Source};
-use super::{connections, domains, nodes, queues, told};
+use super::{connections, domains, nodes, origins, queues, told};
 use crate::abi::DomId;
 use crate::config::Settings;
 use crate::connection::Links;
@@ -138,6 +138,7 @@ impl<R> Restore<'_, '_, R> {
             types::ORDER => connections::restore_order(reader, store, links, numbers),
             types::GENERATIONS => nodes::restore_generations(reader, store),
             types::OWNED => nodes::restore_owned(reader, store),
+            types::ORIGINS => origins::restore(reader, store),
             types::CAUSES => queues::restore_causes(reader, store, links),
             types::TOLD => told::restore(reader, store, &quotas, buffers),
             types::QUEUE => queues::restore(reader, store, links, numbers, now, &mut buffers.text),

@@ -5,7 +5,7 @@ use super::format::{
 };
 use super::nodes::Lists;
 use super::writer::{Sink, Writer};
-use super::{connections, domains, nodes, queues, told};
+use super::{connections, domains, nodes, origins, queues, told};
 use crate::abi::DomId;
 use crate::config::Settings;
 use crate::connection::Links;
@@ -68,6 +68,7 @@ pub fn save<R>(
     connections::save_order(writer, store, links)?;
     nodes::save_generations(writer, store)?;
     nodes::save_owned(writer, store)?;
+    origins::save(writer, store)?;
     queues::save_causes(writer, store, links)?;
     told::save(writer, store, &mut lists)?;
     queues::save(writer, store, links, rest.now)?;

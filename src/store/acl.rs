@@ -72,6 +72,17 @@ impl Acls {
         }
     }
 
+    /// The list with these entries and their hash, if there is one.
+    #[inline(never)]
+    pub fn find(&self, hash: u64, blobs: &Blobs, entries: &[u8]) -> Option<AclId> {
+        self.table.find(hash, |acl| acl.entries.equals(blobs, entries))
+    }
+
+    /// Bytes of blob memory that a list of so many bytes takes.
+    pub const fn memory(len: usize) -> u32 {
+        Text::<{ 5 * Entry::SIZE }>::memory(len)
+    }
+
     pub fn retain(&mut self, id: AclId) -> Result<AclId, Full> {
         self.retain_times(1, id)
     }

@@ -38,6 +38,11 @@ impl Store {
         arenas!(self.untouched).map(|(_, memory)| memory)
     }
 
+    /// Bytes of memory of slots that were never used, of copies and watches.
+    pub fn room_beside_nodes(&self) -> usize {
+        self.transactions.nodes.arena().untouched().len() + self.watches.arena.untouched().len()
+    }
+
     /// Lends memory for something else than nodes, see [`Arena::lend`](crate::slots::Arena::lend).
     pub fn lend(&mut self, bytes: usize) -> Option<Range<usize>> {
         self.nodes.lend(bytes)

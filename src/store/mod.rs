@@ -33,6 +33,7 @@ mod layer;
 mod levels;
 mod limits;
 mod node;
+mod origin;
 mod path_cache;
 mod planting;
 mod refusal;
@@ -53,8 +54,9 @@ pub use domain::{Domain, DomainId, Domains, Questions};
 pub use handover::{Order, ToldCopy};
 pub use holdings::{Holdings, Usage};
 pub use intent::{Announcement, Apply, Burial, Ended, Intents, Removal, Restart, Stage};
-pub use layer::{Rest, Room, Spoiled, Telling};
+pub use layer::{Rest, Room, Spoiled, Telling, Wanted};
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
+pub use origin::{LAYERS_MAX, Layer, LayerName, NAME_MAX, Origin, Origins};
 pub use path_cache::PathCache;
 pub use planting::Planted;
 pub use refusal::Refusal;
@@ -118,6 +120,8 @@ pub struct Store {
     cursors: Box<[Option<Cursor>]>,
     /// The most that any former guest held at once.
     peak_of_gone: Quotas,
+    /// Where nodes come from.
+    pub origins: Origins,
     /// Hashes of a path's prefixes, the shortest first, while one of them is looked for.
     prefix_hashes: Box<[u64]>,
 }
@@ -154,6 +158,7 @@ impl Store {
             refused: refusal::Refused::default(),
             cursors: filled(&None, capacities.domains),
             peak_of_gone: Quotas::NOTHING,
+            origins: Origins::default(),
             prefix_hashes: filled(&0, PREFIXES_MAX),
         }
     }

@@ -1,6 +1,7 @@
 //! One node of the tree: two cache lines, linked to parent, siblings, children, owner's list and index.
 
 use super::acl::AclId;
+use super::origin::Origin;
 use crate::slots::{Id, Linked, Links, List, Slot, Text, chained};
 
 pub type NodeId = Id<Node>;
@@ -41,6 +42,7 @@ pub struct Node {
     pub(super) acl_changes: AclChanges,
     /// Whether there may be watches on its path. Invariant: true if there is one.
     pub watched: bool,
+    pub origin: Origin,
 }
 
 const _: () = assert!(size_of::<Node>() <= 112);
@@ -50,6 +52,8 @@ const _: () = assert!(size_of::<Node>() <= 112);
 pub struct AclChanges(u16);
 
 impl AclChanges {
+    pub const NONE: AclChanges = AclChanges(0);
+
     const PRIVILEGED: u16 = 1 << 15;
 
     /// The count, and above it whether a privileged domain made the latest.
@@ -111,8 +115,9 @@ impl Slot for Node {
         children_bytes: 0,
         name: Text::EMPTY,
         value: Text::EMPTY,
-        acl_changes: AclChanges(0),
+        acl_changes: AclChanges::NONE,
         watched: false,
+        origin: Origin::CLIENT,
     };
 }
 

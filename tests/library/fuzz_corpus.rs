@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use support::interpret::{packet, session, state};
+use support::interpret::{layer, packet, session, state};
 
 fn replay(target: &str, run: fn(&[u8])) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
@@ -50,6 +50,36 @@ fn sessions_of_the_corpus() {
 #[test]
 fn states_of_the_corpus() {
     replay("state", state::run);
+}
+
+#[test]
+fn layers_of_the_corpus() {
+    replay("layer", layer::run);
+}
+
+#[test]
+fn random_layers() {
+    let likely = b"/ab =\"\\x0:\n\n(n0)   whiteoutopaque/layer\nend/a/b";
+    random(300, 200, |rng| likely[rng.usize(..likely.len())], layer::run);
+    let lines = [
+        "/a",
+        "/b",
+        "/a/b",
+        " = \"x\"",
+        ":",
+        "   (n0)",
+        "   (r0,b0)",
+        "\n",
+        "\n",
+        "\nwhiteout ",
+        "\nopaque ",
+        "\nlayer x\n",
+    ];
+    let mut rng = fastrand::Rng::with_seed(2);
+    for _ in 0..300 {
+        let text: String = (0..rng.usize(..40)).map(|_| lines[rng.usize(..lines.len())]).collect();
+        layer::run(Shown(text.into_bytes()).0.as_slice());
+    }
 }
 
 #[test]

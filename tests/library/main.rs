@@ -12,6 +12,7 @@ mod fairness;
 mod faults;
 mod fuzz_corpus;
 mod json;
+mod layers;
 mod linux;
 mod missed;
 mod model;

@@ -5,6 +5,7 @@ mod client;
 mod end;
 mod fake_xen;
 pub mod interpret;
+pub mod layers;
 pub mod lives;
 pub mod log;
 
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 
 use xenstore::abi::{DomId, Port};
 use xenstore::config::{Capacities, Settings};
+use xenstore::layers::Buffers;
 use xenstore::server::Server;
 use xenstore::slots::Full;
 use xenstore::state::{Length, Sink, Source, StateError};
@@ -44,9 +46,15 @@ impl Host {
     }
 
     pub fn with(settings: Settings, capacities: &Capacities) -> Host {
+        let mut host = Host::started(settings, capacities);
+        host.poll();
+        host
+    }
+
+    /// The same before its server has looked at anything.
+    pub fn started(settings: Settings, capacities: &Capacities) -> Host {
         let mut host = Host::not_started(settings, capacities);
         host.server.start(&mut host.xen, DomId(0), Port(1)).expect("dom0 connects");
-        host.poll();
         host
     }
 
@@ -94,6 +102,31 @@ impl Host {
         assert!(again == state, "what is restored has another state: {}", differ(&state, &again));
         self.check();
         self.server.resume(&mut self.xen);
+    }
+
+    /// A host whose store begins with the layers of a module, and what is said of those that are left out.
+    pub fn with_layers(capacities: &Capacities, module: &[u8]) -> (Host, Vec<String>) {
+        let mut host = Host::started(Settings::DEFAULT, capacities);
+        let left_out = host.fuse(module);
+        host.poll();
+        (host, left_out)
+    }
+
+    /// Lays layers over the store. What is said of those that are left out.
+    pub fn fuse(&mut self, module: impl Source + Clone) -> Vec<String> {
+        let mut left_out = Vec::new();
+        let mut tell =
+            |name: &[u8], trouble| left_out.push(format!("{}: {trouble}", String::from_utf8_lossy(name)));
+        let mut buffers = Box::new(Buffers::EMPTY);
+        self.server.fuse(module, &mut buffers, &mut tell);
+        left_out
+    }
+
+    /// A live update to a server that has these capacities.
+    #[track_caller]
+    pub fn update_to(&mut self, capacities: &Capacities) {
+        self.capacities = *capacities;
+        self.update(1);
     }
 
     /// Creates a domain in the hypervisor, not yet introduced.

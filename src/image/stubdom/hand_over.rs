@@ -203,6 +203,7 @@ impl Bytes {
 }
 
 impl Source for Bytes {
+    #[inline(never)] // Whoever reads.
     fn next(&self) -> &[u8] {
         lodgers::look(self.page).get(self.at..).unwrap_or_default()
     }

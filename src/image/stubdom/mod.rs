@@ -6,6 +6,7 @@ mod hand_over;
 mod last_words;
 mod life;
 mod lodgers;
+mod modules;
 mod notes;
 mod platform;
 mod ports;

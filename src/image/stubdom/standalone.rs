@@ -21,6 +21,7 @@ use xenstore::standalone::host::{Host, Request};
 use xenstore::standalone::selftest::{self, Verdict};
 use xenstore::standalone::{DOMIDS, Loopback, bench};
 
+use super::modules::{self, Lodged};
 use super::platform::{Guest, LocalPages};
 use crate::image::boot::{self, Identity};
 use crate::image::fatal::{self, Reason};
@@ -134,6 +135,7 @@ pub fn run(
     rings: &Rings,
     identity: &Identity,
     options: Standalone,
+    layers: Option<Option<Lodged>>,
 ) -> Ending {
     let (Some(page), Some(port)) = (boot::store_page(), boot::store_port()) else {
         return (
@@ -143,6 +145,9 @@ pub fn run(
     };
     if server.start(&mut guest, DOMIDS[0], rings.0[0].1).is_err() {
         return (Reason::Crash, "a client in the image itself cannot be served");
+    }
+    if let Some(layers) = layers {
+        modules::fuse(layers, server);
     }
     let khz = guest.khz();
     let guest = Rc::new(RefCell::new(guest));

@@ -11,6 +11,7 @@ use xenstore::platform::Cycles;
 use xenstore::server::{Server, sizing};
 
 use super::life::{capacities, claim_memory, new_server};
+use super::modules::{self, Lodged};
 use super::platform::Guest;
 use super::standalone::Rings;
 use super::{hand_over, ports, seed, service, standalone, take_over};
@@ -31,7 +32,12 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
     if let Some(record) = hand_over::found(start_info) {
         take_over::run(record, &identity, &options)
     }
-    let ram = claim_memory(None, |_| {});
+    let module = modules::first(start_info);
+    let mut lodged = None;
+    let ram = claim_memory(None, |heap| {
+        // SAFETY: what the loader has left beside the module has been read, and the heap does not begin before this.
+        lodged = module.clone().map(|module| unsafe { modules::lodge(module, heap) });
+    });
     let shared = boot::open_events(false);
 
     let mut ports = ports::set_up(options.event_format, shared, sizing::ports(&capacities(&options, ram)));
@@ -50,7 +56,8 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
         let settings = Settings { budget: 0, ..options.settings };
         let standalone = options.standalone;
         let (server, capacities) = new_server(&Options { settings, ..options }, ram);
-        let (reason, words) = standalone::run(server, &capacities, guest, &rings, &identity, standalone);
+        let (reason, words) =
+            standalone::run(server, &capacities, guest, &rings, &identity, standalone, lodged);
         fatal::stop(reason, format_args!("{words}"));
     };
     let own_page = boot::store_page().map(|page| (identity.domid, page));
@@ -60,11 +67,17 @@ pub extern "C" fn start(start_info: *const StartInfo) -> ! {
     guest.learn_of_domains(identity.version);
     seed::set(seed::seed(shared));
     let (server, _) = new_server(&options, ram);
-    serve(server, guest, &options, event)
+    serve(server, guest, &options, event, lodged)
 }
 
 /// Takes up dom0's connection, ours if there is one, and then whatever comes.
-fn serve(server: &'static mut Server<Guest>, guest: &'static mut Guest, options: &Options, event: Port) -> ! {
+fn serve(
+    server: &'static mut Server<Guest>,
+    guest: &'static mut Guest,
+    options: &Options,
+    event: Port,
+    layers: Option<Option<Lodged>>,
+) -> ! {
     let priv_domid = options.priv_domid;
     if server.start(guest, priv_domid, event).is_err() {
         fatal::stop(
@@ -80,6 +93,9 @@ fn serve(server: &'static mut Server<Guest>, guest: &'static mut Guest, options:
         if server.start_own(guest, own, port).is_err() {
             say!(Warn, "domain {own}, our own, is not served");
         }
+    }
+    if let Some(layers) = layers {
+        modules::fuse(layers, server);
     }
     let (used, free) = memory::heap_usage();
     say!(Info, "serving; heap {} KiB used, {} KiB free", used / 1024, free / 1024);
@@ -112,8 +128,8 @@ fn read_options(start_info: *const StartInfo) -> Options {
         console::line(format_args!("the command line is too long to be kept for an update"));
     }
     logger::install(options.log_level);
-    if modules != 0 {
-        say!(Warn, "{modules} boot modules are ignored");
+    if modules > 1 {
+        say!(Warn, "of {modules} boot modules the first is read");
     }
     options
 }

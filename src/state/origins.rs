@@ -1,0 +1,46 @@
+//! ORIGINS: the layers that the store began with. Which of them each node comes from is in GENERATIONS.
+
+use super::fault::Fault;
+use super::format::{Fixed, ORIGINS, Origin, Origins};
+use super::reader::Reader;
+use super::writer::Writer;
+use crate::slots::Full;
+use crate::store::{self, Layer, LayerName, Store};
+
+#[cold]
+#[inline(never)]
+pub fn save(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
+    let store::Origins { layers, fused } = &store.origins;
+    let names: usize = layers.iter().map(|layer| Origin::SIZE + layer.name.len()).sum();
+    let head = Origins { generation: *fused, layers: layers.len() as u16, ..Origins::default() };
+    writer.begin_with(ORIGINS, &head, names)?;
+    for Layer { name, nodes, removals, left_out: (fault, line, column) } in layers {
+        writer.part(&Origin {
+            nodes: *nodes,
+            removals: *removals,
+            line: *line,
+            column: *column,
+            fault: *fault,
+            name: name.len() as u8,
+            ..Origin::default()
+        })?;
+        writer.bytes(name)?;
+    }
+    writer.end()
+}
+
+#[cold]
+#[inline(never)]
+pub fn restore(reader: &mut Reader<'_>, store: &mut Store) -> Result<(), Fault> {
+    let Origins { generation, layers, .. } = reader.part()?;
+    store.origins.layers.clear();
+    for _ in 0..layers {
+        let Origin { nodes, removals, line, column, fault, name, .. } = reader.part()?;
+        let mut text = LayerName::new();
+        reader.gather(name.into(), &mut text, Fault::LongPath)?;
+        let layer = Layer { name: text, nodes, removals, left_out: (fault, line, column) };
+        store.origins.layers.push(layer).map_err(|_| Fault::TooManyLayers)?;
+    }
+    store.origins.fused = generation;
+    Ok(())
+}

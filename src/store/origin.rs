@@ -1,0 +1,90 @@
+//! Where nodes come from: the layers that the store began with, or clients since.
+
+use heapless::Vec;
+
+/// Longest name of a layer, bytes.
+pub const NAME_MAX: usize = 31;
+
+/// Most layers that are counted, those left out included.
+pub const LAYERS_MAX: usize = 32;
+
+pub type LayerName = Vec<u8, NAME_MAX>;
+
+/// Where one node comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin(u8);
+
+impl Origin {
+    /// A client has made it.
+    pub const CLIENT: Origin = Origin(0);
+    /// It is one of the first nodes of every store.
+    pub const START: Origin = Origin(127);
+
+    const LOST: u8 = 128;
+
+    /// The layer with this number, from 0 on.
+    pub fn layer(number: usize) -> Origin {
+        Origin(number.min(LAYERS_MAX - 1) as u8 + 1)
+    }
+
+    /// The number of its layer.
+    pub fn number(self) -> Option<usize> {
+        usize::from(self.0 & !Self::LOST).checked_sub(1).filter(|number| *number < LAYERS_MAX)
+    }
+
+    /// Whether a client has made it.
+    pub fn is_client(self) -> bool {
+        self.0 & !Self::LOST == 0
+    }
+
+    /// Whether a child that no client had made was removed since the layers were fused.
+    pub fn has_lost(self) -> bool {
+        self.0 & Self::LOST != 0
+    }
+
+    /// Notes that such a child of this node is removed.
+    #[inline(always)]
+    pub(super) fn lose(&mut self, child: Origin) {
+        if !child.is_client() {
+            self.0 |= Self::LOST;
+        }
+    }
+
+    pub(super) fn forget_lost(&mut self) {
+        self.0 &= !Self::LOST;
+    }
+
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub fn from_bits(bits: u8) -> Origin {
+        Origin(bits)
+    }
+}
+
+/// A layer that the store has been given.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Layer {
+    pub name: LayerName,
+    /// Nodes that it states, and whiteouts and opaque nodes.
+    pub nodes: u32,
+    pub removals: u32,
+    /// Why it was left out, and where: a number, line and column as in `layers::Trouble`; a number of 0 if it was not.
+    pub left_out: (u8, u32, u32),
+}
+
+impl Layer {
+    pub fn is_in(&self) -> bool {
+        self.left_out.0 == 0
+    }
+}
+
+/// The layers that the store has been given.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Origins {
+    /// The lowest first.
+    pub layers: Vec<Layer, LAYERS_MAX>,
+    /// The store's generation when they had been fused. What has a later one was changed by clients.
+    pub fused: u64,
+}

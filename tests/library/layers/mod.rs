@@ -1,0 +1,53 @@
+//! Layers: what a store is like that begins with them.
+
+mod naive;
+mod properties;
+mod records;
+mod room;
+mod rows;
+mod text;
+
+use std::collections::BTreeMap;
+
+use support::Host;
+use xenstore::config::Capacities;
+
+/// All nodes of a store, each with its value and its permissions, as clients see them.
+pub type Tree = BTreeMap<String, (String, String)>;
+
+/// A host that begins with these layers, none of which is left out.
+#[track_caller]
+fn fused(module: &str) -> Host {
+    let (host, left_out) = Host::with_layers(&Capacities::for_nodes(2048), module.as_bytes());
+    assert_eq!(left_out, Vec::<String>::new(), "{module}");
+    host.check();
+    host
+}
+
+/// What dom0 sees of a store, but for what every store has.
+fn seen(host: &mut Host) -> Tree {
+    let mut tree = Tree::new();
+    let mut open = vec![String::new()];
+    while let Some(above) = open.pop() {
+        let path = if above.is_empty() { "/" } else { &above };
+        for name in host.ask(0, 0, &format!("DIRECTORY {path}|")).split_terminator('|') {
+            let path = format!("{above}/{name}");
+            let value = host.ask(0, 0, &format!("READ {path}|"));
+            let permissions = host.ask(0, 0, &format!("GET_PERMS {path}|"));
+            let permissions = permissions.trim_end_matches('|').replace('|', ",");
+            if !path.starts_with("/tool") {
+                tree.insert(path.clone(), (value, permissions));
+            }
+            open.push(path);
+        }
+    }
+    tree
+}
+
+/// A tree as lines, which is how a layer has it.
+fn lines(tree: &Tree) -> String {
+    let line = |(path, (value, permissions)): (&String, &(String, String))| {
+        format!("{path} = \"{value}\"   ({permissions})\n")
+    };
+    tree.iter().map(line).collect()
+}
