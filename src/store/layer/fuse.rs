@@ -116,9 +116,10 @@ impl Store {
         let (nodes, memory) = (nodes + 1, memory.saturating_add(Node::memory(path.name().len(), value)));
         wanted.given = Some((owner, nodes, memory));
         let entries = entries.len() / Entry::SIZE;
+        let usage = self.held.of(owner).usage;
         let amounts = [
-            (Quota::NODES, domain.usage.nodes as usize + nodes as usize),
-            (Quota::MEMORY, domain.usage.memory as usize + memory as usize),
+            (Quota::NODES, usage.nodes as usize + nodes as usize),
+            (Quota::MEMORY, usage.memory as usize + memory as usize),
             (Quota::NODE_PERMISSIONS, entries),
             (Quota::NODE_SIZE, node_size(entries, value, 0)),
         ];
