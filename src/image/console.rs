@@ -20,13 +20,15 @@ const LINE: usize = 240;
 const SERIAL: u16 = 0x3f8;
 
 static CONSOLE: spin::Mutex<Console> =
-    spin::Mutex::new(Console { ring: None, on_xen: false, on_serial: false, booting: true });
+    spin::Mutex::new(Console { ring: None, on_xen: false, on_serial: false, booting: true, held: false });
 
 struct Console {
     ring: Option<Ring>,
     on_xen: bool,
     on_serial: bool,
     booting: bool,
+    /// The daemon is not told of lines, so that nobody runs because of them.
+    held: bool,
 }
 
 struct Ring {
@@ -62,6 +64,21 @@ pub fn add_ring(page: &'static ConsolePage, port: Port) {
 /// Ends the time in which every line also goes to port 0xE9.
 pub fn booted() {
     CONSOLE.lock().booting = false;
+}
+
+/// From now on the console daemon is not told of lines, until [`tell`].
+pub fn hold() {
+    CONSOLE.lock().held = true;
+}
+
+/// Tells the console daemon of lines that it has not been told of, and again of each one.
+pub fn tell() {
+    let mut console = CONSOLE.lock();
+    if core::mem::take(&mut console.held)
+        && let Some(ring) = &console.ring
+    {
+        ring.tell();
+    }
 }
 
 /// Whether there is room for a line of any length. True if there is no ring.
@@ -114,6 +131,7 @@ pub fn fatal_line(text: fmt::Arguments<'_>) {
     }
     write_debug_port(&line);
     if let Some(mut console) = CONSOLE.try_lock() {
+        console.held = false;
         console.print(&line);
     }
 }
@@ -125,6 +143,9 @@ impl Console {
         }
         if let Some(ring) = &mut self.ring {
             ring.print(line);
+            if !self.held {
+                ring.tell();
+            }
         }
     }
 }
@@ -155,9 +176,13 @@ impl Ring {
             self.out_prod = self.out_prod.wrapping_add(1);
         }
         self.page.out_prod.store(self.out_prod, Ordering::Release);
+        true
+    }
+
+    #[inline(never)] // In two places.
+    fn tell(&self) {
         // A daemon that is not there yet finds the text when it comes.
         let _ = events::send(self.port);
-        true
     }
 }
 

@@ -31,6 +31,8 @@ const NO_EXECUTE: u64 = 1 << 63;
 /// Highest end of RAM, in bytes, that the map has room for: the hole with the ring pages comes next.
 pub const RAM_LIMIT: u64 = (HOLE_FRAME << 12) - 2 * LARGE_PAGE;
 
+/// What each entry for data has.
+static DATA: AtomicU64 = AtomicU64::new(PRESENT | WRITABLE);
 /// The end of RAM, where the heap's part of the RAM below the image appears.
 static RAM_END: AtomicU64 = AtomicU64::new(0);
 /// Where that part begins.
@@ -71,6 +73,7 @@ pub fn protect(ram_end: u64, special: &[u64], kept: Kept) -> Range<u64> {
 
     let no_execute = if cpu::can_forbid_execution() { NO_EXECUTE } else { 0 };
     let data = PRESENT | WRITABLE | no_execute;
+    DATA.store(data, Ordering::Relaxed);
     let edge_start = ram_end / LARGE_PAGE * LARGE_PAGE;
     let edge_page = |address: u64| {
         if address < ram_end {
@@ -119,7 +122,7 @@ pub fn protect(ram_end: u64, special: &[u64], kept: Kept) -> Range<u64> {
 
 /// The bits of an entry for data.
 pub fn data() -> u64 {
-    PRESENT | WRITABLE | if cpu::can_forbid_execution() { NO_EXECUTE } else { 0 }
+    DATA.load(Ordering::Relaxed)
 }
 
 /// The end of the heap, as addresses.

@@ -4,7 +4,8 @@ use heapless::Vec;
 
 use super::fault::Fault;
 use super::format::{
-    DOMAIN, Domain, GLOBAL_QUOTA, GlobalQuota, KNOWN, Known, LIMITS, PEAK, SHUT_DOWN, SUMS, Sums,
+    Count, DOMAIN, Domain, Fixed, GLOBAL_QUOTA, GlobalQuota, KNOWN, Known, LIMITS, PEAK, SHUT_DOWN, SUMS,
+    Sums,
 };
 use super::reader::Reader;
 use super::writer::Writer;
@@ -25,7 +26,7 @@ fn quotas_len() -> usize {
 
 fn put_quotas(writer: &mut Writer<'_>, quotas: &Quotas) -> Result<(), Full> {
     for quota in QUOTAS {
-        writer.bytes(&(quota.get)(quotas).to_le_bytes())?;
+        writer.part(&Count { count: (quota.get)(quotas) })?;
     }
     for quota in QUOTAS {
         writer.bytes(quota.name.as_bytes())?;
@@ -112,10 +113,9 @@ fn put_sums(writer: &mut Writer<'_>, kind: u16, of: u16, tally: &Tally) -> Resul
         cycles: *cycles,
     };
     let mut copy = *tally;
-    let counts = copy.counts();
-    writer.begin_with(SUMS, &head, 4 * counts.count())?;
+    writer.begin_with(SUMS, &head, Count::SIZE * copy.counts().count())?;
     for count in copy.counts() {
-        writer.bytes(&count.to_le_bytes())?;
+        writer.part_in_place(&Count { count: *count })?;
     }
     writer.end()
 }
@@ -127,18 +127,12 @@ fn read_quotas(reader: &mut Reader<'_>, count: usize, quotas: &mut Quotas) -> Re
         let value = reader.number()?;
         values.push(value).map_err(|_| Fault::TooManyQuotas)?;
     }
-    for value in values {
+    for (n, value) in values.into_iter().enumerate() {
         let mut name: Vec<u8, NAME_MAX> = Vec::new();
-        loop {
-            let mut byte = [0];
-            reader.bytes(&mut byte)?;
-            if byte == [0] {
-                break;
-            }
-            // Of a name that is too long, the beginning is no quota's either.
-            let _ = name.extend_from_slice(&byte);
-        }
-        if let Some(quota) = Quota::named(&name) {
+        reader.text(&mut name)?;
+        // They mostly come in our own order.
+        let expected = QUOTAS.get(n).filter(|quota| quota.name.as_bytes() == name);
+        if let Some(quota) = expected.or_else(|| Quota::named(&name)) {
             (quota.set)(quotas, value);
         }
     }
@@ -213,8 +207,7 @@ pub fn restore_sums(reader: &mut Reader<'_>, store: &Store, recorder: &mut Recor
         return Ok(());
     }
     (tally.received, tally.sent, tally.cycles) = (head.received, head.sent, head.cycles);
-    for count in tally.counts() {
-        *count = reader.number()?;
-    }
-    Ok(())
+    let mut counts = tally.counts();
+    reader.each_part(|Count { count }| Ok(counts.next().map(|place| *place = count).is_some()))?;
+    if counts.next().is_none() { Ok(()) } else { Err(Fault::TooShort) }
 }

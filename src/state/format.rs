@@ -246,11 +246,15 @@ parts! {
         origin: u16,
         padding: u32,
     }
-    /// What a domain owns; the generation of each node's value.
+    /// What a domain owns; for each node an [`OwnedNode`].
     Owned {
         domid: u16,
         padding_1: u16,
         padding_2: u32,
+    }
+    OwnedNode {
+        /// Of its value.
+        generation: u64,
     }
     /// A guest of whose request a message waits; [`DomId::INVALID`](crate::abi::DomId::INVALID) if it is gone, or the place
     /// is free.
@@ -328,7 +332,11 @@ parts! {
         padding_1: u16,
         padding_2: u32,
     }
-    /// The sums of a type of request or of a domain; counts follow.
+    /// Of something that has been counted, or the value of a quota.
+    Count {
+        count: u32,
+    }
+    /// The sums of a type of request or of a domain; for each of its counts a [`Count`].
     Sums {
         /// 0 of a type, 1 of a domain.
         kind: u16,

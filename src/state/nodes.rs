@@ -5,8 +5,10 @@ use heapless::Vec;
 
 use super::domains::know;
 use super::fault::Fault;
-use super::format::{Fixed, GENERATIONS, Generations, NOBODY, NODE, Node, OWNED, Owned, Permission, STALE};
-use super::reader::{Reader, parse};
+use super::format::{
+    Fixed, GENERATIONS, Generations, NOBODY, NODE, Node, OWNED, Owned, OwnedNode, Permission, STALE,
+};
+use super::reader::Reader;
 use super::writer::Writer;
 use crate::abi::DomId;
 use crate::path::{Path, PathBuf, Special, canonicalize};
@@ -146,9 +148,9 @@ pub fn save_owned(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
             continue;
         }
         let head = Owned { domid: domain.domid.0, ..Owned::default() };
-        writer.begin_with(OWNED, &head, nodes as usize * size_of::<u64>())?;
+        writer.begin_with(OWNED, &head, nodes as usize * OwnedNode::SIZE)?;
         for node in store.owned_by(id) {
-            writer.bytes(&node.value_generation.to_le_bytes())?;
+            writer.part_in_place(&OwnedNode { generation: node.value_generation })?;
         }
         writer.end()?;
     }
@@ -222,42 +224,23 @@ pub fn read_path<'a>(
 /// Gives the nodes of the stream their numbers, in the order in which they came.
 pub fn restore_generations(reader: &mut Reader<'_>, store: &mut Store) -> Result<(), Fault> {
     let mut number = 0;
-    let mut put = |part: Generations, store: &mut Store| {
-        let Generations { value, list, permissions, origin, .. } = part;
-        let node = store.nth_node(number);
+    reader.each_part(|Generations { value, list, permissions, origin, .. }| {
+        let Some(node) = store.nth_node(number) else { return Ok(false) };
         number += 1;
-        node.map(|node| {
-            store.restore_generations(node, value, list, permissions);
-            store.set_origin(node, Origin::from_bits(origin as u8));
-        })
-    };
-    while reader.left() >= Generations::SIZE {
-        let (parts, _) = reader.ahead().as_chunks::<{ Generations::SIZE }>();
-        let whole = parts.len().min(reader.left() / Generations::SIZE);
-        for part in parts.iter().take(whole) {
-            let Some((part, _)) = parse(part) else { break };
-            if put(part, store).is_none() {
-                return Ok(());
-            }
-        }
-        reader.skip(whole * Generations::SIZE)?;
-        // The next one does not lie in one piece.
-        if reader.left() >= Generations::SIZE && put(reader.part()?, store).is_none() {
-            break;
-        }
-    }
-    Ok(())
+        store.restore_generations(node, value, list, permissions);
+        store.set_origin(node, Origin::from_bits(origin as u8));
+        Ok(true)
+    })
 }
 
 pub fn restore_owned(reader: &mut Reader<'_>, store: &mut Store) -> Result<(), Fault> {
     let Owned { domid, .. } = reader.part()?;
     let id = store.domains.find(DomId(domid)).ok_or(Fault::UnknownDomain)?;
     let mut order = store.order_owned(id);
-    while reader.left() >= size_of::<u64>() {
-        let generation = reader.number()?;
+    reader.each_part(|OwnedNode { generation }| {
         store.own_next(&mut order, generation)?;
-    }
-    Ok(())
+        Ok(true)
+    })
 }
 
 /// Whether the nodes are there that every store has.

@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::format::{BIG_ENDIAN, FIXED_MAX, Fixed, Head, IDENT, Number};
+use crate::words::position_of_nul;
 
 /// Where a state comes from: bytes in order, piece by piece.
 pub trait Source {
@@ -150,6 +151,34 @@ impl<'a> Reader<'a> {
         self.skip(read.wrapping_neg() % 8)
     }
 
+    /// Calls `take` with what the rest of the record consists of, until that is false or no whole part is left.
+    #[inline(always)] // What is left of it here are loads.
+    pub fn each_part<T: Fixed>(
+        &mut self,
+        mut take: impl FnMut(T) -> Result<bool, Fault>,
+    ) -> Result<(), Fault> {
+        while self.left >= T::SIZE {
+            let ahead = self.ahead();
+            let ahead = ahead.get(..self.left).unwrap_or(ahead);
+            let mut count = 0;
+            let mut goes_on = true;
+            for part in ahead.chunks_exact(T::SIZE) {
+                let Some((part, _)) = parse(part) else { break };
+                goes_on = take(part)?;
+                count += T::SIZE;
+                if !goes_on {
+                    break;
+                }
+            }
+            self.skip(count)?;
+            // The next one does not lie in one piece.
+            if !goes_on || (self.left >= T::SIZE && !take(self.part()?)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The next bytes of the record, in the buffer, in place of what was there.
     pub fn gather<const N: usize>(
         &mut self,
@@ -169,6 +198,26 @@ impl<'a> Reader<'a> {
             left -= count;
         }
         Ok(())
+    }
+
+    /// The bytes up to the next NUL, in the buffer, as far as there is room for them, and the NUL.
+    pub fn text<const N: usize>(&mut self, buf: &mut heapless::Vec<u8, N>) -> Result<(), Fault> {
+        buf.clear();
+        loop {
+            let piece = self.source.next();
+            let piece = piece.get(..self.left).unwrap_or(piece);
+            let nul = position_of_nul(piece);
+            let text = piece.get(..nul.unwrap_or(piece.len())).unwrap_or_default();
+            let room = N - buf.len();
+            let _fits = buf.extend_from_slice(text.get(..room).unwrap_or(text));
+            let count = text.len() + usize::from(nul.is_some());
+            let found = nul.is_some();
+            // At the end of the record or the stream there is nothing more.
+            self.skip(count.max(1))?;
+            if found {
+                return Ok(());
+            }
+        }
     }
 
     /// Bytes of a piece are read. None at the end.

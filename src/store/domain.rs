@@ -285,7 +285,7 @@ impl Domains {
     /// The domain record in this slot, or in the next one that has one.
     #[inline(never)] // As `following`.
     fn at_or_behind(&self, slot: usize) -> Option<DomainId> {
-        (slot..self.arena.capacity() as usize).find_map(|slot| self.at(slot))
+        (slot..self.arena.slots().len()).find_map(|slot| self.at(slot))
     }
 
     /// The records of domains alone, in order of their slots.

@@ -57,6 +57,7 @@ fn run() -> ! {
     loop {
         let (server, guest) = parts();
         let deadline = watch::over(watch::POLL, || server.poll(guest));
+        console::tell();
         if server.is_to_be_replaced() {
             update::take_over(server, guest);
         } else {

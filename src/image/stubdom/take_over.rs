@@ -18,6 +18,8 @@ use crate::image::{clock, console, counters, cpu, low, segments, trial};
 /// First of all: whatever goes wrong from now on leads back.
 pub fn begin(record: &Record) {
     console::booted();
+    // Whoever reads them would take the processor from us.
+    console::hold();
     if record.is_back == 0 {
         hand_over::watch_over(true);
         segments::load();
