@@ -112,7 +112,6 @@ impl Store {
         if domain.is_privileged() {
             return Ok(());
         }
-        let usage = self.held.of(owner).usage;
         let (_, nodes, memory) = wanted.given.filter(|(id, ..)| *id == owner).unwrap_or((owner, 0, 0));
         let (nodes, memory) = (nodes + 1, memory.saturating_add(Node::memory(path.name().len(), value)));
         wanted.given = Some((owner, nodes, memory));
