@@ -7,7 +7,7 @@ const LINKING: [&str; 8] = [
     "-static",
     "-no-pie",
     "-Wl,-Tlinker.ld",
-    "-Wl,--build-id=none",
+    "-Wl,--build-id=sha1",
     "-Wl,-z,max-page-size=64",
     "-Wl,--gc-sections",
 ];

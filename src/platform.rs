@@ -144,6 +144,11 @@ pub struct Calls {
 /// The calls that serving takes. All zero where nobody counts.
 pub trait Counters {
     fn calls(&self) -> Calls;
+
+    /// What tells this build of the program from others: a hash of its contents. Empty where there is none.
+    fn build(&self) -> &[u8] {
+        &[]
+    }
 }
 
 /// Faults that an operator can have on purpose.

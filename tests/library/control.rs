@@ -49,7 +49,7 @@ fn help_lists_every_command() {
     let mut host = Host::new();
     let help = host.ask(0, 0, "CONTROL help|");
     assert!(help.ends_with("\\n|"), "{help}");
-    for name in ["check", "log", "logfile", "memreport", "print", "quota", "quota-soft", "help"] {
+    for name in ["check", "log", "logfile", "memreport", "print", "quota", "quota-soft", "version", "help"] {
         assert!(help.contains(&format!("{name:<15} ")), "{name} in {help}");
     }
 }
@@ -342,4 +342,12 @@ fn stats_count_from_the_start() {
     assert!(counted("polls") > 3 + 1);
     assert_eq!(counted("other-hypercalls"), 0);
     host.expect(&[(0, 0, "CONTROL stats|more|", "EINVAL"), (5, 0, "CONTROL stats|", "EACCES")]);
+}
+
+#[test]
+fn the_version_names_the_build() {
+    let mut host = Host::new();
+    let version = concat!("xenstore-stubdom ", env!("CARGO_PKG_VERSION"));
+    assert_eq!(host.ask(0, 0, "CONTROL version|"), format!("{version}, build 00ab7f\\n|"));
+    host.expect(&[(0, 0, "CONTROL version|x|", "EINVAL")]);
 }

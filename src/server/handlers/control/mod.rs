@@ -13,6 +13,8 @@ mod update;
 pub use answer::{answer_findings, refuse_for_memory};
 pub use state::hand_out;
 
+use core::fmt::Write;
+
 use answer::{finish, line, no_more};
 
 use crate::platform::Platform;
@@ -54,6 +56,7 @@ impl<P: Platform> Command<P> {
             usage: "[on|off [<seconds>]|show|mark <text>|dump [<from>]|paths <hash>...|filter [<kinds>] [domain <domid>]]",
             run: trace::trace,
         },
+        Command { name: "version", usage: "", run: version },
         Command { name: "help", usage: "", run: help },
     ];
 }
@@ -94,6 +97,25 @@ fn print<P: Platform>(
     no_more(args)?;
     log::info!("control: {}", text.escape_ascii());
     Ok(Outcome::OK)
+}
+
+/// Which program this is.
+fn version<P: Platform>(
+    cx: &mut Context<'_, P>,
+    args: Strings<'_>,
+    reply: &mut Reply,
+) -> Result<Outcome, XsError> {
+    no_more(args)?;
+    reply.push(concat!("xenstore-stubdom ", env!("CARGO_PKG_VERSION"), ", build ").as_bytes())?;
+    let build = cx.platform.build();
+    if build.is_empty() {
+        reply.push(b"unknown")?;
+    }
+    for byte in build {
+        write!(reply, "{byte:02x}").map_err(|_| XsError::E2BIG)?;
+    }
+    line(reply, format_args!(""))?;
+    finish(reply)
 }
 
 /// Runs the consistency check of the store and of the connections.
