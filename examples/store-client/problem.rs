@@ -5,6 +5,10 @@ use std::fmt::{self, Write};
 pub enum Problem {
     /// The store answered a request with an error.
     Refused { request: &'static str, error: String },
+    /// The store is there no more, or does not speak xenstore.
+    Lost(String),
+    /// The call is wrong, as it turns out when a file is read.
+    Mistake(String),
     /// Anything else, as it is printed.
     Told(String),
 }
@@ -12,6 +16,10 @@ pub enum Problem {
 impl Problem {
     pub fn new(text: impl Into<String>) -> Problem {
         Problem::Told(text.into())
+    }
+
+    pub fn mistake(text: impl Into<String>) -> Problem {
+        Problem::Mistake(text.into())
     }
 
     /// Whether it is this error of the store.
@@ -26,7 +34,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Problem::Refused { request, error } => format!("the store answers {request} with {error}"),
-            Problem::Told(text) => text.clone(),
+            Problem::Lost(text) | Problem::Mistake(text) | Problem::Told(text) => text.clone(),
         };
         text.chars().try_for_each(|char| match char {
             // Nothing to a terminal, and easier to read as they are.

@@ -89,7 +89,7 @@ impl Store {
         };
         let (header, payload) =
             self.stream.send(&[&header.emit(), payload].concat()).and_then(|()| self.answer()).map_err(
-                |error| Problem::new(format!("lost the store at {}: {error}", self.place.display())),
+                |error| Problem::Lost(format!("lost the store at {}: {error}", self.place.display())),
             )?;
         if header.msg_type == MessageType::Error as u32 {
             let error = String::from_utf8_lossy(payload.strip_suffix(&[0]).unwrap_or(&payload)).into_owned();

@@ -1,181 +1,231 @@
-//! The command line.
+//! The command line: every task, option and value. Man pages and shell completions are made of these definitions, so this
+//! file uses nothing of the program.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use lexopt::prelude::*;
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use xenstore::trace::Kind;
 use xenstore::wire::{MessageType, XsError};
 
-use crate::show::Filter;
-use crate::top;
+/// Looks into a running xenstore-stubdom, and at what its flight recorder has taken down.
+///
+/// A FILE or OUT of - is the standard input or output. The store is at PLACE, a socket or device: by default what
+/// XENSTORED_PATH says, else /dev/xen/xenbus, else /run/xenstored/socket. NO_COLOR switches colors off.
+#[derive(Parser)]
+#[command(
+    name = "xs-trace",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = false,
+    disable_help_subcommand = true
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub task: Task,
+}
 
-pub const HELP: &str = "\
-Usage: xs-trace dump [[--store PLACE] [--hold] | --console LOG] FILE
-       xs-trace show [FILTER...] FILE
-       xs-trace report [--html OUT] [--top N] FILE
-       xs-trace export --perfetto [-o OUT] FILE
-
-Shows what a xenstore-stubdom's flight recorder has taken down. A FILE or OUT of - is the standard input or output.
-
-dump      saves the records of a running store, with the paths and names that they stand for
-  --store PLACE    the store's socket or device (default: XENSTORED_PATH, else /dev/xen/xenbus, else
-                   /run/xenstored/socket)
-  --hold           has the store record nothing meanwhile, so that nothing is overwritten and no name forgotten,
-                   however much it has to do
-  --console LOG    what an image under `xl create` has put on its console: the console daemon's log, or what
-                   `xl console` has shown
-show      prints a line for each record: seconds since the server's start, domain, what happened, path
-  --domain DOMAIN  only those of a domain, by number or name
-  --type TYPE      only those of requests of a type, such as READ
-  --kind KIND      only those of a kind, such as ended or tx-conflict
-  --errno ERROR    only those of requests that failed so, such as EACCES
-  --path PREFIX    only those that name a path that begins so
-  --from SECONDS, --to SECONDS
-                   only those of this time, in seconds since the server's start
-  Each of the first five can be given several times: one must fit.
-report    sums up: who asked for what, how long it took, what went wrong
-  --html OUT       as a page with drawings, for a browser
-  --top N          rows of the longer tables (default 10)
-export    writes Chrome's trace-event JSON, which ui.perfetto.dev opens
-  -o, --output OUT (default -)
-";
-
-const TASKS: &str = "dump, show, report, export and top";
-
-/// Rows of the longer tables of a report.
-const TOP: usize = 10;
-
+#[derive(Subcommand)]
 pub enum Task {
-    Dump { from: From, hold: bool, file: PathBuf },
-    Export { file: PathBuf, out: PathBuf },
-    Report { file: PathBuf, html: Option<PathBuf>, top: usize },
-    Show { filter: Filter, file: PathBuf },
-    Top(top::Options),
+    Dump(DumpOptions),
+    Show(ShowOptions),
+    Report(ReportOptions),
+    Export(ExportOptions),
+    Top(TopOptions),
+    Stats(StatsOptions),
+    Metrics(MetricsOptions),
+    Health(HealthOptions),
 }
 
-/// Where a dump comes from.
-pub enum From {
-    /// The store at a place, or at the usual one.
-    Store(Option<PathBuf>),
-    Console(PathBuf),
+/// Where the store is.
+#[derive(Args)]
+pub struct Place {
+    /// The store's socket or device
+    #[arg(long = "store", value_name = "PLACE")]
+    pub place: Option<PathBuf>,
 }
 
-type Parsed = Result<Option<Task>, lexopt::Error>;
-
-/// None if only help was wanted.
-pub fn parse(mut args: lexopt::Parser) -> Parsed {
-    match args.next()? {
-        Some(Long("help") | Short('h')) => Ok(None),
-        Some(Value(task)) => match task.string()?.as_str() {
-            "dump" => dump(args),
-            "export" => export(args),
-            "report" => report(args),
-            "show" => show(args),
-            "top" => Ok(top::Options::parse(args)?.map(Task::Top)),
-            other => Err(format!("no task '{other}': {TASKS} are possible").into()),
-        },
-        Some(other) => Err(other.unexpected()),
-        None => Err(format!("a task is missing: {TASKS} are possible").into()),
-    }
+/// Saves the records of a running store, with the paths and names that they stand for
+#[derive(Args)]
+pub struct DumpOptions {
+    #[command(flatten)]
+    pub store: Place,
+    /// Has the store record nothing meanwhile, so that nothing is overwritten and no name forgotten, however much it has to
+    /// do. If this program is killed, the store records again after a minute
+    #[arg(long)]
+    pub hold: bool,
+    /// Takes what an image under `xl create` has put on its console: the console daemon's log, or what `xl console` has shown
+    #[arg(long, value_name = "LOG", conflicts_with_all = ["place", "hold"])]
+    pub console: Option<PathBuf>,
+    pub file: PathBuf,
 }
 
-/// The file that a task wants, which must be named once.
-#[derive(Default)]
-struct File(Option<PathBuf>);
-
-impl File {
-    /// Takes an argument that is no option of the task.
-    fn take(&mut self, arg: lexopt::Arg<'_>) -> Result<(), lexopt::Error> {
-        match arg {
-            Value(path) if self.0.is_none() => {
-                self.0 = Some(path.into());
-                Ok(())
-            }
-            other => Err(other.unexpected()),
-        }
-    }
-
-    fn named(self) -> Result<PathBuf, lexopt::Error> {
-        self.0.ok_or_else(|| "FILE is missing".into())
-    }
+/// Prints a line for each record: seconds since the server's start, domain, what happened, path
+#[derive(Args)]
+pub struct ShowOptions {
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Prints each record as a JSON object in a line of its own
+    #[arg(long)]
+    pub json: bool,
+    pub file: PathBuf,
 }
 
-fn dump(mut args: lexopt::Parser) -> Parsed {
-    let (mut from, mut hold, mut file) = (None, false, File::default());
-    while let Some(arg) = args.next()? {
-        match arg {
-            Long("help") | Short('h') => return Ok(None),
-            Long("store" | "console") if from.is_some() => {
-                return Err("one of --store and --console is possible, once".into());
-            }
-            Long("store") => from = Some(From::Store(Some(args.value()?.into()))),
-            Long("console") => from = Some(From::Console(args.value()?.into())),
-            Long("hold") => hold = true,
-            other => file.take(other)?,
-        }
-    }
-    let from = from.unwrap_or(From::Store(None));
-    if hold && matches!(from, From::Console(_)) {
-        return Err("--hold is for a store that runs, not for --console".into());
-    }
-    Ok(Some(Task::Dump { from, hold, file: file.named()? }))
+/// Sums up a dump: who asked for what, how long it took, what went wrong
+#[derive(Args)]
+#[command(group = ArgGroup::new("form").args(["html", "json"]))]
+pub struct ReportOptions {
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Writes a page with drawings, for a browser
+    #[arg(long, value_name = "OUT")]
+    pub html: Option<PathBuf>,
+    /// Prints the figures and tables as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Rows of the longer tables
+    #[arg(long, value_name = "N", default_value = "10", value_parser = rows)]
+    pub top: usize,
+    pub file: PathBuf,
 }
 
-fn show(mut args: lexopt::Parser) -> Parsed {
-    let (mut filter, mut file) = (Filter::default(), File::default());
-    while let Some(arg) = args.next()? {
-        match arg {
-            Long("help") | Short('h') => return Ok(None),
-            Long("domain") => filter.domains.push(args.value()?.string()?),
-            Long("type") => filter.types.push(value("--type", &mut args, message_type)?),
-            Long("kind") => filter.kinds.push(value("--kind", &mut args, kind)?),
-            Long("errno") => filter.errors.push(value("--errno", &mut args, error)?),
-            Long("path") => filter.paths.push(args.value()?.string()?),
-            Long("from") => filter.from = Some(value("--from", &mut args, seconds)?),
-            Long("to") => filter.to = Some(value("--to", &mut args, seconds)?),
-            other => file.take(other)?,
-        }
-    }
-    Ok(Some(Task::Show { filter, file: file.named()? }))
+/// Writes Chrome's trace-event JSON, which ui.perfetto.dev opens
+#[derive(Args)]
+pub struct ExportOptions {
+    /// The format: the only one that there is
+    #[arg(long, required = true)]
+    pub perfetto: bool,
+    #[arg(short, long = "output", value_name = "OUT", default_value = "-")]
+    pub out: PathBuf,
+    pub file: PathBuf,
 }
 
-fn report(mut args: lexopt::Parser) -> Parsed {
-    let (mut html, mut top, mut file) = (None, TOP, File::default());
-    while let Some(arg) = args.next()? {
-        match arg {
-            Long("help") | Short('h') => return Ok(None),
-            Long("html") => html = Some(args.value()?.into()),
-            Long("top") => top = value("--top", &mut args, rows)?,
-            other => file.take(other)?,
-        }
-    }
-    Ok(Some(Task::Report { file: file.named()?, html, top }))
+/// Shows what each domain asks of the store, as it goes on; h tells the keys and the columns
+#[derive(Args)]
+pub struct TopOptions {
+    #[command(flatten)]
+    pub store: Place,
+    /// Seconds between two looks, 0.1 to 3600
+    #[arg(short, long, value_name = "SECONDS", default_value = "2", value_parser = delay)]
+    pub delay: Duration,
+    /// Prints plain text instead
+    #[arg(short, long)]
+    pub batch: bool,
+    /// Prints so many tables, then ends
+    #[arg(short = 'n', value_name = "COUNT", requires = "batch", value_parser = clap::value_parser!(u64).range(1..))]
+    pub tables: Option<u64>,
+    /// Is -b -n 1
+    #[arg(long, conflicts_with = "tables")]
+    pub once: bool,
+    /// Prints each table as a JSON object in a line of its own, with --batch or --once
+    #[arg(long)]
+    pub json: bool,
 }
 
-fn export(mut args: lexopt::Parser) -> Parsed {
-    let (mut perfetto, mut out, mut file) = (false, PathBuf::from("-"), File::default());
-    while let Some(arg) = args.next()? {
-        match arg {
-            Long("help") | Short('h') => return Ok(None),
-            Long("perfetto") => perfetto = true,
-            Long("output") | Short('o') => out = args.value()?.into(),
-            other => file.take(other)?,
-        }
-    }
-    if !perfetto {
-        return Err("the format is missing: --perfetto is possible".into());
-    }
-    Ok(Some(Task::Export { file: file.named()?, out }))
+/// Prints what the store has done since its start and what it holds: in all, by type of request, by domain, and what was
+/// refused
+#[derive(Args)]
+pub struct StatsOptions {
+    #[command(flatten)]
+    pub store: Place,
+    /// Prints them as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
-/// The value of an option; the error of `parse` says what is allowed.
-fn value<T>(
-    option: &str,
-    args: &mut lexopt::Parser,
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Result<T, lexopt::Error> {
-    let text = args.value()?.string()?;
-    parse(&text).map_err(|wanted| format!("{option} {text}: {wanted}").into())
+/// Prints the store's sums as metrics for Prometheus: once, as OpenMetrics, unless an option says otherwise
+#[derive(Args)]
+pub struct MetricsOptions {
+    #[command(flatten)]
+    pub store: Place,
+    /// Replaces a file, for node_exporter's textfile collector, which reads those that end in .prom
+    #[arg(long, value_name = "PATH", conflicts_with = "listen")]
+    pub textfile: Option<PathBuf>,
+    /// Answers scrapes of /metrics at this address, such as 127.0.0.1:9786, until it is ended
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// Says in one line how the store is, as monitoring plugins do: status 0 if it is well, 1 for a warning, 2 if it is critical,
+/// 3 if that is not known
+#[derive(Args)]
+pub struct HealthOptions {
+    #[command(flatten)]
+    pub store: Place,
+    /// Percent of any kind of the store's memory that are a warning
+    #[arg(long, value_name = "PERCENT", default_value = "80", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub warning: u8,
+    /// Percent that are critical
+    #[arg(long, value_name = "PERCENT", default_value = "95", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub critical: u8,
+    /// Seconds within which the store has to answer, 0.1 to 3600
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = delay)]
+    pub timeout: Duration,
+}
+
+/// Which records count. Of the options for one thing, each can be given several times, one must fit; of those that begin
+/// with --not, none may.
+#[derive(Args, Default)]
+#[command(next_help_heading = "Filters")]
+pub struct Filter {
+    /// Only records of a domain, by number or name
+    #[arg(long = "domain", value_name = "DOMAIN")]
+    pub domains: Vec<String>,
+    /// Only those of requests of a type, such as READ
+    #[arg(long = "type", value_name = "TYPE", value_parser = message_type)]
+    pub types: Vec<MessageType>,
+    /// Only those of a kind, such as ended or tx-conflict
+    #[arg(long = "kind", value_name = "KIND", value_parser = kind)]
+    pub kinds: Vec<Kind>,
+    /// Only those of requests that failed so, such as EACCES
+    #[arg(long = "errno", value_name = "ERROR", value_parser = error)]
+    pub errors: Vec<XsError>,
+    /// Only those that name a path that begins so
+    #[arg(long = "path", value_name = "PREFIX")]
+    pub paths: Vec<String>,
+    /// None of a domain
+    #[arg(long = "not-domain", value_name = "DOMAIN")]
+    pub not_domains: Vec<String>,
+    /// None of requests of a type
+    #[arg(long = "not-type", value_name = "TYPE", value_parser = message_type)]
+    pub not_types: Vec<MessageType>,
+    /// None of a kind
+    #[arg(long = "not-kind", value_name = "KIND", value_parser = kind)]
+    pub not_kinds: Vec<Kind>,
+    /// None of requests that failed so
+    #[arg(long = "not-errno", value_name = "ERROR", value_parser = error)]
+    pub not_errors: Vec<XsError>,
+    /// None that name a path that begins so
+    #[arg(long = "not-path", value_name = "PREFIX")]
+    pub not_paths: Vec<String>,
+    /// Only those from then on, in seconds since the server's start
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub from: Option<f64>,
+    /// Only those until then
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub to: Option<f64>,
+}
+
+/// What is wrong with a command line, and what is allowed, in one line.
+pub fn told(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let lines: Vec<&str> =
+        text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:")).collect();
+    let line = lines.join(" ");
+    let line = line.trim().trim_start_matches("error: ");
+    let tasks = match error.kind() {
+        clap::error::ErrorKind::InvalidSubcommand => format!("; allowed: {}", tasks().join(", ")),
+        _ => String::new(),
+    };
+    // A second thought of clap's is for people who type on.
+    let line = line.split("  tip:").next().unwrap_or(line).split(" tip:").next().unwrap_or(line);
+    format!("{}{tasks}", line.trim_end())
+}
+
+fn tasks() -> Vec<String> {
+    use clap::CommandFactory;
+    Arguments::command().get_subcommands().map(|task| task.get_name().to_owned()).collect()
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -183,6 +233,13 @@ fn seconds(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|seconds: &f64| !seconds.is_nan())
         .ok_or_else(|| "wanted are seconds, like 1.5".to_string())
+}
+
+/// A delay in seconds.
+pub fn delay(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
+    let seconds = seconds.ok_or_else(|| "0.1 to 3600 seconds are possible".to_string())?;
+    Ok(Duration::from_secs_f64(seconds))
 }
 
 /// Rows of a table.

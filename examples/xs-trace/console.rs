@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use xenstore::server::dump::{END, MARK};
 use xenstore::trace::page::Head;
 
+use crate::about::About;
 use crate::dump::{Dump, Notes, records_of};
 use store_client::Problem;
 
@@ -64,6 +65,7 @@ fn parse(lines: &[&str]) -> Result<Dump, String> {
         paths,
         names: BTreeMap::new(),
         stats: serde_json::Value::Null,
+        about: About::default(),
     };
     Ok(Dump { notes, records })
 }

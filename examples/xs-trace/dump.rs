@@ -14,6 +14,7 @@ use xenstore::abi::DomId;
 use xenstore::platform::Cycles;
 use xenstore::trace::Record;
 
+use crate::about::About;
 use store_client::Problem;
 
 /// The first word of a file.
@@ -52,6 +53,9 @@ pub struct Notes {
     pub names: BTreeMap<u16, String>,
     /// The answer to CONTROL `stats json`.
     pub stats: serde_json::Value,
+    /// Which store it was, and where; of a console's log that is not known.
+    #[serde(default)]
+    pub about: About,
 }
 
 /// Records that are missing between two that are here.
@@ -116,10 +120,11 @@ impl Dump {
 
     /// Why it is no valid dump. Every dump that is saved or loaded passes this.
     fn check(&self) -> Result<(), &'static str> {
-        let Notes { first, gaps, paths, names, .. } = &self.notes;
+        let Notes { first, gaps, paths, names, about, .. } = &self.notes;
         // A file, or a store that answers, must not send control characters to the reader's terminal.
         let printable = |text: &String| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        if !paths.values().chain(names.values()).all(printable) {
+        let about = about.members();
+        if !paths.values().chain(names.values()).chain(about.iter().map(|(_, text)| text)).all(printable) {
             return Err("a name that cannot be printed");
         }
         let lost = gaps.iter().try_fold(*first, |sum, gap| sum.checked_add(gap.count));

@@ -15,6 +15,7 @@ use xenstore::trace::Record;
 use xenstore::trace::page::Head;
 use xenstore::wire::MessageType;
 
+use crate::about::About;
 use crate::dump::{Dump, Gap, Notes, RECORDING, hash_name, records_of};
 use store_client::{Problem, Store};
 
@@ -106,6 +107,7 @@ fn fetch(
         paths: paths.known,
         names: names(store, &records)?,
         stats: stats(store)?,
+        about: About::ask(store)?,
     };
     bar.finish_and_clear();
     Ok(Dump { notes, records })

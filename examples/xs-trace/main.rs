@@ -1,75 +1,103 @@
 //! Reads a store's flight recorder: saves its records, and shows, sums up and converts what was saved.
 
+mod about;
 mod arguments;
 mod console;
 mod dump;
 mod fetch;
+mod filter;
+mod health;
+mod metrics;
 mod perfetto;
 mod report;
 mod requests;
 mod show;
+mod stats;
 mod top;
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use arguments::{From, Task};
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use arguments::{Arguments, DumpOptions, ReportOptions, Task};
 use dump::Dump;
+use filter::Chosen;
 use report::Report;
 use store_client::{Problem, Store};
 
+/// The status for a mistake in the call.
+const MISTAKE: u8 = 2;
+
 fn main() -> ExitCode {
-    let task = match arguments::parse(lexopt::Parser::from_env()) {
-        Ok(Some(task)) => task,
-        Ok(None) => {
-            print!("{}\n{}", arguments::HELP, top::HELP);
+    let task = match Arguments::try_parse() {
+        Ok(Arguments { task: Task::Health(options) }) => return health::run(&options),
+        Ok(arguments) => arguments.task,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            print!("{}", error.render());
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprintln!("xs-trace: {error}; see --help");
-            return ExitCode::from(2);
+            eprintln!("xs-trace: {}; see --help", arguments::told(&error));
+            // To a plugin's caller, 2 would say that the store is ill.
+            let status =
+                if std::env::args().nth(1).as_deref() == Some("health") { health::UNKNOWN } else { MISTAKE };
+            return ExitCode::from(status);
         }
     };
     match run(task) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("xs-trace: {problem}");
-            ExitCode::FAILURE
+            if matches!(problem, Problem::Mistake(_)) { ExitCode::from(MISTAKE) } else { ExitCode::FAILURE }
         }
     }
 }
 
 fn run(task: Task) -> Result<(), Problem> {
     match task {
+        // Its status says what it has found.
+        Task::Health(_) => Ok(()),
         Task::Top(options) => top::run(&options),
-        Task::Dump { from, hold, file } => {
-            let dump = match from {
-                From::Console(log) => console::read(&log)?,
-                From::Store(place) => {
-                    let mut store = Store::open(place.as_deref())?;
-                    if hold { fetch::held(&mut store)? } else { fetch::running(&mut store)? }
-                }
-            };
-            dump.save(&file)?;
-            let (before, meanwhile) = dump.lost();
-            eprintln!(
-                "{} records saved; {before} older ones were overwritten before, {meanwhile} meanwhile",
-                dump.records.len()
-            );
-            if dump.is_off() {
-                eprintln!("{}", dump::OFF);
-            }
-            Ok(())
+        Task::Stats(options) => stats::run(&options),
+        Task::Metrics(options) => metrics::run(&options),
+        Task::Dump(options) => save(&options),
+        Task::Export(options) => dump::write(&options.out, &perfetto::export(&Dump::load(&options.file)?)?),
+        Task::Report(options) => summary(&options),
+        Task::Show(options) => {
+            let dump = Dump::load(&options.file)?;
+            show::show(&dump, &Chosen::new(&dump, &options.filter)?, options.json)
         }
-        Task::Export { file, out } => dump::write(&out, &perfetto::export(&Dump::load(&file)?)?),
-        Task::Report { file, html, top } => {
-            let dump = Dump::load(&file)?;
-            let report = Report::new(&dump, top);
-            match html {
-                Some(out) => dump::write(&out, report::page(&report)?.as_bytes()),
-                None => dump::write(Path::new("-"), report::text(&report).as_bytes()),
-            }
+    }
+}
+
+fn save(options: &DumpOptions) -> Result<(), Problem> {
+    let dump = match &options.console {
+        Some(log) => console::read(log)?,
+        None => {
+            let mut store = Store::open(options.store.place.as_deref())?;
+            if options.hold { fetch::held(&mut store)? } else { fetch::running(&mut store)? }
         }
-        Task::Show { filter, file } => show::show(&Dump::load(&file)?, &filter),
+    };
+    dump.save(&options.file)?;
+    let (before, meanwhile) = dump.lost();
+    eprintln!(
+        "{} records saved; {before} older ones were overwritten before, {meanwhile} meanwhile",
+        dump.records.len()
+    );
+    if dump.is_off() {
+        eprintln!("{}", dump::OFF);
+    }
+    Ok(())
+}
+
+fn summary(options: &ReportOptions) -> Result<(), Problem> {
+    let dump = Dump::load(&options.file)?;
+    let report = Report::new(&dump, &Chosen::new(&dump, &options.filter)?, options.top);
+    match &options.html {
+        Some(out) => dump::write(out, report::page(&report)?.as_bytes()),
+        None if options.json => dump::write(Path::new("-"), report::json(&report).as_bytes()),
+        None => dump::write(Path::new("-"), report::text(&report).as_bytes()),
     }
 }

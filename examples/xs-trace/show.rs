@@ -2,73 +2,76 @@
 
 use std::io::{self, BufWriter, ErrorKind, Write};
 
+use serde_json::{Value, json};
+use xenstore::abi::DomId;
 use xenstore::trace::{Kind, Record, Stall};
-use xenstore::wire::{MessageType, XsError};
+use xenstore::wire::XsError;
 
 use crate::dump::Dump;
+use crate::filter::Chosen;
 use store_client::Problem;
 
-/// Which records are shown. Of each list one must fit, unless it is empty.
-#[derive(Default)]
-pub struct Filter {
-    /// Numbers or names.
-    pub domains: Vec<String>,
-    /// What is no request's has none.
-    pub types: Vec<MessageType>,
-    pub kinds: Vec<Kind>,
-    pub errors: Vec<XsError>,
-    /// Beginnings of paths.
-    pub paths: Vec<String>,
-    /// Seconds from the server's start on.
-    pub from: Option<f64>,
-    pub to: Option<f64>,
-}
-
-/// Whether one of the list fits, or it is empty.
-fn any<T>(list: &[T], fits: impl FnMut(&T) -> bool) -> bool {
-    list.is_empty() || list.iter().any(fits)
-}
-
-impl Filter {
-    fn lets_pass(&self, dump: &Dump, record: &Record) -> bool {
-        let Record { domid, kind, .. } = *record;
-        let typed = matches!(kind, Kind::Begun | Kind::Ended | Kind::Refused);
-        let seconds = dump.since_start(record.time) as f64 / 1e9;
-        let name = dump.notes.names.get(&domid.0);
-        any(&self.domains, |domain| *domain == domid.to_string() || Some(domain) == name)
-            && any(&self.types, |wanted| typed && *wanted as u32 == u32::from(record.msg_type))
-            && any(&self.kinds, |wanted| *wanted == kind)
-            && any(&self.errors, |error| Some(*error) == record.error)
-            && any(&self.paths, |path| dump.path(record.hash).starts_with(path.as_str()))
-            && self.from.is_none_or(|from| seconds >= from)
-            && self.to.is_none_or(|to| seconds <= to)
-    }
-}
-
-/// Shows the records that pass, on the standard output.
-pub fn show(dump: &Dump, filter: &Filter) -> Result<(), Problem> {
-    match write(dump, filter, &mut BufWriter::new(io::stdout().lock())) {
+/// Shows the records that pass, on the standard output, as text or as JSON.
+pub fn show(dump: &Dump, chosen: &Chosen<'_>, json: bool) -> Result<(), Problem> {
+    match write(dump, chosen, json, &mut BufWriter::new(io::stdout().lock())) {
         // The reader has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|error| Problem::new(format!("standard output: {error}"))),
     }
 }
 
-fn write(dump: &Dump, filter: &Filter, out: &mut impl Write) -> io::Result<()> {
+fn write(dump: &Dump, chosen: &Chosen<'_>, json: bool, out: &mut impl Write) -> io::Result<()> {
+    let mut shown = 0;
     for (n, record) in dump.records.iter().enumerate() {
-        if let Some(count) = dump.missing_before(n) {
-            writeln!(out, "{:>14} {count} records were lost here", "")?;
+        match dump.missing_before(n) {
+            Some(count) if json => writeln!(out, "{}", json!({ "lost": count }))?,
+            Some(count) => writeln!(out, "{:>14} {count} records were lost here", "")?,
+            None => {}
         }
-        if filter.lets_pass(dump, record) {
-            let time = dump.since_start(record.time) / 1000;
-            let (seconds, micros) = (time / 1_000_000, time % 1_000_000);
-            let (domain, what, path) =
-                (dump.domain(record.domid), what(dump, record), dump.path(record.hash));
-            let line = format!("{seconds:>7}.{micros:06} {domain:<16} {what:<44} {path}");
-            writeln!(out, "{}", line.trim_end())?;
+        if !chosen.lets_pass(record) {
+            continue;
         }
+        shown += 1;
+        if json {
+            writeln!(out, "{}", object(dump, record))?;
+            continue;
+        }
+        let time = dump.since_start(record.time) / 1000;
+        let (seconds, micros) = (time / 1_000_000, time % 1_000_000);
+        let (domain, what, path) = (dump.domain(record.domid), what(dump, record), dump.path(record.hash));
+        let line = format!("{seconds:>7}.{micros:06} {domain:<16} {what:<44} {path}");
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    if shown == 0 && !dump.records.is_empty() {
+        eprintln!("xs-trace: none of the {} records passes the filters", dump.records.len());
     }
     out.flush()
+}
+
+/// A record's members. Those that mean nothing for its kind are not there.
+fn object(dump: &Dump, record: &Record) -> Value {
+    let mut object = json!({
+        "seconds": dump.since_start(record.time) as f64 / 1e9,
+        "kind": record.kind.name(),
+        "what": what(dump, record),
+    });
+    let mut member = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            object[name] = value;
+        }
+    };
+    let typed = matches!(record.kind, Kind::Begun | Kind::Ended | Kind::Refused);
+    let domid = record.domid;
+    member("domid", (domid != DomId::INVALID).then(|| domid.0.into()));
+    member("domain", dump.notes.names.get(&domid.0).map(|name| name.clone().into()));
+    member("type", typed.then(|| record.type_name().into()));
+    member("tx", (record.tx.0 != 0).then(|| record.tx.0.into()));
+    member("error", record.error.map(|error| error.name().into()));
+    member("quota", record.quota().filter(|_| record.kind == Kind::Refused).map(Value::from));
+    member("microseconds", (record.kind == Kind::Ended).then(|| dump.micros(record.amount).into()));
+    member("bytes", (record.size != 0).then(|| record.size.into()));
+    member("path", (record.hash != 0).then(|| dump.path(record.hash).into()));
+    object
 }
 
 /// The text of a record, with its times in microseconds.
@@ -78,15 +81,15 @@ pub fn what(dump: &Dump, record: &Record) -> String {
     match kind {
         Kind::Ended => {
             let end = record.error.map_or("ok", XsError::name);
-            format!("{} tx {} {end}, {micros:.1} us, {size} bytes", record.type_name(), tx.0)
+            format!("{} tx {} {end}, {micros:.1} µs, {size} bytes", record.type_name(), tx.0)
         }
         Kind::WokeUp => {
             let more = if amount == u32::MAX { "more than " } else { "" };
-            format!("woke-up after {more}{micros:.1} us")
+            format!("woke-up after {more}{micros:.1} µs")
         }
         Kind::Stalled if amount > 0 => {
             let why = Stall::from_wire(record.detail).map_or("?", Stall::name);
-            format!("stalled: {why}, {micros:.1} us")
+            format!("stalled: {why}, {micros:.1} µs")
         }
         _ => {
             let text = record.to_string();

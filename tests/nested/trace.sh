@@ -140,6 +140,8 @@ begun d0 90 - 0 -
 ended d0 90 - 38 -' "$(session)"
 xs-trace dump /tmp/saved 2>/tmp/said
 equal 'xs-trace dump: ends well' 0 $?
+matches 'version: names the build' '^xenstore-stubdom [0-9]+\.[0-9]+\.[0-9]+, build [0-9a-f]{40}$' "$(xenstore-control version)"
+matches 'xs-trace report: names store and Xen' "^store  +xenstore-stubdom .*, build [0-9a-f]{40}; Xen $XEN" "$(xs-trace report /tmp/saved)"
 matches 'xs-trace show: has the conflict' ' d0 Domain-0 +tx-conflict .* /t/watched$' "$(xs-trace show --kind tx-conflict /tmp/saved)"
 equal 'stats json: counts WRITE' $((writes + 4)) "$(counted WRITE)"
 says 'filter: all' OK xenstore-control trace filter all

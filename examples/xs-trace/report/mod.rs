@@ -1,14 +1,19 @@
 //! The summary of a dump: figures and tables, which are printed as text or as a page.
 
 mod html;
+mod json;
 mod plots;
 mod tables;
 mod text;
 
 pub use html::page;
+pub use json::json;
 pub use text::text;
 
+use xenstore::trace::{Kind, Record};
+
 use crate::dump::Dump;
+use crate::filter::Chosen;
 use crate::requests::{Request, requests};
 use tables::tables;
 
@@ -18,6 +23,20 @@ pub struct Report<'a> {
     /// Single figures, with what they are.
     facts: Vec<(&'static str, String)>,
     tables: Vec<Table>,
+}
+
+/// What a report is about: of a dump, the requests and records that were chosen.
+struct Seen<'a> {
+    dump: &'a Dump,
+    requests: Vec<Request<'a>>,
+    records: Vec<&'a Record>,
+}
+
+impl<'a> Seen<'a> {
+    /// The records of a kind.
+    fn of(&self, kind: Kind) -> impl Iterator<Item = &'a Record> {
+        self.records.iter().copied().filter(move |record| record.kind == kind)
+    }
 }
 
 struct Table {
@@ -55,11 +74,13 @@ impl Report<'_> {
         if titles.is_empty() { String::new() } else { format!("Nothing of: {}.", titles.join(", ")) }
     }
 
-    /// Sums up a dump; of long tables the first `top` rows.
-    pub fn new(dump: &Dump, top: usize) -> Report<'_> {
-        let requests = requests(dump);
-        let facts = tables::facts(dump, &requests);
-        let tables = tables(dump, &requests, top);
-        Report { dump, requests, facts, tables }
+    /// Sums up what is chosen of a dump; of long tables the first `top` rows.
+    pub fn new<'a>(dump: &'a Dump, chosen: &Chosen<'_>, top: usize) -> Report<'a> {
+        let requests = requests(dump).into_iter().filter(|request| chosen.lets_pass(request.ended)).collect();
+        let records = dump.records.iter().filter(|record| chosen.lets_pass(record)).collect();
+        let seen = Seen { dump, requests, records };
+        let facts = tables::facts(&seen);
+        let tables = tables(&seen, top);
+        Report { dump, requests: seen.requests, facts, tables }
     }
 }

@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xenstore::abi::DomId;
 use xenstore::trace::{Kind, Record, Stall};
-use xenstore::wire::XsError;
+use xenstore::wire::{MessageType, XsError};
 
-use super::Table;
-use crate::dump::Dump;
-use crate::requests::Request;
+use super::{Seen, Table};
 use crate::show::what;
 
 /// Nanoseconds as microseconds, with one decimal.
@@ -55,29 +53,31 @@ fn sum(times: impl IntoIterator<Item = u64>) -> u128 {
     times.into_iter().map(u128::from).sum()
 }
 
-pub fn facts(dump: &Dump, requests: &[Request<'_>]) -> Vec<(&'static str, String)> {
-    let times = || dump.records.iter().map(|record| dump.since_start(record.time));
+/// A number of things.
+fn plural(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
+pub fn facts(seen: &Seen<'_>) -> Vec<(&'static str, String)> {
+    let Seen { dump, requests, records } = seen;
+    let times = || records.iter().map(|record| dump.since_start(record.time));
     let (first, last) = (times().next().unwrap_or(0), times().next_back().unwrap_or(0));
     let span = last - first.min(last);
     let (before, meanwhile) = dump.lost();
     let failed = requests.iter().filter(|request| request.ended.error.is_some()).count();
     let busy = sum(requests.iter().map(|request| request.time(dump).1));
     let of_span = |value: f64| if span == 0 { 0.0 } else { value / span as f64 };
-    let count = |kind| dump.records.iter().filter(|record| record.kind == kind).count();
+    let count = |kind| seen.of(kind).count();
     let answer = match requests.first() {
         Some(request) if before == 0 => format!("{} s", seconds(dump.since_start(request.ended.time))),
         Some(_) => "not known: the first records are lost".to_string(),
         None => "none yet".to_string(),
     };
     vec![
+        ("store", dump.notes.about.line()),
         (
             "records",
-            format!(
-                "{}, from {} s to {} s after the start",
-                dump.records.len(),
-                seconds(first),
-                seconds(last)
-            ),
+            format!("{}, from {} s to {} s after the start", records.len(), seconds(first), seconds(last)),
         ),
         ("lost records", format!("{before} before them, {meanwhile} while they were fetched")),
         ("entry to first answer", answer),
@@ -89,36 +89,37 @@ pub fn facts(dump: &Dump, requests: &[Request<'_>]) -> Vec<(&'static str, String
                 of_span(requests.len() as f64 * 1e9)
             ),
         ),
-        ("time in requests", format!("{} us, {:.2} % of all", micros(busy), of_span(busy as f64 * 100.0))),
+        ("time in requests", format!("{} µs, {:.2} % of all", micros(busy), of_span(busy as f64 * 100.0))),
         ("watch events", format!("{}, {} dropped", count(Kind::Event), count(Kind::Dropped))),
         (
             "transactions",
             format!(
-                "{} started, {} committed, {} aborted, {} conflicts",
+                "{} started, {} committed, {} aborted (as xl does with those that only read), {}",
                 count(Kind::TransactionStarted),
                 count(Kind::TransactionCommitted),
                 count(Kind::TransactionAborted),
-                count(Kind::TransactionConflict)
+                plural(count(Kind::TransactionConflict), "conflict")
             ),
         ),
     ]
 }
 
-pub fn tables(dump: &Dump, requests: &[Request<'_>], top: usize) -> Vec<Table> {
+pub fn tables(seen: &Seen<'_>, top: usize) -> Vec<Table> {
     vec![
-        who(dump, requests, top),
-        types(dump, requests),
-        slowest(dump, requests, top),
-        conflicts(dump, top),
-        errors(dump, requests, top),
-        refusals(dump, top),
-        stalls(dump, top),
-        events(dump, top),
-        incidents(dump, top),
+        who(seen, top),
+        types(seen),
+        slowest(seen, top),
+        conflicts(seen, top),
+        errors(seen, top),
+        refusals(seen, top),
+        stalls(seen, top),
+        events(seen, top),
+        incidents(seen, top),
     ]
 }
 
-fn who(dump: &Dump, requests: &[Request<'_>], top: usize) -> Table {
+fn who(seen: &Seen<'_>, top: usize) -> Table {
+    let Seen { dump, requests, .. } = seen;
     let counts = counted(requests.iter().map(|request| request.ended.domid.0));
     let row = |(domid, count): (u16, usize)| {
         let own = requests.iter().filter(|request| request.ended.domid.0 == domid);
@@ -128,10 +129,11 @@ fn who(dump: &Dump, requests: &[Request<'_>], top: usize) -> Table {
     // Only those that are shown: each row looks through all requests.
     let shown = counts.iter().copied().take(top).map(row).collect();
     let left = counts.len().saturating_sub(top);
-    Table { left, ..Table::new("Who asked for what", &["domain", "requests", "of these"], shown, top) }
+    Table { left, ..Table::new("Who asked for what", &["domain", "requests", "breakdown"], shown, top) }
 }
 
-fn types(dump: &Dump, requests: &[Request<'_>]) -> Table {
+fn types(seen: &Seen<'_>) -> Table {
+    let Seen { dump, requests, .. } = seen;
     let mut types: BTreeMap<&str, (Vec<u64>, usize)> = BTreeMap::new();
     for request in requests {
         let (times, failed) = types.entry(request.ended.type_name()).or_default();
@@ -152,12 +154,16 @@ fn types(dump: &Dump, requests: &[Request<'_>]) -> Table {
         row
     });
     let columns =
-        ["type", "requests", "failed", "mean us", "p50 us", "p90 us", "p99 us", "max us", "% of time"];
+        ["type", "requests", "failed", "mean µs", "p50 µs", "p90 µs", "p99 µs", "max µs", "% of time"];
     Table::new("Requests by type", &columns, rows.collect(), usize::MAX)
 }
 
-fn slowest(dump: &Dump, requests: &[Request<'_>], top: usize) -> Table {
-    let mut slow: Vec<_> = requests.iter().map(|request| (request.time(dump), request.ended)).collect();
+/// Without CONTROL: those are the operator's, and this program's own.
+fn slowest(seen: &Seen<'_>, top: usize) -> Table {
+    let Seen { dump, requests, .. } = seen;
+    let others =
+        requests.iter().filter(|request| u32::from(request.ended.msg_type) != MessageType::Control as u32);
+    let mut slow: Vec<_> = others.map(|request| (request.time(dump), request.ended)).collect();
     slow.sort_by_key(|((_, length), _)| std::cmp::Reverse(*length));
     slow.truncate(top);
     let rows = slow.into_iter().map(|((at, length), record)| {
@@ -166,17 +172,18 @@ fn slowest(dump: &Dump, requests: &[Request<'_>], top: usize) -> Table {
         let domain = dump.domain(record.domid);
         vec![record.type_name().to_string(), micros(length.into()), seconds(at), domain, end, path]
     });
-    Table::new("Slowest requests", &["type", "us", "at s", "domain", "end", "path"], rows.collect(), top)
+    Table::new(
+        "Slowest requests but CONTROL",
+        &["type", "µs", "at s", "domain", "result", "path"],
+        rows.collect(),
+        top,
+    )
 }
 
-/// The records of a kind.
-fn of(dump: &Dump, kind: Kind) -> impl Iterator<Item = &Record> {
-    dump.records.iter().filter(move |record| record.kind == kind)
-}
-
-fn conflicts(dump: &Dump, top: usize) -> Table {
+fn conflicts(seen: &Seen<'_>, top: usize) -> Table {
+    let dump = seen.dump;
     let mut nodes: BTreeMap<u64, Vec<&Record>> = BTreeMap::new();
-    of(dump, Kind::TransactionConflict).for_each(|record| nodes.entry(record.hash).or_default().push(record));
+    seen.of(Kind::TransactionConflict).for_each(|record| nodes.entry(record.hash).or_default().push(record));
     let mut nodes: Vec<(u64, Vec<&Record>)> = nodes.into_iter().collect();
     nodes.sort_by_key(|(_, here)| std::cmp::Reverse(here.len()));
     let rows = nodes.into_iter().map(|(hash, here)| {
@@ -192,7 +199,8 @@ fn conflicts(dump: &Dump, top: usize) -> Table {
     Table::new("Transaction conflicts by node", &columns, rows.collect(), top)
 }
 
-fn errors(dump: &Dump, requests: &[Request<'_>], top: usize) -> Table {
+fn errors(seen: &Seen<'_>, top: usize) -> Table {
+    let Seen { dump, requests, .. } = seen;
     let failed: Vec<(&str, &Record)> =
         requests.iter().filter_map(|request| Some((request.ended.error?.name(), request.ended))).collect();
     let rows = counted(failed.iter().map(|(error, record)| (*error, record.msg_type)));
@@ -211,33 +219,40 @@ fn errors(dump: &Dump, requests: &[Request<'_>], top: usize) -> Table {
     Table::new("Errors", &["error", "type", "requests", "domains", "path most often"], rows.collect(), top)
 }
 
-fn refusals(dump: &Dump, top: usize) -> Table {
-    let refused = of(dump, Kind::Refused).map(|record| {
+fn refusals(seen: &Seen<'_>, top: usize) -> Table {
+    let dump = seen.dump;
+    let refused = seen.of(Kind::Refused).map(|record| {
         let error = record.error.map_or("?", XsError::name);
-        (record.domid.0, record.type_name(), error)
+        let quota =
+            record.quota().map_or("no room".to_string(), |quota| format!("{quota}, {}", record.amount));
+        (record.domid.0, quota, record.type_name(), error, dump.path(record.hash))
     });
-    let rows = counted(refused).into_iter().map(|((domid, name, error), count)| {
-        vec![dump.domain(DomId(domid)), name.to_string(), error.to_string(), count.to_string()]
+    let rows = counted(refused).into_iter().map(|((domid, quota, name, error, path), count)| {
+        let domain = dump.domain(DomId(domid));
+        [domain, quota, name.into(), error.into(), count.to_string(), path.into()].to_vec()
     });
-    let columns = ["domain", "type", "error", "requests"];
+    let columns = ["domain", "quota", "type", "error", "requests", "path"];
     Table::new("Refusals for a quota or lack of room", &columns, rows.collect(), top)
 }
 
-fn stalls(dump: &Dump, top: usize) -> Table {
-    let stalled = of(dump, Kind::Stalled)
+fn stalls(seen: &Seen<'_>, top: usize) -> Table {
+    let dump = seen.dump;
+    let stalled = seen
+        .of(Kind::Stalled)
         .map(|record| (record.domid.0, Stall::from_wire(record.detail).map_or("?", Stall::name)));
-    let held = of(dump, Kind::Held).map(|record| (record.domid.0, "made another's commit fail"));
+    let held = seen.of(Kind::Held).map(|record| (record.domid.0, "made another's commit fail"));
     let rows = counted(stalled.chain(held))
         .into_iter()
         .map(|((domid, why), count)| vec![dump.domain(DomId(domid)), count.to_string(), why.to_string()]);
     Table::new("Stalls", &["domain", "times", "why"], rows.collect(), top)
 }
 
-fn events(dump: &Dump, top: usize) -> Table {
+fn events(seen: &Seen<'_>, top: usize) -> Table {
+    let dump = seen.dump;
     /// Events, bytes of them, those that were dropped.
     type Sums = (usize, usize, usize);
     let mut sums: BTreeMap<u16, Sums> = BTreeMap::new();
-    for record in of(dump, Kind::Event).chain(of(dump, Kind::Dropped)) {
+    for record in seen.of(Kind::Event).chain(seen.of(Kind::Dropped)) {
         let (events, bytes, dropped) = sums.entry(record.domid.0).or_default();
         if record.kind == Kind::Event {
             *events += 1;
@@ -255,9 +270,10 @@ fn events(dump: &Dump, top: usize) -> Table {
     Table::new("Watch events by receiver", &["domain", "events", "bytes", "dropped"], rows.collect(), top)
 }
 
-fn incidents(dump: &Dump, top: usize) -> Table {
+fn incidents(seen: &Seen<'_>, top: usize) -> Table {
+    let dump = seen.dump;
     let kinds = BTreeSet::from([Kind::Mark, Kind::RingError, Kind::Panic]);
-    let rows = dump.records.iter().filter(|record| kinds.contains(&record.kind)).map(|record| {
+    let rows = seen.records.iter().filter(|record| kinds.contains(&record.kind)).map(|record| {
         let text = format!("{} {}", what(dump, record), dump.path(record.hash));
         vec![seconds(dump.since_start(record.time)), dump.domain(record.domid), text.trim_end().to_string()]
     });

@@ -23,7 +23,7 @@ fn rows(table: &Table) -> String {
     let columns = table.columns.len();
     let width = |column: usize| {
         let cells = table.rows.iter().map(|row| row[column].chars().count());
-        cells.chain([table.columns[column].len()]).max().unwrap_or(0)
+        cells.chain([table.columns[column].chars().count()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let numeric: Vec<bool> = (0..columns).map(|column| table.is_numeric(column)).collect();

@@ -5,20 +5,22 @@ use std::thread::sleep;
 
 use super::columns::{Column, Sorting};
 use super::names::Names;
-use super::options::Options;
-use super::rates::Table;
-use super::sample::Sample;
-use super::{heading, levels, sums};
+use serde_json::{Value, json};
+
+use super::rates::{Row, Table};
+use super::sample::{Refused, Sample};
+use super::{heading, levels, refusals, sums};
+use crate::arguments::TopOptions;
 use store_client::Problem;
 use store_client::Store;
 
 const WIDTH: usize = 100;
 const NAME: usize = WIDTH - 60;
 
-pub fn run(mut store: Store, options: &Options) -> Result<(), Problem> {
+pub fn run(mut store: Store, options: &TopOptions) -> Result<(), Problem> {
     let mut names = Names::default();
     let mut before = Sample::take(&mut store)?;
-    let mut left = options.tables;
+    let mut left = if options.once { Some(1) } else { options.tables };
     while left != Some(0) {
         sleep(options.delay);
         let after = Sample::take(&mut store)?;
@@ -26,7 +28,8 @@ pub fn run(mut store: Store, options: &Options) -> Result<(), Problem> {
         names.learn(&mut store, after.domains.keys().copied())?;
         let mut table = Table::between(&before, &after, &names.known);
         Sorting::by(Column::Requests).sort(&mut table.rows);
-        match print(&table) {
+        let printed = if options.json { writeln!(stdout(), "{}", object(&table)) } else { print(&table) };
+        match printed {
             // Who reads it has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             printed => printed.map_err(|error| Problem::new(format!("standard output: {error}")))?,
@@ -41,6 +44,7 @@ fn print(table: &Table) -> io::Result<()> {
     let mut out = stdout().lock();
     writeln!(out, "xs-trace top - {}\n{}", heading(table), sums(table))?;
     levels(table, WIDTH, usize::MAX).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    refusals(table).iter().try_for_each(|line| writeln!(out, "{line}"))?;
     writeln!(out)?;
     let mut line = |cell: &dyn Fn(Column) -> String| {
         let cells = Column::ALL.map(|column| column.fit(&cell(column), NAME));
@@ -49,4 +53,36 @@ fn print(table: &Table) -> io::Result<()> {
     line(&|column| column.title().to_owned())?;
     table.rows.iter().try_for_each(|row| line(&|column| column.cell(row)))?;
     writeln!(out)
+}
+
+/// A table's members: rates are of a second, totals since the start.
+fn object(table: &Table) -> Value {
+    let levels = table
+        .levels
+        .iter()
+        .map(|level| (level.what.clone(), json!({ "used": level.used, "room": level.room })));
+    json!({
+        "running-ms": table.running_ms,
+        "trace-on": table.recording,
+        "requests": table.requests,
+        "errors": table.errors,
+        "events": table.events,
+        "memory": levels.collect::<serde_json::Map<_, _>>(),
+        "refused": table.refused.iter().map(Refused::object).collect::<Vec<_>>(),
+        "domains": table.rows.iter().map(row).collect::<Vec<_>>(),
+    })
+}
+
+fn row(row: &Row) -> Value {
+    let mut members = row.total.members();
+    for (name, value) in [
+        ("domid", json!(row.domid)),
+        ("name", json!(row.name)),
+        ("requests-per-second", json!(row.requests)),
+        ("events-per-second", json!(row.events)),
+        ("microseconds", json!(row.latency)),
+    ] {
+        members.insert(name.to_owned(), value);
+    }
+    members.into()
 }

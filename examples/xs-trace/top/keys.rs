@@ -5,7 +5,7 @@ use std::time::Duration;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::columns::{Column, Sorting};
-use super::parse_delay;
+use crate::arguments::delay;
 
 pub const HELP: [(&str, &str); 9] = [
     ("q", "quit"),
@@ -100,9 +100,9 @@ impl View {
             KeyCode::Esc => return Action::Nothing,
             KeyCode::Enter if typed.is_empty() => return Action::Nothing,
             KeyCode::Enter => {
-                match parse_delay(&typed) {
+                match delay(&typed) {
                     Ok(delay) => self.delay = delay,
-                    Err(why) => self.message = why,
+                    Err(why) => self.message = format!("delay '{typed}': {why}"),
                 }
                 return Action::Nothing;
             }

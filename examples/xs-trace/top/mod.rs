@@ -5,28 +5,32 @@ mod columns;
 mod keys;
 mod live;
 mod names;
-mod options;
 mod rates;
 mod sample;
 mod screen;
 
-pub use options::{HELP, Options};
+pub use names::Names;
+pub use sample::{Counts, Refused, Sample};
 
 use std::io::{IsTerminal, stdin, stdout};
-use std::time::Duration;
 
+use crate::arguments::TopOptions;
 use crate::dump::OFF;
 use rates::Table;
 use sample::Level;
 use store_client::{Problem, Store};
 
-pub fn run(options: &Options) -> Result<(), Problem> {
+pub fn run(options: &TopOptions) -> Result<(), Problem> {
     let is_terminal = stdin().is_terminal() && stdout().is_terminal();
-    if !options.batch && !is_terminal {
-        return Err(Problem::new("top wants a terminal; --batch prints plain text"));
+    let batch = options.batch || options.once;
+    if !batch && options.json {
+        return Err(Problem::mistake("top --json is for --batch or --once"));
     }
-    let store = Store::open(options.store.as_deref())?;
-    if options.batch { batch::run(store, options) } else { live::run(store, options.delay) }
+    if !batch && !is_terminal {
+        return Err(Problem::mistake("top wants a terminal; --batch prints plain text"));
+    }
+    let store = Store::open(options.store.place.as_deref())?;
+    if batch { batch::run(store, options) } else { live::run(store, options.delay) }
 }
 
 /// How long the server has run, and for how many.
@@ -43,6 +47,18 @@ fn heading(table: &Table) -> String {
 fn sums(table: &Table) -> String {
     let [requests, errors, events] = [table.requests, table.errors, table.events].map(columns::compact);
     format!("{requests} requests/s, {errors} errors/s, {events} events/s")
+}
+
+/// Whom a quota, or lack of room, has refused something between the two looks.
+fn refusals(table: &Table) -> Vec<String> {
+    let line = |case: &Refused| {
+        let name = table.rows.iter().find(|row| row.domid == case.domid).map_or("", |row| row.name.as_str());
+        let Refused { domid, quota, limit, times, request, error, path } = case;
+        let why =
+            if quota.is_empty() { "no room".to_owned() } else { format!("quota {quota}, {limit} allowed") };
+        format!("refused: d{domid} {name} {request} {path}: {error}, {why}; {times} times")
+    };
+    table.refused.iter().map(line).collect()
 }
 
 /// How full the server's memory is, as many kinds to a line as fit. If they take more than `most` lines, the fullest are
@@ -75,13 +91,6 @@ fn lines_of(levels: &[Level], width: usize) -> Vec<String> {
     lines
 }
 
-/// A delay in seconds, as an option or at the keyboard.
-fn parse_delay(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
-    let seconds = seconds.ok_or_else(|| format!("delay '{text}': 0.1 to 3600 seconds are possible"))?;
-    Ok(Duration::from_secs_f64(seconds))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -110,13 +119,5 @@ mod tests {
         let mut full = table.clone();
         full.levels[1].used = 280_692;
         assert_eq!(levels(&full, 30, 1), ["watches 281k/281k (100.0%)"]);
-    }
-
-    #[test]
-    fn delays_are_checked() {
-        assert_eq!(parse_delay("0.5"), Ok(Duration::from_millis(500)));
-        for wrong in ["0", "-1", "x", "NaN", "4000", ""] {
-            assert_eq!(parse_delay(wrong), Err(format!("delay '{wrong}': 0.1 to 3600 seconds are possible")));
-        }
     }
 }

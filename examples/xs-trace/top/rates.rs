@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::sample::{Counts, Level, Sample};
+use super::sample::{Counts, Level, Refused, Sample};
 
 /// A domain's row.
 #[derive(Clone, PartialEq, Debug)]
@@ -32,6 +32,8 @@ pub struct Table {
     pub running_ms: u64,
     pub recording: bool,
     pub levels: Vec<Level>,
+    /// The cases in which something was refused between the two looks.
+    pub refused: Vec<Refused>,
     pub rows: Vec<Row>,
 }
 
@@ -74,6 +76,7 @@ impl Table {
             running_ms: after.running_ms,
             recording: after.recording,
             levels: after.levels.clone(),
+            refused: after.refused.iter().filter(|case| !before.refused.contains(case)).cloned().collect(),
             rows: rows.collect(),
         }
     }

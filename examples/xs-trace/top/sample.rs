@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::dump::RECORDING;
 use store_client::{Problem, Store};
@@ -14,6 +14,9 @@ pub struct Counts {
     pub requests: u64,
     pub cycles: u64,
     pub events: u64,
+    pub failed: u64,
+    /// Events that it never gets.
+    pub dropped: u64,
     pub conflicts: u64,
     pub refused: u64,
     pub stalls: u64,
@@ -30,10 +33,12 @@ type Field = fn(&mut Counts) -> &mut u64;
 
 impl Counts {
     /// Where each is in a row, by the names of the table's columns.
-    const FIELDS: [(&str, Field); 11] = [
+    const FIELDS: [(&str, Field); 13] = [
         ("requests", |counts| &mut counts.requests),
         ("cycles", |counts| &mut counts.cycles),
         ("events", |counts| &mut counts.events),
+        ("failed", |counts| &mut counts.failed),
+        ("dropped", |counts| &mut counts.dropped),
         ("conflicts", |counts| &mut counts.conflicts),
         ("refused", |counts| &mut counts.refused),
         ("stalls", |counts| &mut counts.stalls),
@@ -43,6 +48,11 @@ impl Counts {
         ("transactions", |counts| &mut counts.transactions),
         ("memory", |counts| &mut counts.memory),
     ];
+
+    /// All of them by their names.
+    pub fn members(mut self) -> Map<String, Value> {
+        Counts::FIELDS.iter().map(|(name, field)| ((*name).to_owned(), (*field(&mut self)).into())).collect()
+    }
 }
 
 /// How full one of the server's arenas is.
@@ -60,6 +70,43 @@ impl Level {
     }
 }
 
+/// Requests of a domain that one quota has refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    pub domid: u16,
+    /// Empty for lack of room.
+    pub quota: String,
+    /// What it allows.
+    pub limit: u64,
+    pub times: u64,
+    /// The type, error and path of the last one.
+    pub request: String,
+    pub error: String,
+    pub path: String,
+}
+
+impl Refused {
+    fn parse(case: &Value) -> Result<Refused, Problem> {
+        let text = |name: &str| case[name].as_str().map(|text| text.escape_debug().to_string());
+        let text =
+            |name: &str| text(name).ok_or_else(|| Problem::new(format!("no case of a refusal: {case}")));
+        Ok(Refused {
+            domid: u16::try_from(number(case, "domid")?).unwrap_or(u16::MAX),
+            quota: text("quota")?,
+            limit: number(case, "limit")?,
+            times: number(case, "times")?,
+            request: text("type")?,
+            error: text("error")?,
+            path: text("path")?,
+        })
+    }
+
+    pub fn object(&self) -> Value {
+        let Refused { domid, quota, limit, times, request, error, path } = self;
+        json!({ "domid": domid, "quota": quota, "limit": limit, "times": times, "request": request, "error": error, "path": path })
+    }
+}
+
 /// One look at the store.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Sample {
@@ -74,6 +121,8 @@ pub struct Sample {
     pub clock: u64,
     pub khz: u64,
     pub domains: BTreeMap<u16, Counts>,
+    /// The latest cases.
+    pub refused: Vec<Refused>,
 }
 
 /// The number at `name`. A store that does not tell it is of another version.
@@ -116,6 +165,10 @@ impl Sample {
     fn ask(mut control: impl FnMut(&[&str]) -> Result<String, Problem>) -> Result<Sample, Problem> {
         let mut sample = Sample::default();
         sample.read_totals(&parse(&control(&["stats", "json"])?)?)?;
+        let refused = parse(&control(&["stats", "json", "refused"])?)?;
+        for case in refused["refused"].as_array().into_iter().flatten() {
+            sample.refused.push(Refused::parse(case)?);
+        }
         let mut from = 0;
         loop {
             let page = parse(&control(&["stats", "json", "domains", &from.to_string()])?)?;
@@ -190,6 +243,11 @@ mod tests {
     fn ask(pages: &[String]) -> Result<Sample, String> {
         let mut asked = 0;
         let answer = |words: &[&str]| {
+            if words.get(2) == Some(&"refused") {
+                return Ok(r#"{"refused":[{"domid":5,"quota":"nodes","limit":1000,"times":3,"type":"WRITE",
+                    "error":"ENOSPC","path":"/a"}]}"#
+                    .to_owned());
+            }
             asked += 1;
             assert_eq!(words.get(2), (asked > 1).then_some(&"domains"), "{words:?}");
             Ok(if asked == 1 { TOTALS.to_owned() } else { pages[asked - 2].clone() })
@@ -205,6 +263,12 @@ mod tests {
         let sample = ask(&[first, second]).expect("a sample");
         assert_eq!((sample.requests, sample.failed, sample.events, sample.running_ms), (5, 2, 2, 392));
         assert!(sample.recording);
+        let [case] = &sample.refused[..] else { panic!("{sample:?}") };
+        assert_eq!((case.domid, case.quota.as_str(), case.limit, case.times), (5, "nodes", 1000, 3));
+        assert_eq!(
+            (case.request.as_str(), case.error.as_str(), case.path.as_str()),
+            ("WRITE", "ENOSPC", "/a")
+        );
         assert_eq!(sample.levels, [Level { what: "nodes".into(), used: 7, room: 100 }]);
         assert_eq!((sample.khz, sample.clock), (1000, 77));
         assert_eq!(sample.domains.keys().copied().collect::<Vec<_>>(), [0, 5]);

@@ -9,7 +9,7 @@ use ratatui::widgets::Paragraph;
 use super::columns::Column;
 use super::keys::{HELP, View};
 use super::rates::{Row, Table};
-use super::{heading, levels, sums};
+use super::{heading, levels, refusals, sums};
 
 /// `silent` is the seconds for which the store has not answered, if that is long.
 pub fn draw(frame: &mut Frame<'_>, view: &mut View, table: Option<&mut Table>, silent: Option<u64>) {
@@ -57,6 +57,8 @@ fn head<'a>(view: &View, table: &Table, silent: Option<u64>, area: Rect) -> Vec<
     // The rows have as much of a small screen as the levels.
     let most = usize::from(area.height.saturating_sub(OTHERS).div_ceil(2));
     lines.extend(levels(table, area.width.into(), most).into_iter().map(Line::from));
+    // One is enough to be looked into.
+    lines.extend(refusals(table).into_iter().take(1).map(|refused| Line::from(refused).yellow()));
     lines.push(match (silent, &view.prompt) {
         (Some(seconds), None) => Line::from(no_answer(seconds)).bold().red(),
         (_, Some(typed)) => Line::from(format!("delay in seconds (is {delay}): {typed}_")).bold(),

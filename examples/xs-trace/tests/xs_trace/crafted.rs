@@ -103,5 +103,5 @@ fn an_end_is_not_that_of_a_begin_before_the_trace_was_off() {
     let notes = r#""khz":1000000,"started":0,"first":0,"gaps":[]"#;
     std::fs::write(&file, dump(notes, &records)).expect("written");
     let report = run(&["report", text(&file)]).expect("a report");
-    assert!(report.contains("time in requests       2.0 us"), "{report}");
+    assert!(report.contains("time in requests       2.0 µs"), "{report}");
 }

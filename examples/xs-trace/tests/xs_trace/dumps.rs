@@ -13,12 +13,12 @@ use crate::{Client, Server, XS_TRACE, run, text};
 /// Longer than all dumps of a test take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Lines without time, each run of blanks as one, durations as `T us`.
+/// Lines without time, each run of blanks as one, durations as `T µs`.
 fn shown(file: &Path, filter: &[&str]) -> Vec<String> {
     let printed = run(&[&["show"], filter, &[text(file)]].concat()).expect("shown");
     let line = |line: &str| {
         let mut words: Vec<&str> = line.split_whitespace().skip(1).collect();
-        if let Some(n) = words.iter().position(|word| *word == "us," || *word == "us") {
+        if let Some(n) = words.iter().position(|word| *word == "µs," || *word == "µs") {
             words[n - 1] = "T";
         }
         words.join(" ")
@@ -46,37 +46,37 @@ fn a_session_is_shown_record_by_record() {
 
     let mut expected = vec![
         "WRITE begun, tx 0, 26 bytes",
-        "WRITE tx 0 ok, T us, 3 bytes /local/domain/0/name",
+        "WRITE tx 0 ok, T µs, 3 bytes /local/domain/0/name",
         "WATCH begun, tx 0, 9 bytes",
         "event, 9 bytes /x",
-        "WATCH tx 0 ok, T us, 3 bytes /x",
+        "WATCH tx 0 ok, T µs, 3 bytes /x",
         "WRITE begun, tx 0, 8 bytes",
         "event, 9 bytes /x",
-        "WRITE tx 0 ok, T us, 3 bytes /x",
+        "WRITE tx 0 ok, T µs, 3 bytes /x",
         "TRANSACTION_START begun, tx 0, 1 bytes",
         "tx-started 1",
-        "TRANSACTION_START tx 0 ok, T us, 2 bytes",
+        "TRANSACTION_START tx 0 ok, T µs, 2 bytes",
         "READ begun, tx 1, 3 bytes",
-        "READ tx 1 ok, T us, 5 bytes /x",
+        "READ tx 1 ok, T µs, 5 bytes /x",
         "WRITE begun, tx 0, 8 bytes",
         "event, 9 bytes /x",
-        "WRITE tx 0 ok, T us, 3 bytes /x",
+        "WRITE tx 0 ok, T µs, 3 bytes /x",
         "TRANSACTION_END begun, tx 1, 2 bytes",
         "tx-conflict 1 with d0 /x",
-        "TRANSACTION_END tx 1 EAGAIN, T us, 0 bytes",
+        "TRANSACTION_END tx 1 EAGAIN, T µs, 0 bytes",
         "TRANSACTION_START begun, tx 0, 1 bytes",
         "tx-started 2",
-        "TRANSACTION_START tx 0 ok, T us, 2 bytes",
+        "TRANSACTION_START tx 0 ok, T µs, 2 bytes",
         "WRITE begun, tx 2, 8 bytes",
-        "WRITE tx 2 ok, T us, 3 bytes /y",
+        "WRITE tx 2 ok, T µs, 3 bytes /y",
         "TRANSACTION_END begun, tx 2, 2 bytes",
         "tx-committed 2, 2 nodes",
-        "TRANSACTION_END tx 2 ok, T us, 3 bytes",
+        "TRANSACTION_END tx 2 ok, T µs, 3 bytes",
         "READ begun, tx 0, 9 bytes",
-        "READ tx 0 ENOENT, T us, 0 bytes /missing",
+        "READ tx 0 ENOENT, T µs, 0 bytes /missing",
         "CONTROL begun, tx 0, 20 bytes",
         "mark all done",
-        "CONTROL tx 0 ok, T us, 3 bytes",
+        "CONTROL tx 0 ok, T µs, 3 bytes",
         // What took the dump.
         "CONTROL begun, tx 0, 13 bytes",
     ];
@@ -90,12 +90,66 @@ fn a_session_is_shown_record_by_record() {
     expected.retain(|line| line.starts_with("READ") || line.starts_with("TRANSACTION_END"));
     let found = shown(&file, &["--type", "read", "--type", "transaction_end", "--domain", "value"]);
     assert_eq!(found.len(), expected.len());
-    assert_eq!(shown(&file, &["--errno", "ENOENT"]), ["d0 value READ tx 0 ENOENT, T us, 0 bytes /missing"]);
+    assert_eq!(shown(&file, &["--errno", "ENOENT"]), ["d0 value READ tx 0 ENOENT, T µs, 0 bytes /missing"]);
     assert_eq!(shown(&file, &["--path", "/m", "--domain", "0"]).len(), 1);
     assert_eq!(shown(&file, &["--path", "/x", "--kind", "event"]).len(), 3);
-    assert_eq!(shown(&file, &["--domain", "7"]).len(), 0);
+    let all = shown(&file, &[]).len();
+    assert_eq!(shown(&file, &["--domain", "0", "--not-domain", "value"]).len(), 0);
+    assert_eq!(shown(&file, &["--not-path", "/"]).len() + shown(&file, &["--path", "/"]).len(), all);
+    let reads = shown(&file, &["--type", "read"]).len();
+    assert_eq!(shown(&file, &["--not-type", "READ"]).len(), all - reads);
+    assert_eq!(shown(&file, &["--not-kind", "event", "--kind", "event"]).len(), 0);
+    assert_eq!(shown(&file, &["--type", "read", "--not-errno", "ENOENT"]).len(), reads - 1);
     assert_eq!(shown(&file, &["--to", "0"]), ["server started"]);
     assert_eq!(shown(&file, &["--from", "3600"]).len(), 0);
+}
+
+#[test]
+fn records_are_objects_in_json() {
+    let server = Server::start(64);
+    let mut client = server.connect();
+    client.write(0, "/local/domain/0/name");
+    client.ask(MessageType::Read, 0, "/missing\0");
+    let file = server.dump();
+    let lines = run(&["show", "--json", "--errno", "ENOENT", "--kind", "ended", text(&file)]).expect("shown");
+    let record: serde_json::Value = serde_json::from_str(lines.trim()).expect("one object");
+    let member = |name: &str| record[name].to_string();
+    let members = ["kind", "domid", "domain", "type", "error", "path"].map(member).join(" ");
+    assert_eq!(members, r#""ended" 0 "value" "READ" "ENOENT" "/missing""#);
+    assert!(record["seconds"].as_f64() > Some(0.0) && record["microseconds"].is_f64(), "{record}");
+    let all = run(&["show", "--json", text(&file)]).expect("shown");
+    let parsed = all.lines().map(serde_json::from_str::<serde_json::Value>).filter(Result::is_ok).count();
+    assert_eq!(parsed, run(&["show", text(&file)]).expect("shown").lines().count());
+}
+
+#[test]
+fn filters_that_nothing_can_pass_are_told() {
+    let server = Server::start(64);
+    server.connect().write(0, "/local/domain/0/name");
+    let file = server.dump();
+    for task in ["show", "report"] {
+        for (filter, expected) in [
+            (["--domain", "nosuch"], "no record is of a domain 'nosuch'; there are d0 value"),
+            (["--not-domain", "7"], "no record is of a domain '7'; there are d0 value"),
+            (["--from=5", "--to=1"], "--from 5 --to 1: nothing is between, the first must be less"),
+        ] {
+            let arguments = [&[task], &filter[..], &[text(&file)]].concat();
+            let output = Command::new(XS_TRACE).args(arguments).output().expect("it runs");
+            let told = String::from_utf8(output.stderr).expect("text");
+            assert_eq!(
+                (output.status.code(), told.as_str()),
+                (Some(2), format!("xs-trace: {expected}\n").as_str())
+            );
+        }
+    }
+    let output =
+        Command::new(XS_TRACE).args(["show", "--path", "/none", text(&file)]).output().expect("it runs");
+    let told = String::from_utf8(output.stderr).expect("text");
+    assert!(output.status.success() && output.stdout.is_empty(), "{told}");
+    assert!(
+        told.starts_with("xs-trace: none of the ") && told.ends_with(" records passes the filters\n"),
+        "{told}"
+    );
 }
 
 /// Numbered requests are known by their sizes, of which there are so many.
@@ -229,7 +283,7 @@ fn a_store_that_was_held_by_a_killed_program_records_again() {
     let server = Server::start(4096);
     let mut client = server.connect();
     // Nobody ends this pause: who began it is gone.
-    assert_eq!(server.connect().ask(MessageType::Control, 0, "trace\0off\01\0"), "OK");
+    assert_eq!(server.connect().ask(MessageType::Control, 0, "trace\0off\0\x31\0"), "OK");
     let begin = Instant::now();
     while !client.ask(MessageType::Control, 0, "trace\0").starts_with("trace            : on") {
         assert!(begin.elapsed() < PATIENCE, "still off");

@@ -4,6 +4,7 @@ mod consoles;
 mod crafted;
 mod dumps;
 mod mistakes;
+mod monitoring;
 mod perfetto;
 mod reports;
 mod top;

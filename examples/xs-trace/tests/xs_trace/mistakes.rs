@@ -81,18 +81,24 @@ fn stores_that_are_not_there_or_have_no_recorder() {
 #[test]
 fn words_that_are_not_understood() {
     for (arguments, expected) in [
-        (&[][..], "a task is missing"),
-        (&["sing"], "no task 'sing': dump, show"),
-        (&["dump"], "FILE is missing"),
-        (&["dump", "--console", "a", "--store", "b", "c"], "one of --store and --console is possible"),
-        (&["show", "--domain", "0", "a", "b"], "unexpected argument \"b\""),
-        (&["show", "--kind", "ending", "a"], "--kind ending: wanted is one of started, begun, ended"),
-        (&["show", "--errno", "EWHAT", "a"], "--errno EWHAT: wanted is one of EINVAL"),
-        (&["show", "--html", "a"], "invalid option '--html'"),
-        (&["show", "--from", "noon", "a"], "--from noon: wanted are seconds, like 1.5"),
-        (&["show", "--to", "x", "a"], "--to x: wanted are seconds, like 1.5"),
-        (&["report", "--top", "0", "a"], "--top 0: wanted is a number above 0"),
-        (&["export", "a"], "the format is missing: --perfetto is possible"),
+        (&[][..], "requires a subcommand but one was not provided [subcommands: dump, show, report"),
+        (&["sing"], "unrecognized subcommand 'sing'; allowed: dump, show"),
+        (&["dump"], "arguments were not provided: <FILE>"),
+        (
+            &["dump", "--console", "a", "--store", "b", "c"],
+            "'--console <LOG>' cannot be used with '--store <PLACE>'",
+        ),
+        (&["show", "--domain", "0", "a", "b"], "unexpected argument 'b' found"),
+        (
+            &["show", "--kind", "ending", "a"],
+            "'ending' for '--kind <KIND>': wanted is one of started, begun, ended",
+        ),
+        (&["show", "--errno", "EWHAT", "a"], "'EWHAT' for '--errno <ERROR>': wanted is one of EINVAL"),
+        (&["show", "--html", "a"], "unexpected argument '--html' found"),
+        (&["show", "--from", "noon", "a"], "'noon' for '--from <SECONDS>': wanted are seconds, like 1.5"),
+        (&["show", "--to", "x", "a"], "'x' for '--to <SECONDS>': wanted are seconds, like 1.5"),
+        (&["report", "--top", "0", "a"], "'0' for '--top <N>': wanted is a number above 0"),
+        (&["export", "a"], "arguments were not provided: --perfetto"),
     ] {
         let told = run(arguments).expect_err("a mistake");
         assert!(told.contains(expected) && told.contains("--help"), "{arguments:?}: {told}");

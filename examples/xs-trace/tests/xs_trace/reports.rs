@@ -27,7 +27,7 @@ fn a_report_counts_what_was_asked() {
     for expected in [
         "lost records 0 before them, 0 while they were fetched",
         "watch events 9, 0 dropped",
-        "transactions 3 started, 0 committed, 0 aborted, 3 conflicts",
+        "transactions 3 started, 0 committed, 0 aborted (as xl does with those that only read), 3 conflicts",
         "d0 24 READ 8, WRITE 8, TRANSACTION_END 3, TRANSACTION_START 3, CONTROL 1, WATCH 1",
         "/a 3 d0 3 d0 3",
         "EINVAL READ 5 d0 5",
@@ -38,6 +38,21 @@ fn a_report_counts_what_was_asked() {
     assert!(words.iter().any(|line| line.starts_with("READ 8 5 ")), "{report}");
     assert!(words.iter().any(|line| line.ends_with(" d0 mark <here>")), "{report}");
     assert!(run(&["report", "--top", "1", text(&file)]).expect("a report").contains("and 1 more"));
+
+    // What operators ask by CONTROL is none of the slowest, and filters are those of show.
+    let slowest =
+        report.split("Slowest requests").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a table");
+    assert!(slowest.contains("READ") && !slowest.contains("CONTROL "), "{slowest}");
+    let reads = run(&["report", "--type", "READ", "--not-errno", "EINVAL", text(&file)]).expect("a report");
+    assert!(reads.contains("requests               3, 0 of them failed"), "{reads}");
+    assert!(reads.contains("Nothing of: transaction conflicts by node, errors"), "{reads}");
+
+    let json = run(&["report", "--json", text(&file)]).expect("a report");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["facts"]["watch events"], "9, 0 dropped");
+    let types = &json["tables"][1];
+    assert_eq!((&types["title"], &types["rows"][0]["type"]), (&"Requests by type".into(), &"READ".into()));
+    assert_eq!((&types["rows"][0]["requests"], &types["rows"][0]["failed"]), (&8.into(), &5.into()));
 
     let page = run(&["report", "--html", "-", text(&file)]).expect("a page");
     assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
@@ -55,4 +70,25 @@ fn a_server_that_nobody_has_asked_has_a_report() {
     let report = run(&["report", text(&file)]).expect("a report");
     assert!(report.contains("none yet") && report.contains("Nothing of: who asked for what"), "{report}");
     assert!(run(&["report", "--html", "-", text(&file)]).expect("a page").ends_with("</html>\n"));
+}
+
+#[test]
+fn statistics_are_told_as_text_and_as_json() {
+    let server = Server::start(64);
+    let mut client = server.connect();
+    client.write(0, "/local/domain/0/name");
+    client.ask(MessageType::Read, 0, "/missing\0");
+    let socket = server.socket();
+    let told = run(&["stats", "--store", text(&socket)]).expect("statistics");
+    let words: Vec<String> =
+        told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert!(words.contains(&"trace-on 1".to_owned()), "{told}");
+    assert!(words.contains(&"type requests failed received sent cycles".to_owned()), "{told}");
+    assert!(words.iter().any(|line| line.starts_with("0 value ")), "{told}");
+    let json = run(&["stats", "--json", "--store", text(&socket)]).expect("statistics");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["types"]["WRITE"]["requests"], 1);
+    assert_eq!((&json["domains"][0]["name"], &json["domains"][0]["domid"]), (&"value".into(), &0.into()));
+    assert_eq!((&json["refused"], &json["trace-on"]), (&serde_json::json!([]), &1.into()));
+    assert!(json["memory"]["nodes"]["room"].as_u64() > Some(1000), "{json}");
 }

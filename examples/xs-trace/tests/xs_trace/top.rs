@@ -65,6 +65,23 @@ fn batch_mode_tells_what_domains_ask() {
 }
 
 #[test]
+fn batch_mode_prints_objects_in_json() {
+    let server = Server::start(64);
+    let mut client = server.connect();
+    client.ask(MessageType::Write, 0, "/local/domain/0/name\0Domain-0");
+    let output = top(&server.socket(), &["--once", "--delay", "0.1", "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let table: serde_json::Value = serde_json::from_str(text(&output.stdout)).expect("one object");
+    let domain = &table["domains"][0];
+    assert_eq!(domain["name"], "Domain-0");
+    assert!(domain["nodes"].as_u64() > Some(0) && domain["requests"].as_u64() > Some(0), "{table}");
+    assert!(table["memory"]["nodes"]["used"].as_u64() > Some(0) && table["requests"].is_f64(), "{table}");
+    assert_eq!(table["trace-on"], true);
+    let output = top(&server.socket(), &["--json"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn a_store_that_is_not_there_is_one_line() {
     let server = Server::start(64);
     let output = top(&server.folder.path().join("none"), &["--once"]);
@@ -85,9 +102,12 @@ fn a_store_that_is_not_there_is_one_line() {
 #[test]
 fn mistakes_in_the_call_are_told() {
     for (arguments, wanted) in [
-        (&["--delay", "0"][..], "delay '0': 0.1 to 3600 seconds are possible"),
-        (&["-n", "3"], "-n is for --batch"),
-        (&["-b", "-n", "none"], "-n none: a number of tables, 1 or more, is wanted"),
+        (
+            &["--delay", "0"][..],
+            "invalid value '0' for '--delay <SECONDS>': 0.1 to 3600 seconds are possible",
+        ),
+        (&["-n", "3"], "the following required arguments were not provided: --batch"),
+        (&["-b", "-n", "none"], "invalid value 'none' for '-n <COUNT>'"),
         (&[], "top wants a terminal; --batch prints plain text"),
     ] {
         let output = top(Path::new("/nowhere"), arguments);

@@ -31,7 +31,7 @@ struct Command<P: Platform> {
 }
 
 impl<P: Platform> Command<P> {
-    const ALL: [Command<P>; 13] = [
+    const ALL: [Command<P>; 14] = [
         Command { name: "check", usage: "", run: check },
         Command { name: "fault", usage: "panic|page|loop", run: fault::fault },
         Command {

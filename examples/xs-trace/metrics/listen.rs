@@ -1,0 +1,83 @@
+//! Answers scrapes over HTTP.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use super::families::families;
+use super::text::{Form, text};
+use store_client::Problem;
+
+/// Longest time for a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Serves until it is ended.
+pub fn serve(address: SocketAddr, place: Option<PathBuf>) -> Result<(), Problem> {
+    let problem = |error: std::io::Error| Problem::new(format!("{address}: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(problem)?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(address).await.map_err(problem)?;
+        // Another port than asked for if that is 0.
+        let bound = listener.local_addr().map_err(problem)?;
+        eprintln!("xs-trace: metrics at http://{bound}/metrics");
+        loop {
+            // A client that is gone before it was taken, or no descriptor left: the next one counts.
+            let Ok((stream, _)) = listener.accept().await else { continue };
+            let place = place.clone();
+            tokio::spawn(async move {
+                let service = service_fn(|request| answer(request, place.clone()));
+                let served =
+                    http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+                // How it ends is the client's affair.
+                let _ = timeout(PATIENCE, served).await;
+            });
+        }
+    })
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    place: Option<PathBuf>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let accepts = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    let form = match accepts {
+        Some(accepts) if accepts.contains("application/openmetrics-text") => Form::OpenMetrics,
+        _ => Form::Text,
+    };
+    let said = |status: StatusCode, kind: &'static str, body: String| {
+        let mut response = Response::new(Full::new(Bytes::from(body)));
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        response
+    };
+    if request.method() != Method::GET {
+        let mut refused = said(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET is possible\n".into());
+        refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+        return Ok(refused);
+    }
+    if !matches!(request.uri().path(), "/" | "/metrics") {
+        return Ok(said(StatusCode::NOT_FOUND, "text/plain", "there is only /metrics\n".into()));
+    }
+    // A store that hangs must not keep the next scrape from being told so.
+    let looked = tokio::task::spawn_blocking(move || super::look(place.as_deref()));
+    let stats = match timeout(PATIENCE / 2, looked).await {
+        Ok(Ok(Ok(stats))) => Some(stats),
+        Ok(Ok(Err(problem))) => {
+            eprintln!("xs-trace: {problem}");
+            None
+        }
+        Ok(Err(_)) | Err(_) => None,
+    };
+    Ok(said(StatusCode::OK, form.content_type(), text(&families(stats.as_ref()), form)))
+}

@@ -1,0 +1,193 @@
+//! What monitoring sees of a store: metrics in each form and way, and `health`.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use xenstore::wire::MessageType;
+
+use crate::{Server, XS_TRACE, run, text};
+
+/// Longer than a program takes for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The value of a sample.
+fn sample(metrics: &str, name: &str) -> Option<f64> {
+    metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+/// A store that somebody has asked for something.
+fn asked() -> Server {
+    let server = Server::start(64);
+    let mut client = server.connect();
+    client.write(0, "/local/domain/0/name");
+    client.ask(MessageType::Read, 0, "/missing\0");
+    server
+}
+
+#[test]
+fn metrics_are_what_the_store_has_counted() {
+    let server = asked();
+    let socket = server.socket();
+    let metrics = run(&["metrics", "--store", text(&socket)]).expect("metrics");
+    assert!(metrics.ends_with("\n# EOF\n"), "{metrics}");
+    for (name, value) in [
+        ("xenstore_up", 1.0),
+        ("xenstore_trace_enabled", 1.0),
+        (r#"xenstore_requests_total{type="WRITE"}"#, 1.0),
+        (r#"xenstore_failed_requests_total{type="READ"}"#, 1.0),
+        (r#"xenstore_domain_conflicts_total{domid="0",domain="value"}"#, 0.0),
+        ("xenstore_faults_total", 0.0),
+    ] {
+        assert_eq!(sample(&metrics, name), Some(value), "{name}: {metrics}");
+    }
+    for name in [r#"xenstore_slots_limit{kind="transaction-nodes"}"#, "xenstore_uptime_seconds"] {
+        assert!(sample(&metrics, name) > Some(0.0), "{name}: {metrics}");
+    }
+    assert!(
+        metrics.contains("\nxenstore_build_info{version=\"xenstore-stubdom 0.1.0\",build=\""),
+        "{metrics}"
+    );
+    assert!(metrics.contains("# TYPE xenstore_requests counter\n"), "{metrics}");
+}
+
+#[test]
+fn a_textfile_is_replaced_and_tells_of_a_store_that_is_gone() {
+    let server = asked();
+    let (socket, file) = (server.socket(), server.folder.path().join("xenstore.prom"));
+    let write = || run(&["metrics", "--textfile", text(&file), "--store", text(&socket)]);
+    assert_eq!(write().as_deref(), Ok(""));
+    let metrics = std::fs::read_to_string(&file).expect("a file");
+    assert!(
+        metrics.contains("# TYPE xenstore_requests_total counter\n") && !metrics.contains("# EOF"),
+        "{metrics}"
+    );
+    std::fs::remove_file(&socket).expect("removed");
+    assert!(write().expect_err("no store").contains("no store at"));
+    let metrics = std::fs::read_to_string(&file).expect("a file");
+    assert_eq!((sample(&metrics, "xenstore_up"), metrics.lines().count()), (Some(0.0), 3), "{metrics}");
+    let others = std::fs::read_dir(server.folder.path()).expect("a folder").count();
+    assert_eq!(others, 1, "nothing is left beside it");
+    let told =
+        run(&["metrics", "--textfile", "/none/x.prom", "--store", text(&socket)]).expect_err("no folder");
+    assert!(told.contains("/none/x.prom: "), "{told}");
+}
+
+/// `xs-trace metrics --listen`, ended when dropped.
+struct Listener(Child, String);
+
+impl Listener {
+    fn start(server: &Server) -> Listener {
+        let socket = server.socket();
+        let mut command = Command::new(XS_TRACE);
+        command.args(["metrics", "--listen", "127.0.0.1:0", "--store", text(&socket)]);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut line = String::new();
+        let mut said = BufReader::new(child.stderr.take().expect("piped"));
+        said.read_line(&mut line).expect("where it listens");
+        // What it says later has somewhere to go.
+        std::thread::spawn(move || said.read_to_end(&mut Vec::new()));
+        let address = line.trim().strip_prefix("xs-trace: metrics at http://");
+        let address = address.and_then(|address| address.strip_suffix("/metrics")).expect("an address");
+        Listener(child, address.to_owned())
+    }
+
+    /// Head and body of an answer.
+    fn ask(&self, request: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(&self.1).expect("connected");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        write!(stream, "{request}\r\nHost: here\r\n\r\n").expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        (head.to_owned(), body.to_owned())
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        assert!(self.0.kill().and_then(|()| self.0.wait()).is_ok());
+    }
+}
+
+#[test]
+fn scrapes_are_answered_in_the_form_that_they_ask_for() {
+    let server = asked();
+    let listener = Listener::start(&server);
+    let (head, body) = listener.ask("GET /metrics HTTP/1.1");
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("text/plain; version=0.0.4"), "{head}");
+    assert!(
+        sample(&body, r#"xenstore_requests_total{type="WRITE"}"#) == Some(1.0) && !body.contains("# EOF"),
+        "{body}"
+    );
+    let accept = "Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
+    let (head, body) = listener.ask(&format!("GET /metrics HTTP/1.1\r\n{accept}"));
+    assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
+    assert!(body.ends_with("# EOF\n"), "{body}");
+    assert!(listener.ask("GET /other HTTP/1.1").0.starts_with("HTTP/1.1 404 "));
+    assert!(listener.ask("POST /metrics HTTP/1.1").0.starts_with("HTTP/1.1 405 "));
+    // Somebody who says nothing holds up nobody, and a store that is gone is told.
+    let silent = TcpStream::connect(&listener.1).expect("connected");
+    std::fs::remove_file(server.socket()).expect("removed");
+    let begin = Instant::now();
+    let (_, body) = listener.ask("GET /metrics HTTP/1.1");
+    assert_eq!(sample(&body, "xenstore_up"), Some(0.0), "{body}");
+    assert!(begin.elapsed() < PATIENCE);
+    drop(silent);
+}
+
+/// The status of `health`, and its line.
+fn health(server: &Server, options: &[&str]) -> (Option<i32>, String) {
+    let socket = server.socket();
+    let arguments = [&["health", "--store", text(&socket)], options].concat();
+    let output = Command::new(XS_TRACE).args(arguments).output().expect("it runs");
+    (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+}
+
+#[test]
+fn health_is_told_as_monitoring_plugins_do() {
+    let server = asked();
+    let (status, line) = health(&server, &[]);
+    assert_eq!(status, Some(0), "{line}");
+    assert!(
+        line.starts_with("XENSTORE OK - 1 domain, ") && line.contains(" | 'nodes'=0.0%;80;95;0;100 "),
+        "{line}"
+    );
+    server.connect().ask(MessageType::Control, 0, "trace\0off\0");
+    let (status, line) = health(&server, &[]);
+    assert_eq!(status, Some(1), "{line}");
+    assert!(line.starts_with("XENSTORE WARNING - the trace is off"), "{line}");
+    // Each node of a store of 16 MiB is a fiftieth of a percent; a permission list is more.
+    for n in 0..2000 {
+        server.connect().ask(MessageType::Write, 0, &format!("/n/{n}\0{}", "x".repeat(200)));
+    }
+    for (limits, word, expected) in [(["1", "100"], "WARNING", 1), (["1", "1"], "CRITICAL", 2)] {
+        let (status, line) = health(&server, &["--warning", limits[0], "--critical", limits[1]]);
+        assert_eq!(status, Some(expected), "{line}");
+        assert!(line.starts_with(&format!("XENSTORE {word} - ")) && line.contains("nodes 20"), "{line}");
+    }
+    for wrong in [&["--warning", "90", "--critical", "10"][..], &["--warning", "x"], &["--frob"]] {
+        assert_eq!(health(&server, wrong).0, Some(3), "{wrong:?}");
+    }
+    std::fs::remove_file(server.socket()).expect("removed");
+    let (status, line) = health(&server, &[]);
+    assert_eq!(status, Some(2), "{line}");
+    assert!(line.starts_with("XENSTORE CRITICAL - no store at ") && line.lines().count() == 1, "{line}");
+}
+
+#[test]
+fn a_store_that_hangs_is_critical() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let socket = folder.path().join("socket");
+    // It takes connections, and no more.
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bind");
+    let arguments = ["health", "--timeout", "0.2", "--store", text(&socket)];
+    let output = Command::new(XS_TRACE).args(arguments).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(text_of(&output.stdout), "XENSTORE CRITICAL - the store has not answered for 0.2 s\n");
+}
+
+fn text_of(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("text")
+}
