@@ -66,6 +66,8 @@ pub struct Connection<R> {
     pub port: Option<Port>,
     /// The client broke the protocol: its ring is not looked at any more.
     pub ignored: bool,
+    /// It has not read what waits for it when it had time to. Over when nothing waits any more.
+    pub slow: bool,
     /// In the state that it comes from, its number; 0 if it comes from none.
     pub number: u32,
     partial: Partial,
@@ -78,7 +80,7 @@ impl<R> Connection<R> {
 
     /// One that a state calls `number`.
     pub fn restored(ring: R, port: Option<Port>, number: u32) -> Self {
-        Connection { ring, port, ignored: false, number, partial: Partial::EMPTY }
+        Connection { ring, port, ignored: false, slow: false, number, partial: Partial::EMPTY }
     }
 
     /// The bytes of its half request, piece by piece.

@@ -8,7 +8,11 @@ use crate::abi::{RingError, RingPage};
 use crate::platform::Instant;
 use crate::ring;
 use crate::slots::Claim;
-use crate::store::{DomainId, Store};
+use crate::store::{DomainId, Share, Store};
+
+/// Messages that a domain's end is for one of those who hear of it: one for all that there is to hear, and one for the case
+/// of this very domain.
+const NEWS: u32 = 2;
 
 /// Where a message went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -156,6 +160,30 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         if let Some(eased) = self.outbox.pop_after(store, id, before) {
             self.schedule.ready(eased);
         }
+        if !self.has_output(id)
+            && let Some(connection) = self.get_mut(id)
+        {
+            connection.slow = false;
+        }
+    }
+
+    /// Whether somebody who reads has so much waiting that it might not be told of a domain's end. `over`: whoever still has,
+    /// does not read.
+    pub fn is_any_short(&mut self, store: &Store, over: bool) -> bool {
+        let receivers = self.connections.iter().flatten().count() as u32;
+        let room = self.outbox.messages().arena().room();
+        let mut any = false;
+        for (id, _) in store.domains.iter() {
+            if self.has_output(id)
+                && !(store.may_take(id, Share::Chunks, NEWS)
+                    && store.may_take_with_all(room, id, Share::Messages, NEWS, receivers))
+                && let Some(connection) = self.get_mut(id).filter(|connection| !connection.slow)
+            {
+                connection.slow = over;
+                any = !over;
+            }
+        }
+        any
     }
 
     fn given_up(&self, message: MessageId) -> GivenUp {

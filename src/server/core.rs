@@ -27,6 +27,26 @@ pub enum News {
     Some,
     /// And some has been heard of it.
     Heard,
+    /// It does not say of whom: domains from this slot on are still asked about, and then all once more if it has had news
+    /// since.
+    Each {
+        slot: usize,
+        again: bool,
+    },
+}
+
+impl News {
+    /// Each domain may have changed.
+    pub const ALL: News = News::Each { slot: 0, again: false };
+
+    /// There is more of it.
+    pub fn and_more(self) -> News {
+        match self {
+            News::None => News::Some,
+            News::Each { slot, .. } => News::Each { slot, again: true },
+            News::Some | News::Heard => self,
+        }
+    }
 }
 
 /// Work that a handler leaves to the server, since it takes connections.
@@ -59,6 +79,8 @@ pub struct Core {
     /// The number of the first change since the server was woken, see `Collected::number`.
     pub changes: u64,
     pub news: News,
+    /// Until then news waits for those who read, if it does.
+    pub news_due: Option<Instant>,
     /// What telling receivers what they have missed has cost in this round.
     pub told: u32,
     /// What the handler of the request at hand has left to the server.
@@ -80,6 +102,7 @@ impl Core {
             throttle: Throttle::IDLE,
             changes: 0,
             news: News::None,
+            news_due: None,
             told: 0,
             deed: None,
             have_fault: None,

@@ -4,7 +4,7 @@
 use super::Server;
 use super::check::check;
 use super::context::Outcome;
-use super::core::Deed;
+use super::core::{Deed, News};
 use super::handlers::control;
 use crate::abi::{DomId, Port};
 use crate::path::Path;
@@ -74,7 +74,7 @@ impl<P: Platform> Server<P> {
     /// do.
     #[inline(always)] // As above.
     pub(super) fn go_on(&mut self, platform: &mut P) -> bool {
-        self.core.store.intents.may_have_some() && self.take_slice(platform)
+        (self.core.store.intents.may_have_some() || self.core.news != News::None) && self.take_slice(platform)
     }
 
     #[inline(never)]

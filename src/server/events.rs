@@ -113,6 +113,11 @@ impl<P: Platform> Server<P> {
         loop {
             links.flush(&mut core.store, id)?;
             let Some((first, rest)) = links.outbox.rest(id) else { break };
+            // Whoever has not read costs nothing.
+            if links.room(id) == 0 && Outbox::is_told(&core.store, id, links.outbox.messages().get(first)) {
+                links.schedule.wait(id);
+                break;
+            }
             if core.told > TURN {
                 links.schedule.ready(id);
                 break;

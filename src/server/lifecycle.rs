@@ -14,6 +14,12 @@ use crate::store::{Domain, DomainId, Origin, Value};
 use crate::trace::Kind;
 use crate::wire::XsError;
 
+/// Attempts after which more news waits until others have had their turns.
+const ATTEMPTS: u64 = 16;
+
+/// Nanoseconds for which news of domains waits at most for those who read.
+const PATIENCE: u64 = 50_000_000;
+
 /// The nodes of a new store: empty, and for the privileged domain only.
 const INITIAL_NODES: [Path<'static>; 5] = [
     Path::ROOT,
@@ -148,37 +154,70 @@ impl<P: Platform> Server<P> {
 
     #[inline(never)]
     fn hear_news(&mut self, platform: &mut P) -> bool {
-        if self.is_under_way() {
-            return true;
-        }
-        while let Some((domid, state)) = platform.next_changed() {
-            self.core.news = News::Heard;
-            self.observe(platform, domid, state);
-            if self.is_under_way() {
-                return true;
+        let begun = self.core.store.present_attempt().count();
+        while !self.is_under_way() && self.core.store.present_attempt().count() - begun < ATTEMPTS {
+            if self.gives_time_to_read() {
+                return false;
+            }
+            if !self.hear_next(platform) {
+                self.announce_shutdowns();
+                return self.is_under_way();
             }
         }
-        if core::mem::replace(&mut self.core.news, News::None) == News::Some {
-            self.observe_all(platform);
-        }
-        self.announce_shutdowns(platform);
-        self.is_under_way()
+        true
     }
 
-    /// Asks for the state of each known domain.
-    pub(super) fn observe_all(&mut self, platform: &mut P) {
-        for slot in self.core.store.domains.slots() {
-            if let Some(id) = self.core.store.domains.at(slot) {
+    /// Whether news waits, because somebody who reads has so much waiting that it might not be told of it: until it has
+    /// read, but not for long.
+    fn gives_time_to_read(&mut self) -> bool {
+        let Server { core, links, .. } = self;
+        let now = core.clock.now;
+        let over = core.news_due.is_some_and(|due| due <= now);
+        if !links.is_any_short(&core.store, over) {
+            core.news_due = None;
+            return false;
+        }
+        let due = core.news_due.unwrap_or(now.after_nanoseconds(PATIENCE));
+        core.news_due = Some(due);
+        core.throttle.look_at(due);
+        true
+    }
+
+    /// Hears of one domain. False if there is no news of any.
+    fn hear_next(&mut self, platform: &mut P) -> bool {
+        let (mut slot, again) = match self.core.news {
+            News::Each { slot, again } => (slot, again),
+            heard => match platform.next_changed() {
+                Some((domid, state)) => {
+                    self.core.news = News::Heard;
+                    self.observe(platform, domid, state);
+                    return true;
+                }
+                None if heard == News::Heard => {
+                    self.core.news = News::None;
+                    return false;
+                }
+                None => (0, false),
+            },
+        };
+        let slots = self.core.store.domains.slots();
+        while slots.contains(&slot) {
+            slot += 1;
+            if let Some(id) = self.core.store.domains.at(slot - 1) {
+                self.core.news = News::Each { slot, again };
                 let domid = self.core.store.domains.get(id).domid;
                 let state = platform.state(domid);
                 self.observe(platform, domid, state);
+                return true;
             }
         }
+        self.core.news = if again { News::Some } else { News::None };
+        again
     }
 
-    /// Sends the general event for shutdowns, once for all of them. The event for a death covers earlier shutdowns.
-    pub(super) fn announce_shutdowns(&mut self, platform: &mut P) {
-        self.finish(platform);
+    /// Sends the general event for shutdowns, once for all of them. The event for a death covers earlier shutdowns. Nothing is
+    /// under way.
+    fn announce_shutdowns(&mut self) {
         let told = self.core.store.announce_shutdowns();
         debug_assert!(told.is_ok(), "there is room for the record of what is to be done");
         self.send_collected();
@@ -186,7 +225,6 @@ impl<P: Platform> Server<P> {
 
     /// Handles the state of one domain.
     fn observe(&mut self, platform: &mut P, domid: DomId, state: Option<DomainState>) {
-        self.finish(platform);
         let Some(id) = self.core.store.domains.find(domid) else { return };
         if self.core.is_privileged(id) || self.core.own == Some(domid) {
             return;

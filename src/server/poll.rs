@@ -1,7 +1,6 @@
 //! The loop: which connections have a turn and for how long, when peers are notified, when the server wakes again.
 
 use super::Server;
-use super::core::News;
 use crate::abi::DomId;
 use crate::connection::{Hindrance, Pace, Pass, Turn};
 use crate::platform::{Cycles, Event, Instant, Platform};
@@ -137,9 +136,7 @@ impl<P: Platform> Server<P> {
                     }
                 }
                 Event::DomainStates => {
-                    if self.core.news == News::None {
-                        self.core.news = News::Some;
-                    }
+                    self.core.news = self.core.news.and_more();
                     self.observe_domains(platform);
                 }
             }

@@ -5,6 +5,7 @@
 //! answered once, and each event is sent once.
 
 use super::Server;
+use super::core::News;
 use super::scratch::Stage;
 use crate::platform::Platform;
 use crate::wire::XsError;
@@ -42,8 +43,7 @@ impl<P: Platform> Server<P> {
         }
         self.core.store.current.end();
         self.links.outbox.end_request();
-        self.observe_all(platform);
-        self.announce_shutdowns(platform);
+        self.core.news = News::ALL;
         self.have_all_looked_at();
     }
 

@@ -1,7 +1,7 @@
 //! A server's state as a stream of bytes, and a server made from one, see [`state`](crate::state).
 
 use super::Server;
-use super::core::Core;
+use super::core::{Core, News};
 use crate::abi::DomId;
 use crate::cmdline::{self, Options};
 use crate::connection::Links;
@@ -64,8 +64,7 @@ impl<P: Platform> Server<P> {
     /// each ring. After it, `poll` must be called.
     pub fn resume(&mut self, platform: &mut P) {
         self.finish(platform);
-        self.observe_all(platform);
-        self.announce_shutdowns(platform);
+        self.core.news = News::ALL;
         self.have_all_looked_at();
     }
 }

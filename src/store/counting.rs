@@ -45,6 +45,18 @@ impl Store {
         is_fair(claim, kind, held, self.promised_to_others(usage, kind), Room { free, ..room })
     }
 
+    /// Whether a domain may take so many slots more of a kind, though each of so many domains may have taken as many before.
+    pub fn may_take_with_all(&self, room: Room, id: DomainId, kind: Share, count: u32, domains: u32) -> bool {
+        let usage = &self.held.of(id).usage;
+        let Some(free) = room.free.checked_sub(count.saturating_mul(domains)) else { return false };
+        let room = Room { free, ..room };
+        if self.domains.is_privileged(id) {
+            return free >= Claim::Privileged.kept(room.capacity);
+        }
+        let others = Promise { beyond: domains, ..self.promised_to_others(usage, kind) };
+        is_fair(Claim::Guest, kind, usage.held(kind).saturating_add(count), others, room)
+    }
+
     /// Counts slots that have been taken of a kind for a guest; the privileged count no chunks, lists, copies and messages.
     /// Refused as [`Store::taken`]. In an attempt.
     #[inline(always)] // The privileged are spared all but a look.

@@ -103,6 +103,55 @@ fn many_deaths_are_heard_of_beside_those_who_read_nothing() {
     deaths(64, 160);
 }
 
+/// As many deaths at once as nobody has room for, where all messages that guests may have are taken by some that read
+/// nothing. `die` says how Xen tells of it.
+fn deaths_beyond_all_room(die: impl Fn(&mut Host, u16)) {
+    let mut host = host_of(8);
+    let (reader, short) = (65, 100..180);
+    (1..=reader).chain(short.clone()).for_each(|domid| host.boot(domid));
+    for domid in 1..reader {
+        watch(&mut host, domid, "@releaseDomain", 12);
+        watch(&mut host, domid, "data", 12);
+        for n in 0..20 {
+            host.send(domid, 0, &format!("WRITE data|{n}"));
+            host.poll();
+        }
+    }
+    host.expect(&[(reader, 0, "WATCH @releaseDomain|each|1|", "OK|; ev @releaseDomain,each")]);
+    watch(&mut host, reader, "@releaseDomain", 3);
+    watch(&mut host, 0, "@releaseDomain", 1);
+    short.clone().for_each(|domid| die(&mut host, domid));
+    let mut heard = [Vec::new(), Vec::new()];
+    // Those who read nothing are waited for once, and those who read until they have.
+    for _ in 0..60 + 80 {
+        host.poll();
+        host.xen.now.0 += 1_000_000;
+        for (who, heard) in [0, reader].into_iter().zip(&mut heard) {
+            heard.extend(host.client(who).read().iter().map(ToString::to_string));
+            host.xen.kick(DomId(who));
+        }
+    }
+    let general = |token| format!("ev @releaseDomain,{token}");
+    assert_eq!(heard[0], vec![general(0); short.len()]);
+    let told =
+        |domid| (0..3).map(general).chain([format!("ev @releaseDomain/{domid},each")]).collect::<Vec<_>>();
+    assert_eq!(heard[1], short.flat_map(told).collect::<Vec<_>>());
+    host.check();
+}
+
+#[test]
+fn deaths_wait_for_those_who_read() {
+    deaths_beyond_all_room(|host, domid| host.xen.kill(DomId(domid)));
+}
+
+#[test]
+fn deaths_wait_for_those_who_read_where_xen_does_not_say_who_has_died() {
+    deaths_beyond_all_room(|host, domid| {
+        host.xen.kill_silently(DomId(domid));
+        host.xen.virq();
+    });
+}
+
 #[test]
 fn a_commit_of_any_size_is_heard_of_beside_those_who_read_nothing() {
     let mut host = host_of(8);

@@ -81,14 +81,14 @@ fn mourners() -> Host {
     host
 }
 
-#[test]
-fn others_are_served_before_all_are_told_of_a_death() {
+/// `die` says how Xen tells of it.
+fn two_deaths(die: impl Fn(&mut Host, u16)) {
     let mut host = mourners();
     host.boot(50);
     host.boot(51);
     let since = count(&host);
-    host.xen.kill(DomId(50));
-    host.xen.kill(DomId(51));
+    die(&mut host, 50);
+    die(&mut host, 51);
     host.send(BYSTANDER, 0, "READ /shared|");
     host.poll();
     let records = recorded(&host, since);
@@ -98,6 +98,19 @@ fn others_are_served_before_all_are_told_of_a_death() {
         host.hears(domid, &[told("@releaseDomain", WATCHES), told("@releaseDomain", WATCHES)].join("; "));
     }
     host.check();
+}
+
+#[test]
+fn others_are_served_before_all_are_told_of_a_death() {
+    two_deaths(|host, domid| host.xen.kill(DomId(domid)));
+}
+
+#[test]
+fn others_are_served_before_all_deaths_are_looked_for() {
+    two_deaths(|host, domid| {
+        host.xen.kill_silently(DomId(domid));
+        host.xen.virq();
+    });
 }
 
 /// News that comes as the clock is looked at, with nothing else to do, does not wait for whoever asks next.

@@ -63,11 +63,13 @@ impl Store {
     /// Whether the receiver of the next event is told so much of the change at hand that it had better hear it later than
     /// have each event wait.
     pub fn tells_much(&self) -> bool {
-        let Collected { matches, sent, copy, .. } = &self.collected;
+        let Collected { matches, sent, copy, path, .. } = &self.collected;
+        // Of what happens to domains a receiver has one message: many of them may die at once.
+        let few = if path.first() == Some(&b'@') { 1 } else { FEW };
         let receiver = |n: usize| matches.get(n).map(|found| found.domain);
         let nodes = copy
             .map_or(0, |copy| self.transactions.open.get(self.transactions.nodes.get(copy).tx).node_count);
-        nodes > FEW || receiver(sent + FEW as usize).is_some_and(|to| receiver(*sent) == Some(to))
+        nodes > FEW || receiver(sent + few as usize).is_some_and(|to| receiver(*sent) == Some(to))
     }
 
     /// Whether the receiver of the next event hears of the change at hand later.

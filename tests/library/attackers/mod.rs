@@ -114,7 +114,8 @@ fn four_of_one_kind_in_the_smallest_store() {
 
 #[test]
 fn who_reads_hears_of_all_beside_many_that_do_not() {
-    nobody_suffers([case(8, 8, "unread", 1), case(8, 16, "unread", 1), case(8, 16, "crowd", 1)]);
+    let many = [(8, "unread"), (16, "unread"), (16, "crowd"), (48, "deaths"), (64, "deaths")];
+    nobody_suffers(many.map(|(attackers, role)| case(8, attackers, role, 1)));
 }
 
 #[test]

@@ -136,12 +136,20 @@ impl Scene {
         }
         short.clone().for_each(|domid| self.host.xen.kill(DomId(domid)));
         self.look();
-        for domid in short {
-            self.host.xen.vanish(DomId(domid));
-            self.host.clients.remove(&domid);
+        short.into_iter().try_for_each(|domid| self.see_off(domid))
+    }
+
+    /// Waits until all has been told of a domain that has died: those who read are given time to.
+    fn see_off(&mut self, domid: u16) -> Result<(), String> {
+        self.host.xen.vanish(DomId(domid));
+        self.host.clients.remove(&domid);
+        for _ in 0..PATIENCE {
+            self.wait(2);
+            if self.host.server.usage(DomId(domid)).is_none() {
+                return Ok(());
+            }
         }
-        self.wait(2);
-        Ok(())
+        Err(format!("the end of domain {domid} is not heard of"))
     }
 
     /// Asks for what must be granted.
@@ -220,10 +228,7 @@ impl World for Scene {
     fn gone(&mut self, domid: u16) -> Result<(), String> {
         self.host.xen.kill(DomId(domid));
         self.look();
-        self.host.xen.vanish(DomId(domid));
-        self.host.clients.remove(&domid);
-        self.wait(2);
-        Ok(())
+        self.see_off(domid)
     }
 
     fn dom0(&self) -> u16 {
