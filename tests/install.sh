@@ -232,7 +232,7 @@ package() {
         grep -qx "kernel = \"$library/xenstore-stubdom\"" "$tree$library/xenstore-stubdom.cfg"
     ok 'package: and no file that it does not have' names_no_checkout "$tree$library/xenstore-stubdom.cfg"
     ok 'package: its command calls itself by its name' calls_itself "$tree/usr/sbin/xenstore-stubdom-install"
-    for file in $library/{xenstore-stubdom,start,xenstore-stubdom.te} /usr/bin/xs-trace /usr/bin/xs-state /usr/share/doc/xenstore-stubdom/docs/install.md; do
+    for file in $library/{xenstore-stubdom,start,xenstore-stubdom.te} /usr/bin/xs-trace /usr/bin/xs-state /usr/bin/xs-layers /usr/share/doc/xenstore-stubdom/docs/install.md; do
         ok "package: it brings $file" test -s "$tree$file"
     done
     ok 'package: the image is untouched' cmp "$image" "$tree$library/xenstore-stubdom"

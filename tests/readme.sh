@@ -109,6 +109,8 @@ promtool test rules monitoring/alerts-test.yml => tests/monitoring.sh: promtool 
 xs-trace top => tests/observability/top.sh: xs-trace top
 xs-trace dump --console LOG FILE => tests/nested/standalone.sh: xs-trace dump --console
 xs-trace * => here
+xs-layers * => examples/layers/tests/xs_layers.rs: "pack vendor.layer site"
+cargo install --path examples/layers => slow
 xs-state * => examples/xs-state/tests/running.rs: "save", "--store"
 xenstore-control * => here
 TABLE

@@ -22,7 +22,7 @@ key_of() {
     for word in $(options_of "$1"); do
         file=${word%%:*}
         case $file in
-            *.deb) files+=(target/xenstore-stubdom target/xs-trace target/xs-state scripts/install scripts/package Cargo.toml) ;;
+            *.deb) files+=(target/xenstore-stubdom target/xs-trace target/xs-state target/xs-layers scripts/install scripts/package Cargo.toml) ;;
             *) if [[ -f $file ]]; then files+=("$file"); fi ;;
         esac
     done

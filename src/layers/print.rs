@@ -3,20 +3,20 @@
 use core::fmt::{self, Write};
 
 use super::item::Permission;
-use crate::perms::letter;
+use crate::abi::DomId;
+use crate::perms::{Access, letter};
 
-/// A value between quotes. Quotes in it have no escape.
-pub fn quoted<'a>(pieces: impl Iterator<Item = &'a [u8]>, out: &mut dyn Write) -> fmt::Result {
+/// A value between quotes.
+#[cold]
+#[inline(never)]
+pub fn quoted(value: &[u8], out: &mut dyn Write) -> fmt::Result {
     out.write_char('"')?;
-    for byte in pieces.flatten() {
+    for byte in value {
         match byte {
-            b'\t' => out.write_str("\\t")?,
-            b'\n' => out.write_str("\\n")?,
-            b'\r' => out.write_str("\\r")?,
-            b'\\' => out.write_str("\\\\")?,
-            b' '..=b'~' => out.write_char(char::from(*byte))?,
             0..=7 => write!(out, "\\{byte:03o}")?,
-            _ => write!(out, "\\x{byte:02x}")?,
+            // Quotes have no escape.
+            b'"' | b'\'' => out.write_char(char::from(*byte))?,
+            _ => write!(out, "{}", byte.escape_ascii())?,
         }
     }
     out.write_char('"')
@@ -24,10 +24,16 @@ pub fn quoted<'a>(pieces: impl Iterator<Item = &'a [u8]>, out: &mut dyn Write) -
 
 /// A permission list with the blanks before it.
 pub fn permissions(list: impl Iterator<Item = Permission>, out: &mut dyn Write) -> fmt::Result {
-    out.write_str("   (")?;
-    for (n, (access, domid)) in list.enumerate() {
-        let comma = if n > 0 { "," } else { "" };
-        write!(out, "{comma}{}{}", char::from(letter(access)), domid.0)?;
+    let mut before = "   (";
+    for (access, domid) in list {
+        entry(before, access, domid, out)?;
+        before = ",";
     }
     out.write_char(')')
+}
+
+#[cold]
+#[inline(never)]
+fn entry(before: &str, access: Access, domid: DomId, out: &mut dyn Write) -> fmt::Result {
+    write!(out, "{before}{}{}", char::from(letter(access)), domid.0)
 }

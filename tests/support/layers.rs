@@ -88,7 +88,7 @@ pub fn text(records: &[u8]) -> Result<Vec<u8>, String> {
                 let said = match node.value {
                     Some(value) => {
                         rest += " = ";
-                        quoted([value].into_iter(), &mut rest)
+                        quoted(value, &mut rest)
                     }
                     None => {
                         rest += ":";

@@ -9,7 +9,7 @@ use xenstore::perms::Access;
 
 fn print(path: &str, value: &[u8], list: &[Permission]) -> String {
     let mut line = format!("{path} = ");
-    quoted([value].into_iter(), &mut line).expect("a string has room");
+    quoted(value, &mut line).expect("a string has room");
     permissions(list.iter().copied(), &mut line).expect("a string has room");
     line
 }

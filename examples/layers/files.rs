@@ -1,0 +1,110 @@
+//! Files of layers, read and put together.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// What layers of records begin with.
+const RECORDS: &[u8] = b"xenstore\0";
+
+/// The text of a file, whichever form it has.
+pub fn read(file: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().read_to_end(&mut bytes).map(drop)
+    } else {
+        std::fs::read(file).map(|all| bytes = all)
+    };
+    read.map_err(|error| format!("{}: {error}", file.display()))?;
+    if bytes.starts_with(RECORDS) {
+        return support::layers::text(&bytes).map_err(|why| format!("{}: {why}", file.display()));
+    }
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        return Err(format!("{}: gzip is not unpacked", file.display()));
+    }
+    Ok(bytes)
+}
+
+/// The lines before the end of a text.
+fn body(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    text.split_inclusive(|byte| *byte == b'\n')
+        .take_while(|line| line.strip_suffix(b"\n").unwrap_or(line) != b"end")
+}
+
+/// The layers of a text, each with its name.
+pub fn sections(text: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut sections: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut before = Vec::new();
+    for line in body(text) {
+        let name =
+            line.strip_prefix(b"layer ").map(|name| String::from_utf8_lossy(name).trim_end().to_string());
+        let is_blank = matches!(line.first(), Some(b'#' | b'\n'));
+        match (name, sections.last_mut()) {
+            (Some(name), _) => sections.push((name, std::mem::take(&mut before))),
+            (None, None) if is_blank => {
+                before.extend_from_slice(line);
+                continue;
+            }
+            (None, None) => sections.push(("unnamed".to_string(), std::mem::take(&mut before))),
+            (None, Some(_)) => {}
+        }
+        if let Some((_, layer)) = sections.last_mut() {
+            layer.extend_from_slice(line);
+        }
+    }
+    sections
+}
+
+/// Several files in one text, and which of its lines are whose.
+pub struct Pack {
+    pub text: Vec<u8>,
+    /// For each file its first line, and how many were put before its own.
+    starts: Vec<(u32, u32, PathBuf)>,
+}
+
+impl Pack {
+    /// A layer without a name is called as its file.
+    pub fn of(files: &[PathBuf]) -> Result<Pack, String> {
+        let (mut text, mut starts, mut lines) = (Vec::new(), Vec::new(), 0);
+        for file in files {
+            let from = read(file)?;
+            let is_named = sections(&from).first().is_some_and(|(_, layer)| {
+                layer.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"layer "))
+            });
+            let mut part = Vec::new();
+            if !is_named {
+                part.extend(format!("layer {}\n", name_of(file)).into_bytes());
+            }
+            body(&from).for_each(|line| part.extend_from_slice(line));
+            if part.last() != Some(&b'\n') {
+                part.push(b'\n');
+            }
+            starts.push((lines, u32::from(!is_named), file.clone()));
+            lines += part.iter().filter(|byte| **byte == b'\n').count() as u32;
+            text.extend(part);
+        }
+        text.extend(b"end\n");
+        Ok(Pack { text, starts })
+    }
+
+    /// One file, with nothing added.
+    pub fn as_it_is(file: &Path) -> Result<Pack, String> {
+        Ok(Pack { text: read(file)?, starts: vec![(0, 0, file.to_path_buf())] })
+    }
+
+    /// The file of a line, and which of its lines that is.
+    pub fn place(&self, line: u32) -> (String, u32) {
+        let start = self.starts.iter().rfind(|(first, ..)| *first < line.max(1));
+        start.map_or_else(Default::default, |(first, added, file)| {
+            (file.display().to_string(), line.saturating_sub(first + added))
+        })
+    }
+}
+
+/// What a layer is called that has no name: as its file, without what a name cannot have.
+fn name_of(file: &Path) -> String {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let valid = |byte: &char| byte.is_ascii_alphanumeric() || "-_.+".contains(*byte);
+    let name: String = stem.chars().filter(valid).take(31).collect();
+    if name.is_empty() { "unnamed".to_string() } else { name }
+}

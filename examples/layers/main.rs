@@ -1,0 +1,176 @@
+//! Works on layers, the files that a store begins with (docs/layers.md): `xs-layers pack`, `check`, `fuse`, `diff`, `split`.
+
+mod files;
+mod tree;
+
+use std::fs::FileType;
+use std::io::{self, Write};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use files::{Pack, read, sections};
+use tree::{Tree, difference};
+
+const HELP: &str = "\
+usage: xs-layers pack [-o MODULE] FILE...     one file of several, the lowest first, for the store's boot module
+       xs-layers check FILE...                says what is in a file, or what is wrong, with line and column
+       xs-layers fuse FILE...                 the store that comes of them, as `xenstore-ls -f -p` shows it
+       xs-layers diff STORE|FILE FILE...      a layer that makes the first of the store that comes of the others
+       xs-layers split [-d DIRECTORY] FILE    a file NAME.layer of each layer
+  --domains N,...   domains besides dom0 that permissions may name
+FILE has layers as text, or as the state stream's records (docs/state.md); `-` is the standard input. STORE is the socket or
+device of a running store; of it, `diff` leaves out what toolstacks make anew at each start.
+A store takes layers as text, which is what `pack` writes.
+Status: 1 if a layer is wrong, 2 for a mistake in the call or a file that cannot be read.
+";
+
+/// What goes wrong: with the layers, or else.
+enum Problem {
+    Layers(String),
+    Other(String),
+}
+
+impl From<String> for Problem {
+    fn from(text: String) -> Problem {
+        Problem::Other(text)
+    }
+}
+
+struct Call {
+    task: String,
+    words: Vec<PathBuf>,
+    output: Option<PathBuf>,
+    directory: PathBuf,
+    domains: Vec<u16>,
+}
+
+fn main() -> ExitCode {
+    let call = match parse(lexopt::Parser::from_env()) {
+        Ok(Some(call)) => call,
+        Ok(None) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("xs-layers: {error}; see --help");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&call) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Problem::Layers(text)) => {
+            eprint!("{text}");
+            ExitCode::from(1)
+        }
+        Err(Problem::Other(text)) => {
+            eprintln!("xs-layers: {text}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parse(mut args: lexopt::Parser) -> Result<Option<Call>, lexopt::Error> {
+    use lexopt::prelude::{Long, Short, Value, ValueExt};
+    let (mut words, mut output, mut directory, mut domains) = (Vec::new(), None, None, Vec::new());
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("help") | Short('h') => return Ok(None),
+            Short('o') => output = Some(PathBuf::from(args.value()?)),
+            Short('d') => directory = Some(PathBuf::from(args.value()?)),
+            Long("domains") => {
+                let list = args.value()?.string()?;
+                let numbers: Result<Vec<u16>, _> = list.split(',').map(str::parse).collect();
+                domains =
+                    numbers.map_err(|_| format!("--domains wants numbers with ',' between, not '{list}'"))?;
+            }
+            Value(word) => words.push(PathBuf::from(word)),
+            other => return Err(other.unexpected()),
+        }
+    }
+    let task = words.first().map(|word| word.display().to_string()).unwrap_or_default();
+    let files = words.len().saturating_sub(1);
+    let fits = match task.as_str() {
+        "pack" => files > 0 && directory.is_none(),
+        "check" | "fuse" => files > 0 && directory.is_none() && output.is_none(),
+        "diff" => files > 1 && directory.is_none() && output.is_none(),
+        "split" => files == 1 && output.is_none(),
+        _ => false,
+    };
+    if !fits {
+        return Err("`pack`, `check`, `fuse`, `diff` or `split` is wanted, with its files".into());
+    }
+    words.remove(0);
+    Ok(Some(Call { task, words, output, directory: directory.unwrap_or_default(), domains }))
+}
+
+fn run(call: &Call) -> Result<(), Problem> {
+    match call.task.as_str() {
+        "check" => check(call),
+        "pack" => {
+            let pack = Pack::of(&call.words)?;
+            let tree = Tree::fused(&pack, &call.domains).map_err(Problem::Layers)?;
+            let layers = sections(&pack.text).len();
+            eprintln!("{layers} layers, {} bytes; {} nodes fused", pack.text.len(), tree.nodes().count());
+            put(call.output.as_deref(), &pack.text)
+        }
+        "fuse" => {
+            let tree = Tree::fused(&Pack::of(&call.words)?, &call.domains).map_err(Problem::Layers)?;
+            put(None, tree.listing().as_bytes())
+        }
+        "diff" => diff(call),
+        _ => {
+            let text = read(&call.words[0])?;
+            for (name, layer) in sections(&text) {
+                let file = call.directory.join(format!("{name}.layer"));
+                let whole = [&layer, &b"end\n"[..]].concat();
+                std::fs::write(&file, whole).map_err(|error| format!("{}: {error}", file.display()))?;
+                println!("{}", file.display());
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Each file by itself, so that lines are those of the file.
+fn check(call: &Call) -> Result<(), Problem> {
+    let mut wrong = String::new();
+    for file in &call.words {
+        let pack = Pack::as_it_is(file)?;
+        match Tree::fused(&pack, &call.domains) {
+            Ok(tree) => {
+                let layers = sections(&pack.text).len();
+                println!("{}: {layers} layers, {} nodes", file.display(), tree.nodes().count());
+            }
+            Err(text) => wrong += &text,
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Problem::Layers(wrong)) }
+}
+
+fn diff(call: &Call) -> Result<(), Problem> {
+    let Some((now, low)) = call.words.split_first() else { return Ok(()) };
+    let low = Tree::fused(&Pack::of(low)?, &call.domains).map_err(Problem::Layers)?;
+    let is_store = |kind: FileType| kind.is_socket() || kind.is_char_device();
+    let text = if now != Path::new("-") && std::fs::metadata(now).is_ok_and(|meta| is_store(meta.file_type()))
+    {
+        difference(&low, &Tree::of_store(now)?, true)
+    } else {
+        let now =
+            Tree::fused(&Pack::of(std::slice::from_ref(now))?, &call.domains).map_err(Problem::Layers)?;
+        difference(&low, &now, false)
+    };
+    put(None, text.as_bytes())
+}
+
+fn put(file: Option<&Path>, bytes: &[u8]) -> Result<(), Problem> {
+    let written = match file {
+        Some(file) => std::fs::write(file, bytes).map_err(|error| format!("{}: {error}", file.display())),
+        // Whoever reads may have seen enough.
+        None => match io::stdout().write_all(bytes) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.to_string()),
+            _ => Ok(()),
+        },
+    };
+    Ok(written?)
+}

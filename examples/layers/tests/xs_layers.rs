@@ -1,0 +1,101 @@
+//! The tool on files and on a store.
+
+use std::process::{Command, Output};
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new(files: &[(&str, &str)]) -> Folder {
+        let folder = Folder(tempfile::tempdir().expect("a folder"));
+        for (name, text) in files {
+            std::fs::write(folder.0.path().join(name), text).expect("it can be written");
+        }
+        folder
+    }
+
+    /// What the tool prints and says, and its status.
+    fn run(&self, call: &str) -> (String, String, i32) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xs-layers"));
+        let Output { stdout, stderr, status } =
+            command.args(call.split(' ')).current_dir(self.0.path()).output().expect("it runs");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        (text(stdout), text(stderr), status.code().expect("it ends by itself"))
+    }
+
+    #[track_caller]
+    fn prints(&self, call: &str, expected: &str) {
+        assert_eq!(self.run(call), (expected.to_string(), String::new(), 0), "{call}");
+    }
+
+    #[track_caller]
+    fn says(&self, call: &str, status: i32, expected: &str) {
+        assert_eq!(self.run(call), (String::new(), expected.to_string(), status), "{call}");
+    }
+}
+
+const VENDOR: &str =
+    "# the vendor's\n/class/small = \"64\"   (n0,r32757)\n/class/large = \"1000\"\n/old = \"\\\\\"\n";
+const SITE: &str = "layer site\nwhiteout /old\n/class/small = \"32\"\n/here = \"a\"   (r0)\nend\n";
+const TOOL: &str = "/tool = \"\"   (n0)\n/tool/xenstored = \"\"   (n0)\n";
+const FUSED: &str = "/class = \"\"   (n0)\n/class/small = \"32\"   (n0,r32757)\n/class/large = \"1000\"   (n0)\n/here = \"a\"   (r0)\n";
+
+#[test]
+fn files_become_one() {
+    let folder = Folder::new(&[("vendor.layer", VENDOR), ("site", SITE)]);
+    let module = format!("layer vendor\n{VENDOR}{SITE}");
+    let (text, said, status) = folder.run("pack vendor.layer site");
+    assert_eq!((text.as_str(), status), (module.as_str(), 0), "{said}");
+    assert_eq!(said, format!("2 layers, {} bytes; 4 nodes fused\n", module.len()));
+    assert_eq!(folder.run("pack -o module vendor.layer site").2, 0);
+    folder.prints("fuse module", &format!("{TOOL}{FUSED}"));
+    folder.prints("fuse vendor.layer site", &format!("{TOOL}{FUSED}"));
+    folder
+        .prints("check module vendor.layer", "module: 2 layers, 4 nodes\nvendor.layer: 1 layers, 4 nodes\n");
+    folder.prints("split module", "vendor.layer\nsite.layer\n");
+    folder.prints("fuse vendor.layer site.layer", &format!("{TOOL}{FUSED}"));
+}
+
+#[test]
+fn differences_are_a_layer() {
+    let folder = Folder::new(&[("vendor", VENDOR), ("site", SITE), ("now", FUSED)]);
+    let changes = "layer changes\nwhiteout /old\n/class/small = \"32\"\n/here = \"a\"   (r0)\nend\n";
+    folder.prints("diff now vendor", changes);
+    folder.prints("diff now vendor site", "layer changes\nend\n");
+    std::fs::write(folder.0.path().join("changes"), changes).expect("it can be written");
+    folder.prints("fuse vendor changes", &format!("{TOOL}{FUSED}"));
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_place() {
+    let folder = Folder::new(&[
+        ("good", VENDOR),
+        ("bad", "/a = \"1\"\n/b.c = \"2\"\n"),
+        ("cut", "layer x\n/a = \"\"\n"),
+        ("guest", "/a = \"\"   (n5)\n"),
+    ]);
+    let path = "the path is none that a node may have\n";
+    folder.says("check bad", 1, &format!("bad:2:1: unnamed: {path}"));
+    folder.says("pack good bad", 1, &format!("bad:2:1: bad: {path}"));
+    folder.says("check cut", 1, "cut:3:1: x: the layers are cut off: there is no line 'end'\n");
+    folder.says("check guest", 1, "guest:1:1: unnamed: the permissions name a domain that is not there\n");
+    folder.prints("check --domains 5 guest", "guest: 1 layers, 1 nodes\n");
+    for call in
+        ["pack", "fuse", "diff good", "what good", "split good bad", "check --domains x good", "fuse nothing"]
+    {
+        let (text, said, status) = folder.run(call);
+        assert_eq!((text.as_str(), said.lines().count(), status), ("", 1, 2), "{call}: {said}");
+    }
+    std::fs::write(folder.0.path().join("zip"), b"\x1f\x8b\x08").expect("it can be written");
+    folder.says("pack zip", 2, "xs-layers: zip: gzip is not unpacked\n");
+}
+
+/// Records are read as text is.
+#[test]
+fn a_state_is_a_layer() {
+    let folder = Folder::new(&[]);
+    let records = support::layers::records(format!("layer vendor\n{VENDOR}").as_bytes()).expect("a layer");
+    std::fs::write(folder.0.path().join("records"), records).expect("it can be written");
+    let (text, _, status) = folder.run("pack records");
+    assert_eq!(status, 0);
+    assert!(text.starts_with("layer vendor\n/class/small = \"64\"   (n0,r32757)\n"), "{text}");
+}

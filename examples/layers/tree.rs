@@ -1,0 +1,180 @@
+//! The nodes that come of layers, or that a store has.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use store_client::Store;
+use support::Host;
+use xenstore::config::{Capacities, Settings};
+use xenstore::layers::{
+    Buffers, Item, Line, Permission, PermissionBuf, Trouble, ValueBuf, parse, permissions, quoted,
+};
+use xenstore::perms;
+use xenstore::wire::MessageType;
+
+use crate::files::Pack;
+
+/// More than a store has that takes the layers in.
+const NODES: usize = 400_000;
+
+/// Where toolstacks make nodes anew.
+const ANEW: [&str; 8] = [
+    "/vm/",
+    "/libxl/",
+    "/tool/xenstored/",
+    "/local/pool/",
+    "/local/domain/0/backend",
+    "/local/domain/0/control",
+    "/local/domain/0/domid",
+    "/local/domain/0/name",
+];
+
+#[derive(Clone, PartialEq, Eq)]
+struct Node {
+    value: Vec<u8>,
+    permissions: Vec<Permission>,
+}
+
+/// Nodes in the order in which `xenstore-ls` shows them.
+pub struct Tree {
+    order: Vec<String>,
+    nodes: BTreeMap<String, Node>,
+}
+
+impl Tree {
+    fn new() -> Tree {
+        Tree { order: Vec::new(), nodes: BTreeMap::new() }
+    }
+
+    fn add(&mut self, path: String, node: Node) {
+        self.order.push(path.clone());
+        self.nodes.insert(path, node);
+    }
+
+    /// What the server makes of layers; or what is wrong with them, a line for each.
+    pub fn fused(pack: &Pack, domains: &[u16]) -> Result<Tree, String> {
+        let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(NODES));
+        for domid in domains {
+            host.create(*domid);
+            host.ok(0, 0, "WRITE /known|");
+            host.ok(0, 0, &format!("SET_PERMS /known|n{domid}|"));
+            host.ok(0, 0, "RM /known|");
+        }
+        let mut wrong = String::new();
+        let mut buffers = Box::new(Buffers::EMPTY);
+        host.server.fuse(&*pack.text, &mut buffers, &mut |name: &[u8], trouble: Trouble| {
+            let (file, line) = pack.place(trouble.line);
+            wrong += &format!(
+                "{file}:{line}:{}: {}: {}\n",
+                trouble.column,
+                name.escape_ascii(),
+                trouble.fault.text()
+            );
+        });
+        if wrong.is_empty() { Tree::of_server(&host) } else { Err(wrong) }
+    }
+
+    fn of_server(host: &Host) -> Result<Tree, String> {
+        let text = support::layers::text(&host.save(1))?;
+        let mut tree = Tree::new();
+        let (mut value, mut permissions) = (ValueBuf::new(), PermissionBuf::new());
+        for line in text.split(|byte| *byte == b'\n') {
+            if let Ok(Line::Item(Item::Node(node))) = parse(line, &mut value, &mut permissions) {
+                let path = String::from_utf8_lossy(node.path.as_bytes()).into_owned();
+                let (value, list) = (node.value.unwrap_or_default(), node.permissions.unwrap_or_default());
+                tree.add(path, Node { value: value.to_vec(), permissions: list.to_vec() });
+            }
+        }
+        Ok(tree)
+    }
+
+    /// What a running store has.
+    pub fn of_store(place: &Path) -> Result<Tree, String> {
+        let mut store = Store::open(Some(place)).map_err(|problem| problem.to_string())?;
+        let mut ask = |what, path: &str| {
+            let answer = store.request(what, format!("{path}\0").as_bytes());
+            answer.map_err(|problem| problem.to_string())
+        };
+        let mut tree = Tree::new();
+        let mut open = vec!["/".to_string()];
+        while let Some(path) = open.pop() {
+            let value = ask(MessageType::Read, &path)?;
+            let list = ask(MessageType::GetPerms, &path)?;
+            let entries = list.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
+            let permissions: Result<Vec<_>, _> = entries.map(perms::parse).collect();
+            let names = ask(MessageType::Directory, &path)?;
+            let above = if path == "/" { "" } else { &path };
+            let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+            let below = names.map(|name| format!("{above}/{}", String::from_utf8_lossy(name)));
+            let mut below: Vec<String> = below.collect();
+            below.reverse();
+            open.extend(below);
+            let permissions = permissions.map_err(|_| format!("{path}: its permissions are none"))?;
+            tree.add(path, Node { value, permissions });
+        }
+        Ok(tree)
+    }
+
+    /// All but what every store has.
+    pub fn nodes(&self) -> impl Iterator<Item = &String> {
+        let every = ["/", "/tool", "/tool/xenstored"];
+        self.order.iter().filter(move |path| !every.contains(&path.as_str()) && !path.starts_with('@'))
+    }
+
+    /// As `xenstore-ls -f -p` prints it.
+    pub fn listing(&self) -> String {
+        let shown = self.order.iter().filter(|path| *path != "/" && !path.starts_with('@'));
+        shown
+            .map(|path| line(path, Some(&self.nodes[path].value), Some(&self.nodes[path].permissions)))
+            .collect()
+    }
+}
+
+fn line(path: &str, value: Option<&Vec<u8>>, list: Option<&Vec<Permission>>) -> String {
+    let mut line = path.to_string();
+    match value {
+        Some(value) => {
+            line += " = ";
+            quoted(value, &mut line).expect("a string has room");
+        }
+        None => line += ":",
+    }
+    if let Some(list) = list {
+        permissions(list.iter().copied(), &mut line).expect("a string has room");
+    }
+    line + "\n"
+}
+
+fn is_anew(path: &str) -> bool {
+    let is_home = path.starts_with("/local/domain/") && !path.starts_with("/local/domain/0");
+    is_home || ANEW.iter().any(|top| path.starts_with(top))
+}
+
+fn parent(path: &str) -> Option<&str> {
+    path.rsplit_once('/').map(|(above, _)| if above.is_empty() { "/" } else { above }).filter(|_| path != "/")
+}
+
+/// The layer that makes `now` of `low`. Of a running store, what toolstacks make anew is not looked at.
+pub fn difference(low: &Tree, now: &Tree, running: bool) -> String {
+    let mut text = "layer changes\n".to_string();
+    for path in &low.order {
+        let above_is_there = parent(path).is_none_or(|above| now.nodes.contains_key(above));
+        if !now.nodes.contains_key(path) && above_is_there && !path.starts_with('@') {
+            text += &format!("whiteout {path}\n");
+        }
+    }
+    for path in now.order.iter().filter(|path| !path.starts_with('@') || low.nodes.contains_key(*path)) {
+        let new = &now.nodes[path];
+        match low.nodes.get(path) {
+            None if running && is_anew(path) => {}
+            None => text += &line(path, Some(&new.value), Some(&new.permissions)),
+            Some(old) if old == new => {}
+            Some(old) => {
+                let value = Some(&new.value).filter(|_| new.value != old.value);
+                let list = Some(&new.permissions).filter(|_| new.permissions != old.permissions);
+                text += &line(path, value, list);
+            }
+        }
+    }
+    text + "end\n"
+}
