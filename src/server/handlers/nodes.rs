@@ -174,20 +174,25 @@ fn next_part(
     let known = store
         .cursor(from)
         .filter(|cursor| unchanged && cursor.generation == generation && cursor.offset == offset);
-    let (mut at, start) = known.map_or((0, Start::First), |cursor| (cursor.offset, cursor.start));
-    let before = reply.len();
+    let (at, start) = known.map_or((0, Start::First), |cursor| (cursor.offset, cursor.start));
+    let (before, mut skip) = (reply.len(), offset.saturating_sub(at));
     let end = store.for_each_child(place, start, |start, name| {
-        let fits = part(reply, before, room, offset.saturating_sub(at), name).map_err(Err)?;
-        if !fits {
+        if skip > name.len() {
+            skip -= name.len() + 1;
+            return Ok(());
+        }
+        let rest = name.get(skip..).unwrap_or_default();
+        if reply.len() + rest.len() >= before + room {
             return Err(Ok(start));
         }
-        at += name.len() + 1;
-        Ok(())
+        skip = 0;
+        reply.push_string(rest).map_err(Err)
     });
     match end {
         Ok(()) => reply.push(b"\0"),
         Err(Ok(start)) => {
-            store.set_cursor(from, Some(Cursor { generation, offset: at, start }));
+            let offset = (offset + reply.len() - before).saturating_sub(skip);
+            store.set_cursor(from, Some(Cursor { generation, offset, start }));
             Ok(())
         }
         Err(Err(error)) => Err(error),
@@ -279,17 +284,4 @@ fn life_of<P: Platform>(
         None if is_owner => Err(XsError::ENOENT),
         None => Ok(Life::NONE),
     }
-}
-
-/// Appends a name to a part, without its first `skip` bytes. False if there is no room left for it.
-fn part(reply: &mut Reply, start: usize, room: usize, skip: usize, name: &[u8]) -> Result<bool, XsError> {
-    if skip > name.len() {
-        return Ok(true);
-    }
-    let name = name.get(skip..).unwrap_or_default();
-    if reply.len() - start + name.len() + 1 > room {
-        return Ok(false);
-    }
-    reply.push_string(name)?;
-    Ok(true)
 }

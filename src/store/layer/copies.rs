@@ -397,8 +397,9 @@ impl Store {
             Start::Child(child) => Some(child),
             Start::Made(_) => None,
         };
+        let tx = copy.tx;
         for (at, child) in self.siblings(first) {
-            let hidden = self.copy_hashed(copy.tx, child.hash).is_some_and(|known| {
+            let hidden = self.copy_hashed(tx, child.hash).is_some_and(|known| {
                 let mark = self.transactions.nodes.get(known).mark;
                 !mark.contains(Mark::EXISTS) || mark.contains(Mark::MADE)
             });
@@ -408,7 +409,7 @@ impl Store {
         }
         let mut next = match start {
             Start::Made(made) => Some(made),
-            _ => self.transactions.open.get(copy.tx).made.first(),
+            _ => self.transactions.open.get(tx).made.first(),
         };
         while let Some(at) = next {
             let made = self.transactions.nodes.get(at);
