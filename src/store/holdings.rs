@@ -84,7 +84,6 @@ impl Most {
             && now.outstanding <= self.outstanding
     }
 
-    #[inline(never)] // Few changes are a record.
     fn rise(&mut self, now: &Usage) {
         self.nodes = self.nodes.max(now.nodes);
         self.watches = self.watches.max(now.watches);
@@ -110,7 +109,7 @@ pub struct Holdings {
 
 impl Holdings {
     /// After something has been added to what it holds.
-    #[inline(always)] // Mostly it has held as much before.
+    #[inline(never)] // Inlined, it would be half a KB of the image.
     pub fn note_most(&mut self) {
         if !self.most.has_been(&self.usage) {
             self.most.rise(&self.usage);
