@@ -20,8 +20,6 @@ impl Origin {
     /// It is one of the first nodes of every store.
     pub const START: Origin = Origin(127);
 
-    const LOST: u8 = 128;
-
     /// The layer with this number, from 0 on.
     pub fn layer(number: usize) -> Origin {
         Origin(number.min(LAYERS_MAX - 1) as u8 + 1)
@@ -29,29 +27,12 @@ impl Origin {
 
     /// The number of its layer.
     pub fn number(self) -> Option<usize> {
-        usize::from(self.0 & !Self::LOST).checked_sub(1).filter(|number| *number < LAYERS_MAX)
+        usize::from(self.0).checked_sub(1).filter(|number| *number < LAYERS_MAX)
     }
 
     /// Whether a client has made it.
     pub fn is_client(self) -> bool {
-        self.0 & !Self::LOST == 0
-    }
-
-    /// Whether a child that no client had made was removed since the layers were fused.
-    pub fn has_lost(self) -> bool {
-        self.0 & Self::LOST != 0
-    }
-
-    /// Notes that such a child of this node is removed.
-    #[inline(always)]
-    pub(super) fn lose(&mut self, child: Origin) {
-        if !child.is_client() {
-            self.0 |= Self::LOST;
-        }
-    }
-
-    pub(super) fn forget_lost(&mut self) {
-        self.0 &= !Self::LOST;
+        self.0 == 0
     }
 
     pub fn bits(self) -> u8 {

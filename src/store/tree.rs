@@ -223,7 +223,6 @@ impl Store {
             children.remove(&mut self.nodes, id)?;
             let parent = self.nodes.modify(parent)?;
             parent.children = children;
-            parent.origin.lose(node.origin);
             parent.children_bytes -= node.name.len() as u32 + 1;
             parent.list_generation = generation;
         }

@@ -178,31 +178,18 @@ impl Store {
     pub fn fuse_removal(&mut self, path: Path<'_>, below_only: bool) -> Result<(), XsError> {
         let Some(top) = self.lookup(path) else { return Ok(()) };
         if !below_only {
-            let parent = self.node(top).parent;
-            self.remove_fused(top)?;
-            self.forget_lost(parent);
-            return Ok(());
+            return self.remove_fused(top);
         }
         while let Some(child) = self.node(top).children.first() {
             self.remove_fused(child)?;
         }
-        self.forget_lost(Some(top));
         Ok(())
     }
 
-    #[cold]
-    #[inline(never)]
     fn remove_fused(&mut self, top: NodeId) -> Result<(), XsError> {
         self.begin(None, |intent| intent.remove = Some(Removal { top, at: top, told: false }))?;
         while self.step(|_| false)? != Next::Nothing {}
         Ok(())
-    }
-
-    /// What a layer removes, no client has.
-    fn forget_lost(&mut self, parent: Option<NodeId>) {
-        if let Some(parent) = parent {
-            self.nodes.update(parent).origin.forget_lost();
-        }
     }
 
     /// Whether a client has changed a node's value since the layers were fused, or made it.

@@ -1,5 +1,6 @@
 //! Layers: what a store is like that begins with them.
 
+mod control;
 mod naive;
 mod properties;
 mod records;

@@ -2,6 +2,7 @@
 
 mod answer;
 mod fault;
+mod layers;
 mod quota;
 mod report;
 mod state;
@@ -31,9 +32,10 @@ struct Command<P: Platform> {
 }
 
 impl<P: Platform> Command<P> {
-    const ALL: [Command<P>; 14] = [
+    const ALL: [Command<P>; 15] = [
         Command { name: "check", usage: "", run: check },
         Command { name: "fault", usage: "panic|page|loop", run: fault::fault },
+        Command { name: "layers", usage: "[<path>]", run: layers::layers },
         Command {
             name: "live-update",
             usage: "-b <size>|-d <size> <bytes>|-c <command line>|-s [-t <seconds>] [-F] [-v <version>]|-a",
