@@ -109,6 +109,11 @@ for call in run nested; do
     ok "$call --shell without a terminal is told first" mistaken '--shell wants a terminal' unready "scripts/$call" --shell
 done
 
+# Each tool that takes options tells the one version of all.
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+tells_version() { [[ $(cargo run --quiet -p "$1" --bin "$1" -- --version) == "$1 $version" ]]; }
+for tool in unix_server xs-state xs-trace xs-layers bench scale conformance; do ok "$tool: --version" tells_version "$tool"; done
+
 # A round of a soak tells two numbers of each 50 answers: of so few the 99th percentile is the longest.
 tells_of_soak() {
     grep -q '^[0-9]* s, round [0-9]*: .*; dom0 waits [0-9]* us, [0-9]* us (median, longest)$' docs/soak.log &&

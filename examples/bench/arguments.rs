@@ -43,6 +43,10 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
+            Long("version") => {
+                println!("bench {}", env!("CARGO_PKG_VERSION"));
+                std::process::exit(0);
+            }
             Long("vgdb") => vgdb = Some(args.value()?.string()?),
             Long("trace") => trace = Some(PathBuf::from(args.value()?)),
             Long("about") => about = Some(PathBuf::from(args.value()?)),

@@ -74,6 +74,10 @@ impl Arguments {
                 Long("verbose") => verbose = true,
                 Long("self-test") => ours = Ours::Reference,
                 Long("self-test-fault") => ours = Ours::Faulty,
+                Long("version") => {
+                    println!("conformance {}", env!("CARGO_PKG_VERSION"));
+                    std::process::exit(0);
+                }
                 Short('h') | Long("help") => {
                     print!("{HELP}");
                     return Ok(None);

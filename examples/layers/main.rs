@@ -76,6 +76,10 @@ fn parse(mut args: lexopt::Parser) -> Result<Option<Call>, lexopt::Error> {
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
+            Long("version") => {
+                println!("xs-layers {}", env!("CARGO_PKG_VERSION"));
+                std::process::exit(0);
+            }
             Short('o') => output = Some(PathBuf::from(args.value()?)),
             Short('d') => directory = Some(PathBuf::from(args.value()?)),
             Long("domains") => {

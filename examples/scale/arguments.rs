@@ -68,6 +68,10 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
+            Long("version") => {
+                println!("scale {}", env!("CARGO_PKG_VERSION"));
+                std::process::exit(0);
+            }
             Long("vgdb") => vgdb = Some(args.value()?.string()?),
             Long("root") => root = Some(PathBuf::from(args.value()?)),
             Long("standin") => standin = Some(PathBuf::from(args.value()?)),

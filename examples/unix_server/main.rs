@@ -71,6 +71,10 @@ fn parse(mut args: lexopt::Parser) -> Result<Option<Options>, lexopt::Error> {
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
+            Long("version") => {
+                println!("unix_server {}", env!("CARGO_PKG_VERSION"));
+                std::process::exit(0);
+            }
             Long("memory") => memory = Some(args.value()?.string()?),
             Long("trace-size") => trace = Some(args.value()?.string()?),
             Long("state") => state = Some(PathBuf::from(args.value()?)),

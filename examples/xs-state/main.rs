@@ -70,6 +70,10 @@ fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
+            Long("version") => {
+                println!("xs-state {}", env!("CARGO_PKG_VERSION"));
+                std::process::exit(0);
+            }
             Long("all") => all = true,
             Long("json") => json = true,
             Long("store") => place = Some(PathBuf::from(args.value()?)),

@@ -8,5 +8,6 @@ mod borders;
 mod comments;
 mod imports;
 mod layers;
+mod project;
 mod sizes;
 mod sources;
