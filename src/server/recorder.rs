@@ -40,7 +40,8 @@ impl Core {
             let _ = self.write_name(record.hash, Refusals::NAMED, &mut path);
         }
         if let Some(unlogged) = self.recorder.refusals.may_log(self.clock.now) {
-            ::log::warn!("{record} {path}, after {unlogged} that were not logged");
+            let recorder = &self.recorder;
+            recorder.say(format_args!("{record} {path}, after {unlogged} that were not logged"));
         }
         self.recorder.refusals.count(record, path);
     }

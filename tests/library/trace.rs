@@ -469,26 +469,26 @@ fn a_pause_of_the_trace_ends_by_itself() {
     let mut recorded = Recorded::new(host);
     let state = |recorded: &mut Recorded| {
         let told = recorded.host.ask(0, 0, "CONTROL trace|");
-        told.split("\\n").next().expect("a line").to_owned()
+        told.split("\\n").take(2).collect::<Vec<_>>().join(", ")
     };
     recorded.host.expect(&[(0, 0, "CONTROL trace|off|10|", "OK|"), (5, 0, "READ a|", "ENOENT")]);
-    assert_eq!(state(&mut recorded), "trace            : off, for 10 s more");
+    assert_eq!(state(&mut recorded), "trace            : off, on again in s    :       10");
     recorded.records();
     recorded.host.xen.pass(9);
     // A filter that is set meanwhile does not end it, nor make it last.
     recorded.host.expect(&[(0, 0, "CONTROL trace|filter|all|", "OK|"), (5, 0, "READ a|", "ENOENT")]);
     assert_eq!(recorded.records(), []);
-    assert_eq!(state(&mut recorded), "trace            : off, for 1 s more");
+    assert_eq!(state(&mut recorded), "trace            : off, on again in s    :        1");
     recorded.host.xen.pass(1);
     recorded.host.expect(&[(5, 0, "READ a|", "ENOENT")]);
     assert!(recorded.records().iter().any(|record| record.kind == Kind::Ended && record.domid.0 == 5));
-    assert_eq!(state(&mut recorded), "trace            : on");
+    assert_eq!(state(&mut recorded), "trace            : on, on again in s    :        0");
     // What is said last counts.
     recorded.host.expect(&[(0, 0, "CONTROL trace|off|10|", "OK|"), (0, 0, "CONTROL trace|off|", "OK|")]);
     recorded.host.xen.pass(60);
-    assert_eq!(state(&mut recorded), "trace            : off");
+    assert_eq!(state(&mut recorded), "trace            : off, on again in s    :        0");
     recorded.host.expect(&[(0, 0, "CONTROL trace|off|10|", "OK|"), (0, 0, "CONTROL trace|on|", "OK|")]);
-    assert_eq!(state(&mut recorded), "trace            : on");
+    assert_eq!(state(&mut recorded), "trace            : on, on again in s    :        0");
     for wrong in ["off|0|", "off|x|", "off|-1|", "off|4294967296|", "off|1|2|", "on|1|"] {
         assert_eq!(recorded.host.ask(0, 0, &format!("CONTROL trace|{wrong}")), "EINVAL", "{wrong}");
     }

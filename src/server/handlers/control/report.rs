@@ -18,8 +18,9 @@ pub fn memreport<P: Platform>(
     let file = args.next();
     no_more(args)?;
     for (what, [used, most, capacity]) in fill_levels(cx) {
-        log::info!("memory: {used} {what}, at most {most}, room for {capacity}");
-        line(reply, format_args!("{what:<17}: {used:>8}, at most {most:>8}, room for {capacity:>8}"))?;
+        let told = format_args!("memory: {used} {what}, at most {most}, room for {capacity}");
+        cx.core.recorder.say(told);
+        line(reply, told)?;
     }
     if file.is_some() {
         line(reply, format_args!("{NO_FILES}"))?;

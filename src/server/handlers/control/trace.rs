@@ -84,17 +84,15 @@ fn mark(core: &mut Core, args: Strings<'_>) -> Result<Outcome, XsError> {
 
 fn state(core: &Core, reply: &mut Reply) -> Result<Outcome, XsError> {
     let trace = &core.store.trace;
-    let state = if trace.is_on() { "on" } else { "off" };
-    match trace.pause_ends() {
-        None => line(reply, format_args!("trace            : {state}"))?,
-        Some(then) => {
-            let seconds = then.0.saturating_sub(core.clock.now.0).div_ceil(1_000_000_000);
-            line(reply, format_args!("trace            : {state}, for {seconds} s more"))?;
-        }
-    }
-    for (name, count) in
-        [("records written", trace.end()), ("overwritten", trace.first()), ("room for", trace.capacity())]
-    {
+    line(reply, format_args!("trace            : {}", if trace.is_on() { "on" } else { "off" }))?;
+    let now = core.clock.now.0;
+    let pause = trace.pause_ends().map_or(0, |then| then.0.saturating_sub(now).div_ceil(1_000_000_000));
+    for (name, count) in [
+        ("on again in s", pause),
+        ("records written", trace.end()),
+        ("overwritten", trace.first()),
+        ("room for", trace.capacity()),
+    ] {
         line(reply, format_args!("{name:<17}: {count:>8}"))?;
     }
     finish(reply)
