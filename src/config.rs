@@ -56,7 +56,7 @@ impl Capacities {
     /// Slots of one kind that an attempt may change.
     pub const JOURNAL: usize = 64;
     /// Chunks that an attempt may free: two values of full length and two permission lists, and some more.
-    pub const CHUNK_JOURNAL: usize = 320;
+    pub const CHUNKS_FREED: usize = 528;
 
     /// Least memory that makes sense: dom0 and a few guests.
     pub const MIN_MEMORY: usize = 2 << 20;

@@ -8,7 +8,7 @@
 //! | [`wire`], [`path`], [`perms`] | messages, paths and permissions as bytes and values |
 //! | [`update`] | what an image must be to take this one's place |
 //! | [`ring`], [`evtchn`], [`platform`] | one ring page, both directions; which event channels are pending; what we ask of Xen |
-//! | [`quota`], [`config`], [`cmdline`] | the one table of quotas; limits and defaults; the command line |
+//! | [`quota`], [`config`], [`layout`], [`cmdline`] | the one table of quotas; limits and defaults; the image's RAM; the command line |
 //! | [`slots`] | fixed storage: arenas, undo journal, hash chains, lists, byte strings |
 //! | [`trace`] | the flight recorder |
 //! | [`store`] | domains, the tree, watches, transactions, and the rules about them |
@@ -44,6 +44,7 @@ pub mod connection;
 pub mod evtchn;
 pub mod hash;
 pub mod layers;
+pub mod layout;
 pub mod path;
 pub mod perms;
 pub mod platform;

@@ -15,9 +15,6 @@ use support::lives::{FIRST, Life, Part, Recording, World};
 
 const TABLE: u64 = 5;
 
-/// What the image says that it takes of its RAM itself, and what `src/image/stubdom/life.rs` leaves free.
-const IMAGE: usize = (624 + 64) << 10;
-
 const GUEST: &str = "a guest, with all that it has in the store";
 const NODE: &str = "a node with a short name and value";
 
@@ -58,16 +55,14 @@ pub fn ours(name: &str, recording: &Recording) -> Result<()> {
         (sizing::memory(&capacities) - sizing::memory(&without)) as f64 / count as f64
     };
     print(NODE, name, each(Capacities { nodes: 0, ..capacities }, capacities.nodes), "bytes");
-    // Its place in the table of all domids is there whether the domain is or not.
-    let idle = each(Capacities { domains: 0, ..capacities }, capacities.domains) + 4.0;
+    let idle = each(Capacities { domains: 0, ..capacities }, capacities.domains);
     print("an idle domain beside its ring page", name, idle, "bytes");
     Ok(())
 }
 
 /// What the store of the image has with `--memory mib`.
 fn capacities(mib: usize) -> Result<Capacities> {
-    sizing::capacities_for((mib << 20) - IMAGE, Capacities::default_trace(mib << 20))
-        .ok_or_else(|| failed("too little memory"))
+    sizing::of_image(mib << 20).ok_or_else(|| failed("too little memory"))
 }
 
 fn start<W: World>(world: &mut W, recording: &Recording, guest: u16) -> Result<()> {

@@ -162,7 +162,7 @@ impl Outbox {
     pub fn new(attempt: &Attempt, capacities: &Capacities) -> Self {
         Outbox {
             messages: Table::new(attempt, capacities.messages, JOURNAL),
-            causes: Arena::new(attempt, capacities.messages, JOURNAL),
+            causes: Arena::new(attempt, capacities.messages, JOURNAL, JOURNAL),
             queues: Each::new(attempt, capacities.domains, JOURNAL),
             pushing: false,
             current: None,
@@ -173,7 +173,7 @@ impl Outbox {
     /// Bytes of memory for as many messages as `capacities` say.
     pub const fn bytes(capacities: &Capacities) -> usize {
         Table::<Message>::bytes(capacities.messages, JOURNAL)
-            + Arena::<Cause>::bytes(capacities.messages, JOURNAL)
+            + Arena::<Cause>::bytes(capacities.messages, JOURNAL, JOURNAL)
             + Each::<Domain, Queue>::bytes(capacities.domains, JOURNAL)
     }
 

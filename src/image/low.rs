@@ -4,9 +4,9 @@
 
 use core::arch::global_asm;
 
-use super::symbol;
+use xenstore::layout::{EVENTS, IMAGE, KEPT, PAGE};
 
-const PAGE: u64 = 4096;
+use super::symbol;
 
 /// The record of a hand-over, see `stubdom/hand_over.rs`.
 pub const RECORD: u64 = PAGE;
@@ -18,9 +18,9 @@ pub const LIST: u64 = LINE + PAGE / 2;
 pub const LINE_MAX: usize = PAGE as usize / 4 - 1;
 /// The code of boot/way.s.
 pub const WAY: u64 = 3 * PAGE;
-/// The control block of FIFO event channels, and their first page.
-pub const CONTROL: u64 = 4 * PAGE;
-pub const EVENTS: u64 = 5 * PAGE;
+/// The control block of FIFO event channels. Their first page follows.
+pub const CONTROL: u64 = EVENTS - PAGE;
+const _: () = assert!(WAY < CONTROL);
 
 global_asm!(include_str!("../../boot/way.s"), MSR_EFER = const super::cpu::MSR_EFER);
 
@@ -31,21 +31,6 @@ pub struct Copy {
     pub target: u32,
     pub source: u32,
     pub bytes: u32,
-}
-
-/// Where what is kept above the images begins: tables and the map of a state's pages, and then the heap.
-pub const KEPT: u64 = 0x19_0000;
-
-/// Bytes of page tables that map all RAM, which ends there, by small pages.
-pub const fn tables_for(ram_end: u64) -> u64 {
-    const PART: u64 = 2 << 20;
-    ram_end / PART * PAGE
-}
-
-/// Of RAM that ends there: where the map begins, and where the heap does.
-pub const fn kept(ram_end: u64) -> (u64, u64) {
-    let map = KEPT + tables_for(ram_end);
-    (map, map + (ram_end / PAGE * 4).next_multiple_of(PAGE))
 }
 
 /// A list for [`leave`] while it is written, at [`LIST`].
@@ -73,7 +58,7 @@ impl List {
     fn put(&mut self, entry: Copy) {
         const ROOM: usize = PAGE as usize / 2 / size_of::<Copy>();
         // The most there can be: the pages of an image, and its segments in two parts each with zeros behind them.
-        const { assert!(((KEPT - (1 << 20)) / PAGE) as usize + 8 * 3 < ROOM) };
+        const { assert!(((KEPT - IMAGE) / PAGE) as usize + 8 * 3 < ROOM) };
         // SAFETY: half a page is kept for the list.
         unsafe { (LIST as *mut Copy).add(self.entries.min(ROOM - 1)).write(entry) };
     }

@@ -138,7 +138,7 @@ fn large() -> Range<u64> {
 /// Maps all RAM by pages of 4 KiB.
 ///
 /// # Safety
-/// As much memory as [`low::tables_for`] says is there for the tables, and nobody else's until [`join`] and [`forget_all`].
+/// As much memory as [`tables_for`](xenstore::layout::tables_for) says is there for the tables, and nobody else's until [`join`] and [`forget_all`].
 pub unsafe fn split(tables: u64) {
     let data = data();
     // SAFETY: whatever was mapped stays so, at the same place; the rest is the caller's promise.

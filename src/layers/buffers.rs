@@ -2,12 +2,11 @@
 
 use heapless::Vec;
 
-use super::item::{LINE_MAX, Permission, VALUE_MAX};
-use crate::store::ENTRIES_MAX;
+use super::item::{LINE_MAX, PERMISSIONS_MAX, Permission, VALUE_MAX};
 
 pub type LineBuf = Vec<u8, LINE_MAX>;
 pub type ValueBuf = Vec<u8, VALUE_MAX>;
-pub type PermissionBuf = Vec<Permission, ENTRIES_MAX>;
+pub type PermissionBuf = Vec<Permission, PERMISSIONS_MAX>;
 
 /// What lines and records are read into, so that each needs little stack of its own.
 pub struct Buffers {

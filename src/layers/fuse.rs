@@ -2,12 +2,12 @@
 
 use super::buffers::Buffers;
 use super::fault::{Fault, Trouble};
-use super::item::{Item, Permission};
+use super::item::{Item, PERMISSIONS_MAX, Permission};
 use super::module::{Module, Section, not_text};
 use crate::abi::DomId;
 use crate::perms::{Entry, Life};
 use crate::state::Source;
-use crate::store::{AclBuf, LAYERS_MAX, Layer, Origin, Store, Wanted};
+use crate::store::{LAYERS_MAX, Layer, Origin, Store, Wanted};
 use crate::wire::XsError;
 
 /// Lays the layers of a module over the store, the lowest first. `tell` is told of each that is left out.
@@ -53,6 +53,9 @@ fn note(store: &mut Store, mut layer: Layer, trouble: Option<Trouble>, tell: &mu
     let _counted = store.origins.layers.push(layer);
 }
 
+/// A permission list as it is stored.
+type EntryBuf = heapless::Vec<u8, { PERMISSIONS_MAX * Entry::SIZE }>;
+
 /// Decides whether a layer can be, and applies it.
 fn lay<S: Source + Clone>(
     store: &mut Store,
@@ -62,7 +65,7 @@ fn lay<S: Source + Clone>(
     layer: &mut Layer,
 ) -> Result<(), Trouble> {
     decide(store, section, buffers, layer)?;
-    let mut entries = AclBuf::new();
+    let mut entries = EntryBuf::new();
     let mut done = Ok(());
     if layer.removals > 0 {
         section.read(buffers, &mut |item| {
@@ -93,7 +96,7 @@ fn decide<S: Source + Clone>(
     layer: &mut Layer,
 ) -> Result<(), Trouble> {
     let mut wanted = Wanted::NOTHING;
-    let mut entries = AclBuf::new();
+    let mut entries = EntryBuf::new();
     section.read(buffers, &mut |item| match item {
         Item::Whiteout(_) | Item::Opaque(_) => {
             layer.removals += 1;
@@ -113,7 +116,7 @@ fn decide<S: Source + Clone>(
 
 /// A permission list as it is stored. All domains that it names must be there.
 #[inline(never)]
-fn entries_of<'a>(store: &Store, list: &[Permission], entries: &'a mut AclBuf) -> Result<&'a [u8], Fault> {
+fn entries_of<'a>(store: &Store, list: &[Permission], entries: &'a mut EntryBuf) -> Result<&'a [u8], Fault> {
     entries.clear();
     for (n, (access, domid)) in list.iter().enumerate() {
         let life = match store.domains.find(*domid) {

@@ -3,7 +3,6 @@
 use crate::abi::DomId;
 use crate::path::Path;
 use crate::perms::Access;
-use crate::store::ENTRIES_MAX;
 
 /// Longest path, bytes: what a request has room for.
 pub const PATH_MAX: usize = 4095;
@@ -12,6 +11,8 @@ pub const VALUE_MAX: usize = 4096;
 /// Longest line, bytes without its end: the longest path, the longest value with an escape for each byte, and the
 /// longest permission list.
 pub const LINE_MAX: usize = 24 * 1024;
+/// Most entries of one list.
+pub const PERMISSIONS_MAX: usize = 512;
 
 /// What a layer says, one thing after the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,4 +37,4 @@ pub struct Node<'a> {
 /// An entry of a permission list, by the number of the domain.
 pub type Permission = (Access, DomId);
 
-const _: () = assert!(PATH_MAX + 4 * VALUE_MAX + 7 * ENTRIES_MAX + 16 <= LINE_MAX);
+const _: () = assert!(PATH_MAX + 4 * VALUE_MAX + 7 * PERMISSIONS_MAX + 16 <= LINE_MAX);

@@ -61,12 +61,12 @@ impl<P: Platform> Server<P> {
         self.core.store.attempt(Claim::Privileged, |store| {
             let key = store.key();
             for path in INITIAL_NODES {
-                let mut entries: heapless::Vec<u8, { 2 * Entry::SIZE }> = heapless::Vec::new();
-                entries.extend_from_slice(&owner.to_bytes()).map_err(|_| XsError::ENOMEM)?;
+                store.list.clear();
+                store.list.push(owner)?;
                 if path == Path::RELEASE_DOMAIN {
-                    entries.extend_from_slice(&everyone.to_bytes()).map_err(|_| XsError::ENOMEM)?;
+                    store.list.push(everyone)?;
                 }
-                let acl = store.intern(&entries)?;
+                let acl = store.intern()?;
                 let parent = path.parent().and_then(|parent| store.lookup(parent));
                 store.create(parent, path.name(), path.hash(&key), Value::EMPTY, acl)?;
             }

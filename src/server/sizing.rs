@@ -4,8 +4,10 @@
 
 use super::scratch::Exchange;
 use super::session::Updates;
+use crate::abi::fifo::WORDS_PER_PAGE;
 use crate::config::Capacities;
 use crate::connection::Links;
+use crate::layout;
 use crate::store::Store;
 use crate::trace::{Names, Record, Recorder};
 
@@ -18,6 +20,22 @@ const ROUNDING: usize = 4096;
 /// Local ports that a server with these capacities serves: those below this number.
 pub fn ports(capacities: &Capacities) -> usize {
     capacities.domains + OTHER_PORTS
+}
+
+/// Pages of FIFO event channels for ports below this number.
+pub fn event_pages(ports: usize) -> usize {
+    ports.div_ceil(WORDS_PER_PAGE)
+}
+
+/// The most of them that a server in `ram` bytes can need: of all of RAM it would have the most ports.
+pub fn most_event_pages(ram: usize) -> usize {
+    event_pages(capacities_for(ram, 0).map_or(0, |capacities| ports(&capacities)))
+}
+
+/// What the image's server has in `ram` bytes, with a trace of the default size.
+pub fn of_image(ram: usize) -> Option<Capacities> {
+    let heap = layout::heap(ram as u64, most_event_pages(ram) as u64);
+    capacities_for(heap.checked_sub(layout::RESERVE)? as usize, Capacities::default_trace(ram))
 }
 
 /// Bytes of memory that a server with these capacities takes.

@@ -113,8 +113,8 @@ pub struct Arena<T> {
 }
 
 impl<T: Slot> Arena<T> {
-    /// Room for `capacity` slots, and for `journal` changes in an attempt.
-    pub fn new(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
+    /// Room for `capacity` slots, of which an attempt may change `journal` and free `freed`.
+    pub fn new(attempt: &Attempt, capacity: usize, journal: usize, freed: usize) -> Self {
         let head = Head { free: None, fresh: 0, used: 0 };
         Arena {
             slots: unfilled(capacity),
@@ -127,21 +127,23 @@ impl<T: Slot> Arena<T> {
             journal: filled(&(Id::FIRST, T::EMPTY), journal),
             saved_slots: 0,
             relinked: unfilled(journal),
-            freed: unfilled(journal),
+            freed: unfilled(freed),
         }
     }
 
     /// As `new`, but all slots are in use from the beginning and stay so.
     pub fn new_in_use(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
-        let mut arena = Self::new(attempt, capacity, journal);
+        let mut arena = Self::new(attempt, capacity, journal, 0);
         arena.slots = filled(&Place { value: T::EMPTY, link: None, stamp: 0 }, capacity).into_vec();
         arena.head = Head { free: None, fresh: arena.capacity(), used: arena.capacity() };
         arena
     }
 
-    /// Bytes that `capacity` slots and a journal take.
-    pub const fn bytes(capacity: usize, journal: usize) -> usize {
-        capacity * size_of::<Place<T>>() + journal * (size_of::<(Id<T>, T)>() + 4 + size_of::<Relinked<T>>())
+    /// Bytes of memory that `new` takes.
+    pub const fn bytes(capacity: usize, journal: usize, freed: usize) -> usize {
+        capacity * size_of::<Place<T>>()
+            + journal * (size_of::<(Id<T>, T)>() + size_of::<Relinked<T>>())
+            + freed * size_of::<Id<T>>()
     }
 
     pub fn capacity(&self) -> u32 {
@@ -502,7 +504,7 @@ mod tests {
 
     #[test]
     fn rollback_restores_slots_links_and_counts() {
-        let mut arena = Arena::<u32>::new(&Attempt::new(), 8, 8);
+        let mut arena = Arena::<u32>::new(&Attempt::new(), 8, 8, 8);
         let ids: [Id<u32>; 4] = core::array::from_fn(|n| arena.alloc(n as u32).unwrap());
         attempt(&mut arena, Claim::Privileged, |arena| arena.free(ids[1]).is_ok());
         attempt(&mut arena, Claim::Privileged, |arena| {
@@ -523,7 +525,7 @@ mod tests {
 
     #[test]
     fn commit_makes_freed_slots_available() {
-        let mut arena = Arena::<u32>::new(&Attempt::new(), 2, 2);
+        let mut arena = Arena::<u32>::new(&Attempt::new(), 2, 2, 2);
         let first = arena.alloc(1).unwrap();
         arena.alloc(2).unwrap();
         attempt(&mut arena, Claim::Privileged, |arena| {
@@ -536,7 +538,7 @@ mod tests {
 
     #[test]
     fn guests_leave_the_reserve() {
-        let mut arena = Arena::<u32>::new(&Attempt::new(), 64, 1);
+        let mut arena = Arena::<u32>::new(&Attempt::new(), 64, 1, 1);
         attempt(&mut arena, Claim::Guest, |arena| {
             let taken = (0..).take_while(|n| arena.alloc(*n).is_ok()).count();
             assert_eq!(taken, 61);
@@ -547,7 +549,7 @@ mod tests {
 
     #[test]
     fn only_what_was_never_used_is_lent() {
-        let mut arena = Arena::<u32>::new(&Attempt::new(), 16, 8);
+        let mut arena = Arena::<u32>::new(&Attempt::new(), 16, 8, 8);
         let ids: [Id<u32>; 4] = core::array::from_fn(|n| arena.alloc(n as u32).unwrap());
         attempt(&mut arena, Claim::Privileged, |arena| ids.iter().all(|id| arena.free(*id).is_ok()));
         let whole = arena.untouched();
@@ -566,7 +568,7 @@ mod tests {
 
     #[test]
     fn a_full_journal_refuses_the_change() {
-        let mut arena = Arena::<u32>::new(&Attempt::new(), 4, 1);
+        let mut arena = Arena::<u32>::new(&Attempt::new(), 4, 1, 1);
         let (a, b) = (arena.alloc(1).unwrap(), arena.alloc(2).unwrap());
         attempt(&mut arena, Claim::Privileged, |arena| {
             *arena.modify(a).unwrap() = 5;
@@ -578,7 +580,7 @@ mod tests {
 
     #[test]
     fn the_end_of_an_attempt_may_be_made_twice() {
-        let mut arena = Arena::<u32>::new(&Attempt::new(), 4, 4);
+        let mut arena = Arena::<u32>::new(&Attempt::new(), 4, 4, 4);
         let ids: [Id<u32>; 3] = core::array::from_fn(|n| arena.alloc(n as u32).unwrap());
         attempt(&mut arena, Claim::Privileged, |arena| {
             arena.free(ids[0]).unwrap();
@@ -597,7 +599,7 @@ mod tests {
 
     #[test]
     fn stamps_of_long_ago_mean_nothing() {
-        let mut arena = Arena::<u32>::new(&Attempt::new(), 1, 1);
+        let mut arena = Arena::<u32>::new(&Attempt::new(), 1, 1, 1);
         let id = arena.alloc(1).unwrap();
         attempt(&mut arena, Claim::Privileged, |arena| arena.modify(id).is_ok());
         // The low half of the number is the same again.

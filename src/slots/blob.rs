@@ -54,13 +54,17 @@ pub struct Blobs {
 }
 
 impl Blobs {
-    pub fn new(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
-        Blobs { chunks: Arena::new(attempt, capacity, journal) }
+    /// Chunks that an attempt may change: the last ones of what is appended to.
+    const JOURNAL: usize = 8;
+
+    /// Room for `capacity` chunks, of which an attempt may free `freed`.
+    pub fn new(attempt: &Attempt, capacity: usize, freed: usize) -> Self {
+        Blobs { chunks: Arena::new(attempt, capacity, Self::JOURNAL, freed) }
     }
 
     /// Bytes of memory for so many chunks.
-    pub const fn bytes(capacity: usize, journal: usize) -> usize {
-        Arena::<Chunk>::bytes(capacity, journal)
+    pub const fn bytes(capacity: usize, freed: usize) -> usize {
+        Arena::<Chunk>::bytes(capacity, Self::JOURNAL, freed)
     }
 
     pub fn arena(&self) -> &Arena<Chunk> {

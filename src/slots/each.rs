@@ -19,7 +19,7 @@ impl<O, V: Slot> Each<O, V> {
 
     /// Bytes of memory for so many values.
     pub const fn bytes(owners: usize, journal: usize) -> usize {
-        Arena::<V>::bytes(owners, journal)
+        Arena::<V>::bytes(owners, journal, 0)
     }
 
     pub fn of(&self, owner: Id<O>) -> &V {

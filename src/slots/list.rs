@@ -267,7 +267,7 @@ mod tests {
     fn arena(capacity: usize) -> Arena<Member> {
         let attempt = Attempt::new();
         attempt.begin(Claim::Answer);
-        Arena::new(&attempt, capacity, 8)
+        Arena::new(&attempt, capacity, 8, 8)
     }
 
     /// The members' places in the arena, forwards, after a look at the list from its other end.
@@ -304,7 +304,7 @@ mod tests {
     fn a_failed_attempt_leaves_the_list_as_it_was() {
         let attempt = Attempt::new();
         attempt.begin(Claim::Privileged);
-        let mut arena = Arena::<Member>::new(&attempt, 4, 4);
+        let mut arena = Arena::<Member>::new(&attempt, 4, 4, 4);
         let mut list = List::<Member, Own>::EMPTY;
         let ids = [(); 4].map(|()| arena.alloc(Member::EMPTY).unwrap());
         for id in &ids[..3] {

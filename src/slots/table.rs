@@ -47,7 +47,7 @@ pub struct Table<T: Chained> {
 impl<T: Chained> Table<T> {
     pub fn new(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
         Table {
-            arena: Arena::new(attempt, capacity, journal),
+            arena: Arena::new(attempt, capacity, journal, journal),
             heads: filled(&None, Self::head_count(capacity)),
         }
     }
@@ -57,7 +57,7 @@ impl<T: Chained> Table<T> {
     }
 
     pub const fn bytes(capacity: usize, journal: usize) -> usize {
-        Arena::<T>::bytes(capacity, journal) + Self::head_count(capacity) * 4
+        Arena::<T>::bytes(capacity, journal, journal) + Self::head_count(capacity) * 4
     }
 
     pub fn arena(&self) -> &Arena<T> {
@@ -89,6 +89,11 @@ impl<T: Chained> Table<T> {
 
     pub fn update(&mut self, id: Id<T>) -> &mut T {
         self.arena.update(id)
+    }
+
+    /// See [`Arena::mark`].
+    pub fn mark(&mut self, id: Id<T>) -> &mut T {
+        self.arena.mark(id)
     }
 
     fn head(&self, hash: u64) -> Option<Id<T>> {
@@ -135,11 +140,17 @@ impl<T: Chained> Table<T> {
         Ok(id)
     }
 
+    /// Takes a slot that no hash leads to.
+    pub fn insert_apart(&mut self, value: T) -> Result<Id<T>, Full> {
+        self.arena.alloc(value)
+    }
+
     /// Gives a slot back at the end of the attempt; until then it is still found by its hash.
     pub fn remove(&mut self, id: Id<T>) -> Result<(), Full> {
         self.arena.free(id)
     }
 
+    #[inline(never)] // The end of an attempt has it twice, for each table.
     fn unlink(&mut self, id: Id<T>) {
         let slot = self.arena.get(id);
         let (hash, after) = (slot.hash(), slot.chain());

@@ -15,7 +15,7 @@ use crate::path::{Path, PathBuf, Special, canonicalize};
 use crate::perms::{Access, Entry, Life, access_of, letter};
 use crate::quota::Quotas;
 use crate::slots::Full;
-use crate::store::{self, AclBuf, AclId, Origin, Store};
+use crate::store::{self, AclId, Origin, Store};
 use crate::wire::{Header, PAYLOAD_MAX};
 
 /// The nodes above which there is none, in the order of the stream.
@@ -157,15 +157,14 @@ pub fn save_owned(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
     Ok(())
 }
 
-/// Reads a permission list.
+/// Reads a permission list into the store's.
 pub fn read_entries(
     reader: &mut Reader<'_>,
     store: &mut Store,
     quotas: &Quotas,
     count: usize,
-    entries: &mut AclBuf,
 ) -> Result<(), Fault> {
-    entries.clear();
+    store.list.clear();
     for n in 0..count {
         let Permission { letter, flags, domid } = reader.part()?;
         let domid = DomId(domid);
@@ -179,8 +178,7 @@ pub fn read_entries(
             // Upstream shows what has no effect, too.
             _ => Life::NONE,
         };
-        let entry = Entry { access, domid, life };
-        entries.extend_from_slice(&entry.to_bytes()).map_err(|_| Fault::LongList)?;
+        store.list.push(Entry { access, domid, life }).map_err(|_| Fault::LongList)?;
     }
     Ok(())
 }
@@ -190,7 +188,6 @@ pub const VALUE_MAX: usize = Header::SIZE + PAYLOAD_MAX;
 
 /// What records are read into, so that each needs little stack of its own.
 pub struct Buffers {
-    pub entries: AclBuf,
     pub path: PathBuf,
     pub absolute: PathBuf,
     pub text: Vec<u8, VALUE_MAX>,
@@ -199,13 +196,8 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    pub const EMPTY: Buffers = Buffers {
-        entries: AclBuf::new(),
-        path: PathBuf::new(),
-        absolute: PathBuf::new(),
-        text: Vec::new(),
-        list: Vec::new(),
-    };
+    pub const EMPTY: Buffers =
+        Buffers { path: PathBuf::new(), absolute: PathBuf::new(), text: Vec::new(), list: Vec::new() };
 }
 
 /// Reads a path with its NUL as a domain names it, `len` bytes.

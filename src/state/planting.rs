@@ -9,7 +9,7 @@ use super::reader::{Reader, first_record, parse};
 use crate::path::{ABSOLUTE_MAX, Path, PathBuf, ends_in_valid};
 use crate::quota::Quotas;
 use crate::slots::Claim;
-use crate::store::{AclBuf, NodeId, Planted, Store};
+use crate::store::{NodeId, Planted, Store};
 use crate::words::position_of_last_slash;
 
 /// What follows the fixed part of a record.
@@ -44,7 +44,6 @@ struct Near {
 pub struct Ground<'a> {
     pub store: &'a mut Store,
     pub quotas: &'a Quotas,
-    pub entries: &'a mut AclBuf,
     pub big_endian: bool,
 }
 
@@ -61,12 +60,12 @@ impl Planting {
         buffers: &mut Buffers,
     ) -> Result<(), Fault> {
         let head: Node = reader.part()?;
-        let Buffers { entries, path, text, list, .. } = buffers;
+        let Buffers { path, text, list, .. } = buffers;
         reader.gather(usize::from(head.entries) * Permission::SIZE, list, Fault::LongList)?;
         reader.gather(head.path.into(), path, Fault::BadPath)?;
         reader.gather(head.value.into(), text, Fault::LongValue)?;
         let body = Body { list, path, value: text };
-        let mut ground = Ground { store, quotas, entries, big_endian: reader.is_big_endian() };
+        let mut ground = Ground { store, quotas, big_endian: reader.is_big_endian() };
         let latest = self.near.plant(&self.path, &head, body, &mut ground)?;
         self.path.clear();
         self.path.extend_from_slice(latest).map_err(|_| Fault::BadPath)
@@ -186,12 +185,12 @@ impl Near {
     /// Nodes have this permission list from now on.
     #[inline(never)]
     fn change_list(&mut self, list: &[u8], ground: &mut Ground<'_>) -> Result<(), Fault> {
-        let Ground { store, quotas, entries, big_endian } = ground;
+        let Ground { store, quotas, big_endian } = ground;
         self.count(store)?;
         let mut source = list;
         let mut reader = Reader::within(&mut source, *big_endian, list.len());
-        read_entries(&mut reader, store, quotas, list.len() / Permission::SIZE, entries)?;
-        let acl = store.attempt(Claim::Answer, |store| Ok(store.intern(entries)?))?;
+        read_entries(&mut reader, store, quotas, list.len() / Permission::SIZE)?;
+        let acl = store.attempt(Claim::Answer, |store| Ok(store.intern()?))?;
         self.planted = Some(store.begin_planting(acl).ok_or(Fault::NoOwner)?);
         // A longer one is read each time.
         let _fits = self.list.extend_from_slice(list);

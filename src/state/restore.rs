@@ -103,8 +103,7 @@ impl<R> Restore<'_, '_, R> {
         while record == types::NODE {
             planting.read(reader, store, quotas, buffers)?;
             reader.finish()?;
-            let entries = &mut buffers.entries;
-            let mut ground = Ground { store, quotas, entries, big_endian: false };
+            let mut ground = Ground { store, quotas, big_endian: false };
             let (count, done) = planting.read_whole(reader.ahead(), &mut ground);
             reader.pass_over(count)?;
             at.offset = reader.offset;

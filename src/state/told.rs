@@ -62,14 +62,14 @@ pub fn restore(
     let by = store.domains.find(DomId(head.domid)).or(store.domains.privileged());
     let by = by.ok_or(Fault::UnknownDomain)?;
     let tx = store.attempt(Claim::Answer, |store| Ok(store.keep_again(by, head.newest, head.number)?))?;
-    let Buffers { entries, path, .. } = buffers;
+    let Buffers { path, .. } = buffers;
     for _ in 0..head.copies {
         let copy: Copy = reader.part()?;
         let mut lists = [None; 3];
         for (place, count) in lists.iter_mut().zip([copy.old, copy.own, copy.above]) {
-            read_entries(reader, store, quotas, count.into(), entries)?;
-            if !entries.is_empty() {
-                *place = Some(store.attempt(Claim::Answer, |store| Ok(store.intern(entries)?))?);
+            read_entries(reader, store, quotas, count.into())?;
+            if count > 0 {
+                *place = Some(store.attempt(Claim::Answer, |store| Ok(store.intern()?))?);
             }
         }
         reader.gather(copy.path.into(), path, Fault::LongPath)?;

@@ -2,16 +2,47 @@
 //!
 //! A node inherits its parent's list by counting it once more. Equal lists have equal handles.
 
+use alloc::boxed::Box;
+
 use crate::hash::Key;
 use crate::perms::{Access, Caller, Entry};
+use crate::room::filled;
 use crate::slots::{Attempt, Blobs, Full, Id, Slot, Table, Text, chained};
+use crate::wire::PAYLOAD_MAX;
 
-/// Most entries of one list, the privileged domain's too: about as many as an answer to GET_PERMS has room for. Lists
-/// are built on the stack.
-pub const ENTRIES_MAX: usize = 512;
+/// Most entries of one list: as many as fit a SET_PERMS of the shortest path.
+pub const ENTRIES_MAX: usize = (PAYLOAD_MAX - b"/\0".len()) / b"r0\0".len();
 
-/// A list under construction: entries as stored.
-pub type AclBuf = heapless::Vec<u8, { ENTRIES_MAX * Entry::SIZE }>;
+/// A list under construction, which is too long for the stack.
+pub struct AclBuf {
+    /// Entries as stored, and how many there are.
+    entries: Box<[[u8; Entry::SIZE]]>,
+    count: usize,
+}
+
+impl AclBuf {
+    /// Bytes of memory that it takes.
+    pub const BYTES: usize = ENTRIES_MAX * Entry::SIZE;
+
+    pub fn empty() -> AclBuf {
+        AclBuf { entries: filled(&[0; Entry::SIZE], ENTRIES_MAX), count: 0 }
+    }
+
+    pub fn clear(&mut self) {
+        self.count = 0;
+    }
+
+    #[inline(never)] // In several places.
+    pub fn push(&mut self, entry: Entry) -> Result<(), Full> {
+        *self.entries.get_mut(self.count).ok_or(Full)? = entry.to_bytes();
+        self.count += 1;
+        Ok(())
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        self.entries.get(..self.count).unwrap_or_default().as_flattened()
+    }
+}
 
 #[derive(Clone, Copy)]
 pub struct Acl {

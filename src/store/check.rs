@@ -255,7 +255,7 @@ fn check_domains(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
         ("nodes", nodes, store.nodes.arena().used()),
         ("watches", watches, store.watches.arena.used()),
         ("transactions", transactions + ended, store.transactions.open.arena().used()),
-        ("domains", store.domains.iter().count() as u32, store.domains.arena.used()),
+        ("domains", store.domains.iter().count() as u32, store.domains.table().arena().used()),
     ] {
         if counted != used {
             report(format_args!("{counted} {what} belong to domains but {used} are in use"));

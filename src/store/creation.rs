@@ -1,7 +1,7 @@
 //! Creating nodes: the one at a path, all that are missing above it, and what they inherit.
 
 use super::Store;
-use super::acl::{AclBuf, AclId};
+use super::acl::AclId;
 use super::current::Answer;
 use super::node::{Node, Value};
 use super::share::Share;
@@ -12,7 +12,7 @@ use crate::config::Capacities;
 use crate::path::Path;
 use crate::perms::{Entry, Life};
 use crate::quota::Quota;
-use crate::slots::{Blob, CHUNK};
+use crate::slots::{Blob, CHUNK, Full};
 use crate::wire::XsError;
 
 /// Nodes that one attempt makes in a transaction. Each changes its own copy; the first also the one above it.
@@ -169,17 +169,16 @@ impl Store {
         if self.inherits(view, acl) {
             return Ok(self.acls.retain(acl)?);
         }
-        self.intern_for(acl, view.caller.domid, view.caller.life)
+        Ok(self.intern_for(acl, view.caller.domid, view.caller.life)?)
     }
 
     /// The same list with another owner, held once more.
-    #[inline(never)] // It is built on the stack.
-    pub(super) fn intern_for(&mut self, acl: AclId, domid: DomId, life: Life) -> Result<AclId, XsError> {
-        let mut entries = AclBuf::new();
+    #[inline(never)]
+    pub(super) fn intern_for(&mut self, acl: AclId, domid: DomId, life: Life) -> Result<AclId, Full> {
+        self.list.clear();
         for (n, entry) in self.acls.entries(&self.blobs, acl).enumerate() {
-            let entry = if n == 0 { Entry { domid, life, ..entry } } else { entry };
-            entries.extend_from_slice(&entry.to_bytes()).map_err(|_| XsError::ENOSPC)?;
+            self.list.push(if n == 0 { Entry { domid, life, ..entry } } else { entry })?;
         }
-        Ok(self.intern(&entries)?)
+        self.intern()
     }
 }

@@ -4,15 +4,13 @@
 //! permission list, or whose quotas or features were asked for. Its I/O is in its connection, and what it holds is in its
 //! [`Holdings`](super::holdings::Holdings).
 
-use alloc::boxed::Box;
 use core::ops::Range;
 
 use crate::abi::{DomId, ServerFeatures};
 use crate::perms::{Caller, Entry, Life};
 use crate::platform::Instant;
 use crate::quota::Quotas;
-use crate::room::filled;
-use crate::slots::{Arena, Attempt, Full, Id, Queue, Queued, Slot};
+use crate::slots::{Attempt, Chained, Full, Id, Queue, Queued, Slot, Table};
 
 pub type DomainId = Id<Domain>;
 
@@ -60,6 +58,7 @@ pub struct Domain {
     pub delta: Delta,
     /// Of a local client, the next one.
     next_client: Option<DomainId>,
+    chain: Option<DomainId>,
 }
 
 impl Domain {
@@ -92,7 +91,25 @@ impl Slot for Domain {
         gathered: false,
         delta: Delta { nodes: 0, memory: 0 },
         next_client: None,
+        chain: None,
     };
+}
+
+/// Domids come one after the other, so they need no mixing: neighbours have chains of their own.
+fn hash_of(domid: DomId) -> u64 {
+    u64::from(domid.0)
+}
+
+impl Chained for Domain {
+    fn hash(&self) -> u64 {
+        hash_of(self.domid)
+    }
+    fn chain(&self) -> Option<DomainId> {
+        self.chain
+    }
+    fn set_chain(&mut self, next: Option<DomainId>) {
+        self.chain = next;
+    }
 }
 
 /// The queue of local clients.
@@ -118,8 +135,8 @@ impl Deaths {
 }
 
 pub struct Domains {
-    pub(super) arena: Arena<Domain>,
-    by_domid: Box<[Option<DomainId>]>,
+    /// By domid. Local clients have none of their own, and are in no chain.
+    table: Table<Domain>,
     last_life: u32,
     deaths: Deaths,
     /// The toolstack's domain.
@@ -131,8 +148,7 @@ pub struct Domains {
 impl Domains {
     pub fn new(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
         Domains {
-            arena: Arena::new(attempt, capacity, journal),
-            by_domid: filled(&None, DomId::COUNT),
+            table: Table::new(attempt, capacity, journal),
             last_life: 0,
             deaths: Deaths { count: 0, latest: [Life::NONE; Deaths::KEPT] },
             privileged: None,
@@ -141,18 +157,32 @@ impl Domains {
     }
 
     pub const fn bytes(capacity: usize, journal: usize) -> usize {
-        Arena::<Domain>::bytes(capacity, journal) + DomId::COUNT * 4
+        Table::<Domain>::bytes(capacity, journal)
+    }
+
+    pub fn table(&self) -> &Table<Domain> {
+        &self.table
+    }
+
+    pub fn commit(&mut self) {
+        self.table.commit();
+    }
+
+    pub fn rollback(&mut self) {
+        self.table.rollback();
     }
 
     pub fn privileged(&self) -> Option<DomainId> {
         self.privileged
     }
 
+    #[inline(never)] // In many places.
     pub fn find(&self, domid: DomId) -> Option<DomainId> {
-        self.by_domid.get(usize::from(domid.0)).copied().flatten()
+        self.table.find(hash_of(domid), |_| true)
     }
 
     /// The record of the domain that a first entry names as the owner.
+    #[inline(never)] // In many places.
     pub fn owner(&self, owner: Entry) -> Option<DomainId> {
         self.find(owner.domid).filter(|id| self.get(*id).life == owner.life)
     }
@@ -176,22 +206,27 @@ impl Domains {
     }
 
     pub fn get(&self, id: DomainId) -> &Domain {
-        self.arena.get(id)
+        self.table.get(id)
     }
 
     /// The record for a change outside attempts, which must be the only one.
     pub fn update(&mut self, id: DomainId) -> &mut Domain {
-        self.arena.update(id)
+        self.table.update(id)
+    }
+
+    /// The record for a mark that no attempt undoes.
+    pub fn mark(&mut self, id: DomainId) -> &mut Domain {
+        self.table.mark(id)
     }
 
     /// The record for changing in an attempt.
     pub fn modify(&mut self, id: DomainId) -> Result<&mut Domain, Full> {
-        self.arena.modify(id)
+        self.table.modify(id)
     }
 
     /// The slots in which records may be, for [`Domains::at`].
     pub fn slots(&self) -> Range<usize> {
-        0..self.arena.capacity() as usize
+        0..self.table.arena().capacity() as usize
     }
 
     /// Whose rights a domain's requests and watches have.
@@ -213,17 +248,15 @@ impl Domains {
         quotas: Quotas,
         since: u32,
     ) -> Result<DomainId, Full> {
-        let place = self.by_domid.get_mut(usize::from(domid.0)).ok_or(Full)?;
         let life = Life(self.last_life + 1);
-        if life == Life::ANY {
+        if life == Life::ANY || domid >= DomId::FIRST_RESERVED {
             return Err(Full);
         }
-        let id = self.arena.alloc(Domain { domid, life, since, unique_id, quotas, ..Domain::EMPTY })?;
+        let id = self.table.insert(Domain { domid, life, since, unique_id, quotas, ..Domain::EMPTY })?;
         self.last_life = life.0;
         if life.is_privileged() {
             self.privileged = Some(id);
         }
-        *place = Some(id);
         Ok(id)
     }
 
@@ -231,17 +264,17 @@ impl Domains {
     /// What it creates belongs to that domain; its watches and transactions are its own. In an attempt.
     pub fn admit_client(&mut self) -> Result<DomainId, Full> {
         let Domain { domid, life, quotas, .. } = *self.get(self.privileged.ok_or(Full)?);
-        let id = self.arena.alloc(Domain { domid, life, quotas, ..Domain::EMPTY })?;
-        self.clients.append(&mut self.arena, id)?;
+        let id = self.table.insert_apart(Domain { domid, life, quotas, ..Domain::EMPTY })?;
+        self.clients.append(&mut self.table, id)?;
         Ok(id)
     }
 
     /// Ends what `admit_client` began. Whatever it held must be gone. In an attempt.
     pub fn dismiss_client(&mut self, id: DomainId) -> Result<(), Full> {
         let before =
-            self.clients.iter(&self.arena).map(|(before, _)| before).take_while(|at| *at != id).last();
-        self.clients.remove_after(&mut self.arena, before)?;
-        self.arena.free(id)
+            self.clients.iter(&self.table).map(|(before, _)| before).take_while(|at| *at != id).last();
+        self.clients.remove_after(&mut self.table, before)?;
+        self.table.remove(id)
     }
 
     /// Whether this is the privileged domain or one of its clients.
@@ -251,17 +284,14 @@ impl Domains {
 
     /// Ends a life. Whatever it held must be gone. In an attempt, which is made again if it is stopped.
     pub fn dismiss(&mut self, id: DomainId) -> Result<(), Full> {
-        let Domain { domid, life, .. } = *self.get(id);
+        let life = self.get(id).life;
         // A handle that still leads here must not find it alive.
-        self.arena.modify(id)?.life = Life::NONE;
-        self.arena.free(id)?;
+        self.table.modify(id)?.life = Life::NONE;
+        self.table.remove(id)?;
         if let Some(place) = self.deaths.latest.get_mut(self.deaths.count as usize % Deaths::KEPT) {
             *place = life;
         }
         self.deaths.count = self.deaths.count.wrapping_add(1);
-        if let Some(place) = self.by_domid.get_mut(usize::from(domid.0)) {
-            *place = None;
-        }
         Ok(())
     }
 
@@ -285,7 +315,7 @@ impl Domains {
     /// The domain record in this slot, or in the next one that has one.
     #[inline(never)] // As `following`.
     fn at_or_behind(&self, slot: usize) -> Option<DomainId> {
-        (slot..self.arena.slots().len()).find_map(|slot| self.at(slot))
+        (slot..self.table.arena().slots().len()).find_map(|slot| self.at(slot))
     }
 
     /// The records of domains alone, in order of their slots.
@@ -296,12 +326,12 @@ impl Domains {
 
     /// The records of local clients.
     pub fn clients(&self) -> impl Iterator<Item = DomainId> {
-        self.clients.iter(&self.arena).map(|(id, _)| id)
+        self.clients.iter(&self.table).map(|(id, _)| id)
     }
 
     /// The domain record in this slot, if there is one.
     pub fn at(&self, slot: usize) -> Option<DomainId> {
-        let domid = self.arena.slots().nth(slot)?.domid;
+        let domid = self.table.arena().slots().nth(slot)?.domid;
         self.find(domid).filter(|id| id.index() == slot)
     }
 }

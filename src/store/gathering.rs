@@ -135,7 +135,7 @@ impl Store {
             last = Some((to, may_hear));
             if may_hear {
                 self.collected.add(Match { domain: to, rank: 0, id });
-                self.domains.arena.mark(to).gathered = true;
+                self.domains.mark(to).gathered = true;
             }
         }
     }
@@ -155,7 +155,7 @@ impl Store {
             let domain = self.domains.get(to);
             if !domain.gathered && domain.behind != self.collected.number {
                 self.collected.add(Match { domain: to, rank: 0, id: first });
-                self.domains.arena.mark(to).gathered = true;
+                self.domains.mark(to).gathered = true;
             }
         }
         if self.collected.matches.len() == before {
@@ -166,7 +166,7 @@ impl Store {
 
     /// A receiver that has been gathered has its place, or cannot have one.
     pub fn is_placed(&mut self, to: DomainId) {
-        self.domains.arena.mark(to).gathered = false;
+        self.domains.mark(to).gathered = false;
     }
 
     /// Takes away the marks that go with something collected.

@@ -141,7 +141,7 @@ pub struct Intents {
 
 impl Intents {
     /// Bytes of memory that the record takes.
-    pub const BYTES: usize = Arena::<Intent>::bytes(1, 1);
+    pub const BYTES: usize = Arena::<Intent>::bytes(1, 1, 0);
 
     pub fn new(attempt: &Attempt) -> Intents {
         Intents { record: Arena::new_in_use(attempt, 1, 1), some: false }

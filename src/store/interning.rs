@@ -7,9 +7,9 @@ use super::share::Share;
 use crate::slots::Full;
 
 impl Store {
-    /// The one list with these entries, held once more. In an attempt.
-    pub fn intern(&mut self, entries: &[u8]) -> Result<AclId, Full> {
-        let (id, new) = self.acls.intern(&self.key, &mut self.blobs, entries)?;
+    /// The one list with the entries of `list`, held once more. In an attempt.
+    pub fn intern(&mut self) -> Result<AclId, Full> {
+        let (id, new) = self.acls.intern(&self.key, &mut self.blobs, self.list.as_bytes())?;
         let acl = self.acls.table().get(id);
         let (owner, spilled) = (self.domains.owner(acl.owner).filter(|_| new), acl.spilled());
         if let Some(owner) = owner {

@@ -13,7 +13,7 @@ macro_rules! arenas {
             ("nodes", $store.nodes.arena().$figure()),
             ("chunks", $store.blobs.arena().$figure()),
             ("permission lists", $store.acls.table().arena().$figure()),
-            ("domains", $store.domains.arena.$figure()),
+            ("domains", $store.domains.table().arena().$figure()),
             ("watches", $store.watches.arena.$figure()),
             ("watched paths", $store.watches.paths.arena().$figure()),
             ("transactions", $store.transactions.open.arena().$figure()),

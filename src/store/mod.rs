@@ -93,6 +93,8 @@ pub struct Store {
     key: Key,
     pub blobs: Blobs,
     pub acls: Acls,
+    /// The list that is put together at the moment.
+    pub list: AclBuf,
     pub domains: Domains,
     pub held: Each<Domain, Holdings>,
     nodes: Table<Node>,
@@ -138,8 +140,9 @@ impl Store {
         let attempt = Attempt::new();
         Store {
             key,
-            blobs: Blobs::new(&attempt, capacities.chunks, Capacities::CHUNK_JOURNAL),
+            blobs: Blobs::new(&attempt, capacities.chunks, Capacities::CHUNKS_FREED),
             acls: Acls::new(&attempt, capacities.acls, journal),
+            list: AclBuf::empty(),
             domains: Domains::new(&attempt, capacities.domains, journal),
             held: Each::new(&attempt, capacities.domains, journal),
             nodes: Table::new(&attempt, capacities.nodes, journal),
@@ -166,8 +169,9 @@ impl Store {
     /// Bytes of memory that a store for `capacities` takes.
     pub const fn bytes(capacities: &Capacities) -> usize {
         let journal = Capacities::JOURNAL;
-        Blobs::bytes(capacities.chunks, Capacities::CHUNK_JOURNAL)
+        Blobs::bytes(capacities.chunks, Capacities::CHUNKS_FREED)
             + Acls::bytes(capacities.acls, journal)
+            + AclBuf::BYTES
             + Domains::bytes(capacities.domains, journal)
             + Table::<Node>::bytes(capacities.nodes, journal)
             + Each::<Domain, Holdings>::bytes(capacities.domains, journal)
@@ -309,7 +313,7 @@ impl Store {
     #[inline(never)]
     fn settle(&mut self) {
         self.blobs.commit();
-        self.domains.arena.commit();
+        self.domains.commit();
         self.nodes.commit();
         self.transactions.commit();
         self.watches.commit();
@@ -321,7 +325,7 @@ impl Store {
     pub fn rollback(&mut self) {
         self.blobs.rollback();
         self.acls.rollback();
-        self.domains.arena.rollback();
+        self.domains.rollback();
         self.nodes.rollback();
         self.held.rollback();
         self.transactions.rollback();

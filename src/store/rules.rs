@@ -332,16 +332,10 @@ impl Store {
     }
 
     /// Replaces the permission list there; `entries` as stored.
-    pub fn set_acl_at(
-        &mut self,
-        view: &View,
-        path: Path<'_>,
-        place: Place,
-        entries: &[u8],
-    ) -> Result<(), XsError> {
+    pub fn set_acl_at(&mut self, view: &View, path: Path<'_>, place: Place) -> Result<(), XsError> {
         let old = self.acl_at(place);
         self.decide(Ok(Answer::Ok), view.claim(), |store| {
-            let acl = store.intern(entries)?;
+            let acl = store.intern()?;
             match place {
                 Place::Node(id) => store.set_acl(id, acl)?,
                 Place::Copy(id) => {

@@ -2,6 +2,7 @@
 //! store alone.
 
 use super::Store;
+use super::acl::ENTRIES_MAX;
 use super::current::Answer;
 use super::domain::{Domain, DomainId};
 use super::holdings::Holdings;
@@ -9,16 +10,20 @@ use super::intent::{Announcement, Burial, Ended, Intent, Removal, Restart};
 use super::node::NodeId;
 use super::transaction::TransactionId;
 use crate::abi::DomId;
+use crate::config::Capacities;
 use crate::path::Path;
-use crate::slots::{Claim, Slot};
+use crate::perms::Entry;
+use crate::slots::{CHUNK, Claim, Slot};
 use crate::trace::Kind;
-use crate::wire::XsError;
+use crate::wire::{PAYLOAD_MAX, XsError};
 
 /// Slots of one kind that one step may free: the journals have room for so many.
 pub const BATCH: usize = 8;
 
 /// Chunks that freeing one slot may free: of two byte strings of full length and two permission lists.
-pub const CHUNKS: usize = 300;
+pub const CHUNKS: usize = 2 * (PAYLOAD_MAX.div_ceil(CHUNK) + (ENTRIES_MAX * Entry::SIZE).div_ceil(CHUNK));
+
+const _: () = assert!(CHUNKS <= Capacities::CHUNKS_FREED);
 
 /// What comes after a step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,7 +123,7 @@ impl Store {
     /// Notes that a domain has shut down, and collects the event for that domain.
     pub fn note_shutdown(&mut self, id: DomainId) -> Result<(), XsError> {
         self.attempt(Claim::Answer, |store| {
-            let record = store.domains.arena.modify(id)?;
+            let record = store.domains.modify(id)?;
             record.shutdown = true;
             let domid = record.domid;
             store.intents.modify()?.shut_down = true;

@@ -118,7 +118,7 @@ impl Watches {
         let journal = Capacities::JOURNAL;
         Watches {
             paths: Table::new(attempt, capacities.watches, journal),
-            arena: Arena::new(attempt, capacities.watches, journal),
+            arena: Arena::new(attempt, capacities.watches, journal, journal),
             last_sequence: 0,
         }
     }
@@ -127,7 +127,7 @@ impl Watches {
     pub const fn bytes(capacities: &Capacities) -> usize {
         let journal = Capacities::JOURNAL;
         Table::<WatchPath>::bytes(capacities.watches, journal)
-            + Arena::<Watch>::bytes(capacities.watches, journal)
+            + Arena::<Watch>::bytes(capacities.watches, journal, journal)
     }
 
     pub fn commit(&mut self) {

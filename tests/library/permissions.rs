@@ -154,9 +154,46 @@ fn a_guest_gives_at_most_five_entries() {
         (5, 0, "SET_PERMS k|n5|x|x|x|x|x|", "ENOSPC"),
         (0, 0, &format!("SET_PERMS /local/domain/5/k|n5|{}", entries(8)), "OK|"),
         (5, 0, "GET_PERMS k|", "n5|r1|r2|r3|r4|r5|r6|r7|"),
-        (0, 0, &format!("SET_PERMS /local/domain/5/k|n5|{}", entries(512)), "OK|"),
-        (0, 0, &format!("SET_PERMS /local/domain/5/k|n5|{}", entries(513)), "ENOSPC"),
     ]);
+}
+
+/// As many as fit a message, whose answer is as long; what comes from such a list is told, inherited and removed like any.
+#[test]
+fn the_privileged_give_as_many_entries_as_fit_a_message() {
+    const MOST: usize = 4094 / 3;
+    let mut host = Host::new();
+    host.boot(5);
+    host.boot(10_005);
+    let list = |owner: &str, last: &str, count: usize| format!("{owner}|{}{last}|", "r7|".repeat(count - 2));
+    let most = list("w0", "b5", MOST);
+    let set = |path: &str, list: &str| format!("SET_PERMS {path}|{list}");
+    assert_eq!("/|".len() + most.len(), 4094);
+    host.expect(&[
+        (0, 0, &set("/", &most), "OK|"),
+        (0, 0, "GET_PERMS /|", &most),
+        (5, 0, "READ /|", ""),
+        (0, 0, "SET_QUOTA 10005|node-size|0|", "OK|"),
+        (10_005, 0, "WRITE /x|", "OK|"),
+        (10_005, 0, "GET_PERMS /x|", &list("w10005", "b5", MOST)),
+        (5, 0, "READ /x|", ""),
+        (0, 0, "WRITE /y/z|", "OK|"),
+        (0, 0, "GET_PERMS /y|", &most),
+        (0, 0, "RM /y|", "OK|"),
+        (0, 0, &set("/", &list("n0", "r5", MOST)), "OK|"),
+        (0, 0, "RM /x|", "OK|"),
+    ]);
+    let tx = host.start(0);
+    host.expect(&[
+        (0, tx, &set("/", &list("n0", "w5", MOST)), "OK|"),
+        (0, tx, "MKDIR /t|", "OK|"),
+        (0, tx, "TRANSACTION_END T|", "OK|"),
+        (0, 0, "GET_PERMS /t|", &list("n0", "w5", MOST)),
+        // One that is no entry among so many, and one more.
+        (0, 0, &set("/", &list("n0", "x5", MOST)), "EINVAL"),
+        (0, 0, &set("/", &list("n0", "r5", 6)), "OK|"),
+        (5, 0, &format!("SET_PERMS /local/domain/5|{}", list("n5", "r7", MOST - 6)), "ENOSPC"),
+    ]);
+    host.check();
 }
 
 #[test]

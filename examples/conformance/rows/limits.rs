@@ -94,16 +94,6 @@ pub fn quota_number(_: &Facts, _: &Step, difference: &Difference) -> bool {
         && got.error() == Some("EINVAL")
 }
 
-/// A longer list than the server puts together.
-pub fn many_permissions(_: &Facts, _: &Step, difference: &Difference) -> bool {
-    let Difference::Reply { request, expected, got, .. } = difference else { return false };
-    let entries = request.payload.iter().filter(|byte| **byte == 0).count().saturating_sub(1);
-    request.kind == message::SET_PERMS
-        && entries > 512
-        && expected.is_success()
-        && got.error() == Some("ENOSPC")
-}
-
 /// A transaction's new nodes count at once, rather than at the commit.
 pub fn node_quota_in_transaction(_: &Facts, step: &Step, difference: &Difference) -> bool {
     match (step, difference) {

@@ -192,7 +192,6 @@ pub const ROWS: &[Row] = &[
     Row { id: "memory-in-transaction", of: ALL, after: After::Stop, applies: limits::memory_in_transaction },
     Row { id: "memory-for-answers", of: ALL, after: After::GoOn, applies: limits::memory_for_answers },
     Row { id: "quota-number", of: ALL, after: After::Stop, applies: limits::quota_number },
-    Row { id: "many-permissions", of: ALL, after: After::Stop, applies: limits::many_permissions },
     Row { id: CRASH, of: OF_4_17, after: After::Stop, applies: older::memory_for_what_is_there },
     Row { id: "introduce-dom0", of: ALL, after: After::Stop, applies: newest::introduce_dom0 },
     Row { id: "permission-syntax", of: ALL, after: After::Stop, applies: newest::permission_syntax },

@@ -9,6 +9,7 @@ use core::ops::Range;
 use core::ptr;
 
 use xenstore::abi::hvm::StartInfo;
+use xenstore::layout;
 use xenstore::state::{Source, VERSIONS};
 use xenstore::update::{Bounds, NOTE_NAME, NOTE_TYPE};
 
@@ -44,7 +45,7 @@ static NOTE: Note = Note {
 };
 
 /// Where images lie.
-const IMAGES: Range<u64> = 1 << 20..low::KEPT;
+const IMAGES: Range<u64> = layout::IMAGE..layout::KEPT;
 
 /// What there is for a new image.
 pub fn bounds() -> Bounds {

@@ -6,18 +6,16 @@ use core::ops::Range;
 use log::LevelFilter;
 use xenstore::cmdline::Options;
 use xenstore::config::{Capacities, Settings};
+use xenstore::layout;
 use xenstore::server::{Server, sizing};
 
 use super::platform::Guest;
-use super::{last_words, ports, seed};
+use super::{last_words, seed};
 use crate::image::boot;
 use crate::image::fatal::{self, Reason};
 use crate::image::logger::say;
 use crate::image::paging::Kept;
 use crate::image::{low, memory};
-
-/// Heap that the server's capacities leave free: the server itself, alignment, boot's own needs.
-const HEAP_RESERVE: usize = 64 * 1024;
 
 /// Counts RAM, fixes the page tables, and makes a heap of what is free. The result is RAM, bytes. An image that takes over
 /// keeps so many pages of event channels, and `lodge` is told of the heap before anything is there.
@@ -25,8 +23,8 @@ pub fn claim_memory(event_pages: Option<u32>, lodge: impl FnOnce(&Range<u64>)) -
     const LEAST: u64 = 3 << 20;
     let (ram_end, free) = boot::claim_memory(LEAST, |ram_end| {
         let pages = event_pages.map_or_else(|| pave(ram_end), |pages| pages as usize);
-        let (_, heap_start) = low::kept(ram_end);
-        Kept { low_end: low::EVENTS + (pages as u64) * 4096, heap_start }
+        let (_, heap_start) = layout::kept(ram_end);
+        Kept { low_end: layout::EVENTS + (pages as u64) * layout::PAGE, heap_start }
     });
     let size = free.end - free.start;
     lodge(&free);
@@ -42,16 +40,14 @@ fn pave(ram_end: u64) -> usize {
     boot::check_ram(ram_end);
     // SAFETY: everything is still mapped for writing, and nothing that the first pages hold is needed any more.
     unsafe { low::pave() };
-    // Of all of RAM it would have the most ports.
-    let most = sizing::capacities_for(ram_end as usize, 0).map_or(0, |capacities| sizing::ports(&capacities));
-    ports::pages(most)
+    sizing::most_event_pages(ram_end as usize)
 }
 
 /// What the server can have of what is free of the heap.
 #[inline(never)]
 pub fn capacities(options: &Options, ram: usize) -> Capacities {
     let (_, free) = memory::heap_usage();
-    let memory = free.saturating_sub(HEAP_RESERVE);
+    let memory = free.saturating_sub(layout::RESERVE as usize);
     let trace = options.trace_size.map_or(Capacities::default_trace(ram), |kib| kib as usize * 1024);
     sizing::capacities_for(memory, trace).unwrap_or_else(|| {
         fatal::stop(

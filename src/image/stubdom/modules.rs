@@ -9,12 +9,13 @@ use core::ptr;
 
 use xenstore::abi::hvm::{Module, StartInfo};
 use xenstore::layers::{Buffers, Fault, Trouble};
+use xenstore::layout;
 use xenstore::server::Server;
 
 use super::hand_over::Bytes;
 use super::lodgers::{self, PAGE};
 use super::platform::Guest;
-use crate::image::{console, low, paging, symbol};
+use crate::image::{console, paging, symbol};
 
 /// A module that lodges at the end of RAM, until [`Lodged::fuse`].
 pub struct Lodged {
@@ -49,7 +50,7 @@ pub unsafe fn lodge(module: Range<u64>, heap: &Range<u64>) -> Option<Lodged> {
     if module.end > ram_end - PAGE || start < heap.start + (heap.end - heap.start) / 2 {
         return None;
     }
-    let (map, _) = low::kept(ram_end);
+    let (map, _) = layout::kept(ram_end);
     // SAFETY: both places are RAM that is mapped one to one, and the map has room for each page of RAM; the rest is the
     // caller's promise.
     unsafe {
@@ -58,7 +59,7 @@ pub unsafe fn lodge(module: Range<u64>, heap: &Range<u64>) -> Option<Lodged> {
         for (number, page) in (start..ram_end).step_by(PAGE as usize).enumerate() {
             *(map as *mut u32).add(number) = (page / PAGE) as u32;
         }
-        lodgers::begin(map as *mut u32, pages as usize, low::KEPT, heap.start, heap.end);
+        lodgers::begin(map as *mut u32, pages as usize, layout::KEPT, heap.start, heap.end);
     }
     Some(Lodged { bytes })
 }

@@ -11,6 +11,8 @@ use xenstore::abi::fifo::{self, ControlBlock, EventPage, WORDS_PER_PAGE};
 use xenstore::abi::shared_info::{SharedInfo, VcpuInfo};
 use xenstore::cmdline::EventFormat;
 use xenstore::evtchn::{Fifo, PendingPorts, TwoLevel};
+use xenstore::layout;
+use xenstore::server::sizing;
 
 use crate::image::hole::SHARED_INFO_FRAME;
 use crate::image::hypercall::Errno;
@@ -23,18 +25,13 @@ pub struct Ports {
     pub pages: u32,
 }
 
-/// Pages for ports below this number.
-pub fn pages(ports: usize) -> usize {
-    ports.div_ceil(WORDS_PER_PAGE)
-}
-
 /// Sets up the requested format for ports below `ports`, or 2-level bitmaps if Xen has only these. As many pages as that
-/// takes are kept at [`low::EVENTS`].
+/// takes are kept at [`layout::EVENTS`].
 pub fn set_up(wanted: EventFormat, shared: &'static SharedInfo, ports: usize) -> Ports {
     let refusal = match wanted {
         EventFormat::TwoLevel => None,
-        EventFormat::Fifo => match set_up_fifo(pages(ports)) {
-            Ok(()) => return adopt(shared, pages(ports) as u32),
+        EventFormat::Fifo => match set_up_fifo(sizing::event_pages(ports)) {
+            Ok(()) => return adopt(shared, sizing::event_pages(ports) as u32),
             Err(error) => Some(error),
         },
     };
@@ -53,7 +50,7 @@ pub fn adopt(shared: &'static SharedInfo, pages: u32) -> Ports {
     if pages == 0 {
         return Ports { pending: Box::new(TwoLevel::new(shared)), pages };
     }
-    let events = low::EVENTS as *const EventPage;
+    let events = layout::EVENTS as *const EventPage;
     // SAFETY: so many pages are kept there and nowhere else referred to; their fields are atomic, and all zeros or what Xen
     // has made of that.
     let events = unsafe { core::slice::from_raw_parts(events, pages as usize) };
@@ -81,7 +78,7 @@ fn control() -> &'static ControlBlock {
 
 fn set_up_fifo(pages: usize) -> Result<(), Errno> {
     const PAGE: u64 = 4096;
-    let events = (0..pages as u64).map(|n| low::EVENTS + n * PAGE);
+    let events = (0..pages as u64).map(|n| layout::EVENTS + n * PAGE);
     for page in core::iter::once(low::CONTROL).chain(events.clone()) {
         // SAFETY: the page is mapped and kept for this, and nothing refers to it yet.
         unsafe { core::ptr::write_bytes(page as *mut u8, 0, PAGE as usize) };

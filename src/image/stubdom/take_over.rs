@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 
 use xenstore::abi::Port;
 use xenstore::cmdline::Options;
+use xenstore::layout;
 
 use super::grants::Ring;
 use super::hand_over::{self, Bytes, Record};
@@ -34,7 +35,7 @@ pub fn run(record: &mut Record, identity: &Identity, options: &Options) -> ! {
         let (map, pages) = (record.map as *mut u32, record.pages as usize);
         // SAFETY: the image before has kept all that is named here, in memory that is the heap's from now on and that
         // nobody has written to since.
-        unsafe { lodgers::begin(map, pages, low::KEPT, heap.start, heap.end) };
+        unsafe { lodgers::begin(map, pages, layout::KEPT, heap.start, heap.end) };
     });
     let shared = boot::open_events(true);
     let ports = ports::adopt(shared, record.event_pages);

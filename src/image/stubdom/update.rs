@@ -5,6 +5,7 @@ use core::fmt;
 use core::ops::Range;
 
 use xenstore::abi::hvm::StartInfo;
+use xenstore::layout;
 use xenstore::server::{Order, Server};
 use xenstore::state::{Length, Sink};
 
@@ -67,7 +68,7 @@ fn prepare(server: &Server<Guest>, guest: &Guest, begun: u64) -> Result<(), Prob
     let image = symbol::start()..symbol::end_of_data();
     let spare = Spare::new(server.untouched());
     let room = spare.bytes();
-    let (map, _) = low::kept(paging::seam());
+    let (map, _) = layout::kept(paging::seam());
     // SAFETY: room for the number of each page of RAM is kept there for this.
     let mut lodge = unsafe { Lodge::new(spare, map as *mut u32) };
     let mut list = low::List::new();

@@ -10,7 +10,7 @@ use crate::quota::Quota;
 use crate::server::context::{Context, Outcome, Request};
 use crate::server::core::Core;
 use crate::server::scratch::Reply;
-use crate::store::{AclBuf, Answer, Cursor, DomainId, Place, Removal, Start, Store};
+use crate::store::{Answer, Cursor, DomainId, Place, Removal, Start, Store};
 use crate::wire::{PAYLOAD_MAX, XsError, number, strings, terminated};
 
 pub fn read<P: Platform>(
@@ -255,14 +255,14 @@ pub fn set_perms<P: Platform>(
         return Err(XsError::EPERM);
     }
     // From here the hypervisor may be asked for domains, so only clients that may set these permissions get here.
-    let mut entries = AclBuf::new();
+    cx.core.store.list.clear();
     for (n, string) in args.enumerate() {
         let (access, domid) = parse(string)?;
         let life = life_of(cx, request.from, domid, n == 0)?;
-        entries.extend_from_slice(&Entry { access, domid, life }.to_bytes()).map_err(|_| XsError::ENOSPC)?;
+        cx.core.store.list.push(Entry { access, domid, life })?;
     }
     cx.core.store.check_acl_size(view, place, count)?;
-    cx.core.store.set_acl_at(view, subject.path, place, &entries)?;
+    cx.core.store.set_acl_at(view, subject.path, place)?;
     Ok(Outcome::OK)
 }
 

@@ -159,7 +159,9 @@ impl Store {
         if let Some(entries) = entries
             && self.acls.find(self.key.hash(entries), &self.blobs, entries) != self.acl(id)
         {
-            self.set_acl_at(&view, path, place, entries)?;
+            self.list.clear();
+            entries.as_chunks().0.iter().try_for_each(|entry| self.list.push(Entry::from_bytes(*entry)))?;
+            self.set_acl_at(&view, path, place)?;
             self.nodes.update(id).acl_changes = AclChanges::NONE;
         }
         let mut next = Some(id).filter(|_| found.is_none() || value.is_some());

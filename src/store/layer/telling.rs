@@ -53,7 +53,7 @@ impl Store {
         let open = self.transactions.open.modify(tx)?;
         open.waiting += 1;
         (open.newest, open.number) = (self.watches.last_sequence, self.collected.number);
-        self.domains.arena.modify(to)?.behind = self.collected.number;
+        self.domains.modify(to)?.behind = self.collected.number;
         let told = self.collected.sent.checked_sub(1).and_then(|n| self.collected.matches.get(n));
         let told = told.filter(|told| told.domain == to && from.is_none());
         let after = told.map_or(0, |told| told.rank);
