@@ -33,6 +33,7 @@ impl Store {
 
     /// Makes a node, the youngest child of `parent`; without one, the root or a special node. `hash` is that of its path.
     /// None if there is one with this path.
+    #[inline(always)] // There is one caller, for each node.
     pub fn plant(
         &mut self,
         planted: &mut Planted,
