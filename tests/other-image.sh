@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Makes target/other/xenstore-stubdom, another build of the image, laid out otherwise: for the nested jobs that update from
+# one to the other and back.
+# shellcheck source-path=SCRIPTDIR
+set -Eeuo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export CARGO_TARGET_DIR=target/other/build CARGO_PROFILE_IMAGE_OPT_LEVEL=s
+cargo image
+objcopy --strip-all target/other/build/image/xenstore-stubdom target/other/xenstore-stubdom
