@@ -5,6 +5,8 @@
 . /nested/tiny.sh
 
 ATTACKERS=8 REQUESTS=500
+# Attackers that sleep between their rounds, so that Xen lets them run on when they wake; see docs/isolation.md.
+SLEEPERS=" indexes endless deaf idle-start mix "
 failed=0 idle='' spin=''
 
 fail() { echo "isolation: $*" && exit 1; }
@@ -55,7 +57,7 @@ bystander_tells() {
 
 # row NAME WAITS [HELD QUOTA LIVES FAILED LACKING WAIT]: a line of the table. Fails if it misses a limit.
 row() {
-    awk -v row="$*" -v idle="$idle" -v spin="$spin" '
+    awk -v row="$*" -v idle="$idle" -v spin="$spin" -v sleepers="$SLEEPERS" '
         # The nth of the waits, times what it is idle, and times what it is while others spin.
         function wait(n) {
             beside = spin ? sprintf(", %.2f", is[n + 1] / spun[n]) : ""
@@ -67,6 +69,9 @@ row() {
             split(spin, spun)
             line = "| " is[1] " |" wait(1) wait(2) wait(3) wait(4)
             attack = is[1] != "idle" && is[1] != "spin"
+            if (attack && is[2] > 2 * was[1]) beyond = beyond " median"
+            if (attack && is[3] > 5 * was[2]) beyond = beyond " 99 %"
+            if (beyond && !index(sleepers, " " is[1] " ")) missed = " equals:" beyond ";"
             if (attack && is[4] > 2 * was[3]) missed = missed " median"
             if (attack && is[5] > 5 * was[4]) missed = missed " 99 %"
             if (is[1] == "idle") line = line " | | |"
@@ -76,7 +81,7 @@ row() {
                 if (is[8] < 1 || is[9] + is[10] > 0) missed = missed " bystander"
                 line = line sprintf(" %d | %d | %d, %d, %d, %d |", is[6], is[7], is[8], is[9], is[10], is[11])
             }
-            said = missed ? ("**missed**:" missed) : attack ? "met" : ""
+            said = missed ? ("**missed**:" missed) : !attack ? "" : beyond ? ("met; beyond as equals:" beyond) : "met"
             print line " " said " |"
             exit missed != ""
         }' || failed=1
