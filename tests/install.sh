@@ -58,6 +58,7 @@ refused() {
 unchanged() { [[ $(snapshot "$tree") == "$1" ]]; }
 # reads NAME VALUE: what the host will find when it reads its settings.
 reads() { [[ $(bash -c ". '$tree$settings'; printf %s \"\${$1-}\"") == "$2" ]]; }
+settings_end() { [[ $(bash -c ". '$tree$settings'; printf %s \"\${$1-}\"") == *"$2" ]]; }
 edit() { sed -i "$1" "$tree$settings"; }
 
 # tree_of NAME: a fresh copy of a layout; sets tree.
@@ -118,6 +119,15 @@ common() {
     ok "$name: the memory is set" reads XENSTORE_DOMAIN_SIZE 64
     ok "$name: without a word of memory" with_image "$tree"
     ok "$name: what was set stays" reads XENSTORE_DOMAIN_SIZE 64
+    printf 'layer site\n/site = "1"   (n0)\nend\n' >"$work/site.layer"
+    ok "$name: with layers" with_image "$tree" --layers "$work/site.layer"
+    ok "$name: they are there" cmp "$work/site.layer" "$tree$lib/layers"
+    ok "$name: and are given to the store beside what was" settings_end XENSTORE_DOMAIN_ARGS " --ramdisk $lib/layers"
+    ok "$name: without a word of layers" with_image "$tree"
+    ok "$name: they stay" settings_end XENSTORE_DOMAIN_ARGS " --ramdisk $lib/layers"
+    ok "$name: without layers" with_image "$tree" --layers none
+    ok "$name: they are gone" test ! -e "$tree$lib/layers"
+    ok "$name: with them once more" with_image "$tree" --layers "$work/site.layer"
     installed=$(snapshot "$tree")
     ok "$name: a dry run of going back" on "$tree" --uninstall --dry-run
     ok "$name: changes nothing" unchanged "$installed"
@@ -152,6 +162,9 @@ refusals() {
     refuses 'a program of Linux as image' 'no image of xenstore-stubdom' on "$tree" --image /bin/sh
     refuses 'a text as image' 'no image of xenstore-stubdom' on "$tree" --image README.md
     refuses '--uninstall with an image' 'takes only' with_image "$tree" --uninstall
+    refuses 'layers that are not there' 'no such file' with_image "$tree" --layers "$work/none"
+    printf '/a = "1"\n/b.c = "2"\n' >"$work/bad.layer"
+    refuses 'layers that are wrong' "bad.layer:2:1: unnamed: the path is none" with_image "$tree" --layers "$work/bad.layer"
     mkdir -p "$tree/usr/local/lib/xenstore-stubdom" && touch "$tree/usr/local/lib/xenstore-stubdom/xenstore-stubdom"
     refuses 'a file of somebody else in the place of the image' 'was not put there' with_image "$tree" --dry-run
 
