@@ -11,7 +11,7 @@ Usage: bench requests NAME --vgdb PREFIX [--times N] [--trace-off]
        bench loads NAME --vgdb PREFIX [--times N] --load N
        bench cache-lines NAME --trace PIPE
        bench counted | timed [COLUMN]
-       bench report [--about FILE] [--save FOLDER]
+       bench report [--about FILE] [--save FOLDER [--only-these]]
 
 The first three measure each kind of request, of the server at XENSTORED_PATH, which the tables call NAME.
 It runs under valgrind. All but the last print figures.
@@ -23,6 +23,7 @@ counted, timed take figures out of what Xen's test-xenstore prints, in which a n
 report         makes tables of the figures that it reads; status 1 if they miss a goal
   --about FILE   rows of a table that says what was measured with what
   --save FOLDER  writes the tables to performance.md there, too, and their drawings beside it
+  --only-these   leaves its other tables as they are
   --times N      requests of each kind that are counted (default 1000)
   --trace-off    has the server record nothing meanwhile
 ";
@@ -32,13 +33,13 @@ pub enum Task {
     Loads { name: String, vgdb: String, times: usize, load: usize },
     CacheLines { name: String, trace: PathBuf },
     Upstream { clock: Clock, column: Option<String> },
-    Report { about: Option<PathBuf>, save: Option<PathBuf> },
+    Report { about: Option<PathBuf>, save: Option<PathBuf>, only_these: bool },
 }
 
 /// None if only help was wanted.
 pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
     let (mut words, mut vgdb, mut trace, mut load, mut times) = (Vec::new(), None, None, None, 1000);
-    let mut trace_off = false;
+    let (mut trace_off, mut only_these) = (false, false);
     let (mut about, mut save) = (None, None);
     while let Some(arg) = args.next()? {
         match arg {
@@ -53,6 +54,7 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
             Long("save") => save = Some(PathBuf::from(args.value()?)),
             Long("load") => load = Some(args.value()?.parse()?),
             Long("trace-off") => trace_off = true,
+            Long("only-these") => only_these = true,
             Long("times") => times = args.value()?.parse()?,
             Value(word) => words.push(word.string()?),
             other => return Err(other.unexpected()),
@@ -74,7 +76,7 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
         "cache-lines" => Task::CacheLines { name: required()?, trace: trace.ok_or("--trace is missing")? },
         "counted" => Task::Upstream { clock: Clock::Counted, column: name },
         "timed" => Task::Upstream { clock: Clock::Timed, column: name },
-        "report" => Task::Report { about, save },
+        "report" => Task::Report { about, save, only_these },
         other => return Err(format!("no task '{other}'").into()),
     }))
 }

@@ -271,4 +271,24 @@ pub const TABLES: &[Table] = &[
         constants: None,
         plot: None,
     },
+    Table {
+        number: 13,
+        title: "The pause of a live update",
+        about: "For how long a client in dom0 that asks all the time has no answer while the store is updated by \
+                `xenstore-control live-update`, with so many nodes beside those of 10 guests: the middle one of three. Xen in \
+                QEMU with -icount and one processor, where a nanosecond is an instruction of the whole host. The \
+                client comes before all else in dom0, and goes by the kernel's xenbus device with either server.",
+        base: Some(C),
+        goals: &[
+            Goal { rows: &["1 node"], column: Some(OURS), limit: Limit::Value(2e6) },
+            Goal { rows: &["28,000"], column: Some(OURS), limit: Limit::Value(20e6) },
+        ],
+        constants: None,
+        plot: Some(Plot {
+            columns: &[OURS, C],
+            file: "performance-updates.svg",
+            x: "nodes beside those of 10 guests",
+            y: "instructions without an answer (lower is better)",
+        }),
+    },
 ];

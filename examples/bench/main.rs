@@ -44,11 +44,13 @@ fn main() -> ExitCode {
         Task::Loads { name, vgdb, times, load } => loads(&name, &Callgrind { prefix: &vgdb }, times, load),
         Task::CacheLines { name, trace } => cache_lines(&name, &trace),
         Task::Upstream { clock, column } => upstream(clock, column.as_deref()),
-        Task::Report { about, save } => match report(about.as_deref(), save.as_deref()) {
-            Ok(true) => Ok(()),
-            Ok(false) => return ExitCode::FAILURE,
-            Err(error) => Err(Error::other(error.to_string())),
-        },
+        Task::Report { about, save, only_these } => {
+            match report(about.as_deref(), save.as_deref(), only_these) {
+                Ok(true) => Ok(()),
+                Ok(false) => return ExitCode::FAILURE,
+                Err(error) => Err(Error::other(error.to_string())),
+            }
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -108,16 +110,24 @@ fn upstream(clock: Clock, column: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Prints the report, and keeps it in `folder` if there is one. True if no goal is missed.
+/// Prints the report, and keeps it in `folder` if there is one, all of it or only its tables. True if no goal is missed.
 fn report(
     about: Option<&Path>,
     folder: Option<&Path>,
+    only_these: bool,
 ) -> std::result::Result<bool, Box<dyn std::error::Error>> {
     let figures = Figure::read(stdin().lock())?;
     let about = about.map(std::fs::read_to_string).transpose()?.unwrap_or_default();
     let (page, tally) = document::write(goals::TABLES, &figures, &about, folder)?;
     if let Some(folder) = folder {
-        std::fs::write(folder.join("performance.md"), &page)?;
+        let file = folder.join("performance.md");
+        let kept = match only_these {
+            true => {
+                &document::renew(&std::fs::read_to_string(&file)?, goals::TABLES, &figures, &about, folder)?
+            }
+            false => &page,
+        };
+        std::fs::write(file, kept)?;
     }
     print!("{page}");
     Ok(tally.missed == 0)

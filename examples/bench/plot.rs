@@ -14,6 +14,10 @@ const SIZE: (u32, u32) = (720, 440);
 
 const FONT: (&str, u32) = ("sans-serif", 15);
 
+/// Blue, vermillion, green, orange, as Okabe and Ito have them: also who is colour-blind can tell them apart.
+const COLORS: [RGBColor; 4] =
+    [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(230, 159, 0)];
+
 /// A column's figures by the number of their row.
 struct Line<'a> {
     column: &'a str,
@@ -51,7 +55,7 @@ pub fn draw(table: &Table, plot: &Plot, figures: &[Figure], file: &Path) -> Resu
         .light_line_style(TRANSPARENT)
         .draw()?;
     for (n, line) in lines.iter().enumerate() {
-        let color = Palette99::pick(n).to_rgba();
+        let color = COLORS[n % COLORS.len()];
         chart
             .draw_series(LineSeries::new(line.points.iter().copied(), color.stroke_width(2)).point_size(3))?
             .label(line.column)

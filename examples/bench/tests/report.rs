@@ -103,6 +103,35 @@ fn the_page_is_kept() {
 }
 
 #[test]
+fn one_table_is_made_anew() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let about = folder.path().join("about");
+    std::fs::write(&about, "| this server | commit 1 |\n| machine | this one |\n").expect("written");
+    let paths = [about.as_path(), folder.path()].map(|path| path.to_str().expect("plain"));
+    let save = ["--about", paths[0], "--save", paths[1]];
+    let kept = || std::fs::read_to_string(folder.path().join("performance.md")).expect("written");
+    let node = |table, value| (table, "a node", "this server", value, "bytes");
+    let updated = |value| (13, "28,000 nodes", "this server", value, I);
+    report(&save, &[node(5, 120.0), (10, "RM", "without a look at others", 5.0, I)]);
+    let before = kept();
+    for value in [3e7, 1e7] {
+        let output = report(&[&save[..], &["--only-these"]].concat(), &[updated(value)]);
+        assert_eq!(output.status.code(), Some(i32::from(value > 2e7)));
+    }
+    let new = kept();
+    let section = new.find("## 13. ").expect("it is there");
+    assert_eq!(new[..section].trim_end(), before.trim_end().rsplit_once('\n').expect("goals").0.trim_end());
+    let section = &new[section..];
+    assert!(section.contains("| 28,000 nodes | 10,000,000 |"), "{section}");
+    assert!(section.contains("Of a run of its own: commit 1; this one.\n"), "{section}");
+    assert!(section.contains("(performance-updates.svg)"), "{section}");
+    assert!(new.ends_with("\n3 goals met, 0 missed.\n"), "{section}");
+    report(&[&save[..], &["--only-these"]].concat(), &[node(5, 150.0)]);
+    assert!(kept().contains("| a node | 150 |") && kept().contains("| 28,000 nodes | 10,000,000 |"));
+    assert!(kept().ends_with("\n2 goals met, 1 missed.\n"), "{}", kept());
+}
+
+#[test]
 fn what_is_no_figure_is_refused() {
     let output = report(&[], &[(1, "READ", "this server", f64::NAN, I)]);
     assert_eq!(output.status.code(), Some(1));

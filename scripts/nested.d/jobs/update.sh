@@ -1,0 +1,41 @@
+# How long a live update has clients wait: the store of this run updates itself with 10 guests, and then with more and more
+# nodes. For scripts/bench, which makes a table of what it says: rows, columns and nanoseconds.
+# shellcheck source=/dev/null
+. /nested/lib.sh
+# shellcheck source=/dev/null
+. /nested/tiny.sh
+
+# pause: the longest time between two answers in an update, nanoseconds.
+pause() {
+    rm -f /tmp/over
+    /nested/pause watch /tmp/over >/tmp/pause &
+    watcher=$!
+    usleep 300000
+    xenstore-control live-update "$image" >/tmp/said 2>&1 || echo "the update fails: $(cat /tmp/said)" >&2
+    usleep 300000
+    touch /tmp/over
+    wait $watcher && cat /tmp/pause
+}
+
+# updated ROW: the middle one of three.
+updated() { echo "# $1|$name|$(for _ in 1 2 3; do pause; done | sort -n | sed -n 2p)"; }
+
+case $SERVER in
+    stubdom) name='this server' image=/nested/image ;;
+    daemon) name='C xenstored' image=$(command -v xenstored) ;;
+esac
+# What dom0 starts after its store is still at work for a moment.
+sleep 4
+for number in 1 2 3 4 5 6 7 8 9 10; do
+    tiny "guest$number" hello
+    xl create -q "guest$number.cfg" || exit 1
+done
+wait_for 60 says_hello guest10 || exit 1
+# Both are asked by the same way.
+export XENSTORED_PATH=/dev/xen/xenbus
+/nested/pause fill 1
+updated '1 node'
+for thousands in 1 5 28; do
+    /nested/pause fill ${thousands}000 || exit 1
+    updated "$thousands,000 nodes"
+done
