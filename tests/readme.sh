@@ -103,6 +103,7 @@ xl dmesg | grep 'avc: *denied' => by hand
 xl sched-credit2 -d 0 -w 65535 => scripts/nested.d/jobs/isolation.sh: xl sched-credit2 -d 0 -w 65535
 xl sched-credit2 -d "$(xenstore-read /tool/xenstored/domid)" -w 65535 => scripts/nested.d/jobs/isolation.sh: -w 65535
 xl sched-credit2 -s -p Pool-0 -r 0 => scripts/nested.d/jobs/isolation.sh: xl sched-credit2 -s -p Pool-0 -r 0
+xs-trace follow => examples/xs-trace/tests/xs_trace/dumps.rs: "follow"
 xs-trace metrics --listen 127.0.0.1:9786 => tests/monitoring.sh: metrics --listen 127.0.0.1:0
 xs-trace metrics --textfile /var/lib/prometheus/node-exporter/xenstore.prom => tests/monitoring.sh: xs_trace metrics --textfile
 promtool test rules monitoring/alerts-test.yml => tests/monitoring.sh: promtool test rules monitoring/alerts-test.yml

@@ -30,6 +30,7 @@ pub struct Arguments {
 pub enum Task {
     Dump(DumpOptions),
     Show(ShowOptions),
+    Follow(FollowOptions),
     Report(ReportOptions),
     Export(ExportOptions),
     Top(TopOptions),
@@ -70,6 +71,19 @@ pub struct ShowOptions {
     #[arg(long)]
     pub json: bool,
     pub file: PathBuf,
+}
+
+/// Prints a line for each record of a running store as it is written, but for CONTROL, which this asks with, and the kinds
+/// woke-up and notified; --type and --kind have them, too
+#[derive(Args)]
+pub struct FollowOptions {
+    #[command(flatten)]
+    pub store: Place,
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Prints each record as a JSON object in a line of its own
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Sums up a dump: who asked for what, how long it took, what went wrong

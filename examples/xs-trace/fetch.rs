@@ -119,7 +119,7 @@ fn style() -> ProgressStyle {
 }
 
 /// The records from a number on, as many as one answer has.
-fn page(store: &mut Store, from: u64) -> Result<(Head, Vec<Record>), Problem> {
+pub fn page(store: &mut Store, from: u64) -> Result<(Head, Vec<Record>), Problem> {
     let page = store.control(&["trace", "dump", &from.to_string()])?;
     let (head, text) =
         Head::parse(&page).map_err(|bad| Problem::new(format!("the store answers with {bad}")))?;
@@ -132,15 +132,15 @@ fn page(store: &mut Store, from: u64) -> Result<(Head, Vec<Record>), Problem> {
 
 /// What hashes stand for.
 #[derive(Default)]
-struct Paths {
+pub struct Paths {
     /// As far as the store knows.
-    known: BTreeMap<String, String>,
+    pub known: BTreeMap<String, String>,
     asked: BTreeSet<u64>,
 }
 
 impl Paths {
     /// Asks for the hashes of these records that were not asked for before.
-    fn learn(&mut self, store: &mut Store, records: &[Record]) -> Result<(), Problem> {
+    pub fn learn(&mut self, store: &mut Store, records: &[Record]) -> Result<(), Problem> {
         let hashes = records.iter().map(|record| record.hash).filter(|hash| *hash != 0);
         let hashes: Vec<String> = hashes.filter(|hash| self.asked.insert(*hash)).map(hash_name).collect();
         let mut rest = hashes.as_slice();

@@ -6,6 +6,7 @@ mod console;
 mod dump;
 mod fetch;
 mod filter;
+mod follow;
 mod health;
 mod metrics;
 mod perfetto;
@@ -63,6 +64,7 @@ fn run(task: Task) -> Result<(), Problem> {
         Task::Stats(options) => stats::run(&options),
         Task::Metrics(options) => metrics::run(&options),
         Task::Dump(options) => save(&options),
+        Task::Follow(options) => follow::run(&options),
         Task::Export(options) => dump::write(&options.out, &perfetto::export(&Dump::load(&options.file)?)?),
         Task::Report(options) => summary(&options),
         Task::Show(options) => {

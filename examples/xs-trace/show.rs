@@ -11,16 +11,23 @@ use crate::dump::Dump;
 use crate::filter::Chosen;
 use store_client::Problem;
 
-/// Shows the records that pass, on the standard output, as text or as JSON.
+/// Shows the records that pass, on the standard output, as text or as JSON, and says if there are none.
 pub fn show(dump: &Dump, chosen: &Chosen<'_>, json: bool) -> Result<(), Problem> {
+    if print(dump, chosen, json)? == Some(0) && !dump.records.is_empty() {
+        eprintln!("xs-trace: none of the {} records passes the filters", dump.records.len());
+    }
+    Ok(())
+}
+
+/// Shows them. How many they are; none if the reader has seen enough.
+pub fn print(dump: &Dump, chosen: &Chosen<'_>, json: bool) -> Result<Option<usize>, Problem> {
     match write(dump, chosen, json, &mut BufWriter::new(io::stdout().lock())) {
-        // The reader has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| Problem::new(format!("standard output: {error}"))),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(None),
+        written => written.map(Some).map_err(|error| Problem::new(format!("standard output: {error}"))),
     }
 }
 
-fn write(dump: &Dump, chosen: &Chosen<'_>, json: bool, out: &mut impl Write) -> io::Result<()> {
+fn write(dump: &Dump, chosen: &Chosen<'_>, json: bool, out: &mut impl Write) -> io::Result<usize> {
     let mut shown = 0;
     for (n, record) in dump.records.iter().enumerate() {
         match dump.missing_before(n) {
@@ -42,10 +49,8 @@ fn write(dump: &Dump, chosen: &Chosen<'_>, json: bool, out: &mut impl Write) -> 
         let line = format!("{seconds:>7}.{micros:06} {domain:<16} {what:<44} {path}");
         writeln!(out, "{}", line.trim_end())?;
     }
-    if shown == 0 && !dump.records.is_empty() {
-        eprintln!("xs-trace: none of the {} records passes the filters", dump.records.len());
-    }
-    out.flush()
+    out.flush()?;
+    Ok(shown)
 }
 
 /// A record's members. Those that mean nothing for its kind are not there.

@@ -308,3 +308,39 @@ fn a_trace_that_is_off_is_told() {
         assert!(dump(options).contains("\nthe trace is off: xenstore-control trace on\n"), "{options:?}");
     }
 }
+
+#[test]
+fn records_are_followed_as_they_come() {
+    use std::io::{BufRead, BufReader};
+    let server = Server::start(256);
+    let socket = server.socket();
+    let mut command = Command::new(XS_TRACE);
+    command.args(["follow", "--type", "WRITE", "--kind", "ended", "--store", text(&socket)]);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let done = AtomicBool::new(false);
+    let followed: Vec<String> = thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = server.connect();
+            let begin = Instant::now();
+            for n in 0.. {
+                if done.load(Relaxed) || begin.elapsed() > PATIENCE {
+                    break;
+                }
+                client.write(0, &format!("/followed/{n}"));
+                client.ask(MessageType::Read, 0, "/none\0");
+            }
+        });
+        let followed = lines.by_ref().take(300).map(|line| line.expect("a line")).collect();
+        done.store(true, Relaxed);
+        followed
+    });
+    let numbers: Vec<u64> =
+        followed.iter().filter_map(|line| line.rsplit_once("/followed/")?.1.parse().ok()).collect();
+    assert!(numbers.len() > 200, "{followed:?}");
+    assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+    // Who reads it has seen enough.
+    drop(lines);
+    server.connect().write(0, "/followed/last");
+    assert!(child.wait().expect("it ends").success());
+}

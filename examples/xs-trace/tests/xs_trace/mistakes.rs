@@ -81,7 +81,7 @@ fn stores_that_are_not_there_or_have_no_recorder() {
 #[test]
 fn words_that_are_not_understood() {
     for (arguments, expected) in [
-        (&[][..], "requires a subcommand but one was not provided [subcommands: dump, show, report"),
+        (&[][..], "requires a subcommand but one was not provided [subcommands: dump, show, follow, report"),
         (&["sing"], "unrecognized subcommand 'sing'; allowed: dump, show"),
         (&["dump"], "arguments were not provided: <FILE>"),
         (
