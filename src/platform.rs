@@ -160,6 +160,8 @@ pub enum Fault {
     Page,
     /// Work that never ends.
     Loop,
+    /// A panic that leaves a sum wrong.
+    Damage,
 }
 
 /// Another program in this one's place (live update), and memory that the server lends. What is provided is for a machine

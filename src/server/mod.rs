@@ -33,7 +33,7 @@ mod throttle;
 mod update;
 
 pub use clients::Client;
-pub use update::{Handed, Order};
+pub use update::{Handed, Order, Way};
 
 use alloc::boxed::Box;
 

@@ -7,7 +7,9 @@
 use super::Server;
 use super::core::News;
 use super::scratch::Stage;
+use crate::abi::DomId;
 use crate::platform::Platform;
+use crate::store::Damage;
 use crate::wire::XsError;
 
 impl<P: Platform> Server<P> {
@@ -65,6 +67,13 @@ impl<P: Platform> Server<P> {
     /// without debug assertions.
     pub fn stop_in(&mut self, n: u32) {
         self.core.store.present_attempt().stop_in(n);
+    }
+
+    /// For tests: has something of a domain be wrong.
+    pub fn damage(&mut self, domid: DomId, what: Damage) {
+        if let Some(id) = self.core.store.domains.find(domid) {
+            self.core.store.damage(id, what);
+        }
     }
 
     /// For tests: operations on the store's slots so far, looks at them included. Always 0 without debug assertions.

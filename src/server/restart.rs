@@ -10,7 +10,8 @@ use crate::trace::{Kind, Record, Stop};
 
 impl<P: Platform> Server<P> {
     /// Goes on after a stop, as [`Server::recover`] does. A guest in whose request it happens a second time has its
-    /// connection given up, so that it cannot do that for ever. Then all is checked: false if something is not as it must be.
+    /// connection given up, so that it cannot do that for ever. Then all is checked: false if something is not as it must be:
+    /// then a server made from the state of this one is sound.
     pub fn survive(&mut self, platform: &mut P, stop: Stop) -> bool {
         let begun = platform.cycles();
         self.core.clock.latest = begun;

@@ -78,6 +78,8 @@ pub struct Updates {
     pub due: bool,
     /// Images that have taken over.
     pub count: u64,
+    /// How long the last hand-over took.
+    pub microseconds: u64,
 }
 
 impl Updates {
@@ -95,6 +97,7 @@ impl Updates {
             active: false,
             due: false,
             count: 0,
+            microseconds: 0,
         }
     }
 

@@ -37,6 +37,17 @@ pub struct Order<'a> {
     pub version: u32,
 }
 
+/// How a server came to be made from a state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way<'a> {
+    /// Its image has taken over.
+    Updated,
+    /// Another has given way to it, for this reason.
+    TakenBack(&'a str),
+    /// A fault had left something wrong, and what is sound has been saved; so it says.
+    Repaired(&'a str),
+}
+
 /// What an image that takes over has to know of updates beside the state.
 pub struct Handed {
     /// How many there have been.
@@ -221,16 +232,20 @@ impl<P: Platform> Server<P> {
         handed
     }
 
-    /// Goes on from there after `restore` and `resume`, `microseconds` after the image before began to hand over. If
-    /// that is this image, because the new one has given way, `refused` is the reason.
-    pub fn take_up(&mut self, platform: &mut P, handed: Handed, microseconds: u64, refused: Option<&str>) {
+    /// Goes on from there after `restore` and `resume`, `microseconds` after the image before began to hand over.
+    pub fn take_up(&mut self, platform: &mut P, handed: Handed, microseconds: u64, way: Way<'_>) {
         let Handed { updates, starter: (starter, header), put_off } = handed;
-        self.core.updates.count = updates + u64::from(refused.is_none());
+        let (detail, told) = match way {
+            Way::Updated => (0, "OK"),
+            Way::TakenBack(why) => (1, why),
+            Way::Repaired(why) => (2, why),
+        };
+        self.core.updates.count = updates + u64::from(detail == 0);
+        self.core.updates.microseconds = microseconds;
         let amount = u32::try_from(microseconds).unwrap_or(u32::MAX);
-        let detail = refused.is_some().into();
         self.core.note(Record { amount, detail, ..Record::new(Kind::Updated, DomId::INVALID) });
         if let Some(id) = self.core.store.domains.find(starter) {
-            self.answer_update(id, header, &mut |_, text| text.write_str(refused.unwrap_or("OK")));
+            self.answer_update(id, header, &mut |_, text| text.write_str(told));
         }
         for (domid, header) in put_off {
             if let Some(id) = self.core.store.domains.find(domid) {

@@ -120,7 +120,7 @@ fn save_watch(
 /// Which watch is older than which, also of different connections, and all depths.
 pub fn save_order<R>(writer: &mut Writer<'_>, store: &Store, links: &Links<R>) -> Result<(), Full> {
     for (id, domain, _) in introduced(store, links) {
-        let count = store.held.of(id).usage.watches as usize;
+        let count = store.watches_of(id).count();
         if count == 0 {
             continue;
         }

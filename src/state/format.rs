@@ -6,7 +6,7 @@ use core::ops::RangeInclusive;
 pub const VERSIONS: RangeInclusive<u32> = 1..=2;
 
 /// The version of our own records, and the oldest whose readers can do with what is written now.
-pub const OWN_VERSION: u16 = 1;
+pub const OWN_VERSION: u16 = 2;
 pub const OWN_LEAST: u16 = 1;
 
 /// Stands for a record where the stream begins.
@@ -56,6 +56,8 @@ types! {
     SUMS 0x8000_000b "SUMS",
     LAYER 0x8000_000c "LAYER",
     ORIGINS 0x8000_000d "ORIGINS",
+    TRACE 0x8000_000e "TRACE",
+    MARK 0x8000_000f "MARK",
 }
 
 /// Bytes of the longest fixed part of a record.
@@ -346,6 +348,16 @@ parts! {
         received: u64,
         sent: u64,
         cycles: u64,
+    }
+    /// Records of the trace, which follow.
+    Trace {
+        /// Number of the first one.
+        first: u64,
+    }
+    /// The text of a mark follows.
+    Mark {
+        hash: u64,
+        len: u16,
     }
 }
 

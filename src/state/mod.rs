@@ -20,6 +20,7 @@ mod reader;
 mod restore;
 mod save;
 mod told;
+mod trace;
 mod writer;
 
 pub use connections::Adopt;

@@ -90,9 +90,12 @@ fn each_node<E>(store: &Store, mut each: impl FnMut(&store::Node, usize) -> Resu
     Ok(())
 }
 
-pub fn save(writer: &mut Writer<'_>, store: &Store, lists: &mut Lists) -> Result<(), Full> {
+/// Writes all nodes. The result is how many there are: what the store has counted may be wrong after a fault.
+pub fn save(writer: &mut Writer<'_>, store: &Store, lists: &mut Lists) -> Result<usize, Full> {
     let mut buf = PathBuf::new();
+    let mut count = 0;
     each_node(store, |node, left| {
+        count += 1;
         buf.truncate(buf.len().saturating_sub(left));
         if node.parent.is_some() {
             // No path is longer than there is room for.
@@ -121,12 +124,12 @@ pub fn save(writer: &mut Writer<'_>, store: &Store, lists: &mut Lists) -> Result
         writer.bytes(&[0])?;
         node.value.pieces(&store.blobs).try_for_each(|piece| writer.bytes(piece))?;
         writer.end()
-    })
+    })?;
+    Ok(count)
 }
 
-/// The numbers of all nodes in order of the stream, so that no client takes up a list of children that has changed.
-pub fn save_generations(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
-    let count = store.in_use().nodes;
+/// The numbers of all nodes, so many of them, in order of the stream, so that no client takes up a list of children that has changed.
+pub fn save_generations(writer: &mut Writer<'_>, store: &Store, count: usize) -> Result<(), Full> {
     writer.begin(GENERATIONS, count * Generations::SIZE)?;
     each_node(store, |node, _| {
         writer.part_in_place(&Generations {
@@ -142,13 +145,13 @@ pub fn save_generations(writer: &mut Writer<'_>, store: &Store) -> Result<(), Fu
 
 pub fn save_owned(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
     for (id, domain) in store.domains.known() {
-        let nodes = store.held.of(id).usage.nodes;
         // The privileged domain's nodes are never removed for its end.
-        if domain.is_privileged() || nodes < 2 {
+        let count = if domain.is_privileged() { 0 } else { store.owned_by(id).count() };
+        if count < 2 {
             continue;
         }
         let head = Owned { domid: domain.domid.0, ..Owned::default() };
-        writer.begin_with(OWNED, &head, nodes as usize * OwnedNode::SIZE)?;
+        writer.begin_with(OWNED, &head, count * OwnedNode::SIZE)?;
         for node in store.owned_by(id) {
             writer.part_in_place(&OwnedNode { generation: node.value_generation })?;
         }

@@ -7,7 +7,7 @@ use super::format::{OWN_VERSION, Store as StoreNumbers, VERSIONS};
 use super::nodes::Buffers;
 use super::planting::{Ground, Planting};
 use super::reader::{Reader, Source};
-use super::{connections, domains, nodes, origins, queues, told};
+use super::{connections, domains, nodes, origins, queues, told, trace};
 use crate::abi::DomId;
 use crate::config::Settings;
 use crate::connection::Links;
@@ -141,6 +141,8 @@ impl<R> Restore<'_, '_, R> {
             types::CAUSES => queues::restore_causes(reader, store, links),
             types::TOLD => told::restore(reader, store, &quotas, buffers),
             types::QUEUE => queues::restore(reader, store, links, numbers, now, &mut buffers.text),
+            types::TRACE => trace::restore(reader, &mut store.trace),
+            types::MARK => trace::restore_mark(reader, &mut store.trace, &mut buffers.text),
             // Of what others have written for others.
             _ => Ok(()),
         }

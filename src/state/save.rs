@@ -5,7 +5,7 @@ use super::format::{
 };
 use super::nodes::Lists;
 use super::writer::{Sink, Writer};
-use super::{connections, domains, nodes, origins, queues, told};
+use super::{connections, domains, nodes, origins, queues, told, trace};
 use crate::abi::DomId;
 use crate::config::Settings;
 use crate::connection::Links;
@@ -62,16 +62,18 @@ pub fn save<R>(
     domains::save_known(writer, store)?;
     connections::save(writer, store, links, version)?;
     let mut lists = Lists::NONE;
-    nodes::save(writer, store, &mut lists)?;
+    let count = nodes::save(writer, store, &mut lists)?;
     domains::save_limits(writer, store, version, |id| links.has(id))?;
     domains::save_counted(writer, store, rest.recorder)?;
     connections::save_order(writer, store, links)?;
-    nodes::save_generations(writer, store)?;
+    nodes::save_generations(writer, store, count)?;
     nodes::save_owned(writer, store)?;
     origins::save(writer, store)?;
     queues::save_causes(writer, store, links)?;
     told::save(writer, store, &mut lists)?;
     queues::save(writer, store, links, rest.now)?;
+    let room = writer.room();
+    trace::save(writer, &store.trace, room)?;
     writer.begin(END, 0)?;
     writer.end()?;
     writer.flush()

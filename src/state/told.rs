@@ -26,7 +26,7 @@ pub fn save(writer: &mut Writer<'_>, store: &Store, lists: &mut Lists) -> Result
         let head = Told {
             domid: by.0,
             padding: 0,
-            copies: open.node_count,
+            copies: store.copies(tx).count() as u32,
             newest: open.newest,
             number: open.number,
         };

@@ -7,9 +7,14 @@ use crate::slots::Full;
 pub trait Sink {
     /// Takes the next bytes. [`Full`] if there is no room for all of them; the state is not complete then.
     fn put(&mut self, bytes: &[u8]) -> Result<(), Full>;
+
+    /// Bytes of room for what a state can do without. What is provided is for those that want a state without that.
+    fn room(&self) -> u64 {
+        0
+    }
 }
 
-/// A sink that only counts: how many bytes a state has.
+/// A sink that only counts: how many bytes a state has at least.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Length(pub u64);
 
@@ -141,6 +146,11 @@ impl<'a> Writer<'a> {
         }
         self.flush()?;
         self.sink.put(bytes)
+    }
+
+    /// The sink's room for what a state can do without.
+    pub fn room(&self) -> u64 {
+        self.sink.room().saturating_sub(self.filled as u64)
     }
 
     /// Has the sink take what has been written so far.

@@ -84,7 +84,7 @@ kinds! {
     /// It has gone on: amount is the cycles that it took to.
     22 Recovered "recovered",
     /// Another image has taken over: amount is the microseconds since the one before began to hand over; `detail` is 1 if
-    /// the new one gave way, so that the one before goes on.
+    /// the new one gave way, so that the one before goes on, and 2 if there was none, but damage that a fault had left.
     23 Updated "updated",
 }
 

@@ -82,6 +82,14 @@ impl Names {
         self.next = (self.next + 1) % Names::MARKS;
     }
 
+    /// The marks' texts with their hashes, the oldest first.
+    pub fn marks(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let marks = self.places.get(self.paths..).unwrap_or_default().as_flattened();
+        let (newer, older) = marks.split_at_checked(self.next).unwrap_or_default();
+        let marks = older.iter().chain(newer).filter(|entry| entry.hash != 0);
+        marks.map(|entry| (entry.hash, entry.text.get(..usize::from(entry.len)).unwrap_or(&entry.text)))
+    }
+
     /// The text, and whether it is whole.
     pub fn find(&self, hash: u64) -> Option<(&[u8], bool)> {
         let paths = self.places.get(self.place(hash)).filter(|_| hash != 0)?;

@@ -48,48 +48,44 @@ impl Record {
 
     /// The wire form: the fields in their order, little-endian; the error as its number, 0 for none.
     pub fn to_bytes(&self) -> [u8; Record::SIZE] {
-        let [hash, time] = [self.hash, self.time.0].map(u64::to_le_bytes);
-        let [tx, amount] = [self.tx.0, self.amount].map(u32::to_le_bytes);
-        let [domid, size] = [self.domid.0, self.size].map(u16::to_le_bytes);
         let error = self.error.map_or(0, XsError::number);
-        let [kind, msg_type, detail] = [self.kind as u8, self.msg_type, self.detail];
+        let [low, third, fourth] = [self.tx.0, u32::from(self.size), self.amount].map(u64::from);
+        let words = [
+            self.time.0,
+            self.hash,
+            low | third << 32 | u64::from(error) << 48 | u64::from(self.detail) << 56,
+            fourth
+                | u64::from(self.domid.0) << 32
+                | u64::from(self.kind as u8) << 48
+                | u64::from(self.msg_type) << 56,
+        ];
         let mut bytes = [0; Record::SIZE];
-        let fields: [&[u8]; 8] =
-            [&time, &hash, &tx, &size, &[error, detail], &amount, &domid, &[kind, msg_type]];
-        let mut rest = bytes.as_mut_slice();
-        for field in fields {
-            let (place, after) = rest.split_at_mut(field.len().min(rest.len()));
-            place.copy_from_slice(field);
-            rest = after;
+        for (place, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+            *place = word.to_le_bytes();
         }
         bytes
     }
 
     /// `None` if this version does not know the kind or the error.
     pub fn from_bytes(bytes: &[u8; Record::SIZE]) -> Option<Record> {
-        let (time, rest) = bytes.split_first_chunk()?;
-        let (hash, rest) = rest.split_first_chunk()?;
-        let (tx, rest) = rest.split_first_chunk()?;
-        let (size, rest) = rest.split_first_chunk()?;
-        let ([error, detail], rest) = rest.split_first_chunk()?;
-        let (amount, rest) = rest.split_first_chunk()?;
-        let (domid, rest) = rest.split_first_chunk()?;
-        let [kind, msg_type] = *rest else { return None };
-        let error = match *error {
+        let (words, []) = bytes.as_chunks::<8>() else { return None };
+        let [time, hash, third, fourth] = *words.as_array()?;
+        let [third, fourth] = [third, fourth].map(u64::from_le_bytes);
+        let error = match (third >> 48) as u8 {
             0 => None,
             number => Some(XsError::from_number(number)?),
         };
         Some(Record {
-            time: Cycles(u64::from_le_bytes(*time)),
-            hash: u64::from_le_bytes(*hash),
-            tx: TxId(u32::from_le_bytes(*tx)),
-            size: u16::from_le_bytes(*size),
+            time: Cycles(u64::from_le_bytes(time)),
+            hash: u64::from_le_bytes(hash),
+            tx: TxId(third as u32),
+            size: (third >> 32) as u16,
             error,
-            detail: *detail,
-            amount: u32::from_le_bytes(*amount),
-            domid: DomId(u16::from_le_bytes(*domid)),
-            kind: Kind::from_wire(kind)?,
-            msg_type,
+            detail: (third >> 56) as u8,
+            amount: fourth as u32,
+            domid: DomId((fourth >> 32) as u16),
+            kind: Kind::from_wire((fourth >> 48) as u8)?,
+            msg_type: (fourth >> 56) as u8,
         })
     }
 
@@ -147,7 +143,11 @@ impl core::fmt::Display for Record {
             Kind::WokeUp => write!(f, "woke-up after {amount} cycles"),
             Kind::RingError => write!(f, "ring-error {amount}"),
             Kind::Updated => {
-                let who = if self.detail == 0 { "updated" } else { "taken back" };
+                let who = match self.detail {
+                    0 => "updated",
+                    1 => "taken back",
+                    _ => "repaired",
+                };
                 write!(f, "{who} after {amount} us")
             }
             Kind::Panic => write!(f, "panic in line {amount}"),

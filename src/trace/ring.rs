@@ -15,8 +15,10 @@ pub struct Trace {
     records: Box<[Record]>,
     /// Place of the next record, which is the oldest's; the end if the next one begins another round.
     next: usize,
-    /// Records of earlier rounds.
+    /// Records of earlier rounds, each of which has filled all places.
     before: u64,
+    /// Number of the oldest record that was ever here.
+    begin: u64,
     /// Kinds that are recorded whatever the domain, by [`Kind::bit`].
     at_once: u32,
     /// Kinds that are recorded while the trace is on, and the only domain whose records are.
@@ -39,6 +41,7 @@ impl Trace {
             records: filled(&empty, capacity.max(1)),
             next: 0,
             before: 0,
+            begin: 0,
             at_once: ALL_KINDS,
             wanted: ALL_KINDS,
             only: None,
@@ -109,7 +112,20 @@ impl Trace {
 
     /// Number of the oldest record that is still there.
     pub fn first(&self) -> u64 {
-        self.end().saturating_sub(self.records.len() as u64)
+        self.end().saturating_sub(self.records.len() as u64).max(self.begin)
+    }
+
+    /// Goes on after another trace, in one that is empty: the next record has this number.
+    pub fn go_on_from(&mut self, number: u64) {
+        let round = self.capacity().max(1);
+        self.begin = number;
+        self.next = (number % round) as usize;
+        self.before = number - number % round;
+    }
+
+    /// A record of that trace, whatever is recorded now.
+    pub fn put_back(&mut self, record: Record) {
+        self.put(record);
     }
 
     /// Whether records of this kind about this domain are recorded.
@@ -124,6 +140,11 @@ impl Trace {
         if !self.takes(record.kind, record.domid) {
             return;
         }
+        self.put(record);
+    }
+
+    #[inline(always)]
+    fn put(&mut self, record: Record) {
         let place = match self.records.get_mut(self.next) {
             Some(place) => Some(place),
             None => self.begin_round(),
@@ -161,6 +182,11 @@ impl Trace {
         self.names.note_mark(hash, text);
     }
 
+    /// The marks' texts with their hashes, the oldest first.
+    pub fn marks(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.names.marks()
+    }
+
     /// The text of this hash, and whether it is whole.
     pub fn find_name(&self, hash: u64) -> Option<(&[u8], bool)> {
         self.names.find(hash)
@@ -176,11 +202,10 @@ impl Trace {
 
     /// The records from `number` on, oldest first. Those overwritten are passed over.
     pub fn from(&self, number: u64) -> impl Iterator<Item = Record> {
-        let held = self.end() - self.first();
-        let skip = number.saturating_sub(self.first()).min(held);
-        let (newer, older) = self.records.split_at_checked(self.next).unwrap_or_default();
-        let older = if self.before == 0 { &[] } else { older };
-        older.iter().chain(newer).skip(usize::try_from(skip).unwrap_or(usize::MAX)).copied()
+        let round = self.capacity().max(1);
+        // Each round begins with a multiple of that.
+        (number.max(self.first())..self.end())
+            .filter_map(move |number| self.records.get((number % round) as usize).copied())
     }
 
     /// The newest `count` records, oldest of them first.
@@ -210,6 +235,29 @@ mod tests {
                 }
             }
             assert_eq!(trace.last(1).count(), 1);
+        }
+    }
+
+    #[test]
+    fn it_goes_on_from_any_number() {
+        for capacity in 1..6 {
+            for from in 0..20 {
+                let mut trace = Trace::new(capacity, 0);
+                trace.go_on_from(from);
+                assert_eq!((trace.first(), trace.end(), trace.from(0).count()), (from, from, 0));
+                for amount in from as u32..from as u32 + 15 {
+                    trace.put_back(Record { amount, ..Record::new(Kind::Mark, DomId(0)) });
+                    let end = u64::from(amount) + 1;
+                    let first = from.max(end.saturating_sub(capacity as u64));
+                    assert_eq!((trace.first(), trace.end()), (first, end));
+                    for number in 0..end + 2 {
+                        let found: std::vec::Vec<_> =
+                            trace.from(number).map(|record| record.amount).collect();
+                        let wanted = number.max(first).min(end) as u32..end as u32;
+                        assert_eq!(found, wanted.collect::<std::vec::Vec<_>>());
+                    }
+                }
+            }
         }
     }
 

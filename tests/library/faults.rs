@@ -10,6 +10,7 @@ use support::Host;
 use xenstore::abi::{DomId, RingError};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::Fault;
+use xenstore::store::Damage;
 use xenstore::trace::{Kind, Stop};
 
 fn host() -> Host {
@@ -49,7 +50,7 @@ fn faults_on_purpose_are_had_only_where_they_are_allowed() {
         (0, 0, "CONTROL fault|panic|now|", "EINVAL"),
     ]);
     let help = host.ask(0, 0, "CONTROL help|");
-    assert!(help.contains("fault           panic|page|loop\\n"), "{help}");
+    assert!(help.contains("fault           panic|page|loop|damage\\n"), "{help}");
     host.server.allow_faults(|fault| panic!("{}", if fault == Fault::Loop { "stopped" } else { "another" }));
     expect_stops();
     host.expect(&[(1, 0, "CONTROL fault|loop|", "EACCES")]);
@@ -127,4 +128,67 @@ fn only_its_own_connection_is_given_up() {
     host.boot(1);
     assert_eq!(ask_with_fault(&mut host, 1, request), "EIO");
     host.ok(1, 0, request);
+}
+
+/// What the check finds wrong is put right through the state: all that clients can see stays.
+#[test]
+fn damage_is_repaired_through_the_state() {
+    for what in Damage::ALL {
+        let mut host = host();
+        host.expect(&[
+            (1, 0, "WATCH data|t|", "OK|; ev data,t"),
+            (0, 0, "SET_QUOTA 2|nodes|30|", "OK|"),
+            (0, 0, "CONTROL trace|mark|before|", "OK|"),
+        ]);
+        let dump = |host: &mut Host| {
+            ["data", "data/a", "data/b"].map(|path| host.ask(0, 0, &format!("READ /local/domain/1/{path}|")))
+        };
+        host.expect(&[
+            (1, 0, "WRITE data/a|1", "ev data/a,t; OK|"),
+            (1, 0, "WRITE data/b|2", "ev data/b,t; OK|"),
+        ]);
+        let before = dump(&mut host);
+        host.server.damage(DomId(1), what);
+        // One request is stopped, and another waits.
+        host.send(2, 0, "WRITE data|second");
+        host.send(1, 0, "WRITE data/a|other");
+        expect_stops();
+        host.server.stop_in(1);
+        assert!(catch_unwind(AssertUnwindSafe(|| host.poll())).is_err(), "there is no fault");
+        host.server.stop_in(0);
+        assert!(!host.server.survive(&mut host.xen, Stop::Panic(1)), "{what:?}: nothing is found");
+        host.repair();
+        host.hears(2, "EIO");
+        host.hears(1, "ev data/a,t; OK|");
+        assert_eq!(dump(&mut host)[2], before[2]);
+        host.expect(&[
+            (2, 0, "READ data|", "value"),
+            (0, 0, "READ /local/domain/1/data/a|", "other"),
+            (0, 0, "GET_QUOTA 2|nodes|", "30|"),
+            (2, 0, "WRITE data|second", "OK|"),
+            (0, 0, "CONTROL check|", "OK|"),
+        ]);
+        assert_eq!(stats(&mut host, "totals")["restarts"], 1);
+        let told = host.server.trace().last(u64::MAX).map(|record| record.to_string()).collect::<Vec<_>>();
+        for record in ["fault: panic in line 1, in WRITE", "repaired after 7 us"] {
+            assert!(told.iter().any(|line| line.ends_with(record)), "{what:?}: no {record} in {told:#?}");
+        }
+        host.kill(1);
+        host.expect(&[(0, 0, "IS_DOMAIN_INTRODUCED 1|", "F|")]);
+    }
+}
+
+/// `fault damage` leaves a sum wrong and panics.
+#[test]
+fn damage_can_be_had_on_purpose() {
+    let mut host = host();
+    host.expect(&[(0, 0, "CONTROL fault|damage|", "EACCES"), (0, 0, "CONTROL check|", "OK|")]);
+    host.server.allow_faults(|_| panic!("stopped"));
+    expect_stops();
+    host.send(0, 0, "CONTROL fault|damage|");
+    assert!(catch_unwind(AssertUnwindSafe(|| host.poll())).is_err());
+    assert!(!host.server.survive(&mut host.xen, Stop::Panic(1)));
+    host.repair();
+    host.hears(0, "EIO");
+    host.check();
 }

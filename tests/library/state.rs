@@ -2,6 +2,11 @@
 
 use support::{Host, request};
 use xenstore::abi::DomId;
+use xenstore::config::{Capacities, Settings};
+use xenstore::server::{Handed, Way};
+use xenstore::slots::Full;
+use xenstore::state::{Length, Sink};
+use xenstore::trace::Kind;
 use xenstore::wire::TxId;
 
 /// Guests with all that a state has of them.
@@ -63,6 +68,74 @@ fn clients_go_on() {
         host.kill(1);
         host.hears(0, "ev @releaseDomain,gone");
         host.check();
+    }
+}
+
+/// The newest records and the texts of marks; their numbers go on.
+#[test]
+fn the_trace_goes_on() {
+    let mut host = Host::with(Settings::DEFAULT, &Capacities { trace: 5000, ..Capacities::for_nodes(8192) });
+    host.boot(1);
+    host.ok(0, 0, "CONTROL trace|mark|before the update|");
+    let records = |host: &Host, count| host.server.trace().last(count).collect::<Vec<_>>();
+    for (updates, rounds) in [(0, 10), (1, 3000), (2, 10)] {
+        (0..rounds).for_each(|n| host.ok(1, 0, &format!("WRITE data/{}|{n}", n % 7)));
+        let (end, before) = (host.server.trace().end(), records(&host, 2048));
+        host.update(2);
+        let after = host.server.trace();
+        assert_eq!((after.end(), end - after.first()), (end, before.len() as u64));
+        assert_eq!(records(&host, u64::MAX), before);
+        let handed = Handed { updates, ..Handed::NONE };
+        host.server.take_up(&mut host.xen, handed, 1234, Way::Updated);
+        host.poll();
+        assert_eq!(records(&host, u64::MAX)[before.len()].to_string(), "updated after 1234 us");
+        host.ok(1, 0, "RM data/0|");
+        assert!(host.server.trace().end() > end + 3);
+        host.check();
+    }
+    // The texts of marks stay though their records have been overwritten.
+    let mark = records(&host, u64::MAX).into_iter().find(|record| record.kind == Kind::Mark);
+    assert!(mark.is_none());
+    host.ok(0, 0, "CONTROL trace|mark|after it|");
+    host.update(1);
+    let shown = host.ask(0, 0, "CONTROL trace|show|");
+    assert!(shown.contains("after it"), "{shown}");
+}
+
+/// As much of it as there is room for, and nothing of it where nobody wants it.
+#[test]
+fn the_trace_takes_no_more_room_than_there_is() {
+    let (mut host, mut other) = (full_host(), full_host());
+    (0..500).for_each(|n| host.ok(0, 0, &format!("WRITE /shared|{n}")));
+    let mut length = Length::default();
+    host.server.save(2, &mut length).expect("numbers have room");
+    let Length(least) = length;
+    for more in [0, 100, 5000, 20_000, 1 << 20] {
+        let mut room = Room { left: least + more, bytes: Vec::new() };
+        host.server.save(2, &mut room).expect("what is needed has room");
+        let records = (room.bytes.len() as u64 - least) / 32;
+        assert!(records <= more / 32 && (more < 5000) == (records == 0), "{records} of {more} bytes");
+        other.restore(&room.bytes).expect("it is a state");
+        other.check();
+        assert_eq!(other.server.trace().last(u64::MAX).count() as u64, records);
+    }
+}
+
+/// A sink of so much room.
+struct Room {
+    left: u64,
+    bytes: Vec<u8>,
+}
+
+impl Sink for Room {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        self.left = self.left.checked_sub(bytes.len() as u64).ok_or(Full)?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn room(&self) -> u64 {
+        self.left
     }
 }
 

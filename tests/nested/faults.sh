@@ -58,6 +58,11 @@ for round in $(seq 10); do
     fault page
     usleep $((round * 23000))
 done
+xenstore-control trace mark before the repair
+fault damage
+xs-trace dump /tmp/repaired >/dev/null 2>&1
+matches 'a store that is damaged is repaired' 'repaired after [0-9]+ us$' "$(xs-trace show --kind updated /tmp/repaired)"
+matches 'and remembers what was before' 'before the repair$' "$(xs-trace show --kind mark /tmp/repaired)"
 fault loop
 equal 'all faults are counted' $faults "$(counted restarts)"
 for name in one two three; do

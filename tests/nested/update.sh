@@ -1,4 +1,4 @@
-# nested: --guests --add target/xs-guest --add target/xs-state:usr/bin/xs-state --limit 300 --add target/failing/panics --add target/failing/faults --add target/failing/undefined --add target/failing/loops --add target/failing/unread --add target/failing/unsure --add target/failing/unnamed --add target/failing/foreign --add target/failing/cut --add target/failing/text
+# nested: --guests --add target/xs-guest --add target/xs-state:usr/bin/xs-state --add target/xs-trace:usr/bin/xs-trace --limit 300 --add target/failing/panics --add target/failing/faults --add target/failing/undefined --add target/failing/loops --add target/failing/unread --add target/failing/unsure --add target/failing/unnamed --add target/failing/foreign --add target/failing/cut --add target/failing/text
 # Live update by Debian's own xenstore-control, under load: the image takes over from itself, also with other options;
 # images that cannot are refused; images that fail are taken back. Whatever happens, nobody notices.
 # shellcheck source=/dev/null
@@ -59,6 +59,10 @@ equal 'what is saved is what there is' "$(cat /tmp/kept)" "$(xs-state show /tmp/
 matches 'with its domains' "^domain $linux: introduced" "$(xs-state show --all /tmp/state | grep "^domain $linux")"
 
 for n in 1 2 3; do takes_over "update $n" /nested/image; done
+matches 'stats: how long the last update took' '^[1-9][0-9]*$' "$(figure update-us)"
+xs-trace dump /tmp/trace >/dev/null 2>&1
+last=$(xs-trace show /tmp/trace | grep -n 'updated after [0-9]* us$' | tail -n 1 | cut -d : -f 1)
+matches 'the trace has what was before the last update' '^[1-9][0-9]{3}$' "$last"
 takes_over 'less trace' -c --trace-size=100 /nested/image
 xenstore-control quota set nodes 777
 takes_over 'more trace, another quota' -c '--trace-size=1500 --quota=watches=99' /nested/image

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use xenstore::abi::{DomId, Port};
 use xenstore::config::{Capacities, Settings};
 use xenstore::layers::Buffers;
-use xenstore::server::Server;
+use xenstore::server::{Server, Way};
 use xenstore::slots::Full;
 use xenstore::state::{Length, Sink, Source, StateError};
 use xenstore::wire::{MessageType, TxId};
@@ -70,12 +70,15 @@ impl Host {
 
     /// The server's state as a stream of this version.
     pub fn save(&self, version: u32) -> Vec<u8> {
-        let mut bytes = Bytes(Vec::new());
-        self.server.save(version, &mut bytes).expect("memory has room");
+        let bytes = |room| {
+            let mut bytes = Bytes { bytes: Vec::new(), room };
+            self.server.save(version, &mut bytes).expect("memory has room");
+            bytes.bytes
+        };
         let mut length = Length::default();
         self.server.save(version, &mut length).expect("numbers have room");
-        assert_eq!(length, Length(bytes.0.len() as u64));
-        bytes.0
+        assert_eq!(length, Length(bytes(0).len() as u64));
+        bytes(u64::MAX)
     }
 
     /// Puts a new server made from a state in the place of the old one, on the same rings and ports, as a live update does. It
@@ -127,6 +130,18 @@ impl Host {
     pub fn update_to(&mut self, capacities: &Capacities) {
         self.capacities = *capacities;
         self.update(1);
+    }
+
+    /// What the image does with a store that a fault has damaged.
+    #[track_caller]
+    pub fn repair(&mut self) {
+        let handed = self.server.handed();
+        let state = self.save(2);
+        self.restore(&state).unwrap_or_else(|error| panic!("{error}"));
+        self.check();
+        self.server.resume(&mut self.xen);
+        self.server.take_up(&mut self.xen, handed, 7, Way::Repaired("it was damaged"));
+        self.poll();
     }
 
     /// Creates a domain in the hypervisor, not yet introduced.
@@ -246,12 +261,20 @@ impl Host {
 }
 
 /// A state in memory.
-struct Bytes(Vec<u8>);
+struct Bytes {
+    bytes: Vec<u8>,
+    /// For what a state can do without.
+    room: u64,
+}
 
 impl Sink for Bytes {
     fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         Ok(())
+    }
+
+    fn room(&self) -> u64 {
+        self.room
     }
 }
 

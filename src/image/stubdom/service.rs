@@ -32,7 +32,10 @@ static AMOUNT: AtomicU32 = AtomicU32::new(0);
 
 /// How many faults there may be in a minute, how many there were, and when the first of them was.
 static MOST: AtomicU32 = AtomicU32::new(0);
+/// They outlast a repair, which begins with the data as they are and with everything else of the image's own as zeros.
+#[unsafe(link_section = ".data")]
 static FAULTS: AtomicU32 = AtomicU32::new(0);
+#[unsafe(link_section = ".data")]
 static FIRST: AtomicU64 = AtomicU64::new(0);
 
 unsafe extern "C" {
@@ -111,7 +114,7 @@ extern "C" fn recover() -> ! {
     guest.recover();
     let sound = watch::over(watch::RECOVERY, || server.survive(guest, stop));
     if !sound {
-        fatal::stop(Reason::Crash, format_args!("the store is damaged after: {stop}"));
+        watch::over(watch::RECOVERY, || update::repair(server, guest));
     }
     say!(Error, "went on after: {stop}");
     RECOVERS.store(false, Relaxed);
@@ -121,7 +124,7 @@ extern "C" fn recover() -> ! {
 /// Has a fault on purpose.
 pub fn have(fault: Fault) {
     match fault {
-        Fault::Panic => panic!("on purpose"),
+        Fault::Panic | Fault::Damage => panic!("on purpose"),
         // SAFETY: page 0 is not mapped, so nothing is read.
         Fault::Page => drop(unsafe { ptr::without_provenance::<u64>(8).read_volatile() }),
         Fault::Loop => loop {

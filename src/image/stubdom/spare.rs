@@ -26,6 +26,7 @@ impl Spare {
         Spare { ranges: ranges.filter(|range| range.start < range.end).take(RANGES).collect() }
     }
 
+    #[inline(never)] // It is rare.
     pub fn bytes(&self) -> u64 {
         self.ranges.iter().map(|range| range.end - range.start).sum()
     }
@@ -85,6 +86,10 @@ impl Lodge {
 }
 
 impl Sink for Lodge {
+    fn room(&self) -> u64 {
+        self.spare.bytes() + PAGE - self.at
+    }
+
     fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
         let mut rest = bytes;
         while !rest.is_empty() {

@@ -6,6 +6,7 @@ use alloc::boxed::Box;
 use xenstore::abi::Port;
 use xenstore::cmdline::Options;
 use xenstore::layout;
+use xenstore::server::Way;
 
 use super::grants::Ring;
 use super::hand_over::{self, Bytes, Record};
@@ -69,13 +70,15 @@ pub fn run(record: &mut Record, identity: &Identity, options: &Options) -> ! {
     hand_over::watch_over(false);
     server.resume(guest);
     let passed = cpu::tsc().saturating_sub(notes.begun.0) / (clock::khz() / 1000).max(1);
-    if record.is_back == 0 {
+    let way = if record.is_back == 0 {
         say!(Info, "{}: has taken over, in {passed} us", boot::NAME);
-        server.take_up(guest, handed, passed, None);
+        Way::Updated
     } else {
-        say!(Warn, "live update: taken back, after {passed} us: {}", record.reason());
-        server.take_up(guest, handed, passed, Some(record.reason()));
-    }
+        let why = record.reason();
+        say!(Warn, "taken back, after {passed} us: {why}");
+        if record.kept_pages == 0 { Way::Repaired(why) } else { Way::TakenBack(why) }
+    };
+    server.take_up(guest, handed, passed, way);
     record.end();
     if options.allow_fault {
         server.allow_faults(service::have);

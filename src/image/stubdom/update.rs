@@ -7,12 +7,14 @@ use core::ops::Range;
 use xenstore::abi::hvm::StartInfo;
 use xenstore::layout;
 use xenstore::server::{Order, Server};
-use xenstore::state::{Length, Sink};
+use xenstore::state::{Length, Sink, VERSIONS};
 
+use super::hand_over::{self, Record};
 use super::lodgers::PAGE;
+use super::notes;
 use super::platform::Guest;
 use super::spare::{self, Lodge, Spare};
-use super::{hand_over, notes};
+use crate::image::fatal::{self, Reason};
 use crate::image::logger::say;
 use crate::image::low::{self, Copy};
 use crate::image::{clock, cpu, paging, symbol, xen};
@@ -47,24 +49,47 @@ impl fmt::Display for Problem {
 
 /// Has what was ordered take over. Returns only if that cannot be, after saying so to who has ordered it.
 pub fn take_over(server: &mut Server<Guest>, guest: &mut Guest) {
-    let begun = cpu::tsc();
-    // An event of the timer that nobody takes any more would keep Xen from telling of the next one, which ends the trial. So
-    // it must not fire between here and then.
-    put_off_timer(PATIENCE);
-    guest.forget_pending();
-    let Err(problem) = prepare(server, guest, begun) else {
-        // SAFETY: the record and the list are complete, the way was paved at boot, and nothing of this image runs again
-        // unless the record leads back to it.
-        unsafe { low::leave(low::LIST, hand_over::start_info(), hand_over::entry()) }
+    let begun = begin(guest);
+    let problem = match server.order(guest) {
+        None => Problem::Nothing,
+        Some(order) => match prepare(server, guest, begun, Some(&order)) {
+            // SAFETY: the record and the list are complete, the way was paved at boot, and nothing of this image runs again
+            // unless the record leads back to it.
+            Ok(_) => unsafe { low::leave(low::LIST, hand_over::start_info(), hand_over::entry()) },
+            Err(problem) => problem,
+        },
     };
     say!(Warn, "live update: {problem}");
     server.refuse(guest, format_args!("{problem}"));
     server.resume(guest);
 }
 
-/// Writes all that the new image needs, and the list that leads there.
-fn prepare(server: &Server<Guest>, guest: &Guest, begun: u64) -> Result<(), Problem> {
-    let order = server.order(guest).ok_or(Problem::Nothing)?;
+/// Has this image begin anew from the present state, which is sound as far as it is written.
+pub fn repair(server: &mut Server<Guest>, guest: &mut Guest) -> ! {
+    let begun = begin(guest);
+    match prepare(server, guest, begun, None) {
+        Ok(record) => record.give_way(b"the store was damaged, and has been repaired"),
+        Err(problem) => fatal::stop(Reason::Crash, format_args!("the store is damaged: {problem}")),
+    }
+}
+
+/// Ends with events, so that none is half taken. The result is when that was.
+fn begin(guest: &mut Guest) -> u64 {
+    let begun = cpu::tsc();
+    // An event of the timer that nobody takes any more would keep Xen from telling of the next one, which ends the trial. So
+    // it must not fire between here and then.
+    put_off_timer(PATIENCE);
+    guest.forget_pending();
+    begun
+}
+
+/// Writes all that an image needs to go on. If that is another one, this one, too, and the list that leads there.
+fn prepare(
+    server: &Server<Guest>,
+    guest: &Guest,
+    begun: u64,
+    order: Option<&Order<'_>>,
+) -> Result<&'static mut Record, Problem> {
     let image = symbol::start()..symbol::end_of_data();
     let spare = Spare::new(server.untouched());
     let room = spare.bytes();
@@ -72,32 +97,29 @@ fn prepare(server: &Server<Guest>, guest: &Guest, begun: u64) -> Result<(), Prob
     // SAFETY: room for the number of each page of RAM is kept there for this.
     let mut lodge = unsafe { Lodge::new(spare, map as *mut u32) };
     let mut list = low::List::new();
-    let kept = keep(&image, &mut lodge, &mut list);
+    let aside = if order.is_some() { image.clone() } else { 0..0 };
+    let kept = keep(&aside, &mut lodge, &mut list);
     let kept_pages = lodge.pages;
     lodge.close();
+    let version = order.map_or(*VERSIONS.end(), |order| order.version);
     let write = |sink: &mut dyn Sink| {
-        notes::write(server, guest, begun, sink).and_then(|()| server.save(order.version, sink))
+        notes::write(server, guest, begun, sink).and_then(|()| server.save(version, sink))
     };
     if kept.and_then(|()| write(&mut lodge).ok()).is_none() {
         let mut length = Length::default();
         // It has room for all.
         let _counted = write(&mut length);
-        let wanted = length.0.next_multiple_of(PAGE) + (image.end - image.start).next_multiple_of(PAGE);
+        let wanted = length.0.next_multiple_of(PAGE) + (aside.end - aside.start).next_multiple_of(PAGE);
         return Err(Problem::Memory(wanted.saturating_sub(room)));
     }
-    lead(&order, &mut list);
     // SAFETY: the record of the take-over before has ended, or there was none.
     let record = unsafe { hand_over::begin() };
     record.map = map;
-    record.deadline = begun + set_deadline(lodge.pages);
     (record.kept_pages, record.pages) = (kept_pages, lodge.pages);
     (record.event_pages, record.timer, record.domain_exceptions) = guest.bound();
-    (record.back_entry, record.entry) = (symbol::entry(), order.program.entry);
+    record.back_entry = symbol::entry();
     (record.image_start, record.image_kept) = (image.start as u32, image.end as u32);
     record.image_end = symbol::end() as u32;
-    record.has_line = order.command_line.is_some().into();
-    let line = order.command_line.unwrap_or_else(|| low::line(low::LINE));
-    low::set_line(low::NEW_LINE, line, b" -U").map_err(Problem::Line)?;
     record.start_info = StartInfo {
         magic: StartInfo::MAGIC,
         version: 1,
@@ -110,7 +132,15 @@ fn prepare(server: &Server<Guest>, guest: &Guest, begun: u64) -> Result<(), Prob
         memmap_entries: 0,
         reserved: 0,
     };
-    Ok(())
+    if let Some(order) = order {
+        lead(order, &mut list);
+        record.deadline = begun + set_deadline(lodge.pages);
+        record.entry = order.program.entry;
+        record.has_line = order.command_line.is_some().into();
+        let line = order.command_line.unwrap_or_else(|| low::line(low::LINE));
+        low::set_line(low::NEW_LINE, line, b" -U").map_err(Problem::Line)?;
+    }
+    Ok(record)
 }
 
 /// Has Xen interrupt the new image when it must have taken over. The result is how long it has, in ticks of the counter. The

@@ -4,6 +4,7 @@ use super::answer::no_more;
 use crate::platform::{Fault, Platform};
 use crate::server::context::{Context, Outcome};
 use crate::server::scratch::Reply;
+use crate::store::Damage;
 use crate::wire::{Strings, XsError};
 
 /// EACCES unless the command line allows it. It happens amid this request, which is answered with EIO then.
@@ -16,10 +17,16 @@ pub fn fault<P: Platform>(
         b"panic" => Fault::Panic,
         b"page" => Fault::Page,
         b"loop" => Fault::Loop,
+        b"damage" => Fault::Damage,
         _ => return Err(XsError::EINVAL),
     };
     no_more(args)?;
     let have = cx.core.have_fault.ok_or(XsError::EACCES)?;
+    if fault == Fault::Damage
+        && let Some(from) = cx.core.store.current.from
+    {
+        cx.core.store.damage(from, Damage::Charge);
+    }
     have(fault);
     Ok(Outcome::OK)
 }

@@ -34,7 +34,7 @@ struct Command<P: Platform> {
 impl<P: Platform> Command<P> {
     const ALL: [Command<P>; 15] = [
         Command { name: "check", usage: "", run: check },
-        Command { name: "fault", usage: "panic|page|loop", run: fault::fault },
+        Command { name: "fault", usage: "panic|page|loop|damage", run: fault::fault },
         Command { name: "layers", usage: "[<path>]", run: layers::layers },
         Command {
             name: "live-update",

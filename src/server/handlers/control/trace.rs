@@ -107,7 +107,7 @@ fn dump<P: Platform>(
     let from = args.next().map(parse).transpose()?.unwrap_or(0);
     no_more(args)?;
     let trace = &cx.core.store.trace;
-    let first = from.clamp(trace.first(), trace.end());
+    let first = from.max(trace.first()).min(trace.end());
     let count = (trace.end() - first).min(RECORDS_MAX as u64);
     let head = Head {
         first,
