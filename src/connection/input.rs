@@ -50,6 +50,10 @@ pub struct Arrived {
 impl Arrived {
     /// None yet.
     pub const NONE: Arrived = Arrived { header: Header::NONE, input: Input::NOTHING, in_ring: 0 };
+
+    pub(super) fn consume(&self, page: &RingPage) {
+        self.input.consume(page, self.in_ring);
+    }
 }
 
 /// What a look at a connection's input found.
@@ -74,9 +78,9 @@ impl<R: Deref<Target = RingPage>> Links<R> {
     ///
     /// Before the answer shows: from then on the ring is the guest's to leave for the next user, and hvmloader zeroes
     /// all of its indexes. What we wrote to ours later would make it a broken ring.
-    pub fn consume(&self, id: DomainId, Arrived { input, in_ring, .. }: &Arrived) {
+    pub fn consume(&self, id: DomainId, arrived: &Arrived) {
         if let Some(connection) = self.get(id).filter(|connection| !connection.ignored) {
-            input.consume(&connection.ring, *in_ring);
+            arrived.consume(&connection.ring);
         }
     }
 
@@ -133,7 +137,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         arrived: &mut Arrived,
         may_repeat: impl FnOnce(u32) -> bool,
     ) -> Found {
-        let Some(connection) = self.get(id) else {
+        let Some(connection) = self.get(id).filter(|connection| !connection.ignored) else {
             return Found::Nothing;
         };
         let page = &*connection.ring;
@@ -172,8 +176,8 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         }
         // There must be room for the short answer to a guest's request that must not be served twice. One that may be
         // is simply served again when its answer finds no room.
-        if !store.domains.is_privileged(id)
-            && !may_repeat(header.msg_type)
+        if !may_repeat(header.msg_type)
+            && !store.domains.is_privileged(id)
             && !self.has_room(store, id, Header::SIZE)
         {
             return Found::NoRoom;

@@ -337,8 +337,10 @@ impl Schedule {
     pub fn next_idle(&mut self, pass: &mut Pass) -> Option<DomainId> {
         while let Some(id) = self.notify.get(pass.seen).copied() {
             pass.seen += 1;
-            if !self.is(id, Marks::READY) {
-                self.unmark(id, Marks::NOTIFY);
+            if let Some(entry) =
+                self.entries.get_mut(id.index()).filter(|entry| !entry.marks.contains(Marks::READY))
+            {
+                entry.marks -= Marks::NOTIFY;
                 return Some(id);
             }
             if let Some(place) = self.notify.get_mut(pass.kept) {

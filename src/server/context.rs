@@ -46,7 +46,7 @@ impl Request<'_> {
         let max = (!caller.is_privileged() && quotas.path_max != 0).then_some(quotas.path_max);
         let subject = core.store.subject(input, caller.domid, max, special, buf)?;
         if !caller.is_privileged() {
-            let len = subject.path.relative_to_home().len();
+            let len = core.store.counted_len(subject);
             core.store.current.note_peak(len, |peaks| &mut peaks.path_max);
         }
         Ok(subject)

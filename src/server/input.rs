@@ -52,12 +52,11 @@ impl<P: Platform> Server<P> {
 
     /// Whether the next request of this connection may be taken now.
     fn may_read(&mut self, id: DomainId) -> bool {
-        if !self.links.is_heard(id) {
-            return false;
-        }
         let unread = self.links.why_unread(&self.core.store, id);
         let why = self.core.why_held(id).or(unread);
-        if let Some(why) = why {
+        if let Some(why) = why
+            && self.links.is_heard(id)
+        {
             self.stall(id, why);
         }
         why.is_none()

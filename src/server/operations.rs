@@ -54,13 +54,26 @@ impl<P: Platform> Operation<P> {
         Operation { changes_nodes: true, ..self }
     }
 
+    /// The types that may be served again, a bit each.
+    const REPEATABLE: u32 = {
+        let (mut all, mut types) = (0, MessageType::ALL);
+        while let [first, rest @ ..] = types {
+            if let Some(Operation { repeatable: true, .. }) = Self::of(*first) {
+                all |= 1 << *first as u32;
+            }
+            types = rest;
+        }
+        all
+    };
+
     /// Whether a request of this type, as sent, may be served again if its answer finds no room.
     pub fn may_repeat(msg_type: u32) -> bool {
-        MessageType::from_wire(msg_type).and_then(Self::of).is_some_and(|operation| operation.repeatable)
+        const { assert!(MessageType::END <= u32::BITS as usize) };
+        Self::REPEATABLE.checked_shr(msg_type).is_some_and(|types| types & 1 != 0)
     }
 
     /// The row for a message type; none for those that only the server sends.
-    pub fn of(message: MessageType) -> Option<Operation<P>> {
+    pub const fn of(message: MessageType) -> Option<Operation<P>> {
         use MessageType as M;
         use Tx::{Checked, Ignored};
         use Who::{Anyone, Privileged};

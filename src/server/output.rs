@@ -17,6 +17,11 @@ impl<P: Platform> Server<P> {
         let Exchange { request, reply, stage, .. } = &mut **exchange;
         let message = reply.message();
         if *stage == Stage::Taken {
+            if links.exchange(id, request, message, || *stage = Stage::Consumed) {
+                *stage = Stage::Answered;
+                core.recorder.counters.requests += 1;
+                return true;
+            }
             if !core.is_privileged(id)
                 && Operation::<P>::may_repeat(request.header.msg_type)
                 && !links.fits_ring(id, message.len())

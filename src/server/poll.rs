@@ -305,14 +305,14 @@ impl<P: Platform> Server<P> {
     fn notify_idle(&mut self, platform: &mut P) {
         let mut pass = Pass::default();
         while let Some(id) = self.links.schedule.next_idle(&mut pass) {
-            let waiting = self.links.has_output(id);
-            let Some(connection) = self.links.get_mut(id) else { continue };
+            let Some(connection) = self.links.get(id) else { continue };
             let port = connection.port;
             if let Some(port) = port {
                 platform.notify(port);
             }
             let asks = ring::input(&connection.ring).is_ok_and(|input| input.len > 0);
-            if asks || (waiting && ring::output(&connection.ring).is_ok_and(|output| output.room > 0)) {
+            let has_room = || ring::output(&connection.ring).is_ok_and(|output| output.room > 0);
+            if asks || (self.links.has_output(id) && has_room()) {
                 self.links.schedule.ready(id);
             }
             if port.is_some() {

@@ -4,6 +4,7 @@
 //! above, a cache line each. The cache has whole paths, so one comparison is enough.
 
 use alloc::boxed::Box;
+use core::num::NonZeroU16;
 
 use super::node::NodeId;
 use crate::room::filled;
@@ -15,7 +16,9 @@ type Words = [[u8; 8]; PathCache::PATH_MAX / 8];
 pub struct Found {
     hash: u64,
     node: Option<NodeId>,
-    len: u32,
+    len: u16,
+    /// Length of [`relative_to_home`](crate::path::Path::relative_to_home), once that has been asked for.
+    counted: Option<NonZeroU16>,
     /// Zero behind the path.
     path: Words,
 }
@@ -44,7 +47,7 @@ impl PathCache {
     pub const PATH_MAX: usize = 48;
 
     pub fn new(nodes: usize) -> PathCache {
-        let empty = Found { hash: 0, node: None, len: 0, path: [[0; 8]; Self::PATH_MAX / 8] };
+        let empty = Found { hash: 0, node: None, len: 0, counted: None, path: [[0; 8]; Self::PATH_MAX / 8] };
         PathCache { entries: filled(&empty, Self::entry_count(nodes)) }
     }
 
@@ -57,12 +60,25 @@ impl PathCache {
         Self::entry_count(nodes) * size_of::<Found>()
     }
 
-    #[inline(always)] // The middle of every request.
     pub fn find(&self, path: &[u8], hash: u64) -> Option<NodeId> {
+        self.find_counted(path, hash).map(|(node, _)| node)
+    }
+
+    /// The node, and the length of the path relative to its home, if that has been counted.
+    #[inline(always)] // The middle of every request.
+    pub fn find_counted(&self, path: &[u8], hash: u64) -> Option<(NodeId, Option<NonZeroU16>)> {
         let found = self.entries.get(self.place(hash))?;
         let whole = found.path.as_flattened().get(..path.len())?;
-        let same = found.hash == hash && found.len as usize == path.len() && are_equal(whole, path);
-        found.node.filter(|_| same)
+        let same = found.hash == hash && usize::from(found.len) == path.len() && are_equal(whole, path);
+        found.node.filter(|_| same).map(|node| (node, found.counted))
+    }
+
+    /// Keeps the length of a path that has been found here, relative to its home.
+    pub fn count(&mut self, hash: u64, len: usize) {
+        let place = self.place(hash);
+        if let Some(found) = self.entries.get_mut(place) {
+            found.counted = u16::try_from(len).ok().and_then(NonZeroU16::new);
+        }
     }
 
     pub fn remember(&mut self, path: &[u8], hash: u64, node: NodeId) {
@@ -79,7 +95,7 @@ impl PathCache {
         }
         let place = self.place(hash);
         let Some(found) = self.entries.get_mut(place) else { return };
-        *found = Found { hash, node: Some(node), len: path.len() as u32, path: words };
+        *found = Found { hash, node: Some(node), len: path.len() as u16, counted: None, path: words };
     }
 
     /// Forgets the node whose path has this hash: it is removed.

@@ -38,9 +38,9 @@ impl Store {
             && path_max.is_none_or(|max| input.len() <= max as usize)
         {
             let hash = self.key.hash(input);
-            if let Some(node) = self.path_cache.find(input, hash) {
+            if let Some((node, counted)) = self.path_cache.find_counted(input, hash) {
                 self.current.path_hash = hash;
-                return Ok(Subject { path: Path::from_canonical(input), hash, node: Some(node) });
+                return Ok(Subject { path: Path::from_canonical(input), hash, node: Some(node), counted });
             }
             // An absolute path stays as it is.
             return self.subject_anew(input, domid, path_max, special, buf, Some(hash));
@@ -64,10 +64,33 @@ impl Store {
         Ok(Subject::new(path, hash))
     }
 
+    /// Bytes of a path as the quota `path-max` counts it.
+    #[inline(always)] // In every request of a guest.
+    pub fn counted_len(&mut self, subject: Subject<'_>) -> usize {
+        match subject.counted {
+            Some(len) => len.get().into(),
+            None => self.count_len(subject),
+        }
+    }
+
+    #[inline(never)]
+    fn count_len(&mut self, subject: Subject<'_>) -> usize {
+        let len = subject.path.relative_to_home().len();
+        if subject.node.is_some() {
+            self.path_cache.count(subject.hash, len);
+        }
+        len
+    }
+
+    /// A path that no request has named.
+    pub fn subject_at<'a>(&self, path: Path<'a>) -> Subject<'a> {
+        Subject::new(path, path.hash(&self.key))
+    }
+
     /// The node at `path`, if it is there.
     #[inline]
     pub fn find(&mut self, view: &View, path: Path<'_>) -> Result<Option<Place>, XsError> {
-        self.find_subject(view, Subject::new(path, path.hash(&self.key)), &mut None)
+        self.find_subject(view, self.subject_at(path), &mut None)
     }
 
     /// As `find`, for a caller that has hashed the path already.

@@ -2,6 +2,8 @@
 //!
 //! Plain values, so their fields are open.
 
+use core::num::NonZeroU16;
+
 use super::domain::DomainId;
 use super::node::NodeId;
 use super::transaction::{TransactionId, TxNodeId};
@@ -41,12 +43,14 @@ pub struct Subject<'a> {
     pub hash: u64,
     /// The node there, if the cache knew it.
     pub(super) node: Option<NodeId>,
+    /// Length of the path relative to its home, if the cache knew that.
+    pub(super) counted: Option<NonZeroU16>,
 }
 
 impl<'a> Subject<'a> {
     /// A path with its hash, of which no more is known.
     pub(super) fn new(path: Path<'a>, hash: u64) -> Self {
-        Subject { path, hash, node: None }
+        Subject { path, hash, node: None, counted: None }
     }
 }
 
