@@ -286,6 +286,23 @@ mod tests {
     }
 
     #[test]
+    fn homes() {
+        let rows: [(&str, &str); 8] = [
+            ("/local/domain/5/data", "data"),
+            ("/local/domain/12345/a/b", "a/b"),
+            ("/local/domain/123456/a", "/local/domain/123456/a"),
+            ("/local/domain/1234567/a", "/local/domain/1234567/a"),
+            ("/local/domain/12345678/a", "/local/domain/12345678/a"),
+            ("/local/domain/5", "/local/domain/5"),
+            ("/local/domain/5x/data", "/local/domain/5x/data"),
+            ("/local/domain//data", "/local/domain//data"),
+        ];
+        for (path, relative) in rows {
+            assert_eq!(Path(path.as_bytes()).relative_to_home(), relative.as_bytes(), "{path}");
+        }
+    }
+
+    #[test]
     fn cutting() {
         let key = Key::new(7);
         let path = Path(b"/a/bc/d");

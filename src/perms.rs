@@ -126,11 +126,23 @@ pub fn parse(string: &[u8]) -> Result<(Access, DomId), XsError> {
         [b'0', digits @ ..] if !digits.is_empty() => (8, digits),
         _ => (10, number),
     };
-    let digits = core::str::from_utf8(digits).map_err(|_| XsError::EINVAL)?;
-    if digits.starts_with('+') {
-        return Err(XsError::EINVAL);
-    }
-    u16::from_str_radix(digits, radix).map(|number| (access, DomId(number))).map_err(|_| XsError::EINVAL)
+    let number = digits.iter().try_fold(0_u16, |number, byte| {
+        let digit = digit_of(*byte).filter(|digit| *digit < radix)?;
+        number.checked_mul(radix)?.checked_add(digit)
+    });
+    let number = number.filter(|_| !digits.is_empty()).ok_or(XsError::EINVAL)?;
+    Ok((access, DomId(number)))
+}
+
+/// What a digit stands for, up to 15.
+fn digit_of(byte: u8) -> Option<u16> {
+    let (first, value) = match byte {
+        b'0'..=b'9' => (b'0', 0),
+        b'a'..=b'f' => (b'a', 10),
+        b'A'..=b'F' => (b'A', 10),
+        _ => return None,
+    };
+    Some(u16::from(byte - first) + value)
 }
 
 /// The letter of an entry as in GET_PERMS.
@@ -178,7 +190,24 @@ mod tests {
         assert_eq!(parse(b"b0x1f"), Ok((Access::READ | Access::WRITE, DomId(31))));
         assert_eq!(parse(b"r010"), Ok((Access::READ, DomId(8))));
         assert_eq!(parse(b"n0"), Ok((Access::empty(), DomId(0))));
-        for bad in [&b""[..], b"r", b"x5", b"r5x", b"5", b"r+5", b"r-1", b"r65536", b"r0x"] {
+        assert_eq!(parse(b"w0Xffff"), Ok((Access::WRITE, DomId(u16::MAX))));
+        assert_eq!(parse(b"r65535"), Ok((Access::READ, DomId(u16::MAX))));
+        for bad in [
+            &b""[..],
+            b"r",
+            b"x5",
+            b"r5x",
+            b"5",
+            b"r+5",
+            b"r-1",
+            b"r65536",
+            b"r0x",
+            b"r08",
+            b"r0xg",
+            b"r5a",
+            b"r0x10000",
+            b"r\xff",
+        ] {
             assert_eq!(parse(bad), Err(XsError::EINVAL), "{}", bad.escape_ascii());
         }
         assert_eq!(Entry::from_bytes(entry(Access::WRITE, 77).to_bytes()), entry(Access::WRITE, 77));

@@ -51,15 +51,16 @@ pub fn position_of_last_slash(bytes: &[u8]) -> Option<usize> {
     rest.iter().rposition(|byte| *byte == b'/')
 }
 
-/// Where the first NUL is.
-pub fn position_of_nul(bytes: &[u8]) -> Option<usize> {
-    let has_nul = |lanes: &[u8; 16]| lanes.iter().fold(false, |found, byte| found | (*byte == 0));
+/// Where a byte is first.
+#[inline(never)] // In many places.
+pub fn position_of<const BYTE: u8>(bytes: &[u8]) -> Option<usize> {
+    let has_it = |lanes: &[u8; 16]| lanes.iter().fold(false, |found, lane| found | (*lane == BYTE));
     let (chunks, _) = bytes.as_chunks();
-    let mut at = 16 * chunks.iter().position(has_nul).unwrap_or(chunks.len());
+    let mut at = 16 * chunks.iter().position(has_it).unwrap_or(chunks.len());
     while at < bytes.len() {
-        let found = flags(word(bytes, at), 0);
+        let found = flags(word(bytes, at), BYTE);
         if found != 0 {
-            // The bytes beyond the end are zeros too.
+            // The bytes beyond the end are zeros, which may be what is looked for.
             let position = at + found.trailing_zeros() as usize / 8;
             return (position < bytes.len()).then_some(position);
         }
@@ -96,12 +97,22 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_first_nul() {
-        let text = b"ab\0cdefg\x01ij.\x80\x01\0";
-        for end in 0..=text.len() {
-            assert_eq!(position_of_nul(&text[..end]), text[..end].iter().position(|b| *b == 0));
+    fn finds<const BYTE: u8>(text: &[u8]) {
+        for (from, end) in (0..=text.len()).flat_map(|end| (0..=end).map(move |from| (from, end))) {
+            let bytes = &text[from..end];
+            let expected = bytes.iter().position(|byte| *byte == BYTE);
+            assert_eq!(position_of::<BYTE>(bytes), expected, "{BYTE} {from} {end}");
         }
+    }
+
+    #[test]
+    fn the_first_of_a_byte() {
+        let text = b"ab\0cde/g\x01ij.\x80\x01\0/\xff0123456789\0";
+        finds::<0>(text);
+        finds::<1>(text);
+        finds::<b'/'>(text);
+        finds::<0x80>(text);
+        finds::<b'!'>(text);
     }
 
     #[test]

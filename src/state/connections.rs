@@ -284,12 +284,13 @@ pub fn restore_watch<R>(
     reader.gather(head.token.into(), token, Fault::LongToken)?;
     let token = token.strip_suffix(b"\0").filter(|token| !token.contains(&0));
     let token = token.ok_or(Fault::BadToken)?;
-    if store.find_watch(id, path, token).is_some() {
+    let subject = store.subject_at(path);
+    if store.find_watch(id, subject, token).is_some() {
         return Err(Fault::WatchTwice);
     }
     // Only a relative path becomes longer.
     let relative = path.as_bytes().len() + 1 != usize::from(head.path);
-    store.attempt(Claim::Answer, |store| store.add_watch(id, path, token, depth, relative))?;
+    store.attempt(Claim::Answer, |store| store.add_watch(id, subject, token, depth, relative))?;
     Ok(())
 }
 

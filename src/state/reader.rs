@@ -2,7 +2,7 @@
 
 use super::fault::Fault;
 use super::format::{BIG_ENDIAN, FIXED_MAX, Fixed, Head, IDENT, Number};
-use crate::words::position_of_nul;
+use crate::words::position_of;
 
 /// Where a state comes from: bytes in order, piece by piece.
 pub trait Source {
@@ -206,7 +206,7 @@ impl<'a> Reader<'a> {
         loop {
             let piece = self.source.next();
             let piece = piece.get(..self.left).unwrap_or(piece);
-            let nul = position_of_nul(piece);
+            let nul = position_of::<0>(piece);
             let text = piece.get(..nul.unwrap_or(piece.len())).unwrap_or_default();
             let room = N - buf.len();
             let _fits = buf.extend_from_slice(text.get(..room).unwrap_or(text));

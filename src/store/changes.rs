@@ -2,7 +2,6 @@
 
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
-use core::fmt::Write;
 
 use super::Store;
 use super::acl::AclId;
@@ -14,6 +13,7 @@ use super::watch::Change;
 use crate::abi::DomId;
 use crate::path::{Path, PathBuf};
 use crate::perms::Access;
+use crate::wire::decimal;
 
 impl Store {
     /// Collects the events of a node that was created or changed outside a transaction; in one, its copy has
@@ -132,9 +132,11 @@ impl Store {
         let path = match domid {
             None => general,
             Some(domid) => {
-                // They fit: a name and a number are shorter than the longest path.
-                let _fits =
-                    buf.extend_from_slice(general.as_bytes()).is_ok() && write!(buf, "/{domid}").is_ok();
+                let mut digits = [0; 10];
+                for part in [general.as_bytes(), b"/", decimal(domid.0.into(), &mut digits)] {
+                    // They fit: a name and a number are shorter than the longest path.
+                    let _fits = buf.extend_from_slice(part);
+                }
                 Path::from_canonical(&buf)
             }
         };

@@ -4,10 +4,12 @@ use super::Store;
 use super::domain::DomainId;
 use super::node::NodeId;
 use super::share::Share;
+use super::view::Subject;
 use super::watch::{Change, PATH_INLINE, Watch, WatchId, WatchPath};
 use crate::path::Path;
 use crate::slots::{Id, List, Slot, Text};
 use crate::wire::XsError;
+use crate::words::position_of;
 
 impl Store {
     fn watch_path(&self, path: Path<'_>, hash: u64) -> Option<Id<WatchPath>> {
@@ -39,9 +41,9 @@ impl Store {
         self.watches.paths.get(at).watches.iter(&self.watches.arena)
     }
 
-    /// The watch of `domain` on `path` with `token`.
-    pub fn find_watch(&self, domain: DomainId, path: Path<'_>, token: &[u8]) -> Option<WatchId> {
-        let at = self.watch_path(path, path.hash(&self.key))?;
+    /// The watch of `domain` there with `token`.
+    pub fn find_watch(&self, domain: DomainId, subject: Subject<'_>, token: &[u8]) -> Option<WatchId> {
+        let at = self.watch_path(subject.path, subject.hash)?;
         self.watches_here(at)
             .find(|(_, watch)| watch.domain == domain && watch.token.equals(&self.blobs, token))
             .map(|(id, _)| id)
@@ -51,16 +53,16 @@ impl Store {
     pub fn add_watch(
         &mut self,
         domain: DomainId,
-        path: Path<'_>,
+        subject: Subject<'_>,
         token: &[u8],
         depth: Option<u32>,
         relative: bool,
     ) -> Result<WatchId, XsError> {
-        let hash = path.hash(&self.key);
+        let Subject { path, hash, .. } = subject;
         let at = match self.watch_path(path, hash) {
             Some(at) => at,
             None => {
-                if let Some(node) = self.lookup_hashed(path, hash) {
+                if let Some(node) = subject.node.or_else(|| self.lookup_hashed(path, hash)) {
                     self.nodes.modify(node)?.watched = true;
                 }
                 let path = self.text(path.as_bytes())?;
@@ -198,12 +200,13 @@ impl Store {
 
 /// The special event that `@x/<domid>` is a case of.
 fn general_event(path: Path<'_>) -> Option<Path<'_>> {
-    if !path.is_special() {
-        return None;
-    }
-    let bytes = path.as_bytes();
-    let cut = bytes.iter().position(|byte| *byte == b'/')?;
-    bytes.get(..cut).map(Path::from_canonical)
+    if path.is_special() { before_slash(path) } else { None }
+}
+
+#[inline(never)] // Few changes are of special events.
+fn before_slash(path: Path<'_>) -> Option<Path<'_>> {
+    let cut = position_of::<b'/'>(path.as_bytes())?;
+    Some(path.cut(cut))
 }
 
 impl Watch {

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::{Range, RangeInclusive};
 
-use crate::words::position_of_nul;
+use crate::words::position_of;
 
 /// Name and type of the note in which an image says what it promises to one that it takes over from: four little-endian
 /// numbers of 32 bits, the first and the last version of the state that it reads, bits, of which bit 0 says that it
@@ -218,7 +218,7 @@ fn add_segment(file: &[u8], header: usize, bounds: &Bounds, program: &mut Progra
 fn read_notes(mut notes: &[u8], program: &mut Program) {
     while let Some(Note { name, kind, value, rest }) = next_note(notes) {
         notes = rest;
-        let name = name.get(..position_of_nul(name).unwrap_or(name.len())).unwrap_or_default();
+        let name = name.get(..position_of::<0>(name).unwrap_or(name.len())).unwrap_or_default();
         if (name, kind) == (XEN_NAME, PHYS32_ENTRY) {
             let entry = number::<8>(value, 0).or_else(|_| number::<4>(value, 0));
             program.entry = entry.unwrap_or(0);

@@ -5,12 +5,12 @@
 
 use super::XsError;
 use crate::abi::DomId;
-use crate::words::position_of_nul;
+use crate::words::position_of;
 
 /// The payload's only string. EINVAL unless its one NUL is its last byte.
 pub fn one_string(payload: &[u8]) -> Result<&[u8], XsError> {
     match payload.split_last() {
-        Some((0, string)) if position_of_nul(string).is_none() => Ok(string),
+        Some((0, string)) if position_of::<0>(string).is_none() => Ok(string),
         _ => Err(XsError::EINVAL),
     }
 }
@@ -39,7 +39,16 @@ impl<'a> Strings<'a> {
         self.rest
     }
 
-    /// How many strings are left.
+    /// All that are left, which are so many, else EINVAL.
+    pub fn exactly<const N: usize>(mut self) -> Result<[&'a [u8]; N], XsError> {
+        let mut strings = [b"".as_slice(); N];
+        for string in &mut strings {
+            *string = self.required()?;
+        }
+        if self.remaining() == 0 { Ok(strings) } else { Err(XsError::EINVAL) }
+    }
+
+    /// How many strings are left. Whoever takes some first counts fewer bytes.
     #[inline(never)] // A vector loop, which is long.
     pub fn remaining(&self) -> usize {
         self.rest.iter().filter(|byte| **byte == 0).count()
@@ -55,7 +64,7 @@ impl<'a> Iterator for Strings<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let end = position_of_nul(self.rest)?;
+        let end = position_of::<0>(self.rest)?;
         let (string, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest.get(1..)?;
         Some(string)

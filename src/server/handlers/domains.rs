@@ -19,12 +19,9 @@ pub fn introduce<P: Platform>(
     _: &mut Reply,
 ) -> Result<Outcome, XsError> {
     let mut args = strings(request.payload);
-    if args.remaining() < 3 {
-        return Err(XsError::EINVAL);
-    }
-    let domid = strict_domid(args.required()?)?;
-    let _gfn = args.required()?;
-    let port = u32::try_from(number(args.required()?)).map_err(|_| XsError::EINVAL)?;
+    let [domid, _gfn, port] = [args.required()?, args.required()?, args.required()?];
+    let domid = strict_domid(domid)?;
+    let port = u32::try_from(number(port)).map_err(|_| XsError::EINVAL)?;
     if port == 0 || cx.core.is_fixed(domid) {
         return Err(XsError::EINVAL);
     }
@@ -71,10 +68,8 @@ pub fn set_target<P: Platform>(
     _: &mut Reply,
 ) -> Result<Outcome, XsError> {
     let mut args = strings(request.payload);
-    if args.remaining() < 2 {
-        return Err(XsError::EINVAL);
-    }
-    let (domid, target) = (strict_domid(args.required()?)?, strict_domid(args.required()?)?);
+    let [domid, target] = [args.required()?, args.required()?];
+    let (domid, target) = (strict_domid(domid)?, strict_domid(target)?);
     let (id, target) = (introduced(cx, domid)?, introduced(cx, target)?);
     let Domain { domid, life, .. } = *cx.core.store.domains.get(target);
     cx.core.store.domains.update(id).target = Entry { domid, life, ..Entry::NOBODY };

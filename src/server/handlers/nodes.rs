@@ -131,13 +131,10 @@ pub fn directory_part<P: Platform>(
     request: &Request<'_>,
     reply: &mut Reply,
 ) -> Result<Outcome, XsError> {
-    let mut args = strings(request.payload);
-    if args.remaining() != 2 {
-        return Err(XsError::EINVAL);
-    }
+    let [input, offset] = strings(request.payload).exactly()?;
     let mut buf = PathBuf::new();
-    let subject = request.subject(cx.core, args.required()?, Special::Refused, &mut buf)?;
-    let offset = number(args.required()?);
+    let subject = request.subject(cx.core, input, Special::Refused, &mut buf)?;
+    let offset = number(offset);
     let place = cx.core.store.seek(&request.view, subject, Access::READ)?;
     let (generation, len) = cx.core.store.list_at(place);
     write!(reply, "{generation}\0").map_err(|_| XsError::E2BIG)?;
@@ -232,9 +229,9 @@ pub fn set_perms<P: Platform>(
 ) -> Result<Outcome, XsError> {
     let view = &request.view;
     let mut args = strings(request.payload);
-    let count = args.remaining().checked_sub(1).filter(|count| *count > 0).ok_or(XsError::EINVAL)?;
-    cx.core.store.check_quota(view, Quota::NODE_PERMISSIONS, count)?;
     let input = args.required()?;
+    let count = Some(args.remaining()).filter(|count| *count > 0).ok_or(XsError::EINVAL)?;
+    cx.core.store.check_quota(view, Quota::NODE_PERMISSIONS, count)?;
     let mut owner = None;
     for string in args {
         let (_, domid) = parse(string)?;

@@ -35,12 +35,9 @@ pub fn set_feature<P: Platform>(
     request: &Request<'_>,
     _: &mut Reply,
 ) -> Result<Outcome, XsError> {
-    let mut args = strings(request.payload);
-    if args.remaining() != 2 {
-        return Err(XsError::EINVAL);
-    }
-    let id = known(cx, args.required()?)?;
-    let value = plain_number(args.required()?);
+    let [domid, value] = strings(request.payload).exactly()?;
+    let id = known(cx, domid)?;
+    let value = plain_number(value);
     if cx.roster.has(id) {
         return Err(XsError::EBUSY);
     }

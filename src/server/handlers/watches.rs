@@ -16,20 +16,20 @@ pub fn watch<P: Platform>(
 ) -> Result<Outcome, XsError> {
     let (core, view) = (&mut *cx.core, &request.view);
     let mut args = strings(request.payload);
-    let depth_given = match args.remaining() {
-        2 => false,
-        3 if core.offers(request.from, ServerFeatures::WATCH_DEPTH) => true,
+    let (input, token) = (args.required()?, args.required()?);
+    let depth = match args.remaining() {
+        0 => None,
+        1 if core.offers(request.from, ServerFeatures::WATCH_DEPTH) => {
+            let depth = number(args.required()?).min(i64::from(u32::MAX));
+            Some(u32::try_from(depth).map_err(|_| XsError::EINVAL)?)
+        }
         _ => return Err(XsError::EINVAL),
     };
-    let (input, token) = (args.required()?, args.required()?);
-    let depth = match args.next().filter(|_| depth_given).map(number) {
-        None => None,
-        Some(depth) => Some(u32::try_from(depth.min(i64::from(u32::MAX))).map_err(|_| XsError::EINVAL)?),
-    };
     let mut buf = PathBuf::new();
-    let Subject { path, hash, .. } = request.subject(core, input, Special::Allowed, &mut buf)?;
+    let subject = request.subject(core, input, Special::Allowed, &mut buf)?;
+    let Subject { path, hash, .. } = subject;
     core.store.trace.name_for(core.store.current.writer, hash, path.as_bytes());
-    if core.store.find_watch(request.from, path, token).is_some() {
+    if core.store.find_watch(request.from, subject, token).is_some() {
         return Err(XsError::EEXIST);
     }
     let usage = core.store.held.of(request.from).usage;
@@ -38,7 +38,7 @@ pub fn watch<P: Platform>(
     core.store.check_quota(view, Quota::MEMORY, usage.memory as usize + memory as usize)?;
     let relative = !matches!(input.first(), Some(b'/' | b'@'));
     core.store.decide(Ok(Answer::Watching), view.claim(), |store| {
-        store.add_watch(request.from, path, token, depth, relative)
+        store.add_watch(request.from, subject, token, depth, relative)
     })?;
     Ok(Outcome::Answer(Answer::Watching))
 }
@@ -48,14 +48,10 @@ pub fn unwatch<P: Platform>(
     request: &Request<'_>,
     _: &mut Reply,
 ) -> Result<Outcome, XsError> {
-    let mut args = strings(request.payload);
-    if args.remaining() != 2 {
-        return Err(XsError::EINVAL);
-    }
-    let (input, token) = (args.required()?, args.required()?);
+    let [input, token] = strings(request.payload).exactly()?;
     let mut buf = PathBuf::new();
-    let Subject { path, .. } = request.subject(cx.core, input, Special::Allowed, &mut buf)?;
-    let id = cx.core.store.find_watch(request.from, path, token).ok_or(XsError::ENOENT)?;
+    let subject = request.subject(cx.core, input, Special::Allowed, &mut buf)?;
+    let id = cx.core.store.find_watch(request.from, subject, token).ok_or(XsError::ENOENT)?;
     cx.core.store.decide(Ok(Answer::Ok), request.view.claim(), |store| store.remove_watch(id))?;
     Ok(Outcome::OK)
 }
