@@ -25,9 +25,14 @@ impl Store {
     /// Whether there may be watches on the path of a node or above it. `unwatched` is a node where that is known not to
     /// be so: that above the node asked for last.
     pub fn is_below_watch(&self, id: NodeId, unwatched: &mut Option<NodeId>) -> bool {
+        self.lowest_watched(id, unwatched).is_some()
+    }
+
+    /// The lowest node at or above this one on whose path there may be watches.
+    pub fn lowest_watched(&self, id: NodeId, unwatched: &mut Option<NodeId>) -> Option<NodeId> {
         let way = core::iter::successors(Some(id), |id| self.node(*id).parent);
-        let watched = way.take_while(|id| Some(*id) != *unwatched).any(|id| self.node(id).watched);
-        if !watched {
+        let watched = way.take_while(|id| Some(*id) != *unwatched).find(|id| self.node(*id).watched);
+        if watched.is_none() {
             *unwatched = self.node(id).parent;
         }
         watched

@@ -18,6 +18,15 @@ use crate::wire::XsError;
 /// Owners of what a transaction changes that are listed.
 const OWNERS: usize = 16;
 
+/// What one step finds out about watches of what a transaction has changed.
+#[derive(Default)]
+struct Known {
+    /// A node that has no watches, and none above it.
+    unwatched: Option<NodeId>,
+    /// A node of which those who watch it, or a node above it, have been gathered.
+    gathered: Option<NodeId>,
+}
+
 /// How many chunks a change of nodes adds.
 fn chunks_of(delta: Delta) -> i32 {
     let nodes = delta.nodes.saturating_mul(Node::MEMORY as i32);
@@ -211,7 +220,7 @@ impl Store {
     /// applied is forgotten.
     pub(in crate::store) fn apply_more(&mut self, apply: Apply) -> Result<Next, XsError> {
         let Apply { tx, mut stage } = apply;
-        let (mut done, mut unwatched) = (0, None);
+        let (mut done, mut known) = (0, Known::default());
         if let Stage::Changes(next) = stage {
             stage = self.apply_changes(tx, next, &mut done)?;
         }
@@ -221,7 +230,7 @@ impl Store {
         let Stage::Events(mut next) = stage else { return self.apply_later(tx, stage) };
         while self.has_room_for_more(done) && (self.collected.is_empty() || self.collected.late.is_some()) {
             let Some(id) = next else { return self.end_apply(tx, done) };
-            self.collect_for_copy(id, &mut unwatched)?;
+            self.collect_for_copy(id, &mut known)?;
             if self.transactions.open.get(tx).waiting > 0 || self.collected.late.is_some() {
                 done += 1;
                 self.note_lists(id)?;
@@ -342,7 +351,7 @@ impl Store {
     }
 
     /// Collects the events of what a copy has changed.
-    fn collect_for_copy(&mut self, id: TxNodeId, unwatched: &mut Option<NodeId>) -> Result<(), XsError> {
+    fn collect_for_copy(&mut self, id: TxNodeId, known: &mut Known) -> Result<(), XsError> {
         let copy = self.transactions.nodes.get(id);
         let Some(change) = copy.fires else { return Ok(()) };
         let exists = copy.mark.contains(Mark::EXISTS);
@@ -350,7 +359,16 @@ impl Store {
         // Most nodes have no watches, and reading their path takes longer than all else.
         let watched = match (change, node) {
             (Change::Subtree, None) => true,
-            (Change::Subtree, Some(id)) => self.is_below_watch(id, unwatched),
+            (Change::Subtree, Some(id)) => {
+                let lowest = self.lowest_watched(id, &mut known.unwatched);
+                if self.collected.late.is_some() {
+                    if lowest == known.gathered {
+                        return Ok(());
+                    }
+                    known.gathered = lowest;
+                }
+                lowest.is_some()
+            }
             (Change::Exact, _) => self.watches.paths.may_have(copy.path_hash()),
         };
         if watched { self.collect_for_watched(id, node, change) } else { Ok(()) }
