@@ -343,6 +343,34 @@ fn a_store_without_room_for_the_image_says_how_much_is_missing() {
     host.expect(&[(0, 0, "WRITE /a|b|", "OK|"), (0, 0, "CONTROL check|", "OK|")]);
 }
 
+/// In an image's 8 MiB: beside what is sent, the state and a copy of the old image lie in memory that was never used.
+#[test]
+fn a_store_filled_to_sixty_percent_can_be_updated() {
+    use xenstore::config::Settings;
+    use xenstore::server::sizing;
+    use xenstore::state::Length;
+    const IMAGE: usize = 416 << 10;
+    const PAGE: usize = 4096;
+    let capacities = sizing::capacities_for(7 << 20, 512 << 10).expect("it is enough");
+    let mut host = Host::with(Settings::DEFAULT, &capacities);
+    host.xen.bounds = Some(Bounds { memory: BASE..BASE + 0x10_0000, states: 1..=2, hand_over: 1 });
+    for n in 0..capacities.nodes * 6 / 10 {
+        let (guest, device) = (n / 178, n / 18 % 10);
+        let request = format!("WRITE /local/domain/{guest}/device/{device}/entry-{n}|a value of {n}");
+        assert_eq!(host.ask(0, 0, &request), "OK|", "{request}");
+    }
+    assert!(host.server.in_use().nodes * 10 >= capacities.nodes * 6);
+    host.ok(0, 0, &format!("CONTROL live-update|-b|{IMAGE}|"));
+    let mut state = Length::default();
+    host.server.save(2, &mut state).expect("numbers have room");
+    let whole = |memory: std::ops::Range<usize>| {
+        (memory.end / PAGE * PAGE).saturating_sub(memory.start.next_multiple_of(PAGE))
+    };
+    let room: usize = host.server.untouched().map(whole).sum();
+    let wanted = (state.0 as usize).next_multiple_of(PAGE) + IMAGE;
+    assert!(room >= wanted, "{} KiB for {} KiB", room >> 10, wanted >> 10);
+}
+
 /// Memory that is lent is taken for nothing else, and is the store's again afterwards.
 #[test]
 fn lent_memory_is_no_room_for_nodes() {
