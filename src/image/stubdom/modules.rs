@@ -3,7 +3,6 @@
 //! It lies where the loader has put it, in RAM that is the heap's. So it is moved to the end of RAM and lodges there while
 //! the store is laid out over it; once the layers are in the store, its RAM is the store's as well.
 
-use alloc::boxed::Box;
 use core::ops::Range;
 use core::ptr;
 
@@ -78,8 +77,8 @@ pub fn fuse(module: Option<Lodged>, server: &mut Server<Guest>) {
     if bytes > server.room_beside_nodes() as u64 {
         server.leave_out(Fault::LargeModule, &mut tell);
     } else {
-        // Too much for the stack, and free again after.
-        let mut buffers = Box::new(Buffers::EMPTY);
+        // Half of the stack, of which little is in use at the start. The heap has no room to spare.
+        let mut buffers = Buffers::EMPTY;
         server.fuse(Bytes::of(0), &mut buffers, &mut tell);
     }
     lodgers::end();
