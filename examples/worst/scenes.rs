@@ -33,8 +33,11 @@ pub const SCENES: &[Scene] = &[
         name: "END: 900 nodes, seen by 120 watches of each of 64 guests",
         prepare: || commit(64, 64, "data"),
     },
+    Scene { name: "END: 900 nodes, seen by one watch of each of 32 guests", prepare: shared_tree },
     Scene { name: "8 times END: 900 nodes, seen by 120 own watches", prepare: || commits(8) },
     Scene { name: "WRITE, seen by 120 watches of each of 160 guests", prepare: one_write },
+    Scene { name: "WRITE, seen by 120 watches on / of each of 64 guests", prepare: root },
+    Scene { name: "RM of 900 nodes, 120 of them watched by each of 32 guests", prepare: watched_nodes },
     Scene { name: "RM of 900 levels in a transaction", prepare: || deep(&[]) },
     Scene { name: "END after RM of 900 levels", prepare: || deep(&["RM data|"]) },
     Scene { name: "RM of 900 nodes in eight folders, seen by 120 own watches", prepare: wide },
@@ -72,13 +75,18 @@ fn watched(mib: usize, guests: u16, folder: &str) -> Host {
     host.ok(1, 0, "MKDIR data|");
     host.ok(1, 0, "SET_PERMS data|r1|");
     host.ok(1, 0, &format!("MKDIR {folder}|"));
+    watch(&mut host, guests, WATCHES, |_| "/local/domain/1/data".to_string());
+    host
+}
+
+/// Each guest has so many watches, on these paths.
+fn watch(host: &mut Host, guests: u16, count: usize, path: impl Fn(usize) -> String) {
     for domid in 1..=guests {
-        for n in 0..WATCHES {
-            let heard = host.ask(domid, 0, &format!("WATCH /local/domain/1/data|{n}|"));
+        for n in 0..count {
+            let heard = host.ask(domid, 0, &format!("WATCH {}|{n}|", path(n)));
             assert!(heard.starts_with("OK|"), "{heard}");
         }
     }
-    host
 }
 
 /// The nth of so many nodes: names of all in one folder would exceed the size of a node.
@@ -118,6 +126,39 @@ fn commits(count: usize) -> Host {
 fn one_write() -> Host {
     let mut host = watched(128, 160, "data");
     host.send(1, 0, "WRITE data|v");
+    host
+}
+
+/// Guest 1 commits what 32 guests may read, each of which has one watch.
+fn shared_tree() -> Host {
+    let mut host = host(64, 32);
+    host.ok(1, 0, "MKDIR data|");
+    host.ok(1, 0, "SET_PERMS data|r1|");
+    watch(&mut host, 32, 1, |_| "/local/domain/1/data".to_string());
+    let tx = host.start(1);
+    write_all(&mut host, tx, "data");
+    host.send(1, tx, "TRANSACTION_END T|");
+    host
+}
+
+/// All guests watch all that there is.
+fn root() -> Host {
+    let mut host = host(64, 64);
+    host.ok(1, 0, "MKDIR data|");
+    host.ok(1, 0, "SET_PERMS data|r1|");
+    watch(&mut host, 64, WATCHES, |_| "/".to_string());
+    host.send(1, 0, "WRITE data|v");
+    host
+}
+
+/// All may read what guest 1 removes.
+fn watched_nodes() -> Host {
+    let mut host = host(64, 32);
+    host.ok(1, 0, "MKDIR data|");
+    host.ok(1, 0, "SET_PERMS data|r1|");
+    write_all(&mut host, 0, "data");
+    watch(&mut host, 32, WATCHES, |n| format!("/local/domain/1/{}", node("data", n)));
+    host.send(1, 0, "RM data|");
     host
 }
 
