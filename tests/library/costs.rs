@@ -181,3 +181,18 @@ fn many_events_that_wait() {
         costs
     });
 }
+
+#[test]
+fn a_death_beside_many_domains() {
+    let [few, many] = [10, 1000].map(|domains| {
+        let mut costs = Costs::new(&Capacities::for_nodes(80_000));
+        (0..domains).for_each(|n| costs.host.boot(10 + n));
+        costs.step("death", |host| {
+            host.kill(5);
+            host.poll();
+        });
+        assert_eq!(costs.host.server.in_use().domains, usize::from(domains) + 1);
+        costs.steps
+    });
+    assert_eq!(few, many, "whoever dies, nobody looks at all others");
+}
