@@ -101,12 +101,22 @@ impl<S: Source + Clone> Section<S> {
     }
 }
 
-/// What a file is that has no text, by its first bytes.
-pub fn not_text<S: Source>(source: &S) -> Option<Fault> {
-    let first = source.next();
-    if first.starts_with(&GZIP) {
-        Some(Fault::Gzip)
-    } else {
-        first.starts_with(&IDENT).then_some(Fault::Records)
+/// What a file is that has no text, by its first bytes, in however many pieces they come.
+pub fn not_text<S: Source + Clone>(source: &S) -> Option<Fault> {
+    let mut source = source.clone();
+    let mut first = heapless::Vec::<u8, { IDENT.len() + 1 }>::new();
+    loop {
+        let piece = source.next();
+        let count = piece.len().min(first.capacity() - first.len());
+        if count == 0 {
+            break;
+        }
+        let _fits = first.extend_from_slice(piece.get(..count).unwrap_or_default());
+        source.pass(count);
+    }
+    // A stream's version follows, whose first byte is 0. A text has none.
+    match first.strip_prefix(&IDENT) {
+        Some([0]) => Some(Fault::Records),
+        _ => first.starts_with(&GZIP).then_some(Fault::Gzip),
     }
 }
