@@ -277,5 +277,11 @@ fn who_waits_costs_others_nothing() {
         host.kill(domid);
         host.clients.remove(&domid);
     }
+    // News of deaths waits for whoever might read, 50 ms for each.
+    for _ in 20..50 {
+        host.xen.now = host.xen.now.after_nanoseconds(50_000_000);
+        host.poll();
+    }
+    assert_eq!(host.server.in_use().domains, 3, "dom0, 5 and 6 are left");
     over(&mut host);
 }
