@@ -4,7 +4,7 @@
 use super::Server;
 use super::check::check;
 use super::context::Outcome;
-use super::core::{Deed, News};
+use super::core::{Core, Deed, News};
 use super::handlers::control;
 use crate::abi::{DomId, Port};
 use crate::path::Path;
@@ -13,6 +13,10 @@ use crate::slots::Claim;
 use crate::store::{Announcement, Answer, Burial, DomainId, Next, Restart};
 use crate::trace::{Kind, Tally};
 use crate::wire::XsError;
+
+/// Attempts and events after which the rest of a burial that no request has asked for waits until others have had their
+/// turns.
+const BURIED: (u64, u64) = (24, 200);
 
 /// Steps in which what nobody needs any more is forgotten, between others' turns.
 const FORGOTTEN: u32 = 16;
@@ -51,15 +55,18 @@ impl<P: Platform> Server<P> {
     pub(super) fn work(&mut self, platform: &mut P) {
         self.send_collected();
         if self.core.store.intents.may_have_some() {
-            self.work_off(platform);
+            self.work_off(platform, false);
         }
     }
 
     /// The same, to the end.
     pub(super) fn finish(&mut self, platform: &mut P) {
-        self.work(platform);
-        while self.is_under_way() {
-            self.work(platform);
+        loop {
+            self.send_collected();
+            self.work_off(platform, true);
+            if !self.is_under_way() {
+                break;
+            }
         }
     }
 
@@ -81,7 +88,8 @@ impl<P: Platform> Server<P> {
     fn take_slice(&mut self, platform: &mut P) -> bool {
         self.core.clock.latest = platform.cycles();
         let begun = self.core.clock.latest;
-        let by = self.core.store.collected.by.0.filter(|_| self.is_under_way());
+        let late = self.core.store.collected.late.is_some();
+        let by = self.core.store.collected.by.0.filter(|_| late && self.is_under_way());
         if self.is_under_way() {
             self.work(platform);
             self.links.outbox.end_request();
@@ -111,10 +119,21 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Stopped at any point and called again, it does the rest. It ends where something may be left under way.
+    /// Stopped at any point and called again, it does the rest. Unless it is to do the `whole`, it ends where something may be
+    /// left under way.
     #[inline(never)]
-    fn work_off(&mut self, platform: &mut P) {
-        while self.has_to_go_on() && self.take_step(platform) {}
+    fn work_off(&mut self, platform: &mut P, whole: bool) {
+        let done = |core: &Core| (core.store.present_attempt().count(), core.recorder.counters.events);
+        let (attempts, events) = done(&self.core);
+        // Whoever asks for something else meanwhile does not wait for it.
+        let amid = self.core.store.current.from.is_some() && self.may_leave_burial(whole);
+        while !amid && self.has_to_go_on(whole) && self.take_step(platform) {
+            let now = done(&self.core);
+            let much = now.0 - attempts > BURIED.0 || now.1 - events > BURIED.1;
+            if much && self.may_leave_burial(whole) {
+                break;
+            }
+        }
         if self.core.store.collected.late.is_some()
             && let Some(from) = self.core.store.current.from
         {
@@ -123,11 +142,17 @@ impl<P: Platform> Server<P> {
         }
     }
 
+    /// Whether a domain is being buried that no request has asked for.
+    #[inline(never)] // In several places.
+    fn may_leave_burial(&self, whole: bool) -> bool {
+        !whole && self.core.store.intents.get().bury.is_some_and(|burial| !burial.asked)
+    }
+
     /// Whether the next step may not be left under way: there are no places to be given before it.
-    fn has_to_go_on(&mut self) -> bool {
+    fn has_to_go_on(&mut self, whole: bool) -> bool {
         while self.core.store.collected.late.is_some() && !self.core.store.intents.get().has_events() {
-            let whole = self.core.store.intents.get().is_amid_a_change();
-            if !whole && !self.core.store.collected.is_empty() {
+            let amid = self.core.store.intents.get().is_amid_a_change() && !self.may_leave_burial(whole);
+            if !amid && !self.core.store.collected.is_empty() {
                 return false;
             }
             self.give_places();
@@ -170,8 +195,12 @@ impl<P: Platform> Server<P> {
         answer: Option<Result<Answer, XsError>>,
     ) -> Result<(), XsError> {
         self.finish(platform);
-        let burial =
-            Burial { id, introduced: self.links.has(id), keep_nodes: self.core.settings.keep_orphans };
+        let burial = Burial {
+            id,
+            introduced: self.links.has(id),
+            keep_nodes: self.core.settings.keep_orphans,
+            asked: answer.is_some(),
+        };
         self.core.store.account_end(id);
         self.core.store.begin(answer, |intent| intent.bury = Some(burial))?;
         self.work(platform);

@@ -70,6 +70,12 @@ impl<P: Platform> Server<P> {
         }
         self.core.store.collected.placing = true;
         let mut work = 0;
+        while self.core.store.collected.search.is_some() {
+            work += self.core.store.search_more() as u32;
+            if work > TURN {
+                return;
+            }
+        }
         while let Some(found) = self.core.store.collected.next() {
             if work > TURN {
                 return;
@@ -82,9 +88,10 @@ impl<P: Platform> Server<P> {
     }
 
     /// Gives a receiver its place, if it has been gathered and has none. Returns what that costs.
+    #[inline(never)] // In several places.
     pub(super) fn give_place(&mut self, to: DomainId) -> u32 {
         let Server { core, links, .. } = self;
-        if !core.store.domains.get(to).gathered || core.store.is_behind(to) {
+        if !core.store.lacks_place(to) {
             return 1;
         }
         let (first, looked_at) = core.store.first_to_tell(to);

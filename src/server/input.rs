@@ -2,13 +2,14 @@
 
 use super::Server;
 use super::operations::Operation;
-use super::scratch::{Exchange, Stage};
+use super::scratch::{Exchange, Stage, payload};
 use crate::abi::{DomId, RingError, ServerFeatures};
 use crate::connection::Found;
+use crate::path::{PathBuf, home};
 use crate::platform::Platform;
 use crate::store::DomainId;
 use crate::trace::{Kind, Stall};
-use crate::wire::{Header, TxId};
+use crate::wire::{Header, TxId, strings};
 
 impl<P: Platform> Server<P> {
     /// Serves one request, if a whole one is there and its answer will have room. True if there is more to
@@ -44,10 +45,27 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Whether the request that has been found changes nothing.
+    /// Whether the request that has been found changes nothing, and sees nothing that is being removed.
+    #[inline(never)]
     fn only_looks(&self) -> bool {
         let Header { msg_type, tx_id, .. } = self.exchange.request.header;
-        tx_id == TxId::NONE && Operation::<P>::may_repeat(msg_type)
+        tx_id == TxId::NONE && Operation::<P>::may_repeat(msg_type) && !self.may_see_removal()
+    }
+
+    /// Whether the request that has been found may be about what is being removed.
+    fn may_see_removal(&self) -> bool {
+        let Server { core, exchange, .. } = self;
+        let Some(removal) = core.store.intents.get().remove else { return false };
+        let mut top = PathBuf::new();
+        let name = strings(payload(&exchange.message, exchange.request.header.len as usize)).next();
+        let (Ok(top), Some(name)) = (core.store.path_of(removal.top, &mut top), name) else { return true };
+        let mut digits = [0; 10];
+        let pieces = match name.first() {
+            Some(b'/') => [name, &[]],
+            _ => home(core.store.domains.get(exchange.from).domid, &mut digits),
+        };
+        // One of them is above the other, as far as this one look tells.
+        core::iter::zip(top.as_bytes(), pieces.into_iter().flatten()).all(|(one, other)| one == other)
     }
 
     /// Whether the next request of this connection may be taken now.

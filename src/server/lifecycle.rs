@@ -159,9 +159,13 @@ impl<P: Platform> Server<P> {
             if self.gives_time_to_read() {
                 return false;
             }
-            if !self.hear_next(platform) {
-                self.announce_shutdowns();
-                return self.is_under_way();
+            match self.next_news(platform) {
+                Some((domid, state)) => self.observe(platform, domid, state),
+                None if self.core.news == News::None => {
+                    self.announce_shutdowns();
+                    break;
+                }
+                None => {}
             }
         }
         true
@@ -183,36 +187,30 @@ impl<P: Platform> Server<P> {
         true
     }
 
-    /// Hears of one domain. False if there is no news of any.
-    fn hear_next(&mut self, platform: &mut P) -> bool {
+    /// Which domain there is news of, or may be. With none, all are gone through.
+    fn next_news(&mut self, platform: &mut P) -> Option<(DomId, Option<DomainState>)> {
         let (mut slot, again) = match self.core.news {
             News::Each { slot, again } => (slot, again),
-            heard => match platform.next_changed() {
-                Some((domid, state)) => {
-                    self.core.news = News::Heard;
-                    self.observe(platform, domid, state);
-                    return true;
+            heard => {
+                let news = platform.next_changed();
+                if news.is_some() || heard == News::Heard {
+                    self.core.news = if news.is_some() { News::Heard } else { News::None };
+                    return news;
                 }
-                None if heard == News::Heard => {
-                    self.core.news = News::None;
-                    return false;
-                }
-                None => (0, false),
-            },
+                (0, false)
+            }
         };
-        let slots = self.core.store.domains.slots();
-        while slots.contains(&slot) {
+        let domains = &self.core.store.domains;
+        while domains.slots().contains(&slot) {
             slot += 1;
-            if let Some(id) = self.core.store.domains.at(slot - 1) {
+            if let Some(id) = domains.at(slot - 1) {
+                let domid = domains.get(id).domid;
                 self.core.news = News::Each { slot, again };
-                let domid = self.core.store.domains.get(id).domid;
-                let state = platform.state(domid);
-                self.observe(platform, domid, state);
-                return true;
+                return Some((domid, platform.state(domid)));
             }
         }
         self.core.news = if again { News::Some } else { News::None };
-        again
+        None
     }
 
     /// Sends the general event for shutdowns, once for all of them. The event for a death covers earlier shutdowns. Nothing is

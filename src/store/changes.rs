@@ -73,7 +73,7 @@ impl Store {
     /// if it is still there.
     pub fn collect(&mut self, path: Path<'_>, node: Option<NodeId>, change: Change, lists: &[Option<AclId>]) {
         if self.collected.late.is_some() {
-            return self.gather(path, node, change, None);
+            return self.gather(path, node, change);
         }
         let limit = MANY.saturating_sub(if self.collected.copy.is_some() { self.collected.work } else { 0 });
         if !self.collect_watches(path, node, change, lists, limit) {
@@ -158,7 +158,11 @@ fn find(
     matches.clear();
     let (mut last, mut work) = (None, 0);
     let Collected { copy, number, .. } = store.collected;
-    store.matching_watches(path, node, change, &mut |id, watch| {
+    store.matching_watches(path, node, change, &mut |id, watch, sees| {
+        work += 1;
+        if !sees {
+            return work <= limit;
+        }
         // One client's watches often follow one another.
         let may_hear = match last {
             Some((domain, may_hear)) if domain == watch.domain => may_hear,
@@ -167,7 +171,6 @@ fn find(
             _ => may_hear(store, watch.domain, lists),
         };
         last = Some((watch.domain, may_hear));
-        work += 1;
         if may_hear {
             work += EVENT;
             if matches.len() < matches.capacity() {

@@ -51,6 +51,17 @@ pub struct Collected {
     pub by: (Option<DomainId>, usize),
     /// Some of them may have their place already.
     pub placing: bool,
+    /// How far those have been looked for who are to have a place, if there are more.
+    pub search: Option<Search>,
+}
+
+/// A place among the watches of a change.
+#[derive(Clone, Copy)]
+pub struct Search {
+    /// Watched paths that have been gone through.
+    pub paths: usize,
+    /// The next watch on the next path, if not the first one.
+    pub next: Option<WatchId>,
 }
 
 impl Collected {
@@ -68,12 +79,13 @@ impl Collected {
             late: None,
             by: (None, 0),
             placing: false,
+            search: None,
         }
     }
 
     /// Whether there is nothing to send, or nobody to have a place.
     pub fn is_empty(&self) -> bool {
-        self.matches.is_empty()
+        self.matches.is_empty() && self.search.is_none()
     }
 
     pub fn clear(&mut self) {
@@ -81,6 +93,7 @@ impl Collected {
         self.copy = None;
         self.late = None;
         self.placing = false;
+        self.search = None;
     }
 
     /// What is to be sent next.

@@ -34,27 +34,23 @@ impl Store {
 
     /// The same of a kind that lies in no arena of the store.
     pub fn may_take_of(&self, room: Room, id: DomainId, kind: Share, count: u32) -> bool {
+        self.may_take_with_all(room, id, kind, count, 0)
+    }
+
+    /// The same though each of so many domains may have taken as many before.
+    #[inline(never)]
+    pub fn may_take_with_all(&self, room: Room, id: DomainId, kind: Share, count: u32, domains: u32) -> bool {
         let usage = &self.held.of(id).usage;
         let privileged = self.domains.is_privileged(id);
         let claim = Claim::to_keep(privileged);
-        let Some(free) = room.free.checked_sub(count) else { return false };
+        let Some(free) = room.free.checked_sub(count.saturating_mul(domains.max(1))) else { return false };
         if privileged {
             return free >= claim.kept(room.capacity);
         }
         let held = usage.held(kind).saturating_add(count);
-        is_fair(claim, kind, held, self.promised_to_others(usage, kind), Room { free, ..room })
-    }
-
-    /// Whether a domain may take so many slots more of a kind, though each of so many domains may have taken as many before.
-    pub fn may_take_with_all(&self, room: Room, id: DomainId, kind: Share, count: u32, domains: u32) -> bool {
-        let usage = &self.held.of(id).usage;
-        let Some(free) = room.free.checked_sub(count.saturating_mul(domains)) else { return false };
-        let room = Room { free, ..room };
-        if self.domains.is_privileged(id) {
-            return free >= Claim::Privileged.kept(room.capacity);
-        }
-        let others = Promise { beyond: domains, ..self.promised_to_others(usage, kind) };
-        is_fair(Claim::Guest, kind, usage.held(kind).saturating_add(count), others, room)
+        let others = self.promised_to_others(usage, kind);
+        let others = Promise { beyond: others.beyond.max(domains), ..others };
+        is_fair(claim, kind, held, others, Room { free, ..room })
     }
 
     /// Counts slots that have been taken of a kind for a guest; the privileged count no chunks, lists, copies and messages.

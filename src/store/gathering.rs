@@ -6,18 +6,20 @@
 
 use super::Store;
 use super::acl::AclId;
-use super::changes::may_hear;
-use super::collected::Match;
+use super::collected::{Collected, Match, Search};
 use super::domain::DomainId;
 use super::node::NodeId;
 use super::share::Share;
-use super::transaction::{PATH_INLINE, TransactionId, TxNodeId};
-use super::watch::{Change, WatchPath};
+use super::transaction::{Mark, PATH_INLINE, TransactionId, TxNodeId};
+use super::watch::{Change, WatchId, WatchPath};
 use crate::path::Path;
 use crate::slots::{Blob, CHUNK, Claim, Full, Id, Text};
 
 /// Watched paths that are looked up at once.
 const PATHS: usize = 64;
+
+/// Watches that are looked at in one go.
+const SEARCHED: usize = 2000;
 
 impl Store {
     /// Gathers who is to hear of the change at hand, or of the rest of a transaction. False if there is no room to keep
@@ -29,12 +31,13 @@ impl Store {
         change: Change,
         lists: &[Option<AclId>],
     ) -> bool {
-        let (late, lists) = match self.collected.copy {
+        let late = match self.collected.copy {
             Some(copy) => {
                 self.collected.hash = self.transactions.nodes.get(copy).path_hash();
                 self.collected.sent = 0;
                 self.collected.path.clear();
-                (copy, None)
+                self.gather(path, node, change);
+                copy
             }
             None => {
                 if !self.may_record(path) {
@@ -43,16 +46,16 @@ impl Store {
                 let hash = node.map_or_else(|| path.hash(&self.key), |node| self.node(node).hash);
                 self.trace.name(hash, path.as_bytes());
                 self.collected.keep(path, hash, change);
-                let Ok(copy) = self.record_gathered() else {
+                let Ok(copy) = self.record_gathered(lists) else {
                     debug_assert!(false, "there is room for the record");
                     return false;
                 };
-                (copy, Some(lists))
+                self.collected.search = Some(Search { paths: 0, next: None });
+                copy
             }
         };
         self.collected.late = Some(late);
         self.collected.by = (self.current.from, self.current.type_index);
-        self.gather(path, node, change, lists);
         true
     }
 
@@ -65,8 +68,16 @@ impl Store {
             .all(|(kind, count)| self.may_take(by, kind, count))
     }
 
-    fn record_gathered(&mut self) -> Result<TxNodeId, Full> {
+    /// Who may hear of it, by these lists, is found out when it is to have its place.
+    fn record_gathered(&mut self, lists: &[Option<AclId>]) -> Result<TxNodeId, Full> {
         let copy = self.record_change()?;
+        lists.iter().flatten().try_for_each(|list| self.acls.retain(*list).map(drop))?;
+        // The root's list, or that of the node above, is the last one.
+        let mut lists = lists.iter().rev().copied();
+        let (above, own, old) = (lists.next().flatten(), lists.next().flatten(), lists.next().flatten());
+        let place = self.transactions.nodes.modify(copy)?;
+        (place.seen_acl, place.acl, place.above) = (old, own, above);
+        place.mark |= Mark::EXISTED;
         self.hold_gathered(self.transactions.nodes.get(copy).tx)?;
         Ok(copy)
     }
@@ -80,30 +91,33 @@ impl Store {
         Ok(())
     }
 
-    /// Gathers who watches a change. By `lists` it is known who may hear of it; without them it is found out later.
-    pub(super) fn gather(
-        &mut self,
+    /// Of the watched paths that a change may concern some, after so many others, and how long each is; none for those that
+    /// see it as a case of a general event.
+    #[inline(never)]
+    fn paths_after(
+        &self,
+        others: usize,
         path: Path<'_>,
         node: Option<NodeId>,
         change: Change,
-        lists: Option<&[Option<AclId>]>,
-    ) {
+    ) -> heapless::Vec<(Id<WatchPath>, Option<usize>), PATHS> {
+        let mut paths = heapless::Vec::new();
+        let mut n = 0;
+        self.watched_paths(path, node, change, |at, prefix| {
+            if n >= others {
+                let _others_follow = paths.push((at, prefix.map(|prefix| prefix.as_bytes().len())));
+            }
+            n += 1;
+        });
+        paths
+    }
+
+    /// Gathers who watches what a transaction has done. Who may hear of it is found out later.
+    pub(super) fn gather(&mut self, path: Path<'_>, node: Option<NodeId>, change: Change) {
         let mut begin = 0;
         loop {
-            let mut paths = heapless::Vec::<_, PATHS>::new();
-            let mut n = 0;
-            self.watched_paths(path, node, change, |at, prefix| {
-                if n >= begin {
-                    let _others_follow = paths.push((at, prefix));
-                }
-                n += 1;
-            });
-            for (at, prefix) in &paths {
-                match lists {
-                    Some(lists) => self.gather_who_hears(*at, *prefix, path, change, lists),
-                    None => self.gather_all(*at),
-                }
-            }
+            let paths = self.paths_after(begin, path, node, change);
+            paths.iter().for_each(|(at, _)| self.gather_all(*at));
             if !paths.is_full() {
                 break;
             }
@@ -111,33 +125,60 @@ impl Store {
         }
     }
 
-    /// Gathers those of the watchers of one path who hear of this very change.
-    fn gather_who_hears(
-        &mut self,
-        at: Id<WatchPath>,
-        prefix: Option<Path<'_>>,
-        path: Path<'_>,
-        change: Change,
-        lists: &[Option<AclId>],
-    ) {
-        let (mut next, mut last) = (self.watches.paths.get(at).watches.first(), None);
-        while let Some(id) = next {
-            let watch = self.watch(id);
-            next = watch.of_path.next;
-            let to = watch.domain;
-            if self.domains.get(to).gathered || !watch.sees_from(prefix, path, change) {
-                continue;
+    /// Goes on looking for those who watch a change of its own. Nothing has changed since it was made. The result is how
+    /// many watches and paths have been looked at. Stopped at any point and called again, it does the rest.
+    pub fn search_more(&mut self) -> usize {
+        let Some(mut search) = self.collected.search else { return 0 };
+        let Collected { path, change, .. } = &self.collected;
+        let paths = self.paths_after(search.paths, Path::from_canonical(path), None, *change);
+        let mut looked_at = search.paths + paths.len();
+        for (at, len) in &paths {
+            let first = || self.watches.paths.get(*at).watches.first();
+            let mut next = search.next.take().or_else(first);
+            while let Some(id) = next {
+                if looked_at >= SEARCHED + search.paths {
+                    self.collected.search = Some(Search { next, ..search });
+                    return looked_at;
+                }
+                looked_at += 1;
+                next = self.watch(id).of_path.next;
+                self.gather_one(id, *len);
             }
-            let may_hear = match last {
-                Some((domain, may_hear)) if domain == to => may_hear,
-                _ => may_hear(self, to, lists),
-            };
-            last = Some((to, may_hear));
-            if may_hear {
-                self.collected.add(Match { domain: to, rank: 0, id });
-                self.domains.mark(to).gathered = true;
-            }
+            search.paths += 1;
         }
+        self.collected.search = Some(search).filter(|_| paths.is_full());
+        looked_at
+    }
+
+    /// Gathers who has this watch, if it sees the change from the path of this length, or as a case of a general event.
+    fn gather_one(&mut self, id: WatchId, len: Option<usize>) {
+        let watch = self.watch(id);
+        let to = watch.domain;
+        let domain = self.domains.get(to);
+        if domain.gathered || domain.behind == self.collected.number {
+            return;
+        }
+        let path = Path::from_canonical(&self.collected.path);
+        let prefix = len.map(|len| if len == 1 { Path::ROOT } else { path.cut(len) });
+        if watch.sees_from(prefix, path, self.collected.change) {
+            self.collected.add(Match { domain: to, rank: 0, id });
+            self.domains.mark(to).gathered = true;
+        }
+    }
+
+    /// Whether a receiver is to have a place and has none: it has been gathered, or would be. That is asked of each once.
+    pub fn lacks_place(&mut self, to: DomainId) -> bool {
+        let Collected { path, change, search, .. } = &self.collected;
+        let (gathered, behind) = (self.domains.get(to).gathered, self.is_behind(to));
+        if behind || gathered || search.is_none() {
+            return gathered && !behind;
+        }
+        let path = Path::from_canonical(path);
+        let lacks = self.watches_of(to).any(|(id, _)| self.concerns(id, path, *change));
+        if !lacks {
+            self.is_placed(to);
+        }
+        lacks
     }
 
     /// Gathers all watchers of one path, once.
@@ -164,14 +205,16 @@ impl Store {
         self.watches.arena.mark(first).gathered = true;
     }
 
-    /// A receiver that has been gathered has its place, or cannot have one.
+    /// A receiver has its place, or cannot have one.
     pub fn is_placed(&mut self, to: DomainId) {
-        self.domains.mark(to).gathered = false;
+        let number = self.collected.number;
+        let domain = self.domains.mark(to);
+        (domain.gathered, domain.behind) = (false, number);
     }
 
     /// Takes away the marks that go with something collected.
     pub fn unmark(&mut self, found: Match) {
-        self.is_placed(found.domain);
+        self.domains.mark(found.domain).gathered = false;
         self.watches.arena.mark(found.id).gathered = false;
     }
 

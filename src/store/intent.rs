@@ -65,6 +65,8 @@ pub struct Burial {
     pub introduced: bool,
     /// Its nodes go to the privileged domain.
     pub keep_nodes: bool,
+    /// A request has asked for it, and waits for all of it.
+    pub asked: bool,
 }
 
 /// What is to be done, in the order of the fields.

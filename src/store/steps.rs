@@ -187,7 +187,7 @@ impl Store {
     }
 
     fn bury_more(&mut self, burial: Burial) -> Result<Next, XsError> {
-        let Burial { id, introduced, keep_nodes } = burial;
+        let Burial { id, introduced, keep_nodes, .. } = burial;
         if self.held.of(id).usage.promised {
             self.promise(id, false)?;
         }

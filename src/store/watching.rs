@@ -124,19 +124,20 @@ impl Store {
         Ok(())
     }
 
-    /// Calls `found` for each watch that a change at `path` concerns, in no particular order, as long as it wants more.
-    /// `node` is the node there, if it is still there: it and those above it know whether they are watched.
+    /// Calls `found` for each watch on a path of which a change at `path` may concern those who watch it, in no particular
+    /// order, as long as it wants more, and says whether it concerns this one. `node` is the node there, if it is still there: it and those above it know whether they are watched.
     pub fn matching_watches(
         &self,
         path: Path<'_>,
         node: Option<NodeId>,
         change: Change,
-        found: &mut dyn FnMut(WatchId, &Watch) -> bool,
+        found: &mut dyn FnMut(WatchId, &Watch, bool) -> bool,
     ) {
         let mut goes_on = true;
         self.watched_paths(path, node, change, |at, prefix| {
-            let mut here = self.watches_here(at).filter(|(_, watch)| watch.sees_from(prefix, path, change));
-            goes_on = goes_on && here.all(|(id, watch)| found(id, watch));
+            let mut here = self.watches_here(at);
+            goes_on =
+                goes_on && here.all(|(id, watch)| found(id, watch, watch.sees_from(prefix, path, change)));
         });
     }
 
@@ -186,6 +187,7 @@ impl Store {
     }
 
     /// Whether a change at `path` concerns a watch.
+    #[inline(never)] // In several loops.
     pub fn concerns(&self, id: WatchId, path: Path<'_>, change: Change) -> bool {
         let Some(at) = self.path_of_watch(id) else { return false };
         let (bytes, watch) = (path.as_bytes(), self.watch(id));

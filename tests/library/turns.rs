@@ -20,7 +20,12 @@ const WATCHES: usize = 20;
 const BYSTANDER: u16 = 99;
 
 fn host(guests: u16, watches: usize) -> Host {
-    let capacities = Capacities { trace: 8192, ..Capacities::for_nodes(20_000) };
+    host_for(20_000, guests, watches)
+}
+
+/// The same in a store for so many nodes.
+fn host_for(nodes: usize, guests: u16, watches: usize) -> Host {
+    let capacities = Capacities { trace: 8192, ..Capacities::for_nodes(nodes) };
     let mut host = Host::with(Settings::DEFAULT, &capacities);
     host.expect(&[(0, 0, "WRITE /shared|old", "OK|"), (0, 0, "SET_PERMS /shared|r0|", "OK|")]);
     for domid in (1..=guests).chain([BYSTANDER]) {
@@ -143,6 +148,49 @@ fn nobody_sees_what_it_has_not_heard_of() {
     for domid in 1..=GUESTS {
         host.hears(domid, &format!("{}; new", told("/shared", WATCHES)));
     }
+    host.check();
+}
+
+/// There are so many watches that those who have them are looked for in several turns.
+#[test]
+fn nobody_sees_what_it_is_still_looked_for_to_hear_of() {
+    const MANY: u16 = 22;
+    let mut host = host_for(100_000, MANY, 110);
+    host.send(0, 0, "WRITE /shared|new");
+    (1..=MANY).for_each(|domid| host.send(domid, 0, "READ /shared|"));
+    host.poll();
+    for domid in 1..=MANY {
+        host.hears(domid, &format!("{}; new", told("/shared", 110)));
+    }
+    host.check();
+    assert_eq!((host.server.in_use().transactions, host.server.in_use().messages), (0, 0));
+}
+
+/// dom0 asks for the first and the last node of a domain that dies, again and again.
+#[test]
+fn others_are_served_before_a_large_domain_is_buried_and_nobody_sees_half_of_it() {
+    let mut host = host(2, 1);
+    host.boot(50);
+    for n in 0..600 {
+        host.ok(50, 0, &format!("WRITE data/{}/{n}|there", n % 4));
+    }
+    host.ask(0, 0, "WATCH /local/domain/50|home|");
+    let since = count(&host);
+    host.xen.kill(DomId(50));
+    host.send(BYSTANDER, 0, "READ /shared|");
+    for _ in 0..4 {
+        host.send(0, 0, "READ /local/domain/50/data/0/0|");
+        host.send(0, 0, "READ /local/domain/50/data/3/599|");
+    }
+    host.poll();
+    let records = recorded(&host, since);
+    let buried = records.iter().position(|record| *record == (Kind::Released, 50)).expect("it is buried");
+    assert!(ended(&records, BYSTANDER) < buried);
+    let seen = host.received(0);
+    let seen: Vec<&str> = seen.split("; ").filter(|answer| !answer.starts_with("ev ")).collect();
+    assert_eq!(seen.len(), 8, "{seen:?}");
+    let gone = seen.iter().position(|answer| *answer == "ENOENT").unwrap_or(seen.len());
+    assert!(seen[gone..].iter().all(|answer| *answer == "ENOENT"), "{seen:?}");
     host.check();
 }
 

@@ -107,7 +107,7 @@ impl Store {
         }
     }
 
-    /// Whether a receiver may hear by these lists. Of a single change, which has none, that was decided before.
+    /// Whether a receiver may hear by these lists. Of a change that has none, that was decided before.
     pub(in crate::store) fn may_be_told(&self, to: DomainId, lists: &[Option<AclId>; 3]) -> bool {
         lists.iter().all(Option::is_none) || may_hear(self, to, lists)
     }
@@ -152,19 +152,19 @@ impl Store {
         let newest = self.transactions.open.get(rest.tx).newest;
         let mut looked_at = 0;
         let known = |watch: &Watch| watch.domain == to && watch.sequence <= newest;
-        self.matching_watches(path, None, change, &mut |id, watch| {
+        self.matching_watches(path, None, change, &mut |id, watch, sees| {
             looked_at += 1;
-            if known(watch) && watch.sequence > rest.after {
+            if sees && known(watch) && watch.sequence > rest.after {
                 few.add(Match { domain: to, rank: watch.sequence, id });
             }
             true
         });
         few.end();
         if !path.is_special() {
-            self.matching_watches(path, None, change, &mut |_, earlier| {
+            self.matching_watches(path, None, change, &mut |_, earlier, sees| {
                 few.watches.retain(|found| {
                     let watch = self.watch(found.id);
-                    !known(earlier)
+                    !(sees && known(earlier))
                         || earlier.sequence >= watch.sequence
                         || !self.tells_the_same(earlier, watch)
                 });
