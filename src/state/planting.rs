@@ -118,7 +118,8 @@ impl Near {
         let path = body.path.strip_suffix(b"\0").filter(|path| path.len() < ABSOLUTE_MAX);
         let path = path.ok_or(Fault::BadPath)?;
         if head.transaction != 0 {
-            // Upstream's daemons do not write it, and pass over it.
+            // Upstream's daemons do not write it, and pass over it. So what is below it is not found.
+            self.node = None;
             return Ok(path);
         }
         if body.list.is_empty() || *body.list != *self.list {

@@ -73,9 +73,15 @@ impl Stream {
     }
 
     fn node(self, path: &str, value: &str, entries: &[(u8, u8, u16)]) -> Stream {
+        self.node_of(0, path, value, entries)
+    }
+
+    /// A node of an open transaction, if that is not 0.
+    fn node_of(self, transaction: u32, path: &str, value: &str, entries: &[(u8, u8, u16)]) -> Stream {
         let path = format!("{path}\0");
         let mut parts = vec![
-            Long(0),
+            Word(0),
+            Word(transaction),
             Half(path.len() as u16),
             Half(value.len() as u16),
             Half(0),
@@ -266,7 +272,8 @@ fn what_is_wrong_is_said() {
     let new = || Stream::new(FORMS[0], 2);
     let with = || new().basics();
     let long = "x".repeat(5000);
-    let cases: [(Vec<u8>, u32, &str); 17] = [
+    let dom0 = [(b'n', 0, 0)];
+    let cases: [(Vec<u8>, u32, &str); 18] = [
         (b"no state, but as long as a header".to_vec(), StateError::HEADER, "this is no state of a xenstore"),
         (b"xenstore".to_vec(), StateError::HEADER, "the state ends too early"),
         (
@@ -277,6 +284,11 @@ fn what_is_wrong_is_said() {
         (new().basics().bytes, 5, "the state ends too early"),
         (new().end(), 0, "the root or a special node is missing"),
         (with().node("/a/b", "", &[(b'n', 0, 0)]).end(), 5, "the node above it is missing"),
+        (
+            with().node("/a", "", &dom0).node_of(7, "/b", "", &dom0).node("/b/c", "", &dom0).end(),
+            5,
+            "the node above it is missing",
+        ),
         (with().node("/", "", &[(b'n', 0, 0)]).end(), 5, "the node has been there already"),
         (with().node("/a b", "", &[(b'n', 0, 0)]).end(), 5, "the path is none that a node may have"),
         (with().node("@other", "", &[(b'n', 0, 0)]).end(), 5, "there is no such special node"),
