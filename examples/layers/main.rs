@@ -3,6 +3,7 @@
 mod files;
 mod tree;
 
+use std::collections::BTreeSet;
 use std::fs::FileType;
 use std::io::{self, Write};
 use std::os::unix::fs::FileTypeExt;
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 
 use files::{Pack, read, sections};
 use tree::{Tree, difference};
+use xenstore::layers::{Fault, is_name};
 
 const HELP: &str = "\
 usage: xs-layers pack [-o MODULE] FILE...     one file of several, the lowest first, for the store's boot module
@@ -125,7 +127,20 @@ fn run(call: &Call) -> Result<(), Problem> {
         "diff" => diff(call),
         _ => {
             let text = read(&call.words[0])?;
-            for (name, layer) in sections(&text) {
+            let sections = sections(&text);
+            // Names become names of files.
+            let mut names = BTreeSet::new();
+            for (name, _) in &sections {
+                if !is_name(name.as_bytes()) {
+                    return Err(
+                        format!("{}: {name:?}: {}", call.words[0].display(), Fault::BadName.text()).into()
+                    );
+                }
+                if !names.insert(name) {
+                    return Err(format!("{}: two layers are called {name}", call.words[0].display()).into());
+                }
+            }
+            for (name, layer) in sections {
                 let file = call.directory.join(format!("{name}.layer"));
                 let whole = [&layer, &b"end\n"[..]].concat();
                 std::fs::write(&file, whole).map_err(|error| format!("{}: {error}", file.display()))?;

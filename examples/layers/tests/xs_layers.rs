@@ -56,6 +56,18 @@ fn files_become_one() {
 }
 
 #[test]
+fn a_layer_is_split_into_no_other_folder() {
+    let folder = Folder::new(&[
+        ("up", "layer ../up\n/a = \"\"\nend\n"),
+        ("twice", "layer a\n/a = \"\"\nlayer a\n/b = \"\"\nend\n"),
+    ]);
+    let wrong = "xs-layers: up: \"../up\": a layer's name is 1 to 31 of letters, digits and -_.+\n";
+    folder.says("split -d . up", 2, wrong);
+    folder.says("split -d . twice", 2, "xs-layers: twice: two layers are called a\n");
+    assert!(!folder.0.path().join("a.layer").exists());
+}
+
+#[test]
 fn differences_are_a_layer() {
     let folder = Folder::new(&[("vendor", VENDOR), ("site", SITE), ("now", FUSED)]);
     let changes = "layer changes\nwhiteout /old\n/class/small = \"32\"\n/here = \"a\"   (r0)\nend\n";
