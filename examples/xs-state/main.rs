@@ -8,6 +8,7 @@ mod stream;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -96,6 +97,23 @@ fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
     }
 }
 
+/// Writes a file at one stroke that only its owner can read: the state has what all guests have, whatever its permissions.
+fn write_private(file: &Path, state: &[u8]) -> io::Result<()> {
+    if file.metadata().is_ok_and(|found| !found.is_file()) {
+        return std::fs::write(file, state);
+    }
+    let mut new = file.as_os_str().to_owned();
+    new.push(".new");
+    // A file of that name may be left, with other rights.
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut out = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    out.write_all(state)?;
+    std::fs::rename(&new, file)
+}
+
 fn run(task: &Task) -> Result<(String, ExitCode), String> {
     match task {
         Task::Save { place, file } => {
@@ -103,7 +121,7 @@ fn run(task: &Task) -> Result<(String, ExitCode), String> {
             let written = if file == Path::new("-") {
                 io::stdout().write_all(&state)
             } else {
-                std::fs::write(file, &state)
+                write_private(file, &state)
             };
             written.map_err(|error| format!("{}: {error}", file.display()))?;
             Ok((String::new(), ExitCode::SUCCESS))

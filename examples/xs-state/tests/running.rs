@@ -1,6 +1,7 @@
 //! The tool on a running store: what it saves is shown, compared, and served again.
 
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
@@ -60,6 +61,8 @@ fn run(args: &[&str]) -> (i32, String, String) {
 fn save(server: &Server, file: &Path) {
     let saved = run(&["save", "--store", text(&server.socket), text(file)]);
     assert_eq!(saved, (0, String::new(), String::new()));
+    let mode = file.metadata().expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "only its owner can read it");
 }
 
 fn write(store: &mut Store, path: &str, value: &str) {
