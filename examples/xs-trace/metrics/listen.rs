@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -15,12 +14,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
+use super::PATIENCE;
 use super::families::families;
 use super::text::{Form, text};
 use store_client::Problem;
-
-/// Longest time for a connection.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves until it is ended.
 pub fn serve(address: SocketAddr, place: Option<PathBuf>) -> Result<(), Problem> {

@@ -6,6 +6,9 @@ mod text;
 
 use std::fs;
 use std::path::Path;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 pub use text::Form;
 
@@ -15,12 +18,15 @@ use crate::stats::Stats;
 use store_client::Problem;
 use store_client::Store;
 
+/// Longest time for a connection, or for the store to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 pub fn run(options: &MetricsOptions) -> Result<(), Problem> {
     let place = options.store.place.as_deref();
     match (&options.textfile, options.listen) {
         (Some(file), _) => {
             // A store that does not answer is news, too.
-            let stats = look(place);
+            let stats = look_in_time(place);
             replace(file, &text::text(&families::families(stats.as_ref().ok()), Form::Text))?;
             stats.map(drop)
         }
@@ -34,6 +40,16 @@ pub fn run(options: &MetricsOptions) -> Result<(), Problem> {
 
 fn look(place: Option<&Path>) -> Result<Stats, Problem> {
     Stats::take(&mut Store::open(place)?)
+}
+
+/// A store that hangs answers nothing, so somebody else waits for it.
+fn look_in_time(place: Option<&Path>) -> Result<Stats, Problem> {
+    let place = place.map(Path::to_path_buf);
+    let (told, looked) = channel();
+    thread::spawn(move || drop(told.send(look(place.as_deref()))));
+    looked.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        Err(Problem::new(format!("the store has not answered for {} s", PATIENCE.as_secs())))
+    })
 }
 
 /// Replaces a file at one stroke, so that nobody reads half of it.

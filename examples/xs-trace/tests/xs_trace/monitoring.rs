@@ -74,6 +74,18 @@ fn a_textfile_is_replaced_and_tells_of_a_store_that_is_gone() {
     assert!(told.contains("/none/x.prom: "), "{told}");
 }
 
+#[test]
+fn a_textfile_tells_of_a_store_that_hangs() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (socket, file) = (folder.path().join("socket"), folder.path().join("xenstore.prom"));
+    // It takes connections, and no more.
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bind");
+    let said = run(&["metrics", "--textfile", text(&file), "--store", text(&socket)]).expect_err("it hangs");
+    assert!(said.contains("the store has not answered for 10 s"), "{said}");
+    let metrics = std::fs::read_to_string(&file).expect("a file");
+    assert_eq!(sample(&metrics, "xenstore_up"), Some(0.0), "{metrics}");
+}
+
 /// `xs-trace metrics --listen`, ended when dropped.
 struct Listener(Child, String);
 
