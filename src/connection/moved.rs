@@ -192,8 +192,10 @@ impl Outbox {
             };
             let payer = outbox.payer(store, to, &message).unwrap_or(DomainId::FIRST);
             outbox.charge(store, payer, message.bytes.len(), bytes.len())?;
-            let usage = &mut store.held.modify(to)?.usage;
-            usage.memory = usage.memory - Message::memory(message.bytes.len()) + Message::memory(bytes.len());
+            let held = store.held.modify(to)?;
+            held.usage.memory =
+                held.usage.memory - Message::memory(message.bytes.len()) + Message::memory(bytes.len());
+            held.note_most();
             store.blobs.free(message.bytes)?;
             outbox.queues.modify(to)?.remove_after(&mut outbox.messages, None)?;
             outbox.messages.remove(first)?;
