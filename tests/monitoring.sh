@@ -33,12 +33,12 @@ until grep -q serving "$work/serving"; do sleep 0.1; done
 
 accepted() { xs_trace metrics --textfile "$work/x.prom" && promtool check metrics <"$work/x.prom"; }
 ok 'promtool: the metrics' accepted
-ok 'promtool: the alerts' promtool check rules monitoring/alerts.yml
-ok 'promtool: each alert fires for its cause' promtool test rules monitoring/alerts-test.yml
+ok 'promtool: the alerts' promtool check rules docs/monitoring/alerts.yml
+ok 'promtool: each alert fires for its cause' promtool test rules docs/monitoring/alerts-test.yml
 
 # The dashboard's expressions as recording rules, with what Grafana puts into them.
 expressions() {
-    jq -r '.panels[].targets[].expr' monitoring/dashboard.json | sed 's/\$__rate_interval/5m/g; s/\$host/.*/g; s/\$domid/.*/g' |
+    jq -r '.panels[].targets[].expr' docs/monitoring/dashboard.json | sed 's/\$__rate_interval/5m/g; s/\$host/.*/g; s/\$domid/.*/g' |
         jq -R . | jq -s '{groups: [{name: "x", rules: to_entries | map({record: "x:\(.key)", expr: .value})}]}' >"$work/dashboard.json"
     [[ $(jq '.groups[0].rules | length' "$work/dashboard.json") -gt 15 ]] && promtool check rules "$work/dashboard.json"
 }
@@ -49,7 +49,7 @@ known() {
     xs_trace metrics --textfile "$work/x.prom"
     # Where nothing was refused there is no case.
     echo '# TYPE xenstore_quota_refusals_total counter' >>"$work/x.prom"
-    for name in $(cat monitoring/alerts.yml monitoring/dashboard.json | grep -oE 'xenstore_[a-z_]+' | sort -u); do
+    for name in $(cat docs/monitoring/alerts.yml docs/monitoring/dashboard.json | grep -oE 'xenstore_[a-z_]+' | sort -u); do
         grep -q "^# TYPE $name " "$work/x.prom" || { echo "nothing tells $name" && return 1; }
     done
 }
@@ -60,7 +60,7 @@ until grep -q 'metrics at' "$work/listening"; do sleep 0.1; done
 address=$(sed -n 's,.*http://\(.*\)/metrics,\1,p' "$work/listening")
 cat >"$work/prometheus.yml" <<YAML
 global: { scrape_interval: 1s, evaluation_interval: 1s }
-rule_files: [$PWD/monitoring/alerts.yml]
+rule_files: [$PWD/docs/monitoring/alerts.yml]
 scrape_configs:
   - job_name: xenstore
     static_configs: [{ targets: ["$address"] }]

@@ -50,11 +50,11 @@ ok 'its version is that of the tools' test "$(cat "$work/root/usr/lib/xenstore-s
 says_version() { [[ $("$work/root/usr/sbin/xenstore-stubdom-install" --version) == "xenstore-stubdom-install $(cat "$work/root/usr/lib/xenstore-stubdom/version")" ]]; }
 ok 'xenstore-stubdom-install: --version' says_version
 ok 'the licence is there' grep -q 'MIT or Apache-2.0' "$doc/copyright"
-ok 'alerts and dashboard are there' test -s "$doc/monitoring/alerts.yml" -a -s "$doc/monitoring/dashboard.json"
+ok 'alerts and dashboard are there' test -s "$doc/docs/monitoring/alerts.yml" -a -s "$doc/docs/monitoring/dashboard.json"
 
 # Files with other times, in a build at another time, are the same package.
 again() {
-    find monitoring docs scripts/package.d -type f -exec touch {} +
+    find docs scripts/package.d -type f -exec touch {} +
     scripts/package && cmp "$work/first.deb" "$package"
 }
 ok 'built again it has the same bytes' again
