@@ -8,12 +8,13 @@ use xenstore::layout::{EVENTS, IMAGE, KEPT, PAGE};
 
 use super::symbol;
 
-/// The record of a hand-over, see `stubdom/hand_over.rs`.
+/// The record of a hand-over, see `stubdom/hand_over.rs`, and in the rest of its page what is to be copied so that the
+/// other image can begin.
 pub const RECORD: u64 = PAGE;
-/// The present command line, a new image's, and what is to be copied so that it can begin.
+pub const LIST: u64 = RECORD + PAGE / 4;
+/// The present command line, and a new image's.
 pub const LINE: u64 = 2 * PAGE;
 pub const NEW_LINE: u64 = LINE + PAGE / 4;
-pub const LIST: u64 = LINE + PAGE / 2;
 /// Longest command line that is kept, bytes without its end.
 pub const LINE_MAX: usize = PAGE as usize / 4 - 1;
 /// The code of boot/way.s.
@@ -56,10 +57,10 @@ impl List {
     }
 
     fn put(&mut self, entry: Copy) {
-        const ROOM: usize = PAGE as usize / 2 / size_of::<Copy>();
+        const ROOM: usize = (RECORD + PAGE - LIST) as usize / size_of::<Copy>();
         // The most there can be: the pages of an image, and its segments in two parts each with zeros behind them.
         const { assert!(((KEPT - IMAGE) / PAGE) as usize + 8 * 3 < ROOM) };
-        // SAFETY: half a page is kept for the list.
+        // SAFETY: what its page has behind the record is the list's.
         unsafe { (LIST as *mut Copy).add(self.entries.min(ROOM - 1)).write(entry) };
     }
 }
