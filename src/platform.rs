@@ -124,6 +124,12 @@ pub trait Clock {
 
     /// When the program was entered.
     fn started(&self) -> Cycles;
+
+    /// For how long others have had the processor though the program had work, nanoseconds since the start. 0 where
+    /// nobody counts.
+    fn stolen(&self) -> u64 {
+        0
+    }
 }
 
 /// How often the server's machine has been called since the start, by purpose.

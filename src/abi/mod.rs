@@ -10,6 +10,7 @@ pub mod grant_table;
 pub mod hvm;
 pub mod memory;
 mod ring;
+pub mod runstate;
 pub mod shared_info;
 
 pub use ring::{RING_SIZE, RingError, RingPage, ServerFeatures};

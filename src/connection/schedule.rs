@@ -16,6 +16,10 @@ use crate::ring::Input;
 use crate::room::{filled, unfilled};
 use crate::store::DomainId;
 
+/// So many turns of the most work that is done in one make a second. What a clock says beyond that is a machine that stood
+/// still: firmware's interrupts, or an emulator that was not running.
+const LONGEST_TURNS: u64 = 500;
+
 /// A queue of connections, first come first served.
 #[derive(Clone, Copy)]
 struct Lane {
@@ -302,10 +306,13 @@ impl Schedule {
         entry.left < 0
     }
 
-    /// After a turn of so many cycles: sets the connection's class and charges what it has used since it was last settled.
-    pub fn settle(&mut self, id: DomainId, class: Class, cycles: u64, now: Cycles) {
+    /// After a turn of so many cycles, in some of which others ran: sets the connection's class and charges what it has used
+    /// since it was last settled.
+    pub fn settle(&mut self, id: DomainId, class: Class, cycles: u64, others: u64, now: Cycles) {
         if let Some(entry) = self.entries.get_mut(id.index()) {
-            entry.settle(&self.pace, class, cycles, now);
+            let worked = cycles.saturating_sub(others).min(self.pace.second / LONGEST_TURNS);
+            entry.left = entry.left.saturating_add_unsigned(cycles.saturating_sub(worked));
+            entry.settle(&self.pace, class, worked, now);
         }
     }
 

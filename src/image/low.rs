@@ -4,14 +4,18 @@
 
 use core::arch::global_asm;
 
+use xenstore::abi::runstate::Runstate;
 use xenstore::layout::{EVENTS, IMAGE, KEPT, PAGE};
 
 use super::symbol;
 
-/// The record of a hand-over, see `stubdom/hand_over.rs`, and in the rest of its page what is to be copied so that the
+/// The record of a hand-over, see `stubdom/hand_over.rs`, and at the end of its page what is to be copied so that the
 /// other image can begin.
 pub const RECORD: u64 = PAGE;
 pub const LIST: u64 = RECORD + PAGE / 4;
+/// Where Xen tells how our time has passed, whichever image runs.
+pub const RUNSTATE: u64 = RECORD + PAGE / 8;
+const _: () = assert!(RUNSTATE + size_of::<Runstate>() as u64 <= LIST);
 /// The present command line, and a new image's.
 pub const LINE: u64 = 2 * PAGE;
 pub const NEW_LINE: u64 = LINE + PAGE / 4;

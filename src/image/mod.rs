@@ -23,6 +23,7 @@ pub mod low;
 pub mod memory;
 pub mod paging;
 pub mod segments;
+pub mod stolen;
 pub mod symbol;
 pub mod trial;
 pub mod watch;

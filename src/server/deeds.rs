@@ -104,7 +104,7 @@ impl<P: Platform> Server<P> {
             // Whoever has caused it pays for it.
             let cycles = self.core.clock.latest.0.saturating_sub(begun.0);
             if self.links.schedule.end_turn(by, cycles) {
-                self.settle(by, cycles);
+                self.settle(platform, by, cycles);
             }
         }
         more

@@ -89,6 +89,7 @@ impl<P: Platform> Server<P> {
     fn look_at_the_clock(&mut self, platform: &mut P) -> bool {
         self.core.clock.latest = platform.cycles();
         self.core.clock.now = platform.instant(self.core.clock.latest);
+        self.core.clock.stolen = platform.stolen();
         self.core.clock.now >= self.next_look() && self.let_pass(platform)
     }
 
@@ -154,7 +155,7 @@ impl<P: Platform> Server<P> {
         // Of a turn in which nothing was sent the time is not known, and does not matter.
         let cycles = self.core.clock.latest.0.wrapping_sub(begun.0);
         if self.links.schedule.end_turn(id, cycles) || hindered {
-            self.settle(id, cycles);
+            self.settle(platform, id, cycles);
         }
         if more {
             self.links.schedule.ready(id);
@@ -183,12 +184,17 @@ impl<P: Platform> Server<P> {
         self.look_at_the_clock(platform);
     }
 
-    /// A connection has used so many cycles in one go, and all that it has used is looked at.
+    /// A connection has had so many cycles in one go, and all that it has used is looked at. It does not pay for those in
+    /// which Xen had others run.
     #[cold]
     #[inline(never)]
-    pub(super) fn settle(&mut self, id: DomainId, cycles: u64) {
+    pub(super) fn settle(&mut self, platform: &mut P, id: DomainId, cycles: u64) {
+        let stolen = platform.stolen();
+        let nanoseconds = stolen.saturating_sub(self.core.clock.stolen);
+        self.core.clock.stolen = stolen;
+        let others = nanoseconds.saturating_mul(platform.khz()) / 1_000_000;
         let class = self.core.class_of(id);
-        self.links.schedule.settle(id, class, cycles, self.core.clock.latest);
+        self.links.schedule.settle(id, class, cycles, others, self.core.clock.latest);
     }
 
     /// Serves a connection for a turn. True if it has more to do.
@@ -245,7 +251,7 @@ impl<P: Platform> Server<P> {
                 if self.links.has_output(id) && self.send_waiting(platform, id) {
                     let cycles = self.core.clock.latest.0.wrapping_sub(begun.0);
                     self.links.schedule.end_turn(id, cycles);
-                    self.settle(id, cycles);
+                    self.settle(platform, id, cycles);
                 }
             }
             Hindrance::Over(cycles) => {

@@ -345,6 +345,29 @@ fn ordinary_guests_never_meet_their_budget() {
 }
 
 #[test]
+fn nobody_pays_for_time_in_which_others_run_or_the_machine_stands_still() {
+    // Xen gives the processor to others within each request, or what Xen runs on keeps it.
+    for (works_at_most, each, asked) in [(Some(2 * MICROSECOND), 100_000, 20), (None, 10_000_000, 3)] {
+        let mut host = host(10..12);
+        host.xen.works_at_most = works_at_most;
+        script(&mut host, &[(10, each * MICROSECOND)]);
+        let client = host.client(10);
+        for _ in 0..asked {
+            client.write(&read());
+        }
+        host.xen.kick(DomId(10));
+        let from = host.server.trace().end();
+        for _ in 0..asked {
+            // Whom somebody else keeps company is not let alone.
+            host.ok(11, 0, "WRITE own|");
+            host.poll();
+        }
+        assert_eq!(counts(&order(&host, from))[&10], asked);
+        assert_eq!(stats(&mut host, "10")["throttled"], 0);
+    }
+}
+
+#[test]
 fn dom0_has_no_budget_and_a_budget_of_0_binds_nobody() {
     for (who, budget) in [(0, 1), (10, 0)] {
         let mut host = Host::with(Settings { budget, ..Settings::DEFAULT }, &Capacities::for_nodes(8192));

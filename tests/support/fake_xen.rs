@@ -34,6 +34,9 @@ pub struct FakeXen {
     pub ticking: u64,
     /// What says how many those are instead.
     pub script: Option<Box<dyn FnMut() -> u64>>,
+    /// Of what passes at once, the server works so many nanoseconds at most. In the rest others run, and Xen says so.
+    pub works_at_most: Option<u64>,
+    pub stolen: u64,
     /// When the server let others have the processor.
     pub gave_way: Vec<Instant>,
     /// Who notifies the server then.
@@ -210,12 +213,18 @@ impl DomainInfo for FakeXen {
 
 impl Clock for FakeXen {
     fn cycles(&mut self) -> Cycles {
-        self.now.0 += self.script.as_mut().map_or(self.ticking, |script| script());
+        let passed = self.script.as_mut().map_or(self.ticking, |script| script());
+        self.now.0 += passed;
+        self.stolen += self.works_at_most.map_or(0, |most| passed.saturating_sub(most));
         Cycles(self.now.0)
     }
 
     fn started(&self) -> Cycles {
         Cycles(1_000_000_000)
+    }
+
+    fn stolen(&self) -> u64 {
+        self.stolen
     }
 }
 

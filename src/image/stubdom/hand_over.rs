@@ -90,7 +90,7 @@ pub struct Record {
     pub has_line: u32,
 }
 
-const _: () = assert!(size_of::<Record>() as u64 <= low::LIST - low::RECORD);
+const _: () = assert!(size_of::<Record>() as u64 <= low::RUNSTATE - low::RECORD);
 
 /// The record's place.
 fn place() -> *mut Record {

@@ -15,7 +15,7 @@ use crate::image::boot;
 use crate::image::fatal::{self, Reason};
 use crate::image::logger::say;
 use crate::image::paging::Kept;
-use crate::image::{low, memory};
+use crate::image::{low, memory, stolen};
 
 /// Counts RAM, fixes the page tables, and makes a heap of what is free. The result is RAM, bytes. An image that takes over
 /// keeps so many pages of event channels, and `lodge` is told of the heap before anything is there.
@@ -31,6 +31,8 @@ pub fn claim_memory(event_pages: Option<u32>, lodge: impl FnOnce(&Range<u64>)) -
     // SAFETY: `protect` has just mapped this range, which is RAM behind the image and below it. The start
     // info and the command line, which lie there, have been read.
     unsafe { memory::init_heap(free) };
+    // SAFETY: so are the first pages, for ever.
+    unsafe { stolen::watch() };
     say!(Info, "{} KiB of RAM, {} KiB of heap", ram_end / 1024, size / 1024);
     ram_end as usize
 }

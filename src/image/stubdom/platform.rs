@@ -19,7 +19,7 @@ use super::ports::Ports;
 use crate::image::hypercall::Errno;
 use crate::image::idle::{self, Alarm};
 use crate::image::logger::say;
-use crate::image::{clock, counters, cpu, events, fatal, watch, xen};
+use crate::image::{clock, counters, cpu, events, fatal, stolen, watch, xen};
 
 /// Domains whose pages are in our own memory: ourselves, or the clients in the image.
 pub type LocalPages = heapless::Vec<(DomId, &'static RingPage), 2>;
@@ -220,6 +220,10 @@ impl Clock for Guest {
 
     fn started(&self) -> Cycles {
         self.started
+    }
+
+    fn stolen(&self) -> u64 {
+        stolen::time()
     }
 }
 
