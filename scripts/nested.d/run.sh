@@ -48,6 +48,19 @@ terminal_size() {
     if ((INTERACTIVE)); then stty size </dev/tty | awk '$1 > 0 { print "rows " $1 " columns " $2 }'; fi
 }
 
+# stub_args: what init-xenstore-domain is called with, a word to a line. The emulator is some 50 times as slow as a
+# processor, and where its clock is the host's, guests may use as much more of the store's time.
+stub_args() {
+    local words=("${STUB_ARGS[@]}") n
+    if ((!ICOUNT)) && [[ ${ACCEL:-tcg} == tcg ]]; then
+        for ((n = 1; n < ${#words[@]}; n++)); do
+            if [[ ${words[n - 1]} == --param ]]; then words[n]+=,--budget=50000 && break; fi
+        done
+        if ((n >= ${#words[@]})); then words+=(--param --budget=50000); fi
+    fi
+    if ((${#words[@]})); then printf '%s\n' "${words[@]}"; fi
+}
+
 # fill_work JOB...: the boot's files. Archives of one kernel are simply joined; later ones add to earlier.
 fill_work() {
     local overlay=$WORK/overlay item file path
@@ -56,8 +69,7 @@ fill_work() {
     mv "$overlay/nested/init" "$overlay/init"
     printf '%s\n' "XEN=$XEN" "SERVER=$SERVER" "START=$START" "INTERACTIVE=$INTERACTIVE" "TERMINAL='$(terminal_size)'" \
         "STUBDOM_MEMORY=$MEMORY" >"$overlay/nested/settings"
-    : >"$overlay/nested/stub-args"
-    if ((${#STUB_ARGS[@]})); then printf '%s\n' "${STUB_ARGS[@]}" >"$overlay/nested/stub-args"; fi
+    stub_args >"$overlay/nested/stub-args"
     if (($#)); then cp "$1" "$overlay/nested/job"; fi
     if [[ $SERVER == stubdom ]]; then cp "$IMAGE" "$overlay/nested/image"; fi
     for item in "${ADD[@]}"; do
