@@ -23,6 +23,17 @@ pub fn spin<M: Machine>(_: &mut Guest<M>) -> Answer<()> {
     Ok(())
 }
 
+/// Wakes about a thousand times in a second for a tenth of a millisecond, and asks nothing of the store: what guests that
+/// sleep and wake cost others is not the store's fault.
+pub fn nap<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
+    let until = guest.client.now() + 100_000;
+    while guest.client.now() < until {
+        core::hint::spin_loop();
+    }
+    guest.client.pause(1000);
+    Ok(())
+}
+
 /// Writes and reads a node, with watches on it, and checks all answers and events.
 pub fn load<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     if guest.counts.rounds == 0 {

@@ -11,6 +11,7 @@ impl<M: Domain + 'static> Role<M> {
         Role { name: "hvmloader-reset", round: honest::hvmloader_reset },
         Role { name: "recorded", round: recorded::recorded },
         Role { name: "spin", round: honest::spin },
+        Role { name: "nap", round: honest::nap },
     ];
 
     /// All roles.
