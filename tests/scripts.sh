@@ -88,6 +88,8 @@ mistaken() {
 ok 'test: a job that there is not' mistaken 'allowed: attacks' scripts/test long frob
 ok 'test: an option of long that there is not' mistaken 'allowed: --fresh, --save' scripts/test long --frob
 ok 'test: an option of long without it' mistaken 'only the part long' scripts/test nested --fresh
+ok 'isolation: too many attackers' mistaken 'allowed: 1 to 32' scripts/isolation --attackers 33
+ok 'isolation: an attack that there is not' mistaken 'allowed: --save' scripts/isolation --attackers 8 frob
 ok 'test: a version that there is not' mistaken 'allowed: 4.17, 4.20' env XEN=9 scripts/test
 
 # Nothing is built nor installed before a mistake is told: these would say so.
