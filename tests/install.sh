@@ -19,6 +19,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/nested.d/debootstrap.sh
 # shellcheck source=../tests/typed.sh
 . tests/typed.sh
+# shellcheck source=../tests/install-check.sh
+. tests/install-check.sh
 
 image=target/xenstore-stubdom
 work=$(mktemp -d "${TMPDIR:-/tmp}/install.XXXXXX")
@@ -83,21 +85,87 @@ debian() {
     rm -r "${to:?}/usr/share" "$to"/usr/lib/xen-*/boot
 }
 
-# A host as upstream lays it out, in words of our own.
-upstream() {
-    local to=$work/upstream
-    mkdir -p "$to"/etc/{default,xen/scripts} "$to"/usr/lib/{xen/bin,systemd/system} "$to/usr/local/lib" "$to/var/lib"
-    printf '%s\n' '[Service]' 'Type=notify' 'ExecStart=/etc/xen/scripts/launch-xenstore' \
-        >"$to/usr/lib/systemd/system/xenstored.service"
-    printf '%s\n' '. /etc/xen/scripts/hotplugpath.sh' 'test -f /etc/default/xencommons && . /etc/default/xencommons' \
-        "exec \${LIBEXEC_BIN}/init-xenstore-domain --kernel \$XENSTORE_DOMAIN_KERNEL" \
-        >"$to/etc/xen/scripts/launch-xenstore"
-    echo 'LIBEXEC_BIN="/usr/lib/xen/bin"' >"$to/etc/xen/scripts/hotplugpath.sh"
-    : >"$to/usr/lib/xen/bin/init-xenstore-domain"
+# layout NAME STARTER SETTINGS LIBEXEC: a host whose STARTER, a unit or an init script, runs upstream's launch-xenstore; in
+# words of our own.
+layout() {
+    local to=$work/$1 starter=$2 settings=$3 libexec=$4
+    mkdir -p "$to"/{etc/xen/scripts,usr/local/lib,var/lib} "$to${starter%/*}" "$to${settings%/*}" "$to$libexec/xen/bin"
+    case $starter in
+        *.service) printf '%s\n' '[Service]' 'Type=notify' 'ExecStart=/etc/xen/scripts/launch-xenstore' ;;
+        *) printf '%s\n' '#!/bin/sh' 'case $1 in start) /etc/xen/scripts/launch-xenstore || exit 1 ;; esac' ;;
+    esac >"$to$starter"
+    printf '%s\n' '. /etc/xen/scripts/hotplugpath.sh' "test -f $settings && . $settings" \
+        "exec \${LIBEXEC_BIN}/init-xenstore-domain --kernel \$XENSTORE_DOMAIN_KERNEL" >"$to/etc/xen/scripts/launch-xenstore"
+    echo "LIBEXEC_BIN=\"$libexec/xen/bin\"" >"$to/etc/xen/scripts/hotplugpath.sh"
+    : >"$to$libexec/xen/bin/init-xenstore-domain"
     # No newline at the end, a mode and a time of its own: all of it has to come back.
-    printf '%s\n%s' 'XENSTORETYPE=daemon' 'XENSTORE_DOMAIN_ARGS=--verbose' >"$to/etc/default/xencommons"
-    chmod 640 "$to/etc/default/xencommons"
-    touch -d '2001-02-03 04:05:06' "$to/etc/default/xencommons"
+    printf '%s\n%s' 'XENSTORETYPE=daemon' 'XENSTORE_DOMAIN_ARGS=--verbose' >"$to$settings"
+    chmod 640 "$to$settings"
+    touch -d '2001-02-03 04:05:06' "$to$settings"
+}
+upstream() { layout upstream /usr/lib/systemd/system/xenstored.service /etc/default/xencommons /usr/lib; }
+
+# The distributions of docs/install.md that start the store in upstream's way: where each has what.
+LAYOUTS='
+Fedora          /usr/lib/systemd/system/xenstored.service       /etc/sysconfig/xencommons  /usr/libexec
+Qubes-OS        /usr/lib/systemd/system/xenstored.service       /etc/sysconfig/xencommons  /usr/libexec
+XCP-ng          /usr/lib/systemd/system/xenstored.service       /etc/sysconfig/xencommons  /usr/libexec
+openSUSE        /usr/lib/systemd/system/xenstored.service       /etc/sysconfig/xencommons  /usr/libexec
+openSUSE-Leap   /usr/lib/systemd/system/xenstored.service       /etc/sysconfig/xencommons  /usr/lib
+Yocto-systemd   /lib/systemd/system/xenstored.service           /etc/default/xencommons    /usr/lib
+Yocto-sysvinit  /etc/init.d/xencommons                          /etc/default/xencommons    /usr/lib
+make-install    /usr/local/lib/systemd/system/xenstored.service /etc/default/xencommons    /usr/local/lib
+'
+distributions() {
+    local name starter libexec before lib=/usr/local/lib/xenstore-stubdom
+    while read -r name starter settings libexec; do
+        layout "$name" "$starter" "$settings" "$libexec"
+        tree_of "$name"
+        before=$(snapshot "$tree")
+        ok "$name: it installs" with_image "$tree"
+        ok "$name: the store is a domain" reads XENSTORETYPE domain
+        ok "$name: of the image" reads XENSTORE_DOMAIN_KERNEL "$lib/xenstore-stubdom"
+        ok "$name: which is there" cmp "$image" "$tree$lib/xenstore-stubdom"
+        ok "$name: what the operator gave it stays" reads XENSTORE_DOMAIN_ARGS --verbose
+        ok "$name: it goes back" on "$tree" --uninstall
+        ok "$name: to the byte" unchanged "$before"
+        ok "docs/install.md: tells of $name" grep -q "^| .*${name%%-*}" docs/install.md
+    done < <(grep . <<<"$LAYOUTS")
+
+    tree_of upstream
+    settings=/etc/default/xencommons
+    mkdir -p "$tree/etc/init.d"
+    printf '%s\n' '#!/sbin/openrc-run' 'start() { start-stop-daemon --start --exec /usr/sbin/xenstored; }' >"$tree/etc/init.d/xenstored"
+    refuses 'Alpine, where OpenRC starts a daemon' 'no setting of its changes that' with_image "$tree"
+    tree_of upstream
+    touch "$tree/etc/NIXOS"
+    before=$(snapshot "$tree")
+    ok 'NixOS: is refused' fails with_image "$tree" --memory 64
+    ok 'NixOS: why' says "NixOS makes this host's files from its own configuration"
+    ok 'NixOS: with the lines for that' says "XENSTORE_DOMAIN_KERNEL=\${$PWD/$image}"
+    ok 'NixOS: and their memory' says 'XENSTORE_DOMAIN_SIZE=64'
+    ok 'NixOS: nothing is changed' unchanged "$before"
+}
+
+# What --check tells of a root file system that is not this machine's: of its files only.
+checks_files() {
+    local before
+    tree_of upstream
+    before=$(snapshot "$tree")
+    ok '--check --root: files that are right' with_image "$tree" --check
+    ok '--check --root: says what was not looked at' says 'were not looked at'
+    ok '--check --root: layers that are wrong' wrong_files 1 'no such file' --layers "$work/none"
+    rm "$tree/usr/lib/xen/bin/init-xenstore-domain"
+    ok '--check --root: tools without init-xenstore-domain' wrong_files 1 'wrong: no init-xenstore-domain'
+    ok '--check --root: and no image' wrong_files 2 'wrong: '"$work"'/none: no such file' --image "$work/none"
+    cp -a "$work/upstream/usr/lib/xen/bin/init-xenstore-domain" "$tree/usr/lib/xen/bin/"
+    ok '--check --root: changes nothing' unchanged "$before"
+}
+# wrong_files LINES WORDS OPTION...
+wrong_files() {
+    local status=0
+    with_image "$tree" --check "${@:3}" || status=$?
+    [[ $status == 1 && $(grep -c '^wrong: ' "$work/said") == "$1" ]] && says "$2"
 }
 
 # What holds on every layout; sets settings and tells $1 in each name.
@@ -153,7 +221,7 @@ common() {
 refusals() {
     tree_of upstream
     settings=/etc/default/xencommons
-    refuses 'an unknown option' "no option '--frob'; allowed: --dry-run" on "$tree" --frob
+    refuses 'an unknown option' "no option '--frob'; allowed: --check --dry-run" on "$tree" --frob
     refuses 'an option without value' '--memory wants a value' on "$tree" --memory
     refuses 'too little memory' 'from 8 to 2048' with_image "$tree" --memory 7
     refuses 'memory with a unit' 'from 8 to 2048' with_image "$tree" --memory 8M
@@ -162,6 +230,7 @@ refusals() {
     refuses 'a program of Linux as image' 'no image of xenstore-stubdom' on "$tree" --image /bin/sh
     refuses 'a text as image' 'no image of xenstore-stubdom' on "$tree" --image README.md
     refuses '--uninstall with an image' 'takes only' with_image "$tree" --uninstall
+    refuses '--check with --dry-run' 'goes neither with' with_image "$tree" --check --dry-run
     refuses 'layers that are not there' 'no such file' with_image "$tree" --layers "$work/none"
     printf '/a = "1"\n/b.c = "2"\n' >"$work/bad.layer"
     printf 'xenstore\0\0\0\2\0\0\0\0' >"$work/records.layer"
@@ -247,7 +316,7 @@ package() {
         grep -qx "kernel = \"$library/xenstore-stubdom\"" "$tree$library/xenstore-stubdom.cfg"
     ok 'package: and no file that it does not have' names_no_checkout "$tree$library/xenstore-stubdom.cfg"
     ok 'package: its command calls itself by its name' calls_itself "$tree/usr/sbin/xenstore-stubdom-install"
-    for file in $library/{xenstore-stubdom,start,xenstore-stubdom.te} /usr/bin/xs-trace /usr/bin/xs-state /usr/bin/xs-layers /usr/share/doc/xenstore-stubdom/docs/install.md; do
+    for file in $library/{xenstore-stubdom,start,check.sh,xenstore-stubdom.te} /usr/bin/xs-trace /usr/bin/xs-state /usr/bin/xs-layers /usr/share/doc/xenstore-stubdom/docs/install.md; do
         ok "package: it brings $file" test -s "$tree$file"
     done
     ok 'package: the image is untouched' cmp "$image" "$tree$library/xenstore-stubdom"
@@ -317,6 +386,8 @@ in_debian() {
     local name="Debian with $XEN" own=/usr/local/lib/xenstore-stubdom library=/usr/lib/xenstore-stubdom before command
     whole
     before=$(of_host)
+    checks_a_host ./scripts/install
+    ok "$name: ./scripts/install --check: changes nothing" as_before "$before"
     ok "$name: ./scripts/install --dry-run" types './scripts/install --dry-run'
     ok "$name: changes nothing" as_before "$before"
     ok "$name: it is for root only" types \
@@ -333,6 +404,7 @@ in_debian() {
 
     ok "$name: the package" types 'sudo apt-get install ./target/xenstore-stubdom_*.deb'
     ok "$name: changes no settings" reads XENSTORED ''
+    checks_a_host xenstore-stubdom-install
     ok "$name: sudo xenstore-stubdom-install --dry-run" types 'sudo xenstore-stubdom-install --dry-run'
     ok "$name: sudo xenstore-stubdom-install" types 'sudo xenstore-stubdom-install'
     ok "$name: names the way back" says 'xenstore-stubdom-install --uninstall'
@@ -349,6 +421,8 @@ in_debian() {
     while read -r command; do
         case $command in
             ./scripts/build-image | ./scripts/package | 'sudo reboot' | XENSTORE_DOMAIN_ARGS=*) ;;
+            # On a host of another making than this one; checks_a_host has them.
+            *--check) ;;
             # For a Xen that enforces Flask, with its source.
             *xenstore-stubdom.te* | *modules.conf | 'make -C tools/flask/policy' | xl\ *) ;;
             *) ok "$name: docs/install.md: $command" types "$command" ;;
@@ -373,6 +447,8 @@ for XEN in $XEN_VERSIONS; do
     ok "debian-$XEN: which is there" test -x "$tree$start"
 done
 refusals
+distributions
+checks_files
 failures
 for XEN in $XEN_VERSIONS; do in_debian; done
 exit "$failed"
