@@ -8,6 +8,7 @@ mod borders;
 mod comments;
 mod imports;
 mod layers;
+mod links;
 mod project;
 mod sizes;
 mod sources;
