@@ -32,6 +32,7 @@ pub enum Task {
     Show(ShowOptions),
     Follow(FollowOptions),
     Report(ReportOptions),
+    Compare(CompareOptions),
     Export(ExportOptions),
     Top(TopOptions),
     Stats(StatsOptions),
@@ -102,6 +103,21 @@ pub struct ReportOptions {
     #[arg(long, value_name = "N", default_value = "10", value_parser = rows)]
     pub top: usize,
     pub file: PathBuf,
+}
+
+/// Tells what has changed from one dump to another: types that have become slower or faster, what is asked, fails or is
+/// refused more often or less
+#[derive(Args)]
+pub struct CompareOptions {
+    /// Leaves out what has changed by less
+    #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = clap::value_parser!(u32).range(..=10_000))]
+    pub percent: u32,
+    /// Prints the tables as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// A dump, or what report --json has printed, of which the filters count
+    pub old: PathBuf,
+    pub new: PathBuf,
 }
 
 /// Writes Chrome's trace-event JSON, which ui.perfetto.dev opens

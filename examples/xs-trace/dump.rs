@@ -150,16 +150,24 @@ impl Dump {
 
     /// Reads it from a file, or from the standard input if that is `-`.
     pub fn load(file: &Path) -> Result<Dump, Problem> {
-        let read = if is_standard(file) {
-            let mut bytes = Vec::new();
-            io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-        } else {
-            fs::read(file)
-        };
-        let problem = |text: &dyn std::fmt::Display| Problem::new(format!("{}: {text}", file.display()));
-        let bytes = read.map_err(|error| problem(&error))?;
-        parse(&bytes).map_err(|text| problem(&text))
+        Dump::parse(file, &read(file)?)
     }
+
+    /// Of what a file has in it.
+    pub fn parse(file: &Path, bytes: &[u8]) -> Result<Dump, Problem> {
+        parse(bytes).map_err(|text| Problem::new(format!("{}: {text}", file.display())))
+    }
+}
+
+/// A whole file, or all of the standard input if its name is `-`.
+pub fn read(file: &Path) -> Result<Vec<u8>, Problem> {
+    let read = if is_standard(file) {
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        fs::read(file)
+    };
+    read.map_err(|error| Problem::new(format!("{}: {error}", file.display())))
 }
 
 /// As [`Notes::paths`] has it.

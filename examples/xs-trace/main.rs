@@ -2,6 +2,7 @@
 
 mod about;
 mod arguments;
+mod compare;
 mod console;
 mod dump;
 mod fetch;
@@ -67,6 +68,7 @@ fn run(task: Task) -> Result<(), Problem> {
         Task::Follow(options) => follow::run(&options),
         Task::Export(options) => dump::write(&options.out, &perfetto::export(&Dump::load(&options.file)?)?),
         Task::Report(options) => summary(&options),
+        Task::Compare(options) => compare::run(&options),
         Task::Show(options) => {
             let dump = Dump::load(&options.file)?;
             show::show(&dump, &Chosen::new(&dump, &options.filter)?, options.json)

@@ -11,15 +11,8 @@ table_cycles() {
         --add "$root/target/xs-trace:usr/bin/xs-trace" --out "$work" "$scripts/nested.d/jobs/cycles.sh" \
         >"$work/load" || die "the run failed: $(<"$work/load")"
     # With -icount, a nanosecond is a cycle. What came only at boot is not of interest.
-    "$root/target/xs-trace" report "$work/load.trace" | awk -F '  +' '
-        $0 == "Requests by type" { table = 1; next }
-        table && NF == 0 { exit }
-        table && !columns { for (columns = 2; columns <= NF; columns++) at[$columns] = columns; next }
-        table && $at["requests"] >= 100 {
-            figure("mean", $at["mean us"])
-            figure("99 % at most", $at["p99 us"])
-        }
-        function figure(column, us) {
-            printf "{\"table\":9,\"row\":\"%s\",\"column\":\"%s\",\"value\":%d,\"unit\":\"cycles\"}\n", $at["type"], column, us * 1000
-        }'
+    "$root/target/xs-trace" report --json "$work/load.trace" | jq -c '
+        .tables[] | select(.title == "Requests by type").rows[] | select(.requests >= 100) | .type as $row
+            | {"mean": ."mean µs", "99 % at most": ."p99 µs"} | to_entries[]
+            | {table: 9, row: $row, column: .key, value: (.value * 1000 | round), unit: "cycles"}'
 }

@@ -73,13 +73,11 @@ fn rows(table: &Table) -> String {
     for row in &table.rows {
         html += "</tr>\n<tr>";
         for (cell, class) in row.iter().zip(&classes) {
-            html += &format!("<td{class}>{}</td>", escape(cell));
+            html += &format!("<td{class}>{}</td>", escape(&cell.to_string()));
         }
     }
     html += "</tr>\n</table></div>\n";
-    if table.left > 0 {
-        html += &format!("<p class=\"more\">and {} more</p>\n", table.left);
-    }
+    table.rest().into_iter().for_each(|rest| html += &format!("<p class=\"more\">{rest}</p>\n"));
     html
 }
 

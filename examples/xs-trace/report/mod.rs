@@ -1,14 +1,16 @@
 //! The summary of a dump: figures and tables, which are printed as text or as a page.
 
+mod cell;
 mod html;
 mod json;
 mod plots;
 mod tables;
 mod text;
 
+pub use cell::Cell;
 pub use html::page;
-pub use json::json;
-pub use text::text;
+pub use json::{json, table as table_json, value};
+pub use text::{table as table_text, text};
 
 use xenstore::trace::{Kind, Record};
 
@@ -20,6 +22,8 @@ use tables::tables;
 pub struct Report<'a> {
     dump: &'a Dump,
     requests: Vec<Request<'a>>,
+    /// Nanoseconds from the first record to the last.
+    span: u64,
     /// Single figures, with what they are.
     facts: Vec<(&'static str, String)>,
     tables: Vec<Table>,
@@ -39,25 +43,40 @@ impl<'a> Seen<'a> {
     }
 }
 
-struct Table {
-    title: &'static str,
+pub struct Table {
+    pub title: &'static str,
     columns: Vec<&'static str>,
-    rows: Vec<Vec<String>>,
-    /// Rows that are not here.
+    pub rows: Vec<Vec<Cell>>,
+    /// Rows that are not here, and what they are.
     left: usize,
+    which: &'static str,
 }
 
 impl Table {
-    fn new(title: &'static str, columns: &[&'static str], mut rows: Vec<Vec<String>>, top: usize) -> Table {
+    fn new(title: &'static str, columns: &[&'static str], mut rows: Vec<Vec<Cell>>, top: usize) -> Table {
         let left = rows.len().saturating_sub(top);
         rows.truncate(top);
-        Table { title, columns: columns.to_vec(), rows, left }
+        Table { title, columns: columns.to_vec(), rows, left, which: "more" }
+    }
+
+    /// With so many rows left out that are of this kind.
+    pub fn of(
+        title: &'static str,
+        columns: Vec<&'static str>,
+        rows: Vec<Vec<Cell>>,
+        left: usize,
+        which: &'static str,
+    ) -> Table {
+        Table { title, columns, rows, left, which }
     }
 
     /// Whether the column's cells are numbers, which stand at its right.
     fn is_numeric(&self, column: usize) -> bool {
-        let starts_with_digit = |row: &Vec<String>| row[column].starts_with(|c: char| c.is_ascii_digit());
-        self.rows.iter().all(starts_with_digit)
+        self.rows.iter().all(|row| row[column].is_numeric())
+    }
+
+    fn rest(&self) -> Option<String> {
+        (self.left > 0).then(|| format!("and {} {}", self.left, self.which))
     }
 }
 
@@ -79,8 +98,10 @@ impl Report<'_> {
         let requests = requests(dump).into_iter().filter(|request| chosen.lets_pass(request.ended)).collect();
         let records = dump.records.iter().filter(|record| chosen.lets_pass(record)).collect();
         let seen = Seen { dump, requests, records };
-        let facts = tables::facts(&seen);
+        let times = || seen.records.iter().map(|record| dump.since_start(record.time));
+        let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
+        let facts = tables::facts(&seen, first, last);
         let tables = tables(&seen, top);
-        Report { dump, requests: seen.requests, facts, tables }
+        Report { dump, requests: seen.requests, span: last - first, facts, tables }
     }
 }

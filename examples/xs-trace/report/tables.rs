@@ -6,18 +6,9 @@ use xenstore::abi::DomId;
 use xenstore::trace::{Kind, Record, Stall};
 use xenstore::wire::{MessageType, XsError};
 
+use super::cell::{Cell, duration, seconds};
 use super::{Seen, Table};
 use crate::show::what;
-
-/// Nanoseconds as microseconds, with one decimal.
-fn micros(nanos: u128) -> String {
-    format!("{:.1}", nanos as f64 / 1e3)
-}
-
-/// Nanoseconds as seconds since the start.
-fn seconds(nanos: u64) -> String {
-    format!("{:.6}", nanos as f64 / 1e9)
-}
 
 /// How often each comes, most often first.
 fn counted<K: Ord>(all: impl IntoIterator<Item = K>) -> Vec<(K, usize)> {
@@ -53,16 +44,20 @@ fn sum(times: impl IntoIterator<Item = u64>) -> u128 {
     times.into_iter().map(u128::from).sum()
 }
 
+/// No dump has so many years of them that they do not fit.
+fn nanos(sum: u128) -> u64 {
+    u64::try_from(sum).unwrap_or(u64::MAX)
+}
+
 /// A number of things.
 fn plural(count: usize, one: &str) -> String {
     format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
-pub fn facts(seen: &Seen<'_>) -> Vec<(&'static str, String)> {
+/// Of records between two moments, nanoseconds since the start.
+pub fn facts(seen: &Seen<'_>, first: u64, last: u64) -> Vec<(&'static str, String)> {
     let Seen { dump, requests, records } = seen;
-    let times = || records.iter().map(|record| dump.since_start(record.time));
-    let (first, last) = (times().next().unwrap_or(0), times().next_back().unwrap_or(0));
-    let span = last - first.min(last);
+    let span = last - first;
     let (before, meanwhile) = dump.lost();
     let failed = requests.iter().filter(|request| request.ended.error.is_some()).count();
     let busy = sum(requests.iter().map(|request| request.time(dump).1));
@@ -89,7 +84,10 @@ pub fn facts(seen: &Seen<'_>) -> Vec<(&'static str, String)> {
                 of_span(requests.len() as f64 * 1e9)
             ),
         ),
-        ("time in requests", format!("{} µs, {:.2} % of all", micros(busy), of_span(busy as f64 * 100.0))),
+        (
+            "time in requests",
+            format!("{}, {:.2} % of all", duration(nanos(busy)), of_span(busy as f64 * 100.0)),
+        ),
         ("watch events", format!("{}, {} dropped", count(Kind::Event), count(Kind::Dropped))),
         (
             "transactions",
@@ -120,16 +118,17 @@ pub fn tables(seen: &Seen<'_>, top: usize) -> Vec<Table> {
 
 fn who(seen: &Seen<'_>, top: usize) -> Table {
     let Seen { dump, requests, .. } = seen;
-    let counts = counted(requests.iter().map(|request| request.ended.domid.0));
-    let row = |(domid, count): (u16, usize)| {
-        let own = requests.iter().filter(|request| request.ended.domid.0 == domid);
-        let types = listed(own.map(|request| request.ended.type_name()), usize::MAX);
-        vec![dump.domain(DomId(domid)), count.to_string(), types]
-    };
-    // Only those that are shown: each row looks through all requests.
-    let shown = counts.iter().copied().take(top).map(row).collect();
-    let left = counts.len().saturating_sub(top);
-    Table { left, ..Table::new("Who asked for what", &["domain", "requests", "breakdown"], shown, top) }
+    let mut domains: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
+    for request in requests {
+        domains.entry(request.ended.domid.0).or_default().push(request.ended.type_name());
+    }
+    let mut domains: Vec<_> = domains.into_iter().collect();
+    domains.sort_by_key(|(_, own)| std::cmp::Reverse(own.len()));
+    let rows = domains.into_iter().map(|(domid, own)| {
+        let count = own.len();
+        vec![Cell::text(dump.domain(DomId(domid))), Cell::Count(count), Cell::text(listed(own, usize::MAX))]
+    });
+    Table::new("Who asked for what", &["domain", "requests", "breakdown"], rows.collect(), top)
 }
 
 fn types(seen: &Seen<'_>) -> Table {
@@ -147,14 +146,13 @@ fn types(seen: &Seen<'_>) -> Table {
         times.sort_unstable();
         let own = sum(times.iter().copied());
         let share = own as f64 * 100.0 / all.max(1) as f64;
-        let mut row = vec![name.to_string(), times.len().to_string(), failed.to_string()];
-        row.push(micros(own / times.len().max(1) as u128));
-        row.extend([50, 90, 99, 100].map(|percent| micros(percentile(&times, percent).into())));
-        row.push(format!("{share:.1}"));
+        let mut row = vec![Cell::text(name), Cell::Count(times.len()), Cell::Count(failed)];
+        row.push(Cell::Time(nanos(own / times.len().max(1) as u128)));
+        row.extend([50, 90, 99, 100].map(|percent| Cell::Time(percentile(&times, percent))));
+        row.push(Cell::Number(share));
         row
     });
-    let columns =
-        ["type", "requests", "failed", "mean µs", "p50 µs", "p90 µs", "p99 µs", "max µs", "% of time"];
+    let columns = ["type", "requests", "failed", "mean", "p50", "p90", "p99", "max", "% of time"];
     Table::new("Requests by type", &columns, rows.collect(), usize::MAX)
 }
 
@@ -167,14 +165,15 @@ fn slowest(seen: &Seen<'_>, top: usize) -> Table {
     slow.sort_by_key(|((_, length), _)| std::cmp::Reverse(*length));
     slow.truncate(top);
     let rows = slow.into_iter().map(|((at, length), record)| {
-        let end = record.error.map_or("ok", XsError::name).to_string();
-        let path = dump.path(record.hash).to_string();
-        let domain = dump.domain(record.domid);
-        vec![record.type_name().to_string(), micros(length.into()), seconds(at), domain, end, path]
+        let result = record.error.map_or("ok", XsError::name);
+        let (domain, path) = (dump.domain(record.domid), dump.path(record.hash));
+        let mut row = vec![Cell::text(record.type_name()), Cell::Time(length), Cell::At(at)];
+        row.extend([Cell::text(domain), Cell::text(result), Cell::text(path)]);
+        row
     });
     Table::new(
         "Slowest requests but CONTROL",
-        &["type", "µs", "at s", "domain", "result", "path"],
+        &["type", "time", "at s", "domain", "result", "path"],
         rows.collect(),
         top,
     )
@@ -193,7 +192,7 @@ fn conflicts(seen: &Seen<'_>, top: usize) -> Table {
             _ => "unknown".to_string(),
         });
         let writers = listed(writers, LISTED);
-        vec![dump.path(hash).to_string(), here.len().to_string(), losers, writers]
+        vec![Cell::text(dump.path(hash)), Cell::Count(here.len()), Cell::text(losers), Cell::text(writers)]
     });
     let columns = ["node", "conflicts", "transactions of", "changed by"];
     Table::new("Transaction conflicts by node", &columns, rows.collect(), top)
@@ -214,7 +213,9 @@ fn errors(seen: &Seen<'_>, top: usize) -> Table {
         let path =
             counted(here.iter().map(|record| dump.path(record.hash))).first().map_or("", |(path, _)| path);
         let name = here.first().map_or("", |record| record.type_name());
-        vec![error.to_string(), name.to_string(), count.to_string(), domains, path.to_string()]
+        let mut row = vec![Cell::text(error), Cell::text(name), Cell::Count(count)];
+        row.extend([Cell::text(domains), Cell::text(path)]);
+        row
     });
     Table::new("Errors", &["error", "type", "requests", "domains", "path most often"], rows.collect(), top)
 }
@@ -229,7 +230,9 @@ fn refusals(seen: &Seen<'_>, top: usize) -> Table {
     });
     let rows = counted(refused).into_iter().map(|((domid, quota, name, error, path), count)| {
         let domain = dump.domain(DomId(domid));
-        [domain, quota, name.into(), error.into(), count.to_string(), path.into()].to_vec()
+        let mut row = vec![Cell::text(domain), Cell::text(quota), Cell::text(name), Cell::text(error)];
+        row.extend([Cell::Count(count), Cell::text(path)]);
+        row
     });
     let columns = ["domain", "quota", "type", "error", "requests", "path"];
     Table::new("Refusals for a quota or lack of room", &columns, rows.collect(), top)
@@ -241,9 +244,9 @@ fn stalls(seen: &Seen<'_>, top: usize) -> Table {
         .of(Kind::Stalled)
         .map(|record| (record.domid.0, Stall::from_wire(record.detail).map_or("?", Stall::name)));
     let held = seen.of(Kind::Held).map(|record| (record.domid.0, "made another's commit fail"));
-    let rows = counted(stalled.chain(held))
-        .into_iter()
-        .map(|((domid, why), count)| vec![dump.domain(DomId(domid)), count.to_string(), why.to_string()]);
+    let rows = counted(stalled.chain(held)).into_iter().map(|((domid, why), count)| {
+        vec![Cell::text(dump.domain(DomId(domid))), Cell::Count(count), Cell::text(why)]
+    });
     Table::new("Stalls", &["domain", "times", "why"], rows.collect(), top)
 }
 
@@ -264,8 +267,8 @@ fn events(seen: &Seen<'_>, top: usize) -> Table {
     let mut sums: Vec<(u16, Sums)> = sums.into_iter().collect();
     sums.sort_by_key(|(_, (events, ..))| std::cmp::Reverse(*events));
     let rows = sums.into_iter().map(|(domid, (events, bytes, dropped))| {
-        let numbers = [events, bytes, dropped].map(|number| number.to_string());
-        [dump.domain(DomId(domid))].into_iter().chain(numbers).collect()
+        let numbers = [events, bytes, dropped].map(Cell::Count);
+        [Cell::text(dump.domain(DomId(domid)))].into_iter().chain(numbers).collect()
     });
     Table::new("Watch events by receiver", &["domain", "events", "bytes", "dropped"], rows.collect(), top)
 }
@@ -275,7 +278,8 @@ fn incidents(seen: &Seen<'_>, top: usize) -> Table {
     let kinds = BTreeSet::from([Kind::Mark, Kind::RingError, Kind::Panic]);
     let rows = seen.records.iter().filter(|record| kinds.contains(&record.kind)).map(|record| {
         let text = format!("{} {}", what(dump, record), dump.path(record.hash));
-        vec![seconds(dump.since_start(record.time)), dump.domain(record.domid), text.trim_end().to_string()]
+        let domain = Cell::text(dump.domain(record.domid));
+        vec![Cell::At(dump.since_start(record.time)), domain, Cell::text(text.trim_end())]
     });
     Table::new("Marks and faults", &["at s", "domain", "what"], rows.collect(), top)
 }

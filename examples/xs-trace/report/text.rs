@@ -1,6 +1,6 @@
 //! A report as text.
 
-use super::{Report, Table};
+use super::{Cell, Report, Table};
 
 pub fn text(report: &Report<'_>) -> String {
     let width = report.facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -8,10 +8,7 @@ pub fn text(report: &Report<'_>) -> String {
     for (name, value) in &report.facts {
         text += &format!("{name:<width$}  {value}\n");
     }
-    for table in report.filled() {
-        text += &format!("\n{}\n", table.title);
-        text += &rows(table);
-    }
+    report.filled().for_each(|filled| text += &table(filled));
     let nothing = report.nothing_of();
     if !nothing.is_empty() {
         text += &format!("\n{nothing}\n");
@@ -19,26 +16,21 @@ pub fn text(report: &Report<'_>) -> String {
     text
 }
 
-fn rows(table: &Table) -> String {
-    let columns = table.columns.len();
-    let width = |column: usize| {
-        let cells = table.rows.iter().map(|row| row[column].chars().count());
-        cells.chain([table.columns[column].chars().count()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let numeric: Vec<bool> = (0..columns).map(|column| table.is_numeric(column)).collect();
-    let line = |cells: Vec<&str>| {
-        let padded = cells.iter().zip(&widths).zip(&numeric).map(|((cell, width), numeric)| {
+/// A table below its title.
+pub fn table(table: &Table) -> String {
+    let head = table.columns.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let cells = |row: &Vec<Cell>| row.iter().map(Cell::to_string).collect();
+    let lines: Vec<Vec<String>> = std::iter::once(head).chain(table.rows.iter().map(cells)).collect();
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let columns: Vec<(usize, bool)> =
+        (0..table.columns.len()).map(|column| (width(column), table.is_numeric(column))).collect();
+    let mut text = format!("\n{}\n", table.title);
+    for line in &lines {
+        let padded = line.iter().zip(&columns).map(|(cell, (width, numeric))| {
             if *numeric { format!("  {cell:>width$}") } else { format!("  {cell:<width$}") }
         });
-        format!("{}\n", padded.collect::<String>().trim_end())
-    };
-    let mut text = line(table.columns.clone());
-    for row in &table.rows {
-        text += &line(row.iter().map(String::as_str).collect());
+        text += &format!("{}\n", padded.collect::<String>().trim_end());
     }
-    if table.left > 0 {
-        text += &format!("  and {} more\n", table.left);
-    }
+    table.rest().into_iter().for_each(|rest| text += &format!("  {rest}\n"));
     text
 }

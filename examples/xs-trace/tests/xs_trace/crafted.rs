@@ -13,7 +13,7 @@ use crate::{run, text};
 const TASKS: [&[&str]; 4] = [&["show"], &["report"], &["report", "--html", "-"], &["export", "--perfetto"]];
 
 /// A dump of these records, with notes that begin with these members.
-fn dump(notes: &str, records: &[Record]) -> Vec<u8> {
+pub fn dump(notes: &str, records: &[Record]) -> Vec<u8> {
     let json = format!(r#"{{{notes},"paths":{{}},"names":{{}},"stats":{{}}}}"#);
     let head = format!("xenstore-trace-dump 1 json={} records={}\n{json}", json.len(), records.len());
     [head.into_bytes(), records.iter().flat_map(Record::to_bytes).collect()].concat()

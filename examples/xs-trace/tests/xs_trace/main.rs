@@ -1,5 +1,6 @@
 //! The program `xs-trace`: dumps of servers on unix sockets, and its output for them.
 
+mod compared;
 mod consoles;
 mod crafted;
 mod dumps;

@@ -1,0 +1,121 @@
+//! What `compare` finds between two dumps, or reports of them.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use xenstore::abi::DomId;
+use xenstore::platform::Cycles;
+use xenstore::trace::{Kind, Record};
+use xenstore::wire::{MessageType, XsError};
+
+use crate::crafted::dump;
+use crate::{run, text};
+
+/// A dump of ten seconds: so many READs of so many microseconds each, and refused WRITEs.
+fn made(folder: &Path, name: &str, (reads, micros): (u64, u32), refused: u64) -> PathBuf {
+    let at = |n: u64, kind| Record { time: Cycles((n + 1) * 1_000_000), ..Record::new(kind, DomId(1)) };
+    let ended =
+        |n, msg_type: MessageType, amount| Record { msg_type: msg_type as u8, amount, ..at(n, Kind::Ended) };
+    let mut records = vec![at(0, Kind::Started)];
+    records.extend((0..reads).map(|n| ended(n, MessageType::Read, micros * 1000)));
+    for n in 0..refused {
+        let error = Some(XsError::ENOSPC);
+        records.push(Record {
+            error,
+            detail: 1,
+            amount: 1000,
+            msg_type: MessageType::Write as u8,
+            ..at(n, Kind::Refused)
+        });
+        records.push(Record { error, ..ended(n, MessageType::Write, 5000) });
+    }
+    records.push(at(10_000, Kind::Mark));
+    let file = folder.join(name);
+    let notes = r#""khz":1000000,"started":0,"first":0,"gaps":[]"#;
+    std::fs::write(&file, dump(notes, &records)).expect("written");
+    file
+}
+
+#[test]
+fn what_is_slower_more_often_and_refused_is_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let old = made(folder.path(), "old", (100, 2), 0);
+    let new = made(folder.path(), "new", (200, 3), 50);
+    let told = run(&["compare", text(&old), text(&new)]).expect("compared");
+    let words: Vec<String> =
+        told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for expected in [
+        "READ 2.0 µs 3.0 µs +50 % 2.0 µs 3.0 µs 2.0 µs 3.0 µs",
+        "READ 10.0 20.0 +100 %",
+        "WRITE 0.0 5.0 new",
+        "d1 10.0 25.0 +150 %",
+        "ENOSPC WRITE 0.0 5.0 new",
+        "d1 nodes, 1000 WRITE 0.0 5.0 new",
+        "Much the same: conflicts a second, stalls a second, watch events a second.",
+    ] {
+        assert!(words.iter().any(|line| line == expected), "{expected}\n{told}");
+    }
+    // The other way round it is the other way round; and what has changed by less is left out.
+    let told = run(&["compare", "--percent", "49", text(&new), text(&old)]).expect("compared");
+    assert!(told.contains("-50 %") && told.contains("gone") && !told.contains("-33 %"), "{told}");
+    assert!(told.contains("Much the same: time by type, "), "{told}");
+    let told = run(&["compare", text(&new), text(&new)]).expect("compared");
+    assert!(told.contains("\nMuch the same: time by type, requests a second by type, "), "{told}");
+}
+
+#[test]
+fn reports_are_compared_as_dumps_are() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let old = made(folder.path(), "old", (100, 2), 10);
+    let new = made(folder.path(), "new", (200, 3), 0);
+    let report = folder.path().join("report");
+    let printed = run(&["report", "--json", text(&old)]).expect("a report");
+    std::fs::write(&report, printed).expect("written");
+    let compared = |old: &Path| -> Value {
+        let told = run(&["compare", "--json", text(old), text(&new)]).expect("compared");
+        serde_json::from_str(&told).expect("JSON")
+    };
+    let tables = compared(&old);
+    assert_eq!(tables, compared(&report));
+    assert_eq!(tables["after"]["requests"], "200, 0 of them failed; 20/s");
+    let table = |title: &str| {
+        let tables = tables["tables"].as_array().expect("tables");
+        tables.iter().find(|table| table["title"] == title).expect(title)["rows"].clone()
+    };
+    assert_eq!(
+        table("Requests a second by type"),
+        json!([
+            { "type": "READ", "before": 10.0, "after": 20.0, "change %": 100.0 },
+            { "type": "WRITE", "before": 1.0, "after": 0.0, "change %": -100.0 },
+        ])
+    );
+    assert_eq!(table("Time by type")[0]["mean after µs"], 3.0);
+    // What a report has left out may have been there, so it is not called new.
+    let short = run(&["report", "--json", "--top", "1", "--type", "READ", text(&old)]).expect("a report");
+    let mut short: Value = serde_json::from_str(&short).expect("JSON");
+    short["tables"][4]["rows left out"] = 1.into();
+    std::fs::write(&report, short.to_string()).expect("written");
+    let told = run(&["compare", text(&report), text(&old)]).expect("compared");
+    assert!(!told.contains("ENOSPC  WRITE") && told.contains("nodes, 1000"), "{told}");
+}
+
+#[test]
+fn what_is_neither_dump_nor_report_is_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let new = made(folder.path(), "new", (1, 1), 0);
+    let file = folder.path().join("file");
+    for (bytes, expected) in [
+        ("", "not a dump of xs-trace"),
+        ("{}", "neither a dump nor what `report --json` of this version prints"),
+        ("{\"seconds\":1", "neither a dump nor"),
+        (r#"{"seconds":1,"facts":{"store":"\u001b[2J"},"tables":[]}"#, "neither a dump nor"),
+    ] {
+        std::fs::write(&file, bytes).expect("written");
+        let told = run(&["compare", text(&file), text(&new)]).expect_err("no report");
+        assert!(told.contains(expected), "{told}");
+    }
+    let told = run(&["compare", text(&new)]).expect_err("one file");
+    assert!(told.contains("arguments were not provided: <NEW>"), "{told}");
+    let told = run(&["compare", "--percent", "x", "a", "b"]).expect_err("no number");
+    assert!(told.contains("'x' for '--percent <PERCENT>'"), "{told}");
+}
