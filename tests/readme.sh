@@ -113,6 +113,7 @@ promtool test rules docs/monitoring/alerts-test.yml => tests/monitoring.sh: prom
 xs-trace top => tests/observability/top.sh: xs-trace top
 xs-trace dump --console LOG FILE => tests/nested/standalone.sh: xs-trace dump --console
 xs-trace compare OLD NEW => examples/xs-trace/tests/xs_trace/compared.rs: "compare"
+xs-trace replay --into * => examples/xs-trace/tests/xs_trace/replayed.rs: "replay"
 xs-trace * => here
 scripts/install --layers FILE => tests/install.sh: --layers "$work/site.layer"
 scripts/run --layers FILE => scripts/run: --layers)

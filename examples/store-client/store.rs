@@ -80,13 +80,19 @@ impl Store {
 
     /// Sends one request, outside any transaction, and returns the answer's payload.
     pub fn request(&mut self, msg_type: MessageType, payload: &[u8]) -> Result<Vec<u8>, Problem> {
+        self.request_in(TxId::NONE, msg_type, payload)
+    }
+
+    /// Sends one request of a transaction.
+    pub fn request_in(
+        &mut self,
+        tx_id: TxId,
+        msg_type: MessageType,
+        payload: &[u8],
+    ) -> Result<Vec<u8>, Problem> {
         self.req_id = self.req_id.wrapping_add(1);
-        let header = Header {
-            msg_type: msg_type as u32,
-            req_id: self.req_id,
-            tx_id: TxId::NONE,
-            len: payload.len() as u32,
-        };
+        let (req_id, len) = (self.req_id, payload.len() as u32);
+        let header = Header { msg_type: msg_type as u32, req_id, tx_id, len };
         let (header, payload) =
             self.stream.send(&[&header.emit(), payload].concat()).and_then(|()| self.answer()).map_err(
                 |error| Problem::Lost(format!("lost the store at {}: {error}", self.place.display())),

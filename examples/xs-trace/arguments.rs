@@ -33,6 +33,7 @@ pub enum Task {
     Follow(FollowOptions),
     Report(ReportOptions),
     Compare(CompareOptions),
+    Replay(ReplayOptions),
     Export(ExportOptions),
     Top(TopOptions),
     Stats(StatsOptions),
@@ -118,6 +119,20 @@ pub struct CompareOptions {
     /// A dump, or what report --json has printed, of which the filters count
     pub old: PathBuf,
     pub new: PathBuf,
+}
+
+/// Asks a server on a unix socket for what the requests of a dump have asked, one after the other as fast as it answers.
+/// Values and tokens, which records do not have, are made up in their size; nodes that were there before are made first.
+/// All clients of a socket are dom0, so nobody is refused access
+#[derive(Args)]
+pub struct ReplayOptions {
+    /// The socket of a unix_server
+    #[arg(long, value_name = "SOCKET")]
+    pub into: PathBuf,
+    /// Prints what has come of it as JSON
+    #[arg(long)]
+    pub json: bool,
+    pub file: PathBuf,
 }
 
 /// Writes Chrome's trace-event JSON, which ui.perfetto.dev opens

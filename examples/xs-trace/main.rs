@@ -11,6 +11,7 @@ mod follow;
 mod health;
 mod metrics;
 mod perfetto;
+mod replay;
 mod report;
 mod requests;
 mod show;
@@ -69,6 +70,7 @@ fn run(task: Task) -> Result<(), Problem> {
         Task::Export(options) => dump::write(&options.out, &perfetto::export(&Dump::load(&options.file)?)?),
         Task::Report(options) => summary(&options),
         Task::Compare(options) => compare::run(&options),
+        Task::Replay(options) => replay::run(&options),
         Task::Show(options) => {
             let dump = Dump::load(&options.file)?;
             show::show(&dump, &Chosen::new(&dump, &options.filter)?, options.json)

@@ -1,0 +1,124 @@
+//! What `replay` asks a server, compared with what was asked when the dump was made.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use xenstore::wire::MessageType::*;
+
+use crate::{Server, run, text};
+
+/// What requests were, and how they ended, one after the other; without sizes of what is made up otherwise.
+fn asked(file: &Path) -> Vec<String> {
+    let shown =
+        run(&["show", "--json", "--kind", "ended", "--not-type", "CONTROL", text(file)]).expect("shown");
+    let line = |line: &str| {
+        let record: Value = serde_json::from_str(line).expect("an object");
+        ["type", "tx", "error", "path"].map(|name| record[name].to_string()).join(" ")
+    };
+    shown.lines().map(line).collect()
+}
+
+#[test]
+fn a_replay_asks_for_the_same_with_the_same_results() {
+    let server = Server::start(256);
+    let (mut client, mut other) = (server.connect(), server.connect());
+    // What is there before the first record.
+    client.ask(Control, 0, "trace\0off\0");
+    client.ask(Write, 0, "/there\x0012345");
+    client.ask(Watch, 0, "/there\0token\0");
+    client.ask(Control, 0, "trace\0on\0");
+    for (request, payload, expected) in [
+        (Read, "/there\0", "12345"),
+        (Read, "/none\0", "ENOENT"),
+        (Watch, "/there\0one\0", "OK"),
+        (Watch, "/there\0two\0", "OK"),
+        (Watch, "/there\0two\0", "EEXIST"),
+        (Unwatch, "/there\0three\0", "ENOENT"),
+        (Unwatch, "/there\0two\0", "OK"),
+        (Unwatch, "/there\0one\0", "OK"),
+        (Watch, "@releaseDomain\0token\0", "OK"),
+        (Mkdir, "/dir/sub\0", "OK"),
+        (SetPerms, "/dir\0n0\0r1\0", "OK"),
+        (Directory, "/dir\0", "sub"),
+        (Rm, "/dir\0", "OK"),
+        (Directory, "/dir\0", "ENOENT"),
+        (Unwatch, "/there\0token\0", "OK"),
+        (GetDomainPath, "0\0", "/local/domain/0"),
+    ] {
+        assert_eq!(client.ask(request, 0, payload), expected, "{payload:?}");
+    }
+    for (writes, end, expected) in [(false, "T\0", "OK"), (true, "T\0", "EAGAIN"), (false, "F\0", "OK")] {
+        let tx = client.begin();
+        assert_eq!(client.ask(Read, tx, "/there\0"), "12345");
+        client.write(tx, "/made");
+        if writes {
+            assert_eq!(other.ask(Write, 0, "/there\x0012345"), "OK");
+        }
+        assert_eq!(client.ask(TransactionEnd, tx, end), expected);
+    }
+    let file = server.dump();
+
+    let again = Server::start(256);
+    let socket = again.socket();
+    let told = run(&["replay", "--json", "--into", text(&socket), text(&file)]).expect("replayed");
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    let count = asked(&file).len() - 2;
+    assert_eq!(
+        (&told["replayed"], &told["same results"], &told["nodes made"], &told["other results"]),
+        (&json!(count), &json!(count), &json!(1), &json!([])),
+        "{told}"
+    );
+    assert_eq!(
+        told["left out"],
+        json!([
+            { "type": "CONTROL", "requests": 1, "why": "an operator's" },
+            { "type": "GET_DOMAIN_PATH", "requests": 1, "why": "no domains are behind a socket" },
+            { "type": "UNWATCH", "requests": 1, "why": "its watch was set before" },
+        ])
+    );
+    assert_eq!(again.connect().ask(Read, 0, "/there\0"), "v".repeat(5));
+    assert_eq!(again.connect().ask(Read, 0, "/made\0"), "v".repeat(5));
+
+    // The same again in the records of the other server.
+    let mut expected = asked(&file);
+    expected.retain(|line| !line.contains("GET_DOMAIN_PATH"));
+    let left_out = expected.iter().rposition(|line| line.contains("UNWATCH")).expect("the last");
+    expected.remove(left_out);
+    let mut found = asked(&again.dump());
+    // Behind the node that was made first.
+    assert_eq!(found.remove(0), r#""WRITE" null null "/there""#);
+    found.truncate(expected.len());
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn other_results_are_told() {
+    let server = Server::start(64);
+    let mut client = server.connect();
+    client.ask(Read, 0, "/none\0");
+    let file = server.dump();
+    client.write(0, "/none");
+    let socket = server.socket();
+    let told = run(&["replay", "--into", text(&socket), text(&file)]).expect("replayed");
+    let words: Vec<String> =
+        told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for line in ["replayed 1 of 1 requests, of 1 domains", "same results 0", "READ 1 ENOENT ok"] {
+        assert!(words.iter().any(|told| told == line), "{line}\n{told}");
+    }
+}
+
+#[test]
+fn a_replay_wants_a_socket() {
+    let server = Server::start(64);
+    let file = server.dump();
+    for (place, expected) in [
+        ("/dev/null", "--into /dev/null: wanted is the socket of a unix_server"),
+        (text(&file), "wanted is the socket of a unix_server"),
+        ("/none", "--into /none: wanted is the socket"),
+    ] {
+        let told = run(&["replay", "--into", place, text(&file)]).expect_err("no socket");
+        assert!(told.contains(expected), "{told}");
+    }
+    let told = run(&["replay", text(&file)]).expect_err("no socket");
+    assert!(told.contains("arguments were not provided: --into <SOCKET>"), "{told}");
+}
