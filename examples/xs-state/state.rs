@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use xenstore::layers::quoted;
 
 use crate::stream::{Body, Stream};
 
@@ -13,9 +14,23 @@ const NOBODY: u16 = 0x7ff4;
 #[derive(Serialize)]
 pub struct Node {
     pub path: String,
-    pub value: String,
+    #[serde(serialize_with = "without_quotes")]
+    pub value: Vec<u8>,
     /// As GET_PERMS spells them.
     pub permissions: Vec<String>,
+}
+
+/// As `xenstore-ls` shows it.
+fn shown(value: &[u8]) -> String {
+    let mut text = String::new();
+    // Writing into a string does not fail.
+    let _ = quoted(value, &mut text);
+    text
+}
+
+fn without_quotes<S: Serializer>(value: &[u8], out: S) -> Result<S::Ok, S::Error> {
+    let text = shown(value);
+    out.serialize_str(text.get(1..text.len() - 1).unwrap_or_default())
 }
 
 #[derive(Serialize)]
@@ -139,15 +154,16 @@ impl State {
             permissions.push(format!("{}{domid}", letter.escape_ascii()));
         }
         let path = body.string(path.into())?;
-        let value = body.bytes(value.into())?.escape_ascii().to_string();
+        let value = body.bytes(value.into())?.to_vec();
         self.nodes.push(Node { path, value, permissions });
         Ok(())
     }
 
     /// The nodes as `xenstore-ls -f -p` shows them.
     pub fn tree(&self) -> Vec<String> {
-        let line =
-            |node: &Node| format!("{} = \"{}\"   ({})", node.path, node.value, node.permissions.join(","));
+        let line = |node: &Node| {
+            format!("{} = {}   ({})", node.path, shown(&node.value), node.permissions.join(","))
+        };
         self.nodes.iter().map(line).collect()
     }
 

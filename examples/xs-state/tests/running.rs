@@ -97,6 +97,39 @@ fn what_is_saved_is_shown_and_served_again() {
     assert_eq!(second.connect().control(&["check"]).unwrap_or_else(|problem| panic!("{problem}")), "OK");
 }
 
+/// A byte as `xenstore-ls` prints it (sanitise_value in tools/xenstore/utils.c).
+fn printed(byte: u8) -> String {
+    match byte {
+        b'\t' => "\\t".into(),
+        b'\n' => "\\n".into(),
+        b'\r' => "\\r".into(),
+        b'\\' => "\\\\".into(),
+        0..=7 => format!("\\{byte:03o}"),
+        b' '..=b'~' => char::from(byte).to_string(),
+        _ => format!("\\x{byte:02x}"),
+    }
+}
+
+#[test]
+fn any_byte_is_shown_as_xenstore_ls_shows_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(folder.path(), "socket", &["--memory", "8"]);
+    let all: Vec<u8> = (0..=u8::MAX).collect();
+    let payload = [&b"/odd\0"[..], &all].concat();
+    let answer = server.connect().request(MessageType::Write, &payload);
+    assert_eq!(answer.unwrap_or_else(|problem| panic!("{problem}")), b"OK\0");
+    let file = folder.path().join("state");
+    save(&server, &file);
+    let expected: String = all.iter().map(|byte| printed(*byte)).collect();
+    let (_, nodes, _) = run(&["show", text(&file)]);
+    let line = nodes.lines().find(|line| line.starts_with("/odd"));
+    assert_eq!(line, Some(format!("/odd = \"{expected}\"   (n0)").as_str()));
+    let (_, json, _) = run(&["show", "--json", text(&file)]);
+    let state: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let node = state["nodes"].as_array().and_then(|nodes| nodes.iter().find(|node| node["path"] == "/odd"));
+    assert_eq!(node.map(|node| &node["value"]), Some(&expected.into()));
+}
+
 /// Until there is no room for more nodes.
 fn fill(store: &mut Store) {
     let mut made = 0;

@@ -48,7 +48,7 @@ fn a_state_is_shown() {
              /local = \"\"   (n0)\n\
              /local/domain = \"\"   (n0)\n\
              /local/domain/5 = \"\"   (n5)\n\
-             /local/domain/5/data = \"a b\\\\\\\"\"   (n5)\n\
+             /local/domain/5/data = \"a b\\\\\"\"   (n5)\n\
              @releaseDomain = \"\"   (n0,r32757)\n\
              @introduceDomain = \"\"   (n0)\n"
         );
@@ -79,7 +79,7 @@ fn two_states_are_compared() {
     let new = save(folder.path(), "new", &host, 2);
     let (old, new) = (old.to_str().expect("text"), new.to_str().expect("text"));
     assert_eq!(told(&["diff", old, old]), (String::new(), 0));
-    let expected = "- /local/domain/5/data = \"a b\\\\\\\"\"   (n5)\n\
+    let expected = "- /local/domain/5/data = \"a b\\\\\"\"   (n5)\n\
                     + /local/domain/5/data = \"c\"   (n5)\n\
                     + /new = \"\"   (n0)\n";
     assert_eq!(told(&["diff", old, new]), (expected.to_string(), 1));
