@@ -198,6 +198,9 @@ pub struct MetricsOptions {
 pub struct HealthOptions {
     #[command(flatten)]
     pub store: Place,
+    /// Has the store look through all that it holds, whether that is consistent: the more there is the more it costs
+    #[arg(long)]
+    pub check: bool,
     /// Percent of any kind of the store's memory that are a warning
     #[arg(long, value_name = "PERCENT", default_value = "80", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub warning: u8,

@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::arguments::HealthOptions;
 use crate::dump::OFF;
-use crate::stats::Stats;
+use crate::top::{Sample, uptime};
 use store_client::Problem;
 use store_client::Store;
 
@@ -24,13 +24,13 @@ pub fn run(options: &HealthOptions) -> ExitCode {
         return tell(vec![(UNKNOWN, format!("--warning {warning} is above --critical {critical}"))], "");
     }
     let (told, looked) = channel();
-    let place = options.store.place.clone();
+    let (place, check) = (options.store.place.clone(), options.check);
     // A store that hangs answers nothing, so somebody else waits for it.
-    thread::spawn(move || drop(told.send(Box::new(look(place.as_deref())))));
+    thread::spawn(move || drop(told.send(Box::new(look(place.as_deref(), check)))));
     match looked.recv_timeout(options.timeout) {
         Ok(look) => match *look {
-            Ok((stats, check)) => {
-                let (findings, figures) = judge(&stats, &check, options);
+            Ok((sample, check)) => {
+                let (findings, figures) = judge(&sample, check.as_deref(), options);
                 tell(findings, &figures)
             }
             Err(problem) => tell(vec![(CRITICAL, problem.to_string())], ""),
@@ -43,21 +43,20 @@ pub fn run(options: &HealthOptions) -> ExitCode {
     }
 }
 
-/// The sums, and what the check of consistency has found.
-fn look(place: Option<&std::path::Path>) -> Result<(Stats, String), Problem> {
+/// The sums, and what the check of consistency has found, if that is wanted.
+fn look(place: Option<&std::path::Path>, check: bool) -> Result<(Sample, Option<String>), Problem> {
     let mut store = Store::open(place)?;
-    let stats = Stats::take(&mut store)?;
-    Ok((stats, store.control(&["check"])?))
+    let sample = Sample::totals(&mut store)?;
+    Ok((sample, check.then(|| store.control(&["check"])).transpose()?))
 }
 
-fn judge(stats: &Stats, check: &str, options: &HealthOptions) -> (Vec<Finding>, String) {
+fn judge(sample: &Sample, check: Option<&str>, options: &HealthOptions) -> (Vec<Finding>, String) {
     let mut findings = Vec::new();
-    let check = check.trim_end();
-    if check != "OK" {
-        findings.push((CRITICAL, format!("the check finds: {}", check.replace('\n', "; "))));
+    if let Some(found) = check.map(str::trim_end).filter(|found| *found != "OK") {
+        findings.push((CRITICAL, format!("the check finds: {}", found.replace('\n', "; "))));
     }
     let mut figures = Vec::new();
-    for level in &stats.sample.levels {
+    for level in &sample.levels {
         let (percent, what) = (level.share() * 100.0, &level.what);
         let (warning, critical) = (options.warning, options.critical);
         let how = if percent >= f64::from(critical) { CRITICAL } else { WARNING };
@@ -66,18 +65,18 @@ fn judge(stats: &Stats, check: &str, options: &HealthOptions) -> (Vec<Finding>, 
         }
         figures.push(format!("'{what}'={percent:.1}%;{warning};{critical};0;100"));
     }
-    let faults = stats.total("restarts");
+    let faults = sample.faults;
     if faults > 0 {
         let s = if faults == 1 { "" } else { "s" };
         findings.push((WARNING, format!("{faults} fault{s} of the store since its start")));
     }
-    if !stats.sample.recording {
+    if !sample.recording {
         findings.push((WARNING, OFF.to_owned()));
     }
     if findings.is_empty() {
-        let (domains, requests) = (stats.sample.domains.len(), stats.sample.requests);
-        let s = if domains == 1 { "" } else { "s" };
-        findings.push((OK, format!("{domains} domain{s}, {requests} requests, consistent")));
+        let (up, requests) = (uptime(sample.running_ms), sample.requests);
+        let consistent = if check.is_some() { ", consistent" } else { "" };
+        findings.push((OK, format!("up {up}, {requests} requests{consistent}")));
     }
     (findings, figures.join(" "))
 }

@@ -25,15 +25,10 @@ impl Stats {
     /// # Errors
     /// If the store is lost, or answers as none of this version does.
     pub fn take(store: &mut Store) -> Result<Stats, Problem> {
-        let wrong =
-            |what: &str| Problem::new(format!("the store's statistics have no {what}: another version?"));
-        let sample = Sample::take(store)?;
+        let (sample, all) = Sample::take_whole(store)?;
         let mut names = Names::default();
         names.learn(store, sample.domains.keys().copied())?;
-        let mut ask = |words: &[&str]| -> Result<Value, Problem> {
-            serde_json::from_str(&store.control(words)?).map_err(|_| wrong("JSON"))
-        };
-        let all = ask(&["stats", "json"])?.as_object().cloned().ok_or_else(|| wrong("members"))?;
+        let all = all.as_object().cloned().unwrap_or_default();
         Ok(Stats { all, sample, names, about: About::ask(store)? })
     }
 

@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -12,12 +14,17 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::PATIENCE;
 use super::families::families;
+use super::looks::Looks;
 use super::text::{Form, text};
 use store_client::Problem;
+
+/// Connections at once; more of them wait to be taken.
+const CONNECTIONS: usize = 16;
 
 /// Serves until it is ended.
 pub fn serve(address: SocketAddr, place: Option<PathBuf>) -> Result<(), Problem> {
@@ -28,25 +35,27 @@ pub fn serve(address: SocketAddr, place: Option<PathBuf>) -> Result<(), Problem>
         // Another port than asked for if that is 0.
         let bound = listener.local_addr().map_err(problem)?;
         eprintln!("xs-trace: metrics at http://{bound}/metrics");
+        let looks = Arc::new(Looks::new(PATIENCE / 2, move || super::look(place.as_deref())));
+        let connections = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
+            // It is never closed.
+            let Ok(place) = connections.clone().acquire_owned().await else { return Ok(()) };
             // A client that is gone before it was taken, or no descriptor left: the next one counts.
             let Ok((stream, _)) = listener.accept().await else { continue };
-            let place = place.clone();
+            let looks = looks.clone();
             tokio::spawn(async move {
-                let service = service_fn(|request| answer(request, place.clone()));
+                let service = service_fn(|request| answer(request, looks.clone()));
                 let served =
                     http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
                 // How it ends is the client's affair.
                 let _ = timeout(PATIENCE, served).await;
+                drop(place);
             });
         }
     })
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    place: Option<PathBuf>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, looks: Arc<Looks>) -> Result<Response<Full<Bytes>>, Infallible> {
     let accepts = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
     let form = match accepts {
         Some(accepts) if accepts.contains("application/openmetrics-text") => Form::OpenMetrics,
@@ -66,15 +75,6 @@ async fn answer(
     if !matches!(request.uri().path(), "/" | "/metrics") {
         return Ok(said(StatusCode::NOT_FOUND, "text/plain", "there is only /metrics\n".into()));
     }
-    // A store that hangs must not keep the next scrape from being told so.
-    let looked = tokio::task::spawn_blocking(move || super::look(place.as_deref()));
-    let stats = match timeout(PATIENCE / 2, looked).await {
-        Ok(Ok(Ok(stats))) => Some(stats),
-        Ok(Ok(Err(problem))) => {
-            eprintln!("xs-trace: {problem}");
-            None
-        }
-        Ok(Err(_)) | Err(_) => None,
-    };
-    Ok(said(StatusCode::OK, form.content_type(), text(&families(stats.as_ref()), form)))
+    let stats = looks.latest(Instant::now()).await;
+    Ok(said(StatusCode::OK, form.content_type(), text(&families(stats.as_deref()), form)))
 }

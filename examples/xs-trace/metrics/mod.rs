@@ -2,6 +2,7 @@
 
 mod families;
 mod listen;
+mod looks;
 mod text;
 
 use std::fs;

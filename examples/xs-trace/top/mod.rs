@@ -33,15 +33,20 @@ pub fn run(options: &TopOptions) -> Result<(), Problem> {
     if batch { batch::run(store, options) } else { live::run(store, options.delay) }
 }
 
-/// How long the server has run, and for how many.
-fn heading(table: &Table) -> String {
-    let seconds = table.running_ms / 1000;
+/// How long the server has run, of milliseconds.
+pub fn uptime(running_ms: u64) -> String {
+    let seconds = running_ms / 1000;
     let (days, hours, minutes, seconds) =
         (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let days = if days > 0 { format!("{days} days, ") } else { String::new() };
-    let domains = table.rows.len();
+    format!("{days}{hours}:{minutes:02}:{seconds:02}")
+}
+
+/// How long the server has run, and for how many.
+fn heading(table: &Table) -> String {
+    let (up, domains) = (uptime(table.running_ms), table.rows.len());
     let off = if table.recording { String::new() } else { format!(", {OFF}") };
-    format!("up {days}{hours}:{minutes:02}:{seconds:02}, domains: {domains}{off}")
+    format!("up {up}, domains: {domains}{off}")
 }
 
 fn sums(table: &Table) -> String {

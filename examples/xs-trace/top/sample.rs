@@ -114,6 +114,8 @@ pub struct Sample {
     pub failed: u64,
     pub events: u64,
     pub running_ms: u64,
+    /// Faults of the store after which it went on.
+    pub faults: u64,
     /// Its trace records what goes on.
     pub recording: bool,
     pub levels: Vec<Level>,
@@ -159,12 +161,31 @@ impl Sample {
     /// # Errors
     /// If the store is lost, or answers as none of this version does.
     pub fn take(store: &mut Store) -> Result<Sample, Problem> {
+        Sample::take_whole(store).map(|(sample, _)| sample)
+    }
+
+    /// With all that `stats json` has answered, an object.
+    ///
+    /// # Errors
+    /// As those of [`Sample::take`].
+    pub fn take_whole(store: &mut Store) -> Result<(Sample, Value), Problem> {
         Sample::ask(|words| store.control(words))
     }
 
-    fn ask(mut control: impl FnMut(&[&str]) -> Result<String, Problem>) -> Result<Sample, Problem> {
+    /// What one request tells: all but domains and refusals.
+    ///
+    /// # Errors
+    /// As those of [`Sample::take`].
+    pub fn totals(store: &mut Store) -> Result<Sample, Problem> {
         let mut sample = Sample::default();
-        sample.read_totals(&parse(&control(&["stats", "json"])?)?)?;
+        sample.read_totals(&parse(&store.control(&["stats", "json"])?)?)?;
+        Ok(sample)
+    }
+
+    fn ask(mut control: impl FnMut(&[&str]) -> Result<String, Problem>) -> Result<(Sample, Value), Problem> {
+        let mut sample = Sample::default();
+        let all = parse(&control(&["stats", "json"])?)?;
+        sample.read_totals(&all)?;
         let refused = parse(&control(&["stats", "json", "refused"])?)?;
         for case in refused["refused"].as_array().into_iter().flatten() {
             sample.refused.push(Refused::parse(case)?);
@@ -174,7 +195,7 @@ impl Sample {
             let page = parse(&control(&["stats", "json", "domains", &from.to_string()])?)?;
             sample.read_domains(&page)?;
             match page.get("next") {
-                None => return Ok(sample),
+                None => return Ok((sample, all)),
                 // Ever on, so that it ends.
                 Some(next) if next.as_u64() > Some(from) => from = number(&page, "next")?,
                 Some(next) => {
@@ -189,6 +210,7 @@ impl Sample {
         self.requests = number(all, "requests")?;
         self.events = number(all, "events")?;
         self.running_ms = number(all, "running-ms")?;
+        self.faults = number(all, "restarts")?;
         self.recording = number(all, RECORDING)? != 0;
         let types = &all["types"];
         let failed = place(types, "failed")?;
@@ -229,7 +251,7 @@ impl Sample {
 mod tests {
     use super::*;
 
-    const TOTALS: &str = r#"{"requests":5,"events":2,"running-ms":392,"trace-on":1,"types":{
+    const TOTALS: &str = r#"{"requests":5,"events":2,"running-ms":392,"restarts":0,"trace-on":1,"types":{
         "columns":["requests","failed"],"READ":[3,1],"WRITE":[2,1]},
         "memory":{"columns":["used","most","room"],"nodes":[7,9,100]}}"#;
 
@@ -252,7 +274,7 @@ mod tests {
             assert_eq!(words.get(2), (asked > 1).then_some(&"domains"), "{words:?}");
             Ok(if asked == 1 { TOTALS.to_owned() } else { pages[asked - 2].clone() })
         };
-        Sample::ask(answer).map_err(|problem| problem.to_string())
+        Sample::ask(answer).map(|(sample, _)| sample).map_err(|problem| problem.to_string())
     }
 
     #[test]
