@@ -45,6 +45,16 @@ impl Cell {
             Cell::Growth(part) => json!(part * 100.0),
         }
     }
+
+    /// What rows are sorted by; text is by itself.
+    pub fn weight(&self) -> Option<f64> {
+        match self {
+            Cell::Text(_) => None,
+            Cell::Count(count) => Some(*count as f64),
+            Cell::Time(nanos) | Cell::At(nanos) => Some(*nanos as f64),
+            Cell::Number(number) | Cell::Growth(number) => Some(*number),
+        }
+    }
 }
 
 impl fmt::Display for Cell {

@@ -8,12 +8,27 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use xenstore::abi::DomId;
 
 use super::Report;
+use super::cell::duration;
+use super::html::escape;
 
 /// Names and their colors.
 pub type Legend = Vec<(String, (u8, u8, u8))>;
 
-/// Pixels.
-const WIDTH: u32 = 1000;
+/// How large a drawing is, in pixels.
+pub struct Size {
+    width: u32,
+    font: u32,
+    /// Names of the axes of counts, and of rows.
+    axis: u32,
+    names: u32,
+    /// Names along the axis of time.
+    labels: usize,
+}
+
+/// For a screen, and for a phone.
+pub const BROAD: Size = Size { width: 1000, font: 17, axis: 80, names: 240, labels: 8 };
+pub const NARROW: Size = Size { width: 400, font: 13, axis: 60, names: 175, labels: 3 };
+
 const HEIGHT: u32 = 320;
 /// Of one type's row.
 const ROW: u32 = 46;
@@ -43,13 +58,13 @@ const STEPS: f64 = 8.0;
 /// Least time that is drawn, microseconds.
 const LEAST: f64 = 0.1;
 
-const FONT: (&str, u32) = ("sans-serif", 17);
+const FACE: &str = "sans-serif";
 const GREY: RGBColor = RGBColor(0x88, 0x88, 0x88);
 
 type Drawn<T> = Result<T, Box<dyn Error>>;
 
 /// How many requests there were in each of equal spans of time, domain upon domain.
-pub fn over_time(report: &Report<'_>) -> Drawn<(String, Legend)> {
+pub fn over_time(report: &Report<'_>, size: &Size) -> Drawn<(String, Legend)> {
     let times: Vec<(u64, u16)> =
         report.requests.iter().map(|request| (request.time(report.dump).0, request.ended.domid.0)).collect();
     let first = times.iter().map(|(at, _)| *at).min().unwrap_or(0);
@@ -65,44 +80,48 @@ pub fn over_time(report: &Report<'_>) -> Drawn<(String, Legend)> {
     let most = counts.iter().map(|column| column.iter().sum::<u32>()).max().unwrap_or(1);
     let seconds = |column: usize| (first as f64 + column as f64 * width as f64) / 1e9;
 
-    let mut svg = String::new();
+    let (mut svg, mut tips) = (String::new(), Vec::new());
     {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
-        area.fill(&WHITE)?;
+        let area = SVGBackend::with_string(&mut svg, (size.width, HEIGHT)).into_drawing_area();
         let mut chart = ChartBuilder::on(&area)
             .margin(10)
             .margin_right(30)
             .x_label_area_size(50)
-            .y_label_area_size(80)
+            .y_label_area_size(size.axis)
             .build_cartesian_2d(seconds(0)..seconds(COLUMNS), 0_f64..f64::from(most) * 1.05)?;
         let span = (seconds(COLUMNS) - seconds(0)).max(1e-6);
         let digits = (2.0 - span.log10()).ceil().clamp(0.0, 7.0) as usize;
         chart
             .configure_mesh()
             .disable_x_mesh()
-            .x_labels(8)
+            .x_labels(size.labels)
             .y_labels(5)
             .x_desc("seconds since the server's start")
-            .y_desc(format!("requests in {}", duration(width as f64 / 1e3)))
-            .label_style(FONT)
+            .y_desc(format!("requests in {}", duration(width).replace(".0 ", " ")))
+            .label_style((FACE, size.font))
             .x_label_formatter(&|x| format!("{x:.digits$}"))
             .y_label_formatter(&|y| if y.fract() == 0.0 { format!("{y}") } else { String::new() })
             .light_line_style(TRANSPARENT)
             .draw()?;
         for (column, parts) in counts.iter().enumerate() {
             let mut base = 0;
-            for (count, (_, (red, green, blue))) in parts.iter().zip(&legend) {
+            for (count, (name, (red, green, blue))) in parts.iter().zip(&legend) {
                 let top = base + count;
                 let corners = [(seconds(column), f64::from(base)), (seconds(column + 1), f64::from(top))];
                 if *count > 0 {
                     chart.draw_series([Rectangle::new(corners, RGBColor(*red, *green, *blue).filled())])?;
+                    tips.push(format!(
+                        "{name}: {}, from {:.digits$} s on",
+                        requests(*count),
+                        seconds(column)
+                    ));
                 }
                 base = top;
             }
         }
         area.present()?;
     }
-    Ok((svg, legend))
+    Ok((with_tips(&svg, &tips), legend))
 }
 
 /// The busiest domains with their colors, and which of them, or the rest, each domain is.
@@ -123,20 +142,24 @@ fn domains(report: &Report<'_>, times: &[(u64, u16)]) -> (Legend, BTreeMap<u16, 
     (legend, places)
 }
 
-/// Microseconds with the unit that suits them.
-fn duration(micros: f64) -> String {
-    let (value, unit) = match micros {
-        micros if micros < 1.0 => (micros * 1e3, "ns"),
-        micros if micros < 1e3 => (micros, "us"),
-        micros if micros < 1e6 => (micros / 1e3, "ms"),
-        micros => (micros / 1e6, "s"),
-    };
-    let digits = usize::from(value < 10.0 && value.fract() > 0.01);
-    format!("{value:.digits$} {unit}")
+fn requests(count: u32) -> String {
+    format!("{count} request{}", if count == 1 { "" } else { "s" })
 }
 
-/// A row for each type, with how often its requests took how long; each row's highest column is as high.
-pub fn latency(report: &Report<'_>) -> Drawn<String> {
+/// Bars have what they stand for as their titles: they are the only rectangles, in the order in which they were drawn.
+fn with_tips(svg: &str, tips: &[String]) -> String {
+    let mut parts = svg.split("<rect ");
+    let mut all = parts.next().unwrap_or_default().to_owned();
+    for (part, tip) in parts.zip(tips) {
+        let (bar, rest) = part.split_once("/>").unwrap_or((part, ""));
+        all += &format!("<rect {bar}><title>{}</title></rect>{rest}", escape(tip));
+    }
+    all
+}
+
+/// A row for each type, with how often its requests took how long, and the count that is a row's full height. Heights are
+/// logarithmic, since READs can be a thousand times as many as all others.
+pub fn latency(report: &Report<'_>, size: &Size) -> Drawn<(String, u32)> {
     let step = |micros: f64| (micros.max(LEAST).log10() * STEPS).floor() as i32;
     let mut types: BTreeMap<&str, BTreeMap<i32, u32>> = BTreeMap::new();
     for request in &report.requests {
@@ -154,34 +177,36 @@ pub fn latency(report: &Report<'_>) -> Drawn<String> {
     let (low, high) = (10_f64.powf(low), 10_f64.powf(high));
 
     let rows = types.len() as u32;
-    let mut svg = String::new();
+    let most = types.iter().flat_map(|(_, _, steps)| steps.values()).max().copied().unwrap_or(1);
+    let height = |count: u32| 0.85 * f64::from(count + 1).ln() / f64::from(most + 1).ln();
+    let (mut svg, mut tips) = (String::new(), Vec::new());
     {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH, rows * ROW + 75)).into_drawing_area();
-        area.fill(&WHITE)?;
+        let area = SVGBackend::with_string(&mut svg, (size.width, rows * ROW + 75)).into_drawing_area();
         let mut chart = ChartBuilder::on(&area)
             .margin(10)
             .margin_right(30)
             .x_label_area_size(50)
-            .y_label_area_size(240)
+            .y_label_area_size(size.names)
             .build_cartesian_2d((low..high).log_scale(), f64::from(rows)..0_f64)?;
         chart
             .configure_mesh()
             .disable_y_mesh()
             .disable_y_axis()
             .x_desc("time that a request took")
-            .label_style(FONT)
-            .x_label_formatter(&|x| duration(*x))
+            .label_style((FACE, size.font))
+            .x_label_formatter(&|x| duration((*x * 1e3) as u64).replace(".0 ", " "))
             .light_line_style(BLACK.mix(0.05))
             .draw()?;
-        let style = FONT.into_text_style(&area).pos(Pos::new(HPos::Right, VPos::Bottom));
+        let style = (FACE, size.font).into_text_style(&area).pos(Pos::new(HPos::Right, VPos::Bottom));
         for (row, (name, count, steps)) in types.iter().enumerate() {
             let base = row as f64 + 1.0;
-            let most = steps.values().max().copied().unwrap_or(1);
             for (step, count) in steps {
                 let edge = |step: i32| 10_f64.powf(f64::from(step) / STEPS);
-                let height = 0.85 * f64::from(*count) / f64::from(most);
-                let corners = [(edge(*step), base - height), (edge(step + 1), base)];
+                let (from, to) = (edge(*step), edge(step + 1));
+                let corners = [(from, base - height(*count)), (to, base)];
                 chart.draw_series([Rectangle::new(corners, COLORS[0].filled())])?;
+                let [from, to] = [from, to].map(|micros| duration((micros * 1e3) as u64));
+                tips.push(format!("{name}: {} of {from} to {to}", requests(*count)));
             }
             chart.draw_series([PathElement::new([(low, base), (high, base)], GREY)])?;
             let (x, y) = chart.backend_coord(&(low, base));
@@ -189,5 +214,5 @@ pub fn latency(report: &Report<'_>) -> Drawn<String> {
         }
         area.present()?;
     }
-    Ok(svg)
+    Ok((with_tips(&svg, &tips), most))
 }

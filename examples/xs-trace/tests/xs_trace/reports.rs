@@ -56,11 +56,23 @@ fn a_report_counts_what_was_asked() {
 
     let page = run(&["report", "--html", "-", text(&file)]).expect("a page");
     assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
-    assert_eq!(page.matches("<svg").count(), 2);
+    // Each drawing for a screen and for a phone; each bar tells what it is.
+    assert_eq!(page.matches("<svg").count(), 4);
+    let bars = page.matches("<rect ").count();
+    assert!(bars > 10 && page.matches("</title></rect>").count() == bars, "{bars} bars");
+    assert!(page.contains("<title>READ: 1 request of ") || page.contains("<title>READ: 8 requests of "));
+    // Whatever a link leads to is there.
+    let targets: Vec<&str> =
+        page.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(targets.contains(&"about-d0") && targets.contains(&"about-READ"), "{targets:?}");
+    for target in targets {
+        assert_eq!(page.matches(&format!(" id=\"{target}\"")).count(), 1, "{target}");
+    }
+    assert!(page.contains("<td class=\"number\" data-v=\"8\">8</td>"));
     assert!(page.contains("mark &lt;here&gt;") && !page.contains("<here>"));
     // Only the name of SVG itself is an address.
     assert_eq!(page.matches("://").count(), page.matches("http://www.w3.org/2000/svg").count());
-    assert!(!page.contains("src=") && !page.contains("<script"));
+    assert!(!page.contains("src=") && page.matches("<script>").count() == 1);
 }
 
 #[test]
