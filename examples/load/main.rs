@@ -11,11 +11,13 @@ use measure::connection::Connection;
 use xenstore::wire::{Header, MessageType, TxId};
 
 const HELP: &str = "\
-Usage: load day | busy SECONDS | unread SECONDS
+Usage: load day | busy SECONDS | conflicts SECONDS | unread SECONDS
 
 Puts a load on the server at XENSTORED_PATH.
 day             guests come and go, are watched, read and refused; a commit conflicts
 busy SECONDS    writes what is watched, and reads, all the time
+conflicts SECONDS
+                reads in transactions what another writes before their end, all the time
 unread SECONDS  asks without end, and never reads an answer
 ";
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         }
         (["day"], _) => day(),
         (["busy", _], Some(length)) => busy(length),
+        (["conflicts", _], Some(length)) => conflicts(length),
         (["unread", _], Some(length)) => unread(length),
         _ => {
             eprint!("load: what is wanted?\n{HELP}");
@@ -99,6 +102,21 @@ fn busy(length: Duration) -> Result<()> {
         sleep(Duration::from_micros(500));
     }
     client.unwatch("/busy", "token")
+}
+
+fn conflicts(length: Duration) -> Result<()> {
+    let (mut one, mut other) = (Connection::open()?, Connection::open()?);
+    let begin = Instant::now();
+    while begin.elapsed() < length {
+        other.write(TxId::NONE, "/contended", "value")?;
+        let tx = one.start()?;
+        one.read(tx, "/contended")?;
+        one.write(tx, "/mine", "value")?;
+        other.write(TxId::NONE, "/contended", "value")?;
+        refused(one.commit(tx).is_err())?;
+        sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 fn unread(length: Duration) -> Result<()> {

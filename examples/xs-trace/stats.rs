@@ -61,7 +61,8 @@ impl Stats {
 
 impl Stats {
     fn refused(&self) -> Vec<Value> {
-        self.sample.refused.iter().map(Refused::object).collect()
+        let name = |case: &Refused| self.names.known.get(&case.domid).map(String::as_str);
+        self.sample.refused.iter().map(|case| case.object(name(case))).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Drives `xs-trace top` in a terminal, as a user does: tmux has the keyboard and the screen.
+# shellcheck disable=SC2317  # commands that are arguments of others
 set -Eeuo pipefail
 trap 'echo "not ok - unexpected failure at line $LINENO: $BASH_COMMAND"' ERR
 
@@ -52,6 +53,17 @@ keys x && sees 'an unknown key is told' "^no key 'x'"
 keys d 0.2 Enter && sees 'd changes the delay' 'every 0\.2 s'
 keys h && sees 'h helps' 'sort by requests, latency, watches, memory, domid'
 keys h
+keys Enter && sees 'Enter looks into a domain' '^d0 Domain-0 - Esc: back'
+sees 'what it has asked in all' '^requests [1-9][0-9]*, events [1-9][0-9]*, dropped 0,'
+sees 'what it holds' '^holds: nodes [1-9][0-9]* \(most [0-9]+, quota 1000\)'
+sees 'its requests by type' '^  WRITE +[1-9][0-9]* +0 +[0-9.]+ [µm]s$'
+sees 'and one by one' '^ +[0-9.]+  READ +ok +[0-9.]+ [µm]s  /busy/node$'
+keys End && sees 'End scrolls there, too' '^ +[0-9.]+  READ +ok'
+keys Escape && sees 'Esc goes back' "$busy"
+keys / nobody && sees '/ asks for a name' '^only names with: nobody_'
+keys Enter && sees 'of which there is none' '^only names with: nobody; Esc: all'
+keys / BSpace BSpace BSpace BSpace BSpace BSpace main Enter && sees 'or one, by a part of it' "$busy"
+keys Escape
 terminal resize-window -x 120 -y 10
 sees 'a wide screen has room for names' '^ +0 Domain-0 {30,}[1-9]'
 terminal resize-window -x 40 -y 4
@@ -61,6 +73,24 @@ sees 'a small one still has rows' '^ +0 Dom'
 sees 'and fill levels' '/[0-9.k]+ \([0-9.]+%\)'
 terminal resize-window -x 90 -y 24
 sees 'the row again' "$busy"
+# A conflict between two looks makes a row stand out.
+"$programs/load" conflicts 120 &
+colored() { terminal capture-pane -ep | grep -Eq $'\e\\[([0-9]+;)*(3[0-7]|38;5;[0-9]+)m'; }
+standing_out() { terminal capture-pane -ep | grep -Eq $'\e\\[(0;)?1[;m].* 0 Domain-0'; }
+# within COMMAND: it succeeds once in 10 s.
+within() {
+    local try
+    for ((try = 0; try < 100; try++)); do "$@" && return; sleep 0.1; done
+    return 1
+}
+ok() { if "${@:2}"; then echo "ok - $1"; else echo "not ok - $1"; terminal capture-pane -ep && failed=1; fi; }
+ok 'trouble has a color' within colored
+keys q
+sees 'q ends it' '^ready> *$'
+keys "clear; NO_COLOR=1 $programs/xs-trace top --delay 0.3" Enter
+ok 'with NO_COLOR it stands out, too' within standing_out
+no_color() { ! colored; }
+ok 'without any color' no_color
 keys q
 sees 'q gives the terminal back' '^ready> *$'
 keys 'stty -a' Enter
@@ -78,6 +108,7 @@ XENSTORED_PATH=$work/again "$programs/load" busy 60 &
 keys "clear; stty rows 0 cols 0; XENSTORED_PATH=$work/again $programs/xs-trace top" Enter
 sees 'one without a size is of the usual one' '^ +0 +[1-9][0-9.k]* '
 keys q
+sees 'and ends as the others do' '^ready> *$'
 keys 'stty -a' Enter
-sees 'which it gives back, too' '( |^)icanon.* echo '
+sees 'whose terminal it gives back, too' '( |^)icanon.* echo '
 exit "$failed"

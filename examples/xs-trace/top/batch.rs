@@ -8,7 +8,7 @@ use super::names::Names;
 use serde_json::{Value, json};
 
 use super::rates::{Row, Table};
-use super::sample::{Refused, Sample};
+use super::sample::Sample;
 use super::{heading, levels, refusals, sums};
 use crate::arguments::TopOptions;
 use store_client::Problem;
@@ -68,7 +68,7 @@ fn object(table: &Table) -> Value {
         "errors": table.errors,
         "events": table.events,
         "memory": levels.collect::<serde_json::Map<_, _>>(),
-        "refused": table.refused.iter().map(Refused::object).collect::<Vec<_>>(),
+        "refused": table.refused.iter().map(|case| case.object(table.name(case.domid))).collect::<Vec<_>>(),
         "domains": table.rows.iter().map(row).collect::<Vec<_>>(),
     })
 }

@@ -1,39 +1,27 @@
 //! The keys and their effects.
 
-use std::time::Duration;
-
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::columns::{Column, Sorting};
+use super::columns::Column;
+use super::view::{Prompt, View};
 use crate::arguments::delay;
 
-pub const HELP: [(&str, &str); 9] = [
+pub const HELP: [(&str, &str); 11] = [
     ("q", "quit"),
     ("h ?", "this help; any key leaves it"),
     ("P L W M N", "sort by requests, latency, watches, memory, domid"),
     ("< >", "sort by the column to the left, to the right"),
     ("R", "the other way round"),
+    ("/", "only domains with this in their name, or of this number; Esc: all"),
+    ("Up Down", "mark a domain"),
+    ("Enter", "look into the domain: requests, errors, watches, transactions; Esc: back"),
+    ("PgUp PgDn Home End", "scroll"),
     ("d s", "change the delay"),
     ("space", "pause, and go on"),
-    ("arrows PgUp PgDn Home End", "scroll"),
-    ("enter", "look at once"),
 ];
 
-/// What the user has chosen.
-pub struct View {
-    pub sorting: Sorting,
-    pub delay: Duration,
-    pub paused: bool,
-    pub help: bool,
-    /// The delay that is being typed.
-    pub prompt: Option<String>,
-    /// Shown until the next key.
-    pub message: String,
-    /// The first row shown, and how many there are and fit.
-    pub offset: usize,
-    pub rows: usize,
-    pub height: usize,
-}
+/// Longest text that is typed.
+const TYPED: usize = 32;
 
 /// What else is to be done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,30 +32,20 @@ pub enum Action {
 }
 
 impl View {
-    pub fn new(delay: Duration) -> View {
-        View {
-            sorting: Sorting::by(Column::Requests),
-            delay,
-            paused: false,
-            help: false,
-            prompt: None,
-            message: String::new(),
-            offset: 0,
-            rows: 0,
-            height: 0,
-        }
-    }
-
     pub fn press(&mut self, key: KeyEvent) -> Action {
         if key.modifiers.contains(KeyModifiers::CONTROL) {
             return if key.code == KeyCode::Char('c') { Action::Quit } else { Action::Nothing };
         }
         self.message.clear();
         if let Some(typed) = self.prompt.take() {
-            return self.type_delay(typed, key.code);
+            self.type_into(typed, key.code);
+            return Action::Nothing;
         }
         if std::mem::take(&mut self.help) {
             return Action::Nothing;
+        }
+        if self.domain.is_some() {
+            return self.press_in_domain(key.code);
         }
         match key.code {
             KeyCode::Char('q') => return Action::Quit,
@@ -80,54 +58,71 @@ impl View {
             KeyCode::Char('<') => self.sorting = self.sorting.moved(false),
             KeyCode::Char('>') => self.sorting = self.sorting.moved(true),
             KeyCode::Char('R') => self.sorting.reverse = !self.sorting.reverse,
-            KeyCode::Char('d' | 's') => self.prompt = Some(String::new()),
+            KeyCode::Char('d' | 's') => self.prompt = Some(Prompt::Delay(String::new())),
+            KeyCode::Char('/') => self.prompt = Some(Prompt::Filter(self.filter.clone())),
+            KeyCode::Esc => self.filter.clear(),
             KeyCode::Char(' ') => self.paused = !self.paused,
-            KeyCode::Enter => return Action::Look,
-            KeyCode::Up => self.scroll(-1),
-            KeyCode::Down => self.scroll(1),
+            KeyCode::Enter => {
+                self.enter();
+                return Action::Look;
+            }
+            KeyCode::Up => self.step(false),
+            KeyCode::Down => self.step(true),
             KeyCode::PageUp => self.scroll(-(self.height as isize)),
             KeyCode::PageDown => self.scroll(self.height as isize),
             KeyCode::Home => self.offset = 0,
-            KeyCode::End => self.scroll(self.rows as isize),
+            KeyCode::End => self.scroll_to_end(),
             KeyCode::Char(other) => self.message = format!("no key '{other}'; h tells which there are"),
             _ => {}
         }
         Action::Nothing
     }
 
-    fn type_delay(&mut self, mut typed: String, code: KeyCode) -> Action {
+    fn press_in_domain(&mut self, code: KeyCode) -> Action {
         match code {
-            KeyCode::Esc => return Action::Nothing,
-            KeyCode::Enter if typed.is_empty() => return Action::Nothing,
-            KeyCode::Enter => {
-                match delay(&typed) {
-                    Ok(delay) => self.delay = delay,
-                    Err(why) => self.message = format!("delay '{typed}': {why}"),
-                }
-                return Action::Nothing;
-            }
-            KeyCode::Backspace => drop(typed.pop()),
-            KeyCode::Char(letter) if typed.len() < 16 => typed.push(letter),
+            KeyCode::Esc | KeyCode::Enter | KeyCode::Backspace | KeyCode::Char('q') => self.leave(),
+            KeyCode::Char('h' | '?') => self.help = true,
+            KeyCode::Char(' ') => self.paused = !self.paused,
+            KeyCode::Up => self.scroll(-1),
+            KeyCode::Down => self.scroll(1),
+            KeyCode::PageUp => self.scroll(-(self.height as isize)),
+            KeyCode::PageDown => self.scroll(self.height as isize),
+            KeyCode::Home => self.offset = 0,
+            KeyCode::End => self.scroll_to_end(),
             _ => {}
         }
-        self.prompt = Some(typed);
         Action::Nothing
     }
 
-    fn scroll(&mut self, by: isize) {
-        self.offset = self.offset.saturating_add_signed(by);
-        self.fit(self.rows, self.height);
+    fn type_into(&mut self, mut prompt: Prompt, code: KeyCode) {
+        let (Prompt::Delay(typed) | Prompt::Filter(typed)) = &mut prompt;
+        match code {
+            KeyCode::Esc => return,
+            KeyCode::Backspace => drop(typed.pop()),
+            KeyCode::Char(letter) if typed.len() < TYPED => typed.push(letter),
+            KeyCode::Enter => return self.typed(prompt),
+            _ => {}
+        }
+        self.prompt = Some(prompt);
     }
 
-    /// Takes up how many rows there are and fit, so that a page is full as long as there are rows for it.
-    pub fn fit(&mut self, rows: usize, height: usize) {
-        (self.rows, self.height) = (rows, height);
-        self.offset = self.offset.min(rows.saturating_sub(height));
+    fn typed(&mut self, prompt: Prompt) {
+        match prompt {
+            Prompt::Delay(typed) if typed.is_empty() => {}
+            Prompt::Delay(typed) => match delay(&typed) {
+                Ok(delay) => self.delay = delay,
+                Err(why) => self.message = format!("delay '{typed}': {why}"),
+            },
+            Prompt::Filter(typed) => (self.filter, self.offset) = (typed, 0),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::columns::Sorting;
     use super::*;
 
     fn press(view: &mut View, keys: &str) -> Action {
@@ -159,7 +154,7 @@ mod tests {
     fn the_delay_is_typed() {
         let mut view = View::new(Duration::from_secs(2));
         press(&mut view, "d0.5\n");
-        assert_eq!((view.delay, view.prompt.as_deref()), (Duration::from_millis(500), None));
+        assert!(view.delay == Duration::from_millis(500) && view.prompt.is_none());
         press(&mut view, "sq\n");
         assert_eq!(view.delay, Duration::from_millis(500));
         assert_eq!(view.message, "delay 'q': 0.1 to 3600 seconds are possible");
@@ -170,7 +165,7 @@ mod tests {
     #[test]
     fn scrolling_ends_with_a_full_page() {
         let mut view = View::new(Duration::from_secs(2));
-        view.fit(25, 10);
+        view.fit((0..25).collect(), 10);
         let at = |view: &mut View, code| {
             view.press(KeyEvent::new(code, KeyModifiers::NONE));
             view.offset
@@ -178,7 +173,31 @@ mod tests {
         let codes =
             [KeyCode::PageDown, KeyCode::PageDown, KeyCode::Up, KeyCode::Home, KeyCode::Up, KeyCode::End];
         assert_eq!(codes.map(|code| at(&mut view, code)), [10, 15, 14, 0, 0, 15]);
-        view.fit(12, 10);
+        view.fit((0..12).collect(), 10);
         assert_eq!(view.offset, 2);
+    }
+
+    #[test]
+    fn a_filter_is_typed_and_given_up() {
+        let mut view = View::new(Duration::from_secs(2));
+        press(&mut view, "/web-q\n");
+        assert_eq!(view.filter, "web-q");
+        // What is typed goes on from what there is.
+        press(&mut view, "/1");
+        view.press(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
+        assert_eq!(view.filter, "web-q");
+        view.press(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
+        assert_eq!(view.filter, "");
+    }
+
+    #[test]
+    fn enter_looks_into_a_domain() {
+        let mut view = View::new(Duration::from_secs(2));
+        view.fit(vec![7, 8], 10);
+        assert_eq!((press(&mut view, "\n"), view.domain), (Action::Look, Some(7)));
+        assert_eq!(press(&mut view, "M"), Action::Nothing);
+        assert_eq!(view.sorting.column, Column::Requests);
+        assert_eq!((press(&mut view, "q"), view.domain), (Action::Nothing, None), "back, and not out");
+        assert_eq!(press(&mut view, "q"), Action::Quit);
     }
 }

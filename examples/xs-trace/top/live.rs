@@ -13,11 +13,13 @@ use ratatui::crossterm::terminal::{EnterAlternateScreen, size};
 use ratatui::layout::Rect;
 use ratatui::{DefaultTerminal, TerminalOptions, Viewport};
 
-use super::keys::{Action, View};
+use super::domain::Domain;
+use super::keys::Action;
 use super::names::Names;
 use super::rates::Table;
 use super::sample::Sample;
 use super::screen;
+use super::view::View;
 use store_client::Problem;
 use store_client::Store;
 
@@ -28,7 +30,20 @@ const FIRST: Duration = Duration::from_millis(500);
 /// So many domains have their names at once; of more, those that are shown.
 const NAMED: usize = 64;
 
-type Look = (Sample, BTreeMap<u16, String>);
+/// What is wanted of the store.
+struct Wanted {
+    /// Domains whose names are.
+    names: Vec<u16>,
+    /// The domain that is looked into.
+    domain: Option<u16>,
+}
+
+struct Look {
+    sample: Sample,
+    names: BTreeMap<u16, String>,
+    /// What was told of that domain.
+    domain: Option<(u16, Vec<String>)>,
+}
 
 pub fn run(store: Store, delay: Duration) -> Result<(), Problem> {
     let (asks, asked) = channel();
@@ -61,16 +76,21 @@ fn open() -> io::Result<DefaultTerminal> {
     Ok(terminal)
 }
 
-/// Looks at the store whenever it is asked for that, with the domains whose names are wanted, until it is lost.
-fn ask(mut store: Store, asked: &Receiver<Vec<u16>>, looks: &Sender<Result<Look, Problem>>) {
+/// Looks at the store whenever it is asked for that, until it is lost.
+fn ask(mut store: Store, asked: &Receiver<Wanted>, looks: &Sender<Result<Look, Problem>>) {
     let mut names = Names::default();
+    let mut domain: Option<Domain> = None;
     while let Ok(wanted) = asked.recv() {
+        if domain.as_ref().map(|domain| domain.domid) != wanted.domain {
+            domain = wanted.domain.map(Domain::new);
+        }
         let look = Sample::take(&mut store).and_then(|sample| {
             names.keep(|domid| sample.domains.contains_key(&domid));
             let first = sample.domains.keys().take(NAMED).copied();
-            let wanted = wanted.into_iter().filter(|domid| sample.domains.contains_key(domid));
+            let wanted = wanted.names.into_iter().filter(|domid| sample.domains.contains_key(domid));
             names.learn(&mut store, first.chain(wanted))?;
-            Ok((sample, names.known.clone()))
+            let looked = domain.as_mut().map(|domain| Ok((domain.domid, domain.look(&mut store)?)));
+            Ok(Look { sample, names: names.known.clone(), domain: looked.transpose()? })
         });
         let lost = look.is_err();
         if looks.send(look).is_err() || lost {
@@ -81,19 +101,23 @@ fn ask(mut store: Store, asked: &Receiver<Vec<u16>>, looks: &Sender<Result<Look,
 
 struct Live {
     view: View,
-    asks: Sender<Vec<u16>>,
+    asks: Sender<Wanted>,
     looked: Receiver<Result<Look, Problem>>,
     /// The last look, and what happened between it and the one before it.
     before: Option<Sample>,
     table: Option<Table>,
+    domain: Option<(u16, Vec<String>)>,
     /// When the store was asked last, and whether it has answered.
     asked: Instant,
     answered: bool,
+    /// It is to be asked again as soon as it has.
+    again: bool,
 }
 
 impl Live {
-    fn new(view: View, asks: Sender<Vec<u16>>, looked: Receiver<Result<Look, Problem>>) -> Live {
-        Live { view, asks, looked, before: None, table: None, asked: Instant::now(), answered: true }
+    fn new(view: View, asks: Sender<Wanted>, looked: Receiver<Result<Look, Problem>>) -> Live {
+        let (asked, answered) = (Instant::now(), true);
+        Live { view, asks, looked, before: None, table: None, domain: None, asked, answered, again: false }
     }
 
     /// Until the user quits; or the reason why it cannot go on.
@@ -115,7 +139,10 @@ impl Live {
             let silent = self.silent();
             if stale || silent.is_some() {
                 let (view, table) = (&mut self.view, self.table.as_mut());
-                terminal.draw(|frame| screen::draw(frame, view, table, silent))?;
+                // What was told of another is not of this one.
+                let domain = self.domain.as_ref().filter(|(domid, _)| Some(*domid) == view.domain);
+                let domain = domain.map(|(_, lines)| lines.as_slice());
+                terminal.draw(|frame| screen::draw(frame, view, (table, domain), silent))?;
                 stale = false;
             }
             if !event::poll(TICK)? {
@@ -134,8 +161,8 @@ impl Live {
             {
                 match self.view.press(key) {
                     Action::Quit => return Ok(None),
-                    Action::Look if self.answered => self.look(),
-                    _ => {}
+                    Action::Look => self.again = true,
+                    Action::Nothing => {}
                 }
             }
         }
@@ -143,20 +170,22 @@ impl Live {
 
     fn is_due(&self) -> bool {
         let delay = if self.table.is_some() { self.view.delay } else { self.view.delay.min(FIRST) };
-        self.answered && !self.view.paused && self.asked.elapsed() >= delay
+        self.answered && (self.again || (!self.view.paused && self.asked.elapsed() >= delay))
     }
 
     /// Asks the store. The thread has ended only if it has said why, which is taken up next.
     fn look(&mut self) {
-        let shown = self.table.iter().flat_map(|table| &table.rows);
-        let shown = shown.skip(self.view.offset).take(self.view.height).map(|row| row.domid);
-        self.answered = self.asks.send(shown.collect()).is_err();
+        let domain = self.view.domain;
+        let names = if domain.is_some() { Vec::new() } else { self.view.visible().to_vec() };
+        self.answered = self.asks.send(Wanted { names, domain }).is_err();
+        self.again = false;
         self.asked = Instant::now();
     }
 
     /// Takes up a look; whether there is something new to be seen.
-    fn take(&mut self, (sample, names): Look) -> bool {
+    fn take(&mut self, Look { sample, names, domain }: Look) -> bool {
         self.answered = true;
+        self.domain = domain;
         if let Some(before) = &self.before {
             self.table = Some(Table::between(before, &sample, &names));
         }

@@ -2,12 +2,14 @@
 
 mod batch;
 mod columns;
+mod domain;
 mod keys;
 mod live;
 mod names;
 mod rates;
 mod sample;
 mod screen;
+mod view;
 
 pub use names::Names;
 pub use sample::{Counts, Refused, Sample};
@@ -57,7 +59,7 @@ fn sums(table: &Table) -> String {
 /// Whom a quota, or lack of room, has refused something between the two looks.
 fn refusals(table: &Table) -> Vec<String> {
     let line = |case: &Refused| {
-        let name = table.rows.iter().find(|row| row.domid == case.domid).map_or("", |row| row.name.as_str());
+        let name = table.name(case.domid).unwrap_or("");
         let Refused { domid, quota, limit, times, request, error, path } = case;
         let why =
             if quota.is_empty() { "no room".to_owned() } else { format!("quota {quota}, {limit} allowed") };

@@ -45,6 +45,12 @@ fn growth(before: u64, after: u64) -> u64 {
 }
 
 impl Table {
+    /// A domain's name, if it is there and has one.
+    pub fn name(&self, domid: u16) -> Option<&str> {
+        let row = self.rows.iter().find(|row| row.domid == domid);
+        row.map(|row| row.name.as_str()).filter(|name| !name.is_empty())
+    }
+
     /// A domain whose cycles have fallen has got a new life: it counts as if it had not been there.
     pub fn between(before: &Sample, after: &Sample, names: &BTreeMap<u16, String>) -> Table {
         let cycles_per_ms = after.khz.max(1) as f64;

@@ -101,9 +101,10 @@ impl Refused {
         })
     }
 
-    pub fn object(&self) -> Value {
+    /// With the domain's name, if it has one.
+    pub fn object(&self, name: Option<&str>) -> Value {
         let Refused { domid, quota, limit, times, request, error, path } = self;
-        json!({ "domid": domid, "quota": quota, "limit": limit, "times": times, "request": request, "error": error, "path": path })
+        json!({ "domid": domid, "name": name, "quota": quota, "limit": limit, "times": times, "request": request, "error": error, "path": path })
     }
 }
 
@@ -128,7 +129,7 @@ pub struct Sample {
 }
 
 /// The number at `name`. A store that does not tell it is of another version.
-fn number(value: &Value, name: &str) -> Result<u64, Problem> {
+pub fn number(value: &Value, name: &str) -> Result<u64, Problem> {
     let missing = || Problem::new(format!("the store's statistics have no '{name}': another version?"));
     value[name].as_u64().ok_or_else(missing)
 }
@@ -150,7 +151,7 @@ fn cell(row: &Value, index: usize) -> Result<u64, Problem> {
     row[index].as_u64().ok_or_else(|| Problem::new(format!("no row of a table: {row}")))
 }
 
-fn parse(text: &str) -> Result<Value, Problem> {
+pub fn parse(text: &str) -> Result<Value, Problem> {
     serde_json::from_str(text)
         .map_err(|_| Problem::new("the store's statistics are no JSON: another version?"))
 }

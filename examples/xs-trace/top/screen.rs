@@ -2,17 +2,24 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Modifier, Style, Stylize};
+use ratatui::style::{Color, Modifier, Style, Stylize};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::columns::Column;
-use super::keys::{HELP, View};
+use super::keys::HELP;
 use super::rates::{Row, Table};
+use super::view::{Prompt, View};
 use super::{heading, levels, refusals, sums};
 
-/// `silent` is the seconds for which the store has not answered, if that is long.
-pub fn draw(frame: &mut Frame<'_>, view: &mut View, table: Option<&mut Table>, silent: Option<u64>) {
+/// `silent` is the seconds for which the store has not answered, if that is long; `domain` what was told of the one that is
+/// looked into.
+pub fn draw(
+    frame: &mut Frame<'_>,
+    view: &mut View,
+    (table, domain): (Option<&mut Table>, Option<&[String]>),
+    silent: Option<u64>,
+) {
     if view.help {
         return frame.render_widget(Paragraph::new(help()), frame.area());
     }
@@ -20,17 +27,59 @@ pub fn draw(frame: &mut Frame<'_>, view: &mut View, table: Option<&mut Table>, s
         let what = silent.map_or_else(|| "looking at the store".to_owned(), no_answer);
         return frame.render_widget(Paragraph::new(what), frame.area());
     };
-    view.sorting.sort(&mut table.rows);
+    if let Some(domid) = view.domain {
+        let name = table.name(domid).unwrap_or("");
+        return draw_domain(frame, view, &format!("d{domid} {name}"), domain, silent);
+    }
     let head = head(view, table, silent, frame.area());
     let [top, titles, rows] =
         Layout::vertical([Constraint::Length(head.len() as u16), Constraint::Length(1), Constraint::Min(0)])
             .areas(frame.area());
     frame.render_widget(Paragraph::new(head), top);
     frame.render_widget(Paragraph::new(title_line(view, name_width(titles))).reversed(), titles);
-    view.fit(table.rows.len(), usize::from(rows.height));
-    let shown = table.rows.iter().skip(view.offset).take(view.height);
-    let lines: Vec<Line<'_>> = shown.map(|row| row_line(row, name_width(rows))).collect();
+    let all = view.rows(table);
+    view.fit(all.iter().map(|row| row.domid).collect(), usize::from(rows.height));
+    let lines: Vec<Line<'_>> = all
+        .into_iter()
+        .skip(view.offset)
+        .take(view.height)
+        .map(|row| {
+            let line = row_line(view, row, name_width(rows));
+            if view.selected == Some(row.domid) { line.reversed() } else { line }
+        })
+        .collect();
     frame.render_widget(Paragraph::new(lines), rows);
+}
+
+fn draw_domain(
+    frame: &mut Frame<'_>,
+    view: &mut View,
+    title: &str,
+    told: Option<&[String]>,
+    silent: Option<u64>,
+) {
+    let [top, rest] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(frame.area());
+    let paused = if view.paused { ", paused" } else { "" };
+    let head = silent.map_or_else(|| format!("{title} - Esc: back{paused}"), no_answer);
+    frame.render_widget(Paragraph::new(Line::from(head).bold()).reversed(), top);
+    let Some(told) = told else { return frame.render_widget(Paragraph::new("looking at it"), rest) };
+    // What is too long for a line goes on in the next one.
+    let width = usize::from(rest.width).max(1);
+    let pieces = |line: &String| -> Vec<String> {
+        let letters: Vec<char> = line.chars().collect();
+        let pieces = letters.chunks(width).map(|piece| piece.iter().collect());
+        if letters.is_empty() { vec![String::new()] } else { pieces.collect() }
+    };
+    let lines: Vec<String> = told.iter().flat_map(pieces).collect();
+    view.fit(vec![0; lines.len()], usize::from(rest.height));
+    let shown = lines.into_iter().skip(view.offset).take(view.height).map(Line::from);
+    frame.render_widget(Paragraph::new(shown.collect::<Vec<_>>()), rest);
+}
+
+impl View {
+    fn colored<'a>(&self, line: Line<'a>, color: Color) -> Line<'a> {
+        if self.colors { line.fg(color) } else { line }
+    }
 }
 
 /// The name has what the other columns leave of a line.
@@ -58,10 +107,18 @@ fn head<'a>(view: &View, table: &Table, silent: Option<u64>, area: Rect) -> Vec<
     let most = usize::from(area.height.saturating_sub(OTHERS).div_ceil(2));
     lines.extend(levels(table, area.width.into(), most).into_iter().map(Line::from));
     // One is enough to be looked into.
-    lines.extend(refusals(table).into_iter().take(1).map(|refused| Line::from(refused).yellow()));
+    lines.extend(
+        refusals(table).into_iter().take(1).map(|refused| view.colored(Line::from(refused), Color::Yellow)),
+    );
     lines.push(match (silent, &view.prompt) {
-        (Some(seconds), None) => Line::from(no_answer(seconds)).bold().red(),
-        (_, Some(typed)) => Line::from(format!("delay in seconds (is {delay}): {typed}_")).bold(),
+        (Some(seconds), None) => view.colored(Line::from(no_answer(seconds)).bold(), Color::Red),
+        (_, Some(Prompt::Delay(typed))) => {
+            Line::from(format!("delay in seconds (is {delay}): {typed}_")).bold()
+        }
+        (_, Some(Prompt::Filter(typed))) => Line::from(format!("only names with: {typed}_")).bold(),
+        (None, None) if view.message.is_empty() && !view.filter.is_empty() => {
+            Line::from(format!("only names with: {}; Esc: all", view.filter)).bold()
+        }
         (None, None) => Line::from(view.message.clone()).bold(),
     });
     lines
@@ -81,11 +138,11 @@ fn title_line<'a>(view: &View, name_width: usize) -> Line<'a> {
 }
 
 /// A domain that was in trouble just then stands out, one that did nothing steps back.
-fn row_line<'a>(row: &Row, name_width: usize) -> Line<'a> {
+fn row_line<'a>(view: &View, row: &Row, name_width: usize) -> Line<'a> {
     let cells = Column::ALL.map(|column| column.fit(&column.cell(row), name_width));
     let line = Line::from(cells.join(" "));
     match (row.trouble, row.requests > 0.0) {
-        (true, _) => line.bold().yellow(),
+        (true, _) => view.colored(line.bold(), Color::Yellow),
         (false, true) => line,
         (false, false) => line.dim(),
     }
