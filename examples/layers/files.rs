@@ -87,6 +87,16 @@ impl Pack {
         Ok(Pack { text, starts })
     }
 
+    /// The same with one more layer on top, which has a name and an end and comes from there.
+    pub fn with(mut self, layer: &[u8], from: &Path) -> Pack {
+        let whole = self.text.len() - b"end\n".len();
+        self.text.truncate(whole);
+        let lines = self.text.iter().filter(|byte| **byte == b'\n').count() as u32;
+        self.starts.push((lines, 0, from.to_path_buf()));
+        self.text.extend_from_slice(layer);
+        self
+    }
+
     /// One file, with nothing added.
     pub fn as_it_is(file: &Path) -> Result<Pack, String> {
         Ok(Pack { text: read(file)?, starts: vec![(0, 0, file.to_path_buf())] })

@@ -1,6 +1,7 @@
 //! Works on layers, the files that a store begins with (docs/layers.md): `xs-layers pack`, `check`, `fuse`, `diff`, `split`.
 
 mod files;
+mod store;
 mod tree;
 
 use std::collections::BTreeSet;
@@ -18,11 +19,13 @@ const HELP: &str = "\
 usage: xs-layers pack [-o MODULE] FILE...     one file of several, the lowest first, for the store's boot module
        xs-layers check FILE...                says what is in a file, or what is wrong, with line and column
        xs-layers fuse FILE...                 the store that comes of them, as `xenstore-ls -f -p` shows it
-       xs-layers diff STORE|FILE FILE...      a layer that makes the first of the store that comes of the others
+       xs-layers diff STORE [FILE...]         a layer that makes what a running store is of what it began with
+       xs-layers diff FILE FILE...            a layer that makes the first of the store that comes of the others
        xs-layers split [-d DIRECTORY] FILE    a file NAME.layer of each layer
   --domains N,...   domains besides dom0 that permissions may name
 FILE has layers as text, or as the state stream's records (docs/state.md); `-` is the standard input. STORE is the socket or
-device of a running store; of it, `diff` leaves out what toolstacks make anew at each start.
+device of a running store; of it, `diff` leaves out what toolstacks make anew at each start, and with FILEs what these say.
+Of another server than xenstore-stubdom it wants FILEs: that does not know what it began with.
 A store takes layers as text, which is what `pack` writes.
 Status: 1 if a layer is wrong, 2 for a mistake in the call or a file that cannot be read.
 ";
@@ -99,7 +102,7 @@ fn parse(mut args: lexopt::Parser) -> Result<Option<Call>, lexopt::Error> {
     let fits = match task.as_str() {
         "pack" => files > 0 && directory.is_none(),
         "check" | "fuse" => files > 0 && directory.is_none() && output.is_none(),
-        "diff" => files > 1 && directory.is_none() && output.is_none(),
+        "diff" => files > 0 && directory.is_none() && output.is_none(),
         "split" => files == 1 && output.is_none(),
         _ => false,
     };
@@ -169,15 +172,24 @@ fn check(call: &Call) -> Result<(), Problem> {
 
 fn diff(call: &Call) -> Result<(), Problem> {
     let Some((now, low)) = call.words.split_first() else { return Ok(()) };
-    let low = Tree::fused(&Pack::of(low)?, &call.domains).map_err(Problem::Layers)?;
     let is_store = |kind: FileType| kind.is_socket() || kind.is_char_device();
-    let text = if now != Path::new("-") && std::fs::metadata(now).is_ok_and(|meta| is_store(meta.file_type()))
-    {
-        difference(&low, &Tree::of_store(now)?, true)
-    } else {
-        let now =
-            Tree::fused(&Pack::of(std::slice::from_ref(now))?, &call.domains).map_err(Problem::Layers)?;
-        difference(&low, &now, false)
+    let running =
+        now != Path::new("-") && std::fs::metadata(now).is_ok_and(|meta| is_store(meta.file_type()));
+    let changes = if running { store::changes(now)? } else { None };
+    if let (Some(text), []) = (&changes, low) {
+        return put(None, text);
+    }
+    if low.is_empty() {
+        let what = if running { "the store does not know what it began with" } else { "that is no store" };
+        return Err(format!("{}: {what}: files are wanted to compare it with", now.display()).into());
+    }
+    let fused = |pack: &Pack| Tree::fused(pack, &call.domains).map_err(Problem::Layers);
+    let pack = Pack::of(low)?;
+    let low = fused(&pack)?;
+    let text = match changes {
+        Some(changes) => difference(&low, &fused(&pack.with(&changes, now))?, false),
+        None if running => difference(&low, &store::tree(now)?, true),
+        None => difference(&low, &fused(&Pack::of(std::slice::from_ref(now))?)?, false),
     };
     put(None, text.as_bytes())
 }

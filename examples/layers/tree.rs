@@ -1,38 +1,23 @@
 //! The nodes that come of layers, or that a store has.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use store_client::Store;
 use support::Host;
 use xenstore::config::{Capacities, Settings};
 use xenstore::layers::{
-    Buffers, Item, Line, Permission, PermissionBuf, Trouble, ValueBuf, parse, permissions, quoted,
+    Buffers, Item, Line, Permission, PermissionBuf, Trouble, ValueBuf, is_anew, parse, permissions, quoted,
 };
-use xenstore::perms;
-use xenstore::wire::MessageType;
 
 use crate::files::Pack;
 
 /// More than a store has that takes the layers in.
 const NODES: usize = 400_000;
 
-/// Where toolstacks make nodes anew.
-const ANEW: [&str; 8] = [
-    "/vm/",
-    "/libxl/",
-    "/tool/xenstored/",
-    "/local/pool/",
-    "/local/domain/0/backend",
-    "/local/domain/0/control",
-    "/local/domain/0/domid",
-    "/local/domain/0/name",
-];
-
 #[derive(Clone, PartialEq, Eq)]
-struct Node {
-    value: Vec<u8>,
-    permissions: Vec<Permission>,
+pub struct Node {
+    pub value: Vec<u8>,
+    /// None if who owns it will not be there when a store begins.
+    pub permissions: Vec<Permission>,
 }
 
 /// Nodes in the order in which `xenstore-ls` shows them.
@@ -42,11 +27,11 @@ pub struct Tree {
 }
 
 impl Tree {
-    fn new() -> Tree {
+    pub fn new() -> Tree {
         Tree { order: Vec::new(), nodes: BTreeMap::new() }
     }
 
-    fn add(&mut self, path: String, node: Node) {
+    pub fn add(&mut self, path: String, node: Node) {
         self.order.push(path.clone());
         self.nodes.insert(path, node);
     }
@@ -88,33 +73,6 @@ impl Tree {
         Ok(tree)
     }
 
-    /// What a running store has.
-    pub fn of_store(place: &Path) -> Result<Tree, String> {
-        let mut store = Store::open(Some(place)).map_err(|problem| problem.to_string())?;
-        let mut ask = |what, path: &str| {
-            let answer = store.request(what, format!("{path}\0").as_bytes());
-            answer.map_err(|problem| problem.to_string())
-        };
-        let mut tree = Tree::new();
-        let mut open = vec!["/".to_string()];
-        while let Some(path) = open.pop() {
-            let value = ask(MessageType::Read, &path)?;
-            let list = ask(MessageType::GetPerms, &path)?;
-            let entries = list.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
-            let permissions: Result<Vec<_>, _> = entries.map(perms::parse).collect();
-            let names = ask(MessageType::Directory, &path)?;
-            let above = if path == "/" { "" } else { &path };
-            let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-            let below = names.map(|name| format!("{above}/{}", String::from_utf8_lossy(name)));
-            let mut below: Vec<String> = below.collect();
-            below.reverse();
-            open.extend(below);
-            let permissions = permissions.map_err(|_| format!("{path}: its permissions are none"))?;
-            tree.add(path, Node { value, permissions });
-        }
-        Ok(tree)
-    }
-
     /// All but what every store has.
     pub fn nodes(&self) -> impl Iterator<Item = &String> {
         let every = ["/", "/tool", "/tool/xenstored"];
@@ -145,11 +103,6 @@ fn line(path: &str, value: Option<&Vec<u8>>, list: Option<&Vec<Permission>>) -> 
     line + "\n"
 }
 
-fn is_anew(path: &str) -> bool {
-    let is_home = path.starts_with("/local/domain/") && !path.starts_with("/local/domain/0");
-    is_home || ANEW.iter().any(|top| path.starts_with(top))
-}
-
 fn parent(path: &str) -> Option<&str> {
     path.rsplit_once('/').map(|(above, _)| if above.is_empty() { "/" } else { above }).filter(|_| path != "/")
 }
@@ -159,20 +112,24 @@ pub fn difference(low: &Tree, now: &Tree, running: bool) -> String {
     let mut text = "layer changes\n".to_string();
     for path in &low.order {
         let above_is_there = parent(path).is_none_or(|above| now.nodes.contains_key(above));
-        if !now.nodes.contains_key(path) && above_is_there && !path.starts_with('@') {
+        let stays = path.starts_with('@') || (running && is_anew(path.as_bytes()));
+        if !now.nodes.contains_key(path) && above_is_there && !stays {
             text += &format!("whiteout {path}\n");
         }
     }
     for path in now.order.iter().filter(|path| !path.starts_with('@') || low.nodes.contains_key(*path)) {
         let new = &now.nodes[path];
         match low.nodes.get(path) {
-            None if running && is_anew(path) => {}
+            None if new.permissions.is_empty() || (running && is_anew(path.as_bytes())) => {}
             None => text += &line(path, Some(&new.value), Some(&new.permissions)),
             Some(old) if old == new => {}
             Some(old) => {
                 let value = Some(&new.value).filter(|_| new.value != old.value);
-                let list = Some(&new.permissions).filter(|_| new.permissions != old.permissions);
-                text += &line(path, value, list);
+                let list = Some(&new.permissions);
+                let list = list.filter(|list| !list.is_empty() && **list != old.permissions);
+                if value.is_some() || list.is_some() {
+                    text += &line(path, value, list);
+                }
             }
         }
     }

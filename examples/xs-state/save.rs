@@ -5,7 +5,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use store_client::{Problem, Store};
-use xenstore::state::page::Head;
+use xenstore::state::page::{Head, What};
 
 /// All of it as it was at one moment: the store holds it while it is fetched.
 pub fn fetch(place: Option<&Path>) -> Result<Vec<u8>, Problem> {
@@ -28,7 +28,7 @@ fn damaged() -> Problem {
 
 fn page(store: &mut Store, words: &[&str]) -> Result<(Head, Vec<u8>), Problem> {
     let page = store.control(words)?;
-    let Some((head, text)) = Head::parse(&page) else {
+    let Some((head, text)) = Head::parse(What::State, &page) else {
         return Err(Problem::new(format!("the store does not give its state: {}", page.trim_end())));
     };
     let bytes = STANDARD.decode(text.trim_end()).ok().filter(|bytes| bytes.len() == head.count);

@@ -5,6 +5,7 @@
 //! completely or not at all. Nothing here allocates while it reads.
 
 mod buffers;
+mod difference;
 mod fault;
 mod fuse;
 mod item;
@@ -15,6 +16,7 @@ mod print;
 mod records;
 
 pub use buffers::{Buffers, PermissionBuf, ValueBuf};
+pub use difference::{Difference, is_anew};
 pub use fault::{Fault, Trouble};
 pub use fuse::{fuse, leave_out};
 pub use item::{Item, LINE_MAX, Node, PATH_MAX, Permission, VALUE_MAX};

@@ -7,11 +7,17 @@ use crate::abi::DomId;
 use crate::perms::{Access, letter};
 
 /// A value between quotes.
-#[cold]
-#[inline(never)]
 pub fn quoted(value: &[u8], out: &mut dyn Write) -> fmt::Result {
     out.write_char('"')?;
-    for byte in value {
+    escaped(value, out)?;
+    out.write_char('"')
+}
+
+/// Bytes of a value.
+#[cold]
+#[inline(never)]
+pub fn escaped(bytes: &[u8], out: &mut dyn Write) -> fmt::Result {
+    for byte in bytes {
         match byte {
             0..=7 => write!(out, "\\{byte:03o}")?,
             // Quotes have no escape.
@@ -19,7 +25,7 @@ pub fn quoted(value: &[u8], out: &mut dyn Write) -> fmt::Result {
             _ => write!(out, "{}", byte.escape_ascii())?,
         }
     }
-    out.write_char('"')
+    Ok(())
 }
 
 /// A permission list with the blanks before it.

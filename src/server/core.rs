@@ -6,6 +6,7 @@ use crate::abi::{DomId, Port, ServerFeatures};
 use crate::config::{Capacities, Settings};
 use crate::hash::Key;
 use crate::platform::{Cycles, DomainInfo, Fault, Instant};
+use crate::state::page::What;
 use crate::store::{DomainId, Ended, Store};
 use crate::trace::{Kind, Recorder};
 use crate::wire::{XsError, strict_domid};
@@ -64,8 +65,8 @@ pub enum Deed {
     Update(Start),
     /// Begin the transaction after the update.
     PutOff,
-    /// Take the state for an operator.
-    TakeState,
+    /// Take the state for an operator, or what has changed.
+    Take(What),
 }
 
 /// Its fields are open to the server's modules, each of which works on several of them. It has no connections, so code

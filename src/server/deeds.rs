@@ -30,7 +30,7 @@ impl<P: Platform> Server<P> {
             Some(Deed::Release(id)) => self.bury(platform, id, Some(Ok(Answer::Ok)))?,
             Some(Deed::Check) => return self.find_faults(),
             Some(Deed::Update(start)) => return self.begin_update(start),
-            Some(Deed::TakeState) => return self.take_state(platform),
+            Some(Deed::Take(what)) => return self.take(platform, what),
             Some(Deed::PutOff) => {
                 let Server { core, exchange, .. } = self;
                 core.updates.put_off.push((exchange.from, exchange.request.header));

@@ -1,6 +1,7 @@
-//! A state for an operator: written at one moment to memory that the store lends, and handed out page by page.
+//! A state for an operator, or what has changed since the store began: written at one moment to memory that the store lends,
+//! and handed out page by page.
 //!
-//! Invariant: what is lent is either for one state that is held or for an image that is sent.
+//! Invariant: what is lent is either for one of them that is held or for an image that is sent.
 
 use core::ops::Range;
 
@@ -9,14 +10,24 @@ use super::context::{Context, Outcome};
 use super::core::Core;
 use super::handlers::control;
 use super::session::Held;
+use crate::connection::Links;
+use crate::layers::Difference;
 use crate::platform::Platform;
 use crate::slots::Full;
-use crate::state::page::BYTES_MAX;
+use crate::state::page::{BYTES_MAX, What};
 use crate::state::{Length, Sink, VERSIONS};
 use crate::store::DomainId;
 use crate::wire::{MessageBuf, XsError};
 
 impl Core {
+    /// Writes what is to be held.
+    fn write<R>(&self, what: What, links: &Links<R>, sink: &mut dyn Sink) -> Result<(), Full> {
+        match what {
+            What::State => self.save(links, *VERSIONS.end(), sink),
+            What::Layer { all } => Difference { store: &self.store, own: self.own, all }.write(sink),
+        }
+    }
+
     /// Forgets the state that is held, whose memory is the store's again.
     pub fn end_save(&mut self) {
         if self.updates.held.take().is_some() {
@@ -71,9 +82,9 @@ impl<P: Platform> Sink for Pages<'_, P> {
 }
 
 impl<P: Platform> Server<P> {
-    /// Takes the present state, and answers with its first page.
+    /// Takes the present state, or what has changed, and answers with its first page.
     #[inline(never)] // It is rare.
-    pub(super) fn take_state(&mut self, platform: &mut P) -> Result<Outcome, XsError> {
+    pub(super) fn take(&mut self, platform: &mut P, what: What) -> Result<Outcome, XsError> {
         self.core.end_save();
         self.finish(platform);
         let Server { core, links, exchange, .. } = self;
@@ -81,25 +92,25 @@ impl<P: Platform> Server<P> {
         let room = core.store.lend(core.store.lendable()).unwrap_or_default();
         let (end, number) = (room.end, core.updates.states);
         let until = core.clock.now.after_seconds(Held::PATIENCE);
-        core.updates.held = Some(Held { whose: exchange.from, number, end, size: 0, until });
+        core.updates.held = Some(Held { what, whose: exchange.from, number, end, size: 0, until });
         core.updates.active = true;
         core.updates.states += 1;
         exchange.event.clear();
         let mut pages = Pages { platform, page: &mut exchange.event, room, size: 0 };
-        let version = *VERSIONS.end();
-        let saved = core.save(links, version, &mut pages).and_then(|()| pages.close());
+        let saved = core.write(what, links, &mut pages).and_then(|()| pages.close());
         let (size, taken) = (pages.size, end - pages.room.end);
         core.store.take_back();
         if saved.is_err() || core.store.lend(taken).is_none() {
             core.updates.held = None;
             let mut length = Length::default();
-            core.save(links, version, &mut length).map_err(|Full| XsError::EIO)?;
-            return control::refuse_for_memory(core, "state", length.0 as usize, &mut exchange.reply);
+            core.write(what, links, &mut length).map_err(|Full| XsError::EIO)?;
+            let size = length.0 as usize;
+            return control::refuse_for_memory(core, what.name(), size, &mut exchange.reply);
         }
         if let Some(held) = &mut core.updates.held {
             held.size = size;
         }
         let mut context = Context { core, platform, roster: links.roster() };
-        control::hand_out(&mut context, number, 0, &mut exchange.reply)
+        control::hand_out(&mut context, what, number, 0, &mut exchange.reply)
     }
 }

@@ -6,6 +6,7 @@ use core::ops::Range;
 
 use crate::platform::Instant;
 use crate::room::unfilled;
+use crate::state::page::What;
 use crate::store::DomainId;
 use crate::wire::Header;
 
@@ -42,8 +43,9 @@ pub struct Session {
     pub start: Option<Start>,
 }
 
-/// A state that is held for an operator.
+/// A state that is held for an operator, or a layer.
 pub struct Held {
+    pub what: What,
     /// The connection that has asked for it.
     pub whose: DomainId,
     /// By which its pages are asked for.

@@ -6,7 +6,7 @@ use core::ops::RangeInclusive;
 pub const VERSIONS: RangeInclusive<u32> = 1..=2;
 
 /// The version of our own records, and the oldest whose readers can do with what is written now.
-pub const OWN_VERSION: u16 = 2;
+pub const OWN_VERSION: u16 = 3;
 pub const OWN_LEAST: u16 = 1;
 
 /// Stands for a record where the stream begins.
@@ -58,6 +58,7 @@ types! {
     ORIGINS 0x8000_000d "ORIGINS",
     TRACE 0x8000_000e "TRACE",
     MARK 0x8000_000f "MARK",
+    GONE 0x8000_0010 "GONE",
 }
 
 /// Bytes of the longest fixed part of a record.
@@ -331,6 +332,12 @@ parts! {
         /// Why it was left out, 0 if it was not.
         fault: u8,
         name: u8,
+        padding_1: u16,
+        padding_2: u32,
+    }
+    /// A node that a layer had and that is gone; its path follows.
+    Gone {
+        len: u16,
         padding_1: u16,
         padding_2: u32,
     }

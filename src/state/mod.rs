@@ -26,6 +26,7 @@ mod writer;
 pub use connections::Adopt;
 pub use fault::StateError;
 pub use format::VERSIONS;
+pub use nodes::{each_node, extend_path};
 pub use reader::Source;
 pub use restore::{Places, restore};
 pub use save::{Rest, save};

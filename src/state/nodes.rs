@@ -63,8 +63,11 @@ impl Lists {
 
 /// Calls `each` with all nodes, each before those below it, and with how many bytes fewer than the latest's have those of its
 /// path that are not its name and the slash before that.
-#[inline(always)] // Twice, as the inner loop of all that.
-fn each_node<E>(store: &Store, mut each: impl FnMut(&store::Node, usize) -> Result<(), E>) -> Result<(), E> {
+#[inline(always)] // As the inner loop of all that.
+pub fn each_node<E>(
+    store: &Store,
+    mut each: impl FnMut(&store::Node, usize) -> Result<(), E>,
+) -> Result<(), E> {
     for top in TOPS {
         let Some(first) = store.lookup(top) else { continue };
         let mut node = store.node(first);
@@ -90,21 +93,27 @@ fn each_node<E>(store: &Store, mut each: impl FnMut(&store::Node, usize) -> Resu
     Ok(())
 }
 
+/// Makes the path of the node before, by what [`each_node`] tells, that of this one. The root's is empty.
+#[inline(always)]
+pub fn extend_path(store: &Store, node: &store::Node, left: usize, buf: &mut PathBuf) {
+    buf.truncate(buf.len().saturating_sub(left));
+    if node.parent.is_some() {
+        // No path is longer than there is room for.
+        let _fits = buf.push(b'/');
+    }
+    let _fits = match node.name.inline() {
+        Some(name) => buf.extend_from_slice(name).is_ok(),
+        None => node.name.append(&store.blobs, buf).is_ok(),
+    };
+}
+
 /// Writes all nodes. The result is how many there are: what the store has counted may be wrong after a fault.
 pub fn save(writer: &mut Writer<'_>, store: &Store, lists: &mut Lists) -> Result<usize, Full> {
     let mut buf = PathBuf::new();
     let mut count = 0;
     each_node(store, |node, left| {
         count += 1;
-        buf.truncate(buf.len().saturating_sub(left));
-        if node.parent.is_some() {
-            // No path is longer than there is room for.
-            let _fits = buf.push(b'/');
-        }
-        let _fits = match node.name.inline() {
-            Some(name) => buf.extend_from_slice(name).is_ok(),
-            None => node.name.append(&store.blobs, &mut buf).is_ok(),
-        };
+        extend_path(store, node, left, &mut buf);
         let path = if buf.is_empty() { b"/" } else { &*buf };
         let entries = lists.entries(store, node.acl());
         let head = Node {

@@ -1,11 +1,14 @@
-//! ORIGINS: the layers that the store began with. Which of them each node comes from is in GENERATIONS.
+//! ORIGINS: the layers that the store began with. Which of them each node comes from is in GENERATIONS. GONE: a node that
+//! one of them had.
 
 use super::fault::Fault;
-use super::format::{Fixed, ORIGINS, Origin, Origins};
+use super::format::{Fixed, GONE, Gone, ORIGINS, Origin, Origins};
 use super::reader::Reader;
 use super::writer::Writer;
+use crate::path::{Path, PathBuf};
 use crate::slots::Full;
 use crate::store::{self, Layer, LayerName, Store};
+use crate::wire::XsError;
 
 #[cold]
 #[inline(never)]
@@ -26,7 +29,15 @@ pub fn save(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
         })?;
         writer.bytes(name)?;
     }
-    writer.end()
+    writer.end()?;
+    let mut buf = PathBuf::new();
+    for (id, _) in store.gone() {
+        let path = store.path_of(id, &mut buf).map_err(|_| Full)?.as_bytes();
+        writer.begin_with(GONE, &Gone { len: path.len() as u16, ..Gone::default() }, path.len())?;
+        writer.bytes(path)?;
+        writer.end()?;
+    }
+    Ok(())
 }
 
 #[cold]
@@ -43,4 +54,15 @@ pub fn restore(reader: &mut Reader<'_>, store: &mut Store) -> Result<(), Fault> 
     }
     store.origins.fused = generation;
     Ok(())
+}
+
+#[cold]
+#[inline(never)]
+pub fn restore_gone(reader: &mut Reader<'_>, store: &mut Store, buf: &mut PathBuf) -> Result<(), Fault> {
+    let Gone { len, .. } = reader.part()?;
+    reader.gather(len.into(), buf, Fault::BadPath)?;
+    let path = Path::absolute(buf).ok_or(Fault::BadPath)?;
+    store
+        .restore_gone(path)
+        .map_err(|error| if error == XsError::EINVAL { Fault::NoParent } else { Fault::NoRoom })
 }

@@ -138,6 +138,7 @@ impl<R> Restore<'_, '_, R> {
             types::GENERATIONS => nodes::restore_generations(reader, store),
             types::OWNED => nodes::restore_owned(reader, store),
             types::ORIGINS => origins::restore(reader, store),
+            types::GONE => origins::restore_gone(reader, store, &mut buffers.path),
             types::CAUSES => queues::restore_causes(reader, store, links),
             types::TOLD => told::restore(reader, store, &quotas, buffers),
             types::QUEUE => queues::restore(reader, store, links, numbers, now, &mut buffers.text),

@@ -159,6 +159,12 @@ fn check_tree(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
     for (id, node) in store.nodes.iter() {
         found += 1;
         let shown = Shown(store, id);
+        if node.is_gone() {
+            if !node.parent.is_some_and(|parent| store.node(parent).origin.has_gone_below()) {
+                report(format_args!("{shown} is gone, and what was above it does not know"));
+            }
+            continue;
+        }
         // Each node is looked for by its path beside its siblings, so that the path above them is put together once.
         let looks = node.parent.is_none() || node.children.first().is_some();
         if looks && store.path_of(id, &mut buf).is_err() {
@@ -250,9 +256,10 @@ fn check_domains(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
         }
     }
     let [nodes, watches, transactions] = sums;
+    let gone = store.nodes.iter().filter(|(_, node)| node.is_gone()).count() as u32;
     let ended = store.transactions.open.iter().filter(|(_, open)| open.has_ended()).count() as u32;
     for (what, counted, used) in [
-        ("nodes", nodes, store.nodes.arena().used()),
+        ("nodes", nodes + gone, store.nodes.arena().used()),
         ("watches", watches, store.watches.arena.used()),
         ("transactions", transactions + ended, store.transactions.open.arena().used()),
         ("domains", store.domains.iter().count() as u32, store.domains.table().arena().used()),

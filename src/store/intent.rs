@@ -20,6 +20,8 @@ pub struct Removal {
     pub at: NodeId,
     /// Each removal collects its event. In a commit the transaction's copies do that.
     pub told: bool,
+    /// If a layer has the node at the top, it is remembered that it is gone.
+    pub noted: bool,
 }
 
 /// The progress of a commit.

@@ -5,7 +5,7 @@
 //! `view` and `current` have what is known of a client and its request. [`Store`] has the tables together. The
 //! procedures on all of it are `tree`, `watching`, `account`, the `limits` of quotas, the `counting` of what each guest has its `share` of, the
 //! `interning` of permission lists, the changes that a transaction lays over the tree
-//! (`layer`), the `rules` about nodes, the events of `changes`, the `handover` to and from a state, and the consistency `check`. It uses `slots`, `trace`
+//! (`layer`), the `rules` about nodes, the events of `changes`, what of layers is `gone`, the `handover` to and from a state, and the consistency `check`. It uses `slots`, `trace`
 //! and what is below them, and knows neither connections nor the server.
 //!
 //! The fields of records are open within this module: their invariants join several records, so the procedures keep
@@ -26,6 +26,7 @@ mod current;
 mod damage;
 mod domain;
 mod gathering;
+mod gone;
 mod handover;
 mod holdings;
 mod intent;

@@ -95,6 +95,11 @@ impl Node {
             | u64::from(self.acl_changes.0)
     }
 
+    /// Whether it is gone, and only remembered: what the store began with, but for this. See `store::gone`.
+    pub fn is_gone(&self) -> bool {
+        self.acl.is_none() && !self.origin.is_client()
+    }
+
     /// The permission list. Invariant: every node in use has one.
     pub fn acl(&self) -> Option<AclId> {
         self.acl

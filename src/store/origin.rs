@@ -10,9 +10,11 @@ pub const LAYERS_MAX: usize = 32;
 
 pub type LayerName = Vec<u8, NAME_MAX>;
 
-/// Where one node comes from.
+/// Where one node comes from, and whether a node below it is gone that was no client's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Origin(u8);
+
+const GONE_BELOW: u8 = 1 << 7;
 
 impl Origin {
     /// A client has made it.
@@ -27,7 +29,7 @@ impl Origin {
 
     /// The number of its layer.
     pub fn number(self) -> Option<usize> {
-        usize::from(self.0).checked_sub(1).filter(|number| *number < LAYERS_MAX)
+        usize::from(self.bits()).checked_sub(1).filter(|number| *number < LAYERS_MAX)
     }
 
     /// Whether a client has made it.
@@ -36,11 +38,19 @@ impl Origin {
     }
 
     pub fn bits(self) -> u8 {
-        self.0
+        self.0 & !GONE_BELOW
     }
 
     pub fn from_bits(bits: u8) -> Origin {
-        Origin(bits)
+        Origin(bits & !GONE_BELOW)
+    }
+
+    pub fn has_gone_below(self) -> bool {
+        self.0 & GONE_BELOW != 0
+    }
+
+    pub fn note_gone_below(&mut self) {
+        self.0 |= GONE_BELOW;
     }
 }
 

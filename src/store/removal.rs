@@ -23,7 +23,7 @@ impl Store {
             if removal.told {
                 self.collect_for_leaf(top, at)?;
             }
-            self.remove_one(at, &mut lost)?;
+            self.remove_one(at, removal.noted && at == top, &mut lost)?;
             done += 1;
         }
         self.count_lost(&mut lost)?;

@@ -199,7 +199,7 @@ impl Store {
                 self.hand_to_privileged(node)?;
             } else {
                 let top = self.highest_of(id, node);
-                self.intents.modify()?.remove = Some(Removal { top, at: top, told: true });
+                self.intents.modify()?.remove = Some(Removal { top, at: top, told: true, noted: true });
             }
             return Ok(Next::Step);
         }

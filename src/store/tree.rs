@@ -208,16 +208,18 @@ impl Store {
     /// Removes a node that has no children.
     pub fn remove_leaf(&mut self, id: NodeId) -> Result<(), Full> {
         let mut lost = Lost::default();
-        self.remove_one(id, &mut lost)?;
+        self.remove_one(id, true, &mut lost)?;
         self.count_lost(&mut lost)
     }
 
-    /// The same for one of several, which their owner counts together.
-    pub fn remove_one(&mut self, id: NodeId, lost: &mut Lost) -> Result<(), Full> {
+    /// The same for one of several, which their owner counts together. `noted`: if a layer has it, it is remembered that it
+    /// is gone.
+    pub fn remove_one(&mut self, id: NodeId, noted: bool, lost: &mut Lost) -> Result<(), Full> {
         self.take_from_owner(id, lost)?;
         let generation = self.next_generation();
         let node = *self.nodes.get(id);
         debug_assert!(node.children.first().is_none(), "children go first");
+        let noted = !node.origin.is_client() && (noted || node.origin.has_gone_below());
         if let Some(parent) = node.parent {
             let mut children = self.nodes.get(parent).children;
             children.remove(&mut self.nodes, id)?;
@@ -225,13 +227,19 @@ impl Store {
             parent.children = children;
             parent.children_bytes -= node.name.len() as u32 + 1;
             parent.list_generation = generation;
+            if noted {
+                parent.origin.note_gone_below();
+            }
         }
-        node.name.free(&mut self.blobs)?;
         node.value.free(&mut self.blobs)?;
         if let Some(acl) = node.acl {
             self.acls.release(acl)?;
         }
         self.path_cache.forget(node.hash);
+        if noted {
+            return self.leave_gone(id);
+        }
+        node.name.free(&mut self.blobs)?;
         self.nodes.remove(id)
     }
 

@@ -10,7 +10,7 @@ use support::{Client, Host, request};
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::EventChannels;
-use xenstore::state::page::Head;
+use xenstore::state::page::{Head, What};
 use xenstore::trace::Stop;
 use xenstore::update::Bounds;
 use xenstore::wire::{MessageType, PAYLOAD_MAX, TxId};
@@ -22,7 +22,7 @@ fn page(host: &mut Host, request: &str) -> (Head, Vec<u8>) {
     let answer = host.ask(0, 0, request);
     let text = answer.replace("\\n", "\n");
     assert!(text.len() <= PAYLOAD_MAX, "{} bytes", text.len());
-    let (head, text) = Head::parse(&text).unwrap_or_else(|| panic!("{request}: {answer}"));
+    let (head, text) = Head::parse(What::State, &text).unwrap_or_else(|| panic!("{request}: {answer}"));
     let bytes = STANDARD.decode(text.strip_suffix("\n|").expect("a line")).expect("base64");
     assert_eq!(head.count, bytes.len());
     (head, bytes)
@@ -148,7 +148,7 @@ fn a_state_goes_with_its_client() {
         host.poll();
     }
     let answer = answer.first().expect("an answer").to_string().replace("\\n", "\n");
-    let (head, _) = Head::parse(&answer).expect("a page");
+    let (head, _) = Head::parse(What::State, &answer).expect("a page");
     assert!(before - unused(&host) >= head.size);
     host.server.disconnect(&mut host.xen, handle);
     assert_eq!(unused(&host), before);

@@ -51,7 +51,11 @@ fn deep(root: &str, levels: usize) -> String {
 /// Guests 1 and 2 own nodes, watch and have transactions open. Guest 3 leaves unread what waits for it. Only the
 /// hypervisor knows guest 4.
 fn scene() -> Host {
-    let mut host = Host::with(Settings::DEFAULT, &CAPACITIES);
+    let mut host = Host::started(Settings::DEFAULT, &CAPACITIES);
+    // Of these it is remembered if they go.
+    let layer = b"/shared/tree/b/c = \"\"\n/shared/tree/a = \"\"\n/shared/value = \"\"\n";
+    assert_eq!(host.fuse(&layer[..]), [""; 0]);
+    host.poll();
     for domid in 1..4 {
         host.boot(domid);
     }

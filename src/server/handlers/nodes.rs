@@ -89,7 +89,9 @@ pub fn rm<P: Platform>(
             cx.core.store.decide(Ok(Answer::Ok), claim, |store| {
                 // A node without children goes at once: its path is known, and there is one event.
                 if store.node(top).children.first().is_some() {
-                    return store.remove_more(Removal { top, at: top, told: true }, 0).map(|_| ());
+                    return store
+                        .remove_more(Removal { top, at: top, told: true, noted: true }, 0)
+                        .map(|_| ());
                 }
                 store.collect_for_removal(top, subject.path, true);
                 Ok(store.remove_leaf(top)?)

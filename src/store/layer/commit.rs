@@ -322,7 +322,9 @@ impl Store {
         }
         let Some(base) = self.node_hashed(copy.path_hash()) else { return Ok(false) };
         if removed {
-            return self.remove_more(Removal { top: base, at: base, told: false }, done).map(|_| true);
+            return self
+                .remove_more(Removal { top: base, at: base, told: false, noted: true }, done)
+                .map(|_| true);
         }
         if mark.contains(Mark::WROTE_VALUE) {
             let value = self.take_value(id)?;

@@ -189,19 +189,14 @@ impl Store {
     }
 
     fn remove_fused(&mut self, top: NodeId) -> Result<(), XsError> {
-        self.begin(None, |intent| intent.remove = Some(Removal { top, at: top, told: false }))?;
+        self.begin(None, |intent| intent.remove = Some(Removal { top, at: top, told: false, noted: false }))?;
         while self.step(|_| false)? != Next::Nothing {}
         Ok(())
     }
 
     /// Whether a client has changed a node's value since the layers were fused, or made it.
-    pub fn is_value_changed(&self, id: NodeId) -> bool {
-        self.node(id).value_generation >> u16::BITS > self.origins.fused
-    }
-
-    /// Whether a client has changed its permissions since.
-    pub fn is_list_changed(&self, id: NodeId) -> bool {
-        self.node(id).acl_changes() != 0
+    pub fn is_value_changed(&self, node: &Node) -> bool {
+        node.value_generation >> u16::BITS > self.origins.fused
     }
 
     pub fn set_origin(&mut self, id: NodeId, origin: Origin) {

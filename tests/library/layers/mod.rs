@@ -1,6 +1,7 @@
 //! Layers: what a store is like that begins with them.
 
 mod control;
+mod difference;
 mod naive;
 mod properties;
 mod records;
@@ -51,4 +52,14 @@ fn lines(tree: &Tree) -> String {
         format!("{path} = \"{value}\"   ({permissions})\n")
     };
     tree.iter().map(line).collect()
+}
+
+/// What the client has read, from how it is shown: there are no other characters that have escapes.
+fn unescaped(shown: &str) -> String {
+    let mut rest = shown.chars();
+    let unescaped = std::iter::from_fn(|| match rest.next()? {
+        '\\' => rest.next().map(|escape| if escape == 'n' { '\n' } else { escape }),
+        other => Some(other),
+    });
+    unescaped.collect()
 }

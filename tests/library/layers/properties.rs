@@ -18,7 +18,7 @@ fn said() -> impl Strategy<Value = Said> {
     prop_oneof![6 => node, 1 => path().prop_map(Said::Whiteout), 1 => path().prop_map(Said::Opaque)]
 }
 
-fn layer() -> impl Strategy<Value = Layer> {
+pub fn layer() -> impl Strategy<Value = Layer> {
     vec(said(), 0..9)
 }
 

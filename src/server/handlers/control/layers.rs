@@ -1,11 +1,13 @@
-//! `layers`: what the store began with, and where a node comes from.
+//! `layers`: what the store began with, where a node comes from, and what has changed since.
 
 use super::answer::{finish, line, no_more};
+use super::state::hold;
 use crate::layers::{Fault, Trouble};
 use crate::path::Path;
 use crate::platform::Platform;
 use crate::server::context::{Context, Outcome};
 use crate::server::scratch::Reply;
+use crate::state::page::What;
 use crate::store::{Layer, Store};
 use crate::wire::{Strings, XsError};
 
@@ -17,6 +19,13 @@ pub fn layers<P: Platform>(
     let store = &cx.core.store;
     match args.next() {
         None => list(store, reply)?,
+        Some(b"diff") => {
+            let (mut behind, mut all) = (args, false);
+            if behind.next() == Some(b"all") {
+                (args, all) = (behind, true);
+            }
+            return hold(cx, What::Layer { all }, args, reply);
+        }
         Some(path) => {
             no_more(args)?;
             origin(store, path, reply)?;
@@ -50,7 +59,8 @@ fn list(store: &Store, reply: &mut Reply) -> Result<(), XsError> {
 fn origin(store: &Store, path: &[u8], reply: &mut Reply) -> Result<(), XsError> {
     let path = Path::absolute(path).ok_or(XsError::EINVAL)?;
     let id = store.lookup(path).ok_or(XsError::ENOENT)?;
-    let from = store.node(id).origin;
+    let node = store.node(id);
+    let from = node.origin;
     let layer = from.number().and_then(|number| store.origins.layers.get(number));
     let name = match layer {
         Some(layer) => layer.name.as_slice(),
@@ -58,7 +68,7 @@ fn origin(store: &Store, path: &[u8], reply: &mut Reply) -> Result<(), XsError> 
         None => b"every store",
     };
     let changed = |is: bool, what: &'static str| if is && !from.is_client() { what } else { "" };
-    let value = changed(store.is_value_changed(id), ", value changed");
-    let list = changed(store.is_list_changed(id), ", permissions changed");
+    let value = changed(store.is_value_changed(node), ", value changed");
+    let list = changed(node.acl_changes() != 0, ", permissions changed");
     line(reply, format_args!("{}{value}{list}", name.escape_ascii()))
 }

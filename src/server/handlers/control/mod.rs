@@ -10,6 +10,7 @@ mod stats;
 mod switches;
 mod trace;
 mod update;
+mod writer;
 
 pub use answer::{answer_findings, refuse_for_memory};
 pub use state::hand_out;
@@ -35,7 +36,7 @@ impl<P: Platform> Command<P> {
     const ALL: [Command<P>; 15] = [
         Command { name: "check", usage: "", run: check },
         Command { name: "fault", usage: "panic|page|loop|damage", run: fault::fault },
-        Command { name: "layers", usage: "[<path>]", run: layers::layers },
+        Command { name: "layers", usage: "[<path>|diff [all] [<number> <from>]]", run: layers::layers },
         Command {
             name: "live-update",
             usage: "-b <size>|-d <size> <bytes>|-c <command line>|-s [-t <seconds>] [-F] [-v <version>]|-a",

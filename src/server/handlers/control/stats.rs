@@ -2,14 +2,16 @@
 
 use core::fmt::Write;
 
-use super::answer::{finish, no_more, parse};
+use super::answer::{no_more, parse};
 use super::report::fill_levels;
+use super::writer::{Form, NAME, WIDTH, Writer};
+use crate::layers::{Fault, Trouble};
 use crate::platform::{Calls, Platform};
 use crate::quota::QUOTAS;
 use crate::server::context::{Context, Outcome};
 use crate::server::core::Core;
 use crate::server::scratch::Reply;
-use crate::store::{DomainId, Usage};
+use crate::store::{DomainId, Layer, Usage};
 use crate::trace::{Case, Counters, FIRST_STEP, TYPES, Tally};
 use crate::wire::{MessageType, Strings, XsError};
 
@@ -43,117 +45,11 @@ const COLUMNS: [&str; 17] = [
 const TYPE_COLUMNS: [&str; 5] = ["requests", "failed", "received", "sent", "cycles"];
 const LEVEL_COLUMNS: [&str; 3] = ["used", "most", "room"];
 
-/// Widths in text: of the rows' names, of their values, and of the values of `stats domains`.
-const NAME: usize = 20;
-const WIDTH: usize = 10;
+/// Width in text of the values of `stats domains`.
 const WIDE: usize = 12;
 
 /// Bytes that are kept for the end of a list.
 const END: usize = 64;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Text,
-    Json,
-}
-
-/// Writes names and numbers in either form.
-struct Writer<'a> {
-    reply: &'a mut Reply,
-    form: Form,
-    /// There is an element before at this level, so JSON needs a comma.
-    follows: bool,
-}
-
-impl Writer<'_> {
-    fn put(&mut self, text: core::fmt::Arguments<'_>) -> Result<(), XsError> {
-        self.reply.write_fmt(text).map_err(|_| XsError::E2BIG)
-    }
-
-    fn comma(&mut self) -> Result<(), XsError> {
-        if self.form == Form::Json && core::mem::replace(&mut self.follows, true) {
-            return self.put(format_args!(","));
-        }
-        Ok(())
-    }
-
-    fn number(&mut self, name: &str, value: u64) -> Result<(), XsError> {
-        self.comma()?;
-        match self.form {
-            Form::Text => self.put(format_args!("{name:<17}: {value:>8}\n")),
-            Form::Json => self.put(format_args!("\"{name}\":{value}")),
-        }
-    }
-
-    /// Begins a group with this name. In JSON a group without a name is the whole answer.
-    fn open(&mut self, name: &str) -> Result<(), XsError> {
-        self.comma()?;
-        self.follows = false;
-        match (self.form, name) {
-            (Form::Text, "") => Ok(()),
-            (Form::Text, _) => self.put(format_args!("\n{name}\n")),
-            (Form::Json, "") => self.put(format_args!("{{")),
-            (Form::Json, _) => self.put(format_args!("\"{name}\":{{")),
-        }
-    }
-
-    fn close(&mut self) -> Result<(), XsError> {
-        self.follows = true;
-        if self.form == Form::Json { self.put(format_args!("}}")) } else { Ok(()) }
-    }
-
-    /// A row's values, in a text each `width` wide at least.
-    fn values(&mut self, width: usize, values: &[u64]) -> Result<(), XsError> {
-        if self.form == Form::Text {
-            return values.iter().try_for_each(|value| self.put(format_args!(" {value:>width$}")));
-        }
-        let mut before = '[';
-        for value in values {
-            self.put(format_args!("{before}{value}"))?;
-            before = ',';
-        }
-        self.put(format_args!("]"))
-    }
-
-    /// A row of a table.
-    fn row(&mut self, name: &str, values: &[u64]) -> Result<(), XsError> {
-        self.comma()?;
-        match self.form {
-            Form::Text => self.put(format_args!("{name:<NAME$}"))?,
-            Form::Json => self.put(format_args!("\"{name}\":"))?,
-        }
-        self.values(WIDTH, values)?;
-        self.end_line()
-    }
-
-    fn end_line(&mut self) -> Result<(), XsError> {
-        if self.form == Form::Text { self.put(format_args!("\n")) } else { Ok(()) }
-    }
-
-    /// The names of a table's columns, in a text each `width` wide and behind `names` for those of the rows. JSON has
-    /// them here only, not in each row, so that every answer fits a message.
-    fn heading(&mut self, names: usize, width: usize, columns: &[&str]) -> Result<(), XsError> {
-        if self.form == Form::Text {
-            self.put(format_args!("{:<names$}", ""))?;
-            columns.iter().try_for_each(|name| self.put(format_args!(" {name:>width$}")))?;
-            return self.end_line();
-        }
-        self.comma()?;
-        let mut before = "\"columns\":[";
-        for name in columns {
-            self.put(format_args!("{before}\"{name}\""))?;
-            before = ",";
-        }
-        self.put(format_args!("]"))
-    }
-
-    fn finish(self) -> Result<Outcome, XsError> {
-        if self.form == Form::Json {
-            self.reply.push(b"\n")?;
-        }
-        finish(self.reply)
-    }
-}
 
 fn wide(number: u32) -> u64 {
     u64::from(number)
@@ -240,6 +136,7 @@ fn stats_of_all<P: Platform>(cx: &Context<'_, P>, out: &mut Writer<'_>, parts: b
     )?;
     if parts {
         write_parts(out, cx.core.recorder.types(), fill_levels(cx))?;
+        write_layers(out, &cx.core.store.origins.layers)?;
     }
     out.close()
 }
@@ -398,6 +295,34 @@ fn write_parts(
     out.close()
 }
 
+/// The layers that the store has been given, as many as there is room for, and how many more there are.
+#[cold]
+#[inline(never)]
+fn write_layers(out: &mut Writer<'_>, layers: &[Layer]) -> Result<(), XsError> {
+    // Beside the largest numbers there is not even room to say how many there are; `layers` says it.
+    if layers.is_empty() || out.reply.len() + 4 * END > crate::wire::PAYLOAD_MAX {
+        return Ok(());
+    }
+    out.open("layers")?;
+    out.heading(NAME, WIDTH, &["nodes", "removals"])?;
+    for (n, layer) in layers.iter().enumerate() {
+        let start = out.reply.len();
+        // One without a name is a whole file.
+        let name = core::str::from_utf8(&layer.name).ok().filter(|name| !name.is_empty()).unwrap_or("all");
+        let (fault, line, column) = layer.left_out;
+        let written = match Fault::from_number(fault) {
+            None => out.row(name, &[wide(layer.nodes), wide(layer.removals)]),
+            Some(fault) => out.reason(name, format_args!("left out: {}", Trouble { fault, line, column })),
+        };
+        if written.is_err() || out.reply.len() + END > crate::wire::PAYLOAD_MAX {
+            out.reply.truncate(start);
+            out.row("and more", &[(layers.len() - n) as u64])?;
+            break;
+        }
+    }
+    out.close()
+}
+
 /// All of a tally. The histogram's steps are named by their upper ends in cycles, powers of two.
 fn write_tally(out: &mut Writer<'_>, tally: &Tally) -> Result<(), XsError> {
     for (name, count) in [
@@ -433,6 +358,7 @@ fn write_tally(out: &mut Writer<'_>, tally: &Tally) -> Result<(), XsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::LAYERS_MAX;
 
     #[test]
     fn the_largest_numbers_fit_an_answer() {
@@ -440,6 +366,10 @@ mod tests {
         let most = u64::MAX / TYPES as u64;
         let mut tally = Tally { received: most, sent: most, cycles: most, ..Tally::EMPTY };
         (tally.times[0], tally.errors[0]) = (u32::MAX, u32::MAX);
+        let layers: [Layer; LAYERS_MAX] = core::array::from_fn(|_| Layer {
+            left_out: (Fault::BadEscape.number(), u32::MAX, u32::MAX),
+            ..Layer::default()
+        });
         for form in [Form::Text, Form::Json] {
             let mut reply = Reply::EMPTY;
             let mut out = Writer { reply: &mut reply, form, follows: false };
@@ -452,6 +382,7 @@ mod tests {
                 .and_then(|()| {
                     write_parts(&mut out, &[tally; TYPES], [("transaction nodes", [u32::MAX; 3]); 9])
                 })
+                .and_then(|()| write_layers(&mut out, &layers))
                 .and_then(|()| out.close())
                 .and_then(|()| out.finish());
             assert!(written.is_ok(), "{} bytes", reply.len());

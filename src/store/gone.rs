@@ -1,0 +1,47 @@
+//! Nodes that the store began with and that are gone: a layer that makes up for what has changed names them.
+//!
+//! Such a node keeps its slot and its name, is in no list, belongs to nobody, and is found by no path: its hash is turned
+//! round. Only the topmost of what is removed at once stays, and what has such a node below it. So all above it are either
+//! in the tree or gone in the same way, and there are never more of them than layers have nodes.
+
+use super::Store;
+use super::node::{Name, Node, NodeId, Value};
+use crate::path::Path;
+use crate::slots::{Claim, Full, Links, Slot};
+use crate::wire::XsError;
+
+impl Store {
+    /// Has a node that is out of all lists be one that is gone. In an attempt.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn leave_gone(&mut self, id: NodeId) -> Result<(), Full> {
+        let node = self.nodes.modify(id)?;
+        node.hash = !node.hash;
+        (node.acl, node.value, node.watched) = (None, Value::EMPTY, false);
+        (node.siblings, node.owned) = (Links::NONE, Links::NONE);
+        Ok(())
+    }
+
+    /// Nodes that are gone and the one above which is not, in the order in which they were made.
+    pub fn gone(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        let ids = (0..).map_while(|n| self.nth_node(n));
+        ids.map(|id| (id, self.node(id))).filter(|(_, node)| {
+            node.is_gone() && node.parent.is_some_and(|parent| !self.node(parent).is_gone())
+        })
+    }
+
+    /// Says that a node was there and is gone. EINVAL if the one above it is missing or a
+    /// client has made that.
+    pub fn restore_gone(&mut self, path: Path<'_>) -> Result<(), XsError> {
+        let parent = path.parent().and_then(|above| self.lookup(above));
+        let parent = parent.filter(|above| !self.node(*above).origin.is_client()).ok_or(XsError::EINVAL)?;
+        let hash = !path.hash(&self.key);
+        self.attempt(Claim::Answer, |store| {
+            let origin = store.node(parent).origin;
+            let name = Name::store(&mut store.blobs, path.name())?;
+            store.nodes.insert(Node { hash, parent: Some(parent), name, origin, ..<Node as Slot>::EMPTY })?;
+            store.nodes.modify(parent)?.origin.note_gone_below();
+            Ok(())
+        })
+    }
+}
