@@ -234,7 +234,7 @@ refusals() {
     refuses 'layers that are not there' 'no such file' with_image "$tree" --layers "$work/none"
     printf '/a = "1"\n/b.c = "2"\n' >"$work/bad.layer"
     printf 'xenstore\0\0\0\2\0\0\0\0' >"$work/records.layer"
-    refuses 'layers that are records' 'xs-layers pack' with_image "$tree" --layers "$work/records.layer"
+    refuses 'layers that are half a record' 'record 1: the records end too early' with_image "$tree" --layers "$work/records.layer"
     refuses 'layers that are wrong' "bad.layer:2:1: unnamed: the path is none" with_image "$tree" --layers "$work/bad.layer"
     mkdir -p "$tree/usr/local/lib/xenstore-stubdom" && touch "$tree/usr/local/lib/xenstore-stubdom/xenstore-stubdom"
     refuses 'a file of somebody else in the place of the image' 'was not put there' with_image "$tree" --dry-run

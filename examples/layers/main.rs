@@ -26,7 +26,6 @@ usage: xs-layers pack [-o MODULE] FILE...     one file of several, the lowest fi
 FILE has layers as text, or as the state stream's records (docs/state.md); `-` is the standard input. STORE is the socket or
 device of a running store; of it, `diff` leaves out what toolstacks make anew at each start, and with FILEs what these say.
 Of another server than xenstore-stubdom it wants FILEs: that does not know what it began with.
-A store takes layers as text, which is what `pack` writes.
 Status: 1 if a layer is wrong, 2 for a mistake in the call or a file that cannot be read.
 ";
 

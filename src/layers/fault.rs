@@ -34,7 +34,7 @@ macro_rules! faults {
 
 faults! {
     Gzip "gzip is not unpacked",
-    Records "it is records, not text",
+    Version "the records are of a version that is not read",
     LongLine "the line is longer than any may be",
     NoDirective "no node and no directive: layer, whiteout, opaque, end, #",
     BadName "a layer's name is 1 to 31 of letters, digits and -_.+",

@@ -3,7 +3,7 @@
 use super::buffers::Buffers;
 use super::fault::{Fault, Trouble};
 use super::item::{Item, PERMISSIONS_MAX, Permission};
-use super::module::{Module, Section, not_text};
+use super::module::{Module, Section};
 use crate::abi::DomId;
 use crate::perms::{Entry, Life};
 use crate::state::Source;
@@ -17,10 +17,10 @@ pub fn fuse<S: Source + Clone>(
     buffers: &mut Buffers,
     tell: &mut dyn FnMut(&[u8], Trouble),
 ) {
-    if let Some(fault) = not_text(&source) {
-        return leave_out(store, fault, tell);
-    }
-    let mut module = Module::new(source);
+    let mut module = match Module::new(source) {
+        Ok(module) => module,
+        Err(fault) => return leave_out(store, fault, tell),
+    };
     while let Some(section) = module.next(buffers) {
         let mut layer = Layer { name: section.name.clone(), ..Layer::default() };
         let number = store.origins.layers.len();

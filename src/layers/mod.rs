@@ -1,7 +1,7 @@
 //! Layers: images of parts of the store that are laid over each other when it starts. docs/layers.md has the format.
 //!
 //! [`line`](parse) reads one line of the text form, `print` writes one, `records` reads the other form, which is the
-//! state stream's, for tools. A [`Module`] finds the layers in a file that has several, and [`fuse`](fn@fuse) lays each of them over the store,
+//! state stream's. A [`Module`] finds the layers in a file that has several, and [`fuse`](fn@fuse) lays each of them over the store,
 //! completely or not at all. Nothing here allocates while it reads.
 
 mod buffers;

@@ -5,18 +5,25 @@ use super::fault::{Fault, Trouble};
 use super::item::{Item, LINE_MAX};
 use super::line::{self, Line, is_name};
 use super::lines::Lines;
-use super::records::IDENT;
+use super::records::{self, IDENT};
 use crate::state::Source;
 use crate::store::LayerName;
 
 /// What gzip's files begin with.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
+/// A place in a file: between two lines of text, or two records.
+#[derive(Clone)]
+enum Place<S> {
+    Text(Lines<S>),
+    Records(records::Place<S>),
+}
+
 /// A file of layers, the lowest first.
 #[derive(Clone)]
 pub struct Module<S> {
-    lines: Lines<S>,
-    /// Within a layer of text, whose rest is passed over.
+    place: Place<S>,
+    /// Within a layer, whose rest is passed over.
     inside: bool,
     ended: bool,
 }
@@ -25,8 +32,8 @@ pub struct Module<S> {
 #[derive(Clone)]
 pub struct Section<S> {
     pub name: LayerName,
-    lines: Lines<S>,
-    /// Its first line.
+    place: Place<S>,
+    /// Its first line or record.
     line: u32,
 }
 
@@ -35,40 +42,87 @@ fn name_in(line: &[u8]) -> Option<&[u8]> {
     line.strip_prefix(b"layer ")
 }
 
+/// What a layer without a name is called.
+const UNNAMED: &[u8] = b"unnamed";
+
+fn stored(name: &[u8]) -> LayerName {
+    LayerName::from_slice(name).ok().filter(|name| is_name(name)).unwrap_or_default()
+}
+
 impl<S: Source + Clone> Module<S> {
-    pub fn new(source: S) -> Module<S> {
-        Module { lines: Lines::new(source), inside: false, ended: false }
+    /// What is wrong if it is no file of layers.
+    pub fn new(source: S) -> Result<Module<S>, Fault> {
+        let place = match is_records(&source)? {
+            true => Place::Records(records::Place::first(source)?),
+            false => Place::Text(Lines::new(source)),
+        };
+        Ok(Module { place, inside: false, ended: false })
     }
 
     /// The next layer. None of what is wrong within it is found out yet.
     #[cold]
     #[inline(never)]
     pub fn next(&mut self, buffers: &mut Buffers) -> Option<Section<S>> {
-        while !self.ended {
-            let before = self.lines.clone();
-            let Some(line) = self.lines.next(&mut buffers.line) else { break };
-            let line = line.unwrap_or(b"?");
-            if line == b"end" {
-                break;
-            }
-            let name = match name_in(line) {
-                Some(name) => name,
-                None if self.inside || matches!(line.first(), None | Some(b'#')) => continue,
-                None => b"unnamed",
+        let Module { place, inside, ended } = self;
+        while !*ended {
+            let before = place.clone();
+            let (name, line) = match place {
+                Place::Text(lines) => (name_of_line(lines, *inside, ended, buffers), lines.number),
+                Place::Records(place) => (name_of_record(place, *inside, ended, buffers), place.number - 1),
             };
-            let name = LayerName::from_slice(name).ok().filter(|name| is_name(name)).unwrap_or_default();
-            self.inside = true;
-            return Some(Section { name, lines: before, line: self.lines.number });
+            if let Some(name) = name {
+                *inside = true;
+                return Some(Section { name, place: before, line });
+            }
         }
-        self.ended = true;
         None
     }
+}
+
+/// The name of the layer that begins with the next line, if one does.
+fn name_of_line<S: Source + Clone>(
+    lines: &mut Lines<S>,
+    inside: bool,
+    ended: &mut bool,
+    buffers: &mut Buffers,
+) -> Option<LayerName> {
+    let line = lines.next(&mut buffers.line).map(|line| line.unwrap_or(b"?"));
+    let line = line.filter(|line| *line != b"end");
+    *ended = line.is_none();
+    match (line?, name_in(line?)) {
+        (_, Some(name)) => Some(stored(name)),
+        (line, None) if inside || matches!(line.first(), None | Some(b'#')) => None,
+        _ => Some(stored(UNNAMED)),
+    }
+}
+
+/// The name of the layer that begins with the next record, if one does.
+fn name_of_record<S: Source>(
+    place: &mut records::Place<S>,
+    inside: bool,
+    ended: &mut bool,
+    buffers: &mut Buffers,
+) -> Option<LayerName> {
+    let mut begins = None;
+    let said = place.pass(buffers, &mut |line| {
+        match line {
+            Line::Layer(name) => begins = Some(stored(name)),
+            Line::End => *ended = true,
+            Line::Item(_) if !inside => begins = Some(stored(UNNAMED)),
+            Line::Item(_) | Line::Nothing => {}
+        }
+        Ok(())
+    });
+    // Its layer says what is wrong with it.
+    let Err(fault) = said else { return begins };
+    *ended |= fault == Fault::CutOff;
+    begins.or_else(|| (!inside).then(|| stored(UNNAMED)))
 }
 
 impl<S: Source + Clone> Section<S> {
     /// What is wrong with the layer as a whole.
     pub fn trouble(&self, fault: Fault) -> Trouble {
-        Trouble { fault, line: self.line, column: 1 }
+        Trouble { fault, line: self.line, column: u32::from(matches!(self.place, Place::Text(_))) }
     }
 
     /// Calls `each` with what the layer says, until something is wrong with it or `each` says so.
@@ -77,7 +131,18 @@ impl<S: Source + Clone> Section<S> {
         buffers: &mut Buffers,
         each: &mut dyn FnMut(Item<'_>) -> Result<(), Fault>,
     ) -> Result<(), Trouble> {
-        let mut lines = self.lines.clone();
+        match &self.place {
+            Place::Text(lines) => self.read_text(lines.clone(), buffers, each),
+            Place::Records(place) => self.read_records(place.clone(), buffers, each),
+        }
+    }
+
+    fn read_text(
+        &self,
+        mut lines: Lines<S>,
+        buffers: &mut Buffers,
+        each: &mut dyn FnMut(Item<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Trouble> {
         let Buffers { line: buffer, value, permissions, .. } = buffers;
         let mut named = false;
         loop {
@@ -99,10 +164,37 @@ impl<S: Source + Clone> Section<S> {
             }
         }
     }
+
+    #[cold]
+    #[inline(never)]
+    fn read_records(
+        &self,
+        mut place: records::Place<S>,
+        buffers: &mut Buffers,
+        each: &mut dyn FnMut(Item<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Trouble> {
+        let mut ended = false;
+        while !ended {
+            let number = place.number;
+            let said = place.pass(buffers, &mut |line| match line {
+                Line::Item(item) => each(item),
+                Line::End => {
+                    ended = true;
+                    Ok(())
+                }
+                Line::Layer(_) | Line::Nothing => {
+                    ended = number > self.line;
+                    Ok(())
+                }
+            });
+            said.map_err(|fault| Trouble { fault, line: number, column: 0 })?;
+        }
+        Ok(())
+    }
 }
 
-/// What a file is that has no text, by its first bytes, in however many pieces they come.
-pub fn not_text<S: Source + Clone>(source: &S) -> Option<Fault> {
+/// Whether a file has records, by its first bytes, in however many pieces they come. What it is if it is neither that nor text.
+fn is_records<S: Source + Clone>(source: &S) -> Result<bool, Fault> {
     let mut source = source.clone();
     let mut first = heapless::Vec::<u8, { IDENT.len() + 1 }>::new();
     loop {
@@ -116,7 +208,8 @@ pub fn not_text<S: Source + Clone>(source: &S) -> Option<Fault> {
     }
     // A stream's version follows, whose first byte is 0. A text has none.
     match first.strip_prefix(&IDENT) {
-        Some([0]) => Some(Fault::Records),
-        _ => first.starts_with(&GZIP).then_some(Fault::Gzip),
+        Some([0]) => Ok(true),
+        _ if first.starts_with(&GZIP) => Err(Fault::Gzip),
+        _ => Ok(false),
     }
 }

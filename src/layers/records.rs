@@ -11,23 +11,66 @@ use crate::state::layer::{self as stream, Permission, Records, What};
 
 pub use stream::IDENT;
 
+/// A place between two records.
+#[derive(Clone)]
+pub struct Place<S> {
+    source: S,
+    big_endian: bool,
+    /// Of the next record, from 1 on.
+    pub number: u32,
+    /// The next node's value is the lower layers'.
+    keeps_value: bool,
+}
+
+impl<S: Source> Place<S> {
+    /// Before the first record of a stream.
+    pub fn first(mut source: S) -> Result<Place<S>, Fault> {
+        match stream::header(&mut source) {
+            Ok(big_endian) => Ok(Place { source, big_endian, number: 1, keeps_value: false }),
+            Err(stream::Fault::BadVersion) => Err(Fault::Version),
+            Err(_) => Err(Fault::CutOff),
+        }
+    }
+
+    /// Passes over a record, and calls `each` with what it says, as a line that says the same. What is wrong with it;
+    /// with [`Fault::CutOff`], no other can be read.
+    #[cold]
+    #[inline(never)]
+    pub fn pass(
+        &mut self,
+        buffers: &mut Buffers,
+        each: &mut dyn FnMut(Line<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut records = Records::at(&mut self.source, self.big_endian);
+        self.number = self.number.saturating_add(1);
+        let Ok(what) = records.record() else { return Err(Fault::CutOff) };
+        let said = match what {
+            Some(what) => one(&mut records, what, &mut self.keeps_value, buffers, each),
+            None => each(Line::End),
+        };
+        records.finish().map_err(|_| Fault::CutOff)?;
+        said
+    }
+}
+
 /// Calls `each` with what a stream says that is a layer, as lines that say the same, until something is wrong with it.
 pub fn read_records(
-    source: &mut dyn Source,
+    source: impl Source,
     buffers: &mut Buffers,
     each: &mut dyn FnMut(Line<'_>) -> Result<(), Fault>,
 ) -> Result<(), Trouble> {
-    let mut number = 1;
-    let trouble = |fault| Trouble { fault, line: number, column: 0 };
-    let mut records = Records::new(source).map_err(|_| trouble(Fault::CutOff))?;
-    let mut keeps_value = false;
-    loop {
-        let trouble = |fault| Trouble { fault, line: number, column: 0 };
-        let what = records.record().map_err(|_| trouble(Fault::CutOff))?;
-        let Some(what) = what else { return Ok(()) };
-        one(&mut records, what, &mut keeps_value, buffers, each).map_err(trouble)?;
-        number += 1;
+    let trouble = |fault, line| Trouble { fault, line, column: 0 };
+    let mut place = Place::first(source).map_err(|fault| trouble(fault, 1))?;
+    let mut ended = false;
+    while !ended {
+        let number = place.number;
+        let said = place.pass(buffers, &mut |line| {
+            ended = line == Line::End;
+            if ended { Ok(()) } else { each(line) }
+        });
+        said.map_err(|fault| trouble(fault, number))?;
     }
+    Ok(())
 }
 
 /// What is wrong with a text that cannot be read: the records end in it, or it is too long.

@@ -25,22 +25,28 @@ pub struct Records<'a> {
     reader: Reader<'a>,
 }
 
+/// Reads the header. Returns whether numbers are big-endian.
+pub fn header(source: &mut dyn Source) -> Result<bool, Fault> {
+    let mut reader = Reader::new(source);
+    let version = reader.header()?;
+    if VERSIONS.contains(&version) { Ok(reader.is_big_endian()) } else { Err(Fault::BadVersion) }
+}
+
 impl<'a> Records<'a> {
-    /// Reads the header.
-    pub fn new(source: &'a mut dyn Source) -> Result<Records<'a>, Fault> {
-        let mut reader = Reader::new(source);
-        let version = reader.header()?;
-        if VERSIONS.contains(&version) { Ok(Records { reader }) } else { Err(Fault::BadVersion) }
+    /// Those from there on.
+    pub fn at(source: &'a mut dyn Source, big_endian: bool) -> Records<'a> {
+        Records { reader: Reader::within(source, big_endian, 0) }
+    }
+
+    /// Passes over what is left of a record.
+    pub fn finish(&mut self) -> Result<(), Fault> {
+        self.reader.finish()
     }
 
     /// The next record; `None` at the end of the stream.
     pub fn record(&mut self) -> Result<Option<What>, Fault> {
-        self.reader.finish()?;
         match self.reader.next()?.record {
-            END => {
-                self.reader.finish()?;
-                Ok(None)
-            }
+            END => Ok(None),
             NODE => {
                 let node: Node = self.reader.part()?;
                 Ok(Some(if node.transaction == 0 { What::Node(node) } else { What::Other }))

@@ -15,6 +15,9 @@ impl Store {
     #[cold]
     #[inline(never)]
     pub(super) fn leave_gone(&mut self, id: NodeId) -> Result<(), Full> {
+        if let Some(parent) = self.node(id).parent {
+            self.nodes.modify(parent)?.origin.note_gone_below();
+        }
         let node = self.nodes.modify(id)?;
         node.hash = !node.hash;
         (node.acl, node.value, node.watched) = (None, Value::EMPTY, false);

@@ -219,7 +219,6 @@ impl Store {
         let generation = self.next_generation();
         let node = *self.nodes.get(id);
         debug_assert!(node.children.first().is_none(), "children go first");
-        let noted = !node.origin.is_client() && (noted || node.origin.has_gone_below());
         if let Some(parent) = node.parent {
             let mut children = self.nodes.get(parent).children;
             children.remove(&mut self.nodes, id)?;
@@ -227,16 +226,13 @@ impl Store {
             parent.children = children;
             parent.children_bytes -= node.name.len() as u32 + 1;
             parent.list_generation = generation;
-            if noted {
-                parent.origin.note_gone_below();
-            }
         }
         node.value.free(&mut self.blobs)?;
         if let Some(acl) = node.acl {
             self.acls.release(acl)?;
         }
         self.path_cache.forget(node.hash);
-        if noted {
+        if !node.origin.is_client() && (noted || node.origin.has_gone_below()) {
             return self.leave_gone(id);
         }
         node.name.free(&mut self.blobs)?;

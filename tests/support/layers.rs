@@ -104,6 +104,6 @@ pub fn text(records: &[u8]) -> Result<Vec<u8>, String> {
         Ok(())
     };
     let mut buffers = Box::new(Buffers::EMPTY);
-    read_records(&mut &*records, &mut buffers, &mut put).map_err(|trouble| trouble.to_string())?;
+    read_records(records, &mut buffers, &mut put).map_err(|trouble| trouble.to_string())?;
     Ok(out)
 }
