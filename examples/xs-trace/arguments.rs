@@ -61,6 +61,9 @@ pub struct DumpOptions {
     /// Takes what an image under `xl create` has put on its console: the console daemon's log, or what `xl console` has shown
     #[arg(long, value_name = "LOG", conflicts_with_all = ["place", "hold"])]
     pub console: Option<PathBuf>,
+    /// Where xl has its logs, which have the names of domains that are gone
+    #[arg(long, value_name = "FOLDER", default_value = "/var/log/xen")]
+    pub xl_logs: PathBuf,
     pub file: PathBuf,
 }
 

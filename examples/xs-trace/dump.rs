@@ -4,10 +4,11 @@
 //! which are [`Notes`], then so many records in their wire form (`xenstore::trace::Record::to_bytes`), 32 bytes
 //! each, and nothing more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use xenstore::abi::DomId;
@@ -15,6 +16,7 @@ use xenstore::platform::Cycles;
 use xenstore::trace::Record;
 
 use crate::about::About;
+use crate::gone;
 use store_client::Problem;
 
 /// The first word of a file.
@@ -82,6 +84,18 @@ impl Dump {
             _ if domid == DomId::INVALID => "server".to_string(),
             Some(name) => format!("d{domid} {name}"),
             None => format!("d{domid}"),
+        }
+    }
+
+    /// Names domains that are gone as xl's logs in a folder do.
+    pub fn name_the_gone(&mut self, logs: &Path) {
+        let running = Duration::from_millis(self.notes.stats["running-ms"].as_u64().unwrap_or(0));
+        let since = SystemTime::now().checked_sub(running).unwrap_or(SystemTime::UNIX_EPOCH);
+        let of_records = self.records.iter().map(|record| record.domid.0).collect::<BTreeSet<u16>>();
+        for (domid, name) in gone::names(logs, since) {
+            if of_records.contains(&domid) {
+                self.notes.names.entry(domid).or_insert(name);
+            }
         }
     }
 

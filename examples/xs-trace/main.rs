@@ -8,6 +8,7 @@ mod dump;
 mod fetch;
 mod filter;
 mod follow;
+mod gone;
 mod health;
 mod metrics;
 mod perfetto;
@@ -83,7 +84,9 @@ fn save(options: &DumpOptions) -> Result<(), Problem> {
         Some(log) => console::read(log)?,
         None => {
             let mut store = Store::open(options.store.place.as_deref())?;
-            if options.hold { fetch::held(&mut store)? } else { fetch::running(&mut store)? }
+            let mut dump = if options.hold { fetch::held(&mut store)? } else { fetch::running(&mut store)? };
+            dump.name_the_gone(&options.xl_logs);
+            dump
         }
     };
     dump.save(&options.file)?;

@@ -310,6 +310,28 @@ fn a_trace_that_is_off_is_told() {
 }
 
 #[test]
+fn domains_that_are_gone_have_the_names_of_xls_logs() {
+    let server = Server::start(64);
+    server.connect().write(0, "/x");
+    let logs = server.folder.path().join("logs");
+    std::fs::create_dir(&logs).expect("a folder");
+    let log =
+        "Waiting for domain web (domid 0) to die [pid 7]\nWaiting for domain none (domid 9) to die [pid 7]\n";
+    std::fs::write(logs.join("xl-web.log"), log).expect("written");
+    let named = |file: &Path| {
+        let (with, other) = (["--domain", "web"], ["--domain", "none"]);
+        let show = |filter: [&str; 2]| run(&[&["show"], &filter[..], &[text(file)]].concat()).is_ok();
+        (show(with), show(other))
+    };
+    assert_eq!(named(&server.dump_with(&["--xl-logs", text(&logs)])), (true, false));
+    // The store's own name is the newer one.
+    server.connect().write(0, "/local/domain/0/name");
+    let file = server.dump_with(&["--xl-logs", text(&logs)]);
+    assert_eq!(named(&file), (false, false));
+    run(&["show", "--domain", "value", text(&file)]).expect("the store's name");
+}
+
+#[test]
 fn records_are_followed_as_they_come() {
     use std::io::{BufRead, BufReader};
     let server = Server::start(256);
