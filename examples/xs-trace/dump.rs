@@ -31,6 +31,9 @@ pub const RECORDING: &str = "trace-on";
 /// What is said of such a store.
 pub const OFF: &str = "the trace is off: xenstore-control trace on";
 
+/// Taking a dump takes less.
+const SLACK: Duration = Duration::from_secs(300);
+
 /// Longest first line.
 const LINE_MAX: usize = 100;
 
@@ -89,7 +92,8 @@ impl Dump {
 
     /// Names domains that are gone as xl's logs in a folder do.
     pub fn name_the_gone(&mut self, logs: &Path) {
-        let running = Duration::from_millis(self.notes.stats["running-ms"].as_u64().unwrap_or(0));
+        // A little more, since some time has passed after the store was asked.
+        let running = Duration::from_millis(self.notes.stats["running-ms"].as_u64().unwrap_or(0)) + SLACK;
         let since = SystemTime::now().checked_sub(running).unwrap_or(SystemTime::UNIX_EPOCH);
         let of_records = self.records.iter().map(|record| record.domid.0).collect::<BTreeSet<u16>>();
         for (domid, name) in gone::names(logs, since) {

@@ -144,11 +144,11 @@ fn of_rows(stats: &Stats, (table, label, column): (&str, &'static str, &str), me
     metric.family(samples.collect())
 }
 
-/// The latest cases of refusals. A quota without a name is lack of room.
+/// The latest cases of refusals.
 fn refusals(stats: &Stats) -> Family {
     let samples = stats.sample.refused.iter().map(|case| {
         let mut labels = labels_of(stats, case.domid);
-        labels.push(("quota", if case.quota.is_empty() { "no room".to_owned() } else { case.quota.clone() }));
+        labels.push(("quota", case.quota().to_owned()));
         labels.push(("limit", case.limit.to_string()));
         labels.push(("request", case.request.clone()));
         (labels, case.times as f64)

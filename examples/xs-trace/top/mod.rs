@@ -60,9 +60,11 @@ fn sums(table: &Table) -> String {
 fn refusals(table: &Table) -> Vec<String> {
     let line = |case: &Refused| {
         let name = table.name(case.domid).unwrap_or("");
-        let Refused { domid, quota, limit, times, request, error, path } = case;
-        let why =
-            if quota.is_empty() { "no room".to_owned() } else { format!("quota {quota}, {limit} allowed") };
+        let Refused { domid, limit, times, request, error, path, .. } = case;
+        let why = match case.quota() {
+            quota if *limit > 0 => format!("quota {quota}, {limit} allowed"),
+            none => none.to_owned(),
+        };
         format!("refused: d{domid} {name} {request} {path}: {error}, {why}; {times} times")
     };
     table.refused.iter().map(line).collect()
@@ -122,6 +124,14 @@ mod tests {
         assert_eq!(
             levels(&table, 52, 9),
             ["nodes 7/281k (0.0%), watches 7/281k (0.0%)", "transactions 7/281k (0.0%)"]
+        );
+        let case = serde_json::json!({ "domid": 5, "quota": "nodes", "limit": 1000, "times": 3, "type": "WRITE",
+            "error": "ENOSPC", "path": "/local/domain/5/x" });
+        let mut refused = table.clone();
+        refused.refused = [case].iter().flat_map(Refused::parse).collect();
+        assert_eq!(
+            refusals(&refused),
+            ["refused: d5  WRITE /local/domain/5/x: ENOSPC, quota nodes, 1000 allowed; 3 times"]
         );
         let mut full = table.clone();
         full.levels[1].used = 280_692;

@@ -75,7 +75,7 @@ impl Level {
 pub struct Refused {
     pub domid: u16,
     /// Empty for lack of room.
-    pub quota: String,
+    quota: String,
     /// What it allows.
     pub limit: u64,
     pub times: u64,
@@ -86,7 +86,7 @@ pub struct Refused {
 }
 
 impl Refused {
-    fn parse(case: &Value) -> Result<Refused, Problem> {
+    pub fn parse(case: &Value) -> Result<Refused, Problem> {
         let text = |name: &str| case[name].as_str().map(|text| text.escape_debug().to_string());
         let text =
             |name: &str| text(name).ok_or_else(|| Problem::new(format!("no case of a refusal: {case}")));
@@ -101,9 +101,15 @@ impl Refused {
         })
     }
 
+    /// What has refused them.
+    pub fn quota(&self) -> &str {
+        if self.quota.is_empty() { "no room" } else { &self.quota }
+    }
+
     /// With the domain's name, if it has one.
     pub fn object(&self, name: Option<&str>) -> Value {
-        let Refused { domid, quota, limit, times, request, error, path } = self;
+        let Refused { domid, limit, times, request, error, path, .. } = self;
+        let quota = self.quota();
         json!({ "domid": domid, "name": name, "quota": quota, "limit": limit, "times": times, "request": request, "error": error, "path": path })
     }
 }

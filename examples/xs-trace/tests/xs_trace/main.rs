@@ -38,9 +38,14 @@ struct Server {
 impl Server {
     /// With a trace ring of so many KiB.
     fn start(trace: u32) -> Server {
+        Server::of(16, trace)
+    }
+
+    /// With so many MiB of memory, too.
+    fn of(memory: u32, trace: u32) -> Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut child = Command::new(&*SERVER)
-            .args(["--memory", "16", "--trace-size", &trace.to_string()])
+            .args(["--memory", &memory.to_string(), "--trace-size", &trace.to_string()])
             .arg(folder.path().join("socket"))
             .stdout(Stdio::piped())
             .spawn()

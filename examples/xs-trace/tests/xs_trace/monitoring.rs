@@ -166,6 +166,43 @@ fn connections_beyond_the_limit_wait() {
     next.read_exact(&mut first).expect("an answer");
 }
 
+#[test]
+fn who_was_refused_what_is_told_everywhere() {
+    let server = Server::of(3, 64);
+    let mut client = server.connect();
+    client.write(0, "/local/domain/0/name");
+    let socket = server.socket();
+    let mut top = Command::new(XS_TRACE);
+    let top = top.args(["top", "--batch", "--json", "--delay", "0.2", "--store", text(&socket)]);
+    let mut top = top.stdout(Stdio::piped()).spawn().expect("it starts");
+    let tables = BufReader::new(top.stdout.take().expect("piped")).lines();
+    let mut refused = tables.take(300).map(|table| -> serde_json::Value {
+        let table: serde_json::Value = serde_json::from_str(&table.expect("text")).expect("JSON");
+        table["refused"].clone()
+    });
+    assert_eq!(refused.next(), Some(serde_json::json!([])));
+    let mut number = 0;
+    while client.ask(MessageType::Write, 0, &format!("/n/{number}\0")) == "OK" {
+        number += 1;
+    }
+    let path = format!("/n/{number}");
+    let case = serde_json::json!([{ "domid": 0, "name": "value", "quota": "no room", "limit": 0, "times": 1,
+        "request": "WRITE", "error": "ENOMEM", "path": path }]);
+    assert_eq!(refused.find(|refused| *refused != serde_json::json!([])).as_ref(), Some(&case));
+    assert!(top.kill().and_then(|()| top.wait()).is_ok());
+    let stats = run(&["stats", "--json", "--store", text(&socket)]).expect("statistics");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&stats).expect("JSON")["refused"], case);
+    let stats = run(&["stats", "--store", text(&socket)]).expect("statistics");
+    let words: Vec<String> =
+        stats.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let row = format!("no room 0 value 0 1 WRITE ENOMEM {path}");
+    assert!(words.contains(&"quota domid name limit times request error path".to_owned()), "{stats}");
+    assert!(words.contains(&row), "{row}\n{stats}");
+    let metrics = run(&["metrics", "--store", text(&socket)]).expect("metrics");
+    let labels = r#"{domid="0",domain="value",quota="no room",limit="0",request="WRITE"}"#;
+    assert_eq!(sample(&metrics, &format!("xenstore_quota_refusals_total{labels}")), Some(1.0), "{metrics}");
+}
+
 /// The status of `health`, and its line.
 fn health(server: &Server, options: &[&str]) -> (Option<i32>, String) {
     let socket = server.socket();
