@@ -78,8 +78,9 @@ pub struct ShowOptions {
     pub file: PathBuf,
 }
 
-/// Prints a line for each record of a running store as it is written, but for CONTROL, which this asks with, and the kinds
-/// woke-up and notified; --type and --kind have them, too
+/// Prints a line for each record of a running store as it is written
+///
+/// But for CONTROL, which this asks with, and the kinds woke-up and notified; --type and --kind have them, too.
 #[derive(Args)]
 pub struct FollowOptions {
     #[command(flatten)]
@@ -109,8 +110,9 @@ pub struct ReportOptions {
     pub file: PathBuf,
 }
 
-/// Tells what has changed from one dump to another: types that have become slower or faster, what is asked, fails or is
-/// refused more often or less
+/// Tells what has become slower, more frequent or refused from one dump to another
+///
+/// What has changed for the better is told, too: what has grown most comes first, and what is gone last.
 #[derive(Args)]
 pub struct CompareOptions {
     /// Leaves out what has changed by less
@@ -124,9 +126,10 @@ pub struct CompareOptions {
     pub new: PathBuf,
 }
 
-/// Asks a server on a unix socket for what the requests of a dump have asked, one after the other as fast as it answers.
-/// Values and tokens, which records do not have, are made up in their size; nodes that were there before are made first.
-/// All clients of a socket are dom0, so nobody is refused access
+/// Asks a server on a unix socket for what the requests of a dump have asked
+///
+/// One after the other, as fast as it answers. Values and tokens, which records do not have, are made up in their size; nodes that were there before are made first.
+/// All clients of a socket are dom0, so nobody is refused access.
 #[derive(Args)]
 pub struct ReplayOptions {
     /// The socket of a unix_server

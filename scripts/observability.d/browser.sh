@@ -14,9 +14,9 @@ browse() {
         --virtual-time-budget=8000 "--user-data-dir=$profile" "$@"
 }
 
-# picture FILE SIZE URL
+# picture FILE SIZE URL OPTION...
 picture() {
-    browse "--screenshot=$1" "--window-size=$2" "$3" >"$work/browser.log" 2>&1 || :
+    browse "--screenshot=$1" "--window-size=$2" "${@:4}" "$3" >"$work/browser.log" 2>&1 || :
     [[ -s $1 ]] || die "no picture of $3: $(tail -n 3 "$work/browser.log")"
     (($(stat -c %s "$1") < 153600)) || say "${1##*/} is large: $(stat -c %s "$1") bytes"
 }

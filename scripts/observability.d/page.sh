@@ -62,6 +62,8 @@ take_pictures() {
     local of=${dump:-$work/day.trace}
     "$programs/xs-trace" report --html report.html "$of"
     picture "$work/observability-report.png" 1000,1450 "file://$PWD/report.html"
+    picture "$work/observability-report-dark.png" 1000,900 "file://$PWD/report.html" --blink-settings=preferredColorScheme=0
+    picture "$work/observability-report-phone.png" 500,1300 "file://$PWD/report.html"
     "$programs/xs-trace" export --perfetto -o perfetto.json "$of"
     fetch_viewer || die "without it there is no picture of it"
     viewer_of perfetto.json
