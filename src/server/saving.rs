@@ -90,11 +90,13 @@ impl<P: Platform> Server<P> {
         let Server { core, links, exchange, .. } = self;
         // As much as can be, until it is known how much it is.
         let room = core.store.lend(core.store.lendable()).unwrap_or_default();
-        let (end, number) = (room.end, core.updates.states);
+        let end = room.end;
+        // The counter goes on in an image that takes over, where no number of an earlier one may be that of another state.
+        let number = core.clock.latest.0.max(core.updates.latest_state + 1);
+        core.updates.latest_state = number;
         let until = core.clock.now.after_seconds(Held::PATIENCE);
         core.updates.held = Some(Held { what, whose: exchange.from, number, end, size: 0, until });
         core.updates.active = true;
-        core.updates.states += 1;
         exchange.event.clear();
         let mut pages = Pages { platform, page: &mut exchange.event, room, size: 0 };
         let saved = core.write(what, links, &mut pages).and_then(|()| pages.close());

@@ -67,8 +67,8 @@ impl Held {
 pub struct Updates {
     pub session: Option<Session>,
     pub held: Option<Held>,
-    /// States that were held so far.
-    pub states: u64,
+    /// The number of the state that was held last.
+    pub latest_state: u64,
     pub command_line: Vec<u8>,
     /// Beginnings of transactions, first come first served.
     pub put_off: Vec<(DomainId, Header)>,
@@ -92,7 +92,7 @@ impl Updates {
         Updates {
             session: None,
             held: None,
-            states: 0,
+            latest_state: 0,
             command_line: unfilled(COMMAND_LINE),
             put_off: unfilled(PUT_OFF),
             given_up: None,

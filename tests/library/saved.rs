@@ -129,6 +129,20 @@ fn what_nobody_asks_for_is_forgotten() {
     host.expect(&[(0, 0, &next, ENDED)]);
 }
 
+/// Numbers go on: a client that asks on after a live update gets nothing of another state of the same size.
+#[test]
+fn another_image_holds_no_state_of_the_same_number() {
+    let mut host = host();
+    host.xen.ticking = 3000;
+    let numbers = [(); 3].map(|()| {
+        let (head, _) = page(&mut host, "CONTROL state|dump|");
+        host.update(2);
+        host.expect(&[(0, 0, &format!("CONTROL state|dump|{}|0|", head.number), ENDED)]);
+        head.number
+    });
+    assert!(numbers.is_sorted_by(|earlier, later| earlier < later), "{numbers:?}");
+}
+
 #[test]
 fn a_state_goes_with_its_client() {
     let mut host = host();

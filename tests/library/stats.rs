@@ -46,7 +46,10 @@ fn sums_by_type_and_by_domain() {
     );
     let totals = stats(&mut host, "totals");
     assert!(totals["requests"].as_u64() > all["requests"].as_u64() && totals["types"].is_null(), "{totals}");
+    let version = concat!(env!("CARGO_PKG_VERSION"), ", build 00ab7f");
+    assert_eq!(all["version"], version);
     let text = host.ask(0, 0, "CONTROL stats|");
+    assert!(text.starts_with(&format!("version          : {version}\\nrequests         : ")), "{text}");
     assert!(text.contains("\\nREAD                          2          1 "), "{text}");
     // Its successor begins at zero.
     host.kill(5);

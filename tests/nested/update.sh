@@ -60,6 +60,8 @@ matches 'with its domains' "^domain $linux: introduced" "$(xs-state show --all /
 
 for n in 1 2 3; do takes_over "update $n" /nested/image; done
 matches 'stats: how long the last update took' '^[1-9][0-9]*$' "$(figure update-us)"
+build=$(xenstore-control version | sed -n 's/^xenstore-stubdom \([0-9.]*, build [0-9a-f]\{16\}\).*/\1/p')
+contains 'stats: which version runs' "version          : $build" "$(xenstore-control stats)"
 xs-trace dump /tmp/trace >/dev/null 2>&1
 last=$(xs-trace show /tmp/trace | grep -n 'updated after [0-9]* us$' | tail -n 1 | cut -d : -f 1)
 matches 'the trace has what was before the last update' '^[1-9][0-9]{3}$' "$last"
@@ -97,7 +99,7 @@ becomes 30 'linux: its watch has outlived all of it' xenstore-exists "/local/dom
 for name in one two; do
     matches "$name: all was answered as it must be" ' 0 refused, 0 silent, 0 wrong' "$(console $name | tail -n 1)"
 done
-matches 'the console tells of updates' 'has taken over, in [0-9]+ us' "$(cat /var/log/xen/console/*enstore*)"
+matches 'the console tells of updates' 'xenstore-stubdom [0-9.]+: has taken over, in [0-9]+ us, update 6' "$(cat /var/log/xen/console/*enstore*)"
 matches 'the console tells of what was taken back' 'taken back, after [0-9]+ us: panic: ' "$(cat /var/log/xen/console/*enstore*)"
 
 # A life after all that.

@@ -71,7 +71,8 @@ pub fn run(record: &mut Record, identity: &Identity, options: &Options) -> ! {
     server.resume(guest);
     let passed = cpu::tsc().saturating_sub(notes.begun.0) / (clock::khz() / 1000).max(1);
     let way = if record.is_back == 0 {
-        say!(Info, "{}: has taken over, in {passed} us", boot::NAME);
+        let updates = handed.updates.wrapping_add(1);
+        say!(Info, "{}: has taken over, in {passed} us, update {updates}", boot::NAME);
         Way::Updated
     } else {
         let why = record.reason();

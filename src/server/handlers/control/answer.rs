@@ -72,3 +72,12 @@ pub fn parse<T: FromStr>(text: &[u8]) -> Result<T, XsError> {
 pub fn no_more(args: Strings<'_>) -> Result<(), XsError> {
     if args.remaining() == 0 { Ok(()) } else { Err(XsError::EINVAL) }
 }
+
+/// The number of this version and the build, so many bytes of what identifies that.
+pub fn write_version(build: &[u8], reply: &mut Reply) -> Result<(), XsError> {
+    reply.push(concat!(env!("CARGO_PKG_VERSION"), ", build ").as_bytes())?;
+    if build.is_empty() {
+        reply.push(b"unknown")?;
+    }
+    build.iter().try_for_each(|byte| write!(reply, "{byte:02x}").map_err(|_| XsError::E2BIG))
+}

@@ -15,9 +15,7 @@ mod writer;
 pub use answer::{answer_findings, refuse_for_memory};
 pub use state::hand_out;
 
-use core::fmt::Write;
-
-use answer::{finish, line, no_more};
+use answer::{finish, line, no_more, write_version};
 
 use crate::platform::Platform;
 use crate::server::context::{Context, Outcome, Request};
@@ -109,14 +107,8 @@ fn version<P: Platform>(
     reply: &mut Reply,
 ) -> Result<Outcome, XsError> {
     no_more(args)?;
-    reply.push(concat!("xenstore-stubdom ", env!("CARGO_PKG_VERSION"), ", build ").as_bytes())?;
-    let build = cx.platform.build();
-    if build.is_empty() {
-        reply.push(b"unknown")?;
-    }
-    for byte in build {
-        write!(reply, "{byte:02x}").map_err(|_| XsError::E2BIG)?;
-    }
+    reply.push(b"xenstore-stubdom ")?;
+    write_version(cx.platform.build(), reply)?;
     line(reply, format_args!(""))?;
     finish(reply)
 }

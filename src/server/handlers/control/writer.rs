@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Write};
 
-use super::answer::finish;
+use super::answer::{finish, write_version};
 use crate::server::context::Outcome;
 use crate::server::scratch::Reply;
 use crate::wire::XsError;
@@ -43,6 +43,18 @@ impl Writer<'_> {
             Form::Text => self.put(format_args!("{name:<17}: {value:>8}\n")),
             Form::Json => self.put(format_args!("\"{name}\":{value}")),
         }
+    }
+
+    /// Which version tells all this, and as much of its build as there is room for beside the longest tables.
+    pub fn version(&mut self, build: &[u8]) -> Result<(), XsError> {
+        let (before, after) = match self.form {
+            Form::Text => ("version          : ", "\n"),
+            Form::Json => ("\"version\":\"", "\""),
+        };
+        self.comma()?;
+        self.reply.push(before.as_bytes())?;
+        write_version(build.get(..8).unwrap_or(build), self.reply)?;
+        self.reply.push(after.as_bytes())
     }
 
     /// Begins a group with this name. In JSON a group without a name is the whole answer.
