@@ -8,8 +8,8 @@ use std::path::Path;
 use crate::sources::root;
 
 /// Where a path in a page begins that is one of this tree.
-const TOP: [&str; 9] =
-    ["docs/", "scripts/", "tests/", "examples/", "src/", "benches/", "fuzz/", "boot/", ".ci/"];
+const TOP: [&str; 10] =
+    ["docs/", "scripts/", "tests/", "examples/", "src/", "benches/", "fuzz/", "boot/", ".cargo/", ".ci/"];
 
 /// The pages, by their path from the top.
 fn pages() -> Vec<String> {
