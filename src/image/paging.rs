@@ -85,9 +85,6 @@ pub fn protect(ram_end: u64, special: &[u64], kept: Kept) -> Range<u64> {
         }
     };
     let window = HOLE_FRAME << 12..HOLE_END_FRAME << 12;
-    let is_special =
-        |address: u64| special.iter().any(|frame| (frame << 12) / LARGE_PAGE * LARGE_PAGE == address);
-
     // SAFETY: this runs once, on the one vCPU. The code, data and stacks in use keep their addresses in
     // the new tables; whatever loses its mapping is not referred to from here on.
     unsafe {
@@ -103,17 +100,21 @@ pub fn protect(ram_end: u64, special: &[u64], kept: Kept) -> Range<u64> {
             *entry = edge_page(address);
         }
         let directories = &raw mut page_directories;
-        for (address, entry) in (0..).step_by(LARGE_PAGE as usize).zip((*directories).iter_mut()) {
-            *entry = if address == 0 {
-                IMAGE_TABLE.get() as u64 | PRESENT | WRITABLE
-            } else if address == edge_start || address == edge_start + LARGE_PAGE {
-                let half = usize::from(address != edge_start);
-                (&raw const edge[half]) as u64 | PRESENT | WRITABLE
-            } else if address < ram_end || window.contains(&address) || is_special(address) {
-                address | data | LARGE
-            } else {
-                0
-            };
+        for (address, entry) in
+            (LARGE_PAGE..).step_by(LARGE_PAGE as usize).zip((*directories).iter_mut().skip(1))
+        {
+            let is_mapped = address < ram_end || window.contains(&address);
+            *entry = if is_mapped { address | data | LARGE } else { 0 };
+        }
+        // Frame 0 is none.
+        for frame in special.iter().filter(|frame| **frame != 0) {
+            let address = (frame << 12) / LARGE_PAGE * LARGE_PAGE;
+            *directory(address) = address | data | LARGE;
+        }
+        *directory(0) = IMAGE_TABLE.get() as u64 | PRESENT | WRITABLE;
+        for (half, table) in edge.iter().enumerate() {
+            *directory(edge_start + half as u64 * LARGE_PAGE) =
+                (&raw const *table) as u64 | PRESENT | WRITABLE;
         }
         asm!("mov cr3, {}", in(reg) &raw const page_map, options(nostack, preserves_flags));
     }

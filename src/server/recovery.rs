@@ -46,20 +46,20 @@ impl<P: Platform> Server<P> {
         self.core.store.current.end();
         self.links.outbox.end_request();
         self.core.news = News::ALL;
-        self.have_all_looked_at();
+        self.have_all_looked_at(true);
     }
 
-    /// Has each connection looked at and its peer notified.
-    pub(super) fn have_all_looked_at(&mut self) {
-        for slot in self.core.store.domains.slots() {
-            if let Some(id) = self.core.store.domains.at(slot).filter(|id| self.links.has(*id)) {
-                self.links.schedule.ready(id);
-                self.links.schedule.notify(id);
+    /// Has each connection looked at, and its peer notified if somebody may have been left out.
+    pub(super) fn have_all_looked_at(&mut self, notify: bool) {
+        let Server { core, links, .. } = self;
+        let domains = core.store.domains.slots().filter_map(|slot| core.store.domains.at(slot));
+        for id in domains.chain(core.store.domains.clients()) {
+            if links.has(id) {
+                links.schedule.ready(id);
+                if notify {
+                    links.schedule.notify(id);
+                }
             }
-        }
-        for client in self.core.store.domains.clients() {
-            self.links.schedule.ready(client);
-            self.links.schedule.notify(client);
         }
     }
 

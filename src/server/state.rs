@@ -61,10 +61,11 @@ impl<P: Platform> Server<P> {
     }
 
     /// Goes on with a state that was restored: looks at each domain, for those that have died or shut down meanwhile, and at
-    /// each ring. After it, `poll` must be called.
+    /// each ring. Nobody is notified of that: who was to be was before the state was saved, as `poll` ends so. After it,
+    /// `poll` must be called.
     pub fn resume(&mut self, platform: &mut P) {
         self.finish(platform);
         self.core.news = News::ALL;
-        self.have_all_looked_at();
+        self.have_all_looked_at(false);
     }
 }

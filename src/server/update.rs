@@ -240,6 +240,10 @@ impl<P: Platform> Server<P> {
             Way::TakenBack(why) => (1, why),
             Way::Repaired(why) => (2, why),
         };
+        if let Way::Repaired(_) = way {
+            // The fault may have come before.
+            self.have_all_looked_at(true);
+        }
         self.core.updates.count = updates + u64::from(detail == 0);
         self.core.updates.microseconds = microseconds;
         let amount = u32::try_from(microseconds).unwrap_or(u32::MAX);

@@ -179,6 +179,25 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Calls `take` with each `N` bytes of the rest of the record, as they are in the stream.
+    #[inline(always)] // As above.
+    pub fn each_chunk<const N: usize>(&mut self, mut take: impl FnMut(&[u8; N])) -> Result<(), Fault> {
+        while self.left >= N {
+            let ahead = self.source.next();
+            let (chunks, _) = ahead.get(..self.left).unwrap_or(ahead).as_chunks();
+            chunks.iter().for_each(&mut take);
+            let count = chunks.len() * N;
+            self.skip(count)?;
+            // The next one does not lie in one piece.
+            if self.left >= N {
+                let mut chunk = [0; N];
+                self.bytes(&mut chunk)?;
+                take(&chunk);
+            }
+        }
+        Ok(())
+    }
+
     /// The next bytes of the record, in the buffer, in place of what was there.
     pub fn gather<const N: usize>(
         &mut self,

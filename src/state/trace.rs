@@ -27,7 +27,7 @@ pub fn save(writer: &mut Writer<'_>, trace: &Trace, room: u64) -> Result<(), Ful
     }
     writer.begin_with(TRACE, &Head { first }, count * Record::SIZE)?;
     for record in trace.from(first) {
-        writer.bytes(&record.to_bytes())?;
+        writer.bytes_in_place(&record.to_bytes())?;
     }
     writer.end()?;
     for (hash, text) in trace.marks() {
@@ -45,15 +45,12 @@ pub fn restore(reader: &mut Reader<'_>, trace: &mut Trace) -> Result<(), Fault> 
         return Err(Fault::HighNumber);
     }
     trace.go_on_from(head.first);
-    let mut bytes = [0; Record::SIZE];
-    while reader.left() >= Record::SIZE {
-        reader.bytes(&mut bytes)?;
+    reader.each_chunk(|bytes| {
         // A newer server records what this one does not know.
-        if let Some(record) = Record::from_bytes(&bytes) {
+        if let Some(record) = Record::from_bytes(bytes) {
             trace.put_back(record);
         }
-    }
-    Ok(())
+    })
 }
 
 pub fn restore_mark(

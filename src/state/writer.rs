@@ -85,6 +85,21 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// As `bytes`, of which there are many as long as that.
+    #[inline(always)]
+    pub fn bytes_in_place<const N: usize>(&mut self, bytes: &[u8; N]) -> Result<(), Full> {
+        debug_assert!(N <= self.left, "a record is longer than it said");
+        self.left = self.left.saturating_sub(N);
+        if self.filled + N > BUFFER {
+            self.flush()?;
+        }
+        if let Some(place) = self.buffer.get_mut(self.filled..).and_then(<[u8]>::first_chunk_mut) {
+            *place = *bytes;
+        }
+        self.filled += N;
+        Ok(())
+    }
+
     #[inline(never)]
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Full> {
         debug_assert!(bytes.len() <= self.left, "a record is longer than it said");

@@ -387,6 +387,26 @@ fn deaths_meanwhile_are_told() {
     host.expect(&[(0, 0, "READ /local/domain/1/data/a|", "ENOENT")]);
 }
 
+/// An update wakes nobody up who has nothing to hear. After a fault that wants a repair anybody may have been left out.
+#[test]
+fn only_a_repair_notifies_everybody() {
+    let mut host = Host::new();
+    for domid in 1..4 {
+        host.boot(domid);
+    }
+    host.poll();
+    host.xen.notified.clear();
+    host.update(2);
+    host.poll();
+    assert!(host.xen.notified.is_empty(), "{:?}", host.xen.notified);
+    host.send(2, 0, "READ /tool|");
+    host.update(2);
+    host.poll();
+    assert_eq!(host.xen.notified.keys().copied().collect::<Vec<_>>(), [2]);
+    host.repair();
+    assert_eq!(host.xen.notified.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3]);
+}
+
 /// A client goes on reading a list in parts, but not one that has changed.
 #[test]
 fn a_list_is_read_on() {
