@@ -9,7 +9,6 @@ use base64::engine::general_purpose::STANDARD;
 use xenstore::server::dump::{END, MARK};
 use xenstore::trace::page::Head;
 
-use crate::about::About;
 use crate::dump::{Dump, Notes, records_of};
 use store_client::Problem;
 
@@ -57,15 +56,7 @@ fn parse(lines: &[&str]) -> Result<Dump, String> {
             head.count
         ));
     }
-    let notes = Notes {
-        khz: head.khz,
-        started: head.started,
-        first: head.first,
-        gaps: Vec::new(),
-        paths,
-        names: BTreeMap::new(),
-        stats: serde_json::Value::Null,
-        about: About::default(),
-    };
+    let Head { khz, started, first, .. } = head;
+    let notes = Notes { khz, started, first, paths, ..Notes::default() };
     Ok(Dump { notes, records })
 }

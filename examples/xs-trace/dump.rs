@@ -42,7 +42,7 @@ pub struct Dump {
     pub records: Vec<Record>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Default)]
 pub struct Notes {
     /// Cycles in a millisecond, in which the records' times count.
     pub khz: u64,

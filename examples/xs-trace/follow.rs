@@ -7,7 +7,6 @@ use store_client::{Problem, Store};
 use xenstore::trace::{Kind, Record};
 use xenstore::wire::MessageType;
 
-use crate::about::About;
 use crate::arguments::FollowOptions;
 use crate::dump::{Dump, Gap, Notes, OFF};
 use crate::fetch::{Paths, page};
@@ -50,8 +49,7 @@ pub fn run(options: &FollowOptions) -> Result<(), Problem> {
             gaps: Some(gap).filter(|gap| gap.count > 0 && !records.is_empty()).into_iter().collect(),
             paths: paths.known.clone(),
             names: names.known.clone(),
-            stats: serde_json::Value::Null,
-            about: About::default(),
+            ..Notes::default()
         };
         let dump = Dump { notes, records };
         // A domain may come later.

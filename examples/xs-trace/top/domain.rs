@@ -122,16 +122,8 @@ impl Domain {
 
     /// What is known of the records, as a dump of them would say it.
     fn dump(&self) -> Dump {
-        let notes = Notes {
-            khz: self.khz,
-            started: self.started,
-            first: 0,
-            gaps: Vec::new(),
-            paths: self.paths.known.clone(),
-            names: BTreeMap::new(),
-            stats: Value::Null,
-            about: crate::about::About::default(),
-        };
+        let (khz, started, paths) = (self.khz, self.started, self.paths.known.clone());
+        let notes = Notes { khz, started, paths, ..Notes::default() };
         Dump { notes, records: Vec::new() }
     }
 

@@ -9,7 +9,7 @@ use xenstore::trace::{Kind, Record};
 use xenstore::wire::{MessageType, XsError};
 
 use crate::crafted::dump;
-use crate::{run, text};
+use crate::{run, text, words};
 
 /// A dump of ten seconds: so many READs of so many microseconds each, and refused WRITEs.
 fn made(folder: &Path, name: &str, (reads, micros): (u64, u32), refused: u64) -> PathBuf {
@@ -42,8 +42,7 @@ fn what_is_slower_more_often_and_refused_is_told() {
     let old = made(folder.path(), "old", (100, 2), 0);
     let new = made(folder.path(), "new", (200, 3), 50);
     let told = run(&["compare", text(&old), text(&new)]).expect("compared");
-    let words: Vec<String> =
-        told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let words = words(&told);
     for expected in [
         "READ 2.0 µs 3.0 µs +50 % 2.0 µs 3.0 µs 2.0 µs 3.0 µs",
         "READ 10.0 20.0 +100 %",

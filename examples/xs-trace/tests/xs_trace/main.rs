@@ -124,6 +124,11 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("text")
 }
 
+/// The lines with each run of blanks as one.
+fn words(text: &str) -> Vec<String> {
+    text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
 /// Runs `xs-trace`. Returns what it prints, or the only line of its error.
 fn run(arguments: &[&str]) -> Result<String, String> {
     let output = Command::new(XS_TRACE).args(arguments).output().expect("it runs");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use xenstore::wire::MessageType;
 
-use crate::{Server, XS_TRACE, run, text};
+use crate::{Server, XS_TRACE, run, text, words};
 
 /// Longer than a program takes for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -193,8 +193,7 @@ fn who_was_refused_what_is_told_everywhere() {
     let stats = run(&["stats", "--json", "--store", text(&socket)]).expect("statistics");
     assert_eq!(serde_json::from_str::<serde_json::Value>(&stats).expect("JSON")["refused"], case);
     let stats = run(&["stats", "--store", text(&socket)]).expect("statistics");
-    let words: Vec<String> =
-        stats.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let words = words(&stats);
     let row = format!("no room 0 value 0 1 WRITE ENOMEM {path}");
     assert!(words.contains(&"quota domid name limit times request error path".to_owned()), "{stats}");
     assert!(words.contains(&row), "{row}\n{stats}");

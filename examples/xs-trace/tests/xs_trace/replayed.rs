@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use xenstore::wire::MessageType::*;
 
-use crate::{Server, run, text};
+use crate::{Server, run, text, words};
 
 /// What requests were, and how they ended, one after the other; without sizes of what is made up otherwise.
 fn asked(file: &Path) -> Vec<String> {
@@ -100,8 +100,7 @@ fn other_results_are_told() {
     client.write(0, "/none");
     let socket = server.socket();
     let told = run(&["replay", "--into", text(&socket), text(&file)]).expect("replayed");
-    let words: Vec<String> =
-        told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let words = words(&told);
     for line in ["replayed 1 of 1 requests, of 1 domains", "same results 0", "READ 1 ENOENT ok"] {
         assert!(words.iter().any(|told| told == line), "{line}\n{told}");
     }

@@ -2,7 +2,7 @@
 
 use xenstore::wire::MessageType;
 
-use crate::{Server, run, text};
+use crate::{Server, run, text, words};
 
 #[test]
 fn a_report_counts_what_was_asked() {
@@ -22,8 +22,7 @@ fn a_report_counts_what_was_asked() {
     client.ask(MessageType::Control, 0, "trace\0mark\0<here>\0");
     let file = server.dump();
     let report = run(&["report", text(&file)]).expect("a report");
-    let words: Vec<String> =
-        report.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let words = words(&report);
     for expected in [
         "lost records 0 before them, 0 while they were fetched",
         "watch events 9, 0 dropped",
@@ -92,8 +91,7 @@ fn statistics_are_told_as_text_and_as_json() {
     client.ask(MessageType::Read, 0, "/missing\0");
     let socket = server.socket();
     let told = run(&["stats", "--store", text(&socket)]).expect("statistics");
-    let words: Vec<String> =
-        told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let words = words(&told);
     assert!(words.contains(&"trace-on 1".to_owned()), "{told}");
     assert!(words.contains(&"type requests failed received sent cycles".to_owned()), "{told}");
     assert!(words.iter().any(|line| line.starts_with("0 value ")), "{told}");
