@@ -53,7 +53,7 @@ kinds() {
     awk '/^kinds! \{/ { on = 1; next }
          /^\}/ { on = 0 }
          on && /^ *\/\/\/ / { sub(/^ *\/\/\/ /, ""); text = text (text == "" ? "" : " ") $0 }
-         on && /^ *[0-9]+ / { gsub(/[",]/, "", $3); gsub(/\[`|`\]/, "`", text); print "| `" $3 "` | " text " |"; text = "" }' \
+         on && /^ *[0-9]+ / { gsub(/[",]/, "", $3); gsub(/super::/, "", text); gsub(/\[`|`\]/, "`", text); print "| `" $3 "` | " text " |"; text = "" }' \
         "$root/src/trace/kind.rs"
 }
 

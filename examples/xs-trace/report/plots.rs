@@ -27,7 +27,7 @@ pub struct Size {
 
 /// For a screen, and for a phone.
 pub const BROAD: Size = Size { width: 1000, font: 17, axis: 80, names: 240, labels: 8 };
-pub const NARROW: Size = Size { width: 400, font: 13, axis: 60, names: 175, labels: 3 };
+pub const NARROW: Size = Size { width: 400, font: 13, axis: 60, names: 175, labels: 5 };
 
 const HEIGHT: u32 = 320;
 /// Of one type's row.
