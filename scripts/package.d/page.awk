@@ -13,8 +13,7 @@ function typed(line) {
     return line
 }
 
-/^## Try it/ { skipped = 1 }
-/^## / && !/^## Try it/ { skipped = 0 }
+/^## / { skipped = /^## (Try it|As a package)$/ }
 skipped || /`scripts\/docs`/ { next }
 
 {
