@@ -93,7 +93,11 @@ fn is_printable(value: &Value) -> bool {
 }
 
 fn growth(old: f64, new: f64) -> f64 {
-    if old == 0.0 { f64::INFINITY } else { new / old - 1.0 }
+    match (old, new) {
+        (old, new) if old == new => 0.0,
+        (0.0, _) => f64::INFINITY,
+        (old, new) => new / old - 1.0,
+    }
 }
 
 /// Only those that have changed by more than that part, what has grown most first.

@@ -10,7 +10,8 @@ use xenstore::wire::{TxId, XsError};
 
 use crate::{run, text};
 
-const TASKS: [&[&str]; 4] = [&["show"], &["report"], &["report", "--html", "-"], &["export", "--perfetto"]];
+const TASKS: [&[&str]; 5] =
+    [&["show"], &["report"], &["report", "--html", "-"], &["report", "--json"], &["export", "--perfetto"]];
 
 /// A dump of these records, with notes that begin with these members.
 pub fn dump(notes: &str, records: &[Record]) -> Vec<u8> {
@@ -26,6 +27,8 @@ fn look(file: &Path, bytes: &[u8], what: &str) {
         let done = run(&[task, &[text(file)]].concat());
         assert!(done.is_ok(), "{what}: {task:?} says {done:?}");
     }
+    let done = run(&["compare", text(file), text(file)]);
+    assert!(done.is_ok_and(|told| told.contains("Much the same: time by type")), "{what}");
 }
 
 #[test]
