@@ -51,14 +51,36 @@ pub fn position_of_last_slash(bytes: &[u8]) -> Option<usize> {
     rest.iter().rposition(|byte| *byte == b'/')
 }
 
+fn halves(chunk: &[u8; 16]) -> [u64; 2] {
+    let word = u128::from_le_bytes(*chunk);
+    [word as u64, (word >> 64) as u64]
+}
+
 /// Where a byte is first.
-#[inline(never)] // In many places.
 pub fn position_of<const BYTE: u8>(bytes: &[u8]) -> Option<usize> {
-    let has_it = |lanes: &[u8; 16]| lanes.iter().fold(false, |found, lane| found | (*lane == BYTE));
+    position_of_either::<BYTE, BYTE>(bytes)
+}
+
+/// Where one of two bytes is first.
+#[inline(never)] // In many places.
+pub fn position_of_either<const A: u8, const B: u8>(bytes: &[u8]) -> Option<usize> {
+    let has_it =
+        |lanes: &[u8; 16]| lanes.iter().fold(false, |found, lane| found | (*lane == A) | (*lane == B));
+    let either = |word| flags(word, A) | flags(word, B);
     let (chunks, _) = bytes.as_chunks();
-    let mut at = 16 * chunks.iter().position(has_it).unwrap_or(chunks.len());
+    let whole = chunks.iter().position(has_it);
+    if let Some(n) = whole
+        && let Some([low, high]) = chunks.get(n).map(halves)
+    {
+        let found = match either(low) {
+            0 => 64 + either(high).trailing_zeros(),
+            low => low.trailing_zeros(),
+        };
+        return Some(16 * n + found as usize / 8);
+    }
+    let mut at = 16 * chunks.len();
     while at < bytes.len() {
-        let found = flags(word(bytes, at), BYTE);
+        let found = either(word(bytes, at));
         if found != 0 {
             // The bytes beyond the end are zeros, which may be what is looked for.
             let position = at + found.trailing_zeros() as usize / 8;
@@ -113,6 +135,17 @@ mod tests {
         finds::<b'/'>(text);
         finds::<0x80>(text);
         finds::<b'!'>(text);
+    }
+
+    #[test]
+    fn the_first_of_two_bytes() {
+        let text = b"ab cd:ef gh\nij:\0klm\n0123456789012345:\0";
+        for (from, end) in (0..=text.len()).flat_map(|end| (0..=end).map(move |from| (from, end))) {
+            let bytes = &text[from..end];
+            let expected = |set: [u8; 2]| bytes.iter().position(|byte| set.contains(byte));
+            assert_eq!(position_of_either::<b' ', b':'>(bytes), expected(*b" :"), "{from} {end}");
+            assert_eq!(position_of_either::<b'\n', 0>(bytes), expected(*b"\n\0"), "{from} {end}");
+        }
     }
 
     #[test]

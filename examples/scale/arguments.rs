@@ -13,6 +13,7 @@ Usage: scale replay --vgdb PREFIX [--guests N,N,...] [--root FOLDER --standin LI
        scale memory [--root FOLDER --standin LIBRARY]
        scale rings --vgdb PREFIX [--times N] [--profile FILE | --root FOLDER --standin LIBRARY]
        scale lines --trace PIPE [--root FOLDER --standin LIBRARY]
+       scale layers --vgdb PREFIX
        scale rows
        scale convert
 
@@ -23,6 +24,7 @@ parallel  lets toolstacks (default 300) start and stop guests at the same time
 memory    fills the memory of the image, and tells what nodes and domains take
 rings     counts what single requests of a guest take (default 1000 times); FILE is callgrind's --callgrind-out-file
 lines     counts the cache lines that they touch, as valgrind's lackey tells through PIPE
+layers    counts what it takes to begin with layers, and single requests for their nodes; collects '*layers::counted*'
 rows      makes the requests of the rows whose numbers it reads, for lines
 convert   makes a recording of Xen's log, from standard input to standard output; see scripts/record
   --vgdb PREFIX  counts instructions. C xenstored is started under valgrind; for this library, the whole
@@ -38,6 +40,7 @@ pub enum Task {
     Memory { server: Server },
     Rings { server: Server, vgdb: String, profile: Option<PathBuf>, times: u32 },
     Lines { server: Server, trace: PathBuf },
+    Layers { vgdb: String },
     Rows,
     Parallel { server: Server, vgdb: Option<String>, toolstacks: u16 },
     Replay { server: Server, vgdb: String, guests: Vec<u16> },
@@ -91,6 +94,7 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
     };
     let task = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["convert"] => Task::Convert,
+        ["layers"] => Task::Layers { vgdb: vgdb.ok_or("--vgdb is missing")? },
         ["rows"] => Task::Rows,
         ["rings"] => Task::Rings { server, vgdb: vgdb.ok_or("--vgdb is missing")?, profile, times },
         ["lines"] => Task::Lines { server, trace: trace.ok_or("--trace is missing")? },

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod daemon;
+mod layers;
 mod memory;
 mod parallel;
 mod replay;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         Task::Lines { server: Server::C(place), trace } => place
             .program(rings::tracing_words(trace))
             .and_then(|program| rings::lines_of_theirs(C, &program, trace)),
+        Task::Layers { vgdb } => layers::ours(&Callgrind { prefix: vgdb }),
         Task::Rows => rings::serve_rows(),
         Task::Memory { server } => recorded().and_then(|recording| match server {
             Server::Ours => memory::ours(OURS, &recording),

@@ -2,10 +2,11 @@
 
 use super::buffers::{PermissionBuf, ValueBuf};
 use super::fault::Fault;
-use super::item::{Item, Node, PATH_MAX};
+use super::item::{Item, Node, PATH_MAX, VALUE_MAX};
 use crate::path::Path;
 use crate::perms;
 use crate::store::NAME_MAX;
+use crate::words::{position_of, position_of_either};
 
 /// What a line says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,36 +21,61 @@ pub enum Line<'a> {
 }
 
 /// Reads a line, without its end. What is wrong, and at which of its bytes, from 0 on.
-#[inline(never)]
 pub fn parse<'a>(
     line: &'a [u8],
     value: &'a mut ValueBuf,
     permissions: &'a mut PermissionBuf,
+) -> Result<Line<'a>, (Fault, usize)> {
+    read(line, value, permissions, false)
+}
+
+/// The same. `known`: the line has been read before, and nothing was wrong with its path.
+#[inline(never)]
+pub fn read<'a>(
+    line: &'a [u8],
+    value: &'a mut ValueBuf,
+    permissions: &'a mut PermissionBuf,
+    known: bool,
 ) -> Result<Line<'a>, (Fault, usize)> {
     match line.first() {
         None | Some(b'#') => return Ok(Line::Nothing),
         Some(b'/' | b'@') => {}
         Some(_) => return directive(line),
     }
-    let end = line.iter().position(|byte| matches!(byte, b' ' | b':')).unwrap_or(line.len());
+    let end = position_of_either::<b' ', b':'>(line).unwrap_or(line.len());
     let (path, rest) = line.split_at_checked(end).unwrap_or_default();
-    let path = path_of(path).map_err(|fault| (fault, 0))?;
+    let path = match known {
+        true => Path::from_canonical(path),
+        false => path_of(path).map_err(|fault| (fault, 0))?,
+    };
     let (value, behind) = match rest {
         [b':', behind @ ..] => (None, behind),
         [b' ', b'=', b' ', b'"', rest @ ..] => {
-            // A value's own quotes have no escape, but permissions have no quotes.
-            let end = rest.iter().rposition(|byte| *byte == b'"').ok_or((Fault::NoQuote, line.len()))?;
-            let (text, behind) = rest.split_at_checked(end).unwrap_or_default();
+            let (text, behind) = split_value(rest, permissions).ok_or((Fault::NoQuote, line.len()))?;
             let at = line.len() - rest.len();
-            unquote(text, value).map_err(|(fault, n)| (fault, at + n))?;
-            (Some(value.as_slice()), behind.get(1..).unwrap_or_default())
+            (Some(unquote(text, value).map_err(|(fault, n)| (fault, at + n))?), behind)
         }
         _ => return Err((Fault::NoValue, end)),
     };
-    let at = line.len() - behind.len();
-    let some = read_permissions(behind, permissions).map_err(|(fault, n)| (fault, at + n))?;
+    let some = permissions.says(behind) || {
+        let at = line.len() - behind.len();
+        read_permissions(behind, permissions).map_err(|(fault, n)| (fault, at + n))?
+    };
     let permissions = some.then_some(permissions.as_slice());
     Ok(Line::Item(Item::Node(Node { path, value, permissions })))
+}
+
+/// The bytes of a value, and what is behind its end. A value's own quotes have no escape, but permissions have no quotes.
+#[inline(always)] // Mostly the permissions are those of the line before.
+fn split_value<'a>(rest: &'a [u8], permissions: &PermissionBuf) -> Option<(&'a [u8], &'a [u8])> {
+    let same = rest.len().saturating_sub(permissions.text().len());
+    let (before, behind) = rest.split_at_checked(same).unwrap_or_default();
+    if let ([text @ .., b'"'], true) = (before, permissions.says(behind)) {
+        return Some((text, behind));
+    }
+    let end = rest.iter().rposition(|byte| *byte == b'"')?;
+    let (text, behind) = rest.split_at_checked(end)?;
+    Some((text, behind.get(1..).unwrap_or_default()))
 }
 
 #[cold]
@@ -113,15 +139,26 @@ fn escape(behind: &[u8]) -> Option<(u8, usize)> {
     }
 }
 
-fn unquote(text: &[u8], value: &mut ValueBuf) -> Result<(), (Fault, usize)> {
+/// What the bytes of a value stand for: themselves, mostly.
+fn unquote<'a>(text: &'a [u8], value: &'a mut ValueBuf) -> Result<&'a [u8], (Fault, usize)> {
+    match position_of::<b'\\'>(text) {
+        None if text.len() > VALUE_MAX => Err((Fault::LongValue, VALUE_MAX)),
+        None => Ok(text),
+        Some(_) => unescape(text, value),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn unescape<'a>(text: &[u8], value: &'a mut ValueBuf) -> Result<&'a [u8], (Fault, usize)> {
     value.clear();
     let mut rest = text;
     loop {
-        let plain = rest.iter().position(|byte| *byte == b'\\').unwrap_or(rest.len());
+        let plain = position_of::<b'\\'>(rest).unwrap_or(rest.len());
         let (now, behind) = rest.split_at_checked(plain).unwrap_or_default();
         let at = text.len() - behind.len();
         value.extend_from_slice(now).map_err(|_| (Fault::LongValue, at))?;
-        let Some((_, behind)) = behind.split_first() else { return Ok(()) };
+        let Some((_, behind)) = behind.split_first() else { return Ok(value) };
         let (byte, count) = escape(behind).ok_or((Fault::BadEscape, at))?;
         value.push(byte).map_err(|_| (Fault::LongValue, at))?;
         rest = behind.get(count..).unwrap_or_default();
@@ -140,8 +177,9 @@ fn read_permissions(text: &[u8], list: &mut PermissionBuf) -> Result<bool, (Faul
     let mut at = blanks + 1;
     for entry in inner.split(|byte| *byte == b',') {
         let parsed = perms::parse(entry).map_err(|_| (Fault::BadPermissions, at))?;
-        list.push(parsed).map_err(|_| (Fault::LongList, at))?;
+        list.push(parsed).ok_or((Fault::LongList, at))?;
         at += entry.len() + 1;
     }
+    list.note(text);
     Ok(true)
 }

@@ -2,6 +2,7 @@
 
 use super::buffers::LineBuf;
 use crate::state::Source;
+use crate::words::position_of_either;
 
 /// A place between two lines. The text ends where its bytes do, or at a NUL: modules are filled up with those.
 #[derive(Clone)]
@@ -18,12 +19,17 @@ pub struct Lines<S> {
 pub struct TooLong;
 
 fn end_of_line(piece: &[u8]) -> Option<usize> {
-    piece.iter().position(|byte| matches!(byte, b'\n' | 0))
+    position_of_either::<b'\n', 0>(piece)
 }
 
 impl<S: Source + Clone> Lines<S> {
     pub fn new(source: S) -> Lines<S> {
         Lines { at: source.clone(), next: source, number: 0 }
+    }
+
+    /// Before the latest line.
+    pub fn before(&self) -> Lines<S> {
+        Lines { at: self.at.clone(), next: self.at.clone(), number: self.number.saturating_sub(1) }
     }
 
     /// The next line without its end, from the source itself or, if it is in several pieces, from the buffer. `None` at the

@@ -37,6 +37,9 @@ pub struct Section<S> {
     line: u32,
 }
 
+/// Where a layer ends.
+pub struct End<S>(Place<S>);
+
 /// The name of the layer that begins with this line, which need not be one.
 fn name_in(line: &[u8]) -> Option<&[u8]> {
     line.strip_prefix(b"layer ")
@@ -57,6 +60,11 @@ impl<S: Source + Clone> Module<S> {
             false => Place::Text(Lines::new(source)),
         };
         Ok(Module { place, inside: false, ended: false })
+    }
+
+    /// Goes on from there, where a layer has ended.
+    pub fn go_on(&mut self, end: End<S>) {
+        self.place = end.0;
     }
 
     /// The next layer. None of what is wrong within it is found out yet.
@@ -125,14 +133,16 @@ impl<S: Source + Clone> Section<S> {
         Trouble { fault, line: self.line, column: u32::from(matches!(self.place, Place::Text(_))) }
     }
 
-    /// Calls `each` with what the layer says, until something is wrong with it or `each` says so.
+    /// Calls `each` with what the layer says, until something is wrong with it or `each` says so. The result is where it ends.
+    /// `known`: it has been read to that before.
     pub fn read(
         &self,
+        known: bool,
         buffers: &mut Buffers,
         each: &mut dyn FnMut(Item<'_>) -> Result<(), Fault>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<End<S>, Trouble> {
         match &self.place {
-            Place::Text(lines) => self.read_text(lines.clone(), buffers, each),
+            Place::Text(lines) => self.read_text(lines.clone(), known, buffers, each),
             Place::Records(place) => self.read_records(place.clone(), buffers, each),
         }
     }
@@ -140,9 +150,10 @@ impl<S: Source + Clone> Section<S> {
     fn read_text(
         &self,
         mut lines: Lines<S>,
+        known: bool,
         buffers: &mut Buffers,
         each: &mut dyn FnMut(Item<'_>) -> Result<(), Fault>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<End<S>, Trouble> {
         let Buffers { line: buffer, value, permissions, .. } = buffers;
         let mut named = false;
         loop {
@@ -150,16 +161,16 @@ impl<S: Source + Clone> Section<S> {
             let trouble =
                 |(fault, at): (Fault, usize)| Trouble { fault, line: number, column: at as u32 + 1 };
             let Some(line) = lines.next(buffer) else {
-                return if named { Err(trouble((Fault::NoEnd, 0))) } else { Ok(()) };
+                return if named { Err(trouble((Fault::NoEnd, 0))) } else { Ok(End(Place::Text(lines))) };
             };
             let Ok(line) = line else { return Err(trouble((Fault::LongLine, LINE_MAX))) };
             if number > self.line && name_in(line).is_some() {
-                return Ok(());
+                return Ok(End(Place::Text(lines.before())));
             }
-            match line::parse(line, value, permissions).map_err(trouble)? {
+            match line::read(line, value, permissions, known).map_err(trouble)? {
                 Line::Nothing => {}
                 Line::Layer(_) => named = true,
-                Line::End => return Ok(()),
+                Line::End => return Ok(End(Place::Text(lines.before()))),
                 Line::Item(item) => each(item).map_err(|fault| trouble((fault, 0)))?,
             }
         }
@@ -172,9 +183,10 @@ impl<S: Source + Clone> Section<S> {
         mut place: records::Place<S>,
         buffers: &mut Buffers,
         each: &mut dyn FnMut(Item<'_>) -> Result<(), Fault>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<End<S>, Trouble> {
         let mut ended = false;
-        while !ended {
+        loop {
+            let before = place.clone();
             let number = place.number;
             let said = place.pass(buffers, &mut |line| match line {
                 Line::Item(item) => each(item),
@@ -188,8 +200,10 @@ impl<S: Source + Clone> Section<S> {
                 }
             });
             said.map_err(|fault| Trouble { fault, line: number, column: 0 })?;
+            if ended {
+                return Ok(End(Place::Records(before)));
+            }
         }
-        Ok(())
     }
 }
 

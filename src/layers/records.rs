@@ -106,7 +106,7 @@ fn one(
             for _ in 0..head.entries {
                 let Permission { letter, domid, .. } = records.entry().map_err(|_| Fault::CutOff)?;
                 let access = access_of(letter).ok_or(Fault::BadPermissions)?;
-                permissions.push((access, DomId(domid))).map_err(|_| Fault::LongList)?;
+                permissions.push((access, DomId(domid))).ok_or(Fault::LongList)?;
             }
             let len = usize::from(head.path) + usize::from(head.value);
             records.text(len, text).map_err(|found| cut_off_or(found, Fault::LongPath))?;

@@ -253,7 +253,12 @@ impl<T: Slot> Arena<T> {
         Ok(id)
     }
 
-    /// As `alloc`, outside attempts, in an arena of which no slot was ever given back.
+    /// Whether slots have been given back that nobody has taken again.
+    pub fn has_gaps(&self) -> bool {
+        self.head.free.is_some()
+    }
+
+    /// As `alloc`, outside attempts, in an arena that has no gaps.
     #[inline(always)] // So that the value is made in its place.
     pub fn alloc_fresh(&mut self, value: T) -> Result<Id<T>, Full> {
         debug_assert!(!self.attempt.is_open(), "what is undone must be known");

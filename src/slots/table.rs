@@ -130,7 +130,7 @@ impl<T: Chained> Table<T> {
         Ok(id)
     }
 
-    /// As `insert`, outside attempts, into a table of which no slot was ever given back.
+    /// As `insert`, outside attempts, into a table that has no gaps.
     #[inline(always)] // Of each node that a state has.
     pub fn insert_fresh(&mut self, mut value: T) -> Result<Id<T>, Full> {
         let hash = value.hash();

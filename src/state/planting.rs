@@ -9,7 +9,7 @@ use super::reader::{Reader, first_record, parse};
 use crate::path::{ABSOLUTE_MAX, Path, PathBuf, ends_in_valid};
 use crate::quota::Quotas;
 use crate::slots::Claim;
-use crate::store::{NodeId, Planted, Store};
+use crate::store::{NodeId, Origin, Planted, Store};
 use crate::words::position_of_last_slash;
 
 /// What follows the fixed part of a record.
@@ -192,7 +192,7 @@ impl Near {
         let mut reader = Reader::within(&mut source, *big_endian, list.len());
         read_entries(&mut reader, store, quotas, list.len() / Permission::SIZE)?;
         let acl = store.attempt(Claim::Answer, |store| Ok(store.intern()?))?;
-        self.planted = Some(store.begin_planting(acl).ok_or(Fault::NoOwner)?);
+        self.planted = Some(store.begin_planting(acl, Origin::CLIENT).ok_or(Fault::NoOwner)?);
         // A longer one is read each time.
         let _fits = self.list.extend_from_slice(list);
         Ok(())

@@ -57,7 +57,7 @@ pub use domain::{Domain, DomainId, Domains, Questions};
 pub use handover::{Order, ToldCopy};
 pub use holdings::{Holdings, Usage};
 pub use intent::{Announcement, Apply, Burial, Ended, Intents, Removal, Restart, Stage};
-pub use layer::{Rest, Room, Spoiled, Telling, Wanted};
+pub use layer::{Laid, Laying, Rest, Room, Spoiled, Telling, Wanted};
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use origin::{LAYERS_MAX, Layer, LayerName, NAME_MAX, Origin, Origins};
 pub use path_cache::PathCache;

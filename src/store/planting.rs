@@ -1,5 +1,5 @@
 //! Nodes of a state on their way into a store that has none: each comes after the one above it and after its elder siblings,
-//! so nothing is searched for.
+//! so nothing is searched for. And new nodes of a layer.
 //!
 //! They are made outside of attempts, because a store whose filling stops is given up as a whole. What they come to for
 //! their owner is counted for many at once. Invariant: it is on the account when `count_planted` returns.
@@ -8,6 +8,7 @@ use super::Store;
 use super::acl::AclId;
 use super::domain::DomainId;
 use super::node::{Name, Node, NodeId, Owned, Value};
+use super::origin::Origin;
 use super::share::Share;
 use crate::path::Path;
 use crate::slots::{Claim, Full, List, Slot};
@@ -17,6 +18,7 @@ use crate::wire::XsError;
 #[derive(Clone, Copy)]
 pub struct Planted {
     acl: AclId,
+    origin: Origin,
     owner: DomainId,
     /// All nodes of the owner.
     owned: List<Node, Owned>,
@@ -25,15 +27,16 @@ pub struct Planted {
 }
 
 impl Store {
-    /// Begins with nodes that have this permission list, which is held once for them. None if it has no owner.
-    pub fn begin_planting(&self, acl: AclId) -> Option<Planted> {
+    /// Begins with nodes that have this permission list, which is held once for them, and come from there. None if it has no
+    /// owner.
+    pub fn begin_planting(&self, acl: AclId, origin: Origin) -> Option<Planted> {
         let owner = self.domains.owner(self.acls.owner(acl))?;
-        Some(Planted { acl, owner, owned: self.held.of(owner).nodes, nodes: 0, memory: 0 })
+        Some(Planted { acl, origin, owner, owned: self.held.of(owner).nodes, nodes: 0, memory: 0 })
     }
 
     /// Makes a node, the youngest child of `parent`; without one, the root or a special node. `hash` is that of its path.
     /// None if there is one with this path.
-    #[inline(always)] // There is one caller, for each node.
+    #[inline(always)] // For each node; there are two callers.
     pub fn plant(
         &mut self,
         planted: &mut Planted,
@@ -47,7 +50,7 @@ impl Store {
             return Ok(None);
         }
         let generation = self.next_generation();
-        let Planted { acl, owned, nodes, memory, .. } = planted;
+        let Planted { acl, origin, owned, nodes, memory, .. } = planted;
         let id = self.nodes.insert_fresh(Node {
             hash,
             value_generation: generation,
@@ -57,6 +60,7 @@ impl Store {
             name: Name::store(&mut self.blobs, name)?,
             value: Value::store(&mut self.blobs, value)?,
             watched: self.watches.paths.may_have(hash),
+            origin: *origin,
             ..<Node as Slot>::EMPTY
         })?;
         if let Some(parent) = parent {
@@ -75,10 +79,13 @@ impl Store {
     /// Puts what has been made on its owner's account.
     #[inline(never)]
     pub fn count_planted(&mut self, planted: Planted) -> Result<(), XsError> {
-        let Planted { acl, owner, owned, nodes, memory } = planted;
+        let Planted { acl, owner, owned, nodes, memory, .. } = planted;
         self.attempt(Claim::Answer, |store| {
             // It has been held once already.
-            store.acls.retain_times(nodes.saturating_sub(1), acl)?;
+            match nodes.checked_sub(1) {
+                Some(more) => store.acls.retain_times(more, acl)?,
+                None => return Ok(store.acls.release(acl)?),
+            };
             let held = store.held.modify(owner)?;
             held.nodes = owned;
             held.usage.nodes += nodes;

@@ -4,12 +4,13 @@ use crate::path::{Path, PathBuf};
 use crate::perms::Entry;
 use crate::quota::Quota;
 use crate::slots::{Blob, CHUNK, Claim};
+use crate::store::domain::Delta;
 use crate::store::intent::Removal;
 use crate::store::node::AclChanges;
 use crate::store::origin::Origin;
 use crate::store::steps::Next;
 use crate::store::view::{Place, Subject, View, node_size};
-use crate::store::{Acls, DomainId, Name, Node, NodeId, Store, Value};
+use crate::store::{AclId, Acls, Name, Node, NodeId, Store, Value};
 use crate::wire::XsError;
 
 /// New permission lists that are known to have been counted, the latest. Others are counted again, which is more than they
@@ -18,26 +19,39 @@ const LISTS: usize = 16;
 
 /// The most that a layer can take.
 pub struct Wanted {
+    /// Nodes, chunks and lists that there is room for.
+    room: [u32; 3],
     nodes: u32,
     chunks: u32,
     lists: u32,
     /// Hashes of the latest of them.
     latest_lists: [u64; LISTS],
-    /// What its nodes would be for a guest that they are given to, and for which.
-    given: Option<(DomainId, u32, u32)>,
+    /// The latest list's owner is no guest.
+    is_for_privileged: bool,
     /// The latest node, which will be there, and those above it.
     latest: PathBuf,
 }
 
 impl Wanted {
-    pub const NOTHING: Wanted = Wanted {
-        nodes: 0,
-        chunks: 0,
-        lists: 0,
-        latest_lists: [0; LISTS],
-        given: None,
-        latest: PathBuf::new(),
-    };
+    /// Nothing so far, of what there is room for.
+    pub fn of(store: &Store) -> Wanted {
+        let Store { nodes, blobs, acls, .. } = store;
+        let room = [
+            nodes.arena().available_to(Claim::Privileged),
+            blobs.arena().available_to(Claim::Privileged),
+            acls.table().arena().available_to(Claim::Privileged),
+        ];
+        let latest_lists = [0; LISTS];
+        Wanted {
+            room,
+            nodes: 0,
+            chunks: 0,
+            lists: 0,
+            latest_lists,
+            is_for_privileged: false,
+            latest: PathBuf::new(),
+        }
+    }
 
     /// Whether the latest node is at the path or below it.
     fn covers(&self, path: &[u8]) -> bool {
@@ -51,36 +65,44 @@ fn chunks(bytes: u32) -> u32 {
 }
 
 impl Store {
-    /// Adds what a node takes, with these entries if it states any. ENOMEM if there is no room, ENOSPC if its owner would
-    /// hold too much. What removals give back is not looked at: what they remove was counted when it was made.
+    /// Adds what a node takes, with these entries if it states any; `again` if the latest that were weighed were the same.
+    /// ENOMEM if there is no room, ENOSPC if its owner would hold too much. What removals give back is not looked at: what they
+    /// remove was counted when it was made. Whoever weighs calls `end_weighing` in the end.
     #[inline(never)]
     pub fn weigh(
-        &self,
+        &mut self,
         wanted: &mut Wanted,
         path: Path<'_>,
         value: usize,
         entries: Option<&[u8]>,
+        again: bool,
     ) -> Result<(), XsError> {
         let mut at = Some(path);
-        while let Some(missing) = at.filter(|at| !wanted.covers(at.as_bytes()) && self.lookup(*at).is_none())
-        {
-            wanted.nodes += 1;
-            wanted.chunks += chunks(Name::memory(missing.name().len()));
+        while let Some(missing) = at.filter(|at| !wanted.covers(at.as_bytes()) && self.is_missing(*at)) {
             at = missing.parent();
+            let above = at.filter(|above| !above.is_root()).map_or(0, |above| above.as_bytes().len());
+            wanted.nodes += 1;
+            wanted.chunks += chunks(Name::memory(missing.as_bytes().len().saturating_sub(above + 1)));
         }
         wanted.chunks += chunks(Value::memory(value));
         if let Some(entries) = entries {
-            self.weigh_list(wanted, entries);
-            self.weigh_owner(wanted, path, value, entries)?;
+            if !again {
+                self.weigh_list(wanted, entries);
+            }
+            if !(again && wanted.is_for_privileged) {
+                wanted.is_for_privileged = self.weigh_owner(path, value, entries)?;
+            }
         }
         wanted.latest.clear();
         // There is room for each path that a layer may have.
         let _fits = wanted.latest.extend_from_slice(path.as_bytes());
-        let left = |available: u32, wanted: u32| available >= wanted;
-        let fits = left(self.nodes.arena().available_to(Claim::Privileged), wanted.nodes)
-            && left(self.blobs.arena().available_to(Claim::Privileged), wanted.chunks)
-            && left(self.acls.table().arena().available_to(Claim::Privileged), wanted.lists);
+        let Wanted { room: [nodes, chunks, lists], .. } = *wanted;
+        let fits = wanted.nodes <= nodes && wanted.chunks <= chunks && wanted.lists <= lists;
         if fits { Ok(()) } else { Err(XsError::ENOMEM) }
+    }
+
+    fn is_missing(&self, path: Path<'_>) -> bool {
+        self.lookup_by_names(path, path.hash(&self.key)).is_none()
     }
 
     #[cold]
@@ -96,38 +118,44 @@ impl Store {
         }
     }
 
-    /// Counts what is given to a guest against its quotas.
+    /// Counts what is given to a guest against its quotas. Whether it is none.
     #[cold]
     #[inline(never)]
-    fn weigh_owner(
-        &self,
-        wanted: &mut Wanted,
-        path: Path<'_>,
-        value: usize,
-        entries: &[u8],
-    ) -> Result<(), XsError> {
+    fn weigh_owner(&mut self, path: Path<'_>, value: usize, entries: &[u8]) -> Result<bool, XsError> {
         let first = entries.first_chunk().map(|first| Entry::from_bytes(*first));
-        let Some(owner) = first.and_then(|first| self.domains.owner(first)) else { return Ok(()) };
-        let domain = self.domains.get(owner);
-        if domain.is_privileged() {
-            return Ok(());
+        let Some(owner) = first.and_then(|first| self.domains.owner(first)) else { return Ok(true) };
+        if self.domains.is_privileged(owner) {
+            return Ok(true);
         }
-        let (_, nodes, memory) = wanted.given.filter(|(id, ..)| *id == owner).unwrap_or((owner, 0, 0));
-        let (nodes, memory) = (nodes + 1, memory.saturating_add(Node::memory(path.name().len(), value)));
-        wanted.given = Some((owner, nodes, memory));
+        let domain = self.domains.update(owner);
+        domain.delta.nodes += 1;
+        let memory = Node::memory(path.name().len(), value) as i32;
+        domain.delta.memory = domain.delta.memory.saturating_add(memory);
+        let (delta, quotas) = (domain.delta, domain.quotas);
         let entries = entries.len() / Entry::SIZE;
         let usage = self.held.of(owner).usage;
         let amounts = [
-            (Quota::NODES, usage.nodes as usize + nodes as usize),
-            (Quota::MEMORY, usage.memory as usize + memory as usize),
+            (Quota::NODES, usage.nodes.saturating_add_signed(delta.nodes) as usize),
+            (Quota::MEMORY, usage.memory.saturating_add_signed(delta.memory) as usize),
             (Quota::NODE_PERMISSIONS, entries),
             (Quota::NODE_SIZE, node_size(entries, value, 0)),
         ];
         let exceeds = |(quota, amount): (Quota, usize)| {
-            let limit = (quota.get)(&domain.quotas) as usize;
+            let limit = (quota.get)(&quotas) as usize;
             limit != 0 && amount > limit
         };
-        if amounts.into_iter().any(exceeds) { Err(XsError::ENOSPC) } else { Ok(()) }
+        if amounts.into_iter().any(exceeds) { Err(XsError::ENOSPC) } else { Ok(false) }
+    }
+
+    /// Forgets what has been weighed of guests.
+    #[cold]
+    #[inline(never)]
+    pub fn end_weighing(&mut self) {
+        for slot in self.domains.slots() {
+            if let Some(id) = self.domains.at(slot) {
+                self.domains.update(id).delta = Delta::default();
+            }
+        }
     }
 
     /// How the privileged domain sees the store.
@@ -138,15 +166,16 @@ impl Store {
     }
 
     /// Lays a node over what is there, for which there is room, as the privileged domain would write it. `entries` are as
-    /// stored.
+    /// stored. The result is its list; `again` is that if the node before had the same entries.
     #[inline(never)]
-    pub fn fuse_node(
+    pub(super) fn fuse_node(
         &mut self,
         path: Path<'_>,
         value: Option<&[u8]>,
         entries: Option<&[u8]>,
+        again: Option<AclId>,
         origin: Origin,
-    ) -> Result<(), XsError> {
+    ) -> Result<Option<AclId>, XsError> {
         let view = self.privileged_view()?;
         let subject = Subject::new(path, path.hash(&self.key));
         let found = self.lookup_by_names(path, subject.hash).map(Place::Node);
@@ -157,6 +186,7 @@ impl Store {
         };
         let Place::Node(id) = place else { return Err(XsError::EIO) };
         if let Some(entries) = entries
+            && (again.is_none() || again != self.acl(id))
             && self.acls.find(self.key.hash(entries), &self.blobs, entries) != self.acl(id)
         {
             self.list.clear();
@@ -171,7 +201,7 @@ impl Store {
             // Those above it that were made for it are no layer's yet.
             next = node.parent.filter(|above| self.node(*above).origin.is_client());
         }
-        Ok(())
+        Ok(self.acl(id))
     }
 
     /// Removes a node with all below it, or only that; if there is none, nothing.

@@ -3,18 +3,20 @@
 //! [`lifetime`] opens and forgets transactions, [`copies`] takes, makes and unmakes copies of nodes, [`commit`] decides
 //! and applies, [`conflict`] finds out whom a transaction has lost to, [`telling`] keeps what is to be told of it later,
 //! [`rest`] is what a receiver hears of that next, and [`keeping`] puts such a change back from a state. [`fuse`] decides and
-//! applies what the store begins with.
+//! applies what the store begins with, and [`laying`] does so quickly where nothing is there yet.
 
 mod commit;
 mod conflict;
 mod copies;
 mod fuse;
 mod keeping;
+mod laying;
 mod lifetime;
 mod rest;
 mod telling;
 
 pub use conflict::Spoiled;
 pub use fuse::Wanted;
+pub use laying::{Laid, Laying};
 pub use rest::{Rest, Telling};
 pub use telling::Room;

@@ -96,6 +96,12 @@ fn quotas_hold_for_what_guests_are_given() {
     );
     host.check();
     host.expect(&[(0, 0, "READ /g|", "ENOENT"), (0, 0, "READ /big|", "ENOENT")]);
+    // Each has its own, whoever comes between.
+    host.create(8);
+    host.expect(&[(0, 0, "WRITE /local/domain/8|", "OK|"), (0, 0, "SET_PERMS /local/domain/8|n8|", "OK|")]);
+    let by_turns = |count: usize| given(count).replace('\n', "\n/h = \"\"   (n8)\n");
+    assert_eq!(host.fuse(by_turns(1000).as_bytes()), [format!("unnamed: line 1999, column 1: {why}")]);
+    host.check();
     assert_eq!(host.fuse(given(999).as_bytes()), Vec::<String>::new());
     host.expect(&[(0, 0, "READ /g/998|", "")]);
 }

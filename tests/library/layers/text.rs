@@ -43,6 +43,20 @@ proptest! {
         );
     }
 
+    /// What is kept of the line before makes no difference.
+    #[test]
+    fn lines_do_not_depend_on_each_other(
+        lines in vec(("/a = \"[a\"\\\\]{0,3}", prop::sample::select(vec!["", "\"", "\"   (n0)", "\" (n0)", "\"   (n0,b0)", "\"   (n0"])), 1..6),
+    ) {
+        let (mut values, mut lists) = (ValueBuf::new(), PermissionBuf::new());
+        for (before, behind) in lines {
+            let line = format!("{before}{behind}");
+            let alone = format!("{:?}", parse(line.as_bytes(), &mut ValueBuf::new(), &mut PermissionBuf::new()));
+            let after = format!("{:?}", parse(line.as_bytes(), &mut values, &mut lists));
+            prop_assert_eq!(after, alone, "{}", line);
+        }
+    }
+
     #[test]
     fn whatever_a_line_is_it_is_read_or_refused(line in vec(any::<u8>(), 0..80), node in "/[a-z]{1,3}[ =:\"\\\\x0-9(nr,)]{0,20}") {
         for line in [&line[..], node.as_bytes()] {
