@@ -15,34 +15,39 @@ pub struct Scene {
 }
 
 /// Nodes that a commit makes.
-const NODES: usize = 900;
+const NODES: usize = 980;
 /// Watches of one guest, a little below its quota.
 const WATCHES: usize = 120;
 
 pub const SCENES: &[Scene] = &[
-    Scene { name: "END: 900 nodes, seen by 120 own watches", prepare: || commit(64, 1, "data") },
+    Scene { name: "END: 980 nodes, seen by 120 own watches", prepare: || commit(64, 1, "data") },
     Scene {
-        name: "END: 900 nodes with paths of 1.8 KB, seen by 120 own watches",
+        name: "END: 980 nodes with paths of 1.8 KB, seen by 120 own watches",
         prepare: || commit(64, 1, &long_path()),
     },
     Scene {
-        name: "END: 900 nodes, seen by 120 watches of each of 32 guests",
+        name: "END: 980 nodes, seen by 120 watches of each of 32 guests",
         prepare: || commit(64, 32, "data"),
     },
     Scene {
-        name: "END: 900 nodes, seen by 120 watches of each of 64 guests",
+        name: "END: 980 nodes, seen by 120 watches of each of 64 guests",
         prepare: || commit(64, 64, "data"),
     },
-    Scene { name: "END: 900 nodes, seen by one watch of each of 32 guests", prepare: shared_tree },
-    Scene { name: "8 times END: 900 nodes, seen by 120 own watches", prepare: || commits(8) },
+    Scene { name: "END: 980 nodes, seen by one watch of each of 32 guests", prepare: shared_tree },
+    Scene { name: "8 times END: 980 nodes, seen by 120 own watches", prepare: || commits(8) },
     Scene { name: "WRITE, seen by 120 watches of each of 160 guests", prepare: one_write },
     Scene { name: "WRITE, seen by 120 watches on / of each of 64 guests", prepare: root },
-    Scene { name: "RM of 900 nodes, 120 of them watched by each of 32 guests", prepare: watched_nodes },
-    Scene { name: "RM of 900 levels in a transaction", prepare: || deep(&[]) },
-    Scene { name: "END after RM of 900 levels", prepare: || deep(&["RM data|"]) },
-    Scene { name: "RM of 900 nodes in eight folders, seen by 120 own watches", prepare: wide },
+    Scene { name: "RM of 980 nodes, 120 of them watched by each of 32 guests", prepare: watched_nodes },
+    Scene { name: "RM of 980 levels in a transaction", prepare: || deep(&[]) },
+    Scene { name: "END after RM of 980 levels", prepare: || deep(&["RM data|"]) },
+    Scene { name: "END after RM of 980 levels that are made again", prepare: deep_again },
+    Scene { name: "WRITE of 980 levels", prepare: || missing(false, "WRITE") },
+    Scene { name: "WRITE of 980 levels in a transaction", prepare: || missing(true, "WRITE") },
+    Scene { name: "READ below 980 missing levels in a transaction", prepare: || missing(true, "READ") },
+    Scene { name: "RM of 980 nodes in eight folders, seen by one watch", prepare: seen },
+    Scene { name: "RM of 980 nodes in eight folders, seen by 120 own watches", prepare: wide },
     Scene {
-        name: "end of a domain with 900 nodes, 120 watches, 10 transactions of 900 nodes",
+        name: "end of a domain with 980 nodes, 120 watches, 10 transactions of 980 nodes",
         prepare: burial,
     },
     Scene { name: "end of a domain, seen by 37,800 watches on @releaseDomain", prepare: release },
@@ -162,13 +167,42 @@ fn watched_nodes() -> Host {
     host
 }
 
-/// Guest 1 has 900 levels and goes through these requests in a transaction; measured is what follows.
+/// Guest 1 has 980 levels and goes through these requests in a transaction; measured is what follows.
 fn deep(before: &[&str]) -> Host {
     let mut host = host(64, 1);
     host.ok(1, 0, &format!("MKDIR data{}|", "/x".repeat(NODES)));
     let tx = host.start(1);
     before.iter().for_each(|request| host.ok(1, tx, request));
     host.send(1, tx, if before.is_empty() { "RM data|" } else { "TRANSACTION_END T|" });
+    host
+}
+
+/// Guest 1 removes 980 levels and makes them again in one transaction.
+fn deep_again() -> Host {
+    let mut host = host(64, 1);
+    let path = format!("data{}", "/x".repeat(NODES));
+    host.ok(1, 0, &format!("MKDIR {path}|"));
+    let tx = host.start(1);
+    host.ok(1, tx, "RM data|");
+    host.ok(1, tx, &format!("MKDIR {path}|"));
+    host.send(1, tx, "TRANSACTION_END T|");
+    host
+}
+
+/// Guest 1 asks for a node below so many levels that are not there.
+fn missing(in_transaction: bool, request: &str) -> Host {
+    let mut host = host(64, 1);
+    let tx = if in_transaction { host.start(1) } else { 0 };
+    host.send(1, tx, &format!("{request} data{}|", "/x".repeat(NODES)));
+    host
+}
+
+/// Guest 1 removes what is below a node that it watches.
+fn seen() -> Host {
+    let mut host = host(64, 1);
+    write_all(&mut host, 0, "data");
+    host.ask(1, 0, "WATCH data|0|");
+    host.send(1, 0, "RM data|");
     host
 }
 

@@ -154,6 +154,8 @@ pub struct Outbox {
     pushing: bool,
     /// The cause of messages queued now. None until the request at hand has queued one.
     current: Option<CauseId>,
+    /// The same for the request that is set aside.
+    aside: Option<CauseId>,
     /// Nobody looks for answers by their hash. Ever new numbers keep the table's chains short.
     last_answer: u64,
 }
@@ -166,6 +168,7 @@ impl Outbox {
             queues: Each::new(attempt, capacities.domains, JOURNAL),
             pushing: false,
             current: None,
+            aside: None,
             last_answer: 0,
         }
     }
@@ -247,6 +250,11 @@ impl Outbox {
     /// Ends the request at hand: messages queued from now on have no cause.
     pub fn end_request(&mut self) {
         self.current = None;
+    }
+
+    /// The request at hand is set aside, or the one that was is at hand again.
+    pub fn change_request(&mut self) {
+        core::mem::swap(&mut self.current, &mut self.aside);
     }
 
     /// Of an event: odd, and different for other receivers and other bytes.
@@ -413,8 +421,10 @@ impl Outbox {
             let eased = cause.map(|cause| outbox.ease(store, cause)).transpose()?.flatten();
             Ok((cause, eased))
         })?;
-        if self.current == cause && eased.is_some() {
-            self.current = None;
+        for kept in [&mut self.current, &mut self.aside] {
+            if *kept == cause && eased.is_some() {
+                *kept = None;
+            }
         }
         eased
     }

@@ -30,6 +30,16 @@ struct Lane {
 
 impl Lane {
     const EMPTY: Lane = Lane { first: None, last: DomainId::FIRST };
+
+    #[inline(always)] // Before each request.
+    fn append(&mut self, entries: &mut [Entry], id: DomainId) {
+        let before = core::mem::replace(&mut self.last, id);
+        if self.first.is_none() {
+            self.first = Some(id);
+        } else if let Some(before) = entries.get_mut(before.index()) {
+            before.next = Some(id);
+        }
+    }
 }
 
 /// Invariant: a connection is on each list at most once, so no list outgrows the room it was given.
@@ -38,6 +48,8 @@ pub struct Schedule {
     entries: Box<[Entry]>,
     /// By class, connections with something to do.
     lanes: [Lane; Class::COUNT],
+    /// By class, connections that are ready, too, and whose next request waits until what is under way is done.
+    put_off: [Lane; Class::COUNT],
     /// The lanes that are not empty, a bit each.
     filled: u8,
     /// The lanes that have had a turn since all filled ones had one.
@@ -79,6 +91,7 @@ impl Schedule {
         Schedule {
             entries: filled(&Entry::NEW, domains),
             lanes: [Lane::EMPTY; Class::COUNT],
+            put_off: [Lane::EMPTY; Class::COUNT],
             filled: 0,
             had: 0,
             round_end: DomainId::FIRST,
@@ -116,6 +129,7 @@ impl Schedule {
             (entry.marks, entry.next) = (marks | Marks::DUE, None);
         }
         (self.lanes, self.filled) = ([Lane::EMPTY; Class::COUNT], 0);
+        self.put_off = [Lane::EMPTY; Class::COUNT];
         self.notify.clear();
         self.waiting.clear();
         self.active.clear();
@@ -147,12 +161,46 @@ impl Schedule {
     fn line_up(&mut self, id: DomainId, class: Class) {
         self.filled |= class as u8;
         let Some(lane) = self.lanes.get_mut(Class::lane(class as u8)) else { return };
-        let before = core::mem::replace(&mut lane.last, id);
-        if lane.first.is_none() {
-            lane.first = Some(id);
-        } else if let Some(before) = self.entries.get_mut(before.index()) {
-            before.next = Some(id);
+        lane.append(&mut self.entries, id);
+    }
+
+    /// Has a connection whose turn it is wait until what is under way is done.
+    #[inline(never)]
+    pub fn put_off(&mut self, id: DomainId) {
+        let Some(entry) = self.entries.get_mut(id.index()) else { return };
+        if entry.marks.contains(Marks::READY) {
+            // It has another turn.
+            return;
         }
+        entry.marks |= Marks::READY;
+        entry.next = None;
+        let lane = Class::lane(entry.class as u8);
+        if let Some(lane) = self.put_off.get_mut(lane) {
+            lane.append(&mut self.entries, id);
+        }
+    }
+
+    /// Nothing is under way any more. Those who wait for that come first, in the order in which they have come.
+    #[inline(never)]
+    pub fn go_on(&mut self) {
+        for (class, put_off) in self.put_off.iter_mut().enumerate() {
+            let Lane { first: Some(first), last } = core::mem::replace(put_off, Lane::EMPTY) else {
+                continue;
+            };
+            let Some(lane) = self.lanes.get_mut(class) else { continue };
+            match (lane.first, self.entries.get_mut(last.index())) {
+                (Some(next), Some(last)) => last.next = Some(next),
+                _ => lane.last = last,
+            }
+            lane.first = Some(first);
+            self.filled |= 1 << class;
+        }
+    }
+
+    /// Whether somebody waits until what is under way is done.
+    #[inline(always)] // Before each sleep.
+    pub fn has_put_off(&self) -> bool {
+        self.put_off.iter().any(|lane| lane.first.is_some())
     }
 
     /// The same as [`Schedule::ready`] for one that is ready already, or was not active lately.
@@ -401,7 +449,12 @@ impl Schedule {
     /// Reports where marks and lists disagree.
     pub fn check(&self, report: &mut dyn FnMut(Arguments<'_>)) {
         let follower = |id: &DomainId| self.entries.get(id.index()).and_then(|entry| entry.next);
-        let ready = self.lanes.iter().map(|lane| core::iter::successors(lane.first, follower).count()).sum();
+        let ready = self
+            .lanes
+            .iter()
+            .chain(&self.put_off)
+            .map(|lane| core::iter::successors(lane.first, follower).count())
+            .sum();
         for (what, mark, len) in [
             ("ready", Marks::READY, ready),
             ("to be notified", Marks::NOTIFY, self.notify.len()),

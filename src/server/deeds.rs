@@ -6,6 +6,7 @@ use super::check::check;
 use super::context::Outcome;
 use super::core::{Core, Deed, News};
 use super::handlers::control;
+use super::scratch::Stage;
 use crate::abi::{DomId, Port};
 use crate::path::Path;
 use crate::platform::Platform;
@@ -14,9 +15,9 @@ use crate::store::{Announcement, Answer, Burial, DomainId, Next, Restart};
 use crate::trace::{Kind, Tally};
 use crate::wire::XsError;
 
-/// Attempts and events after which the rest of a burial that no request has asked for waits until others have had their
-/// turns.
-const BURIED: (u64, u64) = (24, 200);
+/// Attempts and events after which the rest of a large change, or of a burial that no request has asked for, waits until
+/// others have had their turns.
+const SLICE: (u64, u64) = (24, 200);
 
 /// Steps in which what nobody needs any more is forgotten, between others' turns.
 const FORGOTTEN: u32 = 16;
@@ -50,17 +51,17 @@ impl<P: Platform> Server<P> {
     }
 
     /// Carries out what has been decided, and sends the events of each step. What others can do without for a while is left
-    /// under way.
+    /// under way. True if that is more of the request at hand than is done in one go: it is to be set aside.
     #[inline(always)] // After most requests there is nothing.
-    pub(super) fn work(&mut self, platform: &mut P) {
+    pub(super) fn work(&mut self, platform: &mut P) -> bool {
         self.send_collected();
-        if self.core.store.intents.may_have_some() {
-            self.work_off(platform, false);
-        }
+        self.core.store.intents.may_have_some() && self.work_off(platform, false)
     }
 
-    /// The same, to the end.
+    /// The same, to the end. A request that was set aside is answered then. There is none at hand, or it is the one whose work
+    /// it is.
     pub(super) fn finish(&mut self, platform: &mut P) {
+        let taken_up = self.take_up_aside();
         loop {
             self.send_collected();
             self.work_off(platform, true);
@@ -68,6 +69,44 @@ impl<P: Platform> Server<P> {
                 break;
             }
         }
+        if taken_up {
+            self.complete_late(platform);
+        }
+    }
+
+    /// Sets the request at hand aside, until its turn comes to be gone on with.
+    #[inline(never)] // Few requests are so large.
+    pub(super) fn set_aside(&mut self) {
+        self.aside.current = self.core.store.current;
+        self.aside.begun = self.begun;
+        self.links.outbox.change_request();
+        core::mem::swap(&mut self.exchange, &mut self.aside.exchange);
+        self.core.store.current.end();
+    }
+
+    /// Has the request at hand that was set aside, if there is one.
+    fn take_up_aside(&mut self) -> bool {
+        let there = self.aside.whose().is_some();
+        if there {
+            self.core.store.current = self.aside.current;
+            self.begun = self.aside.begun;
+            self.links.outbox.change_request();
+            core::mem::swap(&mut self.exchange, &mut self.aside.exchange);
+        }
+        there
+    }
+
+    /// Goes on with a request at hand that has been begun, by what was decided of it.
+    pub(super) fn complete_late(&mut self, platform: &mut P) {
+        let from = self.exchange.from;
+        let answer = self.core.store.current.answer.unwrap_or(Err(XsError::EIO));
+        // After a stop it gets the same answer.
+        self.core.store.current.answer = Some(answer);
+        if self.complete(platform, from, answer) {
+            self.links.has_more(&mut self.core.store, from);
+            self.links.schedule.ready(from);
+        }
+        self.exchange.stage = Stage::None;
     }
 
     /// Whether something has been left under way that others are to see as a whole.
@@ -81,7 +120,10 @@ impl<P: Platform> Server<P> {
     /// do.
     #[inline(always)] // As above.
     pub(super) fn go_on(&mut self, platform: &mut P) -> bool {
-        (self.core.store.intents.may_have_some() || self.core.news != News::None) && self.take_slice(platform)
+        (self.core.store.intents.may_have_some()
+            || self.core.news != News::None
+            || self.links.schedule.has_put_off())
+            && self.take_slice(platform)
     }
 
     #[inline(never)]
@@ -90,13 +132,19 @@ impl<P: Platform> Server<P> {
         let begun = self.core.clock.latest;
         let late = self.core.store.collected.late.is_some();
         let by = self.core.store.collected.by.0.filter(|_| late && self.is_under_way());
-        if self.is_under_way() {
+        let by = self.aside.whose().or(by);
+        if self.take_up_aside() {
+            self.complete_late(platform);
+        } else if self.is_under_way() {
             self.work(platform);
             self.links.outbox.end_request();
         }
         let mut forgotten = 0;
         while forgotten < FORGOTTEN && self.core.store.forget_some() {
             forgotten += 1;
+        }
+        if !self.is_under_way() {
+            self.links.schedule.go_on();
         }
         let more = self.is_under_way() || self.observe_domains(platform) || forgotten > 0;
         self.core.clock.latest = platform.cycles();
@@ -120,26 +168,36 @@ impl<P: Platform> Server<P> {
     }
 
     /// Stopped at any point and called again, it does the rest. Unless it is to do the `whole`, it ends where something may be
-    /// left under way.
+    /// left under way. The result is [`Server::work`]'s.
     #[inline(never)]
-    fn work_off(&mut self, platform: &mut P, whole: bool) {
+    fn work_off(&mut self, platform: &mut P, whole: bool) -> bool {
         let done = |core: &Core| (core.store.present_attempt().count(), core.recorder.counters.events);
         let (attempts, events) = done(&self.core);
         // Whoever asks for something else meanwhile does not wait for it.
-        let amid = self.core.store.current.from.is_some() && self.may_leave_burial(whole);
+        let asks = self.core.store.current.from.is_some();
+        let amid = asks && (self.aside.whose().is_some() || self.may_leave_burial(whole));
         while !amid && self.has_to_go_on(whole) && self.take_step(platform) {
             let now = done(&self.core);
-            let much = now.0 - attempts > BURIED.0 || now.1 - events > BURIED.1;
-            if much && self.may_leave_burial(whole) {
+            let much = now.0 - attempts > SLICE.0 || now.1 - events > SLICE.1;
+            if much && self.may_leave(whole) {
                 break;
             }
         }
+        let left = asks && !amid && self.may_leave(whole);
         if self.core.store.collected.late.is_some()
             && let Some(from) = self.core.store.current.from
         {
             // Its answer follows.
             self.give_place(from);
         }
+        left
+    }
+
+    /// Whether what is being done may be left under way: a domain is being buried that no request has asked for, or what is
+    /// left is a change that the request at hand has made.
+    fn may_leave(&self, whole: bool) -> bool {
+        let asks = self.core.store.current.from.is_some();
+        self.may_leave_burial(whole) || (!whole && asks && self.core.store.intents.get().is_only_a_change())
     }
 
     /// Whether a domain is being buried that no request has asked for.
@@ -151,7 +209,7 @@ impl<P: Platform> Server<P> {
     /// Whether the next step may not be left under way: there are no places to be given before it.
     fn has_to_go_on(&mut self, whole: bool) -> bool {
         while self.core.store.collected.late.is_some() && !self.core.store.intents.get().has_events() {
-            let amid = self.core.store.intents.get().is_amid_a_change() && !self.may_leave_burial(whole);
+            let amid = self.core.store.intents.get().is_amid_a_change() && !self.may_leave(whole);
             if !amid && !self.core.store.collected.is_empty() {
                 return false;
             }

@@ -5,9 +5,9 @@ use super::operations::Operation;
 use super::scratch::{Exchange, Stage, payload};
 use crate::abi::{DomId, RingError, ServerFeatures};
 use crate::connection::Found;
-use crate::path::{PathBuf, home};
+use crate::path::{PathBuf, Special, canonicalize, home};
 use crate::platform::Platform;
-use crate::store::DomainId;
+use crate::store::{Apply, DomainId, Intent, Removal};
 use crate::trace::{Kind, Stall};
 use crate::wire::{Header, TxId, strings};
 
@@ -16,7 +16,7 @@ impl<P: Platform> Server<P> {
     /// do.
     #[inline(never)] // So the loop around it keeps its registers.
     pub(super) fn serve_one(&mut self, platform: &mut P, id: DomainId) -> bool {
-        if !self.may_read(id) {
+        if self.aside.whose() == Some(id) || !self.may_read(id) {
             return false;
         }
         let Exchange { message, request, .. } = &mut *self.exchange;
@@ -31,41 +31,65 @@ impl<P: Platform> Server<P> {
                 false
             }
             // What is under way is seen as it was, or as it will be.
-            Found::Message if self.is_under_way() && !self.only_looks() => true,
+            Found::Message if self.is_under_way() && !self.only_looks(id) => {
+                self.links.schedule.put_off(id);
+                false
+            }
             Found::Message => {
                 (self.exchange.from, self.exchange.stage) = (id, Stage::Taken);
                 let answered = self.answer(platform, id);
-                let more = answered && self.links.has_more(&mut self.core.store, id);
+                let more = match answered {
+                    true => self.links.has_more(&mut self.core.store, id),
+                    false => self.goes_on(id),
+                };
                 self.exchange.stage = Stage::None;
-                if !answered {
-                    self.stall(id, Stall::NoRoom);
-                }
                 more
             }
         }
     }
 
-    /// Whether the request that has been found changes nothing, and sees nothing that is being removed.
+    /// What becomes of a request that has no answer yet. True if it is to be served again in the next turn.
+    #[cold]
     #[inline(never)]
-    fn only_looks(&self) -> bool {
-        let Header { msg_type, tx_id, .. } = self.exchange.request.header;
-        tx_id == TxId::NONE && Operation::<P>::may_repeat(msg_type) && !self.may_see_removal()
+    fn goes_on(&mut self, id: DomainId) -> bool {
+        if self.aside.whose() == Some(id) {
+            return false;
+        }
+        if !self.core.store.current.pauses {
+            self.stall(id, Stall::NoRoom);
+        }
+        self.core.store.current.pauses
     }
 
-    /// Whether the request that has been found may be about what is being removed.
-    fn may_see_removal(&self) -> bool {
+    /// Whether the request of `from` that has been found changes nothing, and sees nothing that is being changed.
+    #[inline(never)]
+    fn only_looks(&self, from: DomainId) -> bool {
+        let Header { msg_type, tx_id, .. } = self.exchange.request.header;
+        tx_id == TxId::NONE && Operation::<P>::may_repeat(msg_type) && !self.may_see_change(from)
+    }
+
+    /// Whether the request that has been found may be about what is being changed.
+    fn may_see_change(&self, from: DomainId) -> bool {
         let Server { core, exchange, .. } = self;
-        let Some(removal) = core.store.intents.get().remove else { return false };
-        let mut top = PathBuf::new();
+        let Intent { apply, remove, .. } = core.store.intents.get();
         let name = strings(payload(&exchange.message, exchange.request.header.len as usize)).next();
-        let (Ok(top), Some(name)) = (core.store.path_of(removal.top, &mut top), name) else { return true };
-        let mut digits = [0; 10];
-        let pieces = match name.first() {
-            Some(b'/') => [name, &[]],
-            _ => home(core.store.domains.get(exchange.from).domid, &mut digits),
-        };
-        // One of them is above the other, as far as this one look tells.
-        core::iter::zip(top.as_bytes(), pieces.into_iter().flatten()).all(|(one, other)| one == other)
+        let (Some(name), mut buf) = (name, PathBuf::new()) else { return false };
+        let domid = core.store.domains.get(from).domid;
+        match (apply, remove) {
+            (Some(Apply { tx, .. }), _) => canonicalize(name, domid, None, Special::Allowed, &mut buf)
+                .is_ok_and(|path| core.store.may_differ(*tx, path)),
+            (None, Some(Removal { top, .. })) => {
+                let Ok(top) = core.store.path_of(*top, &mut buf) else { return true };
+                let mut digits = [0; 10];
+                let pieces = match name.first() {
+                    Some(b'/') => [name, &[]],
+                    _ => home(domid, &mut digits),
+                };
+                // One of them is above the other, as far as this one look tells.
+                core::iter::zip(top.as_bytes(), pieces.into_iter().flatten()).all(|(one, other)| one == other)
+            }
+            (None, None) => false,
+        }
     }
 
     /// Whether the next request of this connection may be taken now.

@@ -38,7 +38,7 @@ pub use update::{Handed, Order, Way};
 use alloc::boxed::Box;
 
 use self::core::Core;
-use scratch::{Exchange, Suspect};
+use scratch::{Aside, Exchange, Suspect};
 
 use crate::abi::{DomId, ServerFeatures};
 use crate::config::{Capacities, Settings};
@@ -53,6 +53,7 @@ pub struct Server<P: Platform> {
     core: Core,
     links: Links<P::Ring>,
     exchange: Box<Exchange>,
+    aside: Aside,
     /// When the request at hand was begun.
     begun: Cycles,
     /// The request in which the server was stopped last.
@@ -67,6 +68,7 @@ impl<P: Platform> Server<P> {
             links: Links::new(core.store.present_attempt(), capacities, sizing::ports(capacities)),
             core,
             exchange: Box::new(Exchange::EMPTY),
+            aside: Aside::new(),
             begun: Cycles(0),
             suspect: None,
         }

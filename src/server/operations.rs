@@ -131,7 +131,7 @@ enum Then {
 }
 
 impl<P: Platform> Server<P> {
-    /// Serves one whole request: checks, handler, events, reply. False if it must be served again.
+    /// Serves one whole request: checks, handler, events, reply. False if it must be served again, or is set aside.
     pub(super) fn answer(&mut self, platform: &mut P, from: DomainId) -> bool {
         let header = self.exchange.request.header;
         self.exchange.reply.clear();
@@ -175,6 +175,10 @@ impl<P: Platform> Server<P> {
                 }
                 Room::None => Then::Answer(Err(XsError::ENOMEM)),
             },
+            Err(_) if self.core.store.current.pauses => {
+                self.core.store.current.end();
+                Then::Return { served: false }
+            }
             Err(error) => Then::Answer(Err(error)),
         }
     }
@@ -199,14 +203,17 @@ impl<P: Platform> Server<P> {
         room
     }
 
-    /// Carries out a request that has been decided, and answers it. False if it must be served again.
+    /// Carries out a request that has been decided, and answers it. False if it must be served again, or is set aside.
     pub(super) fn complete(
         &mut self,
         platform: &mut P,
         from: DomainId,
         answer: Result<Answer, XsError>,
     ) -> bool {
-        self.work(platform);
+        if self.work(platform) {
+            self.set_aside();
+            return false;
+        }
         let header = self.exchange.request.header;
         let message = finish(&mut self.exchange.reply, header, answer);
         let size = if answer.is_ok() { (message.len() - Header::SIZE) as u32 } else { 0 };

@@ -9,8 +9,8 @@ use super::core::News;
 use super::scratch::Stage;
 use crate::abi::DomId;
 use crate::platform::Platform;
+use crate::slots::Attempt;
 use crate::store::Damage;
-use crate::wire::XsError;
 
 impl<P: Platform> Server<P> {
     /// Goes on after a stop. If it is stopped itself, it may be called again. After it, `poll` must be called.
@@ -32,17 +32,16 @@ impl<P: Platform> Server<P> {
         }
         self.core.store.recover();
         self.core.deed = None;
-        self.finish(platform);
-        if self.exchange.stage != Stage::None {
-            let from = self.exchange.from;
-            let answer = self.core.store.current.answer.unwrap_or(Err(XsError::EIO));
-            // After another stop it gets the same answer.
-            self.core.store.current.answer = Some(answer);
-            if self.complete(platform, from, answer) {
-                self.links.has_more(&mut self.core.store, from);
-            }
-            self.exchange.stage = Stage::None;
+        if self.aside.whose().is_none() {
+            self.finish(platform);
         }
+        if self.exchange.stage != Stage::None {
+            self.complete_late(platform);
+        }
+        // The request at hand has only looked, amid another.
+        self.core.store.current.end();
+        self.links.outbox.end_request();
+        self.finish(platform);
         self.core.store.current.end();
         self.links.outbox.end_request();
         self.core.news = News::ALL;
@@ -79,6 +78,11 @@ impl<P: Platform> Server<P> {
     /// For tests: operations on the store's slots so far, looks at them included. Always 0 without debug assertions.
     pub fn operations(&self) -> u64 {
         self.core.store.present_attempt().operations()
+    }
+
+    /// For tests: whose operations are counted, also while the server works.
+    pub fn attempts(&self) -> Attempt {
+        self.core.store.present_attempt().clone()
     }
 
     /// For tests: how many operations are left until the stop.

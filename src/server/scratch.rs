@@ -2,10 +2,12 @@
 //!
 //! Each step of serving fills another field, so the fields are open to the server's modules.
 
+use alloc::boxed::Box;
+
 use crate::connection::{Arrived, REQUEST_ROOM, RequestBuf};
 use crate::perms::Life;
-use crate::platform::Instant;
-use crate::store::DomainId;
+use crate::platform::{Cycles, Instant};
+use crate::store::{Current, DomainId};
 use crate::wire::{Header, MessageBuf};
 
 /// Seconds within which a second fault in the same request has its connection given up.
@@ -49,6 +51,27 @@ impl Exchange {
         reply: Reply::EMPTY,
         event: MessageBuf::EMPTY,
     };
+}
+
+/// A request that has been decided, of which so much is left to do that others who only look are served meanwhile.
+pub struct Aside {
+    /// Its stage says whether there is one.
+    pub exchange: Box<Exchange>,
+    pub current: Current,
+    /// When it was begun.
+    pub begun: Cycles,
+}
+
+impl Aside {
+    pub fn new() -> Aside {
+        Aside { exchange: Box::new(Exchange::EMPTY), current: Current::NONE, begun: Cycles(0) }
+    }
+
+    /// Whose request it is, if there is one.
+    #[inline(always)] // Before every request.
+    pub fn whose(&self) -> Option<DomainId> {
+        if self.exchange.stage == Stage::None { None } else { Some(self.exchange.from) }
+    }
 }
 
 /// A request in which the server was stopped.

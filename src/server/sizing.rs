@@ -43,7 +43,7 @@ pub fn memory(capacities: &Capacities) -> usize {
     Store::bytes(capacities)
         + Recorder::bytes(capacities.domains)
         + Links::<()>::bytes(capacities, ports(capacities))
-        + size_of::<Exchange>()
+        + 2 * size_of::<Exchange>()
         + Updates::BYTES
         + ROUNDING
 }

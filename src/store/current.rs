@@ -35,6 +35,10 @@ pub struct Current {
     pub short: bool,
     /// That has failed its transaction.
     pub fails: bool,
+    /// Copies of nodes that it has taken in its transaction.
+    pub copies: u32,
+    /// It has taken as many as may be in one go: it is to be decided again after others' turns, with these.
+    pub pauses: bool,
     /// The most that the request has used of each quota on requests, if it has used any.
     pub peaks: Quotas,
     pub has_peaks: bool,
@@ -50,6 +54,8 @@ impl Current {
         answer: None,
         short: false,
         fails: false,
+        copies: 0,
+        pauses: false,
         peaks: Quotas::NOTHING,
         has_peaks: false,
     };
@@ -64,6 +70,8 @@ impl Current {
             answer: None,
             short: false,
             fails: false,
+            copies: 0,
+            pauses: false,
             peaks: Quotas::NOTHING,
             has_peaks: false,
         }

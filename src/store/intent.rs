@@ -130,6 +130,15 @@ impl Intent {
         self.remove.is_some() || self.unmake.is_some() || self.apply.is_some()
     }
 
+    /// Whether a change of nodes is all that is left.
+    pub fn is_only_a_change(&self) -> bool {
+        self.is_amid_a_change()
+            && self.announce.is_none()
+            && self.reset.is_none()
+            && self.restart.is_none()
+            && self.bury.is_none()
+    }
+
     /// Whether no step is left. The announcement of shutdowns is none: it waits until Xen has reported all changes.
     pub fn is_empty(&self) -> bool {
         self.is_for_connections() && self.restart.is_none() && self.bury.is_none()

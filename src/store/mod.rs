@@ -56,7 +56,7 @@ pub use damage::Damage;
 pub use domain::{Domain, DomainId, Domains, Questions};
 pub use handover::{Order, ToldCopy};
 pub use holdings::{Holdings, Usage};
-pub use intent::{Announcement, Apply, Burial, Ended, Intents, Removal, Restart, Stage};
+pub use intent::{Announcement, Apply, Burial, Ended, Intent, Intents, Removal, Restart, Stage};
 pub use layer::{Laid, Laying, Rest, Room, Spoiled, Telling, Wanted};
 pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use origin::{LAYERS_MAX, Layer, LayerName, NAME_MAX, Origin, Origins};

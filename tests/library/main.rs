@@ -29,6 +29,7 @@ mod rollback;
 mod saved;
 mod service;
 mod shares;
+mod slices;
 mod standalone;
 mod standalone_host;
 mod state;

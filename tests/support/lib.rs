@@ -13,7 +13,9 @@ pub use client::{Client, Message, request};
 pub use end::End;
 pub use fake_xen::FakeXen;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use xenstore::abi::{DomId, Port};
 use xenstore::config::{Capacities, Settings};
@@ -168,6 +170,21 @@ impl Host {
 
     pub fn poll(&mut self) {
         self.server.poll(&mut self.xen);
+    }
+
+    /// Operations on slots between two looks at what others have sent, at most, in one poll. Always 0 without debug
+    /// assertions.
+    pub fn most_operations(&mut self) -> u64 {
+        let (attempts, most) = (self.server.attempts(), Rc::new(Cell::new(0)));
+        let (mut before, seen) = (attempts.operations(), most.clone());
+        self.xen.on_look = Some(Box::new(move || {
+            let now = attempts.operations();
+            seen.set(seen.get().max(now - before));
+            before = now;
+        }));
+        self.poll();
+        self.xen.on_look = None;
+        most.get()
     }
 
     pub fn client(&mut self, domid: u16) -> &mut Client {

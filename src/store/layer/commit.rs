@@ -121,7 +121,8 @@ impl Store {
             for (owner, change) in self.changes(id).into_iter().flatten() {
                 let delta = &mut self.domains.update(owner).delta;
                 if *delta == Delta::default() {
-                    all &= owners.push(owner).is_ok();
+                    // What it gains may be what it loses.
+                    all &= owners.contains(&owner) || owners.push(owner).is_ok();
                 }
                 delta.nodes += change.nodes;
                 delta.memory = delta.memory.saturating_add(change.memory);
@@ -238,6 +239,13 @@ impl Store {
             next = self.transactions.nodes.get(id).next_touched();
         }
         self.apply_later(tx, Stage::Events(next))
+    }
+
+    /// Whether what is at `path` may look otherwise once this transaction has been applied as a whole, or has before: it has a
+    /// copy of whatever it changes, and of what it adds to or takes from.
+    pub fn may_differ(&self, tx: TransactionId, path: Path<'_>) -> bool {
+        let hash = path.hash(&self.key);
+        self.lookup_hashed(path, hash).is_none() || self.copy_hashed(tx, hash).is_some()
     }
 
     #[inline(never)] // Most transactions are small.

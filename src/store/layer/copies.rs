@@ -5,11 +5,15 @@ use crate::quota::Quota;
 use crate::slots::{Full, Text};
 use crate::store::share::Share;
 use crate::store::steps::Next;
-use crate::store::transaction::{Mark, PATH_INLINE, TransactionId, TxNode, TxNodeId};
+use crate::store::transaction::{Mark, PATH_INLINE, Transaction, TransactionId, TxNode, TxNodeId};
 use crate::store::view::{Start, Subject, View};
 use crate::store::watch::Change;
 use crate::store::{AclId, Answer, NameBuf, NodeId, Store, Value};
 use crate::wire::XsError;
+
+/// Copies that are taken in one go, unless a quarter of those that there are is more: then those that have been taken before,
+/// which are looked up again, cost little beside them.
+const AT_ONCE: u32 = 250;
 
 /// What a copy is to be taken of.
 struct Original<'a> {
@@ -51,7 +55,7 @@ impl Store {
 
     /// The copy of what has the path with this hash: for paths that the store or the transaction has kept, as
     /// [`Store::node_hashed`].
-    fn copy_hashed(&self, tx: TransactionId, path_hash: u64) -> Option<TxNodeId> {
+    pub(super) fn copy_hashed(&self, tx: TransactionId, path_hash: u64) -> Option<TxNodeId> {
         self.transactions.nodes.find(TxNode::hash_of(tx, path_hash), |node| node.tx == tx)
     }
 
@@ -93,6 +97,12 @@ impl Store {
         tx: TransactionId,
         original: &Original<'_>,
     ) -> Result<TxNodeId, XsError> {
+        let Transaction { node_count, .. } = *self.transactions.open.get(tx);
+        if self.current.copies >= AT_ONCE.max(node_count / 4) {
+            self.current.pauses = true;
+            return Err(XsError::EAGAIN);
+        }
+        self.current.copies += 1;
         let taken = self.try_to_take(view, tx, original);
         if taken.is_err() {
             let failed = &mut self.transactions.open.update(tx).failed;

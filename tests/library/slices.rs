@@ -1,0 +1,233 @@
+//! Large requests are done in slices, between which others are served who only look. Nobody sees half of anything, all hear of
+//! things in their order, and nobody waits for long.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use support::Host;
+use xenstore::config::{Capacities, Settings};
+use xenstore::trace::Kind;
+
+use super::stops::expect_stops;
+
+/// A guest that looks while guest 1 changes much.
+const BYSTANDER: u16 = 200;
+
+/// Nodes of a change that takes several slices.
+const NODES: usize = 600;
+
+fn host(guests: u16) -> Host {
+    host_for(60_000, guests)
+}
+
+fn host_for(nodes: usize, guests: u16) -> Host {
+    let capacities = Capacities { trace: 16_384, ..Capacities::for_nodes(nodes) };
+    let mut host = Host::with(Settings::DEFAULT, &capacities);
+    for domid in (1..=guests).chain([BYSTANDER]) {
+        host.boot(domid);
+        host.ok(domid, 0, "WRITE data|");
+        host.ok(domid, 0, &format!("SET_PERMS data|r{domid}|"));
+    }
+    host.ok(BYSTANDER, 0, "WRITE own|mine");
+    host
+}
+
+/// A guest writes so many nodes, in eight folders, since one has no room for as many names.
+fn write(host: &mut Host, domid: u16, tx: u32, nodes: usize) {
+    for n in 0..nodes {
+        let heard = host.ask(domid, tx, &format!("WRITE data/{}/{n}|there", n % 8));
+        assert!(heard.ends_with("OK|"), "{heard}");
+    }
+}
+
+/// A request of guest 1, and what has to be there before it. The result is its transaction.
+type Case = (&'static str, fn(&mut Host) -> u32);
+
+fn deep(levels: usize) -> String {
+    format!("MKDIR data{}|", "/x".repeat(levels))
+}
+
+const CASES: &[Case] = &[
+    ("TRANSACTION_END T|", |host| {
+        let tx = host.start(1);
+        write(host, 1, tx, NODES);
+        tx
+    }),
+    ("TRANSACTION_END T|", |host| {
+        write(host, 1, 0, NODES);
+        let tx = host.start(1);
+        host.ok(1, tx, "RM data|");
+        tx
+    }),
+    ("RM data|", |host| {
+        write(host, 1, 0, NODES);
+        0
+    }),
+    ("RM data|", |host| {
+        write(host, 1, 0, NODES);
+        host.start(1)
+    }),
+    ("RM data|", |host| {
+        host.ok(1, 0, &deep(900));
+        host.start(1)
+    }),
+    ("TRANSACTION_END T|", |host| {
+        host.ok(1, 0, &deep(900));
+        let tx = host.start(1);
+        host.ok(1, tx, "RM data|");
+        host.ok(1, tx, &deep(900));
+        tx
+    }),
+];
+
+/// What has been recorded since, by kind and domain.
+fn recorded(host: &Host, since: u64) -> Vec<(Kind, u16)> {
+    host.server.trace().from(since).map(|record| (record.kind, record.domid.0)).collect()
+}
+
+fn count(host: &Host) -> u64 {
+    host.server.trace().end()
+}
+
+/// Guest 1's large request is sent first, then the bystander asks for what has nothing to do with it.
+#[test]
+fn others_are_served_before_a_large_change_is_done() {
+    for (n, (request, prepare)) in CASES.iter().enumerate() {
+        let mut host = host(1);
+        let tx = prepare(&mut host);
+        let since = count(&host);
+        host.send(1, tx, request);
+        host.send(BYSTANDER, 0, "READ own|");
+        host.poll();
+        let records = recorded(&host, since);
+        let place =
+            |of| records.iter().position(|record| *record == (Kind::Ended, of)).expect("it was served");
+        assert!(place(BYSTANDER) < place(1), "{n}: {request}");
+        host.hears(BYSTANDER, "mine");
+        host.hears(1, "OK|");
+        host.check();
+    }
+}
+
+/// Operations on slots between two looks at others, at most: they stand for some 25 instructions each.
+#[test]
+fn no_large_change_keeps_others_waiting() {
+    const MOST: u64 = 35_000;
+    for (n, (request, prepare)) in CASES.iter().enumerate() {
+        let mut host = host(1);
+        let tx = prepare(&mut host);
+        for token in 0..120 {
+            host.ask(1, 0, &format!("WATCH data|{token}|"));
+        }
+        host.send(1, tx, request);
+        let most = host.most_operations();
+        assert!(most < MOST, "{n}: {request}: {most} operations in one go");
+        assert!(host.received(1).contains("OK|"), "{n}: {request}");
+        host.check();
+    }
+}
+
+/// The bystander asks for the first and the last node of what changes, for one that stays and one that is not there, again and
+/// again.
+#[test]
+fn nobody_sees_half_of_a_large_change() {
+    for (n, (request, prepare)) in CASES.iter().enumerate().take(3) {
+        let mut host = host(1);
+        let tx = prepare(&mut host);
+        let before = [0, NODES - 1]
+            .map(|n| host.ask(BYSTANDER, 0, &format!("READ /local/domain/1/data/{}/{n}|", n % 8)));
+        host.send(1, tx, request);
+        // As many as fit its ring.
+        for _ in 0..6 {
+            for n in [0, NODES - 1] {
+                host.send(BYSTANDER, 0, &format!("READ /local/domain/1/data/{}/{n}|", n % 8));
+            }
+            host.send(BYSTANDER, 0, "READ own|");
+        }
+        host.poll();
+        let heard = host.received(BYSTANDER);
+        let seen: Vec<&str> = heard.split("; ").collect();
+        host.hears(1, "OK|");
+        let after = [0, NODES - 1]
+            .map(|n| host.ask(BYSTANDER, 0, &format!("READ /local/domain/1/data/{}/{n}|", n % 8)));
+        assert_ne!(before, after, "{n}: {request}");
+        // One look follows another.
+        let looks: Vec<&str> = seen.chunks(3).flat_map(|seen| [seen[0], seen[1]]).collect();
+        let gone = looks.iter().position(|look| *look == after[0]).unwrap_or(looks.len());
+        assert!(looks[..gone].iter().all(|look| *look == before[0]), "{n}: {looks:?}");
+        assert!(looks[gone..].iter().all(|look| *look == after[0]), "{n}: {looks:?}");
+        assert!(seen.iter().skip(2).step_by(3).all(|look| *look == "mine"), "{n}: {seen:?}");
+        host.check();
+    }
+}
+
+/// A hundred guests that change much, each again and again, and one that changes one value: it waits for one change of each
+/// of them at most.
+#[test]
+fn a_change_waits_for_one_of_each_other_guest_at_most() {
+    const GUESTS: u16 = 100;
+    /// In each of two trees.
+    const NODES: usize = 230;
+    let mut host = host_for(250_000, GUESTS);
+    for domid in 1..=GUESTS {
+        for n in 0..2 * NODES {
+            host.ok(domid, 0, &format!("WRITE data/{}/{}/{n}|", n % 2, n % 16));
+        }
+    }
+    let since = count(&host);
+    for tree in 0..2 {
+        (1..=GUESTS).for_each(|domid| host.send(domid, 0, &format!("RM data/{tree}|")));
+    }
+    host.send(BYSTANDER, 0, "WRITE own|new");
+    host.poll();
+    let records = recorded(&host, since);
+    let served =
+        records.iter().position(|record| *record == (Kind::Ended, BYSTANDER)).expect("it was served");
+    let before = &records[..served];
+    for domid in 1..=GUESTS {
+        let done = before.iter().filter(|record| **record == (Kind::Ended, domid)).count();
+        assert!(done <= 1, "guest {domid} has had {done} changes");
+    }
+    host.hears(BYSTANDER, "OK|");
+    (1..=GUESTS).for_each(|domid| host.hears(domid, "OK|; OK|"));
+    host.check();
+}
+
+/// Stopped anywhere, it has happened or it has not; whoever looks meanwhile is answered once.
+#[test]
+fn stopped_between_slices() {
+    expect_stops();
+    let (request, prepare) = CASES[0];
+    let mut stops = 0;
+    for n in (1..).step_by(401) {
+        let mut host = host(1);
+        let tx = prepare(&mut host);
+        host.ask(BYSTANDER, 0, "WATCH /local/domain/1/data/7|w|");
+        host.send(1, tx, request);
+        host.send(BYSTANDER, 0, "READ own|");
+        host.server.stop_in(n);
+        let stopped = catch_unwind(AssertUnwindSafe(|| host.poll())).is_err();
+        host.server.stop_in(0);
+        if !stopped {
+            break;
+        }
+        stops += 1;
+        host.server.recover(&mut host.xen);
+        host.poll();
+        let happened = match host.received(1).as_str() {
+            "OK|" => true,
+            "EIO" => false,
+            other => panic!("stopped in operation {n}: {other}"),
+        };
+        let heard = host.received(BYSTANDER);
+        let events = heard.matches("ev ").count();
+        let in_it = (0..NODES).filter(|n| n % 8 == 7).count();
+        assert_eq!(events, if happened { in_it } else { 0 }, "operation {n}");
+        let looked = heard.split("; ").filter(|told| *told == "mine" || *told == "EIO").count();
+        assert_eq!(looked, 1, "operation {n}: {heard}");
+        let there = host.ask(BYSTANDER, 0, "READ /local/domain/1/data/0/0|");
+        assert_eq!(there, if happened { "there" } else { "ENOENT" }, "operation {n}");
+        host.check();
+    }
+    // Without debug assertions nothing stops.
+    assert!(stops > 10, "{stops} stops");
+}
