@@ -1,4 +1,4 @@
-# nested: --guests --add target/xs-guest --add target/xs-state:usr/bin/xs-state --add target/xs-trace:usr/bin/xs-trace --limit 300 --add target/failing/panics --add target/failing/faults --add target/failing/undefined --add target/failing/loops --add target/failing/unread --add target/failing/unsure --add target/failing/unnamed --add target/failing/foreign --add target/failing/cut --add target/failing/text
+# nested: --guests --add target/xs-guest --add scripts/nested.d/jobs/pause.c --add target/xs-state:usr/bin/xs-state --add target/xs-trace:usr/bin/xs-trace --limit 480 --add target/failing/panics --add target/failing/faults --add target/failing/undefined --add target/failing/loops --add target/failing/unread --add target/failing/unsure --add target/failing/unnamed --add target/failing/foreign --add target/failing/cut --add target/failing/text
 # Live update by Debian's own xenstore-control, under load: the image takes over from itself, also with other options;
 # images that cannot are refused; images that fail are taken back. Whatever happens, nobody notices.
 # shellcheck source=/dev/null
@@ -110,4 +110,35 @@ linux=$(xl domid linux)
 becomes 90 'linux: is up again' xenstore-exists "/local/domain/$linux/data/hello"
 xenstore-write "/local/domain/$linux/data/ask" 1
 becomes 30 'linux: answers again' xenstore-exists "/local/domain/$linux/data/answer"
+
+# nodes COLUMN: of the store's, how many are used (2), have been at most (3), and can be (4).
+nodes() { xenstore-control stats | awk -v column="$1" '$1 == "nodes" && NF == 4 { print $column }'; }
+
+# fill PERCENT: so many of the nodes that the store has room for are used.
+fill() {
+    /nested/pause fill $(($(nodes 4) * $1 / 100))
+    echo "# $(nodes 2) of $(nodes 4) nodes are used"
+}
+
+# In this store's 8 MiB lie the state, the new image and a copy of the old one, beside the nodes.
+fill 60
+filled=$(nodes 2)
+takes_over 'filled to 60 %' /nested/image
+equal 'all nodes are there' "$filled" "$(nodes 2)"
+# Long values take room that a state would have, and are in it: as many as there is room for.
+value=$(head -c 1900 /dev/zero | tr '\0' v)
+part=0 refused=0
+while [ $part -lt 100 ] && [ $refused = 0 ]; do
+    part=$((part + 1))
+    words=
+    for n in $(seq 20); do words="$words /large/$part/$n $value"; done
+    # shellcheck disable=SC2086  # words
+    xenstore-write $words >/dev/null 2>&1 || refused=$part
+done
+echo "# of long values, $refused x 20 are too many"
+fails 'full of long values' 'not enough memory for the state: [1-9][0-9]* KiB are missing' /nested/image
+fill 85
+fails 'filled to 85 %' 'not enough memory for the new image: [1-9][0-9]* KiB are missing' /nested/image
+equal 'what was refused is no update' 8 "$(figure updates)"
+says 'a store that was refused is sound' OK xenstore-control check
 checks_done
