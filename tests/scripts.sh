@@ -90,6 +90,7 @@ ok 'test: an option of long that there is not' mistaken 'allowed: --fresh, --sav
 ok 'test: an option of long without it' mistaken 'only the part long' scripts/test nested --fresh
 ok 'isolation: too many attackers' mistaken 'allowed: 1 to 32' scripts/isolation --attackers 33
 ok 'isolation: an attack that there is not' mistaken 'allowed: --save' scripts/isolation --attackers 8 frob
+ok 'soak: minutes that are none' mistaken '--stalls before it' scripts/soak --stalls 0
 ok 'test: a version that there is not' mistaken 'allowed: 4.17, 4.20' env XEN=9 scripts/test
 
 # Nothing is built nor installed before a mistake is told: these would say so.
@@ -99,7 +100,7 @@ for program in cargo apt-get sudo rustup; do
     chmod +x "$scratch/bin/$program"
 done
 unready() { env PATH="$scratch/bin:$PATH" NESTED_CACHE="$scratch/cache" "$@" </dev/null; }
-for call in run 'soak 1' isolation record bench observability conformance 'nested /dev/null' 'with-peer true' 'test nested'; do
+for call in run 'soak 1' 'soak --stalls 1' isolation record bench observability conformance 'nested /dev/null' 'with-peer true' 'test nested'; do
     # shellcheck disable=SC2086  # words
     ok "$call: XEN=9 is told first" mistaken 'XEN=9 is not known here; allowed: 4.17, 4.20' unready env XEN=9 scripts/$call
 done
