@@ -13,5 +13,6 @@ need_crate() {
     if has_crate "$1"; then return 0; fi
     command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup (see rustup.rs)"
     say "building $1 into $to"
-    cargo install --quiet --locked --root "$to" "$@" >&2 || die "$1 cannot be built; see above"
+    # Building these costs more than they ever run, so they are not optimized.
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --root "$to" "$@" >&2 || die "$1 cannot be built; see above"
 }
