@@ -52,6 +52,8 @@ const OURS: &str = "this server";
 const NO_TRACE: &str = "this server, trace off";
 const C: &str = "C xenstored";
 const C_XENBUS: &str = "C xenstored, xenbus";
+const OF_LAYERS: &str = "of layers";
+const OF_A_CLIENT: &str = "of a client";
 const EMPTY: &str = "empty store";
 const MINI_OS: &str = "C xenstored on Mini-OS";
 
@@ -291,5 +293,23 @@ pub const TABLES: &[Table] = &[
             x: "nodes beside those of 10 guests",
             y: "instructions without an answer (lower is better)",
         }),
+    },
+    Table {
+        number: 14,
+        title: "Layers",
+        about: "User-mode instructions of the library, on a hypervisor in memory: to begin with layers; for a client of dom0 \
+                to write the same nodes with their permissions in one transaction; and for single requests for such nodes \
+                afterwards. Nodes are in folders of fifty, with values of about ten bytes.",
+        base: Some(OF_A_CLIENT),
+        goals: &[
+            Goal { rows: &["20,000"], column: Some(OF_LAYERS), limit: Limit::Value(50e6) },
+            Goal {
+                rows: &["1,000", "READ", "WRITE", "DIRECTORY"],
+                column: Some(OF_LAYERS),
+                limit: Limit::Times(1.0, OF_A_CLIENT),
+            },
+        ],
+        constants: None,
+        plot: None,
     },
 ];
