@@ -22,6 +22,7 @@ usage: xs-layers pack [-o MODULE] FILE...     one file of several, the lowest fi
        xs-layers diff STORE [FILE...]         a layer that makes what a running store is of what it began with
        xs-layers diff FILE FILE...            a layer that makes the first of the store that comes of the others
        xs-layers split [-d DIRECTORY] FILE    a file NAME.layer of each layer
+  --memory MIB      for `check`: in a store with this much memory, from 8 on (default: in a large one)
   --domains N,...   domains besides dom0 that permissions may name
 FILE has layers as text, or as the state stream's records (docs/state.md); `-` is the standard input. STORE is the socket or
 device of a running store; of it, `diff` leaves out what toolstacks make anew at each start, and with FILEs what these say.
@@ -47,6 +48,7 @@ struct Call {
     output: Option<PathBuf>,
     directory: PathBuf,
     domains: Vec<u16>,
+    memory: Option<usize>,
 }
 
 fn main() -> ExitCode {
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
 fn parse(mut args: lexopt::Parser) -> Result<Option<Call>, lexopt::Error> {
     use lexopt::prelude::{Long, Short, Value, ValueExt};
     let (mut words, mut output, mut directory, mut domains) = (Vec::new(), None, None, Vec::new());
+    let mut memory = None;
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
@@ -86,6 +89,12 @@ fn parse(mut args: lexopt::Parser) -> Result<Option<Call>, lexopt::Error> {
             }
             Short('o') => output = Some(PathBuf::from(args.value()?)),
             Short('d') => directory = Some(PathBuf::from(args.value()?)),
+            Long("memory") => {
+                let text = args.value()?.string()?;
+                let mib = text.parse().ok().filter(|mib| (8..=65536).contains(mib));
+                memory =
+                    Some(mib.ok_or_else(|| format!("--memory wants MiB from 8 to 65536, not '{text}'"))?);
+            }
             Long("domains") => {
                 let list = args.value()?.string()?;
                 let numbers: Result<Vec<u16>, _> = list.split(',').map(str::parse).collect();
@@ -105,11 +114,14 @@ fn parse(mut args: lexopt::Parser) -> Result<Option<Call>, lexopt::Error> {
         "split" => files == 1 && output.is_none(),
         _ => false,
     };
+    if memory.is_some() && task != "check" {
+        return Err("--memory is for `check`".into());
+    }
     if !fits {
         return Err("`pack`, `check`, `fuse`, `diff` or `split` is wanted, with its files".into());
     }
     words.remove(0);
-    Ok(Some(Call { task, words, output, directory: directory.unwrap_or_default(), domains }))
+    Ok(Some(Call { task, words, output, directory: directory.unwrap_or_default(), domains, memory }))
 }
 
 fn run(call: &Call) -> Result<(), Problem> {
@@ -158,7 +170,11 @@ fn check(call: &Call) -> Result<(), Problem> {
     let mut wrong = String::new();
     for file in &call.words {
         let pack = Pack::as_it_is(file)?;
-        match Tree::fused(&pack, &call.domains) {
+        let fused = match call.memory {
+            Some(mib) => Tree::fused_in_memory(mib, &pack, &call.domains),
+            None => Tree::fused(&pack, &call.domains),
+        };
+        match fused {
             Ok(tree) => {
                 let layers = sections(&pack.text).len();
                 println!("{}: {layers} layers, {} nodes", file.display(), tree.nodes().count());

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use support::Host;
 use xenstore::config::{Capacities, Settings};
 use xenstore::layers::{
-    Buffers, Item, Line, Permission, PermissionBuf, Trouble, ValueBuf, is_anew, parse, permissions, quoted,
+    Buffers, Fault, Item, Line, Permission, PermissionBuf, Trouble, ValueBuf, is_anew, parse, permissions,
+    quoted,
 };
+
+use xenstore::server::sizing;
 
 use crate::files::Pack;
 
@@ -38,7 +41,21 @@ impl Tree {
 
     /// What the server makes of layers; or what is wrong with them, a line for each.
     pub fn fused(pack: &Pack, domains: &[u16]) -> Result<Tree, String> {
-        let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(NODES));
+        Tree::fused_in(&Capacities::for_nodes(NODES), pack, domains)
+    }
+
+    /// The same of the image's server in so many MiB.
+    pub fn fused_in_memory(mib: usize, pack: &Pack, domains: &[u16]) -> Result<Tree, String> {
+        let capacities = sizing::of_image(mib << 20).ok_or(format!("{mib} MiB are too little\n"))?;
+        let host = Host::with(Settings::DEFAULT, &capacities);
+        if pack.text.len() > host.server.room_beside_nodes() {
+            return Err(format!("{}: {}\n", pack.place(1).0, Fault::LargeModule.text()));
+        }
+        Tree::fused_in(&capacities, pack, domains)
+    }
+
+    fn fused_in(capacities: &Capacities, pack: &Pack, domains: &[u16]) -> Result<Tree, String> {
+        let mut host = Host::with(Settings::DEFAULT, capacities);
         for domid in domains {
             host.create(*domid);
             host.ok(0, 0, "WRITE /known|");

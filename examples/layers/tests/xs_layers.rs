@@ -101,6 +101,22 @@ fn what_is_wrong_is_said_with_its_place() {
     folder.says("pack zip", 2, "xs-layers: zip: gzip is not unpacked\n");
 }
 
+/// Too many nodes for little memory, and a file too large for it.
+#[test]
+fn memory_may_be_too_little() {
+    let many: String = (0..40_000).map(|n| format!("/n{n} = \"\"\n")).collect();
+    let folder =
+        Folder::new(&[("many", many.as_str()), ("large", &format!("{many}{}", "#\n".repeat(400_000)))]);
+    folder.prints("check --memory 16 many", "many: 1 layers, 40000 nodes\n");
+    let (_, said, status) = folder.run("check --memory 8 many");
+    assert_eq!((said.contains("there is no room for it in the store"), status), (true, 1), "{said}");
+    let large = "large: the module is too large beside the store in this much memory\n";
+    folder.says("check --memory 8 large", 1, large);
+    for call in ["check --memory 7 many", "check --memory x many", "fuse --memory 8 many"] {
+        assert_eq!(folder.run(call).2, 2, "{call}");
+    }
+}
+
 /// Records are read as text is.
 #[test]
 fn a_state_is_a_layer() {
