@@ -208,7 +208,7 @@ observing() {
     while IFS= read -r command; do
         if [[ $(place_of "$command") != here ]]; then continue; fi
         case $command in
-            'xs-trace dump --hold' | 'xs-trace report') command+=' store.trace' ;;
+            'xs-trace dump --hold' | 'xs-trace report' | 'xs-trace report --json') command+=' store.trace' ;;
             'xenstore-control stats DOMID' | 'xenstore-control trace filter domain N') command="${command% *} 0" ;;
             'xenstore-control quota set'*) command='xenstore-control quota set nodes 1000' ;;
             # Without an image it is refused.
