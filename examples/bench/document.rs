@@ -50,6 +50,9 @@ pub fn renew(
         }
         let with: Vec<&str> = about.lines().filter_map(|row| row.split('|').nth(2)).map(str::trim).collect();
         write!(new, "Of a run of its own: {}.\n\n", with.join("; "))?;
+        if !page.ends_with('\n') {
+            page.push_str("\n\n");
+        }
         let start = page.find(&format!("\n## {}. ", table.number)).map_or(page.len(), |at| at + 1);
         let rest = page.get(start..).unwrap_or_default();
         let end = rest.find("\n## ").map_or(page.len(), |at| start + at + 1);

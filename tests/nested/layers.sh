@@ -61,7 +61,10 @@ says 'and knows it, too' 'vendor, value changed' xenstore-control layers /vendor
 xs-layers diff /dev/xen/xenbus right >changes || failed 'the changes'
 for line in 'whiteout /vendor/class/n10' '/vendor/class/n9 = "mine"' '/vendor/class/n11:   (b0)' '/new/node = "1"   (n0)'; do
     contains "the changes have: $line" "$line" "$(cat changes)"
+    contains "the store says it itself: $line" "$line" "$(xenstore-control layers diff)"
 done
+equal 'what toolstacks make anew is not among them' 0 "$(grep -cE '^(/vm|/libxl|/local/domain/[1-9])' changes)"
+matches 'the statistics tell of the layers, too' 'wrong  *left out: line 509, column 1: the path' "$(xenstore-control stats)"
 xs-layers fuse right changes | grep -E '^/(vendor|new)' | sort >wanted
 xenstore-ls -f -p | grep -E '^/(vendor|new)' | sort >got
 says 'with them on top the same store comes again' '' cmp wanted got
