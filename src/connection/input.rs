@@ -85,6 +85,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
     }
 
     /// After a request: whether there is more in the ring. The connection may have gone with it.
+    #[inline(always)] // The end of every request.
     pub fn has_more(&mut self, store: &mut Store, id: DomainId) -> bool {
         let Some(connection) = self.get(id) else { return false };
         if connection.partial.len > 0 {

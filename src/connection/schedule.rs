@@ -50,6 +50,8 @@ pub struct Schedule {
     lanes: [Lane; Class::COUNT],
     /// By class, connections that are ready, too, and whose next request waits until what is under way is done.
     put_off: [Lane; Class::COUNT],
+    /// Whether there are any of them.
+    has_put_off: bool,
     /// The lanes that are not empty, a bit each.
     filled: u8,
     /// The lanes that have had a turn since all filled ones had one.
@@ -92,6 +94,7 @@ impl Schedule {
             entries: filled(&Entry::NEW, domains),
             lanes: [Lane::EMPTY; Class::COUNT],
             put_off: [Lane::EMPTY; Class::COUNT],
+            has_put_off: false,
             filled: 0,
             had: 0,
             round_end: DomainId::FIRST,
@@ -129,7 +132,7 @@ impl Schedule {
             (entry.marks, entry.next) = (marks | Marks::DUE, None);
         }
         (self.lanes, self.filled) = ([Lane::EMPTY; Class::COUNT], 0);
-        self.put_off = [Lane::EMPTY; Class::COUNT];
+        (self.put_off, self.has_put_off) = ([Lane::EMPTY; Class::COUNT], false);
         self.notify.clear();
         self.waiting.clear();
         self.active.clear();
@@ -174,6 +177,7 @@ impl Schedule {
         }
         entry.marks |= Marks::READY;
         entry.next = None;
+        self.has_put_off = true;
         let lane = Class::lane(entry.class as u8);
         if let Some(lane) = self.put_off.get_mut(lane) {
             lane.append(&mut self.entries, id);
@@ -183,6 +187,7 @@ impl Schedule {
     /// Nothing is under way any more. Those who wait for that come first, in the order in which they have come.
     #[inline(never)]
     pub fn go_on(&mut self) {
+        self.has_put_off = false;
         for (class, put_off) in self.put_off.iter_mut().enumerate() {
             let Lane { first: Some(first), last } = core::mem::replace(put_off, Lane::EMPTY) else {
                 continue;
@@ -200,7 +205,7 @@ impl Schedule {
     /// Whether somebody waits until what is under way is done.
     #[inline(always)] // Before each sleep.
     pub fn has_put_off(&self) -> bool {
-        self.put_off.iter().any(|lane| lane.first.is_some())
+        self.has_put_off
     }
 
     /// The same as [`Schedule::ready`] for one that is ready already, or was not active lately.

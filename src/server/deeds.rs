@@ -97,6 +97,7 @@ impl<P: Platform> Server<P> {
     }
 
     /// Goes on with a request at hand that has been begun, by what was decided of it.
+    #[inline(never)] // In several places.
     pub(super) fn complete_late(&mut self, platform: &mut P) {
         let from = self.exchange.from;
         let answer = self.core.store.current.answer.unwrap_or(Err(XsError::EIO));

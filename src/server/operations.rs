@@ -204,6 +204,7 @@ impl<P: Platform> Server<P> {
     }
 
     /// Carries out a request that has been decided, and answers it. False if it must be served again, or is set aside.
+    #[inline(always)] // The end of every request, and of one that was set aside.
     pub(super) fn complete(
         &mut self,
         platform: &mut P,
