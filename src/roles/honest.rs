@@ -23,10 +23,10 @@ pub fn spin<M: Machine>(_: &mut Guest<M>) -> Answer<()> {
     Ok(())
 }
 
-/// Wakes about a thousand times in a second for a tenth of a millisecond, and asks nothing of the store: what guests that
+/// Wakes about a thousand times in a second for 20 µs, about as long as a round of attackers that sleep, and asks nothing of the store: what guests that
 /// sleep and wake cost others is not the store's fault.
 pub fn nap<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
-    let until = guest.client.now() + 100_000;
+    let until = guest.client.now() + 20_000;
     while guest.client.now() < until {
         core::hint::spin_loop();
     }
