@@ -23,8 +23,8 @@ pub fn spin<M: Machine>(_: &mut Guest<M>) -> Answer<()> {
     Ok(())
 }
 
-/// Wakes about a thousand times in a second for 20 µs, about as long as a round of attackers that sleep, and asks nothing of the store: what guests that
-/// sleep and wake cost others is not the store's fault.
+/// Wakes about a thousand times in a second for 20 µs, about as long as a round of attackers that sleep, and asks nothing of
+/// the store: what guests that sleep and wake cost others is not the store's fault.
 pub fn nap<M: Machine>(guest: &mut Guest<M>) -> Answer<()> {
     let until = guest.client.now() + 20_000;
     while guest.client.now() < until {
