@@ -52,6 +52,8 @@ pub struct Schedule {
     put_off: [Lane; Class::COUNT],
     /// Whether there are any of them.
     has_put_off: bool,
+    /// Who was to end the round is put off, so it ends without.
+    round_over: bool,
     /// The lanes that are not empty, a bit each.
     filled: u8,
     /// The lanes that have had a turn since all filled ones had one.
@@ -95,6 +97,7 @@ impl Schedule {
             lanes: [Lane::EMPTY; Class::COUNT],
             put_off: [Lane::EMPTY; Class::COUNT],
             has_put_off: false,
+            round_over: false,
             filled: 0,
             had: 0,
             round_end: DomainId::FIRST,
@@ -178,6 +181,7 @@ impl Schedule {
         entry.marks |= Marks::READY;
         entry.next = None;
         self.has_put_off = true;
+        self.round_over |= id == self.round_end;
         let lane = Class::lane(entry.class as u8);
         if let Some(lane) = self.put_off.get_mut(lane) {
             lane.append(&mut self.entries, id);
@@ -371,7 +375,8 @@ impl Schedule {
 
     /// After a turn of `id`, while others are ready: whether it was the last of its round.
     pub fn ends_round(&mut self, id: DomainId) -> bool {
-        let ends = id == self.round_end || !self.is(self.round_end, Marks::READY);
+        let over = core::mem::take(&mut self.round_over);
+        let ends = over || id == self.round_end || !self.is(self.round_end, Marks::READY);
         if ends && let Some(lane) = self.lanes.iter().rev().find(|lane| lane.first.is_some()) {
             self.round_end = lane.last;
         }

@@ -40,7 +40,7 @@ impl<P: Platform> Server<P> {
                 let answered = self.answer(platform, id);
                 let more = match answered {
                     true => self.links.has_more(&mut self.core.store, id),
-                    false => self.goes_on(id),
+                    false => self.goes_on(platform, id),
                 };
                 self.exchange.stage = Stage::None;
                 more
@@ -51,7 +51,9 @@ impl<P: Platform> Server<P> {
     /// What becomes of a request that has no answer yet. True if it is to be served again in the next turn.
     #[cold]
     #[inline(never)]
-    fn goes_on(&mut self, id: DomainId) -> bool {
+    fn goes_on(&mut self, platform: &mut P, id: DomainId) -> bool {
+        // What it has taken until now is paid for in this turn.
+        self.core.clock.latest = platform.cycles();
         if self.aside.whose() == Some(id) {
             return false;
         }

@@ -3,9 +3,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use support::Host;
+use support::{Client, Host, request};
+use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
 use xenstore::trace::Kind;
+use xenstore::wire::TxId;
 
 use super::stops::expect_stops;
 
@@ -230,4 +232,41 @@ fn stopped_between_slices() {
     }
     // Without debug assertions nothing stops.
     assert!(stops > 10, "{stops} stops");
+}
+
+#[test]
+fn who_never_stops_looking_keeps_no_change_from_being_made() {
+    // The looks begin at each moment of the change in turn.
+    for begin in 1..60 {
+        let mut host = host(2);
+        write(&mut host, 1, 0, NODES);
+        let mut looker = Client::new(host.client(BYSTANDER).page.clone());
+        let from = host.server.trace().end();
+        host.send(1, 0, "RM data|");
+        host.send(2, 0, "WRITE data|x");
+        let (mut looks, mut left) = (0, 200);
+        host.xen.script = Some(Box::new(move || {
+            looks += 1;
+            looker.read();
+            if looks >= begin && left > 0 && looker.unread() < 100 {
+                left -= 1;
+                for _ in 0..20 {
+                    looker.write(&request(2, 0, TxId(0), b"own\0"));
+                }
+            }
+            1000
+        }));
+        host.xen.alarms.push((host.xen.now.after_nanoseconds(begin * 1000), DomId(BYSTANDER)));
+        host.poll();
+        let served: Vec<u16> = host
+            .server
+            .trace()
+            .from(from)
+            .filter(|record| record.kind == Kind::Begun)
+            .map(|record| record.domid.0)
+            .collect();
+        let before = served.iter().take_while(|who| **who != 2);
+        let looked = before.filter(|who| **who == BYSTANDER).count();
+        assert!(looked < 1000 && served.contains(&2), "{begin}: {looked} looks came before a change");
+    }
 }
