@@ -4,13 +4,11 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
-use crate::upstream::Clock;
-
 pub const HELP: &str = "\
 Usage: bench requests NAME --vgdb PREFIX [--times N] [--trace-off]
        bench loads NAME --vgdb PREFIX [--times N] --load N
        bench cache-lines NAME --trace PIPE
-       bench counted | timed [COLUMN]
+       bench counted [COLUMN]
        bench report [--about FILE] [--save FOLDER [--only-these]]
 
 The first three measure each kind of request, of the server at XENSTORED_PATH, which the tables call NAME.
@@ -18,12 +16,12 @@ It runs under valgrind. All but the last print figures.
 requests       counts its instructions, with --tool=callgrind --vgdb-prefix=PREFIX
 loads          does so with something else in the store, number N of a list, with --instr-atstart=no
 cache-lines    counts what it touches, with --tool=lackey --trace-mem=yes --log-file=PIPE
-counted, timed take figures out of what Xen's test-xenstore prints, in which a nanosecond was an instruction
-               or was one
+counted        takes figures out of what Xen's test-xenstore prints, in which a nanosecond was an instruction;
+               with a COLUMN the worst, too
 report         makes tables of the figures that it reads; status 1 if they miss a goal
-  --about FILE   rows of a table that says what was measured with what
-  --save FOLDER  writes the tables to performance.md there, too, and their drawings beside it
-  --only-these   leaves its other tables as they are
+  --about FILE   a line that says what was measured with what
+  --save FOLDER  writes the figures to performance.jsonl there, the page performance.md from them, and its drawings
+  --only-these   keeps the other tables that are there; without any figure, only the page is made anew
   --times N      requests of each kind that are counted (default 1000)
   --trace-off    has the server record nothing meanwhile
 ";
@@ -32,7 +30,7 @@ pub enum Task {
     Requests { name: String, vgdb: String, times: usize, trace_off: bool },
     Loads { name: String, vgdb: String, times: usize, load: usize },
     CacheLines { name: String, trace: PathBuf },
-    Upstream { clock: Clock, column: Option<String> },
+    Counted { column: Option<String> },
     Report { about: Option<PathBuf>, save: Option<PathBuf>, only_these: bool },
 }
 
@@ -74,8 +72,7 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
             Task::Loads { name: required()?, vgdb: vgdb?, times, load: load.ok_or("--load is missing")? }
         }
         "cache-lines" => Task::CacheLines { name: required()?, trace: trace.ok_or("--trace is missing")? },
-        "counted" => Task::Upstream { clock: Clock::Counted, column: name },
-        "timed" => Task::Upstream { clock: Clock::Timed, column: name },
+        "counted" => Task::Counted { column: name },
         "report" => Task::Report { about, save, only_these },
         other => return Err(format!("no task '{other}'").into()),
     }))

@@ -5,6 +5,7 @@
 mod arguments;
 mod document;
 mod goals;
+mod kept;
 mod loads;
 mod plot;
 mod report;
@@ -16,13 +17,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use arguments::Task;
+use kept::Kept;
 use loads::Load;
 use measure::cache_lines::Trace;
 use measure::callgrind::Callgrind;
 use measure::connection::Connection;
 use measure::figure::Figure;
 use requests::Request;
-use upstream::Clock;
 use xenstore::wire::{MessageType, TxId};
 
 fn main() -> ExitCode {
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
         }
         Task::Loads { name, vgdb, times, load } => loads(&name, &Callgrind { prefix: &vgdb }, times, load),
         Task::CacheLines { name, trace } => cache_lines(&name, &trace),
-        Task::Upstream { clock, column } => upstream(clock, column.as_deref()),
+        Task::Counted { column } => counted(column.as_deref()),
         Task::Report { about, save, only_these } => {
             match report(about.as_deref(), save.as_deref(), only_these) {
                 Ok(true) => Ok(()),
@@ -105,30 +106,28 @@ fn cache_lines(name: &str, trace: &Path) -> Result<()> {
     Ok(())
 }
 
-fn upstream(clock: Clock, column: Option<&str>) -> Result<()> {
-    upstream::figures(stdin().lock(), clock, column)?.iter().for_each(Figure::print);
+fn counted(column: Option<&str>) -> Result<()> {
+    upstream::figures(stdin().lock(), column)?.iter().for_each(Figure::print);
     Ok(())
 }
 
-/// Prints the report, and keeps it in `folder` if there is one, all of it or only its tables. True if no goal is missed.
+/// Prints the report of what was measured, and keeps it in `folder` if there is one, with the other tables that are
+/// there if it has `only_these`. True if no goal is missed.
 fn report(
     about: Option<&Path>,
     folder: Option<&Path>,
     only_these: bool,
 ) -> std::result::Result<bool, Box<dyn std::error::Error>> {
-    let figures = Figure::read(stdin().lock())?;
     let about = about.map(std::fs::read_to_string).transpose()?.unwrap_or_default();
-    let (page, tally) = document::write(goals::TABLES, &figures, &about, folder)?;
-    if let Some(folder) = folder {
-        let file = folder.join("performance.md");
-        let kept = match only_these {
-            true => {
-                &document::renew(&std::fs::read_to_string(&file)?, goals::TABLES, &figures, &about, folder)?
-            }
-            false => &page,
-        };
-        std::fs::write(file, kept)?;
-    }
+    let measured = Kept::of_a_run(Figure::read(stdin().lock())?, &about);
+    let (page, tally) = document::write(&measured, None)?;
     print!("{page}");
+    if let Some(folder) = folder {
+        let file = folder.join("performance.jsonl");
+        let mut kept = if only_these { Kept::read(&file)? } else { Kept::default() };
+        kept.renew(measured);
+        kept.write(&file)?;
+        std::fs::write(folder.join("performance.md"), document::write(&kept, Some(folder))?.0)?;
+    }
     Ok(tally.missed == 0)
 }

@@ -1,8 +1,8 @@
-//! Tables in Markdown from figures, and which goals they miss.
+//! Tables in Markdown from figures, and apart from them which goals are met.
 
 use std::fmt::{Result, Write};
 
-use crate::goals::{Goal, Limit, Table};
+use crate::goals::{Gain, Goal, Limit, Shape, Table};
 use measure::figure::{Figure, leading_number};
 
 /// Rows and columns in the order in which they first came.
@@ -26,7 +26,7 @@ impl Grid {
             push(&mut grid.rows, &figure.row);
             push(&mut grid.columns, &figure.column);
         }
-        if table.plot.is_some() {
+        if table.plots.iter().any(|plot| plot.shape == Shape::Lines) {
             let place = |row: &String| leading_number(row).unwrap_or(f64::INFINITY);
             grid.rows.sort_by(|a, b| place(a).total_cmp(&place(b)));
         }
@@ -51,7 +51,7 @@ impl Grid {
         (figure.unit == base.unit && column != base.column).then(|| figure.value / base.value)
     }
 
-    /// The greatest figure or ratio that the goal speaks of.
+    /// The figure or ratio that the goal speaks of, of several the worst.
     fn reached(&self, row: &str, goal: &Goal) -> Option<f64> {
         let about = |column: &&String| goal.column.is_none_or(|name| name == column.as_str());
         let reached = self.columns.iter().filter(about).filter_map(|column| match goal.limit {
@@ -59,11 +59,34 @@ impl Grid {
             Limit::TimesCount(_) => {
                 self.at(row, column).and_then(|figure| Some(figure.value / leading_number(row)?))
             }
-            Limit::Value(_) => self.at(row, column).map(|figure| figure.value),
+            Limit::Value(_) | Limit::AtLeast(_) => self.at(row, column).map(|figure| figure.value),
         });
-        reached.max_by(f64::total_cmp)
+        match goal.limit {
+            Limit::AtLeast(_) => reached.min_by(f64::total_cmp),
+            _ => reached.max_by(f64::total_cmp),
+        }
+    }
+
+    /// The columns by what stands together, at most [`WIDTH`] of them.
+    fn parts(&self, table: &Table) -> Vec<Vec<&str>> {
+        let known = |column: &&&str| self.columns.iter().any(|name| name == **column);
+        let mut parts: Vec<Vec<&str>> = Vec::new();
+        for part in table.parts {
+            let part: Vec<&str> = part.iter().filter(known).copied().collect();
+            // A column may stand in several parts, for the others to be compared with.
+            if part.iter().any(|column| !parts.concat().contains(column)) {
+                parts.push(part);
+            }
+        }
+        let is_left = |name: &&str| !table.parts.iter().any(|part| part.contains(name));
+        let left: Vec<&str> = self.columns.iter().map(String::as_str).filter(is_left).collect();
+        parts.extend(left.chunks(WIDTH).map(<[_]>::to_vec));
+        parts
     }
 }
+
+/// Columns beside that of the rows' names that a page has room for.
+pub const WIDTH: usize = 4;
 
 /// Which goals of a report are met.
 #[derive(Default, Debug, PartialEq, Eq)]
@@ -73,7 +96,7 @@ pub struct Tally {
 }
 
 /// Writes one table, if there are figures for it.
-pub fn render_table(table: &Table, figures: &[Figure], out: &mut String, tally: &mut Tally) -> Result {
+pub fn render_table(table: &Table, figures: &[Figure], out: &mut String) -> Result {
     let grid = &Grid::new(table, figures);
     if grid.figures.is_empty() {
         return Ok(());
@@ -82,30 +105,21 @@ pub fn render_table(table: &Table, figures: &[Figure], out: &mut String, tally: 
     if let Some(base) = table.base {
         writeln!(out, "In brackets: relative to *{base}*.\n")?;
     }
-    write!(out, "| |")?;
-    grid.columns.iter().try_for_each(|column| write!(out, " {column} |"))?;
-    table.goals.iter().try_for_each(|goal| write!(out, " {} |", headline(goal)))?;
-    writeln!(out, "\n|---|{}{}", "---:|".repeat(grid.columns.len()), "---|".repeat(table.goals.len()))?;
-    for row in &grid.rows {
-        write!(out, "| {row} |")?;
-        for column in &grid.columns {
-            write!(out, " {} |", cell(table, grid, row, column))?;
-        }
-        for goal in table.goals {
-            write!(out, " {} |", judge(goal, grid, row, tally))?;
+    for columns in grid.parts(table) {
+        write!(out, "| |")?;
+        columns.iter().try_for_each(|column| write!(out, " {column} |"))?;
+        writeln!(out, "\n|---|{}", "---:|".repeat(columns.len()))?;
+        for row in &grid.rows {
+            if columns.iter().all(|column| grid.at(row, column).is_none()) {
+                continue;
+            }
+            write!(out, "| {row} |")?;
+            columns.iter().try_for_each(|column| write!(out, " {} |", cell(table, grid, row, column)))?;
+            writeln!(out)?;
         }
         writeln!(out)?;
     }
-    writeln!(out)
-}
-
-fn headline(goal: &Goal) -> String {
-    let who = goal.column.unwrap_or("every one");
-    match goal.limit {
-        Limit::Times(times, than) => format!("{who} at most {times} x {than}"),
-        Limit::TimesCount(times) => format!("{who} at most {times} x their number"),
-        Limit::Value(value) => format!("{who} at most {}", number(value)),
-    }
+    Ok(())
 }
 
 fn cell(table: &Table, grid: &Grid, row: &str, column: &str) -> String {
@@ -117,20 +131,69 @@ fn cell(table: &Table, grid: &Grid, row: &str, column: &str) -> String {
     }
 }
 
-fn judge(goal: &Goal, grid: &Grid, row: &str, tally: &mut Tally) -> String {
-    let is_meant = goal.rows.is_empty() || goal.rows.iter().any(|part| row.contains(part));
-    let Some(reached) = grid.reached(row, goal).filter(|_| is_meant) else { return String::new() };
-    let (limit, shown) = match goal.limit {
-        Limit::Times(times, _) | Limit::TimesCount(times) => (times, format!("{reached:.3}")),
-        Limit::Value(value) => (value, number(reached)),
-    };
-    if reached <= limit {
-        tally.met += 1;
-        format!("met: {shown}")
-    } else {
-        tally.missed += 1;
-        format!("**missed**: {shown}")
+/// Writes a row for each goal of the table that there are figures for.
+pub fn render_goals(table: &Table, figures: &[Figure], out: &mut String, tally: &mut Tally) -> Result {
+    let grid = Grid::new(table, figures);
+    for goal in table.goals {
+        let is_meant =
+            |row: &&String| goal.rows.is_empty() || goal.rows.iter().any(|part| row.contains(part));
+        let rows = grid.rows.iter().filter(is_meant);
+        let reached: Vec<_> = rows.filter_map(|row| Some((row, grid.reached(row, goal)?))).collect();
+        let (met, missed): (Vec<_>, Vec<_>) = reached.into_iter().partition(|(_, value)| goal.is_met(*value));
+        tally.met += met.len();
+        tally.missed += missed.len();
+        let result = match (met.len(), &missed[..]) {
+            (0, []) => continue,
+            (_, []) => "met".to_string(),
+            (met, missed) => {
+                let rows: Vec<_> =
+                    missed.iter().map(|(row, value)| format!("{row} ({})", goal.shown(*value))).collect();
+                let but = if met == 0 { String::new() } else { format!(", but met by {met} others") };
+                format!("**missed** by {}{but}", rows.join("; "))
+            }
+        };
+        let whose = if goal.rows.is_empty() { String::new() } else { format!("{}: ", goal.rows.join(", ")) };
+        writeln!(out, "| {} | {whose}{} | {result} |", table.number, headline(goal))?;
     }
+    Ok(())
+}
+
+fn headline(goal: &Goal) -> String {
+    let who = goal.column.unwrap_or("every one");
+    match goal.limit {
+        Limit::Times(times, than) => format!("{who} at most {times} x {than}"),
+        Limit::TimesCount(times) => format!("{who} at most {times} x their number"),
+        Limit::Value(value) => format!("{who} at most {}", number(value)),
+        Limit::AtLeast(value) => format!("{who} at least {}", number(value)),
+    }
+}
+
+impl Goal {
+    fn is_met(&self, reached: f64) -> bool {
+        match self.limit {
+            Limit::Times(limit, _) | Limit::TimesCount(limit) | Limit::Value(limit) => reached <= limit,
+            Limit::AtLeast(limit) => reached >= limit,
+        }
+    }
+
+    fn shown(&self, reached: f64) -> String {
+        match self.limit {
+            Limit::Times(..) | Limit::TimesCount(_) => format!("{reached:.3}"),
+            Limit::Value(_) | Limit::AtLeast(_) => number(reached),
+        }
+    }
+}
+
+/// The sentence with its figures, if they are there.
+pub fn gain(gain: &Gain, tables: &[Table], figures: &[Figure]) -> Option<String> {
+    let grid = Grid::new(tables.iter().find(|table| table.number == gain.table)?, figures);
+    let value = number(grid.at(gain.row, gain.column)?.value / gain.unit);
+    let text = gain.text.replace("{}", &value);
+    if !text.contains("{x}") {
+        return Some(text);
+    }
+    let ratio = grid.ratio(gain.row, gain.column, gain.than)?;
+    Some(text.replace("{x}", &format!("{ratio:.2}")))
 }
 
 /// Thousands are separated; only small numbers have decimals.

@@ -4,35 +4,25 @@ use std::io::{BufRead, Error, Result};
 
 use measure::figure::Figure;
 
-/// What its nanoseconds are.
-#[derive(Clone, Copy)]
-pub enum Clock {
-    /// Instructions: one took one nanosecond. Of interest is the average.
-    Counted,
-    /// Time: the average and the worst.
-    Timed,
-}
-
-/// Reads the output of scripts/nested.d/jobs/measure.sh, where `column: NAME` precedes each run's lines.
-/// `column`, if given, replaces that name.
-pub fn figures(lines: impl BufRead, clock: Clock, column: Option<&str>) -> Result<Vec<Figure>> {
+/// Reads the output of scripts/nested.d/jobs/measure.sh, whose nanoseconds are instructions, and where `column: NAME`
+/// precedes each run's lines. Those are of table 6; with a column's name here, the average and the worst are of table 8.
+pub fn figures(lines: impl BufRead, column: Option<&str>) -> Result<Vec<Figure>> {
     let (mut figures, mut named) = (Vec::new(), None);
     for line in lines.lines() {
         let line = line?;
         if let Some(name) = line.strip_prefix("column: ") {
             named = Some(name.to_string());
         } else if let Some(test) = Test::parse(&line) {
-            let column =
-                column.or(named.as_deref()).ok_or_else(|| Error::other("a figure without a column"))?;
-            match clock {
-                Clock::Counted => {
-                    figures.push(Figure::new(6, test.name, column, test.average, "instructions"));
+            let mut figure = |table, column: &str, value| {
+                figures.push(Figure::new(table, test.name, column, value, "instructions"));
+            };
+            match (column, &named) {
+                (Some(column), _) => {
+                    figure(8, &format!("{column}, average"), test.average);
+                    figure(8, &format!("{column}, worst"), test.worst);
                 }
-                Clock::Timed => {
-                    for (what, value) in [("average", test.average), ("worst", test.worst)] {
-                        figures.push(Figure::new(8, test.name, &format!("{column}, {what}"), value, "ns"));
-                    }
-                }
+                (None, Some(named)) => figure(6, named, test.average),
+                (None, None) => return Err(Error::other("a figure without a column")),
             }
         }
     }

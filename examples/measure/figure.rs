@@ -26,8 +26,13 @@ impl Figure {
     }
 
     pub fn print(&self) {
+        println!("{}", self.line());
+    }
+
+    /// As [`Figure::read`] reads it.
+    pub fn line(&self) -> String {
         let Figure { table, row, column, value, unit } = self;
-        println!("{}", json!({"table": table, "row": row, "column": column, "value": value, "unit": unit}));
+        json!({"table": table, "row": row, "column": column, "value": value, "unit": unit}).to_string()
     }
 
     fn parse(line: &str) -> Option<Figure> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tempfile::NamedTempFile;
 use xenstore::wire::{Header, MessageType, TxId};
 
 use conformance::client::Client;
@@ -26,6 +27,24 @@ impl Daemon {
         let mut daemon = Daemon { peer, clients: BTreeMap::from([(0, dom0)]) };
         come_up(&mut daemon, recording)?;
         Ok(daemon)
+    }
+
+    /// What dom0 asks, whose answer is only that it is done.
+    pub fn tell(&mut self, kind: MessageType, payload: &[u8]) -> Result<(), String> {
+        let answer = self.ask(0, kind, TxId::NONE, payload)?;
+        answer.error.map_or(Ok(()), |error| Err(format!("{}: {error}", kind.name())))
+    }
+
+    /// Bytes that it has allocated, as it reports itself.
+    pub fn held(&mut self) -> Result<f64, String> {
+        let file = NamedTempFile::new().map_err(|error| error.to_string())?;
+        let path = file.path().to_str().ok_or("the temporary folder has a strange name")?;
+        self.tell(MessageType::Control, format!("memreport\0{path}\0").as_bytes())?;
+        // full talloc report on 'null_context' (total  82395 bytes in 1210 blocks)
+        let report = std::fs::read_to_string(file.path()).map_err(|error| error.to_string())?;
+        let total =
+            report.split_once("(total").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
+        total.ok_or_else(|| "memreport tells no total".to_string())
     }
 
     fn settle(&mut self) -> Result<(), String> {

@@ -2,10 +2,9 @@
 
 use std::io::{Error, Result};
 
-use tempfile::NamedTempFile;
 use xenstore::config::Capacities;
 use xenstore::server::sizing;
-use xenstore::wire::{MessageType, TxId};
+use xenstore::wire::MessageType;
 
 use crate::daemon::Daemon;
 use conformance::programs::Daemon as Program;
@@ -73,31 +72,13 @@ fn start<W: World>(world: &mut W, recording: &Recording, guest: u16) -> Result<(
 /// Of C xenstored, as it reports itself.
 pub fn theirs(name: &str, program: &Program, recording: &Recording) -> Result<()> {
     let mut daemon = Daemon::start(program, recording).map_err(failed)?;
-    let empty = held(&mut daemon)?;
+    let empty = daemon.held().map_err(failed)?;
     (0..GUESTS).try_for_each(|guest| start(&mut daemon, recording, guest))?;
-    let guests = held(&mut daemon)?;
+    let guests = daemon.held().map_err(failed)?;
     print(GUEST, name, (guests - empty) / f64::from(GUESTS), "bytes");
     for node in 0..NODES {
-        ask(&mut daemon, MessageType::Write, format!("/nodes/{node}\01").as_bytes())?;
+        daemon.tell(MessageType::Write, format!("/nodes/{node}\01").as_bytes()).map_err(failed)?;
     }
-    print(NODE, name, (held(&mut daemon)? - guests) / NODES as f64, "bytes");
+    print(NODE, name, (daemon.held().map_err(failed)? - guests) / NODES as f64, "bytes");
     Ok(())
-}
-
-fn ask(daemon: &mut Daemon, kind: MessageType, payload: &[u8]) -> Result<()> {
-    let dom0 = daemon.dom0();
-    let answer = daemon.ask(dom0, kind, TxId::NONE, payload).map_err(failed)?;
-    answer.error.map_or(Ok(()), |error| Err(failed(format!("{}: {error}", kind.name()))))
-}
-
-/// Bytes that the daemon has allocated.
-fn held(daemon: &mut Daemon) -> Result<f64> {
-    let file = NamedTempFile::new()?;
-    let path = file.path().to_str().ok_or_else(|| failed("the temporary folder has a strange name"))?;
-    ask(daemon, MessageType::Control, format!("memreport\0{path}\0").as_bytes())?;
-    // full talloc report on 'null_context' (total  82395 bytes in 1210 blocks)
-    let report = std::fs::read_to_string(file.path())?;
-    let total =
-        report.split_once("(total").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
-    total.ok_or_else(|| failed("memreport tells no total"))
 }

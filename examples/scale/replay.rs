@@ -23,9 +23,8 @@ pub fn ours(name: &str, callgrind: &Callgrind<'_>, recording: &Recording, counts
         .ok_or_else(|| Error::other("too little memory"))?;
     let mut host = Host::new(&capacities, recording).map_err(Error::other)?;
     let empty = sizing::memory(&host.in_use());
-    replay(name, &mut host, callgrind, recording, counts, |host, alive| {
-        let held = sizing::memory(&host.in_use()) - empty;
-        Some(held as f64 / f64::from(alive))
+    replay(name, &mut host, callgrind, recording, counts, |host| {
+        Ok((sizing::memory(&host.in_use()) - empty) as f64)
     })
 }
 
@@ -38,17 +37,21 @@ pub fn theirs(
     counts: &[u16],
 ) -> Result<()> {
     let mut daemon = Daemon::start(program, recording).map_err(Error::other)?;
-    replay(name, &mut daemon, callgrind, recording, counts, |_, _| None)
+    let empty = daemon.held().map_err(Error::other)?;
+    replay(name, &mut daemon, callgrind, recording, counts, |daemon| {
+        Ok(daemon.held().map_err(Error::other)? - empty)
+    })
 }
 
-/// Measures at each of these numbers of guests, in this order. `memory` returns the bytes for each guest.
+/// Measures at each of these numbers of guests, in this order. `memory` returns the bytes that all guests
+/// take.
 fn replay<W: World>(
     name: &str,
     world: &mut W,
     callgrind: &Callgrind<'_>,
     recording: &Recording,
     counts: &[u16],
-    memory: impl Fn(&W, u16) -> Option<f64>,
+    memory: impl Fn(&mut W) -> Result<f64>,
 ) -> Result<()> {
     let dom0 = world.dom0();
     let mut alive = 0;
@@ -86,9 +89,7 @@ fn replay<W: World>(
         figure("", life, "instructions");
         figure(", times the first", life / *first.get_or_insert(life), "times");
         figure(", lists of all guests", with_lists - stop, "instructions");
-        if let Some(bytes) = memory(world, alive) {
-            figure(", memory for each guest", bytes, "bytes");
-        }
+        figure(", memory for each guest", memory(world)? / f64::from(alive), "bytes");
     }
     Ok(())
 }
