@@ -124,7 +124,8 @@ fn parent(path: &str) -> Option<&str> {
     path.rsplit_once('/').map(|(above, _)| if above.is_empty() { "/" } else { above }).filter(|_| path != "/")
 }
 
-/// The layer that makes `now` of `low`. Of a running store, what toolstacks make anew is not looked at.
+/// The layer that makes `now` of `low`. Of a running store, what toolstacks make anew is not looked at. A new node whose owner
+/// will not be there is left out with all below it.
 pub fn difference(low: &Tree, now: &Tree, running: bool) -> String {
     let mut text = "layer changes\n".to_string();
     for path in &low.order {
@@ -134,10 +135,16 @@ pub fn difference(low: &Tree, now: &Tree, running: bool) -> String {
             text += &format!("whiteout {path}\n");
         }
     }
+    // With the slash behind it.
+    let mut left_out = None;
     for path in now.order.iter().filter(|path| !path.starts_with('@') || low.nodes.contains_key(*path)) {
+        if left_out.as_ref().is_some_and(|top: &String| path.starts_with(top)) {
+            continue;
+        }
         let new = &now.nodes[path];
         match low.nodes.get(path) {
-            None if new.permissions.is_empty() || (running && is_anew(path.as_bytes())) => {}
+            None if running && is_anew(path.as_bytes()) => {}
+            None if new.permissions.is_empty() => left_out = Some(format!("{path}/")),
             None => text += &line(path, Some(&new.value), Some(&new.permissions)),
             Some(old) if old == new => {}
             Some(old) => {

@@ -100,26 +100,34 @@ impl Difference<'_> {
             }
         }
         path.clear();
+        let mut left_out = usize::MAX;
         each_node(self.store, |node, left| {
+            let is_below = path.len().saturating_sub(left) >= left_out;
             extend_path(self.store, node, left, &mut path);
-            self.one(node, if path.is_empty() { b"/" } else { &path }, out)
+            if is_below {
+                return Ok(());
+            }
+            let whole = if path.is_empty() { b"/" } else { &path[..] };
+            left_out = if self.one(node, whole, out)? { usize::MAX } else { path.len() };
+            Ok(())
         })?;
         out.put(b"end\n")?;
         out.flush()
     }
 
-    /// The line of a node that a client has made or changed.
-    fn one(&self, node: &Node, path: &[u8], out: &mut Text<'_>) -> Result<(), Full> {
+    /// The line of a node that a client has made or changed. False if it is left out with all below it: laid over a store, what
+    /// is below would make it anew, with another owner.
+    fn one(&self, node: &Node, path: &[u8], out: &mut Text<'_>) -> Result<bool, Full> {
         let is_new = node.origin.is_client();
         let value = is_new || self.store.is_value_changed(node);
         let mut list = is_new || node.acl_changes() != 0;
         if !(value || list) || (!self.all && is_anew(path)) {
-            return Ok(());
+            return Ok(true);
         }
         // Who owns it will not be there.
         let is_given = !self.entries(node).next().is_some_and(|owner| self.is_known(owner));
         if is_given && is_new {
-            return Ok(());
+            return Ok(false);
         }
         list &= !is_given;
         out.put(path)?;
@@ -136,7 +144,7 @@ impl Difference<'_> {
             let entries = entries.map(|entry| -> Permission { (entry.access, entry.domid) });
             permissions(entries, out).map_err(|_| Full)?;
         }
-        out.put(b"\n")
+        out.put(b"\n").map(|()| true)
     }
 
     fn entries(&self, node: &Node) -> impl Iterator<Item = Entry> {

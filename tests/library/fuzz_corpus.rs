@@ -95,16 +95,16 @@ fn random_sessions() {
     random(1000, 600, |rng| rng.u8(..40), session::run);
 }
 
-/// The seeds, cut off or with some of their bytes changed, moved or doubled.
-#[test]
-fn states_that_are_damaged() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/state");
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let seeds = std::fs::read_dir(folder).expect("the corpus is there");
-    let seeds: Vec<Vec<u8>> = seeds
-        .map(|seed| std::fs::read(seed.expect("the folder can be read").path()).expect("a file"))
-        .collect();
+    seeds.map(|seed| std::fs::read(seed.expect("the folder can be read").path()).expect("a file")).collect()
+}
+
+/// Seeds of records, cut off or with some of their bytes changed, moved or doubled.
+fn damaged(count: usize, seeds: &[Vec<u8>], run: fn(&[u8])) {
     let mut rng = fastrand::Rng::with_seed(1);
-    for _ in 0..3000 {
+    for _ in 0..count {
         let mut bytes = seeds[rng.usize(..seeds.len())].clone();
         for _ in 0..rng.usize(1..4) {
             let at = rng.usize(..bytes.len());
@@ -131,6 +131,18 @@ fn states_that_are_damaged() {
             }
         }
         let shown = Shown(bytes);
-        state::run(&shown.0);
+        run(&shown.0);
     }
+}
+
+#[test]
+fn states_that_are_damaged() {
+    damaged(3000, &seeds("state"), state::run);
+}
+
+#[test]
+fn layers_of_records_that_are_damaged() {
+    let mut seeds = seeds("layer");
+    seeds.retain(|seed| seed.starts_with(b"xenstore\0"));
+    damaged(300, &seeds, layer::run);
 }

@@ -1,8 +1,10 @@
 //! The tool on a running store.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 
 use store_client::Store;
 use xenstore::wire::MessageType;
@@ -66,4 +68,67 @@ fn what_has_changed_of_a_running_store_is_a_layer() {
     std::fs::write(folder.join("vendor"), "/vendor/a = \"1\"\n/vendor/b = \"2\"\n").expect("written");
     let on_top = format!("layer changes\n/vendor/b = \"3\"\n{many}end\n");
     assert_eq!(run(folder, "diff socket vendor"), (on_top, 0));
+}
+
+/// One message: its header and its payload (io/xs_wire.h).
+fn message(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
+    let mut message = vec![0; 16];
+    stream.read_exact(&mut message)?;
+    let len = u32::from_le_bytes(message[12..].try_into().expect("four bytes"));
+    message.resize(16 + len as usize, 0);
+    stream.read_exact(&mut message[16..]).map(|()| message)
+}
+
+/// An answer of another server, by what it says of CONTROL and of guests' permissions.
+fn answer(request: &[u8]) -> Option<Vec<u8>> {
+    let is = |kind: MessageType| request[0] == kind as u8;
+    let (kind, said): (u8, &[u8]) = match &request[16..] {
+        _ if is(MessageType::Control) => (16, b"EINVAL\0"),
+        b"/given\0" if is(MessageType::GetPerms) => (request[0], b"n5\0"),
+        b"/given-not\0" if is(MessageType::GetPerms) => (request[0], b"n0\0r5\0r32757\0"),
+        _ => return None,
+    };
+    Some([&[kind, 0, 0, 0], &request[4..12], &[said.len() as u8, 0, 0, 0], said].concat())
+}
+
+/// Another server in front of one of ours, for two clients one after the other.
+fn another(socket: &Path, behind: &Path) -> JoinHandle<std::io::Result<()>> {
+    let listener = UnixListener::bind(socket).expect("a socket");
+    let mut store = UnixStream::connect(behind).expect("the server is there");
+    std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut client, _) = listener.accept()?;
+            while let Ok(request) = message(&mut client) {
+                let answer = match answer(&request) {
+                    Some(answer) => answer,
+                    None => {
+                        store.write_all(&request)?;
+                        message(&mut store)?
+                    }
+                };
+                client.write_all(&answer)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Of a server that does not know what it began with, all that the files do not say. What a guest owns is left out with all
+/// below it.
+#[test]
+fn another_server_is_compared_with_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let (socket, other) = (folder.join("socket"), folder.join("other"));
+    let _server = Server::start(&socket);
+    let mut store = Store::open(Some(&socket)).unwrap_or_else(|problem| panic!("{problem}"));
+    for payload in ["/vendor/b\03", "/vm/uuid\01", "/given/mine/deep\01", "/given-not\01"] {
+        assert!(store.request(MessageType::Write, payload.as_bytes()).is_ok(), "{payload}");
+    }
+    std::fs::write(folder.join("vendor"), "/vendor/a = \"1\"\n/vendor/b = \"2\"\n").expect("written");
+    let served = another(&other, &socket);
+    let changes =
+        "layer changes\nwhiteout /vendor/a\n/vendor/b = \"3\"\n/given-not = \"1\"   (n0,r32757)\nend\n";
+    assert_eq!(run(folder, "diff other vendor"), (changes.to_string(), 0));
+    assert!(served.join().is_ok_and(|served| served.is_ok()), "it has served the client");
 }

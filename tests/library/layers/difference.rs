@@ -121,6 +121,27 @@ fn what_comes_anew_is_told_only_if_it_is_asked_for() {
     ] {
         assert!(all.lines().any(|found| found == line), "{line}: {all}");
     }
+    // What is below a node that is left out is left out, too, whoever owns it; beside it nothing is.
+    host.expect(&[
+        (0, 0, "WRITE /given/mine/deep|1", "OK|"),
+        (0, 0, "SET_PERMS /given/mine|n0|", "OK|"),
+        (0, 0, "SET_PERMS /given/mine/deep|n0|", "OK|"),
+        (0, 0, "WRITE /giver/mine|1", "OK|"),
+        (0, 0, "SET_PERMS /vm/u|n5|", "OK|"),
+        (0, 0, "WRITE /f/mine|1", "OK|"),
+        (0, 0, "SET_PERMS /f/mine|n0|", "OK|"),
+        (5, 0, "WRITE /f/its|1", "OK|"),
+    ]);
+    assert_eq!(
+        now(&mut host),
+        "/tool/mine = \"1\"   (n0)\n/f = \"new\"\n/f/mine = \"1\"   (n0)\n/local/domain/0/site = \"x\"   (n0)\n\
+         /vmware = \"x\"   (n0)\n/shared = \"1\"   (n0,b32757)\n\
+         /giver = \"\"   (n0)\n/giver/mine = \"1\"   (n0)\n"
+    );
+    let all = difference(&mut host, "all|", |_| ());
+    for line in ["/given = \"1\"   (n5)", "/given/mine = \"\"   (n0)", "/given/mine/deep = \"1\"   (n0)"] {
+        assert!(all.lines().any(|found| found == line), "{line}: {all}");
+    }
     // The dead are nobody.
     host.kill(5);
     host.poll();
