@@ -75,5 +75,10 @@ checks_a_host() {
     as_root sh -c "echo 'return 0' >>'$tree$settings'"
     ok "$name: $CHECKED --check: settings that end early" told 1 'ends early, in line'
     as_root mv "$tree/srv/settings" "$tree$settings"
+    a_host
+    as_root chmod 600 "$tree$settings"
+    CHECKED="setpriv --reuid 65534 --clear-groups $1"
+    ok "$name: $CHECKED --check: settings that only root can read" told 1 "$settings cannot be read: be root"
+    as_root chmod 644 "$tree$settings"
     as_root rm -r "$tree/dev/xen" "$tree$STANDS_IN"
 }

@@ -142,8 +142,15 @@ distributions() {
     before=$(snapshot "$tree")
     ok 'NixOS: is refused' fails with_image "$tree" --memory 64
     ok 'NixOS: why' says "NixOS makes this host's files from its own configuration"
-    ok 'NixOS: with the lines for that' says "XENSTORE_DOMAIN_KERNEL=\${$PWD/$image}"
+    ok 'NixOS: with the lines for that' says "XENSTORE_DOMAIN_KERNEL=\${./xenstore-stubdom}"
+    ok 'NixOS: with what puts the image there' says "cp $PWD/$image /etc/nixos/xenstore-stubdom"
     ok 'NixOS: and their memory' says 'XENSTORE_DOMAIN_SIZE=64'
+    ok 'NixOS: without layers' fails grep -E 'layers|ARGS' "$work/said"
+    printf 'layer site\n/site = "1"   (n0)\nend\n' >"$work/site.layer"
+    ok 'NixOS: with layers' fails with_image "$tree" --layers "$work/site.layer"
+    ok 'NixOS: they are given to the store' says "XENSTORE_DOMAIN_ARGS=\"--ramdisk \${./xenstore-stubdom.layers}\""
+    ok 'NixOS: with what puts them there' says "cp $work/site.layer /etc/nixos/xenstore-stubdom.layers"
+    ok 'NixOS: --check' wrong_files 1 "'scripts/install' prints the lines for that"
     ok 'NixOS: nothing is changed' unchanged "$before"
 }
 
@@ -155,12 +162,24 @@ checks_files() {
     ok '--check --root: files that are right' with_image "$tree" --check
     ok '--check --root: says what was not looked at' says 'were not looked at'
     ok '--check --root: layers that are wrong' wrong_files 1 'no such file' --layers "$work/none"
+    printf 'layer site\n/site = "1"   (n0)\nend\n' >"$work/site.layer"
+    ok '--check --root: layers that are right' with_image "$tree" --check --layers "$work/site.layer"
+    ok '--check --root: tells of them' says "ok: the layers $work/site.layer"
+    ok '--check --root: no layers' with_image "$tree" --check --layers none
     rm "$tree/usr/lib/xen/bin/init-xenstore-domain"
     ok '--check --root: tools without init-xenstore-domain' wrong_files 1 'wrong: no init-xenstore-domain'
     ok '--check --root: and no image' wrong_files 2 'wrong: '"$work"'/none: no such file' --image "$work/none"
     cp -a "$work/upstream/usr/lib/xen/bin/init-xenstore-domain" "$tree/usr/lib/xen/bin/"
     ok '--check --root: changes nothing' unchanged "$before"
+    large_layer >"$work/large.layer"
+    ok 'layers that want much memory' with_image "$tree" --layers "$work/large.layer" --memory 64
+    ok '--check --root: they are looked at, too' with_image "$tree" --check
+    ok '--check --root: which it tells' says 'ok: the layers that are set already'
+    ok '--check --root: with too little memory for them' wrong_files 1 'with 8 MiB: ' --memory 8
+    refuses 'too little memory for the layers that are set' 'there is no room for it in the store' with_image "$tree" --memory 8
+    ok 'too little memory for the layers, without them' with_image "$tree" --memory 8 --layers none
 }
+large_layer() { seq 40000 | sed 's|.*|/large/& = ""|'; }
 # wrong_files LINES WORDS OPTION...
 wrong_files() {
     local status=0
@@ -232,6 +251,8 @@ refusals() {
     refuses '--uninstall with an image' 'takes only' with_image "$tree" --uninstall
     refuses '--check with --dry-run' 'goes neither with' with_image "$tree" --check --dry-run
     refuses 'layers that are not there' 'no such file' with_image "$tree" --layers "$work/none"
+    refuses 'a folder as layers' "--layers $work: no ordinary file" with_image "$tree" --layers "$work"
+    refuses 'a folder as image' "$work: no ordinary file" on "$tree" --image "$work"
     printf '/a = "1"\n/b.c = "2"\n' >"$work/bad.layer"
     printf 'xenstore\0\0\0\2\0\0\0\0' >"$work/records.layer"
     refuses 'layers that are half a record' 'record 1: the records end too early' with_image "$tree" --layers "$work/records.layer"

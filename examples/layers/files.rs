@@ -6,7 +6,15 @@ use std::path::{Path, PathBuf};
 /// What layers of records begin with.
 const RECORDS: &[u8] = b"xenstore\0";
 
-/// The text of a file, whichever form it has.
+/// A file's name for a terminal: what could steer that is told by its number.
+pub fn shown(file: &Path) -> String {
+    let name = file.display().to_string();
+    name.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
+}
+
+/// The text of a file, whichever form it has. One with more behind its end is refused: files that were put together by hand.
 pub fn read(file: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let read = if file == Path::new("-") {
@@ -14,12 +22,21 @@ pub fn read(file: &Path) -> Result<Vec<u8>, String> {
     } else {
         std::fs::read(file).map(|all| bytes = all)
     };
-    read.map_err(|error| format!("{}: {error}", file.display()))?;
+    let name = shown(file);
+    read.map_err(|error| format!("{name}: {error}"))?;
     if bytes.starts_with(RECORDS) {
-        return support::layers::text(&bytes).map_err(|why| format!("{}: {why}", file.display()));
+        return support::layers::text(&bytes).map_err(|why| format!("{name}: {why}"));
     }
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        return Err(format!("{}: gzip is not unpacked", file.display()));
+        return Err(format!("{name}: gzip is not unpacked"));
+    }
+    let read: usize = body(&bytes).map(<[u8]>::len).sum();
+    let behind = bytes[read..].strip_prefix(b"end").unwrap_or_default();
+    if let Some(at) = behind.iter().position(|byte| !byte.is_ascii_whitespace() && *byte != 0) {
+        let line = 1 + bytes[..read + b"end".len() + at].iter().filter(|byte| **byte == b'\n').count();
+        return Err(format!(
+            "{name}:{line}: nobody reads what is behind the line 'end': pack puts files together"
+        ));
     }
     Ok(bytes)
 }
@@ -106,7 +123,7 @@ impl Pack {
     pub fn place(&self, line: u32) -> (String, u32) {
         let start = self.starts.iter().rfind(|(first, ..)| *first < line.max(1));
         start.map_or_else(Default::default, |(first, added, file)| {
-            (file.display().to_string(), line.saturating_sub(first + added))
+            (shown(file), line.saturating_sub(first + added))
         })
     }
 }

@@ -7,13 +7,13 @@ mod tree;
 use std::collections::BTreeSet;
 use std::fs::FileType;
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use files::{Pack, read, sections};
+use files::{Pack, sections, shown};
 use tree::{Tree, difference};
-use xenstore::layers::{Fault, is_name};
 
 const HELP: &str = "\
 usage: xs-layers pack [-o MODULE] FILE...     one file of several, the lowest first, for the store's boot module
@@ -22,13 +22,16 @@ usage: xs-layers pack [-o MODULE] FILE...     one file of several, the lowest fi
        xs-layers diff STORE [FILE...]         a layer that makes what a running store is of what it began with
        xs-layers diff FILE FILE...            a layer that makes the first of the store that comes of the others
        xs-layers split [-d DIRECTORY] FILE    a file NAME.layer of each layer
-  --memory MIB      for `check`: in a store with this much memory, from 8 on (default: in a large one)
+  --memory MIB      for `check`: in a store with this much memory, 8 to 2048 (default: in one that is large enough)
   --domains N,...   domains besides dom0 that permissions may name
 FILE has layers as text, or as the state stream's records (docs/state.md); `-` is the standard input. STORE is the socket or
 device of a running store; of it, `diff` leaves out what toolstacks make anew at each start, and with FILEs what these say.
 Of another server than xenstore-stubdom it wants FILEs: that does not know what it began with.
 Status: 1 if a layer is wrong, 2 for a mistake in the call or a file that cannot be read.
 ";
+
+/// Domains that there can be beside dom0.
+const GUESTS: RangeInclusive<u16> = 1..=32751;
 
 /// What goes wrong: with the layers, or else.
 enum Problem {
@@ -42,28 +45,25 @@ impl From<String> for Problem {
     }
 }
 
+#[derive(Default)]
 struct Call {
     task: String,
     words: Vec<PathBuf>,
     output: Option<PathBuf>,
     directory: PathBuf,
-    domains: Vec<u16>,
+    domains: BTreeSet<u16>,
     memory: Option<usize>,
 }
 
 fn main() -> ExitCode {
     let call = match parse(lexopt::Parser::from_env()) {
-        Ok(Some(call)) => call,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
+        Ok(call) => call,
         Err(error) => {
             eprintln!("xs-layers: {error}; see --help");
             return ExitCode::from(2);
         }
     };
-    match run(&call) {
+    match call.map_or_else(|| put(None, HELP.as_bytes()), |call| run(&call)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Problem::Layers(text)) => {
             eprint!("{text}");
@@ -78,28 +78,28 @@ fn main() -> ExitCode {
 
 fn parse(mut args: lexopt::Parser) -> Result<Option<Call>, lexopt::Error> {
     use lexopt::prelude::{Long, Short, Value, ValueExt};
-    let (mut words, mut output, mut directory, mut domains) = (Vec::new(), None, None, Vec::new());
+    let (mut words, mut output, mut directory, mut domains) = (Vec::new(), None, None, BTreeSet::new());
     let mut memory = None;
     while let Some(arg) = args.next()? {
         match arg {
             Long("help") | Short('h') => return Ok(None),
             Long("version") => {
-                println!("xs-layers {}", env!("CARGO_PKG_VERSION"));
-                std::process::exit(0);
+                return Ok(Some(Call { task: "version".into(), ..Call::default() }));
             }
             Short('o') => output = Some(PathBuf::from(args.value()?)),
             Short('d') => directory = Some(PathBuf::from(args.value()?)),
             Long("memory") => {
                 let text = args.value()?.string()?;
-                let mib = text.parse().ok().filter(|mib| (8..=65536).contains(mib));
-                memory =
-                    Some(mib.ok_or_else(|| format!("--memory wants MiB from 8 to 65536, not '{text}'"))?);
+                let mib = text.parse().ok().filter(|mib| (8..=2048).contains(mib));
+                memory = Some(mib.ok_or_else(|| format!("--memory wants MiB from 8 to 2048, not '{text}'"))?);
             }
             Long("domains") => {
                 let list = args.value()?.string()?;
-                let numbers: Result<Vec<u16>, _> = list.split(',').map(str::parse).collect();
-                domains =
-                    numbers.map_err(|_| format!("--domains wants numbers with ',' between, not '{list}'"))?;
+                let number = |word: &str| word.parse().ok().filter(|domid| GUESTS.contains(domid));
+                let numbers: Option<BTreeSet<u16>> = list.split(',').map(number).collect();
+                domains = numbers.ok_or_else(|| {
+                    format!("--domains wants numbers from 1 to 32751 with ',' between, not '{list}'")
+                })?;
             }
             Value(word) => words.push(PathBuf::from(word)),
             other => return Err(other.unexpected()),
@@ -126,12 +126,14 @@ fn parse(mut args: lexopt::Parser) -> Result<Option<Call>, lexopt::Error> {
 
 fn run(call: &Call) -> Result<(), Problem> {
     match call.task.as_str() {
+        "version" => put(None, concat!("xs-layers ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()),
         "check" => check(call),
         "pack" => {
             let pack = Pack::of(&call.words)?;
             let tree = Tree::fused(&pack, &call.domains).map_err(Problem::Layers)?;
             let layers = sections(&pack.text).len();
-            eprintln!("{layers} layers, {} bytes; {} nodes fused", pack.text.len(), tree.nodes().count());
+            let (bytes, nodes) = (pack.text.len(), tree.nodes().count());
+            eprintln!("{}, {bytes} bytes; {} fused", plural(layers, "layer"), plural(nodes, "node"));
             put(call.output.as_deref(), &pack.text)
         }
         "fuse" => {
@@ -139,30 +141,40 @@ fn run(call: &Call) -> Result<(), Problem> {
             put(None, tree.listing().as_bytes())
         }
         "diff" => diff(call),
-        _ => {
-            let text = read(&call.words[0])?;
-            let sections = sections(&text);
-            // Names become names of files.
-            let mut names = BTreeSet::new();
-            for (name, _) in &sections {
-                if !is_name(name.as_bytes()) {
-                    return Err(
-                        format!("{}: {name:?}: {}", call.words[0].display(), Fault::BadName.text()).into()
-                    );
-                }
-                if !names.insert(name) {
-                    return Err(format!("{}: two layers are called {name}", call.words[0].display()).into());
-                }
-            }
-            for (name, layer) in sections {
-                let file = call.directory.join(format!("{name}.layer"));
-                let whole = [&layer, &b"end\n"[..]].concat();
-                std::fs::write(&file, whole).map_err(|error| format!("{}: {error}", file.display()))?;
-                println!("{}", file.display());
-            }
-            Ok(())
-        }
+        _ => split(call),
     }
+}
+
+fn plural(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Nothing is written unless all can be, and nothing is replaced.
+fn split(call: &Call) -> Result<(), Problem> {
+    let Some(from) = call.words.first() else { return Ok(()) };
+    let pack = Pack::as_it_is(from)?;
+    Tree::fused(&pack, &call.domains).map_err(Problem::Layers)?;
+    let name = shown(from);
+    let sections = sections(&pack.text);
+    if sections.is_empty() {
+        return Err(format!("{name}: no layer is in it").into());
+    }
+    let mut files: Vec<(PathBuf, Vec<u8>)> = Vec::new();
+    for (layer, text) in sections {
+        let file = call.directory.join(format!("{layer}.layer"));
+        if file.exists() {
+            return Err(format!("{}: it exists; -d names another directory", shown(&file)).into());
+        }
+        if files.iter().any(|(other, _)| *other == file) {
+            return Err(format!("{name}: two layers are called {layer}").into());
+        }
+        files.push((file, text));
+    }
+    for (file, text) in files {
+        put(Some(&file), &[&text, &b"end\n"[..]].concat())?;
+        put(None, format!("{}\n", shown(&file)).as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Each file by itself, so that lines are those of the file.
@@ -177,7 +189,8 @@ fn check(call: &Call) -> Result<(), Problem> {
         match fused {
             Ok(tree) => {
                 let layers = sections(&pack.text).len();
-                println!("{}: {layers} layers, {} nodes", file.display(), tree.nodes().count());
+                let (layers, nodes) = (plural(layers, "layer"), plural(tree.nodes().count(), "node"));
+                put(None, format!("{}: {layers}, {nodes}\n", shown(file)).as_bytes())?;
             }
             Err(text) => wrong += &text,
         }
@@ -196,7 +209,7 @@ fn diff(call: &Call) -> Result<(), Problem> {
     }
     if low.is_empty() {
         let what = if running { "the store does not know what it began with" } else { "that is no store" };
-        return Err(format!("{}: {what}: files are wanted to compare it with", now.display()).into());
+        return Err(format!("{}: {what}: files are wanted to compare it with", shown(now)).into());
     }
     let fused = |pack: &Pack| Tree::fused(pack, &call.domains).map_err(Problem::Layers);
     let pack = Pack::of(low)?;
@@ -211,7 +224,7 @@ fn diff(call: &Call) -> Result<(), Problem> {
 
 fn put(file: Option<&Path>, bytes: &[u8]) -> Result<(), Problem> {
     let written = match file {
-        Some(file) => std::fs::write(file, bytes).map_err(|error| format!("{}: {error}", file.display())),
+        Some(file) => std::fs::write(file, bytes).map_err(|error| format!("{}: {error}", shown(file))),
         // Whoever reads may have seen enough.
         None => match io::stdout().write_all(bytes) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.to_string()),

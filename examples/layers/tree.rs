@@ -1,6 +1,6 @@
 //! The nodes that come of layers, or that a store has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use support::Host;
 use xenstore::config::{Capacities, Settings};
@@ -13,8 +13,21 @@ use xenstore::server::sizing;
 
 use crate::files::Pack;
 
-/// More than a store has that takes the layers in.
-const NODES: usize = 400_000;
+/// Room for whatever layers in a text may make of an empty store.
+fn room_for(text: &[u8], domains: usize) -> Capacities {
+    let count = |wanted: u8| text.iter().filter(|byte| **byte == wanted).count();
+    let (slashes, lines) = (count(b'/'), count(b'\n'));
+    // What is kept for answers is a 32nd.
+    let beside = |wanted: usize| 2048 + wanted + wanted / 16;
+    let usual = Capacities::for_nodes(beside(slashes));
+    Capacities {
+        domains: usual.domains.max(domains + 16),
+        // Of 60 bytes; each name, each line's value and list may begin one. A list takes four times its text.
+        chunks: beside(slashes + 2 * lines + text.len() / 15),
+        acls: beside(lines),
+        ..usual
+    }
+}
 
 #[derive(Clone, PartialEq, Eq)]
 pub struct Node {
@@ -40,12 +53,12 @@ impl Tree {
     }
 
     /// What the server makes of layers; or what is wrong with them, a line for each.
-    pub fn fused(pack: &Pack, domains: &[u16]) -> Result<Tree, String> {
-        Tree::fused_in(&Capacities::for_nodes(NODES), pack, domains)
+    pub fn fused(pack: &Pack, domains: &BTreeSet<u16>) -> Result<Tree, String> {
+        Tree::fused_in(&room_for(&pack.text, domains.len()), pack, domains)
     }
 
     /// The same of the image's server in so many MiB.
-    pub fn fused_in_memory(mib: usize, pack: &Pack, domains: &[u16]) -> Result<Tree, String> {
+    pub fn fused_in_memory(mib: usize, pack: &Pack, domains: &BTreeSet<u16>) -> Result<Tree, String> {
         let capacities = sizing::of_image(mib << 20).ok_or(format!("{mib} MiB are too little\n"))?;
         let host = Host::with(Settings::DEFAULT, &capacities);
         if pack.text.len() > host.server.room_beside_nodes() {
@@ -54,7 +67,11 @@ impl Tree {
         Tree::fused_in(&capacities, pack, domains)
     }
 
-    fn fused_in(capacities: &Capacities, pack: &Pack, domains: &[u16]) -> Result<Tree, String> {
+    fn fused_in(capacities: &Capacities, pack: &Pack, domains: &BTreeSet<u16>) -> Result<Tree, String> {
+        // Of these one is dom0.
+        if domains.len() >= capacities.domains {
+            return Err("there is no room for so many domains\n".to_string());
+        }
         let mut host = Host::with(Settings::DEFAULT, capacities);
         for domid in domains {
             host.create(*domid);

@@ -98,26 +98,37 @@ check_store() {
     fi
 }
 
-# check_that WHAT COMMAND...: one of the install script's own checks, which end the shell that they refuse in.
+# check_that WHAT COMMAND...: one of the install script's own checks, which end the shell that they refuse in, or that the system
+# lets down. Sets HOLDS. In a condition nothing would end there.
 check_that() {
     local why
-    if why=$("${@:2}" 2>&1 >/dev/null); then fine "$1" && return; fi
-    wrong "${why#"$NAME: "}"
-    return 1
+    set +e
+    why=$(set -e && "${@:2}" 2>&1 >/dev/null)
+    HOLDS=$((! $?))
+    set -e
+    why=${why##*$'\n'}
+    if ((HOLDS)); then fine "$1"; else wrong "${why#"$NAME: "}"; fi
 }
 
 # Sets WRONG if anything is.
 check_host() {
     choose_image
-    check_that "the image $IMAGE" check_image || :
-    if [[ $LAYERS && $LAYERS != none ]]; then check_that "the layers $LAYERS" check_layers || :; fi
-    if check_that 'the host starts its store in a way that is known, and its settings can be changed' check_files; then
+    check_that "the image $IMAGE" check_image
+    check_that 'the host starts its store in a way that is known, and its settings can be changed' check_files
+    if ((HOLDS)); then
         check_files
         choose_memory
     fi
     : "${MEMORY:=$MEMORY_MIN}"
+    case $LAYERS in
+        none) ;;
+        '') if has_layers; then check_that 'the layers that are set already' choose_layers; fi ;;
+        *) check_that "the layers $LAYERS" choose_layers ;;
+    esac
     if [[ $ROOT ]]; then
         fine "$ROOT is not the host that runs here, whose Xen, memory and store were not looked at"
+    elif ! command -v xl >/dev/null; then
+        wrong "no xl here: install Xen's tools, and look again in dom0 of a host that Xen has booted"
     elif ! INFO=$(bounded xl info); then
         wrong "xl info: ${INFO##*$'\n'}: be root in dom0 of a host that Xen has booted"
     else

@@ -95,7 +95,7 @@ fn directive(line: &[u8]) -> Result<Line<'_>, (Fault, usize)> {
 }
 
 /// Whether a layer may be called so.
-pub fn is_name(name: &[u8]) -> bool {
+pub(super) fn is_name(name: &[u8]) -> bool {
     let valid = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.+".contains(byte);
     (1..=NAME_MAX).contains(&name.len()) && name.iter().all(valid)
 }

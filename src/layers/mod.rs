@@ -20,7 +20,7 @@ pub use difference::{Difference, is_anew};
 pub use fault::{Fault, Trouble};
 pub use fuse::{fuse, leave_out};
 pub use item::{Item, LINE_MAX, Node, PATH_MAX, Permission, VALUE_MAX};
-pub use line::{Line, is_name, parse};
+pub use line::{Line, parse};
 pub use module::{Module, Section};
 pub use print::{permissions, quoted};
 pub use records::read_records;

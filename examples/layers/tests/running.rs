@@ -122,8 +122,9 @@ fn another_server_is_compared_with_files() {
     let (socket, other) = (folder.join("socket"), folder.join("other"));
     let _server = Server::start(&socket);
     let mut store = Store::open(Some(&socket)).unwrap_or_else(|problem| panic!("{problem}"));
-    for payload in ["/vendor/b\03", "/vm/uuid\01", "/given/mine/deep\01", "/given-not\01"] {
-        assert!(store.request(MessageType::Write, payload.as_bytes()).is_ok(), "{payload}");
+    for (path, value) in [("/vendor/b", 3), ("/vm/uuid", 1), ("/given/mine/deep", 1), ("/given-not", 1)] {
+        let payload = format!("{path}\0{value}");
+        assert!(store.request(MessageType::Write, payload.as_bytes()).is_ok(), "{path}");
     }
     std::fs::write(folder.join("vendor"), "/vendor/a = \"1\"\n/vendor/b = \"2\"\n").expect("written");
     let served = another(&other, &socket);

@@ -1,6 +1,6 @@
 //! The tool on files and on a store.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 struct Folder(tempfile::TempDir);
 
@@ -49,10 +49,10 @@ fn files_become_one() {
     assert_eq!(folder.run("pack -o module vendor.layer site").2, 0);
     folder.prints("fuse module", &format!("{TOOL}{FUSED}"));
     folder.prints("fuse vendor.layer site", &format!("{TOOL}{FUSED}"));
-    folder
-        .prints("check module vendor.layer", "module: 2 layers, 4 nodes\nvendor.layer: 1 layers, 4 nodes\n");
-    folder.prints("split module", "vendor.layer\nsite.layer\n");
-    folder.prints("fuse vendor.layer site.layer", &format!("{TOOL}{FUSED}"));
+    folder.prints("check module vendor.layer", "module: 2 layers, 4 nodes\nvendor.layer: 1 layer, 4 nodes\n");
+    std::fs::create_dir(folder.0.path().join("parts")).expect("a folder");
+    folder.prints("split -d parts module", "parts/vendor.layer\nparts/site.layer\n");
+    folder.prints("fuse parts/vendor.layer parts/site.layer", &format!("{TOOL}{FUSED}"));
 }
 
 #[test]
@@ -60,11 +60,62 @@ fn a_layer_is_split_into_no_other_folder() {
     let folder = Folder::new(&[
         ("up", "layer ../up\n/a = \"\"\nend\n"),
         ("twice", "layer a\n/a = \"\"\nlayer a\n/b = \"\"\nend\n"),
+        ("none", "# nothing\n"),
+        ("text", "root:x:0\n"),
+        ("there", "layer new\n/a = \"\"\nlayer there\n/b = \"\"\nend\n"),
+        ("there.layer", ""),
     ]);
-    let wrong = "xs-layers: up: \"../up\": a layer's name is 1 to 31 of letters, digits and -_.+\n";
-    folder.says("split -d . up", 2, wrong);
+    folder.says("split -d . up", 1, "up:1:7: : a layer's name is 1 to 31 of letters, digits and -_.+\n");
     folder.says("split -d . twice", 2, "xs-layers: twice: two layers are called a\n");
     assert!(!folder.0.path().join("a.layer").exists());
+    // Nor are files replaced, or made of what is no layer.
+    folder.says("split none", 2, "xs-layers: none: no layer is in it\n");
+    folder.says(
+        "split text",
+        1,
+        "text:1:1: unnamed: no node and no directive: layer, whiteout, opaque, end, #\n",
+    );
+    folder.says("split there", 2, "xs-layers: there.layer: it exists; -d names another directory\n");
+    assert!(!folder.0.path().join("new.layer").exists());
+}
+
+/// What files that were put together by hand say of the second one, nobody would read.
+#[test]
+fn nothing_is_behind_the_end() {
+    let both = format!("layer a\n{VENDOR}end\n\nlayer b\n/b = \"\"\nend\n");
+    let folder = Folder::new(&[
+        ("both", both.as_str()),
+        ("filled", &format!("layer a\n{VENDOR}end\n \n\0\0\0")),
+        ("strange\u{1b}[31m", "x\n"),
+    ]);
+    let line = both.lines().position(|line| line == "layer b").expect("a line") + 1;
+    for call in ["check both", "pack both", "fuse both", "diff both filled", "split both"] {
+        let why = "nobody reads what is behind the line 'end': pack puts files together";
+        folder.says(call, 2, &format!("xs-layers: both:{line}: {why}\n"));
+    }
+    folder.prints("check filled", "filled: 1 layer, 4 nodes\n");
+    let (_, said, status) = folder.run("check strange\u{1b}[31m");
+    assert!(said.starts_with("strange\\u{1b}[31m:1:1: ") && status == 1, "{said}");
+}
+
+/// Whoever reads may end early, and where nobody can write, that is said.
+#[test]
+fn what_is_told_may_not_be_taken() {
+    let folder = Folder::new(&[("good", VENDOR)]);
+    for call in ["check good", "split good", "--help", "--version"] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("it is there");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        for (out, expected) in
+            [(Stdio::from(full), "xs-layers: No space left on device (os error 28)\n"), (writer.into(), "")]
+        {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_xs-layers"));
+            let command = command.args(call.split(' ')).current_dir(folder.0.path()).stdout(out);
+            let said = command.stderr(Stdio::piped()).output().expect("it runs");
+            assert_eq!(String::from_utf8_lossy(&said.stderr), expected, "{call}");
+            let _split = std::fs::remove_file(folder.0.path().join("unnamed.layer"));
+        }
+    }
 }
 
 #[test]
@@ -90,10 +141,18 @@ fn what_is_wrong_is_said_with_its_place() {
     folder.says("pack good bad", 1, &format!("bad:2:1: bad: {path}"));
     folder.says("check cut", 1, "cut:3:1: x: the layers are cut off: there is no line 'end'\n");
     folder.says("check guest", 1, "guest:1:1: unnamed: the permissions name a domain that is not there\n");
-    folder.prints("check --domains 5 guest", "guest: 1 layers, 1 nodes\n");
-    for call in
-        ["pack", "fuse", "diff good", "what good", "split good bad", "check --domains x good", "fuse nothing"]
-    {
+    folder.prints("check --domains 5 guest", "guest: 1 layer, 1 node\n");
+    for call in [
+        "pack",
+        "fuse",
+        "diff good",
+        "what good",
+        "split good bad",
+        "check --domains x good",
+        "check --domains 0 good",
+        "check --domains 5,32752 good",
+        "fuse nothing",
+    ] {
         let (text, said, status) = folder.run(call);
         assert_eq!((text.as_str(), said.lines().count(), status), ("", 1, 2), "{call}: {said}");
     }
@@ -107,14 +166,33 @@ fn memory_may_be_too_little() {
     let many: String = (0..40_000).map(|n| format!("/n{n} = \"\"\n")).collect();
     let folder =
         Folder::new(&[("many", many.as_str()), ("large", &format!("{many}{}", "#\n".repeat(400_000)))]);
-    folder.prints("check --memory 16 many", "many: 1 layers, 40000 nodes\n");
+    folder.prints("check --memory 16 many", "many: 1 layer, 40000 nodes\n");
     let (_, said, status) = folder.run("check --memory 8 many");
     assert_eq!((said.contains("there is no room for it in the store"), status), (true, 1), "{said}");
     let large = "large: the module is too large beside the store in this much memory\n";
     folder.says("check --memory 8 large", 1, large);
-    for call in ["check --memory 7 many", "check --memory x many", "fuse --memory 8 many"] {
+    for call in
+        ["check --memory 7 many", "check --memory 2049 many", "check --memory x many", "fuse --memory 8 many"]
+    {
         assert_eq!(folder.run(call).2, 2, "{call}");
     }
+}
+
+/// Whatever fits a store can be packed, also what fits large ones only.
+#[test]
+fn many_nodes_are_packed() {
+    let (deep, value) = ("/d".repeat(800), "v".repeat(4096));
+    let many: String = (0..3200).map(|n| format!("/n/{n} = \"{value}\"   (n0,r{})\n", n % 2500)).collect();
+    let domains = (1..2500).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let folder = Folder::new(&[("deep", &format!("{deep}:\n")), ("many", &many)]);
+    folder.says("pack -o out deep", 0, "1 layer, 1617 bytes; 800 nodes fused\n");
+    let (_, said, status) = folder.run(&format!("pack --domains 7,{domains} -o out many"));
+    assert_eq!((said.contains("3201 nodes fused"), status), (true, 0), "{said}");
+    folder.says(
+        &format!("check --memory 8 --domains {domains} deep"),
+        1,
+        "there is no room for so many domains\n",
+    );
 }
 
 /// Records are read as text is.
