@@ -19,7 +19,9 @@ const MEMORY: usize = 256 << 20;
 
 /// What all toolstacks do at the same time.
 struct Phase<'a> {
-    name: &'static str,
+    toolstacks: u16,
+    /// Without one it is there for what follows, and not told.
+    name: Option<&'static str>,
     section: &'a Section,
     part: Part,
     order: Order,
@@ -27,15 +29,31 @@ struct Phase<'a> {
     counted: bool,
 }
 
-fn phases(recording: &Recording) -> [Phase<'_>; 4] {
+/// With how many toolstacks real ones are imitated, whose requests come in no order.
+const AT_RANDOM: [u16; 2] = [10, 50];
+
+fn phases(recording: &Recording, toolstacks: u16) -> Vec<Phase<'_>> {
     let Recording { start, stop, .. } = recording;
-    let phase = |name, section, part, order, counted| Phase { name, section, part, order, counted };
-    [
+    let phase = |name, section, part, order, counted| Phase {
+        toolstacks,
+        name: Some(name),
+        section,
+        part,
+        order,
+        counted,
+    };
+    let mut phases = vec![
         phase("starts", start, Part::All, Order::InTurn, true),
         phase("stops that read no list of all guests", stop, Part::WithoutSharedLists, Order::InTurn, true),
         phase("starts in random order", start, Part::All, Order::AtRandom(1), false),
         phase("stops", stop, Part::All, Order::InTurn, false),
-    ]
+    ];
+    for toolstacks in AT_RANDOM.into_iter().filter(|few| *few < toolstacks).chain([toolstacks]) {
+        let starts = phase("", start, Part::Changes, Order::InTurn, false);
+        let stops = phase("stops in random order", stop, Part::All, Order::AtRandom(1), false);
+        phases.extend([Phase { toolstacks, name: None, ..starts }, Phase { toolstacks, ..stops }]);
+    }
+    phases
 }
 
 /// One more guest, as there was when the others were recorded.
@@ -46,7 +64,7 @@ fn add_resident<W: World>(world: &mut W, recording: &Recording) -> Result<()> {
 
 /// How often a transaction had to be done again while one toolstack for each session did its part.
 fn together<W: World>(world: &mut W, phase: &Phase<'_>, sessions: &[W::Session]) -> Result<u64> {
-    let lives = (FIRST + 1..).zip(sessions);
+    let lives = (FIRST + 1..).zip(sessions.iter().take(usize::from(phase.toolstacks)));
     let mut lives: Vec<_> =
         lives.map(|(domid, from)| Life::new(phase.section, domid, *from, phase.part)).collect();
     run_together(world, &mut lives, phase.order).map_err(Error::other)?;
@@ -69,7 +87,7 @@ pub fn ours(
     let sessions = sessions.map_err(Error::other)?;
     add_resident(&mut host, recording)?;
     add_resident(&mut other, recording)?;
-    for phase in phases(recording) {
+    for phase in phases(recording, toolstacks) {
         let callgrind = callgrind.filter(|_| phase.counted);
         let count = |work: &mut dyn FnMut() -> Result<()>| match callgrind {
             None => work().map(|()| 0),
@@ -90,12 +108,13 @@ pub fn ours(
         let mut alone =
             |domid| Life::new(phase.section, domid, dom0, phase.part).run(&mut other).map_err(Error::other);
         let one = count(&mut || alone(FIRST + 1))?;
-        (FIRST + 2..=FIRST + toolstacks).try_for_each(alone)?;
+        (FIRST + 2..=FIRST + phase.toolstacks).try_for_each(alone)?;
+        let Some(named) = phase.name else { continue };
         let (got, wanted) = (tree(&mut host).map_err(Error::other)?, tree(&mut other).map_err(Error::other)?);
         let missing = wanted.iter().filter(|(path, node)| got.get(*path) != Some(node)).count();
         let surplus = got.keys().filter(|path| !wanted.contains_key(*path)).count();
 
-        let row = format!("{toolstacks} {}", phase.name);
+        let row = format!("{} {named}", phase.toolstacks);
         let figure = |column: &str, value: f64, unit| {
             Figure::new(TABLE, &row, &format!("{name}{column}"), value, unit).print();
         };
@@ -113,9 +132,12 @@ pub fn theirs(name: &str, program: &Program, recording: &Recording, toolstacks: 
     let mut daemon = Daemon::start(program, recording).map_err(Error::other)?;
     add_resident(&mut daemon, recording)?;
     let sessions = vec![daemon.dom0(); usize::from(toolstacks)];
-    for phase in phases(recording) {
+    for phase in phases(recording, toolstacks) {
         let again = together(&mut daemon, &phase, &sessions)?;
-        Figure::new(TABLE, &format!("{toolstacks} {}", phase.name), name, again as f64, "EAGAIN").print();
+        if let Some(named) = phase.name {
+            Figure::new(TABLE, &format!("{} {named}", phase.toolstacks), name, again as f64, "EAGAIN")
+                .print();
+        }
     }
     Ok(())
 }

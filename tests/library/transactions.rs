@@ -399,3 +399,30 @@ fn what_appears_where_nothing_was_is_not_in_the_view() {
         (0, 0, "DIRECTORY /t/b|", "a|"),
     ]);
 }
+
+/// xl looks, in the transaction that ends a guest, whether the list that the guest was in is empty now. Of two that each see
+/// the other's guest there, neither removes the list: no order of the two leaves that, so the second must not commit.
+#[test]
+fn of_two_stops_at_once_one_is_done_again() {
+    let mut host = Host::new();
+    for guest in [5, 6] {
+        host.ok(0, 0, &format!("WRITE /backend/vif/{guest}/0/state|6"));
+    }
+    let (first, second) = (host.start(0), host.start(0));
+    host.expect(&[
+        (0, first, "RM /backend/vif/5|", "OK|"),
+        (0, second, "RM /backend/vif/6|", "OK|"),
+        (0, first, "DIRECTORY /backend/vif|", "6|"),
+        (0, second, "DIRECTORY /backend/vif|", "5|"),
+        (0, first, "TRANSACTION_END T|", "OK|"),
+        (0, second, "TRANSACTION_END T|", "EAGAIN"),
+    ]);
+    let again = host.start(0);
+    host.expect(&[
+        (0, again, "RM /backend/vif/6|", "OK|"),
+        (0, again, "DIRECTORY /backend/vif|", ""),
+        (0, again, "RM /backend/vif|", "OK|"),
+        (0, again, "TRANSACTION_END T|", "OK|"),
+        (0, 0, "DIRECTORY /backend|", ""),
+    ]);
+}
