@@ -67,7 +67,7 @@ impl Capacities {
     }
 
     /// Capacities in the proportions of a host full of guests. An ordinary one, with a console, a disk and a
-    /// network interface (examples/scale), has 178 nodes, 33 chunks, 3 permission lists and 15 watches, and
+    /// network interface (examples/scale), has 178 nodes, 36 chunks, 3 permission lists and 15 watches, and
     /// even one without devices has 64 nodes. Beyond that there is room for guests that use more than their
     /// share, and for what few of them do at the same time; the smallest store has enough of it for dom0.
     pub fn for_nodes(nodes: usize) -> Capacities {
@@ -75,7 +75,7 @@ impl Capacities {
         Capacities {
             domains,
             nodes,
-            chunks: 2048 + nodes / 2,
+            chunks: 2048 + nodes / 16 * 13,
             acls: 512 + nodes / 24,
             watches: 256 + nodes / 7,
             transactions: 256 + nodes / 128,

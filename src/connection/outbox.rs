@@ -156,7 +156,7 @@ pub struct Outbox {
     current: Option<CauseId>,
     /// The same for the request that is set aside.
     aside: Option<CauseId>,
-    /// Nobody looks for answers by their hash. Ever new numbers keep the table's chains short.
+    /// Nobody looks for answers by their hash. Ever new numbers, far from each other, keep the table's chains short.
     last_answer: u64,
 }
 
@@ -265,7 +265,7 @@ impl Outbox {
 
     /// Of a message that nobody looks for.
     pub(super) fn next_hash(&mut self) -> u64 {
-        self.last_answer = self.last_answer.wrapping_add(2);
+        self.last_answer = self.last_answer.wrapping_add(0x9e37_79b9_7f4a_7c16);
         self.last_answer
     }
 

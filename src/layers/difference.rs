@@ -11,7 +11,7 @@ use crate::path::PathBuf;
 use crate::perms::{Entry, Life};
 use crate::slots::Full;
 use crate::state::{Sink, each_node, extend_path};
-use crate::store::{Node, Store};
+use crate::store::{AclChanges, Node, Store};
 
 /// What the layer is called.
 pub const NAME: &str = "changes";
@@ -118,9 +118,9 @@ impl Difference<'_> {
     /// The line of a node that a client has made or changed. False if it is left out with all below it: laid over a store, what
     /// is below would make it anew, with another owner.
     fn one(&self, node: &Node, path: &[u8], out: &mut Text<'_>) -> Result<bool, Full> {
-        let is_new = node.origin.is_client();
+        let is_new = node.origin().is_client();
         let value = is_new || self.store.is_value_changed(node);
-        let mut list = is_new || node.acl_changes() != 0;
+        let mut list = is_new || node.acl_changes() != AclChanges::NONE;
         if !(value || list) || (!self.all && is_anew(path)) {
             return Ok(true);
         }

@@ -69,7 +69,7 @@ impl Core {
         let domain = self.store.domains.get(id);
         let now = self.clock.now;
         !domain.is_privileged()
-            && (contest.losses >= LOSSES || domain.suspect_until > now)
+            && (contest.losses >= LOSSES || { domain.suspect_until } > now)
             && retries(&self.store, contest.loser, contest.after)
             && self.throttle.hold(now, LONGEST)
     }

@@ -1,10 +1,11 @@
 //! Fixed-capacity slots with typed handles and an undo journal.
 //!
-//! In an attempt the old bytes of each changed slot go to the journal, new slots come off the free list without
-//! touching their links, and freed slots wait aside. So `rollback` restores exactly what was there before, whatever
+//! In an attempt the old bytes of each changed slot go to the journal, the slots that come off the free list are noted in
+//! order, and freed slots wait aside. So `rollback` restores exactly what was there before, whatever
 //! a half-done request did. Where no slot was freed the end costs nothing: in the next attempt the journal begins anew.
 //! Outside attempts one slot may be changed at a time. Nothing here allocates after `new`.
 
+mod joining;
 mod lending;
 
 use alloc::boxed::Box;
@@ -13,6 +14,7 @@ use alloc::vec::Vec;
 use super::attempt::Attempt;
 use super::claim::Claim;
 use super::id::{Id, Links};
+use super::note::{NEVER, link_to, next_of};
 use crate::room::{filled, unfilled};
 
 /// No free slot, or no room in the journal.
@@ -33,6 +35,9 @@ struct Relinked<T> {
 /// A type with a value that an unused slot holds.
 pub trait Slot: Copy + 'static {
     const EMPTY: Self;
+
+    /// How many slots an attempt may take that were used before.
+    const TAKEN: usize = 64;
 }
 
 #[derive(Clone, Copy)]
@@ -47,16 +52,12 @@ struct Head<T> {
 #[derive(Clone, Copy)]
 struct Place<T> {
     value: T,
-    /// Of a free slot, the next one. Invariant: taking a slot leaves its link alone, so restoring `head`
-    /// restores the list.
-    link: Option<Id<T>>,
-    /// Low half of the number of the attempt in which the slot was last saved or taken: in the same, nothing is to be
-    /// saved. 0 if that was long ago. Invariant: it is not above the low half of `joined`.
-    stamp: u32,
+    /// Of a free slot a link to the next one, which is above all stamps.
+    ///
+    /// Else the stamp: the low half of the number of the attempt in which the slot was last saved or taken: in the same, nothing
+    /// is to be saved. 0 if that was long ago. Invariant: it is not above the low half of `joined`.
+    note: u32,
 }
-
-/// The number of no attempt, which is not 0 either, and whose low half is below that of all numbers.
-const NEVER: u64 = 1 << u32::BITS;
 
 /// Where a handle leads.
 fn at<T>(slots: &[Place<T>], id: Id<T>) -> &Place<T> {
@@ -102,7 +103,10 @@ pub struct Arena<T> {
     joined: u64,
     head: Head<T>,
     high_water: u32,
+    /// As it was at the beginning of the attempt.
     saved: Head<T>,
+    /// The slots that the attempt has taken off the free list, in order.
+    taken: Vec<Id<T>>,
     /// Slots as they were, so many of them.
     journal: Box<[(Id<T>, T)]>,
     saved_slots: usize,
@@ -124,6 +128,7 @@ impl<T: Slot> Arena<T> {
             head,
             high_water: 0,
             saved: head,
+            taken: unfilled(Self::most_taken(capacity, freed)),
             journal: filled(&(Id::FIRST, T::EMPTY), journal),
             saved_slots: 0,
             relinked: unfilled(journal),
@@ -134,7 +139,7 @@ impl<T: Slot> Arena<T> {
     /// As `new`, but all slots are in use from the beginning and stay so.
     pub fn new_in_use(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
         let mut arena = Self::new(attempt, capacity, journal, 0);
-        arena.slots = filled(&Place { value: T::EMPTY, link: None, stamp: 0 }, capacity).into_vec();
+        arena.slots = filled(&Place { value: T::EMPTY, note: 0 }, capacity).into_vec();
         arena.head = Head { free: None, fresh: arena.capacity(), used: arena.capacity() };
         arena
     }
@@ -143,7 +148,13 @@ impl<T: Slot> Arena<T> {
     pub const fn bytes(capacity: usize, journal: usize, freed: usize) -> usize {
         capacity * size_of::<Place<T>>()
             + journal * (size_of::<(Id<T>, T)>() + size_of::<Relinked<T>>())
-            + freed * size_of::<Id<T>>()
+            + (freed + Self::most_taken(capacity, freed)) * size_of::<Id<T>>()
+    }
+
+    /// How many slots an attempt may take off the free list, which is empty where none may be freed.
+    const fn most_taken(capacity: usize, freed: usize) -> usize {
+        let most = if freed == 0 { 0 } else { T::TAKEN };
+        if most < capacity { most } else { capacity }
     }
 
     pub fn capacity(&self) -> u32 {
@@ -179,67 +190,32 @@ impl<T: Slot> Arena<T> {
         Room { capacity, free: capacity.saturating_sub(self.head.used + self.freed.len() as u32) }
     }
 
-    /// Takes part in the attempt at hand, whose number is the result. Fails if there is none.
-    #[inline(always)]
-    fn join(&mut self) -> Result<u64, Full> {
-        self.attempt.tick();
-        let number = self.attempt.number();
-        if self.joined != number { self.join_late(number) } else { Ok(number) }
-    }
-
-    #[inline(never)] // As for `modify`.
-    fn join_late(&mut self, number: u64) -> Result<u64, Full> {
-        if number == 0 {
-            return Err(Full);
-        }
-        if self.has_old_stamps(number) {
-            self.forget_stamps();
-        }
-        self.join_anew(number);
-        Ok(number)
-    }
-
-    #[inline(always)]
-    fn join_anew(&mut self, number: u64) {
-        self.saved = self.head;
-        self.saved_slots = 0;
-        self.relinked.clear();
-        // Last: until then there is nothing to roll back.
-        self.joined = number;
-    }
-
-    /// Once in 2^32 attempts: stamps of so many attempts ago must not look like this one's.
-    #[inline(always)]
-    fn has_old_stamps(&self, number: u64) -> bool {
-        number as u32 <= self.joined as u32
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn forget_stamps(&mut self) {
-        for place in &mut self.slots {
-            place.stamp = 0;
-        }
-        self.joined = NEVER;
-    }
-
     pub fn alloc(&mut self, value: T) -> Result<Id<T>, Full> {
         let number = self.join().unwrap_or(0);
         if self.available() == 0 {
             return Err(Full);
         }
         let id = match self.head.free {
-            Some(id) => {
-                self.head.free = at(&self.slots, id).link;
+            Some(id) if number == 0 || self.taken.len() < self.taken.capacity() => {
+                let place = at_mut(&mut self.slots, id);
+                if number != 0 {
+                    // First: until the list's head has moved on, its note is a link.
+                    self.taken.push(id);
+                }
+                self.head.free = next_of(place.note);
+                *place = Place { value, note: number as u32 };
                 id
             }
-            None => {
+            _ => {
                 let id = Id::from_index(self.head.fresh as usize).ok_or(Full)?;
                 if id.index() >= self.capacity as usize {
                     return Err(Full);
                 }
-                if id.index() == self.slots.len() && self.slots.len() < self.slots.capacity() {
-                    self.slots.push(Place { value, link: None, stamp: 0 });
+                let place = Place { value, note: number as u32 };
+                if let Some(unused) = self.slots.get_mut(id.index()) {
+                    *unused = place;
+                } else if self.slots.len() < self.slots.capacity() {
+                    self.slots.push(place);
                 }
                 self.head.fresh += 1;
                 id
@@ -247,9 +223,6 @@ impl<T: Slot> Arena<T> {
         };
         self.head.used += 1;
         self.high_water = self.high_water.max(self.head.used);
-        let place = at_mut(&mut self.slots, id);
-        place.value = value;
-        place.stamp = number as u32;
         Ok(id)
     }
 
@@ -268,7 +241,7 @@ impl<T: Slot> Arena<T> {
         if index >= self.capacity as usize || index != self.slots.len() || self.head.free.is_some() {
             return Err(Full);
         }
-        self.slots.push(Place { value, link: None, stamp: 0 });
+        self.slots.push(Place { value, note: 0 });
         self.head.fresh += 1;
         self.head.used += 1;
         self.high_water = self.high_water.max(self.head.used);
@@ -310,12 +283,12 @@ impl<T: Slot> Arena<T> {
             self.join_anew(number);
         }
         let place = at_mut(&mut self.slots, id);
-        if place.stamp != number as u32 {
+        if place.note != number as u32 {
             let saved = self.journal.get_mut(self.saved_slots).ok_or(Full)?;
             saved.0 = id;
             saved.1 = place.value;
             self.saved_slots += 1;
-            place.stamp = number as u32;
+            place.note = number as u32;
         }
         Ok(&mut place.value)
     }
@@ -353,7 +326,7 @@ impl<T: Slot> Arena<T> {
     fn relink_now(&mut self, id: Id<T>, links: fn(&mut T) -> &mut Links<T>) -> Result<&mut Links<T>, Full> {
         let place = at_mut(&mut self.slots, id);
         let neighbours = links(&mut place.value);
-        if place.stamp != self.joined as u32 {
+        if place.note != self.joined as u32 {
             if self.relinked.len() == self.relinked.capacity() {
                 return Err(Full);
             }
@@ -384,28 +357,13 @@ impl<T: Slot> Arena<T> {
         self.joined == self.attempt.number()
     }
 
-    /// The first slot taken in the attempt: from the part of the old free list that is gone, else from what
-    /// was never used before.
-    pub fn first_taken(&self) -> Option<Id<T>> {
-        match self.saved.free {
-            Some(id) if self.head.free != Some(id) => Some(id),
-            _ => self.fresh_taken(self.saved.fresh),
-        }
-    }
-
-    /// The slot taken after `id`.
-    pub fn taken_after(&self, id: Id<T>) -> Option<Id<T>> {
-        if id.index() >= self.saved.fresh as usize {
-            return self.fresh_taken(id.index() as u32 + 1);
-        }
-        match at(&self.slots, id).link {
-            Some(next) if self.head.free != Some(next) => Some(next),
-            _ => self.fresh_taken(self.saved.fresh),
-        }
-    }
-
-    fn fresh_taken(&self, index: u32) -> Option<Id<T>> {
-        (index < self.head.fresh).then(|| Id::from_index(index as usize)).flatten()
+    /// The slot that the attempt has taken after so many others: first those off the free list, then what was never used before.
+    pub fn taken(&self, before: usize) -> Option<Id<T>> {
+        let Some(fresh) = before.checked_sub(self.taken.len()) else {
+            return self.taken.get(before).copied();
+        };
+        let index = self.saved.fresh as usize + fresh;
+        if index < self.head.fresh as usize { Id::from_index(index) } else { None }
     }
 
     /// How many more slots may be freed in the attempt.
@@ -437,7 +395,7 @@ impl<T: Slot> Arena<T> {
     pub(super) fn settle_last(&mut self, id: Id<T>) {
         self.attempt.tick();
         if self.head.free != Some(id) {
-            at_mut(&mut self.slots, id).link = self.head.free;
+            at_mut(&mut self.slots, id).note = link_to(self.head.free);
             self.head.free = Some(id);
         }
         self.freed.pop();
@@ -455,6 +413,16 @@ impl<T: Slot> Arena<T> {
             for Relinked { id, links, old } in self.relinked.iter().rev() {
                 *links(&mut at_mut(&mut self.slots, *id).value) = *old;
             }
+            let mut next = self.head.free;
+            for id in self.taken.iter().rev() {
+                // Equal if it was being taken when the attempt stopped: its note is a link still.
+                if next != Some(*id) {
+                    at_mut(&mut self.slots, *id).note = link_to(next);
+                }
+                next = Some(*id);
+            }
+            // Before the head leads to them again.
+            self.taken.clear();
             self.head = self.saved;
             self.freed.clear();
             self.saved_slots = 0;
@@ -482,7 +450,7 @@ impl<T: Slot> Arena<T> {
             if count > self.capacity() {
                 return count;
             }
-            next = at(&self.slots, id).link;
+            next = next_of(at(&self.slots, id).note);
         }
         count
     }
@@ -610,7 +578,7 @@ mod tests {
         // The low half of the number is the same again.
         arena.attempt.skip(u64::from(u32::MAX));
         attempt(&mut arena, Claim::Privileged, |arena| {
-            assert_eq!(at(&arena.slots, id).stamp, arena.attempt.number() as u32);
+            assert_eq!(at(&arena.slots, id).note, arena.attempt.number() as u32);
             *arena.modify(id).unwrap() = 2;
             false
         });

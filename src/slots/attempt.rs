@@ -10,7 +10,8 @@ use core::cell::Cell;
 use super::claim::Claim;
 
 struct State {
-    /// Of the attempt at hand, 0 if there is none. No two attempts have the same, and none has a low half of 0.
+    /// Of the attempt at hand, 0 if there is none. No two attempts have the same; the low half is below
+    /// [`Attempt::NUMBERS`], and never 0.
     number: Cell<u64>,
     /// Of the latest attempt.
     last: Cell<u64>,
@@ -30,6 +31,9 @@ struct State {
 pub struct Attempt(Rc<State>);
 
 impl Attempt {
+    /// What the low half of a number is below.
+    pub const NUMBERS: u32 = 1 << 31;
+
     #[expect(clippy::new_without_default, reason = "each store has one of its own")]
     pub fn new() -> Attempt {
         Attempt(Rc::new(State {
@@ -48,8 +52,8 @@ impl Attempt {
         let state = &*self.0;
         debug_assert!(!self.is_open(), "an attempt within another");
         let mut number = state.last.get() + 1;
-        if number as u32 == 0 {
-            number += 1;
+        if number as u32 >= Attempt::NUMBERS {
+            number += u64::from(Attempt::NUMBERS) + 1;
         }
         state.last.set(number);
         state.claim.set(claim);
@@ -58,9 +62,10 @@ impl Attempt {
         state.number.set(number);
     }
 
-    /// How many attempts there have been, more or less one in four billion.
+    /// How many attempts there have been, more or less one in two billion.
     pub fn count(&self) -> u64 {
-        self.0.last.get()
+        let last = self.0.last.get();
+        last - (last >> u32::BITS) * u64::from(Attempt::NUMBERS)
     }
 
     /// From now on the attempt's changes are to last.

@@ -7,7 +7,7 @@ use super::arena::{Arena, Full, Slot};
 use super::attempt::Attempt;
 use super::id::Id;
 
-/// Payload bytes of a chunk; with its link it fills one cache line.
+/// Payload bytes of a chunk. With its link it takes 64, so that differences of sums of chunks are multiples also around zero.
 pub const CHUNK: usize = 60;
 
 #[derive(Clone, Copy)]
@@ -17,6 +17,8 @@ pub struct Chunk {
 }
 
 impl Slot for Chunk {
+    /// The names of all nodes on a path, or of a few that a commit makes, and a few values of full length.
+    const TAKEN: usize = 1024;
     const EMPTY: Chunk = Chunk { bytes: [0; CHUNK], next: None };
 }
 
@@ -36,6 +38,22 @@ impl Blob {
 
     pub fn is_empty(self) -> bool {
         self.len == 0
+    }
+
+    /// Bytes of a packed handle.
+    pub const PACKED: usize = 6;
+
+    /// The handle in fewer bytes. None if the blob is longer than a page.
+    pub(super) fn pack(self) -> Option<[u8; Blob::PACKED]> {
+        let [a, b, c, d] = self.first.map_or(0, Id::number).to_le_bytes();
+        let [e, f] = u16::try_from(self.len).ok()?.to_le_bytes();
+        Some([a, b, c, d, e, f])
+    }
+
+    /// The blob of a packed handle.
+    pub(super) fn unpack([a, b, c, d, e, f]: [u8; Blob::PACKED]) -> Blob {
+        let first = Id::numbered(u32::from_le_bytes([a, b, c, d]));
+        Blob { first, len: u32::from(u16::from_le_bytes([e, f])) }
     }
 
     /// A blob of the first `len` bytes that lie in its chunks, `stored` in all. Freeing either frees all of them.

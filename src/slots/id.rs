@@ -3,6 +3,8 @@
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
 
+use super::attempt::Attempt;
+
 /// Handle of a slot in an `Arena<T>`. Only the arena makes them, so an index is always in range.
 pub struct Id<T> {
     raw: NonZeroU32,
@@ -15,7 +17,17 @@ impl<T> Id<T> {
 
     pub(super) fn from_index(index: usize) -> Option<Self> {
         let raw = u32::try_from(index).ok()?.checked_add(1)?;
-        Some(Id { raw: NonZeroU32::new(raw)?, slot: PhantomData })
+        if raw < Attempt::NUMBERS { Id::numbered(raw) } else { None }
+    }
+
+    /// The handle as a number: not 0, and below 2^31, so that a note has room for a bit beside it.
+    pub(super) fn number(self) -> u32 {
+        self.raw.get()
+    }
+
+    /// The handle that is this number; none has 0.
+    pub(super) fn numbered(number: u32) -> Option<Self> {
+        Some(Id { raw: NonZeroU32::new(number)?, slot: PhantomData })
     }
 
     /// The slot in the same place of another arena, which must be as large.

@@ -4,7 +4,7 @@
 //! several lists at once, so a type `L` without values names each list. Invariant: links change in attempts only, so
 //! one that fails leaves every list as it was. For the same reason the two handles must be in a slot, too.
 
-use core::iter::successors;
+use core::iter::{from_fn, successors};
 use core::marker::PhantomData;
 
 use super::arena::{Arena, Full, Slot};
@@ -130,6 +130,105 @@ impl<T: Linked<L>, L> List<T, L> {
     /// A member and those after it.
     pub fn iter_from(slots: &impl Slots<T>, from: Option<Id<T>>) -> impl Iterator<Item = (Id<T>, &T)> {
         successors(from, |id| slots.get(*id).links().next).map(|id| (id, slots.get(id)))
+    }
+}
+
+/// A list that is one handle, of its last member: behind that stands the first one again, before which there is none. So it takes
+/// one handle less.
+pub struct Ring<T, L> {
+    last: Option<Id<T>>,
+    list: PhantomData<fn() -> L>,
+}
+
+impl<T, L> Clone for Ring<T, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T, L> Copy for Ring<T, L> {}
+
+impl<T, L> Ring<T, L> {
+    pub const EMPTY: Self = Ring { last: None, list: PhantomData };
+
+    pub fn last(&self) -> Option<Id<T>> {
+        self.last
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.last.is_none()
+    }
+}
+
+impl<T: Linked<L>, L> Ring<T, L> {
+    #[inline(always)]
+    pub fn first(&self, slots: &impl Slots<T>) -> Option<Id<T>> {
+        // Behind an only member there may be none.
+        slots.get(self.last?).links().next.or(self.last)
+    }
+
+    /// The member behind another one.
+    #[inline(always)]
+    pub fn after(slots: &impl Slots<T>, member: &T) -> Option<Id<T>> {
+        member.links().next.filter(|next| slots.get(*next).links().prev.is_some())
+    }
+
+    /// The neighbours that a slot begins with that is to be appended next.
+    #[inline(always)]
+    pub fn links_of_next(&self, slots: &impl Slots<T>) -> Links<T> {
+        Links { next: self.first(slots), prev: self.last }
+    }
+
+    /// Makes a slot the last member that was taken with such neighbours, see [`Ring::links_of_next`].
+    #[inline(always)]
+    pub fn append(&mut self, slots: &mut impl Slots<T>, id: Id<T>) -> Result<(), Full> {
+        if let Some(last) = self.last.replace(id) {
+            relink::<T, L>(slots, last)?.next = Some(id);
+        }
+        Ok(())
+    }
+
+    /// As `append`, outside attempts: to a list that nobody uses yet.
+    #[inline(always)] // Of each node that a state has.
+    pub fn append_unsaved(&mut self, slots: &mut Table<T>, id: Id<T>)
+    where
+        T: Chained,
+    {
+        if let Some(last) = self.last.replace(id) {
+            slots.update(last).links_mut().next = Some(id);
+        }
+    }
+
+    /// Takes a member off.
+    pub fn remove(&mut self, slots: &mut impl Slots<T>, id: Id<T>) -> Result<(), Full> {
+        let Links { next, prev } = *slots.get(id).links();
+        let (mut before, last) = (prev, self.last);
+        if last == Some(id) {
+            self.last = prev;
+        } else if let Some(next) = next {
+            relink::<T, L>(slots, next)?.prev = prev;
+            before = prev.or(last);
+        }
+        if let Some(before) = before {
+            relink::<T, L>(slots, before)?.next = next;
+        }
+        Ok(())
+    }
+
+    /// The members, first to last.
+    pub fn iter(self, slots: &impl Slots<T>) -> impl Iterator<Item = (Id<T>, &T)> {
+        self.iter_from(slots, self.first(slots))
+    }
+
+    /// A member and those after it.
+    #[inline(always)]
+    pub fn iter_from(self, slots: &impl Slots<T>, from: Option<Id<T>>) -> impl Iterator<Item = (Id<T>, &T)> {
+        let mut next = from;
+        from_fn(move || {
+            let id = next?;
+            let slot = slots.get(id);
+            next = if next == self.last { None } else { slot.links().next };
+            Some((id, slot))
+        })
     }
 }
 
@@ -297,6 +396,47 @@ mod tests {
                 list.remove(&mut arena, id).unwrap();
             }
             assert_eq!((list.first(), list.last()), (None, None));
+        }
+    }
+
+    #[test]
+    fn any_member_leaves_a_ring() {
+        for leaves in 0..3 {
+            let mut arena = arena(3);
+            let mut ring = Ring::<Member, Own>::EMPTY;
+            let members = |ring: Ring<Member, Own>, arena: &Arena<Member>| -> Vec<usize> {
+                let members: Vec<_> = ring.iter(arena).collect();
+                let mut before = None;
+                for (n, (id, member)) in members.iter().enumerate() {
+                    assert_eq!(member.links.prev, before);
+                    let after = members.get(n + 1).map(|(id, _)| *id);
+                    assert_eq!(Ring::<Member, Own>::after(arena, member), after);
+                    before = Some(*id);
+                }
+                assert_eq!((ring.last(), ring.is_empty()), (before, before.is_none()));
+                members.iter().map(|(id, _)| id.index()).collect()
+            };
+            let ids = [(); 3].map(|()| arena.alloc(Member::EMPTY).unwrap());
+            let append = |ring: &mut Ring<Member, Own>, arena: &mut Arena<Member>, id| {
+                *arena.relink(id, Member::links_mut).unwrap() = ring.links_of_next(arena);
+                ring.append(arena, id).unwrap();
+            };
+            for (n, id) in ids.iter().enumerate() {
+                append(&mut ring, &mut arena, *id);
+                assert_eq!(members(ring, &arena), Vec::from_iter(0..=n));
+            }
+            let mut rest = Vec::from_iter((0..3).filter(|n| *n != leaves));
+            ring.remove(&mut arena, ids[leaves]).unwrap();
+            assert_eq!(members(ring, &arena), rest);
+            append(&mut ring, &mut arena, ids[leaves]);
+            rest.push(leaves);
+            assert_eq!(members(ring, &arena), rest);
+            for left in (0..3).rev() {
+                let first = ring.first(&arena).unwrap();
+                ring.remove(&mut arena, first).unwrap();
+                assert_eq!(members(ring, &arena).len(), left);
+            }
+            assert_eq!((ring.first(&arena), ring.last()), (None, None));
         }
     }
 

@@ -1,6 +1,7 @@
 //! An arena whose slots are also found by hash: chains through the slots, heads in one array.
 //!
-//! Hashes are keyed (see `hash`), so a guest cannot choose names that share a chain.
+//! Hashes of names are keyed (see `hash`), so a guest cannot choose names that share a chain; others are spread over all
+//! bits of their high half.
 
 use alloc::boxed::Box;
 use core::ops::Range;
@@ -13,6 +14,9 @@ use super::id::{Id, Links};
 
 /// A slot that hangs on a hash chain.
 pub trait Chained: Slot {
+    /// Hashes are numbers that come one after the other: each has a chain of its own then.
+    const IN_ORDER: bool = false;
+
     fn hash(&self) -> u64;
     fn chain(&self) -> Option<Id<Self>>;
     fn set_chain(&mut self, next: Option<Id<Self>>);
@@ -40,7 +44,7 @@ pub(crate) use chained;
 /// needs no journal of heads; what was freed is unlinked once the attempt is decided.
 pub struct Table<T: Chained> {
     arena: Arena<T>,
-    /// A power of two of them, at least half the arena's capacity.
+    /// At least half as many as slots; if hashes are [`Chained::IN_ORDER`], a power of two.
     heads: Box<[Option<Id<T>>]>,
 }
 
@@ -53,7 +57,7 @@ impl<T: Chained> Table<T> {
     }
 
     const fn head_count(capacity: usize) -> usize {
-        capacity.next_power_of_two().div_ceil(2)
+        if T::IN_ORDER { capacity.next_power_of_two().div_ceil(2) } else { capacity.div_ceil(2) }
     }
 
     pub const fn bytes(capacity: usize, journal: usize) -> usize {
@@ -96,12 +100,25 @@ impl<T: Chained> Table<T> {
         self.arena.mark(id)
     }
 
-    fn head(&self, hash: u64) -> Option<Id<T>> {
-        self.heads[hash as usize & (self.heads.len() - 1)]
+    /// The place of the chain of this hash: what its high half is of all that it may be, so any number of chains will
+    /// do.
+    #[inline(always)]
+    fn place(&self, hash: u64) -> usize {
+        if T::IN_ORDER {
+            return hash as usize & self.heads.len().wrapping_sub(1);
+        }
+        ((u64::from((hash >> 32) as u32) * self.heads.len() as u64) >> u32::BITS) as usize
     }
 
-    fn head_mut(&mut self, hash: u64) -> &mut Option<Id<T>> {
-        &mut self.heads[hash as usize & (self.heads.len() - 1)]
+    fn head(&self, hash: u64) -> Option<Id<T>> {
+        *self.heads.get(self.place(hash))?
+    }
+
+    fn set_head(&mut self, hash: u64, first: Option<Id<T>>) {
+        let place = self.place(hash);
+        if let Some(head) = self.heads.get_mut(place) {
+            *head = first;
+        }
     }
 
     /// Whether there may be a slot with this hash.
@@ -110,8 +127,14 @@ impl<T: Chained> Table<T> {
     }
 
     /// The slot with this hash that `matches` accepts.
-    pub fn find(&self, hash: u64, mut matches: impl FnMut(&T) -> bool) -> Option<Id<T>> {
-        let mut next = self.head(hash);
+    #[inline(always)]
+    pub fn find(&self, hash: u64, matches: impl FnMut(&T) -> bool) -> Option<Id<T>> {
+        self.find_from(self.head(hash)?, hash, matches)
+    }
+
+    /// Apart, so that a chain without slots is found out at once.
+    fn find_from(&self, first: Id<T>, hash: u64, mut matches: impl FnMut(&T) -> bool) -> Option<Id<T>> {
+        let mut next = Some(first);
         while let Some(id) = next {
             let slot = self.arena.get(id);
             if slot.hash() == hash && matches(slot) {
@@ -126,7 +149,7 @@ impl<T: Chained> Table<T> {
         let hash = value.hash();
         value.set_chain(self.head(hash));
         let id = self.arena.alloc(value)?;
-        *self.head_mut(hash) = Some(id);
+        self.set_head(hash, Some(id));
         Ok(id)
     }
 
@@ -136,7 +159,7 @@ impl<T: Chained> Table<T> {
         let hash = value.hash();
         value.set_chain(self.head(hash));
         let id = self.arena.alloc_fresh(value)?;
-        *self.head_mut(hash) = Some(id);
+        self.set_head(hash, Some(id));
         Ok(id)
     }
 
@@ -154,12 +177,11 @@ impl<T: Chained> Table<T> {
     fn unlink(&mut self, id: Id<T>) {
         let slot = self.arena.get(id);
         let (hash, after) = (slot.hash(), slot.chain());
-        let head = self.head_mut(hash);
-        if *head == Some(id) {
-            *head = after;
+        let mut next = self.head(hash);
+        if next == Some(id) {
+            self.set_head(hash, after);
             return;
         }
-        let mut next = *head;
         while let Some(at) = next {
             next = self.arena.get(at).chain();
             if next == Some(id) {
@@ -187,10 +209,10 @@ impl<T: Chained> Table<T> {
 
     /// As for an arena: the slots that were taken leave their chains.
     pub fn rollback(&mut self) {
-        let mut next = self.arena.first_taken().filter(|_| self.arena.takes_part());
-        while let Some(id) = next {
-            next = self.arena.taken_after(id);
+        let mut taken = 0;
+        while let Some(id) = self.arena.taken(taken).filter(|_| self.arena.takes_part()) {
             self.unlink(id);
+            taken += 1;
         }
         self.arena.rollback();
     }

@@ -5,55 +5,83 @@ use super::blob::{Blob, Blobs, CHUNK};
 use crate::words::word;
 
 /// Up to `N` bytes in place. Owned: whoever drops it must free it.
-#[derive(Clone, Copy, Debug)]
-pub enum Text<const N: usize> {
-    Inline { len: u8, bytes: [u8; N] },
-    Spilled(Blob),
+#[derive(Clone, Copy)]
+pub struct Text<const N: usize> {
+    /// How many bytes are in place, or [`SPILLED`]; between them numbers, see [`Text::of_number`].
+    tag: u8,
+    /// The bytes, or the handle of the blob that has them.
+    bytes: [u8; N],
 }
 
+const SPILLED: u8 = u8::MAX;
+
+/// The first of the numbers.
+const NUMBERS: u8 = 128;
+
 impl<const N: usize> Text<N> {
-    pub const EMPTY: Self = Text::Inline { len: 0, bytes: [0; N] };
+    pub const EMPTY: Self = Text { tag: 0, bytes: [0; N] };
 
     pub fn store(blobs: &mut Blobs, bytes: &[u8]) -> Result<Self, Full> {
         match Self::inline_of(bytes) {
             Some(text) => Ok(text),
-            None => Ok(Text::Spilled(blobs.store(bytes)?)),
+            None => Self::of_blob(blobs.store(bytes)?).ok_or(Full),
         }
     }
 
     /// These bytes in place, if they are short.
     #[inline(always)]
     pub fn inline_of(bytes: &[u8]) -> Option<Self> {
-        const { assert!(N < 256) };
+        const { assert!(N < NUMBERS as usize) };
         let mut inline = [0; N];
         inline.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(Text::Inline { len: bytes.len() as u8, bytes: inline })
+        Some(Text { tag: bytes.len() as u8, bytes: inline })
+    }
+
+    /// A number below 127, for whoever knows what bytes it stands for: here it has none.
+    pub fn of_number(number: u8) -> Option<Self> {
+        let tag = NUMBERS.checked_add(number).filter(|tag| *tag != SPILLED)?;
+        Some(Text { tag, bytes: [0; N] })
+    }
+
+    /// The number of such a text. One in a blob has 127.
+    #[inline(always)]
+    pub fn number(&self) -> Option<u8> {
+        self.tag.checked_sub(NUMBERS)
+    }
+
+    fn of_blob(blob: Blob) -> Option<Self> {
+        let mut text = Text { tag: SPILLED, bytes: [0; N] };
+        *text.bytes.first_chunk_mut()? = blob.pack()?;
+        Some(text)
+    }
+
+    /// The blob with the bytes, an empty one if they are in place.
+    fn blob(&self) -> Blob {
+        const { assert!(N >= Blob::PACKED) };
+        match self.bytes.first_chunk() {
+            Some(packed) if self.has_chunks() => Blob::unpack(*packed),
+            _ => Blob::EMPTY,
+        }
     }
 
     /// Another copy of the same bytes, with storage of its own.
     pub fn duplicate(self, blobs: &mut Blobs) -> Result<Self, Full> {
-        match self {
-            Text::Inline { .. } => Ok(self),
-            Text::Spilled(blob) => Ok(Text::Spilled(blobs.duplicate(blob)?)),
+        match self.has_chunks() {
+            false => Ok(self),
+            true => Self::of_blob(blobs.duplicate(self.blob())?).ok_or(Full),
         }
     }
 
     pub fn free(self, blobs: &mut Blobs) -> Result<(), Full> {
-        match self {
-            Text::Inline { .. } => Ok(()),
-            Text::Spilled(blob) => blobs.free(blob),
-        }
+        if self.has_chunks() { blobs.free(self.blob()) } else { Ok(()) }
     }
 
     pub fn len(&self) -> usize {
-        match self {
-            Text::Inline { len, .. } => usize::from(*len),
-            Text::Spilled(blob) => blob.len(),
-        }
+        if self.has_chunks() { self.blob().len() } else { usize::from(self.tag) }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.tag == 0
     }
 
     /// Bytes of blob memory that a string of `len` bytes takes beside its owner's slot.
@@ -63,35 +91,31 @@ impl<const N: usize> Text<N> {
 
     /// Bytes of blob memory that this string takes beside its owner's slot.
     pub fn spilled(&self) -> u32 {
-        match self {
-            Text::Inline { .. } => 0,
-            Text::Spilled(blob) => Blob::memory(blob.len()),
-        }
+        Blob::memory(self.blob().len())
     }
 
     /// Whether the bytes are not in the owner's slot.
+    #[inline(always)]
     pub fn has_chunks(&self) -> bool {
-        matches!(self, Text::Spilled(_))
+        self.tag == SPILLED
     }
 
     /// The bytes, if they are in the owner's slot.
+    #[inline(always)]
     pub fn inline(&self) -> Option<&[u8]> {
-        match self {
-            Text::Inline { len, bytes } => bytes.get(..usize::from(*len)),
-            Text::Spilled(_) => None,
-        }
+        self.bytes.get(..usize::from(self.tag))
     }
 
     pub fn equals(&self, blobs: &Blobs, other: &[u8]) -> bool {
-        match self {
-            Text::Inline { len, bytes } => bytes.get(..usize::from(*len)) == Some(other),
-            Text::Spilled(blob) => blobs.equals(*blob, other),
+        match self.inline() {
+            Some(bytes) => bytes == other,
+            None => blobs.equals(self.blob(), other),
         }
     }
 
     /// Whether the bytes are the same because they lie in the same chunks.
     pub fn is_same(&self, other: Self) -> bool {
-        matches!((self, other), (Text::Spilled(this), Text::Spilled(other)) if *this == other)
+        self.has_chunks() && other.has_chunks() && self.blob() == other.blob()
     }
 
     /// A text that shares the chunks of this one, see [`Blobs::beginning`]. None if a text of these bytes needs no
@@ -102,18 +126,16 @@ impl<const N: usize> Text<N> {
 
     /// The same with so many bytes, whatever they are.
     pub fn first_bytes(self, stored: usize, len: usize) -> Option<Self> {
-        match self {
-            Text::Spilled(blob) if len > N => blob.first_bytes(stored, len).map(Text::Spilled),
-            _ => None,
-        }
+        let beginning = self.blob().first_bytes(stored, len).filter(|_| len > N && self.has_chunks());
+        beginning.and_then(Self::of_blob)
     }
 
     /// `path` without `/` and these bytes at its end; `None` if it does not end so.
     pub fn strip_from<'a>(&self, blobs: &Blobs, path: &'a [u8]) -> Option<&'a [u8]> {
         // Most names fit one word with the slash before them.
-        if let (Text::Inline { len: len @ 0..8, bytes }, Some(end)) = (self, path.last_chunk()) {
-            let len = usize::from(*len);
-            let name = word(bytes, 0) << 8 | u64::from(b'/');
+        if let (0..8, Some(end)) = (self.tag, path.last_chunk()) {
+            let len = usize::from(self.tag);
+            let name = word(&self.bytes, 0) << 8 | u64::from(b'/');
             let equal = u64::from_le_bytes(*end) >> (8 * (7 - len)) == name;
             return path.get(..path.len() - len - 1).filter(|_| equal);
         }
@@ -124,11 +146,7 @@ impl<const N: usize> Text<N> {
 
     /// The bytes, piece by piece.
     pub fn pieces<'a>(&'a self, blobs: &'a Blobs) -> impl Iterator<Item = &'a [u8]> {
-        let (inline, blob) = match self {
-            Text::Inline { len, bytes } => (bytes.get(..usize::from(*len)).unwrap_or_default(), Blob::EMPTY),
-            Text::Spilled(blob) => (&[][..], *blob),
-        };
-        core::iter::once(inline).chain(blobs.pieces(blob))
+        core::iter::once(self.inline().unwrap_or_default()).chain(blobs.pieces(self.blob()))
     }
 
     /// The bytes in one piece, in `buf` if they are not so already.
@@ -137,9 +155,9 @@ impl<const N: usize> Text<N> {
         blobs: &Blobs,
         buf: &'a mut heapless::Vec<u8, M>,
     ) -> &'a [u8] {
-        match self {
-            Text::Inline { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
-            Text::Spilled(blob) => blobs.gather(*blob, buf),
+        match self.inline() {
+            Some(bytes) => bytes,
+            None => blobs.gather(self.blob(), buf),
         }
     }
 
@@ -155,7 +173,12 @@ impl<const N: usize> Text<N> {
 
     /// Appends the bytes to `out`, which must have room.
     pub fn append<const M: usize>(&self, blobs: &Blobs, out: &mut heapless::Vec<u8, M>) -> Result<(), Full> {
-        self.pieces(blobs).try_for_each(|piece| out.extend_from_slice(piece).map_err(|_| Full))
+        match self.inline() {
+            Some(bytes) => out.extend_from_slice(bytes).map_err(|_| Full),
+            None => {
+                blobs.pieces(self.blob()).try_for_each(|piece| out.extend_from_slice(piece).map_err(|_| Full))
+            }
+        }
     }
 
     /// Appends the bytes from `start` on to `out`, which must have room.
@@ -165,11 +188,13 @@ impl<const N: usize> Text<N> {
         start: usize,
         out: &mut heapless::Vec<u8, M>,
     ) -> Result<(), Full> {
-        let (rest, mut before) = match self {
-            Text::Inline { .. } => (*self, start),
-            Text::Spilled(blob) => (Text::Spilled(blobs.chunks_from(*blob, start)), start % CHUNK),
+        let whole = start / CHUNK * CHUNK;
+        let (inline, mut before) = match self.inline() {
+            Some(bytes) => (bytes, start),
+            None => (&[][..], start - whole),
         };
-        rest.pieces(blobs).try_for_each(|piece| {
+        let rest = blobs.chunks_from(self.blob(), whole);
+        core::iter::once(inline).chain(blobs.pieces(rest)).try_for_each(|piece| {
             let wanted = piece.get(before..).unwrap_or_default();
             before = before.saturating_sub(piece.len());
             out.extend_from_slice(wanted).map_err(|_| Full)

@@ -103,7 +103,7 @@ fn save_watch(
     let path = if watch.relative { path.relative_to_home() } else { path.as_bytes() };
     let (path_len, token_len) = (path.len() + 1, watch.token.len() + 1);
     let head = Watch { connection: number(domid), path: path_len as u16, token: token_len as u16 };
-    match watch.depth.filter(|_| version > 1) {
+    match watch.depth().filter(|_| version > 1) {
         None => writer.begin_with(WATCH, &head, path_len + token_len)?,
         Some(depth) => {
             writer.begin_with(WATCH_EXTENDED, &head, Depth::SIZE + path_len + token_len)?;
@@ -127,7 +127,7 @@ pub fn save_order<R>(writer: &mut Writer<'_>, store: &Store, links: &Links<R>) -
         let head = Places { connection: number(domain.domid), padding: 0 };
         writer.begin_with(ORDER, &head, count * Place::SIZE)?;
         for (_, watch) in store.watches_of(id) {
-            let depth = watch.depth.unwrap_or(u32::MAX);
+            let depth = watch.depth().unwrap_or(u32::MAX);
             writer.part(&Place { sequence: watch.sequence, depth, padding: 0 })?;
         }
         writer.end()?;

@@ -75,7 +75,7 @@ pub fn each_node<E>(
         loop {
             each(node, left)?;
             left = 0;
-            let mut next = node.children.first();
+            let mut next = store.first_child_of(node);
             depth += 1;
             while next.is_none() {
                 depth -= 1;
@@ -83,7 +83,7 @@ pub fn each_node<E>(
                     break;
                 }
                 left += node.name.len() + 1;
-                next = node.siblings.next;
+                next = store.sibling_after(node);
                 node = node.parent.map_or(node, |parent| store.node(parent));
             }
             let Some(id) = next else { break };
@@ -142,10 +142,10 @@ pub fn save_generations(writer: &mut Writer<'_>, store: &Store, count: usize) ->
     writer.begin(GENERATIONS, count * Generations::SIZE)?;
     each_node(store, |node, _| {
         writer.part_in_place(&Generations {
-            value: node.value_generation,
-            list: node.list_generation,
-            permissions: node.acl_changes(),
-            origin: node.origin.bits().into(),
+            value: node.value_generation(),
+            list: node.list_generation(),
+            permissions: node.acl_changes().bits(),
+            origin: node.origin().bits().into(),
             ..Generations::default()
         })
     })?;
@@ -162,7 +162,7 @@ pub fn save_owned(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
         let head = Owned { domid: domain.domid.0, ..Owned::default() };
         writer.begin_with(OWNED, &head, count * OwnedNode::SIZE)?;
         for node in store.owned_by(id) {
-            writer.part_in_place(&OwnedNode { generation: node.value_generation })?;
+            writer.part_in_place(&OwnedNode { generation: node.value_generation() })?;
         }
         writer.end()?;
     }

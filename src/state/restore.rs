@@ -12,7 +12,7 @@ use crate::abi::DomId;
 use crate::config::Settings;
 use crate::connection::Links;
 use crate::platform::Instant;
-use crate::store::Store;
+use crate::store::{GENERATION_MAX, Store};
 use crate::trace::Recorder;
 
 /// Numbers that grow one by one do not get so far.
@@ -168,8 +168,8 @@ impl<R> Restore<'_, '_, R> {
         } = numbers;
         let highest = [sequence, change, requests, events, polls, looks, missed, restarts]
             .into_iter()
-            .fold(generation << 16, u64::max);
-        if highest > HIGHEST || generation > HIGHEST >> 16 {
+            .fold(0, u64::max);
+        if highest > HIGHEST || generation > GENERATION_MAX {
             return Err(Fault::HighNumber);
         }
         let own = DomId(numbers.own);

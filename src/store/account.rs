@@ -24,7 +24,7 @@ impl Store {
     fn warn(&mut self, id: DomainId, now: Instant) {
         let memory = self.held.of(id).usage.memory;
         let domain = self.domains.update(id);
-        if domain.next_warning <= now {
+        if { domain.next_warning } <= now {
             domain.next_warning = now.after_seconds(WARNINGS_APART);
             let limit = domain.quotas.soft_memory;
             log::warn!("domain {} holds {memory} bytes, its soft quota is {limit}", domain.domid);

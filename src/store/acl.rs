@@ -45,6 +45,7 @@ impl AclBuf {
 }
 
 #[derive(Clone, Copy)]
+#[repr(Rust, packed(4))] // As a node.
 pub struct Acl {
     hash: u64,
     chain: Option<Id<Acl>>,

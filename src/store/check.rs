@@ -28,7 +28,7 @@ impl Store {
     /// count something else.
     pub fn recount_memory(&self, id: DomainId, report: &mut dyn FnMut(Arguments<'_>)) -> u32 {
         let nodes: u32 = owned(self, id)
-            .map(|(_, node)| Node::memory(node.name.len(), node.value.len()))
+            .map(|(_, node)| Node::memory(node.name.spilled(), node.value.len()))
             .fold(0, u32::wrapping_add);
         let mut watches = 0;
         for (id, watch) in self.held.of(id).watches.iter(&self.watches.arena) {
@@ -160,13 +160,13 @@ fn check_tree(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
         found += 1;
         let shown = Shown(store, id);
         if node.is_gone() {
-            if !node.parent.is_some_and(|parent| store.node(parent).origin.has_gone_below()) {
+            if !node.parent.is_some_and(|parent| store.node(parent).origin().has_gone_below()) {
                 report(format_args!("{shown} is gone, and what was above it does not know"));
             }
             continue;
         }
         // Each node is looked for by its path beside its siblings, so that the path above them is put together once.
-        let looks = node.parent.is_none() || node.children.first().is_some();
+        let looks = node.parent.is_none() || !node.children.is_empty();
         if looks && store.path_of(id, &mut buf).is_err() {
             report(format_args!("{shown} has a path that is too long"));
             continue;
@@ -205,7 +205,7 @@ fn check_tree(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
                 let prev = store.node(prev);
                 prev.siblings.next == Some(id) && prev.parent == node.parent
             }
-            (None, Some(parent)) => store.node(parent).children.first() == Some(id),
+            (None, Some(parent)) => store.first_child(parent) == Some(id),
             (prev, None) => prev.is_none() && node.siblings.next.is_none(),
         };
         if !listed {
@@ -283,7 +283,7 @@ fn check_watches(store: &Store, report: &mut dyn FnMut(Arguments<'_>)) {
         }
     }
     for (_, node) in store.nodes.iter() {
-        if !node.watched && store.watches.paths.find(node.hash, |_| true).is_some() {
+        if !node.is_watched() && store.watches.paths.find(node.hash, |_| true).is_some() {
             report(format_args!("a watched node does not know that it is"));
         }
     }

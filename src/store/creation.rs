@@ -3,6 +3,7 @@
 use super::Store;
 use super::acl::AclId;
 use super::current::Answer;
+use super::name::Name;
 use super::node::{Node, Value};
 use super::share::Share;
 use super::transaction::TransactionId;
@@ -153,7 +154,7 @@ impl Store {
         for name in below.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
             self.check_size(view, node_size(entries, 0, size + name.len() + 1))?;
             size = 0;
-            memory += Node::memory(name.len(), 0);
+            memory += Node::memory(Name::memory(name), 0);
         }
         self.check_size(view, node_size(entries, value, 0))?;
         self.afford(view, Some(view.domain), memory + Value::memory(value))

@@ -30,6 +30,7 @@ pub struct Questions {
 }
 
 #[derive(Clone, Copy)]
+#[repr(Rust, packed(4))] // As a node.
 pub struct Domain {
     pub domid: DomId,
     pub life: Life,
@@ -101,6 +102,8 @@ fn hash_of(domid: DomId) -> u64 {
 }
 
 impl Chained for Domain {
+    const IN_ORDER: bool = true;
+
     fn hash(&self) -> u64 {
         hash_of(self.domid)
     }

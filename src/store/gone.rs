@@ -5,9 +5,10 @@
 //! in the tree or gone in the same way, and there are never more of them than layers have nodes.
 
 use super::Store;
-use super::node::{Name, Node, NodeId, Value};
+use super::name::Name;
+use super::node::{Node, NodeId, Value};
 use crate::path::Path;
-use crate::slots::{Claim, Full, Links, Slot};
+use crate::slots::{Claim, Full, Links};
 use crate::wire::XsError;
 
 impl Store {
@@ -16,11 +17,12 @@ impl Store {
     #[inline(never)]
     pub(super) fn leave_gone(&mut self, id: NodeId) -> Result<(), Full> {
         if let Some(parent) = self.node(id).parent {
-            self.nodes.modify(parent)?.origin.note_gone_below();
+            self.nodes.modify(parent)?.note_gone_below();
         }
         let node = self.nodes.modify(id)?;
         node.hash = !node.hash;
-        (node.acl, node.value, node.watched) = (None, Value::EMPTY, false);
+        (node.acl, node.value) = (None, Value::EMPTY);
+        node.set_watched(false);
         (node.siblings, node.owned) = (Links::NONE, Links::NONE);
         Ok(())
     }
@@ -37,13 +39,13 @@ impl Store {
     /// client has made that.
     pub fn restore_gone(&mut self, path: Path<'_>) -> Result<(), XsError> {
         let parent = path.parent().and_then(|above| self.lookup(above));
-        let parent = parent.filter(|above| !self.node(*above).origin.is_client()).ok_or(XsError::EINVAL)?;
+        let parent = parent.filter(|above| !self.node(*above).origin().is_client()).ok_or(XsError::EINVAL)?;
         let hash = !path.hash(&self.key);
         self.attempt(Claim::Answer, |store| {
-            let origin = store.node(parent).origin;
+            let origin = store.node(parent).origin();
             let name = Name::store(&mut store.blobs, path.name())?;
-            store.nodes.insert(Node { hash, parent: Some(parent), name, origin, ..<Node as Slot>::EMPTY })?;
-            store.nodes.modify(parent)?.origin.note_gone_below();
+            store.nodes.insert(Node { parent: Some(parent), name, ..Node::new(hash, 0, origin, false) })?;
+            store.nodes.modify(parent)?.note_gone_below();
             Ok(())
         })
     }

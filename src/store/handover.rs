@@ -34,13 +34,6 @@ pub struct Order {
     is_kept: bool,
 }
 
-impl Node {
-    /// How often its permissions were set, and whether by a privileged domain, in one number.
-    pub fn acl_changes(&self) -> u16 {
-        self.acl_changes.bits()
-    }
-}
-
 impl Store {
     /// How many changes of values and lists of children there have been.
     pub fn generation(&self) -> u64 {
@@ -72,7 +65,7 @@ impl Store {
     /// Says when a watch was registered, and its depth.
     pub fn place_watch(&mut self, id: WatchId, sequence: u64, depth: Option<u32>) {
         let watch = self.watches.arena.update(id);
-        (watch.sequence, watch.depth) = (sequence, depth);
+        *watch = Watch { sequence, ..watch.with_depth(depth) };
     }
 
     /// A domain's nodes, in the order in which it got them.
@@ -83,8 +76,9 @@ impl Store {
     /// Gives a node the numbers that it had.
     pub fn restore_generations(&mut self, id: NodeId, value: u64, list: u64, acl_changes: u16) {
         let node = self.nodes.update(id);
-        (node.value_generation, node.list_generation) = (value, list);
-        node.acl_changes = AclChanges::from_bits(acl_changes);
+        node.set_value_generation(value);
+        node.set_list_generation(list);
+        node.set_acl_changes(AclChanges::from_bits(acl_changes));
     }
 
     /// The node that was made so many nodes after the first one, in a store of which nothing was ever removed.
@@ -100,7 +94,7 @@ impl Store {
     /// Has the domain's node whose value has this generation follow those before it in this order. If there is none,
     /// nothing happens.
     pub fn own_next(&mut self, order: &mut Order, generation: u64) -> Result<(), XsError> {
-        let found = self.nodes_from(order.next).find(|(_, node)| node.value_generation == generation);
+        let found = self.nodes_from(order.next).find(|(_, node)| node.value_generation() == generation);
         let Some((node, found)) = found else { return Ok(()) };
         let after = found.owned.next;
         let is_next = order.next == Some(node);

@@ -63,34 +63,40 @@ impl Usage {
     }
 }
 
-/// The most that a domain has held at once of what it has quotas for, whoever gave it that. Invariant: it holds no more now.
+/// The most that a domain has held at once of what it has quotas for, whoever gave it that. Invariant: it holds no more now, as
+/// far as that is counted.
 #[derive(Clone, Copy)]
 pub(super) struct Most {
     nodes: u32,
     watches: u32,
-    transactions: u32,
     memory: u32,
-    outstanding: u32,
+    /// These are counted to 65535.
+    transactions: u16,
+    outstanding: u16,
 }
 
 impl Most {
-    pub const NOTHING: Most = Most { nodes: 0, watches: 0, transactions: 0, memory: 0, outstanding: 0 };
+    pub const NOTHING: Most = Most { nodes: 0, watches: 0, memory: 0, transactions: 0, outstanding: 0 };
 
     pub fn has_been(&self, now: &Usage) -> bool {
         now.nodes <= self.nodes
             && now.watches <= self.watches
-            && now.transactions <= self.transactions
+            && now.transactions <= self.transactions.into()
             && now.memory <= self.memory
-            && now.outstanding <= self.outstanding
+            && now.outstanding <= self.outstanding.into()
     }
 
     fn rise(&mut self, now: &Usage) {
         self.nodes = self.nodes.max(now.nodes);
         self.watches = self.watches.max(now.watches);
-        self.transactions = self.transactions.max(now.transactions);
+        self.transactions = self.transactions.max(counted(now.transactions));
         self.memory = self.memory.max(now.memory);
-        self.outstanding = self.outstanding.max(now.outstanding);
+        self.outstanding = self.outstanding.max(counted(now.outstanding));
     }
+}
+
+fn counted(number: u32) -> u16 {
+    number.min(u16::MAX.into()) as u16
 }
 
 #[derive(Clone, Copy)]
@@ -118,7 +124,8 @@ impl Holdings {
 
     /// The most that it has held at once.
     pub(super) fn most(&self) -> Quotas {
-        let Most { nodes, watches, transactions, memory, outstanding } = self.most;
+        let Most { nodes, watches, memory, transactions, outstanding } = self.most;
+        let (transactions, outstanding) = (transactions.into(), outstanding.into());
         Usage { nodes, watches, transactions, memory, outstanding, ..Usage::NOTHING }.as_quotas()
     }
 }

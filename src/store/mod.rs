@@ -1,6 +1,6 @@
 //! Domains, nodes, watches and transactions, in arenas that one journal covers.
 //!
-//! Each kind of record has a file with its table: permission lists (`acl`), `node`, `domain`, `watch`, `transaction`; what a domain
+//! Each kind of record has a file with its table: permission lists (`acl`), `node` with its `name`, `domain`, `watch`, `transaction`; what a domain
 //! has of the last is its `holdings`.
 //! `view` and `current` have what is known of a client and its request. [`Store`] has the tables together. The
 //! procedures on all of it are `tree`, `watching`, `account`, the `limits` of quotas, the `counting` of what each guest has its `share` of, the
@@ -34,6 +34,7 @@ mod interning;
 mod layer;
 mod levels;
 mod limits;
+mod name;
 mod node;
 mod origin;
 mod path_cache;
@@ -58,7 +59,8 @@ pub use handover::{Order, ToldCopy};
 pub use holdings::{Holdings, Usage};
 pub use intent::{Announcement, Apply, Burial, Ended, Intent, Intents, Removal, Restart, Stage};
 pub use layer::{Laid, Laying, Rest, Room, Spoiled, Telling, Wanted};
-pub use node::{Name, NameBuf, Node, NodeId, Owned, Siblings, Value};
+pub use name::Name;
+pub use node::{AclChanges, NameBuf, Node, NodeId, Owned, Siblings, Value};
 pub use origin::{LAYERS_MAX, Layer, LayerName, NAME_MAX, Origin, Origins};
 pub use path_cache::PathCache;
 pub use planting::Planted;
@@ -131,6 +133,9 @@ pub struct Store {
     prefix_hashes: Box<[u64]>,
 }
 
+/// How often the generation can be counted up: then it comes round, after four months of 100,000 changes a second.
+pub const GENERATION_MAX: u64 = (1 << (Node::GENERATION_BITS - u16::BITS)) - 1;
+
 /// The domain that made the change which a generation counts.
 pub fn writer_of(generation: u64) -> DomId {
     DomId(generation as u16)
@@ -197,6 +202,10 @@ impl Store {
     /// it can tell whom it lost to.
     pub fn next_generation(&mut self) -> u64 {
         self.generation += 1;
+        if self.generation > GENERATION_MAX {
+            // What the layers made stays older than all that clients change.
+            self.generation = self.origins.fused + 1;
+        }
         (self.generation << u16::BITS) | u64::from(self.current.writer.0)
     }
 

@@ -16,6 +16,11 @@ pub struct Origin(u8);
 
 const GONE_BELOW: u8 = 1 << 7;
 
+/// [`Origin::START`] in six bits.
+const PACKED_START: u8 = 63;
+
+const _: () = assert!(LAYERS_MAX < PACKED_START as usize);
+
 impl Origin {
     /// A client has made it.
     pub const CLIENT: Origin = Origin(0);
@@ -43,6 +48,17 @@ impl Origin {
 
     pub fn from_bits(bits: u8) -> Origin {
         Origin(bits & !GONE_BELOW)
+    }
+
+    /// In seven bits, with whether a node below it is gone.
+    pub fn packed(self) -> u8 {
+        self.bits().min(PACKED_START) | (self.0 & GONE_BELOW) >> 1
+    }
+
+    pub fn unpacked(packed: u8) -> Origin {
+        let number = packed & PACKED_START;
+        let number = if number == PACKED_START { Self::START.0 } else { number };
+        Origin(number | packed << 1 & GONE_BELOW)
     }
 
     pub fn has_gone_below(self) -> bool {

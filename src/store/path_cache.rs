@@ -27,7 +27,7 @@ const _: () = assert!(size_of::<Found>() == 64);
 
 /// Invariant: each node in the cache exists and has its path.
 pub struct PathCache {
-    /// A power of two of them. Each path has one place, by its hash.
+    /// Each path has one place, by its hash.
     entries: Box<[Found]>,
 }
 
@@ -52,7 +52,7 @@ impl PathCache {
     }
 
     const fn entry_count(nodes: usize) -> usize {
-        (nodes / 32).next_power_of_two()
+        nodes / 33 + 1
     }
 
     /// Bytes of memory beside a store of so many nodes.
@@ -114,8 +114,9 @@ impl PathCache {
         })
     }
 
-    /// From bits above those that choose the index's chain, so that both are spread.
+    /// From other bits than those that choose the index's chain, so that both are spread.
+    #[inline(always)]
     fn place(&self, hash: u64) -> usize {
-        (hash >> 32) as usize & (self.entries.len() - 1)
+        ((u64::from((hash >> 20) as u32) * self.entries.len() as u64) >> u32::BITS) as usize
     }
 }

@@ -7,11 +7,12 @@
 use super::Store;
 use super::acl::AclId;
 use super::domain::DomainId;
-use super::node::{Name, Node, NodeId, Owned, Value};
+use super::name::Name;
+use super::node::{Node, NodeId, Owned, Value};
 use super::origin::Origin;
 use super::share::Share;
 use crate::path::Path;
-use crate::slots::{Claim, Full, List, Slot};
+use crate::slots::{Claim, Full, List, Ring};
 use crate::wire::XsError;
 
 /// Nodes with the same permission list that have been made and not counted yet.
@@ -51,20 +52,17 @@ impl Store {
         }
         let generation = self.next_generation();
         let Planted { acl, origin, owned, nodes, memory, .. } = planted;
+        let name = Name::store(&mut self.blobs, name)?;
+        let mut children = parent.map_or(Ring::EMPTY, |parent| self.nodes.get(parent).children);
         let id = self.nodes.insert_fresh(Node {
-            hash,
-            value_generation: generation,
-            list_generation: generation,
             parent,
+            siblings: children.links_of_next(&self.nodes),
             acl: Some(*acl),
-            name: Name::store(&mut self.blobs, name)?,
+            name,
             value: Value::store(&mut self.blobs, value)?,
-            watched: self.watches.paths.may_have(hash),
-            origin: *origin,
-            ..<Node as Slot>::EMPTY
+            ..Node::new(hash, generation, *origin, self.watches.paths.may_have(hash))
         })?;
         if let Some(parent) = parent {
-            let mut children = self.nodes.get(parent).children;
             children.append_unsaved(&mut self.nodes, id);
             let parent = self.nodes.update(parent);
             parent.children = children;
@@ -72,7 +70,7 @@ impl Store {
         }
         owned.append_unsaved(&mut self.nodes, id);
         *nodes += 1;
-        *memory = memory.wrapping_add(Node::memory(name.len(), value.len()));
+        *memory = memory.wrapping_add(Node::memory(name.spilled(), value.len()));
         Ok(Some(id))
     }
 

@@ -237,12 +237,8 @@ impl Store {
         match place {
             Place::Copy(id) => self.for_each_child_of_copy(id, start, each),
             Place::Node(id) => {
-                let first = if let Start::Child(child) = start {
-                    Some(child)
-                } else {
-                    self.node(id).children.first()
-                };
-                self.siblings(first).try_for_each(|(at, child)| {
+                let start = if let Start::Child(child) = start { Some(child) } else { None };
+                self.children_from(id, start).try_for_each(|(at, child)| {
                     each(Start::Child(at), child.name.contiguous(&self.blobs, &mut long))
                 })
             }
@@ -305,7 +301,7 @@ impl Store {
             Place::Node(id) => {
                 let node = self.nodes.update(id);
                 node.value = value;
-                node.value_generation = generation;
+                node.set_value_generation(generation);
             }
             Place::Copy(id) => {
                 let node = self.transactions.nodes.update(id);

@@ -76,7 +76,7 @@ impl Transaction {
 
     fn hash_of(domain: DomainId, id: TxId) -> u64 {
         // The server chooses both numbers, so spreading them is enough.
-        ((domain.index() as u64) << 32 | u64::from(id.0)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
+        ((domain.index() as u64) << 32 | u64::from(id.0)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
 

@@ -5,10 +5,12 @@
 use super::Store;
 use super::acl::AclId;
 use super::domain::DomainId;
-use super::node::{Name, Node, NodeId, Siblings, Value};
+use super::name::Name;
+use super::node::{Node, NodeId, Siblings, Value};
+use super::origin::Origin;
 use super::share::Share;
 use crate::path::{Path, PathBuf};
-use crate::slots::{Full, List, Slot, Text};
+use crate::slots::{Full, Ring, Text};
 use crate::wire::XsError;
 
 /// Nodes that one owner loses in an attempt, and what they took.
@@ -25,11 +27,13 @@ impl Store {
     }
 
     /// As `lookup`, for a caller that has hashed the path already.
+    #[inline(never)] // In many places, with all that it calls.
     pub fn lookup_hashed(&self, path: Path<'_>, hash: u64) -> Option<NodeId> {
         self.path_cache.find(path.as_bytes(), hash).or_else(|| self.lookup_by_names(path, hash))
     }
 
     /// As `lookup_hashed`, by the index alone.
+    #[inline(always)]
     pub fn lookup_by_names(&self, path: Path<'_>, hash: u64) -> Option<NodeId> {
         self.nodes.find(hash, |node| self.is_at(node, path))
     }
@@ -87,6 +91,7 @@ impl Store {
         nearest
     }
 
+    #[inline(always)]
     pub(super) fn is_at(&self, node: &Node, path: Path<'_>) -> bool {
         let mut node = node;
         let mut rest = path.as_bytes();
@@ -150,24 +155,21 @@ impl Store {
         acl: AclId,
     ) -> Result<NodeId, Full> {
         let generation = self.next_generation();
+        let mut children = parent.map_or(Ring::EMPTY, |parent| self.nodes.get(parent).children);
         let id = self.nodes.insert(Node {
-            hash,
-            value_generation: generation,
-            list_generation: generation,
             parent,
+            siblings: children.links_of_next(&self.nodes),
             acl: Some(acl),
             name: Name::store(&mut self.blobs, name)?,
             value,
-            watched: self.watches.paths.may_have(hash),
-            ..<Node as Slot>::EMPTY
+            ..Node::new(hash, generation, Origin::CLIENT, self.watches.paths.may_have(hash))
         })?;
         if let Some(parent) = parent {
-            let mut children = self.nodes.get(parent).children;
             children.append(&mut self.nodes, id)?;
             let parent = self.nodes.modify(parent)?;
             parent.children = children;
             parent.children_bytes += name.len() as u32 + 1;
-            parent.list_generation = generation;
+            parent.set_list_generation(generation);
         }
         self.own(id)?;
         Ok(id)
@@ -178,7 +180,7 @@ impl Store {
         let generation = self.next_generation();
         let node = self.nodes.modify(id)?;
         let old = core::mem::replace(&mut node.value, value);
-        node.value_generation = generation;
+        node.set_value_generation(generation);
         old.free(&mut self.blobs)?;
         let (before, after) = (Value::memory(old.len()), Value::memory(value.len()));
         if before == after { Ok(()) } else { self.charge(self.owner_of(id), before, after) }
@@ -195,9 +197,12 @@ impl Store {
             self.domains.find(self.current.writer).is_some_and(|by| self.domains.is_privileged(by));
         let node = self.nodes.modify(id)?;
         node.acl = Some(acl);
-        if node.acl_changes.count(privileged) {
+        let mut changes = node.acl_changes();
+        let starts_over = changes.count(privileged);
+        node.set_acl_changes(changes);
+        if starts_over {
             let generation = self.next_generation();
-            self.nodes.modify(id)?.list_generation = generation;
+            self.nodes.modify(id)?.set_list_generation(generation);
         }
         if !same_owner {
             self.own(id)?;
@@ -218,21 +223,21 @@ impl Store {
         self.take_from_owner(id, lost)?;
         let generation = self.next_generation();
         let node = *self.nodes.get(id);
-        debug_assert!(node.children.first().is_none(), "children go first");
+        debug_assert!(node.children.is_empty(), "children go first");
         if let Some(parent) = node.parent {
             let mut children = self.nodes.get(parent).children;
             children.remove(&mut self.nodes, id)?;
             let parent = self.nodes.modify(parent)?;
             parent.children = children;
             parent.children_bytes -= node.name.len() as u32 + 1;
-            parent.list_generation = generation;
+            parent.set_list_generation(generation);
         }
         node.value.free(&mut self.blobs)?;
         if let Some(acl) = node.acl {
             self.acls.release(acl)?;
         }
         self.path_cache.forget(node.hash);
-        if !node.origin.is_client() && (noted || node.origin.has_gone_below()) {
+        if !node.origin().is_client() && (noted || node.origin().has_gone_below()) {
             return self.leave_gone(id);
         }
         node.name.free(&mut self.blobs)?;
@@ -242,7 +247,7 @@ impl Store {
     /// The first node in post-order of the subtree of `id`.
     pub fn first_leaf(&self, id: NodeId) -> NodeId {
         let mut at = id;
-        while let Some(child) = self.nodes.get(at).children.first() {
+        while let Some(child) = self.first_child(at) {
             at = child;
         }
         at
@@ -252,7 +257,7 @@ impl Store {
     pub fn append_first_leaf(&self, id: NodeId, path: &mut PathBuf) -> Result<(), XsError> {
         self.node(id).name.append(&self.blobs, path)?;
         let mut at = id;
-        while let Some(child) = self.node(at).children.first() {
+        while let Some(child) = self.first_child(at) {
             path.push(b'/').map_err(|_| XsError::EIO)?;
             self.node(child).name.append(&self.blobs, path)?;
             at = child;
@@ -264,7 +269,7 @@ impl Store {
     /// may be removed.
     pub fn next_in_postorder(&self, top: NodeId, id: NodeId) -> Option<NodeId> {
         let node = self.nodes.get(id);
-        match node.siblings.next {
+        match self.sibling_after(node) {
             _ if id == top => None,
             Some(sibling) => Some(self.first_leaf(sibling)),
             None => node.parent,
@@ -276,20 +281,38 @@ impl Store {
         self.nodes.get(id).children.iter(&self.nodes)
     }
 
-    /// A child and the children after it.
-    pub fn siblings(&self, from: Option<NodeId>) -> impl Iterator<Item = (NodeId, &Node)> {
-        List::<Node, Siblings>::iter_from(&self.nodes, from)
+    /// A child of a node and the children after it; all children if it is none.
+    #[inline(always)] // Twice.
+    pub fn children_from(&self, id: NodeId, child: Option<NodeId>) -> impl Iterator<Item = (NodeId, &Node)> {
+        let children = self.node(id).children;
+        children.iter_from(&self.nodes, child.or_else(|| children.first(&self.nodes)))
+    }
+
+    /// The oldest child.
+    #[inline(always)]
+    pub fn first_child(&self, id: NodeId) -> Option<NodeId> {
+        self.first_child_of(self.node(id))
+    }
+
+    #[inline(always)]
+    pub fn first_child_of(&self, node: &Node) -> Option<NodeId> {
+        node.children.first(&self.nodes)
+    }
+
+    /// The child after this one of the same node.
+    #[inline(always)]
+    pub fn sibling_after(&self, node: &Node) -> Option<NodeId> {
+        Ring::<Node, Siblings>::after(&self.nodes, node)
     }
 
     /// The node after `id` in pre-order within the subtree of `top`, and how many bytes its path has. That of `id`
     /// has `len`; the root is neither.
     pub fn next_in_preorder(&self, top: NodeId, id: NodeId, len: usize) -> Option<(NodeId, usize)> {
-        let node = self.nodes.get(id);
-        let (mut at, mut len, mut next) = (id, len + 1, node.children.first());
+        let (mut at, mut len, mut next) = (id, len + 1, self.first_child(id));
         while next.is_none() && at != top {
             let node = self.nodes.get(at);
             len = len.saturating_sub(node.name.len() + 1);
-            next = node.siblings.next;
+            next = self.sibling_after(node);
             at = node.parent?;
         }
         next.map(|next| (next, len + self.nodes.get(next).name.len()))
@@ -315,7 +338,7 @@ impl Store {
     fn own(&mut self, id: NodeId) -> Result<(), Full> {
         let Some(domain) = self.owner_of(id) else { return Ok(()) };
         let node = self.nodes.get(id);
-        let memory = Node::memory(node.name.len(), node.value.len());
+        let memory = Node::memory(node.name.spilled(), node.value.len());
         let held = self.held.modify(domain)?;
         held.nodes.append(&mut self.nodes, id)?;
         held.usage.nodes += 1;
@@ -342,7 +365,7 @@ impl Store {
         }
         let node = self.nodes.get(id);
         lost.nodes += 1;
-        lost.memory = lost.memory.wrapping_add(Node::memory(node.name.len(), node.value.len()));
+        lost.memory = lost.memory.wrapping_add(Node::memory(node.name.spilled(), node.value.len()));
         self.held.modify(domain)?.nodes.remove(&mut self.nodes, id)
     }
 

@@ -11,11 +11,12 @@ use crate::hash::Key;
 use crate::path::{Path, PathBuf};
 use crate::slots::{Arena, Attempt, Blobs, Id, Linked, Links, List, Slot, Table, Text, chained};
 
-pub(super) const PATH_INLINE: usize = 42;
-const TOKEN_INLINE: usize = 26;
+pub(super) const PATH_INLINE: usize = 39;
+const TOKEN_INLINE: usize = 17;
 
 /// All watches on one path. Exists as long as there is one.
 #[derive(Clone, Copy)]
+#[repr(Rust, packed(4))] // As a node.
 pub struct WatchPath {
     pub(super) hash: u64,
     pub(super) chain: Option<Id<WatchPath>>,
@@ -26,6 +27,7 @@ pub struct WatchPath {
 pub type WatchId = Id<Watch>;
 
 #[derive(Clone, Copy)]
+#[repr(Rust, packed(4))] // As a node.
 pub struct Watch {
     /// Order of registration among all watches.
     pub sequence: u64,
@@ -33,8 +35,8 @@ pub struct Watch {
     pub(super) at: Option<Id<WatchPath>>,
     pub(super) of_path: Links<Watch>,
     pub(super) of_domain: Links<Watch>,
-    /// Levels below the path that are of interest; `None` for all.
-    pub depth: Option<u32>,
+    /// Levels below the path that are of interest; [`ALL_LEVELS`] for all.
+    pub(super) levels: u32,
     /// Of the first watch on a path: whoever watches that path has been gathered, see [`gathering`](super::gathering).
     pub gathered: bool,
     /// Registered by a relative path, so events name paths relative to the domain's home.
@@ -43,7 +45,21 @@ pub struct Watch {
     pub token: Text<TOKEN_INLINE>,
 }
 
+/// More than any path has.
+const ALL_LEVELS: u32 = u32::MAX;
+
+const _: () = assert!(size_of::<Watch>() == 64 && size_of::<WatchPath>() == 60);
+
 impl Watch {
+    /// Levels below the path that are of interest; `None` for all.
+    pub fn depth(&self) -> Option<u32> {
+        Some(self.levels).filter(|levels| *levels != ALL_LEVELS)
+    }
+
+    pub fn with_depth(self, depth: Option<u32>) -> Watch {
+        Watch { levels: depth.map_or(ALL_LEVELS, |depth| depth.min(ALL_LEVELS - 1)), ..self }
+    }
+
     /// Bytes of memory that a watch takes, with the record of its path.
     pub const fn memory(path: usize, token: usize) -> u32 {
         (size_of::<Watch>() + size_of::<WatchPath>() + 24) as u32
@@ -75,7 +91,7 @@ impl Slot for Watch {
         at: None,
         of_path: Links::NONE,
         of_domain: Links::NONE,
-        depth: None,
+        levels: ALL_LEVELS,
         gathered: false,
         relative: false,
         token_hash: 0,

@@ -19,7 +19,7 @@ impl Store {
     /// Whether there are watches on the path of a node itself.
     pub fn is_watched(&self, id: NodeId) -> bool {
         let node = self.node(id);
-        node.watched && self.watches.paths.find(node.hash, |_| true).is_some()
+        node.is_watched() && self.watches.paths.find(node.hash, |_| true).is_some()
     }
 
     /// Whether there may be watches on the path of a node or above it. `unwatched` is a node where that is known not to
@@ -31,7 +31,7 @@ impl Store {
     /// The lowest node at or above this one on whose path there may be watches.
     pub fn lowest_watched(&self, id: NodeId, unwatched: &mut Option<NodeId>) -> Option<NodeId> {
         let way = core::iter::successors(Some(id), |id| self.node(*id).parent);
-        let watched = way.take_while(|id| Some(*id) != *unwatched).find(|id| self.node(*id).watched);
+        let watched = way.take_while(|id| Some(*id) != *unwatched).find(|id| self.node(*id).is_watched());
         if watched.is_none() {
             *unwatched = self.node(id).parent;
         }
@@ -68,7 +68,7 @@ impl Store {
             Some(at) => at,
             None => {
                 if let Some(node) = subject.node.or_else(|| self.lookup_hashed(path, hash)) {
-                    self.nodes.modify(node)?.watched = true;
+                    self.nodes.modify(node)?.set_watched(true);
                 }
                 let path = self.text(path.as_bytes())?;
                 self.watches.paths.insert(WatchPath { hash, chain: None, watches: List::EMPTY, path })?
@@ -76,16 +76,16 @@ impl Store {
         };
         self.watches.last_sequence += 1;
         let token_text = self.text(token)?;
-        let id = self.watches.arena.alloc(Watch {
+        let watch = Watch {
             sequence: self.watches.last_sequence,
             domain,
             at: Some(at),
-            depth,
             relative,
             token_hash: self.key.hash(token),
             token: token_text,
-            ..Watch::EMPTY
-        })?;
+            ..Watch::EMPTY.with_depth(depth)
+        };
+        let id = self.watches.arena.alloc(watch)?;
         self.watches.paths.modify(at)?.watches.append(&mut self.watches.arena, id)?;
         let memory = Watch::memory(path.as_bytes().len(), token.len());
         let held = self.held.modify(domain)?;
@@ -163,7 +163,7 @@ impl Store {
                 // Most nodes have no watches, so the path is cut only where one has.
                 let (mut prefix, mut levels) = (path, 0);
                 while let Some(node) = next {
-                    if node.watched {
+                    if node.is_watched() {
                         prefix = prefix.up(core::mem::take(&mut levels));
                         look(prefix, node.hash);
                     }
@@ -224,7 +224,7 @@ impl Watch {
 
     /// Whether a watch on `prefix` wants to hear of a change at `path`.
     fn sees(&self, prefix: Path<'_>, path: Path<'_>, change: Change) -> bool {
-        match self.depth {
+        match self.depth() {
             None => true,
             // What happens to domains has no place in the tree that a depth could be counted from. A change of
             // the special node's permissions has one.
@@ -235,7 +235,7 @@ impl Watch {
 
     /// Whether a watch on a special path wants to hear of what happens to single domains, too.
     fn sees_cases(&self) -> bool {
-        self.depth.is_some_and(|depth| depth > 0)
+        self.depth().is_some_and(|depth| depth > 0)
     }
 }
 

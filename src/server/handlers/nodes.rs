@@ -88,7 +88,7 @@ pub fn rm<P: Platform>(
             let claim = request.view.claim();
             cx.core.store.decide(Ok(Answer::Ok), claim, |store| {
                 // A node without children goes at once: its path is known, and there is one event.
-                if store.node(top).children.first().is_some() {
+                if !store.node(top).children.is_empty() {
                     return store
                         .remove_more(Removal { top, at: top, told: true, noted: true }, 0)
                         .map(|_| ());

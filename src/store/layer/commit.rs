@@ -61,7 +61,7 @@ impl Store {
             removes |= copy.is_removed();
             if copy.mark.contains(Mark::EXISTS | Mark::MADE) {
                 nodes += 1;
-                chunks += Name::memory(self.name_len(copy)) / Blob::memory(CHUNK);
+                chunks += self.name_memory(copy) / Blob::memory(CHUNK);
             }
         }
         let room = self.may_take(open.domain, Share::Nodes, nodes)
@@ -79,8 +79,8 @@ impl Store {
         let Some(base) = base else { return copy.mark.contains(Mark::EXISTED) };
         let node = self.node(base);
         !copy.mark.contains(Mark::EXISTED)
-            || (copy.mark.contains(Mark::READ_VALUE) && node.value_generation != copy.seen_value)
-            || (copy.mark.contains(Mark::READ_LIST) && node.list_generation != copy.seen_list)
+            || (copy.mark.contains(Mark::READ_VALUE) && !node.has_value_of(copy.seen_value))
+            || (copy.mark.contains(Mark::READ_LIST) && !node.has_list_of(copy.seen_list))
             || (copy.mark.contains(Mark::READ_ACL) && self.acl(base) != copy.seen_acl)
     }
 
@@ -180,7 +180,7 @@ impl Store {
             let node = self.node(base);
             let old = node.value.len();
             let (nodes, memory) = if goes {
-                (-1, -(Node::memory(node.name.len(), old) as i32))
+                (-1, -(Node::memory(node.name.spilled(), old) as i32))
             } else if copy.mark.contains(Mark::WROTE_VALUE) {
                 (0, Value::memory(copy.value.len()) as i32 - Value::memory(old) as i32)
             } else {
@@ -190,15 +190,22 @@ impl Store {
         });
         let after = copy.acl.filter(|_| made).and_then(|acl| {
             let owner = self.domains.owner(self.acls.owner(acl))?;
-            let memory = Node::memory(self.name_len(copy), copy.value.len());
+            let memory = Node::memory(self.name_memory(copy), copy.value.len());
             Some((owner, Delta { nodes: 1, memory: memory as i32 }))
         });
         [before, after]
     }
 
-    /// Bytes of the name of a node that the transaction has made.
-    fn name_len(&self, copy: &TxNode) -> usize {
-        copy.path.len().saturating_sub(self.name_start(copy))
+    /// Bytes of blob memory for the name of a node that the transaction has made.
+    fn name_memory(&self, copy: &TxNode) -> u32 {
+        let start = self.name_start(copy);
+        if Name::is_short(copy.path.len().saturating_sub(start)) {
+            return 0;
+        }
+        let mut name = NameBuf::new();
+        // A name that is in a path fits its buffer.
+        let _fits = copy.path.append_from(&self.blobs, start, &mut name);
+        Name::memory(&name)
     }
 
     /// Where in its path the name of a node begins that the transaction has made.

@@ -51,14 +51,14 @@ impl Store {
             let mut path = PathBuf::new();
             let path = copy.path.contiguous(&self.blobs, &mut path);
             let above = self.nearest(Path::from_canonical(path))?;
-            return Some(self.writer(self.node(above).list_generation));
+            return Some(self.writer(self.node(above).list_generation()));
         };
         let node = self.node(base);
-        if !existed || (copy.mark.contains(Mark::READ_VALUE) && node.value_generation != copy.seen_value) {
-            return Some(self.writer(node.value_generation));
+        if !existed || (copy.mark.contains(Mark::READ_VALUE) && node.value_generation() != copy.seen_value) {
+            return Some(self.writer(node.value_generation()));
         }
-        if copy.mark.contains(Mark::READ_LIST) && node.list_generation != copy.seen_list {
-            return Some(self.writer(node.list_generation));
+        if copy.mark.contains(Mark::READ_LIST) && node.list_generation() != copy.seen_list {
+            return Some(self.writer(node.list_generation()));
         }
         let changed =
             self.acl(base).filter(|acl| copy.mark.contains(Mark::READ_ACL) && Some(*acl) != copy.seen_acl);
@@ -68,7 +68,7 @@ impl Store {
         };
         // Beside the privileged, its owner changes a node's permissions, or who acts for that.
         let owner = self.acls.owner(acl);
-        let by = self.domains.owner(owner).filter(|_| !node.acl_changes.by_privileged());
+        let by = self.domains.owner(owner).filter(|_| !node.acl_changes().by_privileged());
         Some((owner.domid, by))
     }
 

@@ -142,8 +142,8 @@ impl Store {
             if let Some(base) = base {
                 let node = store.nodes.get(base);
                 copy.mark = Mark::EXISTED | Mark::EXISTS;
-                copy.seen_value = node.value_generation;
-                copy.seen_list = node.list_generation;
+                copy.seen_value = node.value_generation();
+                copy.seen_list = node.list_generation();
                 copy.generation = node.generation();
                 copy.children_bytes = node.children_bytes;
                 copy.seen_children_bytes = node.children_bytes;
@@ -387,7 +387,7 @@ impl Store {
     pub(crate) fn has_seen_list(&self, id: TxNodeId) -> bool {
         let copy = self.transactions.nodes.get(id);
         match self.base_of(copy) {
-            Some(base) => self.node(base).list_generation == copy.seen_list,
+            Some(base) => self.node(base).list_generation() == copy.seen_list,
             None => !copy.mark.contains(Mark::EXISTED),
         }
     }
@@ -402,13 +402,11 @@ impl Store {
     ) -> Result<(), E> {
         let copy = self.transactions.nodes.get(id);
         let mut name = NameBuf::new();
-        let first = match start {
-            Start::First => self.base_of(copy).and_then(|base| self.node(base).children.first()),
-            Start::Child(child) => Some(child),
-            Start::Made(_) => None,
-        };
+        let base = self.base_of(copy).filter(|_| !matches!(start, Start::Made(_)));
+        let child = if let Start::Child(child) = start { Some(child) } else { None };
+        let children = base.map(|base| self.children_from(base, child));
         let tx = copy.tx;
-        for (at, child) in self.siblings(first) {
+        for (at, child) in children.into_iter().flatten() {
             let hidden = self.copy_hashed(tx, child.hash).is_some_and(|known| {
                 let mark = self.transactions.nodes.get(known).mark;
                 !mark.contains(Mark::EXISTS) || mark.contains(Mark::MADE)

@@ -82,7 +82,7 @@ impl Store {
             at = missing.parent();
             let above = at.filter(|above| !above.is_root()).map_or(0, |above| above.as_bytes().len());
             wanted.nodes += 1;
-            wanted.chunks += chunks(Name::memory(missing.as_bytes().len().saturating_sub(above + 1)));
+            wanted.chunks += chunks(missing.as_bytes().get(above + 1..).map_or(0, Name::memory));
         }
         wanted.chunks += chunks(Value::memory(value));
         if let Some(entries) = entries {
@@ -129,7 +129,7 @@ impl Store {
         }
         let domain = self.domains.update(owner);
         domain.delta.nodes += 1;
-        let memory = Node::memory(path.name().len(), value) as i32;
+        let memory = Node::memory(Name::memory(path.name()), value) as i32;
         domain.delta.memory = domain.delta.memory.saturating_add(memory);
         let (delta, quotas) = (domain.delta, domain.quotas);
         let entries = entries.len() / Entry::SIZE;
@@ -192,14 +192,14 @@ impl Store {
             self.list.clear();
             entries.as_chunks().0.iter().try_for_each(|entry| self.list.push(Entry::from_bytes(*entry)))?;
             self.set_acl_at(&view, path, place)?;
-            self.nodes.update(id).acl_changes = AclChanges::NONE;
+            self.nodes.update(id).set_acl_changes(AclChanges::NONE);
         }
         let mut next = Some(id).filter(|_| found.is_none() || value.is_some());
         while let Some(at) = next {
             let node = self.nodes.update(at);
-            node.origin = origin;
+            node.set_origin(origin);
             // Those above it that were made for it are no layer's yet.
-            next = node.parent.filter(|above| self.node(*above).origin.is_client());
+            next = node.parent.filter(|above| self.node(*above).origin().is_client());
         }
         Ok(self.acl(id))
     }
@@ -212,7 +212,7 @@ impl Store {
         if !below_only {
             return self.remove_fused(top);
         }
-        while let Some(child) = self.node(top).children.first() {
+        while let Some(child) = self.first_child(top) {
             self.remove_fused(child)?;
         }
         Ok(())
@@ -226,11 +226,11 @@ impl Store {
 
     /// Whether a client has changed a node's value since the layers were fused, or made it.
     pub fn is_value_changed(&self, node: &Node) -> bool {
-        node.value_generation >> u16::BITS > self.origins.fused
+        node.value_generation() >> u16::BITS > self.origins.fused
     }
 
     pub fn set_origin(&mut self, id: NodeId, origin: Origin) {
-        self.nodes.update(id).origin = origin;
+        self.nodes.update(id).set_origin(origin);
     }
 
     /// All nodes that are there now are what the store begins with.

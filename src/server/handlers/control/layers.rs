@@ -8,7 +8,7 @@ use crate::platform::Platform;
 use crate::server::context::{Context, Outcome};
 use crate::server::scratch::Reply;
 use crate::state::page::What;
-use crate::store::{Layer, Store};
+use crate::store::{AclChanges, Layer, Store};
 use crate::wire::{Strings, XsError};
 
 pub fn layers<P: Platform>(
@@ -60,7 +60,7 @@ fn origin(store: &Store, path: &[u8], reply: &mut Reply) -> Result<(), XsError> 
     let path = Path::absolute(path).ok_or(XsError::EINVAL)?;
     let id = store.lookup(path).ok_or(XsError::ENOENT)?;
     let node = store.node(id);
-    let from = node.origin;
+    let from = node.origin();
     let layer = from.number().and_then(|number| store.origins.layers.get(number));
     let name = match layer {
         Some(layer) => layer.name.as_slice(),
@@ -69,6 +69,6 @@ fn origin(store: &Store, path: &[u8], reply: &mut Reply) -> Result<(), XsError> 
     };
     let changed = |is: bool, what: &'static str| if is && !from.is_client() { what } else { "" };
     let value = changed(store.is_value_changed(node), ", value changed");
-    let list = changed(node.acl_changes() != 0, ", permissions changed");
+    let list = changed(node.acl_changes() != AclChanges::NONE, ", permissions changed");
     line(reply, format_args!("{}{value}{list}", name.escape_ascii()))
 }

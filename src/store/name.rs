@@ -1,0 +1,219 @@
+//! A node's name: in the node if it is short or well known, else in a blob.
+//!
+//! Devices of all guests have nodes of the same few names. Each of those is in the image once, and a node has its number
+//! instead.
+
+use crate::slots::{Blob, Blobs, Full, Text};
+
+/// Bytes of a name that any node has room for.
+pub const NAME_INLINE: usize = 11;
+
+/// Longer names that devices and guests have in common, the shorter ones first, those of one length in order. From Xen's
+/// public/io headers, libxl, and the drivers of Linux.
+const WELL_KNOWN: &[&[u8]] = &[
+    b"availability",
+    b"backend-type",
+    b"backend-uuid",
+    b"console-type",
+    b"device-model",
+    b"script-error",
+    b"shadow-total",
+    b"xdp-headroom",
+    b"console-limit",
+    b"ctrl-ring-ref",
+    b"event-channel",
+    b"frontend-uuid",
+    b"hotplug-error",
+    b"memory-offset",
+    b"specification",
+    b"@releaseDomain",
+    b"direct-io-safe",
+    b"discard-enable",
+    b"discard-secure",
+    b"feature-reboot",
+    b"feature-update",
+    b"hotplug-status",
+    b"max-ring-pages",
+    b"num-ring-pages",
+    b"request-update",
+    b"unplugged-nics",
+    b"virtual-device",
+    b"feature-balloon",
+    b"feature-barrier",
+    b"feature-discard",
+    b"feature-rx-copy",
+    b"feature-rx-flip",
+    b"feature-suspend",
+    b"feature-trusted",
+    b"physical-device",
+    b"request-rx-copy",
+    b"ring-page-order",
+    b"unplugged-disks",
+    b"@introduceDomain",
+    b"event-channel-rx",
+    b"event-channel-tx",
+    b"feature-poweroff",
+    b"target-tot-pages",
+    b"discard-alignment",
+    b"feature-ctrl-ring",
+    b"feature-gso-tcpv4",
+    b"feature-gso-tcpv6",
+    b"feature-rx-notify",
+    b"event-channel-ctrl",
+    b"feature-persistent",
+    b"discard-granularity",
+    b"feature-abs-pointer",
+    b"feature-flush-cache",
+    b"feature-raw-pointer",
+    b"max-ring-page-order",
+    b"request-abs-pointer",
+    b"request-raw-pointer",
+    b"toolstack-connected",
+    b"feature-xdp-headroom",
+    b"physical-sector-size",
+    b"allow-memory-relocate",
+    b"multi-queue-max-queues",
+    b"multi-queue-num-queues",
+    b"feature-no-csum-offload",
+    b"feature-gso-tcpv4-prefix",
+    b"feature-gso-tcpv6-prefix",
+    b"feature-ipv6-csum-offload",
+    b"feature-multicast-control",
+    b"request-multicast-control",
+    b"feature-split-event-channels",
+    b"feature-max-indirect-segments",
+    b"feature-dynamic-multicast-control",
+    b"platform-feature-xs_reset_watches",
+    b"platform-feature-multiprocessor-suspend",
+];
+
+const _: () = assert!(WELL_KNOWN.len() < 127);
+
+/// Owned: whoever drops it must free it.
+#[derive(Clone, Copy)]
+pub struct Name(Text<NAME_INLINE>);
+
+impl Name {
+    pub const EMPTY: Name = Name(Text::EMPTY);
+
+    pub fn store(blobs: &mut Blobs, bytes: &[u8]) -> Result<Name, Full> {
+        match Text::inline_of(bytes) {
+            Some(text) => Ok(Name(text)),
+            None => Name::store_long(blobs, bytes),
+        }
+    }
+
+    #[inline(never)]
+    fn store_long(blobs: &mut Blobs, bytes: &[u8]) -> Result<Name, Full> {
+        let number = Name::number(bytes).and_then(Text::of_number);
+        Ok(Name(number.map_or_else(|| Text::store(blobs, bytes), Ok)?))
+    }
+
+    /// The place of a well-known name.
+    fn number(bytes: &[u8]) -> Option<u8> {
+        let place = WELL_KNOWN.binary_search_by(|known| (known.len(), *known).cmp(&(bytes.len(), bytes)));
+        place.ok()?.try_into().ok()
+    }
+
+    #[inline(always)]
+    fn well_known(&self) -> Option<&'static [u8]> {
+        WELL_KNOWN.get(usize::from(self.0.number()?)).copied()
+    }
+
+    /// The bytes, if they are not in a blob.
+    #[inline(always)]
+    pub fn inline(&self) -> Option<&[u8]> {
+        self.0.inline().or_else(|| self.well_known())
+    }
+
+    /// The bytes in one piece, in `buf` if they are not so already.
+    pub fn contiguous<'a, const M: usize>(
+        &'a self,
+        blobs: &Blobs,
+        buf: &'a mut heapless::Vec<u8, M>,
+    ) -> &'a [u8] {
+        match self.inline() {
+            Some(bytes) => bytes,
+            None => self.0.contiguous(blobs, buf),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.inline().map_or_else(|| self.0.len(), <[u8]>::len)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn free(self, blobs: &mut Blobs) -> Result<(), Full> {
+        self.0.free(blobs)
+    }
+
+    /// Bytes of blob memory that this name takes beside its node.
+    pub fn spilled(&self) -> u32 {
+        self.0.spilled()
+    }
+
+    /// Bytes of blob memory that a node with this name takes for it.
+    pub fn memory(bytes: &[u8]) -> u32 {
+        if Name::is_short(bytes.len()) || Name::number(bytes).is_some() {
+            0
+        } else {
+            Blob::memory(bytes.len())
+        }
+    }
+
+    /// Whether a name of so many bytes takes no blob, whatever they are.
+    pub fn is_short(len: usize) -> bool {
+        len <= NAME_INLINE
+    }
+
+    pub fn equals(&self, blobs: &Blobs, other: &[u8]) -> bool {
+        self.inline().map_or_else(|| self.0.equals(blobs, other), |bytes| bytes == other)
+    }
+
+    /// `path` without `/` and this name at its end; `None` if it does not end so.
+    pub fn strip_from<'a>(&self, blobs: &Blobs, path: &'a [u8]) -> Option<&'a [u8]> {
+        match self.well_known() {
+            Some(name) => path.strip_suffix(name)?.strip_suffix(b"/"),
+            None => self.0.strip_from(blobs, path),
+        }
+    }
+
+    /// Appends the bytes to `out`, which must have room.
+    pub fn append<const M: usize>(&self, blobs: &Blobs, out: &mut heapless::Vec<u8, M>) -> Result<(), Full> {
+        match self.inline() {
+            Some(bytes) => out.extend_from_slice(bytes).map_err(|_| Full),
+            None => self.0.append(blobs, out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slots::Attempt;
+
+    #[test]
+    fn what_is_well_known_takes_no_chunk_and_reads_as_any_other() {
+        assert!(WELL_KNOWN.is_sorted_by_key(|name| (name.len(), *name)));
+        let others: [&[u8]; 5] = [b"", b"state", b"backend", b"event-channe", b"event-channel-"];
+        for name in WELL_KNOWN.iter().copied().chain(others) {
+            let mut blobs = Blobs::new(&Attempt::new(), 4, 4);
+            let stored = Name::store(&mut blobs, name).unwrap();
+            let chunks = name.len() > NAME_INLINE && !WELL_KNOWN.contains(&name);
+            assert_eq!(blobs.arena().used(), u32::from(chunks), "{}", name.escape_ascii());
+            assert_eq!((stored.spilled() > 0, Name::memory(name)), (chunks, stored.spilled()));
+            let mut buf = heapless::Vec::<u8, 64>::new();
+            assert_eq!(stored.contiguous(&blobs, &mut buf), name);
+            let mut path = heapless::Vec::<u8, 64>::from_slice(b"/a/").unwrap();
+            stored.append(&blobs, &mut path).unwrap();
+            assert_eq!((&path[3..], stored.len(), stored.is_empty()), (name, name.len(), name.is_empty()));
+            assert_eq!(stored.strip_from(&blobs, &path), Some(&b"/a"[..]));
+            path[2] = b'-';
+            assert_eq!(stored.strip_from(&blobs, &path), None);
+            assert!(stored.equals(&blobs, name) && !stored.equals(&blobs, b"\0\0"));
+        }
+    }
+}
