@@ -160,32 +160,58 @@ memset:
 memcmp:
 bcmp:
     cmp rdx, 8
-    jb 3f
-1:  mov rax, [rdi]
-    mov rcx, [rsi]
+    jb 4f
+    lea r8, [rdx - 8]
+    xor edx, edx
+1:  cmp rdx, r8
+    jae 2f
+    mov rax, [rdi + rdx]
+    mov rcx, [rsi + rdx]
+    add rdx, 8
     cmp rax, rcx
-    jne 2f
-    add rdi, 8
-    add rsi, 8
-    sub rdx, 8
-    cmp rdx, 8
-    jae 1b
+    je 1b
     jmp 3f
-2:  bswap rax                           # the first differing byte decides
+2:  mov rax, [rdi + r8]                 # the last eight, the first of which may have been found equal
+    mov rcx, [rsi + r8]
+    cmp rax, rcx
+    je 7f
+3:  bswap rax                           # the first differing byte decides
     bswap rcx
     cmp rax, rcx
     sbb eax, eax
     or eax, 1
     ret
-3:  test edx, edx
-    jz 5f
-4:  movzx eax, byte ptr [rdi]
+4:  cmp edx, 4
+    jb 5f
+    mov eax, [rdi]                      # 4..=7
+    mov ecx, [rsi]
+    cmp eax, ecx
+    jne 6f
+    mov eax, [rdi + rdx - 4]
+    mov ecx, [rsi + rdx - 4]
+    cmp eax, ecx
+    je 7f
+6:  bswap eax
+    bswap ecx
+    cmp eax, ecx
+    sbb eax, eax
+    or eax, 1
+    ret
+5:  test edx, edx
+    jz 7f
+    movzx eax, byte ptr [rdi]           # 1..=3: first, middle, last
     movzx ecx, byte ptr [rsi]
     sub eax, ecx
-    jne 6f
-    inc rdi
-    inc rsi
-    dec edx
-    jnz 4b
-5:  xor eax, eax
-6:  ret
+    jne 8f
+    mov r8d, edx
+    shr r8d
+    movzx eax, byte ptr [rdi + r8]
+    movzx ecx, byte ptr [rsi + r8]
+    sub eax, ecx
+    jne 8f
+    movzx eax, byte ptr [rdi + rdx - 1]
+    movzx ecx, byte ptr [rsi + rdx - 1]
+    sub eax, ecx
+    ret
+7:  xor eax, eax
+8:  ret
