@@ -43,6 +43,7 @@ same_options() {
     diff <("$1" --help | options) <(zcat "$work/root/usr/share/man/man1/$2" | sed 's/\\-/-/g; s/\\f[A-Z]//g' | options)
 }
 ok 'xenstore-stubdom-install.1: its options' same_options scripts/install xenstore-stubdom-install.1.gz
+for tool in xs-state xs-layers; do ok "$tool.1: its options" same_options "$work/root/usr/bin/$tool" "$tool.1.gz"; done
 ok 'completions: of bash' bash -n "$work/root/usr/share/bash-completion/completions/xs-trace"
 
 # no_checkout FOLDER: no file of text there names what only a source tree has, unless it says that it is there.
@@ -66,7 +67,7 @@ ok 'the pages that pages name are there' pages_named
 # So are files of ours that are named by their place on a host.
 places_named() {
     local place
-    grep -rhoIE '/usr/(lib|sbin|bin|share/doc)/xenstore-stubdom[A-Za-z0-9./-]*' "$work/root" | sed 's/[.-]*$//' | sort -u | while read -r place; do
+    grep -rhoIE '/usr/(local/lib/xenstore-stubdom/x|(lib|sbin|bin|share/doc)/xenstore-stubdom)[A-Za-z0-9./-]*' "$work/root" | sed 's/[.-]*$//' | sort -u | while read -r place; do
         test -e "$work/root$place" || echo "no $place"
     done | { ! grep .; }
 }

@@ -24,6 +24,7 @@ usage: xs-layers pack [-o MODULE] FILE...     one file of several, the lowest fi
        xs-layers split [-d DIRECTORY] FILE    a file NAME.layer of each layer
   --memory MIB      for `check`: in a store with this much memory, 8 to 2048 (default: in one that is large enough)
   --domains N,...   domains besides dom0 that permissions may name
+  --version         say which version this is
 FILE has layers as text, or as the state stream's records (docs/state.md); `-` is the standard input. STORE is the socket or
 device of a running store; of it, `diff` leaves out what toolstacks make anew at each start, and with FILEs what these say.
 Of another server than xenstore-stubdom it wants FILEs: that does not know what it began with.

@@ -70,7 +70,10 @@ impl Tree {
     fn fused_in(capacities: &Capacities, pack: &Pack, domains: &BTreeSet<u16>) -> Result<Tree, String> {
         // Of these one is dom0.
         if domains.len() >= capacities.domains {
-            return Err("there is no room for so many domains\n".to_string());
+            return Err(format!(
+                "--domains: this store has room for {} besides dom0\n",
+                capacities.domains - 1
+            ));
         }
         let mut host = Host::with(Settings::DEFAULT, capacities);
         for domid in domains {

@@ -26,12 +26,13 @@ show: the nodes of a state, as `xenstore-ls -f -p` shows those of a store.
   --all    domains, quotas and watches, too
   --json   all of it as JSON
 diff: what only one of two states has, with - or + before it. Status: 0 nothing, 1 something.
-FILE is a stream as upstream's live update and our own write it (docs/state.md), `-` the standard input or output. A server
-on a unix socket is made from one by `unix_server --state FILE SOCKET`.
+  --version  say which version this is
+FILE is a stream as upstream's live update and our own write it (docs/state.md), `-` the standard input or output.
 Status: 2 for a mistake in the call, a file that is no state, or a store that does not give it.
 ";
 
 enum Task {
+    Say(&'static str),
     Save { place: Option<PathBuf>, file: PathBuf },
     Show { file: PathBuf, all: bool, json: bool },
     Diff { old: PathBuf, new: PathBuf },
@@ -39,11 +40,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let task = match parse(lexopt::Parser::from_env()) {
-        Ok(Some(task)) => task,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
+        Ok(task) => task,
         Err(error) => {
             eprintln!("xs-state: {error}; see --help");
             return ExitCode::from(2);
@@ -65,16 +62,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
+fn parse(mut args: lexopt::Parser) -> Result<Task, lexopt::Error> {
     use lexopt::prelude::{Long, Short, Value, ValueExt};
     let (mut words, mut all, mut json, mut place) = (Vec::new(), false, false, None);
     while let Some(arg) = args.next()? {
         match arg {
-            Long("help") | Short('h') => return Ok(None),
-            Long("version") => {
-                println!("xs-state {}", env!("CARGO_PKG_VERSION"));
-                std::process::exit(0);
-            }
+            Long("help") | Short('h') => return Ok(Task::Say(HELP)),
+            Long("version") => return Ok(Task::Say(concat!("xs-state ", env!("CARGO_PKG_VERSION"), "\n"))),
             Long("all") => all = true,
             Long("json") => json = true,
             Long("store") => place = Some(PathBuf::from(args.value()?)),
@@ -84,12 +78,12 @@ fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["save", file] if !all && !json => Ok(Some(Task::Save { place, file: file.into() })),
+        ["save", file] if !all && !json => Ok(Task::Save { place, file: file.into() }),
         ["show", file] if !(all && json) && place.is_none() => {
-            Ok(Some(Task::Show { file: file.into(), all, json }))
+            Ok(Task::Show { file: file.into(), all, json })
         }
         ["diff", old, new] if !all && !json && place.is_none() => {
-            Ok(Some(Task::Diff { old: old.into(), new: new.into() }))
+            Ok(Task::Diff { old: old.into(), new: new.into() })
         }
         _ => {
             Err("`save [--store PLACE] FILE`, `show [--all|--json] FILE` or `diff OLD NEW` is wanted".into())
@@ -116,6 +110,7 @@ fn write_private(file: &Path, state: &[u8]) -> io::Result<()> {
 
 fn run(task: &Task) -> Result<(String, ExitCode), String> {
     match task {
+        Task::Say(text) => Ok(((*text).to_string(), ExitCode::SUCCESS)),
         Task::Save { place, file } => {
             let state = save::fetch(place.as_deref()).map_err(|problem| problem.to_string())?;
             let written = if file == Path::new("-") {

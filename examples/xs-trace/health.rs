@@ -1,11 +1,12 @@
 //! `health`: how the store is, as monitoring plugins say it: one line with figures behind `|`, and the status.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
 use crate::arguments::HealthOptions;
-use crate::dump::OFF;
+use crate::dump::{self, OFF};
 use crate::top::{Sample, uptime};
 use store_client::Problem;
 use store_client::Store;
@@ -44,7 +45,7 @@ pub fn run(options: &HealthOptions) -> ExitCode {
 }
 
 /// The sums, and what the check of consistency has found, if that is wanted.
-fn look(place: Option<&std::path::Path>, check: bool) -> Result<(Sample, Option<String>), Problem> {
+fn look(place: Option<&Path>, check: bool) -> Result<(Sample, Option<String>), Problem> {
     let mut store = Store::open(place)?;
     let sample = Sample::totals(&mut store)?;
     Ok((sample, check.then(|| store.control(&["check"])).transpose()?))
@@ -95,6 +96,12 @@ fn tell(mut findings: Vec<Finding>, figures: &str) -> ExitCode {
     let bar = if figures.is_empty() { "" } else { " | " };
     // What others have written must neither reach a terminal as control characters nor begin the figures.
     let line = texts.join(", ").replace('|', "/");
-    println!("XENSTORE {word} - {}{bar}{figures}", Problem::new(line));
-    ExitCode::from(status)
+    let line = format!("XENSTORE {word} - {}{bar}{figures}\n", Problem::new(line));
+    match dump::write(Path::new("-"), line.as_bytes()) {
+        Ok(()) => ExitCode::from(status),
+        Err(problem) => {
+            eprintln!("xs-trace: {problem}");
+            ExitCode::from(UNKNOWN)
+        }
+    }
 }

@@ -39,8 +39,13 @@ fn main() -> ExitCode {
         Ok(Arguments { task: Task::Health(options) }) => return health::run(&options),
         Ok(arguments) => arguments.task,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            print!("{}", error.render());
-            return ExitCode::SUCCESS;
+            return match dump::write(Path::new("-"), error.render().to_string().as_bytes()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(problem) => {
+                    eprintln!("xs-trace: {problem}");
+                    ExitCode::FAILURE
+                }
+            };
         }
         Err(error) => {
             eprintln!("xs-trace: {}; see --help", arguments::told(&error));

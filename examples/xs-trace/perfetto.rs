@@ -44,7 +44,7 @@ pub fn export(dump: &Dump) -> Result<Vec<u8>, Problem> {
     let mut inside = vec![false; dump.records.len()];
     for request in &requests {
         export.request(request);
-        inside[request.inside.clone()].fill(true);
+        request.inside.iter().for_each(|n| inside[*n] = true);
     }
     for (n, record) in dump.records.iter().enumerate() {
         if record.kind == Kind::WokeUp {
@@ -116,7 +116,7 @@ impl Export<'_> {
         let name = request.ended.type_name();
         self.slice(domid, at, length, json!({"name": name, "cat": "request", "args": args}));
 
-        let inside = request.inside.clone();
+        let inside = request.inside.iter().copied();
         let events: Vec<usize> = inside.filter(|n| dump.records[*n].kind == Kind::Event).collect();
         // Slices and pauses of equal length.
         let parts = 2 * events.len() as u64 + 1;

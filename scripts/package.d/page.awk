@@ -14,10 +14,12 @@ function typed(line) {
 }
 
 /^## / { skipped = /^## (Try it|As a package)$/ }
+/^### On a running host/ { skipped = 0 }
 skipped || /`scripts\/docs`/ { next }
 
 {
     gsub(/(\.\/)?scripts\/xenstore-stubdom\.cfg/, "/usr/lib/xenstore-stubdom/xenstore-stubdom.cfg")
+    gsub(/\/usr\/local\/lib\/xenstore-stubdom\/xenstore-stubdom/, "/usr/lib/xenstore-stubdom/xenstore-stubdom")
     gsub(/(\.\/)?scripts\/install( |`|$)/, "xenstore-stubdom-install&")
     gsub(/xenstore-stubdom-install(\.\/)?scripts\/install/, "xenstore-stubdom-install")
 }

@@ -36,10 +36,11 @@ kinds! {
     /// answer; then it is taken again.
     1 Begun "begun",
     /// The request was answered: its error, if any; size of the answer's payload, 0 of an error; amount is the cycles
-    /// since the server woke up, or answered the request before in the same wake-up; hash of its path.
+    /// since the server woke up, or answered the request before in the same wake-up, with those of others that were answered
+    /// while it was set aside; hash of its path.
     2 Ended "ended",
-    /// A watch event for the domain: size of its payload, hash of its path. Between the begin and the end of a
-    /// request, that request caused it.
+    /// A watch event for the domain: size of its payload, hash of its path. Of the requests that have begun and
+    /// not ended, the latest caused it.
     3 Event "event",
     /// The domain never gets a watch event that was recorded; size of its payload. If there was no room for it, this
     /// record follows at once and has its hash. Else it waited too long, or the domain's session ended.

@@ -138,7 +138,7 @@ impl core::fmt::Display for Record {
                 write!(f, "stalled: {}", Stall::from_wire(self.detail).map_or("?", Stall::name))?;
                 if amount > 0 { write!(f, ", {amount} cycles") } else { Ok(()) }
             }
-            Kind::Held => write!(f, "held, doubled {amount} times"),
+            Kind::Held => write!(f, "held for d{amount}"),
             Kind::WokeUp if amount == u32::MAX => write!(f, "woke-up after more than {} cycles", amount - 1),
             Kind::WokeUp => write!(f, "woke-up after {amount} cycles"),
             Kind::RingError => write!(f, "ring-error {amount}"),

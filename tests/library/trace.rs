@@ -124,7 +124,7 @@ fn a_conflict_names_its_node_and_who_changed_it() {
     recorded.host.expect(&[(0, tx, "TRANSACTION_END T|", "EAGAIN")]);
     let told = recorded.told();
     assert!(told.contains(&format!("d0 tx-conflict {tx} with d5 /shared")), "{told:#?}");
-    assert!(told.contains(&"d5 held, doubled 0 times".to_string()), "{told:#?}");
+    assert!(told.contains(&"d5 held for d0".to_string()), "{told:#?}");
     let tx = recorded.host.start(0);
     recorded.host.ok(0, tx, "TRANSACTION_END F|");
     assert!(recorded.told().contains(&format!("d0 tx-aborted {tx}")));

@@ -63,8 +63,7 @@ pub fn message(dump: &Dump, request: &Request<'_>, watches: &mut Watches) -> Mes
             return ask(&[""]);
         }
         TransactionEnd => {
-            let inside = dump.records.get(request.inside.clone()).unwrap_or_default();
-            let given_up = inside.iter().any(|record| record.kind == Kind::TransactionAborted);
+            let given_up = request.inside.iter().any(|n| dump.records[*n].kind == Kind::TransactionAborted);
             // One that was refused at its end was to be committed.
             return ask(&[if given_up && request.ended.error.is_none() { "F" } else { "T" }]);
         }

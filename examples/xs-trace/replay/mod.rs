@@ -126,8 +126,8 @@ impl<'a> Replay<'a> {
 
     /// A transaction has its number from an answer; a dump has it in the record of its start.
     fn begun(&mut self, request: &Request<'_>, answer: Option<&[u8]>) {
-        let inside = self.dump.records.get(request.inside.clone()).unwrap_or_default();
-        let old = inside.iter().find(|record| record.kind == Kind::TransactionStarted);
+        let mut inside = request.inside.iter().map(|n| &self.dump.records[*n]);
+        let old = inside.find(|record| record.kind == Kind::TransactionStarted);
         let number = answer.and_then(|answer| std::str::from_utf8(answer).ok());
         let new = number.and_then(|number| number.trim_end_matches('\0').parse().ok());
         if let (Some(old), Some(new)) = (old, new) {

@@ -1,6 +1,6 @@
 //! The figures and tables of a report.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use xenstore::abi::DomId;
 use xenstore::trace::{Kind, Record, Stall};
@@ -8,6 +8,7 @@ use xenstore::wire::{MessageType, XsError};
 
 use super::cell::{Cell, duration, seconds};
 use super::{Seen, Table};
+use crate::requests::busy;
 use crate::show::what;
 
 /// How often each comes, most often first.
@@ -60,7 +61,7 @@ pub fn facts(seen: &Seen<'_>, first: u64, last: u64) -> Vec<(&'static str, Strin
     let span = last - first;
     let (before, meanwhile) = dump.lost();
     let failed = requests.iter().filter(|request| request.ended.error.is_some()).count();
-    let busy = sum(requests.iter().map(|request| request.time(dump).1));
+    let busy = busy(dump, requests);
     let of_span = |value: f64| if span == 0 { 0.0 } else { value / span as f64 };
     let count = |kind| seen.of(kind).count();
     let answer = match requests.first() {
@@ -273,10 +274,39 @@ fn events(seen: &Seen<'_>, top: usize) -> Table {
     Table::new("Watch events by receiver", &["domain", "events", "bytes", "dropped"], rows.collect(), top)
 }
 
+/// Whether a record of this kind tells of a mark, or of what should not be or ends one image's work.
+fn is_incident(kind: Kind) -> bool {
+    match kind {
+        Kind::Mark
+        | Kind::RingError
+        | Kind::Panic
+        | Kind::Missed
+        | Kind::Fault
+        | Kind::Recovered
+        | Kind::Updated => true,
+        Kind::Started
+        | Kind::Begun
+        | Kind::Ended
+        | Kind::Event
+        | Kind::Dropped
+        | Kind::TransactionStarted
+        | Kind::TransactionCommitted
+        | Kind::TransactionAborted
+        | Kind::TransactionConflict
+        | Kind::Introduced
+        | Kind::Released
+        | Kind::Refused
+        | Kind::Stalled
+        | Kind::Held
+        | Kind::WokeUp
+        | Kind::Notified
+        | Kind::Restarted => false,
+    }
+}
+
 fn incidents(seen: &Seen<'_>, top: usize) -> Table {
     let dump = seen.dump;
-    let kinds = BTreeSet::from([Kind::Mark, Kind::RingError, Kind::Panic]);
-    let rows = seen.records.iter().filter(|record| kinds.contains(&record.kind)).map(|record| {
+    let rows = seen.records.iter().filter(|record| is_incident(record.kind)).map(|record| {
         let text = format!("{} {}", what(dump, record), dump.path(record.hash));
         let domain = Cell::text(dump.domain(record.domid));
         vec![Cell::At(dump.since_start(record.time)), domain, Cell::text(text.trim_end())]

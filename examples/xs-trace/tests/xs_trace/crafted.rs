@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use fastrand::Rng;
+use serde_json::Value;
 use xenstore::abi::DomId;
 use xenstore::platform::Cycles;
 use xenstore::trace::{Kind, Record};
-use xenstore::wire::{TxId, XsError};
+use xenstore::wire::{MessageType, TxId, XsError};
 
 use crate::{run, text};
 
@@ -107,4 +108,71 @@ fn an_end_is_not_that_of_a_begin_before_the_trace_was_off() {
     std::fs::write(&file, dump(notes, &records)).expect("written");
     let report = run(&["report", text(&file)]).expect("a report");
     assert!(report.contains("time in requests       2.0 µs"), "{report}");
+}
+
+/// A request that is set aside has its begin, its events and its time, whatever is served meanwhile.
+#[test]
+fn one_request_in_the_time_of_another() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("dump");
+    let at = |millis: u64, domid: u16, msg_type: MessageType, kind: Kind| Record {
+        time: Cycles(millis * 1_000_000),
+        msg_type: msg_type as u8,
+        size: 7 * domid,
+        ..Record::new(kind, DomId(domid))
+    };
+    let ended = |record: Record, millis: u32| Record { amount: millis * 1_000_000, ..record };
+    let records = [
+        at(1, 1, MessageType::Rm, Kind::Begun),
+        at(2, 3, MessageType::WatchEvent, Kind::Event),
+        at(3, 2, MessageType::Write, Kind::Begun),
+        at(4, 4, MessageType::WatchEvent, Kind::Event),
+        ended(at(5, 2, MessageType::Write, Kind::Ended), 2),
+        at(6, 5, MessageType::WatchEvent, Kind::Event),
+        ended(at(9, 1, MessageType::Rm, Kind::Ended), 8),
+        at(10, 6, MessageType::WatchEvent, Kind::Event),
+    ];
+    let notes = r#""khz":1000000,"started":0,"first":0,"gaps":[]"#;
+    std::fs::write(&file, dump(notes, &records)).expect("written");
+    let report = run(&["report", text(&file)]).expect("a report");
+    assert!(report.contains("time in requests       8.0 ms"), "{report}");
+    let json: Value =
+        serde_json::from_str(&run(&["export", "--perfetto", text(&file)]).expect("an export")).expect("JSON");
+    let events = json["traceEvents"].as_array().expect("a list");
+    for (name, bytes) in [("RM", 7), ("WRITE", 14)] {
+        let slice = events.iter().find(|event| event["name"] == name).expect("a slice");
+        assert_eq!(slice["args"]["request bytes"], bytes, "{name}");
+    }
+    // An event is of the request that caused it.
+    let causes = events.iter().filter(|event| event["name"] == "watch" && event["ph"] == "s");
+    // A track has the number of its domain, from 1 on.
+    let mut causes: Vec<u64> = causes.map(|event| event["tid"].as_u64().expect("a number") - 1).collect();
+    causes.sort_unstable();
+    assert_eq!(causes, [1, 1, 2]);
+}
+
+/// What went wrong with the store itself is among the marks and faults.
+#[test]
+fn faults_and_what_followed_are_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("dump");
+    let records: Vec<Record> = Kind::ALL.iter().map(|kind| Record::new(*kind, DomId(1))).collect();
+    let notes = r#""khz":1000000,"started":0,"first":0,"gaps":[]"#;
+    std::fs::write(&file, dump(notes, &records)).expect("written");
+    let report = run(&["report", "--json", text(&file)]).expect("a report");
+    let json: Value = serde_json::from_str(&report).expect("JSON");
+    let tables = json["tables"].as_array().expect("tables");
+    let table = tables.iter().find(|table| table["title"] == "Marks and faults").expect("the table");
+    let told: Vec<&str> = table["rows"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| row["what"].as_str().expect("text"))
+        .collect();
+    let first: Vec<&str> = told.iter().filter_map(|text| text.split([' ', ':']).next()).collect();
+    assert_eq!(
+        first,
+        ["ring-error", "mark", "panic", "missed-event", "fault", "recovered", "updated"],
+        "{told:?}"
+    );
 }
