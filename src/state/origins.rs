@@ -62,7 +62,9 @@ pub fn restore_gone(reader: &mut Reader<'_>, store: &mut Store, buf: &mut PathBu
     let Gone { len, .. } = reader.part()?;
     reader.gather(len.into(), buf, Fault::BadPath)?;
     let path = Path::absolute(buf).ok_or(Fault::BadPath)?;
-    store
-        .restore_gone(path)
-        .map_err(|error| if error == XsError::EINVAL { Fault::NoParent } else { Fault::NoRoom })
+    store.restore_gone(path).map_err(|error| match error {
+        XsError::EINVAL => Fault::NoParent,
+        XsError::EEXIST => Fault::NodeTwice,
+        _ => Fault::NoRoom,
+    })
 }

@@ -35,12 +35,16 @@ impl Store {
         })
     }
 
-    /// Says that a node was there and is gone. EINVAL if the one above it is missing or a
-    /// client has made that.
+    /// Says that a node was there and is gone. EINVAL if the one above it is missing or a client has made that. EEXIST if it
+    /// is there, unless a client has made it anew, or if it has been said already.
     pub fn restore_gone(&mut self, path: Path<'_>) -> Result<(), XsError> {
         let parent = path.parent().and_then(|above| self.lookup(above));
         let parent = parent.filter(|above| !self.node(*above).origin().is_client()).ok_or(XsError::EINVAL)?;
         let hash = !path.hash(&self.key);
+        let is_there = self.lookup(path).is_some_and(|node| !self.node(node).origin().is_client());
+        if is_there || self.lookup_by_names(path, hash).is_some() {
+            return Err(XsError::EEXIST);
+        }
         self.attempt(Claim::Answer, |store| {
             let origin = store.node(parent).origin();
             let name = Name::store(&mut store.blobs, path.name())?;

@@ -26,6 +26,7 @@ struct Stream {
 }
 
 /// A part of a record.
+#[derive(Clone, Copy)]
 enum Part<'a> {
     Half(u16),
     Word(u32),
@@ -310,6 +311,35 @@ fn what_is_wrong_is_said() {
     }
     let newer = new().record(0x8000_0001, &[Half(9), Half(2)]).end();
     assert_eq!(refused(newer).0, 0x8000_0001);
+}
+
+#[test]
+fn what_is_gone_is_gone_once_and_not_there() {
+    // All of these come from the store itself or a layer, but for the last one.
+    let origins = [127, 127, 127, 1, 1, 0];
+    let numbers: Vec<_> = (1..).zip(origins).collect();
+    let parts = numbers.iter().flat_map(|(n, origin)| [Long(*n), Long(*n), Half(0), Half(*origin), Word(0)]);
+    let parts: Vec<_> = parts.collect();
+    let dom0 = [(b'n', 0, 0)];
+    let with = |gone: &[&str]| {
+        let state = Stream::new(FORMS[0], 2).basics();
+        let state = state.node("/a", "", &dom0).node("/a/b", "", &dom0).node("/c", "", &dom0);
+        let state = state.record(0x8000_0006, &parts);
+        let one = |state: Stream, path: &&str| {
+            let rest = [Half(0), Word(0), Text(path.as_bytes())];
+            state.record(0x8000_0010, &[&[Half(path.len() as u16)], &rest[..]].concat())
+        };
+        gone.iter().fold(state, one).end()
+    };
+    // A client has made this one where another was.
+    let mut host = host();
+    host.restore(&with(&["/c", "/d", "/a/d"])).unwrap_or_else(|error| panic!("{error}"));
+    host.check();
+    for gone in [&["/a"][..], &["/a/b"], &["/d", "/d"], &["/c", "/c"], &["/"]] {
+        let reason =
+            if gone == ["/"] { "the node above it is missing" } else { "the node has been there already" };
+        assert_eq!(refused(with(gone)), (0x8000_0010, reason), "{gone:?}");
+    }
 }
 
 #[test]
