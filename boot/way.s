@@ -39,7 +39,6 @@ way_flat:
     xor eax, eax
     xor edx, edx
     wrmsr
-    mov cr4, eax
     mov ebx, edi
 1:  mov ecx, [ebx + 8]
     test ecx, ecx
@@ -48,21 +47,56 @@ way_flat:
     mov esi, [ebx + 4]
     add ebx, 12
     mov edx, ecx
-    shr ecx, 2
+    and edx, 127
+    shr ecx, 7                          # 128 bytes a step
     test esi, esi
-    jz 2f
-    rep movsd
-    mov ecx, edx
-    and ecx, 3
+    jz 5f
+    test ecx, ecx
+    jz 4f
+2:  movups xmm0, [esi]
+    movups xmm1, [esi + 16]
+    movups xmm2, [esi + 32]
+    movups xmm3, [esi + 48]
+    movups xmm4, [esi + 64]
+    movups xmm5, [esi + 80]
+    movups xmm6, [esi + 96]
+    movups xmm7, [esi + 112]
+    movups [edi], xmm0
+    movups [edi + 16], xmm1
+    movups [edi + 32], xmm2
+    movups [edi + 48], xmm3
+    movups [edi + 64], xmm4
+    movups [edi + 80], xmm5
+    movups [edi + 96], xmm6
+    movups [edi + 112], xmm7
+    sub esi, -128
+    sub edi, -128
+    dec ecx
+    jnz 2b
+4:  mov ecx, edx
     rep movsb
     jmp 1b
-2:  xor eax, eax
-    rep stosd
-    mov ecx, edx
-    and ecx, 3
+5:  xor eax, eax
+    test ecx, ecx
+    jz 7f
+    xorps xmm0, xmm0
+6:  movups [edi], xmm0
+    movups [edi + 16], xmm0
+    movups [edi + 32], xmm0
+    movups [edi + 48], xmm0
+    movups [edi + 64], xmm0
+    movups [edi + 80], xmm0
+    movups [edi + 96], xmm0
+    movups [edi + 112], xmm0
+    sub edi, -128
+    dec ecx
+    jnz 6b
+7:  mov ecx, edx
     rep stosb
     jmp 1b
-3:  mov ebx, ebp
+3:  xor eax, eax
+    mov cr4, eax
+    mov ebx, ebp
     jmp esp
 
     .balign 8
