@@ -173,13 +173,13 @@ impl<P: Platform> Server<P> {
         if self.links.schedule.is_pass_due() || urgent {
             self.notify_amid(platform);
         }
-        if self.links.schedule.ends_round(id) {
-            self.core.told = 0;
-            self.go_on(platform);
-        }
         if urgent {
             // The answer is not worth much before its receiver runs.
             platform.give_way();
+        }
+        if self.links.schedule.ends_round(id) {
+            self.core.told = 0;
+            self.go_on(platform);
         }
         self.look_at_the_clock(platform);
     }

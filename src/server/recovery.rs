@@ -51,8 +51,8 @@ impl<P: Platform> Server<P> {
     /// Has each connection looked at, and its peer notified if somebody may have been left out.
     pub(super) fn have_all_looked_at(&mut self, notify: bool) {
         let Server { core, links, .. } = self;
-        let domains = core.store.domains.slots().filter_map(|slot| core.store.domains.at(slot));
-        for id in domains.chain(core.store.domains.clients()) {
+        let domains = &core.store.domains;
+        for id in domains.known().map(|(id, _)| id).chain(domains.clients()) {
             if links.has(id) {
                 links.schedule.ready(id);
                 if notify {

@@ -98,6 +98,9 @@ pub fn save_counted(writer: &mut Writer<'_>, store: &Store, recorder: &Recorder)
     Ok(())
 }
 
+/// Most counts of a tally.
+const COUNTS: usize = size_of::<Tally>() / Count::SIZE;
+
 fn put_sums(writer: &mut Writer<'_>, kind: u16, of: u16, tally: &Tally) -> Result<(), Full> {
     if *tally == Tally::EMPTY {
         return Ok(());
@@ -113,10 +116,13 @@ fn put_sums(writer: &mut Writer<'_>, kind: u16, of: u16, tally: &Tally) -> Resul
         cycles: *cycles,
     };
     let mut copy = *tally;
-    writer.begin_with(SUMS, &head, Count::SIZE * copy.counts().count())?;
-    for count in copy.counts() {
-        writer.part_in_place(&Count { count: *count })?;
-    }
+    let mut counts = Vec::<_, COUNTS>::new();
+    copy.counts().for_each(|count| {
+        // There is room for as many as a tally can have.
+        let _fits = counts.push(count.to_le_bytes());
+    });
+    writer.begin_with(SUMS, &head, Count::SIZE * counts.len())?;
+    writer.bytes(counts.as_flattened())?;
     writer.end()
 }
 

@@ -26,9 +26,7 @@ pub fn save(writer: &mut Writer<'_>, trace: &Trace, room: u64) -> Result<(), Ful
         return Ok(());
     }
     writer.begin_with(TRACE, &Head { first }, count * Record::SIZE)?;
-    for record in trace.from(first) {
-        writer.bytes_in_place(&record.to_bytes())?;
-    }
+    trace.from(first).try_for_each(|record| writer.bytes_in_place(&record.to_bytes()))?;
     writer.end()?;
     for (hash, text) in trace.marks() {
         writer.begin_with(MARK, &Mark { hash, len: text.len() as u16 }, text.len())?;

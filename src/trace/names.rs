@@ -2,8 +2,9 @@
 //! nodes; this knows those of nodes that are gone, or never were there.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
-use crate::room::filled;
+use crate::room::{filled, unfilled};
 
 #[derive(Clone, Copy)]
 struct Named {
@@ -16,6 +17,8 @@ struct Named {
 const _: () = assert!(size_of::<Named>() == Names::ENTRY);
 
 impl Named {
+    const EMPTY: Named = Named { hash: 0, len: 0, text: [0; Names::TEXT_MAX] };
+
     fn set(&mut self, hash: u64, text: &[u8]) {
         self.hash = hash;
         self.len = u16::try_from(text.len()).unwrap_or(u16::MAX);
@@ -30,12 +33,13 @@ impl Named {
 const SHARING: usize = 4;
 
 pub struct Names {
-    /// Each path has one place, by its hash; the oldest there makes room. The last marks have places of their own
-    /// behind those, so paths do not displace them.
-    places: Box<[[Named; SHARING]]>,
-    /// Places for paths.
-    paths: usize,
-    /// The entry of the next mark, among those of marks.
+    /// Each path has one place, by its hash: which of `paths` that is, from 1 on; 0 if no path has come there yet.
+    places: Box<[u64]>,
+    /// Of each place, where the oldest makes room. They are made one by one: a server that takes over does not wait for all
+    /// of them.
+    paths: Vec<[Named; SHARING]>,
+    /// The last marks, which paths do not displace, and the entry of the next one.
+    marks: Vec<Named>,
     next: usize,
 }
 
@@ -49,22 +53,25 @@ impl Names {
 
     /// Bytes of memory for so many paths, and the marks.
     pub const fn bytes(capacity: usize) -> usize {
-        (capacity.next_multiple_of(SHARING) + Names::MARKS) * Names::ENTRY
+        (capacity.next_multiple_of(SHARING) + Names::MARKS) * Names::ENTRY + capacity.div_ceil(SHARING) * 8
     }
 
     /// Room for `capacity` paths, rounded up.
     #[inline(never)] // Once, and no part of the loop that serves.
     pub fn new(capacity: usize) -> Names {
-        let empty = Named { hash: 0, len: 0, text: [0; Names::TEXT_MAX] };
-        let paths = capacity.div_ceil(SHARING).max(1);
-        let places = filled(&[empty; SHARING], paths + Names::MARKS / SHARING);
-        Names { places, paths, next: 0 }
+        let places = capacity.div_ceil(SHARING).max(1);
+        Names { places: filled(&0, places), paths: unfilled(places), marks: unfilled(Names::MARKS), next: 0 }
     }
 
     /// Keeps a path, or its beginning if it is long.
     pub fn note(&mut self, hash: u64, path: &[u8]) {
         let place = self.place(hash);
-        let Some(entries) = self.places.get_mut(place) else { return };
+        let Some(place) = self.places.get_mut(place) else { return };
+        if *place == 0 {
+            self.paths.push([Named::EMPTY; SHARING]);
+            *place = self.paths.len() as u64;
+        }
+        let Some(entries) = self.paths.get_mut(*place as usize - 1) else { return };
         if entries.iter().any(|entry| entry.hash == hash) {
             return;
         }
@@ -75,8 +82,10 @@ impl Names {
 
     /// Keeps a mark's text.
     pub fn note_mark(&mut self, hash: u64, text: &[u8]) {
-        let marks = self.places.get_mut(self.paths..).unwrap_or_default().as_flattened_mut();
-        if let Some(entry) = marks.get_mut(self.next) {
+        if self.marks.len() < Names::MARKS {
+            self.marks.push(Named::EMPTY);
+        }
+        if let Some(entry) = self.marks.get_mut(self.next) {
             entry.set(hash, text);
         }
         self.next = (self.next + 1) % Names::MARKS;
@@ -84,24 +93,23 @@ impl Names {
 
     /// The marks' texts with their hashes, the oldest first.
     pub fn marks(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        let marks = self.places.get(self.paths..).unwrap_or_default().as_flattened();
-        let (newer, older) = marks.split_at_checked(self.next).unwrap_or_default();
+        let (newer, older) = self.marks.split_at_checked(self.next).unwrap_or_default();
         let marks = older.iter().chain(newer).filter(|entry| entry.hash != 0);
         marks.map(|entry| (entry.hash, entry.text.get(..usize::from(entry.len)).unwrap_or(&entry.text)))
     }
 
     /// The text, and whether it is whole.
     pub fn find(&self, hash: u64) -> Option<(&[u8], bool)> {
-        let paths = self.places.get(self.place(hash)).filter(|_| hash != 0)?;
-        let marks = self.places.get(self.paths..)?.as_flattened();
-        let entry = paths.iter().chain(marks).find(|entry| entry.hash == hash)?;
+        let place = *self.places.get(self.place(hash)).filter(|_| hash != 0)?;
+        let paths = (place as usize).checked_sub(1).and_then(|place| self.paths.get(place));
+        let entry = paths.into_iter().flatten().chain(&self.marks).find(|entry| entry.hash == hash)?;
         let len = usize::from(entry.len);
         Some((entry.text.get(..len.min(Names::TEXT_MAX))?, len <= Names::TEXT_MAX))
     }
 
     fn place(&self, hash: u64) -> usize {
         // The high half of a product spreads hashes over any number of places.
-        ((u128::from(hash) * self.paths as u128) >> 64) as usize
+        ((u128::from(hash) * self.places.len() as u128) >> 64) as usize
     }
 }
 

@@ -3,19 +3,22 @@
 //!
 //! Invariant: one filter decides what is recorded, and what is named. So what is recorded keeps its names.
 
-use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::names::Names;
 use super::{Kind, Record};
 use crate::abi::DomId;
 use crate::platform::Instant;
-use crate::room::filled;
+use crate::room::unfilled;
 
 pub struct Trace {
-    records: Box<[Record]>,
-    /// Place of the next record, which is the oldest's; the end if the next one begins another round.
+    /// As many places as have been needed so far, and some more: a server that takes over does not wait for all of them.
+    records: Vec<Record>,
+    capacity: usize,
+    /// Place of the next record, which is the oldest's; the end if there is no place yet, or if the next one begins another
+    /// round.
     next: usize,
-    /// Records of earlier rounds, each of which has filled all places.
+    /// Number of the first record of this round. Each earlier round has filled all places.
     before: u64,
     /// Number of the oldest record that was ever here.
     begin: u64,
@@ -30,15 +33,19 @@ pub struct Trace {
     names: Names,
 }
 
+/// Places that are made at once: those of a page.
+const MORE: usize = 4096 / Record::SIZE;
+
 /// All kinds.
 pub const ALL_KINDS: u32 = (1 << Kind::ALL.len()) - 1;
 
 impl Trace {
     /// Room for `capacity` records, at least one, and for `names` texts.
     pub fn new(capacity: usize, names: usize) -> Self {
-        let empty = Record::new(Kind::Started, DomId(0));
+        let capacity = capacity.max(1);
         Trace {
-            records: filled(&empty, capacity.max(1)),
+            records: unfilled(capacity),
+            capacity,
             next: 0,
             before: 0,
             begin: 0,
@@ -102,7 +109,7 @@ impl Trace {
 
     /// Most records that can be there.
     pub fn capacity(&self) -> u64 {
-        self.records.len() as u64
+        self.capacity as u64
     }
 
     /// Records written since the start, the overwritten ones included. It is one above the newest one's number.
@@ -112,15 +119,12 @@ impl Trace {
 
     /// Number of the oldest record that is still there.
     pub fn first(&self) -> u64 {
-        self.end().saturating_sub(self.records.len() as u64).max(self.begin)
+        self.end().saturating_sub(self.capacity()).max(self.begin)
     }
 
     /// Goes on after another trace, in one that is empty: the next record has this number.
     pub fn go_on_from(&mut self, number: u64) {
-        let round = self.capacity().max(1);
-        self.begin = number;
-        self.next = (number % round) as usize;
-        self.before = number - number % round;
+        (self.begin, self.before, self.next) = (number, number, 0);
     }
 
     /// A record of that trace, whatever is recorded now.
@@ -147,7 +151,7 @@ impl Trace {
     fn put(&mut self, record: Record) {
         let place = match self.records.get_mut(self.next) {
             Some(place) => Some(place),
-            None => self.begin_round(),
+            None => self.next_place(),
         };
         if let Some(place) = place {
             *place = record;
@@ -192,20 +196,37 @@ impl Trace {
         self.names.find(hash)
     }
 
+    /// Where the next record goes if there is no place yet, or if all have been filled.
     #[cold]
     #[inline(never)]
-    fn begin_round(&mut self) -> Option<&mut Record> {
-        self.before += self.next as u64;
-        self.next = 0;
-        self.records.first_mut()
+    fn next_place(&mut self) -> Option<&mut Record> {
+        if self.next < self.capacity {
+            for _ in 0..MORE.min(self.capacity - self.next) {
+                self.records.push(Record::new(Kind::Started, DomId(0)));
+            }
+        } else {
+            self.before += self.next as u64;
+            self.next = 0;
+        }
+        self.records.get_mut(self.next)
     }
 
     /// The records from `number` on, oldest first. Those overwritten are passed over.
     pub fn from(&self, number: u64) -> impl Iterator<Item = Record> {
-        let round = self.capacity().max(1);
-        // Each round begins with a multiple of that.
-        (number.max(self.first())..self.end())
-            .filter_map(move |number| self.records.get((number % round) as usize).copied())
+        let [earlier, present] = self.rounds(number);
+        earlier.iter().chain(present).copied()
+    }
+
+    /// The same, of the round before and of this one.
+    #[inline(never)] // For all that print them.
+    fn rounds(&self, number: u64) -> [&[Record]; 2] {
+        let first = number.max(self.first());
+        let behind = |begin: u64, end: usize| {
+            let from = usize::try_from(first.saturating_sub(begin)).unwrap_or(end).min(end);
+            self.records.get(from..end).unwrap_or_default()
+        };
+        let earlier = self.before.checked_sub(self.capacity()).filter(|_| first < self.before);
+        [earlier.map_or(&[], |begin| behind(begin, self.capacity)), behind(self.before, self.next)]
     }
 
     /// The newest `count` records, oldest of them first.
