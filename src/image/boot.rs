@@ -8,6 +8,7 @@ use xenstore::abi::hvm::{HvmParam, StartInfo};
 use xenstore::abi::shared_info::SharedInfo;
 use xenstore::abi::{DomId, Port, RingPage};
 
+use super::facts::{self, Fact};
 use super::fatal::{self, Reason};
 use super::paging::Kept;
 use super::segments::{self, UPCALL_VECTOR};
@@ -44,8 +45,8 @@ pub fn meet_xen(what_for: &str) -> Identity {
 
 /// Sets up the console ring as early as possible. Without one there is still port 0xE9.
 fn attach_console() -> Option<Port> {
-    let page = param(HvmParam::ConsolePfn)?;
-    let port = Port(param(HvmParam::ConsoleEvtchn)? as u32);
+    let page = param(Fact::ConsolePage, HvmParam::ConsolePfn)?;
+    let port = Port(param(Fact::ConsolePort, HvmParam::ConsoleEvtchn)? as u32);
     let page: *const ConsolePage = frame(page);
     // SAFETY: Xen populated the frame as the console page; it stays mapped, see `claim_memory`.
     console::add_ring(unsafe { &*page }, port);
@@ -89,7 +90,7 @@ pub fn command_line(start_info: *const StartInfo) -> (&'static [u8], u32) {
 /// Counts RAM and sets up the final page tables. Returns the end of RAM and the free part of it, as addresses. It needs
 /// `least` bytes, at least 2 MiB; `kept` is told its end. The start info and the command line are in the free part.
 pub fn claim_memory(least: u64, kept: impl FnOnce(u64) -> Kept) -> (u64, Range<u64>) {
-    let ram_end = fatal::unless("RAM cannot be counted", memory::ram_end());
+    let ram_end = fatal::unless("RAM cannot be counted", facts::learn(Fact::RamEnd, memory::ram_end));
     if ram_end < least {
         fatal::stop(
             Reason::Crash,
@@ -97,8 +98,9 @@ pub fn claim_memory(least: u64, kept: impl FnOnce(u64) -> Kept) -> (u64, Range<u
         );
     }
     let mut special = [0; 2];
-    for (frame, which) in special.iter_mut().zip([HvmParam::ConsolePfn, HvmParam::StorePfn]) {
-        *frame = param(which).unwrap_or(0);
+    let pages = [(Fact::ConsolePage, HvmParam::ConsolePfn), (Fact::StorePage, HvmParam::StorePfn)];
+    for (frame, (fact, which)) in special.iter_mut().zip(pages) {
+        *frame = param(fact, which).unwrap_or(0);
     }
     (ram_end, paging::protect(ram_end, &special, kept(ram_end)))
 }
@@ -121,13 +123,13 @@ pub fn open_events(is_mapped: bool) -> &'static SharedInfo {
 }
 
 /// A parameter of our domain, `None` if Xen has no such one.
-fn param(which: HvmParam) -> Option<u64> {
-    xen::param(which).ok()
+fn param(fact: Fact, which: HvmParam) -> Option<u64> {
+    facts::learn(fact, || xen::param(which)).ok()
 }
 
 /// Our own xenstore page, if Xen has one for us.
 pub fn store_page() -> Option<&'static RingPage> {
-    let page: *const RingPage = frame(param(HvmParam::StorePfn)?);
+    let page: *const RingPage = frame(param(Fact::StorePage, HvmParam::StorePfn)?);
     // SAFETY: Xen populated the frame as our xenstore page, and `claim_memory` keeps it mapped for ever; the store
     // writes to it at any time, which is what its atomic fields are for.
     Some(unsafe { &*page })
@@ -135,7 +137,7 @@ pub fn store_page() -> Option<&'static RingPage> {
 
 /// Our end of the event channel of our own xenstore page, if Xen has given us one.
 pub fn store_port() -> Option<Port> {
-    param(HvmParam::StoreEvtchn).filter(|port| *port != 0).map(|port| Port(port as u32))
+    param(Fact::StorePort, HvmParam::StoreEvtchn).filter(|port| *port != 0).map(|port| Port(port as u32))
 }
 
 /// The address of a guest frame.

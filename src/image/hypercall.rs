@@ -45,15 +45,19 @@ impl fmt::Display for Errno {
     }
 }
 
-/// Chooses the instruction by the processor's vendor. Until then AMD's is used.
-pub fn choose_instruction() {
+/// Whether hypercalls take Intel's instruction, by the processor's vendor.
+pub fn is_vmcall() -> bool {
     let vendor = cpu::cpuid(0);
     let mut name = [0u8; 12];
     name[..4].copy_from_slice(&vendor.ebx.to_le_bytes());
     name[4..8].copy_from_slice(&vendor.edx.to_le_bytes());
     name[8..].copy_from_slice(&vendor.ecx.to_le_bytes());
-    let amd = &name == b"AuthenticAMD" || &name == b"HygonGenuine";
-    USE_VMCALL.store(!amd, Ordering::Relaxed);
+    &name != b"AuthenticAMD" && &name != b"HygonGenuine"
+}
+
+/// Chooses it. Until then AMD's is used.
+pub fn choose_instruction(vmcall: bool) {
+    USE_VMCALL.store(vmcall, Ordering::Relaxed);
 }
 
 /// Calls the hypervisor.

@@ -14,6 +14,7 @@ pub mod cpu;
 mod entry;
 pub mod events;
 pub mod exceptions;
+pub mod facts;
 pub mod fatal;
 pub mod hole;
 pub mod hypercall;

@@ -6,11 +6,14 @@
 //! with data is executable.
 
 use core::arch::asm;
+use core::convert::Infallible;
 use core::ops::Range;
+use core::ptr;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::boot_cell::BootCell;
 use super::cpu::{self, EFER_NXE, MSR_EFER};
+use super::facts::{self, Fact};
 use super::hole::{HOLE_END_FRAME, HOLE_FRAME};
 use super::{low, symbol};
 
@@ -71,7 +74,8 @@ pub fn protect(ram_end: u64, special: &[u64], kept: Kept) -> Range<u64> {
     let low_end = symbol::start();
     let free = heap_start..ram_end + (low_end - low_start);
 
-    let no_execute = if cpu::can_forbid_execution() { NO_EXECUTE } else { 0 };
+    let Ok(can) = facts::learn(Fact::NoExecute, || Ok::<_, Infallible>(cpu::can_forbid_execution().into()));
+    let no_execute = if can != 0 { NO_EXECUTE } else { 0 };
     let data = PRESENT | WRITABLE | no_execute;
     DATA.store(data, Ordering::Relaxed);
     let edge_start = ram_end / LARGE_PAGE * LARGE_PAGE;
@@ -84,7 +88,6 @@ pub fn protect(ram_end: u64, special: &[u64], kept: Kept) -> Range<u64> {
             0
         }
     };
-    let window = HOLE_FRAME << 12..HOLE_END_FRAME << 12;
     // SAFETY: this runs once, on the one vCPU. The code, data and stacks in use keep their addresses in
     // the new tables; whatever loses its mapping is not referred to from here on.
     unsafe {
@@ -99,13 +102,10 @@ pub fn protect(ram_end: u64, special: &[u64], kept: Kept) -> Range<u64> {
         for (address, entry) in (edge_start..).step_by(PAGE as usize).zip(edge.as_flattened_mut()) {
             *entry = edge_page(address);
         }
-        let directories = &raw mut page_directories;
-        for (address, entry) in
-            (LARGE_PAGE..).step_by(LARGE_PAGE as usize).zip((*directories).iter_mut().skip(1))
-        {
-            let is_mapped = address < ram_end || window.contains(&address);
-            *entry = if is_mapped { address | data | LARGE } else { 0 };
-        }
+        // What runs is in the first 2 MiB.
+        ptr::write_bytes(directory(LARGE_PAGE), 0, 4 * TABLE - 1);
+        map_large(LARGE_PAGE..ram_end, data);
+        map_large(HOLE_FRAME << 12..HOLE_END_FRAME << 12, data);
         // Frame 0 is none.
         for frame in special.iter().filter(|frame| **frame != 0) {
             let address = (frame << 12) / LARGE_PAGE * LARGE_PAGE;
@@ -119,6 +119,18 @@ pub fn protect(ram_end: u64, special: &[u64], kept: Kept) -> Range<u64> {
         asm!("mov cr3, {}", in(reg) &raw const page_map, options(nostack, preserves_flags));
     }
     free
+}
+
+/// Maps these addresses by large pages.
+///
+/// # Safety
+/// What is mapped there stays so, at the same place.
+#[inline(never)] // In several places.
+unsafe fn map_large(addresses: Range<u64>, data: u64) {
+    for part in addresses.step_by(LARGE_PAGE as usize) {
+        // SAFETY: the caller's promise.
+        unsafe { *directory(part) = part | data | LARGE };
+    }
 }
 
 /// The bits of an entry for data.
@@ -160,11 +172,8 @@ pub unsafe fn split(tables: u64) {
 /// # Safety
 /// All of it must be mapped.
 pub unsafe fn join() {
-    let data = data();
-    for part in large().step_by(LARGE_PAGE as usize) {
-        // SAFETY: what was mapped stays so, at the same place.
-        unsafe { *directory(part) = part | data | LARGE };
-    }
+    // SAFETY: what was mapped stays so, at the same place.
+    unsafe { map_large(large(), data()) };
 }
 
 /// The directory's entry for an address.

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 use xen_sys::__HYPERVISOR_vcpu_op;
 use xenstore::abi::runstate::{REGISTER_AREA, Runstate};
 
+use super::facts::{self, Fact};
 use super::{hypercall, low};
 
 const AREA: *mut Runstate = low::RUNSTATE as *mut Runstate;
@@ -17,11 +18,12 @@ pub unsafe fn watch() {
     let mut address = low::RUNSTATE;
     // SAFETY: the place is this area's alone, also while other images take over, and mapped as the caller promises. The
     // operation takes its address.
-    unsafe {
+    let register = || unsafe {
         AREA.write(Runstate::new());
         let args = [REGISTER_AREA, 0, core::ptr::from_mut(&mut address) as u64];
-        let _ = hypercall::call(__HYPERVISOR_vcpu_op, args);
-    }
+        hypercall::call(__HYPERVISOR_vcpu_op, args).map(drop)
+    };
+    let _ = facts::establish(Fact::Runstate, low::RUNSTATE, register);
 }
 
 /// Nanoseconds since the domain began. Nothing before [`watch`].

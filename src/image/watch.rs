@@ -12,6 +12,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::cpu;
+use super::facts::{self, Fact};
 use super::segments::WATCH_VECTOR;
 
 /// Interrupts without progress after which a poll counts as endless, and a recovery with its check of the whole store.
@@ -48,9 +49,15 @@ pub const END_OF_INTERRUPT: u32 = 0x80b;
 
 /// Makes the timer ready. False if the processor has none that we can use.
 pub fn set_up() -> bool {
+    let available = facts::establish(Fact::Watch, WATCH_VECTOR.into(), set_up_anew).is_ok();
+    AVAILABLE.store(available, Ordering::Relaxed);
+    available
+}
+
+fn set_up_anew() -> Result<(), ()> {
     const X2APIC: u32 = 1 << 21;
     if cpu::cpuid(1).ecx & X2APIC == 0 {
-        return false;
+        return Err(());
     }
     // SAFETY: the processor has these registers, as it says. The vector's gate is ready since `segments::load`.
     unsafe {
@@ -59,8 +66,7 @@ pub fn set_up() -> bool {
         cpu::write_msr(DIVIDE, DIVIDE_BY_1);
         cpu::write_msr(TIMER, u64::from(WATCH_VECTOR));
     }
-    AVAILABLE.store(true, Ordering::Relaxed);
-    true
+    Ok(())
 }
 
 /// Watches `work`, with interrupts open. It may make no progress for `limit` interrupts.

@@ -11,6 +11,7 @@ use xenstore::abi::cpuid::{
 use xenstore::abi::hvm::{HVMOP_GET_PARAM, HVMOP_SET_PARAM, HvmParam, HvmParamOp};
 
 use super::cpu;
+use super::facts::{self, Fact};
 use super::hypercall::{self, Errno};
 
 /// What CPUID says of the hypervisor.
@@ -24,6 +25,15 @@ pub struct Xen {
 
 /// `None` if the hypervisor is not Xen, or there is none.
 pub fn detect() -> Option<Xen> {
+    let known = facts::learn(Fact::Xen, || ask().ok_or(())).ok()?;
+    hypercall::choose_instruction(known >> 48 != 0);
+    let domid = DomId((known >> 32) as u16);
+    let domid = Some(domid).filter(|domid| *domid != DomId::INVALID);
+    Some(Xen { major: known as u32 >> 16, minor: known as u32 & 0xffff, domid })
+}
+
+/// From the lowest bit on: Xen's version, 32; our domid, 16; whether hypercalls take VMCALL.
+fn ask() -> Option<u64> {
     const HYPERVISOR_PRESENT: u32 = 1 << 31;
     if cpu::cpuid(1).ecx & HYPERVISOR_PRESENT == 0 {
         return None;
@@ -32,11 +42,10 @@ pub fn detect() -> Option<Xen> {
         let answer = cpu::cpuid(leaf);
         [answer.ebx, answer.ecx, answer.edx] == SIGNATURE
     })?;
-    hypercall::choose_instruction();
     let version = cpu::cpuid(base + LEAF_VERSION).eax;
     let hvm = cpu::cpuid(base + LEAF_HVM);
-    let domid = (hvm.eax & HVM_DOMID_PRESENT != 0).then_some(DomId(hvm.ecx as u16));
-    Some(Xen { major: version >> 16, minor: version & 0xffff, domid })
+    let domid = if hvm.eax & HVM_DOMID_PRESENT != 0 { hvm.ecx as u16 } else { DomId::INVALID.0 };
+    Some(u64::from(version) | u64::from(domid) << 32 | u64::from(hypercall::is_vmcall()) << 48)
 }
 
 /// Reads a parameter of our own domain.
@@ -56,7 +65,8 @@ pub unsafe fn deliver_upcalls(vector: u8) -> Result<(), Errno> {
     let value = xenstore::abi::hvm::callback_vector(vector);
     let mut op = HvmParamOp { domid: DomId::SELF, pad: 0, index: HvmParam::CallbackIrq as u32, value };
     // SAFETY: HVMOP_set_param takes this structure and points nowhere else; the vector is the caller's.
-    unsafe { hypercall::call_with(__HYPERVISOR_hvm_op, HVMOP_SET_PARAM, &mut op) }.map(drop)
+    let set = || unsafe { hypercall::call_with(__HYPERVISOR_hvm_op, HVMOP_SET_PARAM, &mut op) }.map(drop);
+    facts::establish(Fact::Upcalls, vector.into(), set)
 }
 
 /// Raises VIRQ_TIMER at a system time in nanoseconds; at once if it is past. One at a time.

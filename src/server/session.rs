@@ -41,6 +41,8 @@ pub struct Session {
     /// A command line for it has come.
     pub has_line: bool,
     pub start: Option<Start>,
+    /// Pages of the present image that have been copied for it.
+    pub aside: Option<u32>,
 }
 
 /// A state that is held for an operator, or a layer.

@@ -35,6 +35,8 @@ pub struct Order<'a> {
     pub command_line: Option<&'a [u8]>,
     /// The version of the state that it reads.
     pub version: u32,
+    /// See [`Server::note_aside`].
+    pub aside: Option<u32>,
 }
 
 /// How a server came to be made from a state.
@@ -199,7 +201,20 @@ impl<P: Platform> Server<P> {
         let promised = program.promise.and_then(|promise| promise.version(&bounds));
         let version = start.version.or(promised).unwrap_or(*bounds.states.end());
         let command_line = session.has_line.then_some(&self.core.updates.command_line[..]);
-        Some(Order { image, program, command_line, version })
+        Some(Order { image, program, command_line, version, aside: session.aside })
+    }
+
+    /// So many pages of what is to be replaced have been copied to [`Server::untouched`] memory, and are there for as long as
+    /// that stays so and the order stands.
+    pub fn note_aside(&mut self, pages: u32) {
+        if let Some(session) = &mut self.core.updates.session {
+            session.aside = Some(pages);
+        }
+    }
+
+    /// Whether anything has been.
+    pub fn has_aside(&self) -> bool {
+        self.core.updates.session.as_ref().is_some_and(|session| session.aside.is_some())
     }
 
     /// Whether something is to take over now.

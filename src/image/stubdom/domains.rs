@@ -8,7 +8,9 @@ use xenstore::abi::domctl::{
 };
 use xenstore::platform::DomainState;
 
+use crate::image::facts::{self, Fact};
 use crate::image::hypercall::{self, Errno};
+use crate::image::logger::say;
 
 /// Interface versions whose getdomaininfo is laid out as we know it.
 const KNOWN_VERSIONS: core::ops::RangeInclusive<u32> = 0x14..=0x40;
@@ -27,6 +29,30 @@ pub enum Domains {
 impl Domains {
     /// Finds out. VIRQ_DOM_EXC must be bound already: Xen keeps its list of changes only from then on.
     pub fn probe(own: DomId, version: (u32, u32)) -> Result<Domains, Errno> {
+        let known = facts::learn(Fact::Domains, || {
+            Domains::ask(own, version).map(|domains| match domains {
+                Domains::Stable => {
+                    say!(Info, "domain information: get_domain_state");
+                    0
+                }
+                Domains::Unprivileged => {
+                    say!(Warn, "not a xenstore domain: dead domains go unnoticed");
+                    1
+                }
+                Domains::Legacy(version) => {
+                    say!(Info, "domain information: getdomaininfo, interface {version:#x}");
+                    version.into()
+                }
+            })
+        })?;
+        Ok(match known {
+            0 => Domains::Stable,
+            1 => Domains::Unprivileged,
+            version => Domains::Legacy(version as u32),
+        })
+    }
+
+    fn ask(own: DomId, version: (u32, u32)) -> Result<Domains, Errno> {
         match query_state(own) {
             Ok(_) => return Ok(Domains::Stable),
             Err(Errno::EPERM) => return Ok(Domains::Unprivileged),

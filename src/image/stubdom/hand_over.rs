@@ -14,6 +14,7 @@ use xenstore::state::{Source, VERSIONS};
 use xenstore::update::{Bounds, NOTE_NAME, NOTE_TYPE};
 
 use super::lodgers::{self, PAGE};
+use crate::image::facts::Facts;
 use crate::image::fatal;
 use crate::image::low::{self, Copy};
 
@@ -88,6 +89,8 @@ pub struct Record {
     reason: [u8; REASON],
     /// The command line is another one than that of the image before: the quotas that it names are to be.
     pub has_line: u32,
+    /// What the image before knows.
+    pub facts: Facts,
 }
 
 const _: () = assert!(size_of::<Record>() as u64 <= low::RUNSTATE - low::RECORD);

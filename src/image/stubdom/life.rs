@@ -33,7 +33,9 @@ pub fn claim_memory(event_pages: Option<u32>, lodge: impl FnOnce(&Range<u64>)) -
     unsafe { memory::init_heap(free) };
     // SAFETY: so are the first pages, for ever.
     unsafe { stolen::watch() };
-    say!(Info, "{} KiB of RAM, {} KiB of heap", ram_end / 1024, size / 1024);
+    if event_pages.is_none() {
+        say!(Info, "{} KiB of RAM, {} KiB of heap", ram_end / 1024, size / 1024);
+    }
     ram_end as usize
 }
 

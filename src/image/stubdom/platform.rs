@@ -100,15 +100,6 @@ impl Guest {
             }
             bound => Some(fatal::unless("the interrupt for dead domains cannot be bound", bound)),
         };
-        match self.domains {
-            Domains::Stable => say!(Info, "domain information: get_domain_state"),
-            Domains::Legacy(version) => {
-                say!(Info, "domain information: getdomaininfo, interface {version:#x}")
-            }
-            Domains::Unprivileged => {
-                say!(Warn, "not a xenstore domain: dead domains go unnoticed")
-            }
-        }
     }
 
     pub fn own_domid(&self) -> DomId {

@@ -8,7 +8,7 @@ use core::fmt::Arguments;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use xenstore::platform::Fault;
+use xenstore::platform::{Fault, Instant};
 use xenstore::server::Server;
 use xenstore::trace::Stop;
 
@@ -16,7 +16,7 @@ use super::platform::Guest;
 use super::update;
 use crate::image::fatal::{self, Cause, Reason};
 use crate::image::logger::say;
-use crate::image::{clock, console, watch};
+use crate::image::{clock, console, watch, xen};
 
 /// Nanoseconds in which faults are counted together.
 const MINUTE: u64 = 60_000_000_000;
@@ -43,8 +43,13 @@ unsafe extern "C" {
     fn on_fresh_stack(go_on: extern "C" fn() -> !) -> !;
 }
 
-/// Serves. Of faults, `most` in a minute are recovered from.
-pub fn serve(server: &'static mut Server<Guest>, guest: &'static mut Guest, most: u32) -> ! {
+/// Serves. Of faults, `most` in a minute are recovered from. `say_more` is what can wait until all have been answered once.
+pub fn serve(
+    server: &'static mut Server<Guest>,
+    guest: &'static mut Guest,
+    most: u32,
+    say_more: &dyn Fn(),
+) -> ! {
     SERVER.store(server, Relaxed);
     GUEST.store(guest, Relaxed);
     MOST.store(most, Relaxed);
@@ -52,20 +57,35 @@ pub fn serve(server: &'static mut Server<Guest>, guest: &'static mut Guest, most
         say!(Warn, "the processor has no timer for a watch: work that never ends is not noticed");
     }
     fatal::set_way_on(go_on);
+    let deadline = poll();
+    say_more();
+    wait(deadline);
     run()
 }
 
 /// The main loop.
 fn run() -> ! {
     loop {
-        let (server, guest) = parts();
-        let deadline = watch::over(watch::POLL, || server.poll(guest));
-        console::tell();
-        if server.is_to_be_replaced() {
-            update::take_over(server, guest);
-        } else {
-            guest.idle(deadline);
-        }
+        wait(poll());
+    }
+}
+
+fn poll() -> Option<Instant> {
+    let (server, guest) = parts();
+    let deadline = watch::over(watch::POLL, || server.poll(guest));
+    console::tell();
+    deadline
+}
+
+/// Until there is something to do, unless that is a live update.
+fn wait(deadline: Option<Instant>) {
+    let (server, guest) = parts();
+    if !server.is_to_be_replaced() {
+        guest.idle(deadline);
+    } else if !update::keep(server) {
+        // Whoever has been answered need not wait for the other image to see that.
+        xen::give_way();
+        update::take_over(server, guest);
     }
 }
 

@@ -40,6 +40,17 @@ impl Spare {
         }
         Some(page)
     }
+
+    /// A page that the store comes to last.
+    fn take_last(&mut self) -> Option<u64> {
+        let last = self.ranges.last_mut()?;
+        last.end -= PAGE;
+        let page = last.end;
+        if last.is_empty() {
+            self.ranges.pop();
+        }
+        Some(page)
+    }
 }
 
 /// Physical addresses of what lies at these: two ranges if that is on both sides of the seam.
@@ -70,18 +81,27 @@ impl Lodge {
     }
 
     /// The next page, all of it, physical.
-    pub fn take(&mut self) -> Option<u64> {
+    fn take(&mut self) -> Option<u64> {
         let page = self.spare.take()?;
+        self.add(page);
+        Some(page)
+    }
+
+    /// A page apart from the bytes, physical, and whether it was the same one the time before, with as many before it.
+    pub fn take_apart(&mut self) -> Option<(u64, bool)> {
+        let page = self.spare.take_last()?;
+        // SAFETY: by `new`'s promise there is room for all of them.
+        let before = unsafe { *self.map.add(self.pages as usize) };
+        self.add(page);
+        self.at = PAGE;
+        Some((page, u64::from(before) == page / PAGE))
+    }
+
+    fn add(&mut self, page: u64) {
         // SAFETY: by `new`'s promise there is room for all of them.
         unsafe { *self.map.add(self.pages as usize) = (page / PAGE) as u32 };
         self.pages += 1;
         self.at = 0;
-        Some(page)
-    }
-
-    /// What follows begins on a page of its own.
-    pub fn close(&mut self) {
-        self.at = PAGE;
     }
 }
 

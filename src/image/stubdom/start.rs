@@ -22,9 +22,11 @@ use crate::image::{console, cpu, logger, low, memory};
 
 /// Called by boot/entry.s with the address of the loader's [`StartInfo`].
 pub extern "C" fn start(start_info: *const StartInfo) -> ! {
-    let started = Cycles(cpu::tsc());
-    if let Some(record) = hand_over::found(start_info) {
-        take_over::begin(record);
+    let mut started = Cycles(0);
+    match hand_over::found(start_info) {
+        // It is told when the first image was.
+        Some(record) => take_over::begin(record),
+        None => started = Cycles(cpu::tsc()),
     }
     let identity = boot::meet_xen("the kernel for init-xenstore-domain, or for xl create, on a Xen host");
 
@@ -105,7 +107,7 @@ fn serve(
     if options.allow_fault {
         server.allow_faults(service::have);
     }
-    service::serve(server, guest, options.restarts)
+    service::serve(server, guest, options.restarts, &|| {})
 }
 
 /// Reads the command line and makes the logger ready.

@@ -15,7 +15,7 @@ use super::{life, lodgers, notes, ports, seed, service};
 use crate::image::boot::{self, Identity};
 use crate::image::fatal::{self, Reason};
 use crate::image::logger::say;
-use crate::image::{clock, console, counters, cpu, low, segments, trial};
+use crate::image::{clock, console, counters, cpu, facts, low, segments, trial};
 
 /// First of all: whatever goes wrong from now on leads back.
 pub fn begin(record: &Record) {
@@ -23,6 +23,8 @@ pub fn begin(record: &Record) {
     // Whoever reads them would take the processor from us.
     console::hold();
     if record.is_back == 0 {
+        // What is back does not know what the other has done.
+        facts::set_all(record.facts);
         hand_over::watch_over(true);
         segments::load();
         // SAFETY: the shared page and the control block are mapped from the beginning, and all is looked at in the end.
@@ -70,19 +72,23 @@ pub fn run(record: &mut Record, identity: &Identity, options: &Options) -> ! {
     hand_over::watch_over(false);
     server.resume(guest);
     let passed = cpu::tsc().saturating_sub(notes.begun.0) / (clock::khz() / 1000).max(1);
-    let way = if record.is_back == 0 {
-        let updates = handed.updates.wrapping_add(1);
-        say!(Info, "{}: has taken over, in {passed} us, update {updates}", boot::NAME);
-        Way::Updated
-    } else {
-        let why = record.reason();
-        say!(Warn, "taken back, after {passed} us: {why}");
-        if record.kept_pages == 0 { Way::Repaired(why) } else { Way::TakenBack(why) }
+    let updates = handed.updates.wrapping_add(1);
+    let way = match record.kept_pages {
+        _ if record.is_back == 0 => Way::Updated,
+        0 => Way::Repaired(record.reason()),
+        _ => Way::TakenBack(record.reason()),
     };
     server.take_up(guest, handed, passed, way);
     record.end();
     if options.allow_fault {
         server.allow_faults(service::have);
     }
-    service::serve(server, guest, options.restarts)
+    let record = &*record;
+    service::serve(server, guest, options.restarts, &|| {
+        if record.is_back == 0 {
+            say!(Info, "{}: has taken over, in {passed} us, update {updates}", boot::NAME);
+        } else {
+            say!(Warn, "taken back, after {passed} us: {}", record.reason());
+        }
+    })
 }

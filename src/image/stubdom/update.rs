@@ -3,6 +3,7 @@
 
 use core::fmt;
 use core::ops::Range;
+use core::ptr;
 
 use xenstore::abi::hvm::StartInfo;
 use xenstore::layout;
@@ -17,11 +18,12 @@ use super::spare::{self, Lodge, Spare};
 use crate::image::fatal::{self, Reason};
 use crate::image::logger::say;
 use crate::image::low::{self, Copy};
-use crate::image::{clock, cpu, paging, symbol, xen};
+use crate::image::{clock, cpu, facts, paging, symbol, xen};
 
-/// Milliseconds that a new image has to take over, and those for each page that is handed over.
+/// Milliseconds that a new image has to take over, and those for each page that is handed over beyond so many.
 const PATIENCE: u64 = 5000;
 const PATIENCE_FOR_PAGE: u64 = 4;
+const PAGES: u32 = 256;
 
 /// Why the new image cannot take over.
 enum Problem {
@@ -45,6 +47,30 @@ impl fmt::Display for Problem {
             Problem::Nothing => f.write_str("there is no new image"),
         }
     }
+}
+
+/// Copies aside what of this image never changes, while nobody waits for it. False if that has been done.
+pub fn keep(server: &mut Server<Guest>) -> bool {
+    if server.has_aside() {
+        return false;
+    }
+    let mut lodge = lodge(server);
+    for source in (symbol::start()..symbol::end_of_rodata()).step_by(PAGE as usize) {
+        let Some((page, _)) = lodge.take_apart() else { break };
+        // SAFETY: the page is memory that the store has reserved and never used.
+        unsafe {
+            ptr::copy_nonoverlapping(source as *const u8, paging::address(page) as *mut u8, PAGE as usize)
+        };
+    }
+    server.note_aside(lodge.pages);
+    true
+}
+
+/// Room for what an image that takes over needs.
+fn lodge(server: &Server<Guest>) -> Lodge {
+    let (map, _) = layout::kept(paging::seam());
+    // SAFETY: room for the number of each page of RAM is kept there for this.
+    unsafe { Lodge::new(Spare::new(server.untouched()), map as *mut u32) }
 }
 
 /// Has what was ordered take over. Returns only if that cannot be, after saying so to who has ordered it.
@@ -78,7 +104,7 @@ fn begin(guest: &mut Guest) -> u64 {
     let begun = cpu::tsc();
     // An event of the timer that nobody takes any more would keep Xen from telling of the next one, which ends the trial. So
     // it must not fire between here and then.
-    put_off_timer(PATIENCE);
+    interrupt_after(begun, PATIENCE);
     guest.forget_pending();
     begun
 }
@@ -91,16 +117,13 @@ fn prepare(
     order: Option<&Order<'_>>,
 ) -> Result<&'static mut Record, Problem> {
     let image = symbol::start()..symbol::end_of_data();
-    let spare = Spare::new(server.untouched());
-    let room = spare.bytes();
-    let (map, _) = layout::kept(paging::seam());
-    // SAFETY: room for the number of each page of RAM is kept there for this.
-    let mut lodge = unsafe { Lodge::new(spare, map as *mut u32) };
+    let mut lodge = lodge(server);
+    let room = lodge.room();
     let mut list = low::List::new();
     let aside = if order.is_some() { image.clone() } else { 0..0 };
-    let kept = keep(&aside, &mut lodge, &mut list);
+    let there = order.and_then(|order| order.aside).unwrap_or(0);
+    let kept = list_image(&aside, there, &mut lodge, &mut list);
     let kept_pages = lodge.pages;
-    lodge.close();
     let version = order.map_or(*VERSIONS.end(), |order| order.version);
     let write = |sink: &mut dyn Sink| {
         notes::write(server, guest, begun, sink).and_then(|()| server.save(version, sink))
@@ -114,12 +137,13 @@ fn prepare(
     }
     // SAFETY: the record of the take-over before has ended, or there was none.
     let record = unsafe { hand_over::begin() };
-    record.map = map;
+    (record.map, _) = layout::kept(paging::seam());
     (record.kept_pages, record.pages) = (kept_pages, lodge.pages);
     (record.event_pages, record.timer, record.domain_exceptions) = guest.bound();
     record.back_entry = symbol::entry();
     (record.image_start, record.image_kept) = (image.start as u32, image.end as u32);
     record.image_end = symbol::end() as u32;
+    record.facts = facts::all();
     record.start_info = StartInfo {
         magic: StartInfo::MAGIC,
         version: 1,
@@ -134,7 +158,7 @@ fn prepare(
     };
     if let Some(order) = order {
         lead(order, &mut list);
-        record.deadline = begun + set_deadline(lodge.pages);
+        record.deadline = begun + set_deadline(begun, lodge.pages);
         record.entry = order.program.entry;
         record.has_line = order.command_line.is_some().into();
         let line = order.command_line.unwrap_or_else(|| low::line(low::LINE));
@@ -143,25 +167,31 @@ fn prepare(
     Ok(record)
 }
 
-/// Has Xen interrupt the new image when it must have taken over. The result is how long it has, in ticks of the counter. The
-/// timer comes once, and Xen's time may go faster than the counter, so it comes a third later.
-fn set_deadline(pages: u32) -> u64 {
-    let milliseconds = PATIENCE + u64::from(pages) * PATIENCE_FOR_PAGE;
-    put_off_timer(milliseconds + milliseconds / 3);
+/// Has Xen interrupt the new image when it must have taken over. The result is how long it has, in ticks of the counter.
+fn set_deadline(begun: u64, pages: u32) -> u64 {
+    let milliseconds = PATIENCE + u64::from(pages.saturating_sub(PAGES)) * PATIENCE_FOR_PAGE;
+    if milliseconds > PATIENCE {
+        interrupt_after(begun, milliseconds);
+    }
     milliseconds * clock::khz()
 }
 
-fn put_off_timer(milliseconds: u64) {
+/// The timer comes once, and Xen's time may go faster than the counter, so it comes a third later.
+fn interrupt_after(begun: u64, milliseconds: u64) {
     const MILLISECOND: u64 = 1_000_000;
     // Without a timer all else is as well.
-    let _set = xen::set_timer(clock::system_time() + milliseconds * MILLISECOND);
+    let _set = xen::set_timer(clock::system_time_at(begun) + milliseconds * MILLISECOND * 4 / 3);
 }
 
-/// This image is copied aside, page by page.
-fn keep(image: &Range<u64>, lodge: &mut Lodge, list: &mut low::List) -> Option<()> {
+/// This image is copied aside, page by page, but for so many pages that are `there` already.
+fn list_image(image: &Range<u64>, there: u32, lodge: &mut Lodge, list: &mut low::List) -> Option<()> {
     for source in image.clone().step_by(PAGE as usize) {
         let bytes = (image.end - source).min(PAGE) as u32;
-        list.add(Copy { target: lodge.take()? as u32, source: source as u32, bytes });
+        let is_there = lodge.pages < there;
+        let (target, same) = lodge.take_apart()?;
+        if !(is_there && same) {
+            list.add(Copy { target: target as u32, source: source as u32, bytes });
+        }
     }
     Some(())
 }

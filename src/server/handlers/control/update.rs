@@ -73,7 +73,8 @@ fn begin<P: Platform>(
         return refuse_for_memory(cx.core, "new image", size, reply);
     };
     cx.core.updates.active = true;
-    cx.core.updates.session = Some(Session { whose, room, size, there: 0, has_line: false, start: None });
+    cx.core.updates.session =
+        Some(Session { whose, room, size, there: 0, has_line: false, start: None, aside: None });
     Ok(Outcome::OK)
 }
 
