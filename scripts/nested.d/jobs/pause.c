@@ -1,12 +1,15 @@
 /*
- * Runs in dom0: how long the store is silent, as its clients see it.
+ * Runs in dom0: how long the store is silent in a live update, as its clients see it.
  *
- * usage: pause fill COUNT    makes nodes below /pause, so many of them, with a value each
- *        pause watch FILE    READs one after the other through the kernel, until FILE is there. Each answer must be the
- *                            right one. Prints the longest time between two answers, in nanoseconds.
+ * usage: pause fill COUNT         makes nodes below /pause, so many of them, with a value each
+ *        pause update IMAGE       sends this image to the store, as xenstore-control does, has it take over, and READs one
+ *                                 after the other through the kernel until that has been answered. Each answer must be
+ *                                 the right one. Prints the longest time between two answers, in nanoseconds.
+ *        pause replace PROGRAM    the same for the store's daemon in dom0, which this program is to replace
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,14 +18,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READ = 2, WRITE = 11 };                               /* io/xs_wire.h */
+enum { CONTROL = 0, READ = 2, WRITE = 11 };                  /* io/xs_wire.h */
 struct header { uint32_t type, req_id, tx_id, len; };
 
 /* Nodes of one directory: as many as an ordinary guest's part of the tree has. */
 enum { PART = 30 };
 
 static const char value[] = "value-of-it";
-static int store;
+static int store, session;
 
 static void fail(const char *what)
 {
@@ -37,19 +40,75 @@ static uint64_t now(void)
     return time.tv_sec * 1000000000ull + time.tv_nsec;
 }
 
-/* Puts the answer's payload into `answer`; the kernel gives a whole answer to one read. */
-static size_t ask(uint32_t type, const char *payload, size_t len, char answer[4112])
+static void say(int to, uint32_t type, const char *payload, size_t len)
 {
-    struct { struct header header; char payload[64]; } request = { { type, 1, 0, len }, { 0 } };
-    ssize_t got;
+    struct { struct header header; char payload[4096]; } request = { { type, 1, 0, len }, { 0 } };
 
     memcpy(request.payload, payload, len);
-    if (write(store, &request, sizeof(struct header) + len) < 0)
+    if (write(to, &request, sizeof(struct header) + len) < 0)
         fail("the request is not taken");
-    got = read(store, answer, 4112);
+}
+
+/* Puts the answer's payload into `answer`; the kernel gives a whole answer to one read. */
+static size_t hear(int from, uint32_t type, char answer[4112])
+{
+    ssize_t got = read(from, answer, 4112);
+
     if (got < (ssize_t)sizeof(struct header) || ((struct header *)answer)->type != type)
         fail("no answer");
     return got - sizeof(struct header);
+}
+
+static size_t ask(uint32_t type, const char *payload, size_t len, char answer[4112])
+{
+    say(store, type, payload, len);
+    return hear(store, type, answer);
+}
+
+/* The answer to what a live update consists of. */
+static void hear_ok(void)
+{
+    _Alignas(struct header) char answer[4113];
+    size_t len = hear(session, CONTROL, answer);
+
+    if (len != 3 || memcmp(answer + sizeof(struct header), "OK", 3) != 0) {
+        answer[sizeof(struct header) + len] = 0;
+        fprintf(stderr, "pause: the update is refused: %s\n", answer + sizeof(struct header));
+        exit(1);
+    }
+}
+
+/* A step of it: words with a NUL each, and bytes behind them. */
+static void step(const char *option, const char *word, const char *bytes, size_t count)
+{
+    char payload[4096];
+    size_t len = 0;
+
+    for (const char *words[] = { "live-update", option, word }, **at = words; at < words + 3; at++)
+        len += strlen(strcpy(payload + len, *at)) + 1;
+    memcpy(payload + len, bytes, count);
+    say(session, CONTROL, payload, len + count);
+}
+
+static void send_image(const char *file)
+{
+    char word[24], part[2049];
+    FILE *image = fopen(file, "r");
+    size_t count;
+
+    if (!image || fseek(image, 0, SEEK_END) != 0)
+        fail(file);
+    snprintf(word, sizeof word, "%ld", ftell(image));
+    rewind(image);
+    step("-b", word, "", 0);
+    hear_ok();
+    while ((count = fread(part, 1, 2048, image)) > 0) {
+        snprintf(word, sizeof word, "%zu", count);
+        part[count] = 0;
+        step("-d", word, part, count + 1);
+        hear_ok();
+    }
+    fclose(image);
 }
 
 static void make(unsigned long number)
@@ -61,10 +120,11 @@ static void make(unsigned long number)
     ask(WRITE, payload, len + sizeof value - 1, answer);
 }
 
-static uint64_t watch(const char *file)
+static uint64_t update(void)
 {
-    static const char path[] = "/pause/part-0/node-0";
+    static const char path[] = "/pause/part-0/node-0", patience[] = "60";
     _Alignas(struct header) char answer[4112];
+    struct pollfd answered = { session, POLLIN, 0 };
     uint64_t longest = 0, before = 0;
 
     /* What dom0 has to do beside this is no pause of the store's. */
@@ -73,7 +133,7 @@ static uint64_t watch(const char *file)
     if (sched_setscheduler(0, SCHED_FIFO, &first) != 0)
         fail("no priority");
     make(0);
-    while (access(file, F_OK) != 0) {
+    for (int before_it = 50, behind_it = 50; behind_it > 0;) {
         size_t len = ask(READ, path, sizeof path, answer);
         uint64_t at = now();
         if (len != sizeof value - 1 || memcmp(answer + sizeof(struct header), value, len) != 0)
@@ -81,22 +141,34 @@ static uint64_t watch(const char *file)
         if (before && at - before > longest)
             longest = at - before;
         before = at;
+        if (before_it > 0 && --before_it == 0)
+            step("-s", "-t", patience, sizeof patience);
+        else if (before_it == 0 && (behind_it < 50 || poll(&answered, 1, 0) == 1))
+            behind_it--;
     }
+    hear_ok();
     return longest;
 }
 
 int main(int count, char **words)
 {
     if (count != 3) {
-        fprintf(stderr, "usage: pause fill COUNT | pause watch FILE\n");
+        fprintf(stderr, "usage: pause fill COUNT | pause update IMAGE | pause replace PROGRAM\n");
         return 2;
     }
-    if ((store = open("/dev/xen/xenbus", O_RDWR)) < 0)
+    if ((store = open("/dev/xen/xenbus", O_RDWR)) < 0 || (session = open("/dev/xen/xenbus", O_RDWR)) < 0)
         fail("/dev/xen/xenbus");
-    if (strcmp(words[1], "fill") == 0)
+    if (strcmp(words[1], "fill") == 0) {
         for (unsigned long number = 0; number < strtoul(words[2], NULL, 10); number++)
             make(number);
-    else
-        printf("%llu\n", (unsigned long long)watch(words[2]));
+        return 0;
+    }
+    if (strcmp(words[1], "replace") == 0) {
+        step("-f", words[2], "", 0);
+        hear_ok();
+    } else {
+        send_image(words[2]);
+    }
+    printf("%llu\n", (unsigned long long)update());
     return 0;
 }

@@ -5,25 +5,13 @@
 # shellcheck source=/dev/null
 . /nested/tiny.sh
 
-# pause: the longest time between two answers in an update, nanoseconds.
-pause() {
-    rm -f /tmp/over
-    /nested/pause watch /tmp/over >/tmp/pause &
-    watcher=$!
-    usleep 300000
-    xenstore-control live-update "$image" >/tmp/said 2>&1 || echo "the update fails: $(cat /tmp/said)" >&2
-    usleep 300000
-    touch /tmp/over
-    wait $watcher && cat /tmp/pause
-}
-
 # updated ROW: the middle one of three.
-updated() { echo "# $1|$name|$(for _ in 1 2 3; do pause; done | sort -n | sed -n 2p)"; }
+updated() { echo "# $1|$name|$(for _ in 1 2 3; do /nested/pause "$step" "$image"; done | sort -n | sed -n 2p)"; }
 
 case $SERVER in
-    stubdom) name='this server' image=/nested/image thousands='1 5 28' ;;
+    stubdom) name='this server' step=update image=/nested/image thousands='1 5 28' ;;
     # Its pause grows with the square of the nodes.
-    daemon) name='C xenstored' image=$(command -v xenstored) thousands='1 5' ;;
+    daemon) name='C xenstored' step=replace image=$(command -v xenstored) thousands='1 5' ;;
 esac
 # What dom0 starts after its store is still at work for a moment.
 sleep 4
