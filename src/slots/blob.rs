@@ -110,6 +110,12 @@ impl Blobs {
         Ok(Blob { first: next, len: bytes.len() as u32 })
     }
 
+    /// As `store`, but the handle is packed.
+    #[inline(never)] // One function for texts of all kinds.
+    pub(super) fn store_packed(&mut self, bytes: &[u8]) -> Result<[u8; Blob::PACKED], Full> {
+        self.store(bytes)?.pack().ok_or(Full)
+    }
+
     /// Appends to a blob, in an attempt.
     pub fn extend(&mut self, blob: &mut Blob, bytes: &[u8]) -> Result<(), Full> {
         let fill = blob.len() % CHUNK;

@@ -167,7 +167,6 @@ impl<T: Linked<L>, L> Ring<T, L> {
     }
 
     /// The member behind another one.
-    #[inline(always)]
     pub fn after(slots: &impl Slots<T>, member: &T) -> Option<Id<T>> {
         member.links().next.filter(|next| slots.get(*next).links().prev.is_some())
     }

@@ -24,7 +24,7 @@ impl<const N: usize> Text<N> {
     pub fn store(blobs: &mut Blobs, bytes: &[u8]) -> Result<Self, Full> {
         match Self::inline_of(bytes) {
             Some(text) => Ok(text),
-            None => Self::of_blob(blobs.store(bytes)?).ok_or(Full),
+            None => Self::of_packed(blobs.store_packed(bytes)?).ok_or(Full),
         }
     }
 
@@ -50,8 +50,12 @@ impl<const N: usize> Text<N> {
     }
 
     fn of_blob(blob: Blob) -> Option<Self> {
+        Self::of_packed(blob.pack()?)
+    }
+
+    fn of_packed(blob: [u8; Blob::PACKED]) -> Option<Self> {
         let mut text = Text { tag: SPILLED, bytes: [0; N] };
-        *text.bytes.first_chunk_mut()? = blob.pack()?;
+        *text.bytes.first_chunk_mut()? = blob;
         Some(text)
     }
 

@@ -96,6 +96,7 @@ pub struct Name(Text<NAME_INLINE>);
 impl Name {
     pub const EMPTY: Name = Name(Text::EMPTY);
 
+    #[inline(never)] // In many places.
     pub fn store(blobs: &mut Blobs, bytes: &[u8]) -> Result<Name, Full> {
         match Text::inline_of(bytes) {
             Some(text) => Ok(Name(text)),
@@ -103,7 +104,6 @@ impl Name {
         }
     }
 
-    #[inline(never)]
     fn store_long(blobs: &mut Blobs, bytes: &[u8]) -> Result<Name, Full> {
         let number = Name::number(bytes).and_then(Text::of_number);
         Ok(Name(number.map_or_else(|| Text::store(blobs, bytes), Ok)?))
@@ -116,8 +116,13 @@ impl Name {
     }
 
     #[inline(always)]
-    fn well_known(&self) -> Option<&'static [u8]> {
+    fn well_known_here(&self) -> Option<&'static [u8]> {
         WELL_KNOWN.get(usize::from(self.0.number()?)).copied()
+    }
+
+    #[inline(never)] // In many places.
+    fn well_known(&self) -> Option<&'static [u8]> {
+        self.well_known_here()
     }
 
     /// The bytes, if they are not in a blob.
@@ -127,12 +132,13 @@ impl Name {
     }
 
     /// The bytes in one piece, in `buf` if they are not so already.
+    #[inline(always)] // For each name of a list of children.
     pub fn contiguous<'a, const M: usize>(
         &'a self,
         blobs: &Blobs,
         buf: &'a mut heapless::Vec<u8, M>,
     ) -> &'a [u8] {
-        match self.inline() {
+        match self.0.inline().or_else(|| self.well_known_here()) {
             Some(bytes) => bytes,
             None => self.0.contiguous(blobs, buf),
         }
@@ -175,13 +181,14 @@ impl Name {
 
     /// `path` without `/` and this name at its end; `None` if it does not end so.
     pub fn strip_from<'a>(&self, blobs: &Blobs, path: &'a [u8]) -> Option<&'a [u8]> {
-        match self.well_known() {
+        match self.0.number().and_then(|_| self.well_known()) {
             Some(name) => path.strip_suffix(name)?.strip_suffix(b"/"),
             None => self.0.strip_from(blobs, path),
         }
     }
 
     /// Appends the bytes to `out`, which must have room.
+    #[inline(never)] // In many places.
     pub fn append<const M: usize>(&self, blobs: &Blobs, out: &mut heapless::Vec<u8, M>) -> Result<(), Full> {
         match self.inline() {
             Some(bytes) => out.extend_from_slice(bytes).map_err(|_| Full),

@@ -47,7 +47,7 @@ impl Store {
         hash: u64,
         value: &[u8],
     ) -> Result<Option<NodeId>, Full> {
-        if self.nodes.find(hash, |node| self.is_at(node, path)).is_some() {
+        if self.lookup_by_names(path, hash).is_some() {
             return Ok(None);
         }
         let generation = self.next_generation();

@@ -91,7 +91,6 @@ impl Store {
         nearest
     }
 
-    #[inline(always)]
     pub(super) fn is_at(&self, node: &Node, path: Path<'_>) -> bool {
         let mut node = node;
         let mut rest = path.as_bytes();
