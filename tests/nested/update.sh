@@ -116,7 +116,8 @@ nodes() { xenstore-control stats | awk -v column="$1" '$1 == "nodes" && NF == 4 
 
 # fill PERCENT: so many of the nodes that the store has room for are used.
 fill() {
-    /nested/pause fill $(($(nodes 4) * $1 / 100))
+    # Values that take nothing but the node.
+    /nested/pause fill $(($(nodes 4) * $1 / 100)) short
     echo "# $(nodes 2) of $(nodes 4) nodes are used"
 }
 

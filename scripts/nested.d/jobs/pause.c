@@ -1,7 +1,7 @@
 /*
  * Runs in dom0: how long the store is silent in a live update, as its clients see it.
  *
- * usage: pause fill COUNT         makes nodes below /pause, so many of them, with a value each
+ * usage: pause fill COUNT [VALUE] makes nodes below /pause, so many of them, with a value each
  *        pause update IMAGE       sends this image to the store, as xenstore-control does, has it take over, and READs one
  *                                 after the other through the kernel until that has been answered. Each answer must be
  *                                 the right one. Prints the longest time between two answers, in nanoseconds.
@@ -24,7 +24,7 @@ struct header { uint32_t type, req_id, tx_id, len; };
 /* Nodes of one directory: as many as an ordinary guest's part of the tree has. */
 enum { PART = 30 };
 
-static const char value[] = "value-of-it";
+static const char *value = "value-of-it";
 static int store, session;
 
 static void fail(const char *what)
@@ -116,8 +116,8 @@ static void make(unsigned long number)
     char answer[4112], payload[64];
     int len = snprintf(payload, sizeof payload, "/pause/part-%lu/node-%lu", number / PART, number % PART) + 1;
 
-    memcpy(payload + len, value, sizeof value - 1);
-    ask(WRITE, payload, len + sizeof value - 1, answer);
+    memcpy(payload + len, value, strlen(value));
+    ask(WRITE, payload, len + strlen(value), answer);
 }
 
 static uint64_t update(void)
@@ -136,7 +136,7 @@ static uint64_t update(void)
     for (int before_it = 50, behind_it = 50; behind_it > 0;) {
         size_t len = ask(READ, path, sizeof path, answer);
         uint64_t at = now();
-        if (len != sizeof value - 1 || memcmp(answer + sizeof(struct header), value, len) != 0)
+        if (len != strlen(value) || memcmp(answer + sizeof(struct header), value, len) != 0)
             fail("a wrong answer");
         if (before && at - before > longest)
             longest = at - before;
@@ -152,13 +152,15 @@ static uint64_t update(void)
 
 int main(int count, char **words)
 {
-    if (count != 3) {
-        fprintf(stderr, "usage: pause fill COUNT | pause update IMAGE | pause replace PROGRAM\n");
+    if (count < 3 || count > 4 || (count == 4 && strlen(words[3]) > 16)) {
+        fprintf(stderr, "usage: pause fill COUNT [VALUE] | pause update IMAGE | pause replace PROGRAM\n");
         return 2;
     }
     if ((store = open("/dev/xen/xenbus", O_RDWR)) < 0 || (session = open("/dev/xen/xenbus", O_RDWR)) < 0)
         fail("/dev/xen/xenbus");
     if (strcmp(words[1], "fill") == 0) {
+        if (count == 4)
+            value = words[3];
         for (unsigned long number = 0; number < strtoul(words[2], NULL, 10); number++)
             make(number);
         return 0;
