@@ -552,6 +552,28 @@ mod tests {
     }
 
     #[test]
+    fn what_an_attempt_has_taken_rejoins_the_free_list_in_its_order() {
+        const COUNT: usize = <u32 as Slot>::TAKEN;
+        let mut arena = Arena::<u32>::new(&Attempt::new(), COUNT + 4, 4, COUNT + 1);
+        let ids: Vec<Id<u32>> = (0..=COUNT).map(|n| arena.alloc(n as u32).unwrap()).collect();
+        attempt(&mut arena, Claim::Answer, |arena| ids.iter().all(|id| arena.free(*id).is_ok()));
+        for more in [0, 1, 2, COUNT, COUNT + 1, COUNT + 3] {
+            attempt(&mut arena, Claim::Answer, |arena| {
+                for n in 0..more {
+                    let id = arena.alloc(7).unwrap();
+                    assert_eq!(arena.taken(n), Some(id));
+                    // Beyond what can be noted come slots that were never used, and all that are there are on the list again.
+                    assert_eq!(id.index(), if n < COUNT { n } else { n + 1 });
+                    *arena.modify(id).unwrap() = 8;
+                }
+                assert_eq!(arena.taken(more), None);
+                false
+            });
+            assert_eq!((arena.used(), arena.count_free()), (0, COUNT as u32 + 4));
+        }
+    }
+
+    #[test]
     fn the_end_of_an_attempt_may_be_made_twice() {
         let mut arena = Arena::<u32>::new(&Attempt::new(), 4, 4, 4);
         let ids: [Id<u32>; 3] = core::array::from_fn(|n| arena.alloc(n as u32).unwrap());
