@@ -143,7 +143,10 @@ fn restore_message<R>(
     let kind = if entry.flags & EVENT != 0 { Kind::Event { deadline } } else { Kind::Reply };
     let rest = match entry.flags & LATER {
         0 => None,
-        _ => Some(Rest { after: entry.after, ..told::find(store, entry.told, entry.copy)? }),
+        _ => {
+            let target = store.domains.caller(id).target;
+            Some(Rest { after: entry.after, target, ..told::find(store, entry.told, entry.copy)? })
+        }
     };
     let cause = match entry.cause.checked_sub(1) {
         None => None,

@@ -6,13 +6,12 @@ use alloc::vec::Vec;
 use super::Store;
 use super::acl::AclId;
 use super::collected::{Collected, EVENT, MANY, Match};
-use super::domain::DomainId;
 use super::node::NodeId;
 use super::view::Place;
 use super::watch::Change;
 use crate::abi::DomId;
 use crate::path::{Path, PathBuf};
-use crate::perms::Access;
+use crate::perms::{Access, Caller};
 use crate::wire::decimal;
 
 impl Store {
@@ -168,7 +167,7 @@ fn find(
             Some((domain, may_hear)) if domain == watch.domain => may_hear,
             // Who has not heard what the transaction did before hears of this after that.
             _ if copy.is_some() && store.domains.get(watch.domain).behind == number => false,
-            _ => may_hear(store, watch.domain, lists),
+            _ => may_hear(store, &store.domains.caller(watch.domain), lists),
         };
         last = Some((watch.domain, may_hear));
         if may_hear {
@@ -241,8 +240,7 @@ fn sort(matches: &mut Vec<Match>) {
 }
 
 /// Whether one of the permission lists lets the domain read.
-pub fn may_hear(store: &Store, domain: DomainId, lists: &[Option<AclId>]) -> bool {
-    let caller = store.domains.caller(domain);
+pub fn may_hear(store: &Store, caller: &Caller, lists: &[Option<AclId>]) -> bool {
     let Store { acls, blobs, .. } = store;
-    lists.iter().flatten().any(|acl| acls.access(blobs, *acl, &caller).contains(Access::READ))
+    lists.iter().flatten().any(|acl| acls.access(blobs, *acl, caller).contains(Access::READ))
 }

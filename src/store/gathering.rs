@@ -244,14 +244,15 @@ impl Store {
     /// From where on a receiver that has been gathered is to hear: from the first copy that it may hear of. The result is
     /// also how many copies have been looked at.
     pub fn first_to_tell(&self, to: DomainId) -> (Option<TxNodeId>, u32) {
+        let caller = self.domains.caller(to);
         let (mut next, mut looked_at, mut refused) = (self.collected.late, 0, None);
         while let Some(id) = next {
             let copy = self.transactions.nodes.get(id);
             looked_at += 1;
             // Neighbours often have the same lists.
             let lists = copy.told().lists;
-            if copy.fires.is_some() && refused != Some(lists) {
-                if self.may_be_told(to, &lists) {
+            if copy.tells().is_some() && refused != Some(lists) {
+                if self.may_be_told(&caller, &lists) {
                     break;
                 }
                 refused = Some(lists);

@@ -6,6 +6,7 @@ use super::node::{AclChanges, Node, NodeId, Owned};
 use super::transaction::{Mark, Transaction, TransactionId, TxNode};
 use super::watch::{Change, Watch, WatchId};
 use super::{Rest, Store};
+use crate::perms::Life;
 use crate::quota::Quotas;
 use crate::slots::{Claim, Full, List};
 use crate::wire::XsError;
@@ -21,7 +22,7 @@ pub struct ToldCopy {
 impl TxNode {
     pub fn told(&self) -> ToldCopy {
         let old = self.seen_acl.filter(|_| self.mark.contains(Mark::EXISTED));
-        ToldCopy { fires: self.fires, lists: [old, self.acl, self.above] }
+        ToldCopy { fires: self.tells(), lists: [old, self.acl, self.above] }
     }
 }
 
@@ -137,11 +138,11 @@ impl Store {
         (self.transactions.open.get(rest.tx).number, before.count() as u32)
     }
 
-    /// The other way round: nothing of that copy has been told.
+    /// The other way round: nothing of that copy has been told, and the receiver acts for nobody.
     pub fn rest_at(&self, number: u64, copy: u32) -> Option<Rest> {
         let (tx, _) = self.told().find(|(_, open)| open.number == number)?;
         let (copy, _) = self.copies(tx).nth(copy as usize)?;
-        Some(Rest { tx, copy, after: 0 })
+        Some(Rest { tx, copy, after: 0, target: Life::NONE })
     }
 
     /// One receiver more is to hear of a change. In an attempt.

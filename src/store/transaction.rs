@@ -147,7 +147,7 @@ pub struct TxNode {
     /// The copy at this path or above it that was removed last. It stays true that this one lies below.
     pub goes_with: Option<TxNodeId>,
     pub mark: Mark,
-    /// The event to send at the end.
+    /// The event to send at the end, see [`TxNode::tells`].
     pub fires: Option<Change>,
     pub seen_value: u64,
     pub seen_list: u64,
@@ -202,6 +202,11 @@ impl TxNode {
     /// Whether the transaction removes the node that was there.
     pub fn is_removed(&self) -> bool {
         self.mark & (Mark::EXISTED | Mark::EXISTS) == Mark::EXISTED
+    }
+
+    /// The event to send of it. Of a node that neither was there before nor is there in the end there is none.
+    pub fn tells(&self) -> Option<Change> {
+        self.fires.filter(|_| self.mark.intersects(Mark::EXISTED | Mark::EXISTS))
     }
 
     /// Hash of the node's path.

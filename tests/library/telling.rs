@@ -322,3 +322,74 @@ fn who_reads_slowly_does_not_hold_up_whom_it_hears_of_for_ever() {
     assert_eq!(host.server.in_use().tx_nodes, 0);
     host.check();
 }
+
+/// What a transaction makes and takes away again has never been there, and its name may be a secret. That holds for who has
+/// room for its events, and for who hears of the transaction later, too.
+#[test]
+fn nobody_hears_of_what_a_transaction_took_away_again() {
+    for nodes in [3, 40] {
+        let mut host = host_of(8);
+        host.boot(1);
+        host.boot(2);
+        host.ok(1, 0, "WRITE public|");
+        host.ok(1, 0, "SET_PERMS public|r1|");
+        host.ok(1, 0, "WRITE private|");
+        for domid in [1, 2] {
+            host.ask(domid, 0, "WATCH /local/domain/1|w|");
+        }
+        assert_eq!(host.ask(2, 0, "DIRECTORY /local/domain/1/private|"), "EACCES");
+        let tx = host.start(1);
+        for request in ["MKDIR public/never|", "WRITE public/never/below|x", "RM public/never|"] {
+            host.ok(1, tx, request);
+        }
+        for n in 0..nodes {
+            host.ok(1, tx, &format!("WRITE public/{n}|"));
+        }
+        for request in ["WRITE private/secret|x", "RM private/secret|", "WRITE private/stays|x"] {
+            host.ok(1, tx, request);
+        }
+        host.send(1, tx, "TRANSACTION_END T|");
+        host.poll();
+        let public = told("/local/domain/1/public", "w", nodes);
+        host.hears(2, &public);
+        host.hears(1, &format!("{public}; ev /local/domain/1/private/stays,w; OK|"));
+        host.check();
+    }
+}
+
+/// A device model hears what its guest has done, by the guest's rights, also if that dies before all has been read.
+#[test]
+fn who_acts_for_a_guest_hears_all_of_its_end() {
+    let ends: [fn(&mut Host); 2] = [|host| host.ok(0, 0, "RELEASE 2|"), |host| host.xen.kill(DomId(2))];
+    // Others watch the guest's home, so that it is told in one go, or in several.
+    for (others, nodes) in [(2, 3), (20, 3), (2, 60), (20, 60)] {
+        for (n, end) in ends.into_iter().enumerate() {
+            let mut host = host_of(64);
+            for domid in 1..others + 3 {
+                host.boot(domid);
+            }
+            host.ok(0, 0, "SET_TARGET 1|2|");
+            for domid in 3..others + 3 {
+                for token in 0..120 {
+                    host.ask(domid, 0, &format!("WATCH /local/domain/2|{token}|"));
+                }
+            }
+            host.ask(1, 0, "WATCH /local/domain/2|t|");
+            host.received(1);
+            // It does not read meanwhile.
+            commit(&mut host, 2, "/local/domain/2", nodes);
+            end(&mut host);
+            host.poll();
+            host.xen.pass(1);
+            host.poll();
+            let all = format!("{}; ev /local/domain/2,t", told("/local/domain/2", "t", nodes));
+            let heard = host.received(1);
+            let heard: Vec<&str> = heard.split("; ").collect();
+            let all: Vec<&str> = all.split("; ").collect();
+            assert_eq!(heard.len(), all.len(), "{others} others, {nodes} nodes, end {n}");
+            assert_eq!(heard[..nodes], all[..nodes], "{others} others, {nodes} nodes, end {n}");
+            assert_eq!(heard.last(), all.last());
+            host.check();
+        }
+    }
+}

@@ -370,7 +370,7 @@ impl Store {
     /// Collects the events of what a copy has changed.
     fn collect_for_copy(&mut self, id: TxNodeId, known: &mut Known) -> Result<(), XsError> {
         let copy = self.transactions.nodes.get(id);
-        let Some(change) = copy.fires else { return Ok(()) };
+        let Some(change) = copy.tells() else { return Ok(()) };
         let exists = copy.mark.contains(Mark::EXISTS);
         let node = self.node_hashed(copy.path_hash()).filter(|_| exists);
         // Most nodes have no watches, and reading their path takes longer than all else.
@@ -407,7 +407,7 @@ impl Store {
         let old = copy.seen_acl.filter(|_| copy.mark.contains(Mark::EXISTED));
         match node {
             Some(id) => self.collect_for_node(id, path, change, old),
-            None if !exists && copy.mark.contains(Mark::EXISTED) => self.collect(path, None, change, &[old]),
+            None if !exists => self.collect(path, None, change, &[old]),
             None => {}
         }
         Ok(())

@@ -32,7 +32,7 @@ impl Store {
         let ToldCopy { fires, lists: [old, own, above] } = told;
         copy.fires = fires;
         (copy.seen_acl, copy.acl, copy.above) = (old, own, above);
-        copy.mark = if old.is_some() { Mark::EXISTED } else { Mark::empty() };
+        copy.mark = Mark::EXISTED;
         if let Some(payer) = self.payer_of(tx) {
             self.take(payer, Share::Copies, 1)?;
             self.move_chunks(payer, 0, copy.spilled())?;

@@ -1,6 +1,7 @@
 //! What a receiver that is behind hears next: by a few watches at a time, since its ring has no room for more events.
 
 use crate::path::Path;
+use crate::perms::{Caller, Life};
 use crate::slots::Blobs;
 use crate::store::changes::may_hear;
 use crate::store::domain::DomainId;
@@ -16,12 +17,15 @@ const OWN: u32 = 128;
 
 /// How far one receiver has come with what a transaction has done.
 #[derive(Clone, Copy)]
+#[repr(Rust, packed(4))] // As a node.
 pub struct Rest {
     pub tx: TransactionId,
     /// Of what this copy is of, it is told next.
     pub copy: TxNodeId,
     /// Watches of it up to this one have heard.
     pub after: u64,
+    /// Whose rights the receiver had beside its own when this was done. It hears by those, also if that domain has died.
+    pub target: Life,
 }
 
 /// The next watches of a receiver that hear of a copy.
@@ -95,8 +99,9 @@ impl Store {
         telling.begin(copy, &self.blobs);
         let Telling { room, len, few, .. } = telling;
         let path = Path::from_canonical(room.get(..*len).unwrap_or_default());
-        match copy.fires {
-            Some(change) if self.may_be_told(to, &copy.told().lists) => {
+        let caller = Caller { target: rest.target, ..self.domains.caller(to) };
+        match copy.tells() {
+            Some(change) if self.may_be_told(&caller, &copy.told().lists) => {
                 if self.held.of(to).usage.watches <= OWN {
                     self.find_among_own(to, rest, path, change, few)
                 } else {
@@ -108,7 +113,7 @@ impl Store {
     }
 
     /// Whether a receiver may hear by these lists. Of a change that has none, that was decided before.
-    pub(in crate::store) fn may_be_told(&self, to: DomainId, lists: &[Option<AclId>; 3]) -> bool {
+    pub(in crate::store) fn may_be_told(&self, to: &Caller, lists: &[Option<AclId>; 3]) -> bool {
         lists.iter().all(Option::is_none) || may_hear(self, to, lists)
     }
 

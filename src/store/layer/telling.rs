@@ -57,7 +57,7 @@ impl Store {
         let told = self.collected.sent.checked_sub(1).and_then(|n| self.collected.matches.get(n));
         let told = told.filter(|told| told.domain == to && from.is_none());
         let after = told.map_or(0, |told| told.rank);
-        Ok(Rest { tx, copy, after })
+        Ok(Rest { tx, copy, after, target: self.domains.caller(to).target })
     }
 
     /// Whether the receiver of the next event is told so much of the change at hand that it had better hear it later than
@@ -87,6 +87,7 @@ impl Store {
         let path = Text::store(&mut self.blobs, &self.collected.path)?;
         let mut copy = TxNode::new(tx, self.collected.hash);
         copy.fires = Some(self.collected.change);
+        copy.mark = Mark::EXISTED;
         copy.text_len = path.len() as u16;
         copy.path = path;
         self.move_chunks(by, 0, copy.spilled())?;
