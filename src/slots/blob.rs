@@ -99,8 +99,8 @@ impl Blobs {
         let (whole, tail) = bytes.as_chunks::<CHUNK>();
         if !tail.is_empty() {
             let mut chunk = Chunk::EMPTY;
-            for (to, from) in chunk.bytes.iter_mut().zip(tail) {
-                *to = *from;
+            if let Some(place) = chunk.bytes.get_mut(..tail.len()) {
+                place.copy_from_slice(tail);
             }
             next = Some(self.chunks.alloc(chunk)?);
         }

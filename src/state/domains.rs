@@ -19,25 +19,43 @@ use crate::trace::{Recorder, Tally};
 /// Longest name of a quota that is looked at, bytes.
 const NAME_MAX: usize = 32;
 
-/// Bytes of values and names of all quotas.
-fn quotas_len() -> usize {
-    QUOTAS.iter().map(|quota| size_of::<u32>() + quota.name.len() + 1).sum()
-}
+/// Bytes of the values of all quotas, and of their names with a NUL each.
+const VALUES: usize = QUOTAS.len() * Count::SIZE;
+const NAMES: usize = {
+    let (mut n, mut len) = (0, 0);
+    while n < QUOTAS.len() {
+        len += QUOTAS[n].name.len() + 1;
+        n += 1;
+    }
+    len
+};
+
+static ALL_NAMES: [u8; NAMES] = {
+    let mut all = [0; NAMES];
+    let (mut n, mut at) = (0, 0);
+    while n < QUOTAS.len() {
+        let name = QUOTAS[n].name.as_bytes();
+        let (_, rest) = all.split_at_mut(at);
+        rest.split_at_mut(name.len()).0.copy_from_slice(name);
+        at += name.len() + 1;
+        n += 1;
+    }
+    all
+};
 
 fn put_quotas(writer: &mut Writer<'_>, quotas: &Quotas) -> Result<(), Full> {
-    for quota in QUOTAS {
-        writer.part(&Count { count: (quota.get)(quotas) })?;
+    let mut values = [0; VALUES];
+    for (place, quota) in values.as_chunks_mut().0.iter_mut().zip(QUOTAS) {
+        *place = (quota.get)(quotas).to_le_bytes();
     }
-    for quota in QUOTAS {
-        writer.bytes(quota.name.as_bytes())?;
-        writer.bytes(&[0])?;
-    }
+    writer.bytes(&values)?;
+    writer.bytes(&ALL_NAMES)?;
     writer.end()
 }
 
 pub fn save_settings(writer: &mut Writer<'_>, quotas: &Quotas) -> Result<(), Full> {
     let head = GlobalQuota { domain: QUOTAS.len() as u16, global: 0 };
-    writer.begin_with(GLOBAL_QUOTA, &head, quotas_len())?;
+    writer.begin_with(GLOBAL_QUOTA, &head, VALUES + NAMES)?;
     put_quotas(writer, quotas)
 }
 
@@ -49,7 +67,7 @@ fn put_domain(
     quotas: &Quotas,
 ) -> Result<(), Full> {
     let head = Domain { domid: domid.0, quotas: QUOTAS.len() as u16, features };
-    writer.begin_with(record, &head, quotas_len())?;
+    writer.begin_with(record, &head, VALUES + NAMES)?;
     put_quotas(writer, quotas)
 }
 
@@ -128,17 +146,25 @@ fn put_sums(writer: &mut Writer<'_>, kind: u16, of: u16, tally: &Tally) -> Resul
 
 /// Values, then names: those that this server has are set.
 fn read_quotas(reader: &mut Reader<'_>, count: usize, quotas: &mut Quotas) -> Result<(), Fault> {
+    // Mostly they are ours, in our order, and lie in one piece.
+    if let Some((values, names)) = reader.ahead().split_first_chunk::<VALUES>()
+        && count == QUOTAS.len()
+        && names.starts_with(&ALL_NAMES)
+    {
+        for (value, quota) in values.as_chunks().0.iter().zip(QUOTAS) {
+            (quota.set)(quotas, u32::from_le_bytes(*value));
+        }
+        return reader.skip(VALUES + NAMES);
+    }
     let mut values: Vec<u32, 64> = Vec::new();
     for _ in 0..count {
         let value = reader.number()?;
         values.push(value).map_err(|_| Fault::TooManyQuotas)?;
     }
-    for (n, value) in values.into_iter().enumerate() {
+    for value in values {
         let mut name: Vec<u8, NAME_MAX> = Vec::new();
         reader.text(&mut name)?;
-        // They mostly come in our own order.
-        let expected = QUOTAS.get(n).filter(|quota| quota.name.as_bytes() == name);
-        if let Some(quota) = expected.or_else(|| Quota::named(&name)) {
+        if let Some(quota) = Quota::named(&name) {
             (quota.set)(quotas, value);
         }
     }

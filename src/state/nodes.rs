@@ -122,7 +122,9 @@ pub fn save(writer: &mut Writer<'_>, store: &Store, lists: &mut Lists) -> Result
             entries: (entries.len() / Permission::SIZE) as u16,
             ..Node::default()
         };
-        if let Some(value) = node.value.inline()
+        // Most of those that have chunks have one.
+        let first = || node.value.pieces(&store.blobs).nth(1).filter(|first| first.len() == node.value.len());
+        if let Some(value) = node.value.inline().or_else(first)
             && writer.at_once(NODE, &head, [entries, path, b"\0", value])?
         {
             return Ok(());
