@@ -1,5 +1,4 @@
-# Tables 3 to 5: many guests, whose recorded lives are replayed. Tables 11 and 12: single requests over rings. Table 14:
-# layers.
+# Tables 3 to 5: many guests, whose recorded lives are replayed. Tables 11 and 12: single requests over rings.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # programs, work and quick are set by scripts/bench, the rest by peers.d/prepare.sh
 
@@ -52,10 +51,4 @@ table_rings() {
     mkfifo "$pipe"
     "$programs/scale" lines --trace "$pipe"
     on_theirs lines --trace "$pipe"
-}
-
-table_layers() {
-    local CALLGRIND=("--toggle-collect=*layers::counted*")
-    say "table layers"
-    on_ours layers
 }
