@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use files::{Pack, sections, shown};
-use tree::{Tree, difference};
+use tree::{MOST_MEMORY, Tree, difference};
 
 const HELP: &str = "\
 usage: xs-layers pack [-o MODULE] FILE...     one file of several, the lowest first, for the store's boot module
@@ -91,7 +91,7 @@ fn parse(mut args: lexopt::Parser) -> Result<Option<Call>, lexopt::Error> {
             Short('d') => directory = Some(PathBuf::from(args.value()?)),
             Long("memory") => {
                 let text = args.value()?.string()?;
-                let mib = text.parse().ok().filter(|mib| (8..=2048).contains(mib));
+                let mib = text.parse().ok().filter(|mib| (8..=MOST_MEMORY).contains(mib));
                 memory = Some(mib.ok_or_else(|| format!("--memory wants MiB from 8 to 2048, not '{text}'"))?);
             }
             Long("domains") => {

@@ -13,18 +13,23 @@ use xenstore::server::sizing;
 
 use crate::files::Pack;
 
+/// MiB that a store has at most.
+pub const MOST_MEMORY: usize = 2048;
+
 /// Room for whatever layers in a text may make of an empty store.
 fn room_for(text: &[u8], domains: usize) -> Capacities {
     let count = |wanted: u8| text.iter().filter(|byte| **byte == wanted).count();
     let (slashes, lines) = (count(b'/'), count(b'\n'));
     // What is kept for answers is a 32nd.
     let beside = |wanted: usize| 2048 + wanted + wanted / 16;
-    let usual = Capacities::for_nodes(beside(slashes));
+    // More than the largest store has room for is not needed, whatever file it is.
+    let most = sizing::of_image(MOST_MEMORY << 20).map_or(slashes, |largest| largest.nodes);
+    let usual = Capacities::for_nodes(beside(slashes).min(most));
     Capacities {
         domains: usual.domains.max(domains + 16),
         // Of 60 bytes; each name, each line's value and list may begin one. A list takes four times its text.
-        chunks: beside(slashes + 2 * lines + text.len() / 15),
-        acls: beside(lines),
+        chunks: beside(slashes + 2 * lines + text.len() / 15).min(2 * most),
+        acls: beside(lines).min(most),
         ..usual
     }
 }

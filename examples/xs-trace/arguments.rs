@@ -273,8 +273,10 @@ pub fn told(error: &clap::Error) -> String {
         _ => String::new(),
     };
     // A second thought of clap's is for people who type on.
-    let line = line.split("  tip:").next().unwrap_or(line).split(" tip:").next().unwrap_or(line);
-    format!("{}{tasks}", line.trim_end())
+    let line = [" tip:", " For more information"]
+        .iter()
+        .fold(line, |line, more| line.split(more).next().unwrap_or(line));
+    format!("{}{tasks}", line.trim_end().trim_end_matches('.'))
 }
 
 fn tasks() -> Vec<String> {

@@ -97,11 +97,13 @@ fn words_that_are_not_understood() {
         (&["show", "--html", "a"], "unexpected argument '--html' found"),
         (&["show", "--from", "noon", "a"], "'noon' for '--from <SECONDS>': wanted are seconds, like 1.5"),
         (&["show", "--to", "x", "a"], "'x' for '--to <SECONDS>': wanted are seconds, like 1.5"),
+        (&["health", "--warning", "300"], "300 is not in 1..=100; see --help"),
         (&["report", "--top", "0", "a"], "'0' for '--top <N>': wanted is a number above 0"),
         (&["export", "a"], "arguments were not provided: --perfetto"),
     ] {
         let told = run(arguments).expect_err("a mistake");
         assert!(told.contains(expected) && told.contains("--help"), "{arguments:?}: {told}");
+        assert!(!told.contains("For more information"), "{arguments:?}: {told}");
     }
 }
 
