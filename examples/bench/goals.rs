@@ -343,8 +343,8 @@ pub const TABLES: &[Table] = &[
     Table {
         number: 13,
         title: "The pause of a live update",
-        about: "For how long a client in dom0 that asks all the time has no answer while the store is updated by \
-                `xenstore-control live-update`, with so many nodes beside those of 10 guests: the middle one of three. Xen in \
+        about: "For how long a client in dom0 that asks all the time has no answer while it has the store updated \
+                as `xenstore-control live-update` does, with so many nodes beside those of 10 guests: the middle one of three. Xen in \
                 QEMU with -icount and one processor, where a nanosecond is an instruction of the whole host. The \
                 client comes before all else in dom0, and goes by the kernel's xenbus device with either server. \
                 That of C xenstored grows with the square of the nodes, and is measured up to 5,000 of them.",
