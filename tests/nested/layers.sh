@@ -22,7 +22,7 @@ printf 'layer wrong\n/x = "1"\n/y.z = "2"\n' >wrong
 echo 'layer empty' >empty
 {
     echo 'layer large'
-    seq 30000 | sed 's|.*|/large/& = ""|'
+    seq 50000 | sed 's|.*|/l/&:|'
 } >large
 matches 'what is right is packed' '^3 layers, .* bytes; 506 nodes fused' "$(xs-layers pack -o right vendor site empty 2>&1)"
 matches 'what is wrong is not' '^wrong:3:1: wrong: the path is none' "$(xs-layers pack wrong 2>&1)"
