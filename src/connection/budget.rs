@@ -66,10 +66,10 @@ bitflags! {
         const WAITING = 4;
         /// That it waits has been recorded.
         const STALLED = 8;
-        /// It skips turns.
-        const OWES = 16;
-        /// It was beyond its budget when it was last settled.
-        const BEYOND = 32;
+        /// It skips turns, or was beyond its budget when it was last settled.
+        const BEHIND = 16;
+        /// Its next request waits until what is under way is done.
+        const PUT_OFF = 32;
         /// It has not been settled in this second.
         const DUE = 64;
         /// It was ready lately, so its ring is looked at as time passes.
@@ -79,7 +79,7 @@ bitflags! {
 
 impl Marks {
     /// Any of these makes a turn more than an ordinary one.
-    pub const HINDERED: Marks = Marks::STALLED.union(Marks::OWES).union(Marks::BEYOND).union(Marks::DUE);
+    pub const HINDERED: Marks = Marks::STALLED.union(Marks::BEHIND).union(Marks::DUE);
 }
 
 /// What happens in the turn of a connection that has one of [`Marks::HINDERED`].
@@ -141,13 +141,13 @@ impl Entry {
             self.due = self.due.min(clock);
         }
         let left = self.due.saturating_sub(clock);
-        if left > 0 && self.marks.contains(Marks::BEYOND) {
+        if left > 0 {
             if self.since == Cycles(0) {
                 self.since = now;
             }
             return Hindrance::Throttled(left as u64);
         }
-        self.marks -= Marks::BEYOND | Marks::OWES;
+        self.marks -= Marks::BEHIND;
         let since = core::mem::replace(&mut self.since, Cycles(0));
         Hindrance::Over(if since == Cycles(0) { 0 } else { now.0.saturating_sub(since.0) })
     }
@@ -176,7 +176,7 @@ impl Entry {
         let parts = u16::try_from(parts).unwrap_or(u16::MAX).saturating_sub(PARTS);
         self.owed = self.owed.saturating_add(parts);
         if self.owed >= PARTS {
-            self.marks |= Marks::OWES;
+            self.marks |= Marks::BEHIND;
         }
         let part = u64::from(budget.wrapping_mul(class.budgets()));
         let Some(takes) = used.wrapping_mul(1_000_000).checked_div(part) else { return };
@@ -184,7 +184,7 @@ impl Entry {
         let begin = self.due.max(clock.wrapping_sub(kept));
         self.due = begin.saturating_add_unsigned(takes).min(clock.wrapping_add(kept));
         if self.due > clock {
-            self.marks |= Marks::BEYOND;
+            self.marks |= Marks::BEHIND;
         }
     }
 }

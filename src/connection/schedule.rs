@@ -48,12 +48,9 @@ pub struct Schedule {
     entries: Box<[Entry]>,
     /// By class, connections with something to do.
     lanes: [Lane; Class::COUNT],
-    /// By class, connections that are ready, too, and whose next request waits until what is under way is done.
-    put_off: [Lane; Class::COUNT],
-    /// Whether there are any of them.
-    has_put_off: bool,
-    /// Who was to end the round is put off, so it ends without.
-    round_over: bool,
+    /// Connections whose next request waits until what is under way is done, in the order in which they have come. They have
+    /// turns for their output.
+    put_off: Vec<DomainId>,
     /// The lanes that are not empty, a bit each.
     filled: u8,
     /// The lanes that have had a turn since all filled ones had one.
@@ -95,9 +92,7 @@ impl Schedule {
         Schedule {
             entries: filled(&Entry::NEW, domains),
             lanes: [Lane::EMPTY; Class::COUNT],
-            put_off: [Lane::EMPTY; Class::COUNT],
-            has_put_off: false,
-            round_over: false,
+            put_off: unfilled(domains),
             filled: 0,
             had: 0,
             round_end: DomainId::FIRST,
@@ -113,7 +108,7 @@ impl Schedule {
 
     /// Bytes of memory for so many connections.
     pub const fn bytes(domains: usize) -> usize {
-        domains * (size_of::<Entry>() + 2 * size_of::<DomainId>() + size_of::<Active>())
+        domains * (size_of::<Entry>() + 3 * size_of::<DomainId>() + size_of::<Active>())
     }
 
     /// Sets what connections may use from now on. Each is settled once within this second.
@@ -131,11 +126,11 @@ impl Schedule {
     /// Empties all lists, whatever state a stop has left them in.
     pub fn forget(&mut self) {
         for entry in &mut self.entries {
-            let marks = entry.marks & (Marks::OWES | Marks::BEYOND);
+            let marks = entry.marks & Marks::BEHIND;
             (entry.marks, entry.next) = (marks | Marks::DUE, None);
         }
         (self.lanes, self.filled) = ([Lane::EMPTY; Class::COUNT], 0);
-        (self.put_off, self.has_put_off) = ([Lane::EMPTY; Class::COUNT], false);
+        self.put_off.clear();
         self.notify.clear();
         self.waiting.clear();
         self.active.clear();
@@ -170,46 +165,45 @@ impl Schedule {
         lane.append(&mut self.entries, id);
     }
 
-    /// Has a connection whose turn it is wait until what is under way is done.
+    /// Has a connection wait until what is under way is done.
     #[inline(never)]
     pub fn put_off(&mut self, id: DomainId) {
-        let Some(entry) = self.entries.get_mut(id.index()) else { return };
-        if entry.marks.contains(Marks::READY) {
-            // It has another turn.
-            return;
-        }
-        entry.marks |= Marks::READY;
-        entry.next = None;
-        self.has_put_off = true;
-        self.round_over |= id == self.round_end;
-        let lane = Class::lane(entry.class as u8);
-        if let Some(lane) = self.put_off.get_mut(lane) {
-            lane.append(&mut self.entries, id);
+        if self.mark(id, Marks::PUT_OFF) {
+            self.put_off.push(id);
         }
     }
 
     /// Nothing is under way any more. Those who wait for that come first, in the order in which they have come.
     #[inline(never)]
     pub fn go_on(&mut self) {
-        self.has_put_off = false;
-        for (class, put_off) in self.put_off.iter_mut().enumerate() {
-            let Lane { first: Some(first), last } = core::mem::replace(put_off, Lane::EMPTY) else {
-                continue;
-            };
-            let Some(lane) = self.lanes.get_mut(class) else { continue };
-            match (lane.first, self.entries.get_mut(last.index())) {
-                (Some(next), Some(last)) => last.next = Some(next),
-                _ => lane.last = last,
-            }
-            lane.first = Some(first);
-            self.filled |= 1 << class;
+        if self.put_off.is_empty() {
+            return;
         }
+        for lane in core::mem::replace(&mut self.lanes, [Lane::EMPTY; Class::COUNT]) {
+            let mut next = lane.first;
+            while let Some(id) = next {
+                let Some(entry) = self.entries.get(id.index()) else { break };
+                if !entry.marks.contains(Marks::PUT_OFF) {
+                    self.put_off.push(id);
+                }
+                next = entry.next;
+            }
+        }
+        for n in 0..self.put_off.len() {
+            let Some(id) = self.put_off.get(n).copied() else { break };
+            let Some(entry) = self.entries.get_mut(id.index()) else { break };
+            entry.marks = (entry.marks - Marks::PUT_OFF) | Marks::READY;
+            entry.next = None;
+            let class = entry.class;
+            self.line_up(id, class);
+        }
+        self.put_off.clear();
     }
 
     /// Whether somebody waits until what is under way is done.
     #[inline(always)] // Before each sleep.
     pub fn has_put_off(&self) -> bool {
-        self.has_put_off
+        !self.put_off.is_empty()
     }
 
     /// The same as [`Schedule::ready`] for one that is ready already, or was not active lately.
@@ -246,7 +240,7 @@ impl Schedule {
         mut input: impl FnMut(DomainId) -> Option<Input>,
     ) -> Option<DomainId> {
         while let Some(id) = self.active.get(*n).map(|active| active.id) {
-            let rests = !self.is(id, Marks::READY) && !self.is(id, Marks::WAITING);
+            let rests = !self.is(id, Marks::READY | Marks::WAITING | Marks::PUT_OFF);
             let input = input(id);
             let Some(active) = self.active.get_mut(*n) else { break };
             if input.is_none() || active.is_idle() {
@@ -375,8 +369,7 @@ impl Schedule {
 
     /// After a turn of `id`, while others are ready: whether it was the last of its round.
     pub fn ends_round(&mut self, id: DomainId) -> bool {
-        let over = core::mem::take(&mut self.round_over);
-        let ends = over || id == self.round_end || !self.is(self.round_end, Marks::READY);
+        let ends = id == self.round_end || !self.is(self.round_end, Marks::READY);
         if ends && let Some(lane) = self.lanes.iter().rev().find(|lane| lane.first.is_some()) {
             self.round_end = lane.last;
         }
@@ -435,8 +428,9 @@ impl Schedule {
         Some(id)
     }
 
-    fn is(&self, id: DomainId, mark: Marks) -> bool {
-        self.entries.get(id.index()).is_some_and(|entry| entry.marks.contains(mark))
+    /// Whether it has one of these marks.
+    fn is(&self, id: DomainId, marks: Marks) -> bool {
+        self.entries.get(id.index()).is_some_and(|entry| entry.marks.intersects(marks))
     }
 
     /// Puts a mark; false if it was there.
@@ -459,17 +453,13 @@ impl Schedule {
     /// Reports where marks and lists disagree.
     pub fn check(&self, report: &mut dyn FnMut(Arguments<'_>)) {
         let follower = |id: &DomainId| self.entries.get(id.index()).and_then(|entry| entry.next);
-        let ready = self
-            .lanes
-            .iter()
-            .chain(&self.put_off)
-            .map(|lane| core::iter::successors(lane.first, follower).count())
-            .sum();
+        let ready = self.lanes.iter().map(|lane| core::iter::successors(lane.first, follower).count()).sum();
         for (what, mark, len) in [
             ("ready", Marks::READY, ready),
             ("to be notified", Marks::NOTIFY, self.notify.len()),
             ("waiting", Marks::WAITING, self.waiting.len()),
             ("active", Marks::ACTIVE, self.active.len()),
+            ("put off", Marks::PUT_OFF, self.put_off.len()),
         ] {
             let marked = self.entries.iter().filter(|entry| entry.marks.contains(mark)).count();
             if marked != len {

@@ -16,7 +16,13 @@ use crate::store::check::mark;
 use crate::store::{DomainId, Share, Store, Usage};
 
 /// Calls `report` for everything that is not as it must be.
-pub fn check<R>(core: &Core, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
+/// `aside` is whose request is set aside.
+pub fn check<R>(
+    core: &Core,
+    links: &Links<R>,
+    aside: Option<DomainId>,
+    report: &mut dyn FnMut(Arguments<'_>),
+) {
     let store = &core.store;
     store.check(report);
     check_free_lists(store, links, report);
@@ -25,12 +31,16 @@ pub fn check<R>(core: &Core, links: &Links<R>, report: &mut dyn FnMut(Arguments<
     check_chunks(store, links, report);
     check_shares(store, links, report);
     check_connections(store, links, report);
+    let under_way = !store.intents.get().is_empty() || store.collected.late.is_some();
+    if !under_way && (aside.is_some() || links.schedule.has_put_off()) {
+        report(format_args!("requests wait until what is under way is done, and nothing is"));
+    }
 }
 
 impl<P: Platform> Server<P> {
     /// Calls `report` for everything that is not as it must be.
     pub fn check(&self, report: &mut dyn FnMut(Arguments<'_>)) {
-        check(&self.core, &self.links, report);
+        check(&self.core, &self.links, self.aside.whose(), report);
     }
 
     /// What a domain holds now; `None` if there is no record of it.

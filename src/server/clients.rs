@@ -34,6 +34,7 @@ impl<P: Platform> Server<P> {
     pub fn disconnect(&mut self, platform: &mut P, client: Client) {
         let Client(id) = client;
         self.drop_session(platform, id, false);
+        self.finish(platform);
         self.close_port(platform, id);
         self.links.remove(id);
         // Its sums stay with the domain for which it acted.

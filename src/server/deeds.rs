@@ -11,13 +11,15 @@ use crate::abi::{DomId, Port};
 use crate::path::Path;
 use crate::platform::Platform;
 use crate::slots::Claim;
-use crate::store::{Announcement, Answer, Burial, DomainId, Next, Restart};
+use crate::store::{Announcement, Answer, Burial, DomainId, Intent, Next, Restart};
 use crate::trace::{Kind, Tally};
 use crate::wire::XsError;
 
-/// Attempts and events after which the rest of a large change, or of a burial that no request has asked for, waits until
-/// others have had their turns.
+/// Attempts and events after which the rest of what is being done waits until others have had their turns.
 const SLICE: (u64, u64) = (24, 200);
+
+/// Messages that are dropped in one step of a session's end.
+const DROPPED: u32 = 8;
 
 /// Steps in which what nobody needs any more is forgotten, between others' turns.
 const FORGOTTEN: u32 = 16;
@@ -28,7 +30,7 @@ impl<P: Platform> Server<P> {
     pub(super) fn carry_out(&mut self, platform: &mut P) -> Result<Outcome, XsError> {
         match self.core.deed.take() {
             Some(Deed::Introduce(domid, port)) => self.introduce(platform, domid, port)?,
-            Some(Deed::Release(id)) => self.bury(platform, id, Some(Ok(Answer::Ok)))?,
+            Some(Deed::Release(id)) => self.bury(id, Some(Ok(Answer::Ok)))?,
             Some(Deed::Check) => return self.find_faults(),
             Some(Deed::Update(start)) => return self.begin_update(start),
             Some(Deed::Take(what)) => return self.take(platform, what),
@@ -45,9 +47,9 @@ impl<P: Platform> Server<P> {
     /// Checks all. What is wrong is logged, and in the reply as far as it fits there.
     #[inline(never)] // It is large.
     pub(super) fn find_faults(&mut self) -> Result<Outcome, XsError> {
-        let Server { core, links, exchange, .. } = self;
+        let Server { core, links, exchange, aside, .. } = self;
         exchange.reply.clear();
-        control::answer_findings(&mut exchange.reply, |report| check(core, links, report))
+        control::answer_findings(&mut exchange.reply, |report| check(core, links, aside.whose(), report))
     }
 
     /// Carries out what has been decided, and sends the events of each step. What others can do without for a while is left
@@ -55,19 +57,16 @@ impl<P: Platform> Server<P> {
     #[inline(always)] // After most requests there is nothing.
     pub(super) fn work(&mut self, platform: &mut P) -> bool {
         self.send_collected();
-        self.core.store.intents.may_have_some() && self.work_off(platform, false)
+        self.core.store.intents.may_have_some() && self.work_off(platform)
     }
 
     /// The same, to the end. A request that was set aside is answered then. There is none at hand, or it is the one whose work
     /// it is.
     pub(super) fn finish(&mut self, platform: &mut P) {
         let taken_up = self.take_up_aside();
-        loop {
-            self.send_collected();
-            self.work_off(platform, true);
-            if !self.is_under_way() {
-                break;
-            }
+        self.work(platform);
+        while self.is_under_way() {
+            self.work(platform);
         }
         if taken_up {
             self.complete_late(platform);
@@ -129,11 +128,14 @@ impl<P: Platform> Server<P> {
 
     #[inline(never)]
     fn take_slice(&mut self, platform: &mut P) -> bool {
+        // Who has been answered meanwhile does not wait for it.
+        self.notify_amid(platform);
         self.core.clock.latest = platform.cycles();
         let begun = self.core.clock.latest;
         let late = self.core.store.collected.late.is_some();
         let by = self.core.store.collected.by.0.filter(|_| late && self.is_under_way());
-        let by = self.aside.whose().or(by);
+        let Intent { reset, restart, .. } = self.core.store.intents.get();
+        let by = self.aside.whose().or(by).or(*reset).or(restart.map(|restart| restart.id));
         if self.take_up_aside() {
             self.complete_late(platform);
         } else if self.is_under_way() {
@@ -159,32 +161,41 @@ impl<P: Platform> Server<P> {
         more
     }
 
-    /// Before a domain is served: gives it its place, if it is to hear of what is under way.
+    /// Before a domain is served: gives it its place, if it is to hear of what is under way. False if its turn is put off,
+    /// because its session is being ended.
     #[inline(always)] // As above.
-    pub(super) fn place_first(&mut self, id: DomainId) {
-        if self.core.store.intents.may_have_some() && self.core.store.collected.late.is_some() {
+    pub(super) fn may_have_turn(&mut self, id: DomainId) -> bool {
+        !self.core.store.intents.may_have_some() || self.is_placed_first(id)
+    }
+
+    #[inline(never)]
+    fn is_placed_first(&mut self, id: DomainId) -> bool {
+        if self.core.store.collected.late.is_some() {
             self.give_place(id);
             self.links.outbox.end_request();
         }
+        let ends = self.core.store.intents.get().ends_session_of() == Some(id);
+        if ends {
+            self.links.schedule.put_off(id);
+        }
+        !ends
     }
 
-    /// Stopped at any point and called again, it does the rest. Unless it is to do the `whole`, it ends where something may be
-    /// left under way. The result is [`Server::work`]'s.
+    /// Stopped at any point and called again, it does the rest. The result is [`Server::work`]'s.
     #[inline(never)]
-    fn work_off(&mut self, platform: &mut P, whole: bool) -> bool {
+    fn work_off(&mut self, platform: &mut P) -> bool {
         let done = |core: &Core| (core.store.present_attempt().count(), core.recorder.counters.events);
         let (attempts, events) = done(&self.core);
-        // Whoever asks for something else meanwhile does not wait for it.
         let asks = self.core.store.current.from.is_some();
-        let amid = asks && (self.aside.whose().is_some() || self.may_leave_burial(whole));
-        while !amid && self.has_to_go_on(whole) && self.take_step(platform) {
+        // Whoever asks for something else meanwhile does not wait for it.
+        let amid = asks && self.exchange.amid;
+        while !amid && self.has_to_go_on() && self.take_step(platform) {
             let now = done(&self.core);
-            let much = now.0 - attempts > SLICE.0 || now.1 - events > SLICE.1;
-            if much && self.may_leave(whole) {
+            if now.0 - attempts > SLICE.0 || now.1 - events > SLICE.1 {
                 break;
             }
         }
-        let left = asks && !amid && self.may_leave(whole);
+        let left = asks && !amid && !self.core.store.intents.is_empty();
         if self.core.store.collected.late.is_some()
             && let Some(from) = self.core.store.current.from
         {
@@ -194,24 +205,10 @@ impl<P: Platform> Server<P> {
         left
     }
 
-    /// Whether what is being done may be left under way: a domain is being buried that no request has asked for, or what is
-    /// left is a change that the request at hand has made.
-    fn may_leave(&self, whole: bool) -> bool {
-        let asks = self.core.store.current.from.is_some();
-        self.may_leave_burial(whole) || (!whole && asks && self.core.store.intents.get().is_only_a_change())
-    }
-
-    /// Whether a domain is being buried that no request has asked for.
-    #[inline(never)] // In several places.
-    fn may_leave_burial(&self, whole: bool) -> bool {
-        !whole && self.core.store.intents.get().bury.is_some_and(|burial| !burial.asked)
-    }
-
-    /// Whether the next step may not be left under way: there are no places to be given before it.
-    fn has_to_go_on(&mut self, whole: bool) -> bool {
-        while self.core.store.collected.late.is_some() && !self.core.store.intents.get().has_events() {
-            let amid = self.core.store.intents.get().is_amid_a_change() && !self.may_leave(whole);
-            if !amid && !self.core.store.collected.is_empty() {
+    /// Whether there is a next step, and no places are to be given before it.
+    fn has_to_go_on(&mut self) -> bool {
+        if self.core.store.collected.late.is_some() && !self.core.store.intents.get().has_events() {
+            if !self.core.store.collected.is_empty() {
                 return false;
             }
             self.give_places();
@@ -221,6 +218,9 @@ impl<P: Platform> Server<P> {
 
     /// Takes the next step. False if it was the last one.
     fn take_step(&mut self, platform: &mut P) -> bool {
+        if self.drop_some_output() {
+            return true;
+        }
         let Server { core, links, .. } = self;
         let next = core.store.step(|id| links.has(id));
         core.note_ended();
@@ -246,43 +246,52 @@ impl<P: Platform> Server<P> {
         true
     }
 
-    /// Ends a domain's life: drops its session, its nodes with all below them, its connection, its record.
+    /// Begins to end a domain's life: to drop its session, its nodes with all below them, its connection, its record. Nothing is
+    /// under way.
     pub(super) fn bury(
         &mut self,
-        platform: &mut P,
         id: DomainId,
         answer: Option<Result<Answer, XsError>>,
     ) -> Result<(), XsError> {
-        self.finish(platform);
-        let burial = Burial {
-            id,
-            introduced: self.links.has(id),
-            keep_nodes: self.core.settings.keep_orphans,
-            asked: answer.is_some(),
-        };
+        let burial =
+            Burial { id, introduced: self.links.has(id), keep_nodes: self.core.settings.keep_orphans };
         self.core.store.account_end(id);
-        self.core.store.begin(answer, |intent| intent.bury = Some(burial))?;
-        self.work(platform);
-        Ok(())
+        self.core.store.begin(answer, |intent| intent.bury = Some(burial))
     }
 
-    /// Drops a connection's session: output, watches, transactions, half a request. Then resets its ring if `restart`.
+    /// Begins to drop a connection's session: output, watches, transactions, half a request. Then its ring is reset if
+    /// `restart`; else it is not listened to any more. Nothing is under way.
     pub(super) fn drop_session(&mut self, platform: &mut P, id: DomainId, restart: bool) {
-        self.finish(platform);
         self.drop_io(id);
         let begun = self.core.store.begin(None, |intent| {
             intent.reset = Some(id);
             intent.restart = restart.then_some(Restart { id, again: true, port: None });
         });
         debug_assert!(begun.is_ok(), "there is room for the record of what is to be done");
+        if let Some(connection) = self.links.get_mut(id).filter(|_| !restart) {
+            connection.ignored = true;
+        }
         self.work(platform);
+        // It pays for that.
+        self.core.clock.latest = platform.cycles();
     }
 
-    /// Drops what a connection has not read, and what it has not sent as a whole.
-    pub(super) fn drop_io(&mut self, id: DomainId) {
-        while let Some(message) = self.links.drop_oldest(&mut self.core.store, id) {
-            self.core.note_given_up(id, &message);
+    /// Drops some of what a connection has not read whose session is being ended. False if there is nothing of it.
+    fn drop_some_output(&mut self) -> bool {
+        let Server { core, links, .. } = self;
+        let Intent { reset, .. } = core.store.intents.get();
+        let given_up = reset.filter(|id| !links.is_heard(*id));
+        let Some(id) = core.store.intents.get().ends_session_of().or(given_up) else { return false };
+        let some = links.has_output(id);
+        for _ in 0..DROPPED {
+            let Some(message) = links.drop_oldest(&mut core.store, id) else { break };
+            core.note_given_up(id, &message);
         }
+        some
+    }
+
+    /// Drops what a connection has not sent as a whole, and what is noted of it.
+    fn drop_io(&mut self, id: DomainId) {
         self.links.drop_input(&mut self.core.store, id);
         self.core.forget_update(id);
         self.core.store.set_cursor(id, None);
@@ -333,18 +342,19 @@ impl<P: Platform> Server<P> {
             })?;
             self.links.join();
         }
-        self.work(platform);
         Ok(())
     }
 
-    /// Ends the domain on record if the number now means another one.
+    /// Ends the domain on record if the number now means another one. EAGAIN: the request at hand is to be decided again when
+    /// that is done.
     fn bury_predecessor(&mut self, platform: &mut P, domid: DomId) -> Result<(), XsError> {
         let Some(id) = self.core.store.domains.find(domid) else { return Ok(()) };
         let known = self.core.store.domains.get(id).unique_id;
         let now = platform.state(domid).map(|state| state.unique_id);
         if known != 0 && now != Some(known) {
-            self.bury(platform, id, None)?;
-            self.finish(platform);
+            self.bury(id, None)?;
+            self.core.store.current.pauses = true;
+            return Err(XsError::EAGAIN);
         }
         Ok(())
     }

@@ -30,13 +30,14 @@ impl<P: Platform> Server<P> {
                 self.ignore(platform, id, error);
                 false
             }
-            // What is under way is seen as it was, or as it will be.
-            Found::Message if self.is_under_way() && !self.only_looks(id) => {
-                self.links.schedule.put_off(id);
-                false
-            }
             Found::Message => {
-                (self.exchange.from, self.exchange.stage) = (id, Stage::Taken);
+                let amid = self.is_under_way();
+                // What is under way is seen as it was, or as it will be.
+                if amid && !self.only_looks(id) {
+                    self.links.schedule.put_off(id);
+                    return false;
+                }
+                (self.exchange.from, self.exchange.stage, self.exchange.amid) = (id, Stage::Taken, amid);
                 let answered = self.answer(platform, id);
                 let more = match answered {
                     true => self.links.has_more(&mut self.core.store, id),
@@ -106,31 +107,43 @@ impl<P: Platform> Server<P> {
         why.is_none()
     }
 
-    /// Gives a connection up: its domain stays introduced and keeps its nodes, but its ring is not read any more.
+    /// Gives a connection up: its domain stays introduced and keeps its nodes, but its ring is not read any more. Where
+    /// something is under way, that is looked at again when it is done.
+    #[inline(never)] // In several places.
     pub(super) fn ignore(&mut self, platform: &mut P, id: DomainId, error: RingError) {
+        if self.is_under_way() {
+            self.links.schedule.put_off(id);
+            return;
+        }
         let offered = self.core.store.domains.get(id).features.contains(ServerFeatures::ERROR);
         let domid: DomId = self.core.store.domains.get(id).domid;
         self.drop_session(platform, id, false);
-        if let Some(connection) = self.links.get_mut(id) {
-            connection.ignored = true;
-            if offered {
-                connection.ring.error.store(error as u32, core::sync::atomic::Ordering::Release);
-            }
+        if let Some(connection) = self.links.get_mut(id).filter(|_| offered) {
+            connection.ring.error.store(error as u32, core::sync::atomic::Ordering::Release);
         }
         log::warn!("domain {domid} broke the ring protocol ({error:?}) and is ignored from now on");
         self.core.note_of_domain(Kind::RingError, domid, error as u32);
         self.links.schedule.notify(id);
     }
 
-    /// Resets a connection whose guest asks for that by setting `connection` to 1.
-    pub(super) fn reconnect_if_asked(&mut self, platform: &mut P, id: DomainId) {
+    /// Begins to reset a connection whose guest asks for that by setting `connection` to 1. True if it has no turn before that
+    /// is done; where something else is under way, it is looked at again after that.
+    pub(super) fn reconnects(&mut self, platform: &mut P, id: DomainId) -> bool {
         use core::sync::atomic::Ordering::Relaxed;
         let asked = self
             .links
             .get_mut(id)
             .is_some_and(|connection| !connection.ignored && connection.ring.connection.load(Relaxed) == 1);
-        if asked && self.core.offers(id, ServerFeatures::RECONNECTION) {
+        if !asked || !self.core.offers(id, ServerFeatures::RECONNECTION) {
+            return false;
+        }
+        if !self.is_under_way() {
             self.drop_session(platform, id, true);
         }
+        let waits = self.is_under_way();
+        if waits {
+            self.links.schedule.put_off(id);
+        }
+        waits
     }
 }

@@ -233,8 +233,9 @@ impl<P: Platform> Server<P> {
             let same = unique_id == 0 || unique_id == state.unique_id;
             same && !(state.dead && introduced)
         }) else {
-            let buried = self.bury(platform, id, None);
+            let buried = self.bury(id, None);
             debug_assert!(buried.is_ok(), "there is room for the record of what is to be done");
+            self.work(platform);
             return;
         };
         self.core.store.domains.update(id).unique_id = state.unique_id;

@@ -200,9 +200,10 @@ impl<P: Platform> Server<P> {
     /// Serves a connection for a turn. True if it has more to do.
     #[inline(always)] // Its only use.
     fn serve(&mut self, platform: &mut P, id: DomainId, since: Cycles) -> bool {
-        self.reconnect_if_asked(platform, id);
-        self.place_first(id);
-        if self.links.has_output(id) && !self.send_waiting(platform, id) {
+        if !self.may_have_turn(id)
+            || self.reconnects(platform, id)
+            || (self.links.has_output(id) && !self.send_waiting(platform, id))
+        {
             return false;
         }
         let begun = self.core.store.present_attempt().count();
@@ -245,10 +246,12 @@ impl<P: Platform> Server<P> {
                 let then = self.core.clock.now.after_nanoseconds(nanoseconds).0;
                 self.core.throttle.look_at(Instant(then.saturating_add(RELEASES - then % RELEASES)));
                 self.links.schedule.wait(id);
-                self.reconnect_if_asked(platform, id);
-                self.place_first(id);
                 let begun = self.core.clock.latest;
-                if self.links.has_output(id) && self.send_waiting(platform, id) {
+                if self.may_have_turn(id)
+                    && !self.reconnects(platform, id)
+                    && self.links.has_output(id)
+                    && self.send_waiting(platform, id)
+                {
                     let cycles = self.core.clock.latest.0.wrapping_sub(begun.0);
                     self.links.schedule.end_turn(id, cycles);
                     self.settle(platform, id, cycles);
@@ -300,7 +303,7 @@ impl<P: Platform> Server<P> {
     /// Notifies peers while others are ready.
     #[cold]
     #[inline(never)]
-    fn notify_amid(&mut self, platform: &mut P) {
+    pub(super) fn notify_amid(&mut self, platform: &mut P) {
         self.notify_idle(platform);
     }
 

@@ -32,13 +32,12 @@ impl<P: Platform> Server<P> {
         }
         self.core.store.recover();
         self.core.deed = None;
-        if self.aside.whose().is_none() {
-            self.finish(platform);
-        }
         if self.exchange.stage != Stage::None {
+            if !self.exchange.amid {
+                self.finish(platform);
+            }
             self.complete_late(platform);
         }
-        // The request at hand has only looked, amid another.
         self.core.store.current.end();
         self.links.outbox.end_request();
         self.finish(platform);

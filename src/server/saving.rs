@@ -86,7 +86,6 @@ impl<P: Platform> Server<P> {
     #[inline(never)] // It is rare.
     pub(super) fn take(&mut self, platform: &mut P, what: What) -> Result<Outcome, XsError> {
         self.core.end_save();
-        self.finish(platform);
         let Server { core, links, exchange, .. } = self;
         // As much as can be, until it is known how much it is.
         let room = core.store.lend(core.store.lendable()).unwrap_or_default();

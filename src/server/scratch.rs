@@ -37,6 +37,8 @@ pub struct Exchange {
     pub from: DomainId,
     pub request: Arrived,
     pub stage: Stage,
+    /// When it was taken, something of others was under way: it only looks.
+    pub amid: bool,
     pub message: RequestBuf,
     pub reply: Reply,
     pub event: MessageBuf,
@@ -47,6 +49,7 @@ impl Exchange {
         from: DomainId::FIRST,
         request: Arrived::NONE,
         stage: Stage::None,
+        amid: false,
         message: [0; REQUEST_ROOM],
         reply: Reply::EMPTY,
         event: MessageBuf::EMPTY,

@@ -67,8 +67,6 @@ pub struct Burial {
     pub introduced: bool,
     /// Its nodes go to the privileged domain.
     pub keep_nodes: bool,
-    /// A request has asked for it, and waits for all of it.
-    pub asked: bool,
 }
 
 /// What is to be done, in the order of the fields.
@@ -125,18 +123,9 @@ impl Intent {
         matches!(self.apply, Some(Apply { stage: Stage::Events(_), .. }))
     }
 
-    /// Whether the next step changes what has been changed in part.
-    pub fn is_amid_a_change(&self) -> bool {
-        self.remove.is_some() || self.unmake.is_some() || self.apply.is_some()
-    }
-
-    /// Whether a change of nodes is all that is left.
-    pub fn is_only_a_change(&self) -> bool {
-        self.is_amid_a_change()
-            && self.announce.is_none()
-            && self.reset.is_none()
-            && self.restart.is_none()
-            && self.bury.is_none()
+    /// Whose ring is to be reset, or whose life has ended.
+    pub fn ends_session_of(&self) -> Option<DomainId> {
+        self.restart.map(|restart| restart.id).or(self.bury.map(|burial| burial.id))
     }
 
     /// Whether no step is left. The announcement of shutdowns is none: it waits until Xen has reported all changes.

@@ -28,6 +28,7 @@ mod roles;
 mod rollback;
 mod saved;
 mod service;
+mod sessions;
 mod shares;
 mod slices;
 mod standalone;
