@@ -105,6 +105,11 @@ impl Cycles {
     pub fn since(self, earlier: Cycles) -> u32 {
         u32::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(u32::MAX)
     }
+
+    /// So many cycles before here.
+    pub fn before(self, cycles: u32) -> Cycles {
+        Cycles(self.0.saturating_sub(cycles.into()))
+    }
 }
 
 /// Time. What is provided is for a counter of nanoseconds.

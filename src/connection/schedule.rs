@@ -357,11 +357,10 @@ impl Schedule {
         entry.left < 0
     }
 
-    /// After a turn of so many cycles, in some of which others ran: sets the connection's class and charges what it has used
-    /// since it was last settled.
-    pub fn settle(&mut self, id: DomainId, class: Class, cycles: u64, others: u64, now: Cycles) {
+    /// After a turn of so many cycles: sets the connection's class and charges what it has used since it was last settled.
+    pub fn settle(&mut self, id: DomainId, class: Class, cycles: u64, now: Cycles) {
         if let Some(entry) = self.entries.get_mut(id.index()) {
-            let worked = cycles.saturating_sub(others).min(self.pace.second / LONGEST_TURNS);
+            let worked = cycles.min(self.pace.second / LONGEST_TURNS);
             entry.left = entry.left.saturating_add_unsigned(cycles.saturating_sub(worked));
             entry.settle(&self.pace, class, worked, now);
         }

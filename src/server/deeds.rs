@@ -63,6 +63,7 @@ impl<P: Platform> Server<P> {
     /// The same, to the end. A request that was set aside is answered then. There is none at hand, or it is the one whose work
     /// it is.
     pub(super) fn finish(&mut self, platform: &mut P) {
+        self.amid = false;
         let taken_up = self.take_up_aside();
         self.work(platform);
         while self.is_under_way() {
@@ -77,10 +78,15 @@ impl<P: Platform> Server<P> {
     #[inline(never)] // Few requests are so large.
     pub(super) fn set_aside(&mut self) {
         self.aside.current = self.core.store.current;
-        self.aside.begun = self.begun;
         self.links.outbox.change_request();
         core::mem::swap(&mut self.exchange, &mut self.aside.exchange);
         self.core.store.current.end();
+    }
+
+    /// Cycles that the request has taken until now that has been at hand. They are paid for in this turn.
+    pub(super) fn spent(&mut self, platform: &mut P) -> u32 {
+        self.core.clock.latest = platform.cycles();
+        self.core.clock.latest.since(self.begun)
     }
 
     /// Has the request at hand that was set aside, if there is one.
@@ -88,9 +94,9 @@ impl<P: Platform> Server<P> {
         let there = self.aside.whose().is_some();
         if there {
             self.core.store.current = self.aside.current;
-            self.begun = self.aside.begun;
             self.links.outbox.change_request();
             core::mem::swap(&mut self.exchange, &mut self.aside.exchange);
+            self.begun = self.core.clock.latest.before(self.aside.spent);
         }
         there
     }
@@ -131,6 +137,8 @@ impl<P: Platform> Server<P> {
         // Who has been answered meanwhile does not wait for it.
         self.notify_amid(platform);
         self.core.clock.latest = platform.cycles();
+        self.core.clock.stolen = platform.stolen();
+        self.amid = false;
         let begun = self.core.clock.latest;
         let late = self.core.store.collected.late.is_some();
         let by = self.core.store.collected.by.0.filter(|_| late && self.is_under_way());
@@ -138,6 +146,7 @@ impl<P: Platform> Server<P> {
         let by = self.aside.whose().or(by).or(*reset).or(restart.map(|restart| restart.id));
         if self.take_up_aside() {
             self.complete_late(platform);
+            self.aside.spent = self.spent(platform);
         } else if self.is_under_way() {
             self.work(platform);
             self.links.outbox.end_request();
@@ -153,10 +162,7 @@ impl<P: Platform> Server<P> {
         self.core.clock.latest = platform.cycles();
         if let Some(by) = by {
             // Whoever has caused it pays for it.
-            let cycles = self.core.clock.latest.0.saturating_sub(begun.0);
-            if self.links.schedule.end_turn(by, cycles) {
-                self.settle(platform, by, cycles);
-            }
+            self.charge_turn(platform, by, begun, false);
         }
         more
     }
@@ -188,7 +194,7 @@ impl<P: Platform> Server<P> {
         let (attempts, events) = done(&self.core);
         let asks = self.core.store.current.from.is_some();
         // Whoever asks for something else meanwhile does not wait for it.
-        let amid = asks && self.exchange.amid;
+        let amid = asks && self.amid;
         while !amid && self.has_to_go_on() && self.take_step(platform) {
             let now = done(&self.core);
             if now.0 - attempts > SLICE.0 || now.1 - events > SLICE.1 {

@@ -8,7 +8,7 @@ use crate::connection::Found;
 use crate::path::{PathBuf, Special, canonicalize, home};
 use crate::platform::Platform;
 use crate::store::{Apply, DomainId, Intent, Removal};
-use crate::trace::{Kind, Stall};
+use crate::trace::{Kind, Stall, type_index};
 use crate::wire::{Header, TxId, strings};
 
 impl<P: Platform> Server<P> {
@@ -16,7 +16,7 @@ impl<P: Platform> Server<P> {
     /// do.
     #[inline(never)] // So the loop around it keeps its registers.
     pub(super) fn serve_one(&mut self, platform: &mut P, id: DomainId) -> bool {
-        if self.aside.whose() == Some(id) || !self.may_read(id) {
+        if !self.may_read(id) {
             return false;
         }
         let Exchange { message, request, .. } = &mut *self.exchange;
@@ -30,14 +30,14 @@ impl<P: Platform> Server<P> {
                 self.ignore(platform, id, error);
                 false
             }
+            // What is under way is seen as it was, or as it will be.
+            // A request that is set aside is found, too: none of these looks only.
+            Found::Message if self.is_under_way() && !self.only_looks(id) => {
+                self.links.schedule.put_off(id);
+                false
+            }
             Found::Message => {
-                let amid = self.is_under_way();
-                // What is under way is seen as it was, or as it will be.
-                if amid && !self.only_looks(id) {
-                    self.links.schedule.put_off(id);
-                    return false;
-                }
-                (self.exchange.from, self.exchange.stage, self.exchange.amid) = (id, Stage::Taken, amid);
+                (self.exchange.from, self.exchange.stage) = (id, Stage::Taken);
                 let answered = self.answer(platform, id);
                 let more = match answered {
                     true => self.links.has_more(&mut self.core.store, id),
@@ -53,22 +53,30 @@ impl<P: Platform> Server<P> {
     #[cold]
     #[inline(never)]
     fn goes_on(&mut self, platform: &mut P, id: DomainId) -> bool {
-        // What it has taken until now is paid for in this turn.
-        self.core.clock.latest = platform.cycles();
+        let spent = self.spent(platform);
         if self.aside.whose() == Some(id) {
+            self.aside.spent = spent;
             return false;
         }
+        let index = type_index(self.exchange.request.header.msg_type);
+        for tally in self.core.recorder.tallies(index, id.index()) {
+            tally.cycles = tally.cycles.wrapping_add(spent.into());
+        }
+        let domid = self.core.store.domains.get(id).domid;
+        self.core.store.trace.begins_again(domid);
         if !self.core.store.current.pauses {
             self.stall(id, Stall::NoRoom);
         }
         self.core.store.current.pauses
     }
 
-    /// Whether the request of `from` that has been found changes nothing, and sees nothing that is being changed.
+    /// Whether the request of `from` that has been found changes nothing, and sees nothing that is being changed. That is
+    /// noted, and holds until a slice is taken.
     #[inline(never)]
-    fn only_looks(&self, from: DomainId) -> bool {
+    fn only_looks(&mut self, from: DomainId) -> bool {
         let Header { msg_type, tx_id, .. } = self.exchange.request.header;
-        tx_id == TxId::NONE && Operation::<P>::may_repeat(msg_type) && !self.may_see_change(from)
+        self.amid = tx_id == TxId::NONE && Operation::<P>::may_repeat(msg_type) && !self.may_see_change(from);
+        self.amid
     }
 
     /// Whether the request that has been found may be about what is being changed.
@@ -128,13 +136,18 @@ impl<P: Platform> Server<P> {
 
     /// Begins to reset a connection whose guest asks for that by setting `connection` to 1. True if it has no turn before that
     /// is done; where something else is under way, it is looked at again after that.
+    #[inline(always)] // At every turn.
     pub(super) fn reconnects(&mut self, platform: &mut P, id: DomainId) -> bool {
         use core::sync::atomic::Ordering::Relaxed;
-        let asked = self
-            .links
-            .get_mut(id)
-            .is_some_and(|connection| !connection.ignored && connection.ring.connection.load(Relaxed) == 1);
-        if !asked || !self.core.offers(id, ServerFeatures::RECONNECTION) {
+        let connection = self.links.get(id);
+        let asks = connection.is_some_and(|connection| connection.ring.connection.load(Relaxed) == 1);
+        asks && self.is_to_reset(platform, id)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_to_reset(&mut self, platform: &mut P, id: DomainId) -> bool {
+        if !self.links.is_heard(id) || !self.core.offers(id, ServerFeatures::RECONNECTION) {
             return false;
         }
         if !self.is_under_way() {

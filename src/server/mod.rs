@@ -54,8 +54,10 @@ pub struct Server<P: Platform> {
     links: Links<P::Ring>,
     exchange: Box<Exchange>,
     aside: Aside,
-    /// When the request at hand was begun.
+    /// When the request at hand would have been begun, had nothing else been done since.
     begun: Cycles,
+    /// The request at hand only looks, and something of others is under way.
+    amid: bool,
     /// The request in which the server was stopped last.
     suspect: Option<Suspect>,
 }
@@ -70,6 +72,7 @@ impl<P: Platform> Server<P> {
             exchange: Box::new(Exchange::EMPTY),
             aside: Aside::new(),
             begun: Cycles(0),
+            amid: false,
             suspect: None,
         }
     }

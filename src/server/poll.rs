@@ -65,6 +65,7 @@ impl<P: Platform> Server<P> {
             }
             // The time of the notifications is no request's.
             self.core.clock.latest = platform.cycles();
+            self.core.clock.stolen = platform.stolen();
         }
         self.next_wake_up()
     }
@@ -153,10 +154,7 @@ impl<P: Platform> Server<P> {
         }
         let more = self.serve(platform, id, begun);
         // Of a turn in which nothing was sent the time is not known, and does not matter.
-        let cycles = self.core.clock.latest.0.wrapping_sub(begun.0);
-        if self.links.schedule.end_turn(id, cycles) || hindered {
-            self.settle(platform, id, cycles);
-        }
+        self.charge_turn(platform, id, begun, hindered);
         if more {
             self.links.schedule.ready(id);
         }
@@ -184,17 +182,27 @@ impl<P: Platform> Server<P> {
         self.look_at_the_clock(platform);
     }
 
-    /// A connection has had so many cycles in one go, and all that it has used is looked at. It does not pay for those in
-    /// which Xen had others run.
+    /// A connection pays for a turn, or what it has caused. It does not pay for the time in which Xen had others run.
+    #[inline(always)] // At every turn.
+    pub(super) fn charge_turn(&mut self, platform: &P, id: DomainId, begun: Cycles, hindered: bool) {
+        let mut cycles = self.core.clock.latest.0.wrapping_sub(begun.0);
+        let stolen = platform.stolen();
+        if stolen != self.core.clock.stolen {
+            let nanoseconds = stolen.saturating_sub(self.core.clock.stolen);
+            self.core.clock.stolen = stolen;
+            cycles = cycles.saturating_sub(nanoseconds.saturating_mul(platform.khz()) / 1_000_000);
+        }
+        if self.links.schedule.end_turn(id, cycles) || hindered {
+            self.settle(id, cycles);
+        }
+    }
+
+    /// Looks at all that a connection has used, of which so many cycles in one go.
     #[cold]
     #[inline(never)]
-    pub(super) fn settle(&mut self, platform: &mut P, id: DomainId, cycles: u64) {
-        let stolen = platform.stolen();
-        let nanoseconds = stolen.saturating_sub(self.core.clock.stolen);
-        self.core.clock.stolen = stolen;
-        let others = nanoseconds.saturating_mul(platform.khz()) / 1_000_000;
+    fn settle(&mut self, id: DomainId, cycles: u64) {
         let class = self.core.class_of(id);
-        self.links.schedule.settle(id, class, cycles, others, self.core.clock.latest);
+        self.links.schedule.settle(id, class, cycles, self.core.clock.latest);
     }
 
     /// Serves a connection for a turn. True if it has more to do.
@@ -252,9 +260,7 @@ impl<P: Platform> Server<P> {
                     && self.links.has_output(id)
                     && self.send_waiting(platform, id)
                 {
-                    let cycles = self.core.clock.latest.0.wrapping_sub(begun.0);
-                    self.links.schedule.end_turn(id, cycles);
-                    self.settle(platform, id, cycles);
+                    self.charge_turn(platform, id, begun, true);
                 }
             }
             Hindrance::Over(cycles) => {

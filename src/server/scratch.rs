@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 
 use crate::connection::{Arrived, REQUEST_ROOM, RequestBuf};
 use crate::perms::Life;
-use crate::platform::{Cycles, Instant};
+use crate::platform::Instant;
 use crate::store::{Current, DomainId};
 use crate::wire::{Header, MessageBuf};
 
@@ -37,8 +37,6 @@ pub struct Exchange {
     pub from: DomainId,
     pub request: Arrived,
     pub stage: Stage,
-    /// When it was taken, something of others was under way: it only looks.
-    pub amid: bool,
     pub message: RequestBuf,
     pub reply: Reply,
     pub event: MessageBuf,
@@ -49,7 +47,6 @@ impl Exchange {
         from: DomainId::FIRST,
         request: Arrived::NONE,
         stage: Stage::None,
-        amid: false,
         message: [0; REQUEST_ROOM],
         reply: Reply::EMPTY,
         event: MessageBuf::EMPTY,
@@ -61,13 +58,13 @@ pub struct Aside {
     /// Its stage says whether there is one.
     pub exchange: Box<Exchange>,
     pub current: Current,
-    /// When it was begun.
-    pub begun: Cycles,
+    /// Cycles that it has taken.
+    pub spent: u32,
 }
 
 impl Aside {
     pub fn new() -> Aside {
-        Aside { exchange: Box::new(Exchange::EMPTY), current: Current::NONE, begun: Cycles(0) }
+        Aside { exchange: Box::new(Exchange::EMPTY), current: Current::NONE, spent: 0 }
     }
 
     /// Whose request it is, if there is one.

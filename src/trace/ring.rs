@@ -28,6 +28,8 @@ pub struct Trace {
     wanted: u32,
     only: Option<DomId>,
     on: bool,
+    /// Whose next request is begun again, and is recorded as begun already.
+    again: heapless::Vec<DomId, AGAIN>,
     /// When it is on again by itself, if it is off for a time.
     pause_ends: Option<Instant>,
     names: Names,
@@ -35,6 +37,9 @@ pub struct Trace {
 
 /// Places that are made at once: those of a page.
 const MORE: usize = 4096 / Record::SIZE;
+
+/// Domains of which it is known at most that their next request is begun again. Of others the record is repeated.
+const AGAIN: usize = 8;
 
 /// All kinds.
 pub const ALL_KINDS: u32 = (1 << Kind::ALL.len()) - 1;
@@ -53,6 +58,7 @@ impl Trace {
             wanted: ALL_KINDS,
             only: None,
             on: true,
+            again: heapless::Vec::new(),
             pause_ends: None,
             names: Names::new(names),
         }
@@ -71,7 +77,33 @@ impl Trace {
     pub fn set_on(&mut self, on: bool) {
         self.on = on;
         self.pause_ends = None;
-        self.at_once = if on && self.only.is_none() { self.wanted } else { 0 };
+        self.again.clear();
+        self.look_at_filter();
+    }
+
+    fn look_at_filter(&mut self) {
+        self.at_once = if self.on && self.only.is_none() { self.wanted } else { 0 };
+        if !self.again.is_empty() {
+            self.at_once &= !Kind::Begun.bit();
+        }
+    }
+
+    /// The request that this domain has begun is to be begun again, and that is not recorded.
+    pub fn begins_again(&mut self, domid: DomId) {
+        let _others_are_repeated = self.again.push(domid);
+        self.look_at_filter();
+    }
+
+    /// Whether a record is wanted, and does not say again that a request has begun.
+    #[cold]
+    #[inline(never)]
+    fn takes_now(&mut self, kind: Kind, domid: DomId) -> bool {
+        let place = self.again.iter().position(|again| kind == Kind::Begun && *again == domid);
+        if let Some(place) = place {
+            self.again.swap_remove(place);
+            self.look_at_filter();
+        }
+        place.is_none() && self.wants(kind, domid)
     }
 
     /// Stops recording until `then`, so that it goes on even if whoever wanted the pause is gone.
@@ -133,7 +165,6 @@ impl Trace {
     }
 
     /// Whether records of this kind about this domain are recorded.
-    #[inline(always)] // A part of `push`.
     pub fn takes(&self, kind: Kind, domid: DomId) -> bool {
         self.at_once & kind.bit() != 0 || self.on && self.wants(kind, domid)
     }
@@ -141,10 +172,10 @@ impl Trace {
     /// Writes a record, if the filter wants it.
     #[inline(always)] // Several times in each request.
     pub fn push(&mut self, record: Record) {
-        if !self.takes(record.kind, record.domid) {
-            return;
+        let Record { kind, domid, .. } = record;
+        if self.at_once & kind.bit() != 0 || self.on && self.takes_now(kind, domid) {
+            self.put(record);
         }
-        self.put(record);
     }
 
     #[inline(always)]
@@ -160,8 +191,6 @@ impl Trace {
     }
 
     /// The filter for one domain, while the trace is on. Marks belong to no domain.
-    #[cold]
-    #[inline(never)]
     fn wants(&self, kind: Kind, domid: DomId) -> bool {
         self.wanted & kind.bit() != 0 && self.only.is_none_or(|only| only == domid || kind == Kind::Mark)
     }

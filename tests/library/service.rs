@@ -367,6 +367,19 @@ fn nobody_pays_for_time_in_which_others_run_or_the_machine_stands_still() {
     }
 }
 
+/// Xen has others run for a moment in each request: too short to fill a turn.
+#[test]
+fn nobody_pays_for_moments_in_which_others_run() {
+    let mut host = host(10..12);
+    host.xen.works_at_most = Some(2 * MICROSECOND);
+    script(&mut host, &[(10, 12 * MICROSECOND)]);
+    for _ in 0..1500 {
+        host.ask(10, 0, "READ /tool/xenstored/none|");
+        host.ok(11, 0, "WRITE own|");
+    }
+    assert_eq!(stats(&mut host, "10")["throttled"], 0);
+}
+
 #[test]
 fn dom0_has_no_budget_and_a_budget_of_0_binds_nobody() {
     for (who, budget) in [(0, 1), (10, 0)] {

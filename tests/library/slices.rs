@@ -2,6 +2,7 @@
 //! things in their order, and nobody waits for long.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::SeqCst;
 
 use support::{Client, Host, request};
 use xenstore::abi::DomId;
@@ -192,6 +193,46 @@ fn a_change_waits_for_one_of_each_other_guest_at_most() {
     host.hears(BYSTANDER, "OK|");
     (1..=GUESTS).for_each(|domid| host.hears(domid, "OK|; OK|"));
     host.check();
+}
+
+/// What others do meanwhile is not the request's time, and it begins once.
+#[test]
+fn a_request_that_is_set_aside_has_its_own_time() {
+    for (n, (request, prepare)) in CASES.iter().enumerate() {
+        let mut host = host(1);
+        let tx = prepare(&mut host);
+        let since = count(&host);
+        host.send(1, tx, request);
+        (0..20).for_each(|_| host.send(BYSTANDER, 0, "READ own|"));
+        // Each look of the bystander takes a second.
+        let looker = host.client(BYSTANDER).page.clone();
+        let mut taken = 0;
+        host.xen.script = Some(Box::new(move || {
+            let now = looker.req_cons.load(SeqCst);
+            let passed = u64::from(std::mem::replace(&mut taken, now) != now) * 1_000_000_000;
+            passed + 1000
+        }));
+        host.poll();
+        let of = |kind| host.server.trace().from(since).filter(move |r| r.kind == kind && r.domid.0 == 1);
+        assert_eq!(of(Kind::Begun).count(), 1, "{n}: {request}");
+        let ended = of(Kind::Ended).next().expect("it is answered");
+        assert!((1000..1_000_000).contains(&ended.amount), "{n}: {request} takes {} ns", ended.amount);
+    }
+}
+
+/// It has copies taken in several turns.
+#[test]
+fn a_request_that_is_decided_in_several_turns_begins_once() {
+    let mut host = host(1);
+    let tx = host.start(1);
+    let since = count(&host);
+    host.xen.ticking = 1000;
+    host.send(1, tx, &format!("READ data{}|", "/x".repeat(900)));
+    host.send(1, 0, "READ data|");
+    host.poll();
+    let of = |kind| host.server.trace().from(since).filter(move |record| record.kind == kind);
+    assert_eq!((of(Kind::Begun).count(), of(Kind::Ended).count()), (2, 2));
+    host.hears(1, "ENOENT; ");
 }
 
 /// Stopped anywhere, it has happened or it has not; whoever looks meanwhile is answered once.
