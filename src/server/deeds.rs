@@ -63,7 +63,6 @@ impl<P: Platform> Server<P> {
     /// The same, to the end. A request that was set aside is answered then. There is none at hand, or it is the one whose work
     /// it is.
     pub(super) fn finish(&mut self, platform: &mut P) {
-        self.amid = false;
         let taken_up = self.take_up_aside();
         self.work(platform);
         while self.is_under_way() {
@@ -138,7 +137,6 @@ impl<P: Platform> Server<P> {
         self.notify_amid(platform);
         self.core.clock.latest = platform.cycles();
         self.core.clock.stolen = platform.stolen();
-        self.amid = false;
         let begun = self.core.clock.latest;
         let late = self.core.store.collected.late.is_some();
         let by = self.core.store.collected.by.0.filter(|_| late && self.is_under_way());
@@ -194,7 +192,7 @@ impl<P: Platform> Server<P> {
         let (attempts, events) = done(&self.core);
         let asks = self.core.store.current.from.is_some();
         // Whoever asks for something else meanwhile does not wait for it.
-        let amid = asks && self.amid;
+        let amid = asks && self.changes_nothing();
         while !amid && self.has_to_go_on() && self.take_step(platform) {
             let now = done(&self.core);
             if now.0 - attempts > SLICE.0 || now.1 - events > SLICE.1 {

@@ -70,13 +70,16 @@ impl<P: Platform> Server<P> {
         self.core.store.current.pauses
     }
 
-    /// Whether the request of `from` that has been found changes nothing, and sees nothing that is being changed. That is
-    /// noted, and holds until a slice is taken.
+    /// Whether the request of `from` that has been found changes nothing, and sees nothing that is being changed.
     #[inline(never)]
-    fn only_looks(&mut self, from: DomainId) -> bool {
+    fn only_looks(&self, from: DomainId) -> bool {
+        self.changes_nothing() && !self.may_see_change(from)
+    }
+
+    /// Whether the request that has been found is of a kind that changes nothing, not even a transaction.
+    pub(super) fn changes_nothing(&self) -> bool {
         let Header { msg_type, tx_id, .. } = self.exchange.request.header;
-        self.amid = tx_id == TxId::NONE && Operation::<P>::may_repeat(msg_type) && !self.may_see_change(from);
-        self.amid
+        tx_id == TxId::NONE && Operation::<P>::may_repeat(msg_type)
     }
 
     /// Whether the request that has been found may be about what is being changed.

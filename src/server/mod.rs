@@ -56,8 +56,6 @@ pub struct Server<P: Platform> {
     aside: Aside,
     /// When the request at hand would have been begun, had nothing else been done since.
     begun: Cycles,
-    /// The request at hand only looks, and something of others is under way.
-    amid: bool,
     /// The request in which the server was stopped last.
     suspect: Option<Suspect>,
 }
@@ -72,7 +70,6 @@ impl<P: Platform> Server<P> {
             exchange: Box::new(Exchange::EMPTY),
             aside: Aside::new(),
             begun: Cycles(0),
-            amid: false,
             suspect: None,
         }
     }

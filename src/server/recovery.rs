@@ -33,7 +33,7 @@ impl<P: Platform> Server<P> {
         self.core.store.recover();
         self.core.deed = None;
         if self.exchange.stage != Stage::None {
-            if !self.amid {
+            if !self.changes_nothing() {
                 self.finish(platform);
             }
             self.complete_late(platform);

@@ -7,6 +7,7 @@ use super::name::Name;
 use super::node::{Node, Value};
 use super::share::Share;
 use super::transaction::TransactionId;
+use super::tree::Lot;
 use super::view::{Place, Subject, View, node_size};
 use crate::abi::DomId;
 use crate::config::Capacities;
@@ -37,17 +38,26 @@ struct Creation<'a> {
 }
 
 impl Store {
-    /// Creates the node at `path`, which must not exist, and those missing above it.
-    pub fn create_at(&mut self, view: &View, subject: Subject<'_>, bytes: &[u8]) -> Result<Place, XsError> {
+    /// Creates the node at `path`, which must not exist, and those missing above it. `above`: what is known of the longest
+    /// prefix that exists, its length and what is there.
+    pub fn create_at(
+        &mut self,
+        view: &View,
+        subject: Subject<'_>,
+        bytes: &[u8],
+        above: Option<(usize, Place)>,
+    ) -> Result<Place, XsError> {
         let Subject { path, hash, .. } = subject;
         let parent = path.parent().ok_or(XsError::EINVAL)?;
-        let (above, place, count) = match self.find(view, parent)? {
-            Some(place) => (parent, place, 1),
-            None => {
-                let (above, place) = self.find_nearest(view, parent)?;
-                (above, place, path.depth_below(above).unwrap_or(1))
-            }
+        let (above, place) = match above {
+            Some((len, place)) => (path.cut(len), place),
+            None => match self.find(view, parent)? {
+                Some(place) => (parent, place),
+                None => self.find_nearest(view, parent)?,
+            },
         };
+        let one = above.as_bytes().len() == parent.as_bytes().len();
+        let count = if one { 1 } else { path.depth_below(above).unwrap_or(1) };
         let inherited = self.acl_at(place).ok_or(XsError::EIO)?;
         let creation = Creation { path, hash, above, place, acl: inherited, value: bytes.len(), count };
         self.check_creation(view, &creation)?;
@@ -102,22 +112,28 @@ impl Store {
         let step = |store: &mut Store| {
             let acl = store.inherit(view, inherited)?;
             let key = store.key;
-            let mut parent = place;
+            let (mut parent, mut gained) = (place, Lot::default());
             let mut make = |at: Path<'_>, hash| -> Result<(), XsError> {
                 let last = at.as_bytes().len() == path.as_bytes().len();
                 let text: Value = store.text(if last { bytes } else { &[] })?;
                 // The last node takes over the hold that exists already.
                 let acl = if last { acl } else { store.acls.retain(acl)? };
                 let fires = last && value.is_some();
+                let several = Some(&mut gained).filter(|_| count > 1);
                 parent = match parent {
-                    Place::Node(id) => Place::Node(store.create(Some(id), at.name(), hash, text, acl)?),
+                    Place::Node(id) => {
+                        Place::Node(store.create_one(Some(id), at.name(), hash, text, acl, several)?)
+                    }
                     Place::Copy(id) => Place::Copy(store.make(id, at, hash, text, acl, fires)?),
                 };
                 Ok(())
             };
             match count {
                 1 => make(path, hash)?,
-                _ => path.each_prefix(&key, Some(above), make)?,
+                _ => {
+                    path.each_prefix(&key, Some(above), make)?;
+                    store.count_gained(&mut gained)?;
+                }
             }
             if let Some(tx) = view.tx
                 && store.transactions.open.get(tx).failed != failed

@@ -131,6 +131,8 @@ pub struct Store {
     pub origins: Origins,
     /// Hashes of a path's prefixes, the shortest first, while one of them is looked for.
     prefix_hashes: Box<[u64]>,
+    /// What the last path that was missing begins with: the longest prefix that exists, by its length, and what is there.
+    above: Option<(usize, Place)>,
 }
 
 /// How often the generation can be counted up: then it comes round, after four months of 100,000 changes a second.
@@ -171,6 +173,7 @@ impl Store {
             peak_of_gone: Quotas::NOTHING,
             origins: Origins::default(),
             prefix_hashes: filled(&0, PREFIXES_MAX),
+            above: None,
         }
     }
 

@@ -4,7 +4,7 @@ use super::Store;
 use super::intent::Removal;
 use super::node::NodeId;
 use super::steps::Next;
-use super::tree::Lost;
+use super::tree::Lot;
 use crate::path::PathBuf;
 use crate::wire::XsError;
 
@@ -14,7 +14,7 @@ impl Store {
     pub fn remove_more(&mut self, removal: Removal, done: usize) -> Result<Next, XsError> {
         let top = removal.top;
         let mut next = Some(self.first_leaf(removal.at));
-        let (mut done, mut lost) = (done, Lost::default());
+        let (mut done, mut lost) = (done, Lot::default());
         while let Some(at) = next
             && self.has_room_for_more(done)
             && self.collected.is_empty()

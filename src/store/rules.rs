@@ -154,10 +154,17 @@ impl Store {
         }
     }
 
+    /// What is known of the longest prefix that exists of the path that was sought last and is missing; once.
+    #[inline(always)] // Before each WRITE, so that it is that path's.
+    pub fn take_above(&mut self) -> Option<(usize, Place)> {
+        self.above.take()
+    }
+
     #[inline(never)]
     fn why_missing(&mut self, view: &View, path: Path<'_>, needed: Access) -> Result<XsError, XsError> {
         let Some(parent) = path.parent() else { return Ok(XsError::ENOENT) };
-        let (_, above) = self.find_nearest(view, parent)?;
+        let (at, above) = self.find_nearest(view, parent)?;
+        self.above = Some((at.as_bytes().len(), above));
         let known = self.access(view, above).intersects(needed);
         Ok(if known { XsError::ENOENT } else { XsError::EACCES })
     }

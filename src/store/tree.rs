@@ -13,9 +13,9 @@ use crate::path::{Path, PathBuf};
 use crate::slots::{Full, Ring, Text};
 use crate::wire::XsError;
 
-/// Nodes that one owner loses in an attempt, and what they took.
+/// Nodes that one owner gains or loses in an attempt, and what they take.
 #[derive(Default)]
-pub struct Lost {
+pub struct Lot {
     owner: Option<DomainId>,
     nodes: u32,
     memory: u32,
@@ -49,7 +49,10 @@ impl Store {
 
     #[inline(never)]
     fn locate_anew(&mut self, path: Path<'_>, hash: u64) -> Option<NodeId> {
-        self.trace.name_for(self.current.writer, hash, path.as_bytes());
+        // No record has the hash of what a request looks for on the way.
+        if hash == self.current.path_hash {
+            self.trace.name_for(self.current.writer, hash, path.as_bytes());
+        }
         let id = self.lookup_by_names(path, hash)?;
         self.remember(path, id);
         Some(id)
@@ -153,6 +156,19 @@ impl Store {
         value: Value,
         acl: AclId,
     ) -> Result<NodeId, Full> {
+        self.create_one(parent, name, hash, value, acl, None)
+    }
+
+    /// The same, where it may be one of several, which their owner counts together.
+    pub fn create_one(
+        &mut self,
+        parent: Option<NodeId>,
+        name: &[u8],
+        hash: u64,
+        value: Value,
+        acl: AclId,
+        gained: Option<&mut Lot>,
+    ) -> Result<NodeId, Full> {
         let generation = self.next_generation();
         let mut children = parent.map_or(Ring::EMPTY, |parent| self.nodes.get(parent).children);
         let id = self.nodes.insert(Node {
@@ -170,7 +186,10 @@ impl Store {
             parent.children_bytes += name.len() as u32 + 1;
             parent.set_list_generation(generation);
         }
-        self.own(id)?;
+        match gained {
+            None => self.own(id)?,
+            Some(gained) => self.give_to_owner(id, gained)?,
+        }
         Ok(id)
     }
 
@@ -211,14 +230,14 @@ impl Store {
 
     /// Removes a node that has no children.
     pub fn remove_leaf(&mut self, id: NodeId) -> Result<(), Full> {
-        let mut lost = Lost::default();
+        let mut lost = Lot::default();
         self.remove_one(id, true, &mut lost)?;
         self.count_lost(&mut lost)
     }
 
     /// The same for one of several, which their owner counts together. `noted`: if a layer has it, it is remembered that it
     /// is gone.
-    pub fn remove_one(&mut self, id: NodeId, noted: bool, lost: &mut Lost) -> Result<(), Full> {
+    pub fn remove_one(&mut self, id: NodeId, noted: bool, lost: &mut Lot) -> Result<(), Full> {
         self.take_from_owner(id, lost)?;
         let generation = self.next_generation();
         let node = *self.nodes.get(id);
@@ -338,25 +357,58 @@ impl Store {
         let Some(domain) = self.owner_of(id) else { return Ok(()) };
         let node = self.nodes.get(id);
         let memory = Node::memory(node.name.spilled(), node.value.len());
+        self.count_more(domain, Some(id), 1, memory)
+    }
+
+    #[inline(never)] // Where many are made.
+    fn give_to_owner(&mut self, id: NodeId, gained: &mut Lot) -> Result<(), Full> {
+        let Some(domain) = self.owner_of(id) else { return Ok(()) };
+        if gained.owner != Some(domain) {
+            self.count_gained(gained)?;
+            gained.owner = Some(domain);
+        }
+        let node = self.nodes.get(id);
+        gained.nodes += 1;
+        gained.memory = gained.memory.wrapping_add(Node::memory(node.name.spilled(), node.value.len()));
+        self.held.modify(domain)?.nodes.append(&mut self.nodes, id)
+    }
+
+    /// Counts what an owner has gained for it, which is what checks its share. In the attempt in which it has gained it.
+    pub fn count_gained(&mut self, gained: &mut Lot) -> Result<(), Full> {
+        let Lot { owner: Some(domain), nodes, memory } = core::mem::take(gained) else { return Ok(()) };
+        self.count_more(domain, None, nodes, memory)
+    }
+
+    /// Counts so many nodes more for a domain, of which it may be to have one yet.
+    #[inline(always)] // In every creation.
+    fn count_more(
+        &mut self,
+        domain: DomainId,
+        one: Option<NodeId>,
+        nodes: u32,
+        memory: u32,
+    ) -> Result<(), Full> {
         let held = self.held.modify(domain)?;
-        held.nodes.append(&mut self.nodes, id)?;
-        held.usage.nodes += 1;
+        if let Some(id) = one {
+            held.nodes.append(&mut self.nodes, id)?;
+        }
+        held.usage.nodes += nodes;
         held.usage.memory = held.usage.memory.wrapping_add(memory);
         held.note_most();
         if !self.domains.is_privileged(domain) {
-            self.moved(domain, Share::Nodes, 1)?;
-            self.move_chunks(domain, Node::MEMORY, memory)?;
+            self.moved(domain, Share::Nodes, nodes)?;
+            self.move_chunks(domain, nodes * Node::MEMORY, memory)?;
         }
         Ok(())
     }
 
     fn disown(&mut self, id: NodeId) -> Result<(), Full> {
-        let mut lost = Lost::default();
+        let mut lost = Lot::default();
         self.take_from_owner(id, &mut lost)?;
         self.count_lost(&mut lost)
     }
 
-    fn take_from_owner(&mut self, id: NodeId, lost: &mut Lost) -> Result<(), Full> {
+    fn take_from_owner(&mut self, id: NodeId, lost: &mut Lot) -> Result<(), Full> {
         let Some(domain) = self.owner_of(id) else { return Ok(()) };
         if lost.owner != Some(domain) {
             self.count_lost(lost)?;
@@ -369,8 +421,8 @@ impl Store {
     }
 
     /// Takes what an owner has lost off its account. In the attempt in which it has lost it.
-    pub fn count_lost(&mut self, lost: &mut Lost) -> Result<(), Full> {
-        let Lost { owner: Some(domain), nodes, memory } = core::mem::take(lost) else { return Ok(()) };
+    pub fn count_lost(&mut self, lost: &mut Lot) -> Result<(), Full> {
+        let Lot { owner: Some(domain), nodes, memory } = core::mem::take(lost) else { return Ok(()) };
         let usage = &mut self.held.modify(domain)?.usage;
         usage.nodes -= nodes;
         usage.memory = usage.memory.wrapping_sub(memory);

@@ -56,6 +56,7 @@ fn put(
 ) -> Result<Outcome, XsError> {
     let mut buf = PathBuf::new();
     let subject = request.subject(core, input, Special::Refused, &mut buf)?;
+    core.store.take_above();
     match core.store.seek(&request.view, subject, Access::WRITE) {
         Ok(place) => {
             if let Some(value) = value {
@@ -63,7 +64,8 @@ fn put(
             }
         }
         Err(XsError::ENOENT) => {
-            core.store.create_at(&request.view, subject, value.unwrap_or_default())?;
+            let above = core.store.take_above();
+            core.store.create_at(&request.view, subject, value.unwrap_or_default(), above)?;
         }
         Err(error) => return Err(error),
     }

@@ -193,7 +193,13 @@ impl Store {
     }
 
     /// Moves a transaction's memory charge, and so its domain's, from `old` to `new` bytes, all of chunks.
+    #[inline(always)] // Mostly they are equal.
     pub(crate) fn charge_tx(&mut self, tx: TransactionId, old: u32, new: u32) -> Result<(), Full> {
+        if old == new { Ok(()) } else { self.move_charge(tx, old, new) }
+    }
+
+    #[inline(never)]
+    fn move_charge(&mut self, tx: TransactionId, old: u32, new: u32) -> Result<(), Full> {
         let open = self.transactions.open.modify(tx)?;
         open.memory = open.memory.wrapping_sub(old).wrapping_add(new);
         let domain = open.domain;

@@ -182,7 +182,7 @@ impl Store {
         let place = match (found, value) {
             (Some(place), Some(value)) => self.write_at(&view, path, place, value).map(|()| place)?,
             (Some(place), None) => place,
-            (None, _) => self.create_at(&view, subject, value.unwrap_or_default())?,
+            (None, _) => self.create_at(&view, subject, value.unwrap_or_default(), None)?,
         };
         let Place::Node(id) = place else { return Err(XsError::EIO) };
         if let Some(entries) = entries
