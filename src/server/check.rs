@@ -33,7 +33,7 @@ pub fn check<R>(
     check_connections(store, links, report);
     let under_way = !store.intents.get().is_empty() || store.collected.late.is_some();
     if !under_way && (aside.is_some() || links.schedule.has_put_off()) {
-        report(format_args!("requests wait until what is under way is done, and nothing is"));
+        report(format_args!("requests wait for nothing"));
     }
 }
 

@@ -64,9 +64,11 @@ impl<P: Platform> Server<P> {
     /// it is.
     pub(super) fn finish(&mut self, platform: &mut P) {
         let taken_up = self.take_up_aside();
-        self.work(platform);
-        while self.is_under_way() {
+        loop {
             self.work(platform);
+            if !self.is_under_way() {
+                break;
+            }
         }
         if taken_up {
             self.complete_late(platform);
@@ -115,7 +117,7 @@ impl<P: Platform> Server<P> {
     }
 
     /// Whether something has been left under way that others are to see as a whole.
-    #[inline(always)] // Mostly there is nothing.
+    #[inline(never)] // In many places.
     pub(super) fn is_under_way(&mut self) -> bool {
         self.core.store.intents.may_have_some()
             && (self.core.store.collected.late.is_some() || !self.core.store.intents.is_empty())
@@ -139,7 +141,7 @@ impl<P: Platform> Server<P> {
         self.core.clock.stolen = platform.stolen();
         let begun = self.core.clock.latest;
         let late = self.core.store.collected.late.is_some();
-        let by = self.core.store.collected.by.0.filter(|_| late && self.is_under_way());
+        let by = self.core.store.collected.by.0.filter(|_| late);
         let Intent { reset, restart, .. } = self.core.store.intents.get();
         let by = self.aside.whose().or(by).or(*reset).or(restart.map(|restart| restart.id));
         if self.take_up_aside() {
@@ -153,14 +155,15 @@ impl<P: Platform> Server<P> {
         while forgotten < FORGOTTEN && self.core.store.forget_some() {
             forgotten += 1;
         }
-        if !self.is_under_way() {
+        let left = self.is_under_way();
+        if !left {
             self.links.schedule.go_on();
         }
-        let more = self.is_under_way() || self.observe_domains(platform) || forgotten > 0;
+        let more = left || self.observe_domains(platform) || forgotten > 0;
         self.core.clock.latest = platform.cycles();
         if let Some(by) = by {
             // Whoever has caused it pays for it.
-            self.charge_turn(platform, by, begun, false);
+            self.charge_late(platform, by, begun, false);
         }
         more
     }
@@ -295,6 +298,7 @@ impl<P: Platform> Server<P> {
     }
 
     /// Drops what a connection has not sent as a whole, and what is noted of it.
+    #[inline(never)] // In several places.
     fn drop_io(&mut self, id: DomainId) {
         self.links.drop_input(&mut self.core.store, id);
         self.core.forget_update(id);

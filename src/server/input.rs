@@ -8,7 +8,7 @@ use crate::connection::Found;
 use crate::path::{PathBuf, Special, canonicalize, home};
 use crate::platform::Platform;
 use crate::store::{Apply, DomainId, Intent, Removal};
-use crate::trace::{Kind, Stall, type_index};
+use crate::trace::{Kind, Stall};
 use crate::wire::{Header, TxId, strings};
 
 impl<P: Platform> Server<P> {
@@ -32,7 +32,7 @@ impl<P: Platform> Server<P> {
             }
             // What is under way is seen as it was, or as it will be.
             // A request that is set aside is found, too: none of these looks only.
-            Found::Message if self.is_under_way() && !self.only_looks(id) => {
+            Found::Message if self.core.store.intents.may_have_some() && !self.may_be_served(id) => {
                 self.links.schedule.put_off(id);
                 false
             }
@@ -58,10 +58,6 @@ impl<P: Platform> Server<P> {
             self.aside.spent = spent;
             return false;
         }
-        let index = type_index(self.exchange.request.header.msg_type);
-        for tally in self.core.recorder.tallies(index, id.index()) {
-            tally.cycles = tally.cycles.wrapping_add(spent.into());
-        }
         let domid = self.core.store.domains.get(id).domid;
         self.core.store.trace.begins_again(domid);
         if !self.core.store.current.pauses {
@@ -70,10 +66,11 @@ impl<P: Platform> Server<P> {
         self.core.store.current.pauses
     }
 
-    /// Whether the request of `from` that has been found changes nothing, and sees nothing that is being changed.
+    /// Whether nothing is under way, or the request of `from` that has been found changes nothing, and sees nothing that is
+    /// being changed.
     #[inline(never)]
-    fn only_looks(&self, from: DomainId) -> bool {
-        self.changes_nothing() && !self.may_see_change(from)
+    fn may_be_served(&mut self, from: DomainId) -> bool {
+        !self.is_under_way() || (self.changes_nothing() && !self.may_see_change(from))
     }
 
     /// Whether the request that has been found is of a kind that changes nothing, not even a transaction.

@@ -184,7 +184,7 @@ impl<P: Platform> Server<P> {
 
     /// A connection pays for a turn, or what it has caused. It does not pay for the time in which Xen had others run.
     #[inline(always)] // At every turn.
-    pub(super) fn charge_turn(&mut self, platform: &P, id: DomainId, begun: Cycles, hindered: bool) {
+    fn charge_turn(&mut self, platform: &P, id: DomainId, begun: Cycles, hindered: bool) {
         let mut cycles = self.core.clock.latest.0.wrapping_sub(begun.0);
         let stolen = platform.stolen();
         if stolen != self.core.clock.stolen {
@@ -195,6 +195,12 @@ impl<P: Platform> Server<P> {
         if self.links.schedule.end_turn(id, cycles) || hindered {
             self.settle(id, cycles);
         }
+    }
+
+    /// The same, for what is no ordinary turn.
+    #[inline(never)]
+    pub(super) fn charge_late(&mut self, platform: &P, id: DomainId, begun: Cycles, hindered: bool) {
+        self.charge_turn(platform, id, begun, hindered);
     }
 
     /// Looks at all that a connection has used, of which so many cycles in one go.
@@ -260,7 +266,7 @@ impl<P: Platform> Server<P> {
                     && self.links.has_output(id)
                     && self.send_waiting(platform, id)
                 {
-                    self.charge_turn(platform, id, begun, true);
+                    self.charge_late(platform, id, begun, true);
                 }
             }
             Hindrance::Over(cycles) => {

@@ -380,7 +380,7 @@ impl Store {
     }
 
     /// Counts so many nodes more for a domain, of which it may be to have one yet.
-    #[inline(always)] // In every creation.
+    #[inline(never)] // In several places.
     fn count_more(
         &mut self,
         domain: DomainId,

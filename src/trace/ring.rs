@@ -28,8 +28,9 @@ pub struct Trace {
     wanted: u32,
     only: Option<DomId>,
     on: bool,
-    /// Whose next request is begun again, and is recorded as begun already.
-    again: heapless::Vec<DomId, AGAIN>,
+    /// Whose next request is begun again, and is recorded as begun already. Where there are several, it is repeated of the
+    /// others.
+    again: Option<DomId>,
     /// When it is on again by itself, if it is off for a time.
     pause_ends: Option<Instant>,
     names: Names,
@@ -37,9 +38,6 @@ pub struct Trace {
 
 /// Places that are made at once: those of a page.
 const MORE: usize = 4096 / Record::SIZE;
-
-/// Domains of which it is known at most that their next request is begun again. Of others the record is repeated.
-const AGAIN: usize = 8;
 
 /// All kinds.
 pub const ALL_KINDS: u32 = (1 << Kind::ALL.len()) - 1;
@@ -58,7 +56,7 @@ impl Trace {
             wanted: ALL_KINDS,
             only: None,
             on: true,
-            again: heapless::Vec::new(),
+            again: None,
             pause_ends: None,
             names: Names::new(names),
         }
@@ -77,20 +75,20 @@ impl Trace {
     pub fn set_on(&mut self, on: bool) {
         self.on = on;
         self.pause_ends = None;
-        self.again.clear();
+        self.again = None;
         self.look_at_filter();
     }
 
     fn look_at_filter(&mut self) {
         self.at_once = if self.on && self.only.is_none() { self.wanted } else { 0 };
-        if !self.again.is_empty() {
+        if self.again.is_some() {
             self.at_once &= !Kind::Begun.bit();
         }
     }
 
     /// The request that this domain has begun is to be begun again, and that is not recorded.
     pub fn begins_again(&mut self, domid: DomId) {
-        let _others_are_repeated = self.again.push(domid);
+        self.again = Some(domid);
         self.look_at_filter();
     }
 
@@ -98,12 +96,12 @@ impl Trace {
     #[cold]
     #[inline(never)]
     fn takes_now(&mut self, kind: Kind, domid: DomId) -> bool {
-        let place = self.again.iter().position(|again| kind == Kind::Begun && *again == domid);
-        if let Some(place) = place {
-            self.again.swap_remove(place);
+        let repeats = kind == Kind::Begun && self.again == Some(domid);
+        if repeats {
+            self.again = None;
             self.look_at_filter();
         }
-        place.is_none() && self.wants(kind, domid)
+        !repeats && self.wants(kind, domid)
     }
 
     /// Stops recording until `then`, so that it goes on even if whoever wanted the pause is gone.
