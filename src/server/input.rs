@@ -134,14 +134,18 @@ impl<P: Platform> Server<P> {
         self.links.schedule.notify(id);
     }
 
-    /// Begins to reset a connection whose guest asks for that by setting `connection` to 1. True if it has no turn before that
-    /// is done; where something else is under way, it is looked at again after that.
+    /// Begins to reset a connection if its guest asks for that. True if it has no turn before that is done; where something
+    /// else is under way, it is looked at again after that.
     #[inline(always)] // At every turn.
     pub(super) fn reconnects(&mut self, platform: &mut P, id: DomainId) -> bool {
+        self.asks_to_reconnect(id) && self.is_to_reset(platform, id)
+    }
+
+    /// Whether a connection's guest asks for it to be reset, by setting `connection` to 1.
+    #[inline(always)] // At every turn.
+    pub(super) fn asks_to_reconnect(&self, id: DomainId) -> bool {
         use core::sync::atomic::Ordering::Relaxed;
-        let connection = self.links.get(id);
-        let asks = connection.is_some_and(|connection| connection.ring.connection.load(Relaxed) == 1);
-        asks && self.is_to_reset(platform, id)
+        self.links.get(id).is_some_and(|connection| connection.ring.connection.load(Relaxed) == 1)
     }
 
     #[cold]

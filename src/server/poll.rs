@@ -175,8 +175,12 @@ impl<P: Platform> Server<P> {
             // The answer is not worth much before its receiver runs.
             platform.give_way();
         }
-        if self.links.schedule.ends_round(id) {
+        let ends_round = self.links.schedule.ends_round(id);
+        if ends_round {
             self.core.told = 0;
+        }
+        // Who waits for what is under way does not wait for all who look meanwhile.
+        if ends_round || self.links.schedule.has_put_off() {
             self.go_on(platform);
         }
         self.look_at_the_clock(platform);
@@ -261,8 +265,9 @@ impl<P: Platform> Server<P> {
                 self.core.throttle.look_at(Instant(then.saturating_add(RELEASES - then % RELEASES)));
                 self.links.schedule.wait(id);
                 let begun = self.core.clock.latest;
+                // To be reset costs, too. What it has not read is dropped then, so it is not sent before.
                 if self.may_have_turn(id)
-                    && !self.reconnects(platform, id)
+                    && !self.asks_to_reconnect(id)
                     && self.links.has_output(id)
                     && self.send_waiting(platform, id)
                 {

@@ -8,7 +8,7 @@ use crate::json::stats;
 use support::{Client, Host, request};
 use xenstore::abi::{DomId, RingPage};
 use xenstore::config::{Capacities, Settings};
-use xenstore::platform::Instant;
+use xenstore::platform::{Clock, Instant};
 use xenstore::trace::{Kind, Record, Stall};
 use xenstore::wire::TxId;
 
@@ -425,4 +425,37 @@ fn no_poll_wants_another_at_once_when_a_hold_has_ended() {
     host.hears(10, "OK|");
     let wake = host.server.poll(&mut host.xen);
     assert!(wake.is_none_or(|wake| wake > host.xen.now), "a poll that wants to be called again at once");
+}
+
+/// To have its connection reset costs a guest what that takes, and beyond its budget it waits for it.
+#[test]
+fn who_is_reset_again_and_again_waits_and_others_do_not() {
+    let mut host = host(10..12);
+    let page = host.client(10).page.clone();
+    let mut asks = 0;
+    // A millisecond for each reset.
+    let ring = page.clone();
+    host.xen.script = Some(Box::new(move || {
+        let now = ring.connection.load(SeqCst);
+        let is_done = std::mem::replace(&mut asks, now) == 1 && now == 0;
+        u64::from(is_done) * 1000 * MICROSECOND
+    }));
+    let reset = |host: &mut Host| {
+        page.connection.store(1, SeqCst);
+        host.xen.cycles();
+        host.xen.kick(DomId(10));
+        host.ok(11, 0, "WRITE own|");
+        page.connection.load(SeqCst) == 0
+    };
+    let at_once = (0..100).take_while(|_| reset(&mut host)).count();
+    assert!((8..=10).contains(&at_once), "{at_once} resets");
+    // A second for each more.
+    let begin = host.xen.now;
+    while page.connection.load(SeqCst) == 1 {
+        sleep(&mut host);
+        host.ok(11, 0, "WRITE own|");
+    }
+    let took = milliseconds_since(&host, begin);
+    assert!((1..=2100).contains(&took), "{took} ms");
+    host.check();
 }

@@ -311,3 +311,32 @@ fn who_never_stops_looking_keeps_no_change_from_being_made() {
         assert!(looked < 1000 && served.contains(&2), "{begin}: {looked} looks came before a change");
     }
 }
+
+/// Sixty guests never stop looking. Who changes something meanwhile waits for the slices, but not for all of them at each.
+#[test]
+fn who_waits_for_a_change_does_not_wait_for_all_who_look() {
+    const LOOKERS: std::ops::RangeInclusive<u16> = 2..=61;
+    for (n, (large, prepare)) in CASES.iter().enumerate() {
+        let mut host = host(*LOOKERS.end());
+        let tx = prepare(&mut host);
+        for token in 0..120 {
+            host.ask(1, 0, &format!("WATCH data|{token}|"));
+        }
+        let since = count(&host);
+        host.send(1, tx, large);
+        host.send(BYSTANDER, 0, "WRITE own|new");
+        for domid in LOOKERS {
+            (0..40).for_each(|_| host.send(domid, 0, "READ data|"));
+        }
+        host.poll();
+        let records = recorded(&host, since);
+        let served =
+            records.iter().position(|record| *record == (Kind::Ended, BYSTANDER)).expect("it was served");
+        let looks =
+            records[..served].iter().filter(|(kind, domid)| *kind == Kind::Ended && LOOKERS.contains(domid));
+        let looks = looks.count();
+        println!("{n}: {large}: {looks} looks");
+        assert!(looks < 240, "{n}: {large}: {looks} looks before it");
+        host.check();
+    }
+}
