@@ -11,7 +11,7 @@ use crate::trace::{Names, Record, Trace};
 use crate::wire::{Header, PAYLOAD_MAX};
 
 /// Most records. A live update waits for all that is written.
-const RECORDS: u64 = 2048;
+const RECORDS: u64 = 1024;
 
 /// Bytes for what is not a record: marks, and the end of the stream.
 const BESIDE: u64 = (Names::MARKS * (Mark::SIZE + Names::TEXT_MAX + 16)) as u64 + 64;

@@ -80,7 +80,7 @@ fn the_trace_goes_on() {
     let records = |host: &Host, count| host.server.trace().last(count).collect::<Vec<_>>();
     for (updates, rounds) in [(0, 10), (1, 3000), (2, 10)] {
         (0..rounds).for_each(|n| host.ok(1, 0, &format!("WRITE data/{}|{n}", n % 7)));
-        let (end, before) = (host.server.trace().end(), records(&host, 2048));
+        let (end, before) = (host.server.trace().end(), records(&host, 1024));
         host.update(2);
         let after = host.server.trace();
         assert_eq!((after.end(), end - after.first()), (end, before.len() as u64));
