@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -12,10 +12,10 @@ use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::PATIENCE;
 use super::families::families;
@@ -24,7 +24,13 @@ use super::text::{Form, text};
 use store_client::Problem;
 
 /// Connections at once; more of them wait to be taken.
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 64;
+
+/// How long a client may take to ask. Those that say nothing are not to keep a scrape from being answered.
+const QUESTION: Duration = Duration::from_secs(1);
+
+/// Until descriptors are looked for again, when there was none for a client.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until it is ended.
 pub fn serve(address: SocketAddr, place: Option<PathBuf>) -> Result<(), Problem> {
@@ -41,12 +47,18 @@ pub fn serve(address: SocketAddr, place: Option<PathBuf>) -> Result<(), Problem>
             // It is never closed.
             let Ok(place) = connections.clone().acquire_owned().await else { return Ok(()) };
             // A client that is gone before it was taken, or no descriptor left: the next one counts.
-            let Ok((stream, _)) = listener.accept().await else { continue };
+            let Ok((stream, _)) = listener.accept().await else {
+                sleep(PAUSE).await;
+                continue;
+            };
             let looks = looks.clone();
             tokio::spawn(async move {
                 let service = service_fn(|request| answer(request, looks.clone()));
-                let served =
-                    http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+                let served = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(QUESTION)
+                    .keep_alive(false)
+                    .serve_connection(TokioIo::new(stream), service);
                 // How it ends is the client's affair.
                 let _ = timeout(PATIENCE, served).await;
                 drop(place);
