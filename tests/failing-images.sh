@@ -2,6 +2,7 @@
 # Makes images that fail when they take over, each in its own way, from target/xenstore-stubdom: for the nested job `update`.
 # shellcheck source-path=SCRIPTDIR
 set -Eeuo pipefail
+(($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 
 # shellcheck source=../scripts/nested.d/messages.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/nested.d/messages.sh"

@@ -3,6 +3,7 @@
 # and no others. Whether they are enough only a Xen that enforces them can tell: docs/install.md.
 # shellcheck source-path=SCRIPTDIR/../scripts disable=SC2317  # commands that are arguments of others
 set -Eeuo pipefail
+(($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=nested.d/messages.sh

@@ -3,6 +3,7 @@
 # changes then is a layer that brings the same store back at the next boot.
 # shellcheck source-path=SCRIPTDIR/../scripts
 set -Eeuo pipefail
+(($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 trap 'echo "not ok - unexpected failure at line $LINENO: $BASH_COMMAND"' ERR
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

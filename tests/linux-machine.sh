@@ -4,6 +4,7 @@
 # need not nest for this. It is not the default, since some machines' KVM emulates each instruction and takes minutes.
 # shellcheck source-path=SCRIPTDIR/../scripts
 set -Eeuo pipefail
+(($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 here=$PWD/scripts/nested.d

@@ -3,6 +3,7 @@
 # one to the other and back.
 # shellcheck source-path=SCRIPTDIR
 set -Eeuo pipefail
+(($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CARGO_TARGET_DIR=target/other/build CARGO_PROFILE_IMAGE_OPT_LEVEL=s

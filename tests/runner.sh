@@ -5,6 +5,7 @@
 # shellcheck disable=SC2034  # read by the files sourced here
 # shellcheck disable=SC2317  # commands that are arguments of others
 set -Eeuo pipefail
+(($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 trap 'echo "not ok - unexpected failure at line $LINENO: $BASH_COMMAND"' ERR
 
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")/../scripts" && pwd)

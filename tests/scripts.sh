@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Every script of scripts/ tells what it takes, and a mistake in one line: what is wrong and what is allowed.
+# Every script of scripts/ tells what it takes, and a mistake in one line: what is wrong and what is allowed. So do the
+# scripts of tests/.
 # shellcheck disable=SC2317  # commands that are arguments of others
 set -Eeuo pipefail
+(($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 failed=0
@@ -28,6 +30,9 @@ for script in scripts/*; do
     [[ -f $script && -x $script ]] || continue
     ok "${script##*/}: --help" helps "$script"
     ok "${script##*/}: a mistake is one line" refuses "$script"
+done
+for script in tests/*.sh; do
+    if [[ -x $script ]]; then ok "$script: a mistake is one line" refuses "$script"; fi
 done
 
 # machine FLAGS [MODULE NESTED]: the files of such a machine, for why_no_xen_in_kvm.
