@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xenstore::wire::MessageType;
+use xenstore::wire::{MessageType, PAYLOAD_MAX};
 
 use super::message::path;
 use crate::dump::Dump;
 use crate::requests::requests;
 
-/// Their paths, with the sizes of their values as far as those were read.
+/// Their paths, with the sizes of their values as far as those were read and fit a message with the whole path.
 pub fn nodes(dump: &Dump) -> BTreeMap<String, usize> {
     let mut before = BTreeMap::new();
     // Nodes that were touched: what they are now says nothing of what they were.
@@ -36,7 +36,7 @@ pub fn nodes(dump: &Dump) -> BTreeMap<String, usize> {
             continue;
         }
         if let Some(size) = found {
-            before.insert(path.to_owned(), size);
+            before.insert(path.to_owned(), size.min(PAYLOAD_MAX.saturating_sub(path.len() + 1)));
         }
         // What is there has those above it, too.
         let above = path.match_indices('/').filter_map(|(end, _)| path.get(..end));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use xenstore::trace::Kind;
-use xenstore::wire::MessageType;
+use xenstore::wire::{MessageType, PAYLOAD_MAX};
 
 use crate::dump::Dump;
 use crate::requests::Request;
@@ -47,6 +47,16 @@ pub fn path<'a>(dump: &'a Dump, request: &Request<'_>) -> Option<&'a str> {
 }
 
 pub fn message(dump: &Dump, request: &Request<'_>, watches: &mut Watches) -> Message {
+    match made_up(dump, request, watches) {
+        // A relative path may have been shorter.
+        Message::Ask(_, payload) if payload.len() > PAYLOAD_MAX => {
+            Message::LeaveOut("longer than a message may be, with its whole path")
+        }
+        message => message,
+    }
+}
+
+fn made_up(dump: &Dump, request: &Request<'_>, watches: &mut Watches) -> Message {
     use MessageType::*;
     let Some(msg_type) = MessageType::from_wire(request.ended.msg_type.into()) else {
         return Message::LeaveOut("no type that there is");

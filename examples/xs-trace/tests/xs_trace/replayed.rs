@@ -91,6 +91,22 @@ fn a_replay_asks_for_the_same_with_the_same_results() {
     assert_eq!(found, expected);
 }
 
+/// A value that came with a relative path has no room in a message with the whole path.
+#[test]
+fn the_longest_value_is_made_as_long_as_it_can_be() {
+    let server = Server::start(64);
+    let mut client = server.connect();
+    client.ask(Control, 0, "trace\0off\0");
+    assert_eq!(client.ask(Write, 0, &format!("a\0{}", "v".repeat(4090))), "OK");
+    client.ask(Control, 0, "trace\0on\0");
+    assert_eq!(client.ask(Read, 0, "a\0"), "v".repeat(4090));
+    let file = server.dump();
+    let again = Server::start(64);
+    let told = run(&["replay", "--into", text(&again.socket()), text(&file)]).expect("replayed");
+    assert!(told.contains("same results"), "{told}");
+    assert_eq!(again.connect().ask(Read, 0, "/local/domain/0/a\0"), "v".repeat(4096 - 18));
+}
+
 #[test]
 fn other_results_are_told() {
     let server = Server::start(64);
