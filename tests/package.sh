@@ -35,17 +35,26 @@ ok 'lintian: no error and no warning' silent
 reasoned() { awk '/^ *#/ { reason = 1; next } /^$/ { reason = 0; next } /^\]$/ { next } !reason { print; bad = 1 } END { exit bad }' "$1"; }
 ok 'lintian: each override has its reason' reasoned scripts/package.d/lintian-overrides
 
-for page in xs-trace.1 xs-trace-metrics.1 xs-state.1 xs-layers.1 xenstore-stubdom-install.1; do
-    ok "man: $page" man --warnings -l "$work/root/usr/share/man/man1/$page.gz"
+man=$work/root/usr/share/man/man1
+for page in xs-trace xs-trace-metrics xs-state xs-state-save xs-layers xs-layers-pack xenstore-stubdom-install; do
+    ok "man: $page.1" man --warnings -l "$man/$page.1.gz"
 done
 # The options that a page tells are those that its program tells.
 options() { grep -oE -- '--[a-z]+[a-z-]*' | sort -u; }
 same_options() {
-    diff <("$1" --help | options) <(zcat "$work/root/usr/share/man/man1/$2" | sed 's/\\-/-/g; s/\\f[A-Z]//g' | options)
+    diff <(zcat "$man/$1.1.gz" | sed 's/\\-/-/g; s/\\f[A-Z]//g' | options) <("${@:2}" --help | options)
 }
-ok 'xenstore-stubdom-install.1: its options' same_options scripts/install xenstore-stubdom-install.1.gz
-for tool in xs-state xs-layers; do ok "$tool.1: its options" same_options "$work/root/usr/bin/$tool" "$tool.1.gz"; done
-ok 'completions: of bash' bash -n "$work/root/usr/share/bash-completion/completions/xs-trace"
+ok 'xenstore-stubdom-install.1: its options' same_options xenstore-stubdom-install scripts/install
+# Each task has a page of its own.
+for tool in xs-trace xs-state xs-layers; do
+    ok "$tool.1: its options" same_options "$tool" "$work/root/usr/bin/$tool"
+    tasks=$("$work/root/usr/bin/$tool" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]\+\) .*/\1/p')
+    ok "$tool: has tasks" test "$tasks"
+    for task in $tasks; do ok "$tool-$task.1: its options" same_options "$tool-$task" "$work/root/usr/bin/$tool" "$task"; done
+    ok "completions: $tool in bash" bash -n "$work/root/usr/share/bash-completion/completions/$tool"
+    ok "completions: $tool in zsh" test -s "$work/root/usr/share/zsh/vendor-completions/_$tool"
+    ok "completions: $tool in fish" test -s "$work/root/usr/share/fish/vendor_completions.d/$tool.fish"
+done
 
 # no_checkout FOLDER: no file of text there names what only a source tree has, unless it says that it is there.
 no_checkout() {

@@ -1,5 +1,6 @@
 //! Works on layers, the files that a store begins with (docs/layers.md): `xs-layers pack`, `check`, `fuse`, `diff`, `split`.
 
+mod arguments;
 mod files;
 mod store;
 mod tree;
@@ -7,32 +8,14 @@ mod tree;
 use std::collections::BTreeSet;
 use std::fs::FileType;
 use std::io::{self, Write};
-use std::ops::RangeInclusive;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use arguments::{Arguments, CheckOptions, DiffOptions, PackOptions, SplitOptions, Task};
 use files::{Pack, sections, shown};
-use tree::{MOST_MEMORY, Tree, difference};
-
-const HELP: &str = "\
-usage: xs-layers pack [-o MODULE] FILE...     one file of several, the lowest first, for the store's boot module
-       xs-layers check FILE...                says what is in a file, or what is wrong, with line and column
-       xs-layers fuse FILE...                 the store that comes of them, as `xenstore-ls -f -p` shows it
-       xs-layers diff STORE [FILE...]         a layer that makes what a running store is of what it began with
-       xs-layers diff FILE FILE...            a layer that makes the first of the store that comes of the others
-       xs-layers split [-d DIRECTORY] FILE    a file NAME.layer of each layer
-  --memory MIB      for `check`: in a store with this much memory, 8 to 2048 (default: in one that is large enough)
-  --domains N,...   domains besides dom0 that permissions may name
-  --version         say which version this is
-FILE has layers as text, or as the state stream's records (docs/state.md); `-` is the standard input. STORE is the socket or
-device of a running store; of it, `diff` leaves out what toolstacks make anew at each start, and with FILEs what these say.
-Of another server than xenstore-stubdom it wants FILEs: that does not know what it began with.
-Status: 1 if a layer is wrong, 2 for a mistake in the call or a file that cannot be read.
-";
-
-/// Domains that there can be beside dom0.
-const GUESTS: RangeInclusive<u16> = 1..=32751;
+use store_client::Call;
+use tree::{Tree, difference};
 
 /// What goes wrong: with the layers, or else.
 enum Problem {
@@ -46,25 +29,13 @@ impl From<String> for Problem {
     }
 }
 
-#[derive(Default)]
-struct Call {
-    task: String,
-    words: Vec<PathBuf>,
-    output: Option<PathBuf>,
-    directory: PathBuf,
-    domains: BTreeSet<u16>,
-    memory: Option<usize>,
-}
-
 fn main() -> ExitCode {
-    let call = match parse(lexopt::Parser::from_env()) {
-        Ok(call) => call,
-        Err(error) => {
-            eprintln!("xs-layers: {error}; see --help");
-            return ExitCode::from(2);
-        }
+    let done = match store_client::call() {
+        Call::Task(arguments) => run(&arguments),
+        Call::Told(text) => put(None, text.as_bytes()),
+        Call::Mistake(line) => Err(Problem::Other(line)),
     };
-    match call.map_or_else(|| put(None, HELP.as_bytes()), |call| run(&call)) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Problem::Layers(text)) => {
             eprint!("{text}");
@@ -77,73 +48,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse(mut args: lexopt::Parser) -> Result<Option<Call>, lexopt::Error> {
-    use lexopt::prelude::{Long, Short, Value, ValueExt};
-    let (mut words, mut output, mut directory, mut domains) = (Vec::new(), None, None, BTreeSet::new());
-    let mut memory = None;
-    while let Some(arg) = args.next()? {
-        match arg {
-            Long("help") | Short('h') => return Ok(None),
-            Long("version") => {
-                return Ok(Some(Call { task: "version".into(), ..Call::default() }));
-            }
-            Short('o') => output = Some(PathBuf::from(args.value()?)),
-            Short('d') => directory = Some(PathBuf::from(args.value()?)),
-            Long("memory") => {
-                let text = args.value()?.string()?;
-                let mib = text.parse().ok().filter(|mib| (8..=MOST_MEMORY).contains(mib));
-                memory = Some(mib.ok_or_else(|| format!("--memory wants MiB from 8 to 2048, not '{text}'"))?);
-            }
-            Long("domains") => {
-                let list = args.value()?.string()?;
-                let number = |word: &str| word.parse().ok().filter(|domid| GUESTS.contains(domid));
-                let numbers: Option<BTreeSet<u16>> = list.split(',').map(number).collect();
-                domains = numbers.ok_or_else(|| {
-                    format!("--domains wants numbers from 1 to 32751 with ',' between, not '{list}'")
-                })?;
-            }
-            Value(word) => words.push(PathBuf::from(word)),
-            other => return Err(other.unexpected()),
-        }
-    }
-    let task = words.first().map(|word| word.display().to_string()).unwrap_or_default();
-    let files = words.len().saturating_sub(1);
-    let fits = match task.as_str() {
-        "pack" => files > 0 && directory.is_none(),
-        "check" | "fuse" => files > 0 && directory.is_none() && output.is_none(),
-        "diff" => files > 0 && directory.is_none() && output.is_none(),
-        "split" => files == 1 && output.is_none(),
-        _ => false,
-    };
-    if memory.is_some() && task != "check" {
-        return Err("--memory is for `check`".into());
-    }
-    if !fits {
-        return Err("`pack`, `check`, `fuse`, `diff` or `split` is wanted, with its files".into());
-    }
-    words.remove(0);
-    Ok(Some(Call { task, words, output, directory: directory.unwrap_or_default(), domains, memory }))
-}
-
-fn run(call: &Call) -> Result<(), Problem> {
-    match call.task.as_str() {
-        "version" => put(None, concat!("xs-layers ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()),
-        "check" => check(call),
-        "pack" => {
-            let pack = Pack::of(&call.words)?;
-            let tree = Tree::fused(&pack, &call.domains).map_err(Problem::Layers)?;
-            let layers = sections(&pack.text).len();
-            let (bytes, nodes) = (pack.text.len(), tree.nodes().count());
-            eprintln!("{}, {bytes} bytes; {} fused", plural(layers, "layer"), plural(nodes, "node"));
-            put(call.output.as_deref(), &pack.text)
-        }
-        "fuse" => {
-            let tree = Tree::fused(&Pack::of(&call.words)?, &call.domains).map_err(Problem::Layers)?;
+fn run(arguments: &Arguments) -> Result<(), Problem> {
+    let domains = arguments.domains.iter().copied().collect();
+    match &arguments.task {
+        Task::Pack(options) => pack(options, &domains),
+        Task::Check(options) => check(options, &domains),
+        Task::Fuse(options) => {
+            let tree = Tree::fused(&Pack::of(&options.files)?, &domains).map_err(Problem::Layers)?;
             put(None, tree.listing().as_bytes())
         }
-        "diff" => diff(call),
-        _ => split(call),
+        Task::Diff(options) => diff(options, &domains),
+        Task::Split(options) => split(options, &domains),
     }
+}
+
+fn pack(options: &PackOptions, domains: &BTreeSet<u16>) -> Result<(), Problem> {
+    let pack = Pack::of(&options.files)?;
+    let tree = Tree::fused(&pack, domains).map_err(Problem::Layers)?;
+    let layers = sections(&pack.text).len();
+    let (bytes, nodes) = (pack.text.len(), tree.nodes().count());
+    eprintln!("{}, {bytes} bytes; {} fused", plural(layers, "layer"), plural(nodes, "node"));
+    put(options.output.as_deref(), &pack.text)
 }
 
 fn plural(count: usize, what: &str) -> String {
@@ -151,18 +76,19 @@ fn plural(count: usize, what: &str) -> String {
 }
 
 /// Nothing is written unless all can be, and nothing is replaced.
-fn split(call: &Call) -> Result<(), Problem> {
-    let Some(from) = call.words.first() else { return Ok(()) };
+fn split(options: &SplitOptions, domains: &BTreeSet<u16>) -> Result<(), Problem> {
+    let from = &options.file;
     let pack = Pack::as_it_is(from)?;
-    Tree::fused(&pack, &call.domains).map_err(Problem::Layers)?;
+    Tree::fused(&pack, domains).map_err(Problem::Layers)?;
     let name = shown(from);
     let sections = sections(&pack.text);
     if sections.is_empty() {
         return Err(format!("{name}: no layer is in it").into());
     }
+    let directory = options.directory.clone().unwrap_or_default();
     let mut files: Vec<(PathBuf, Vec<u8>)> = Vec::new();
     for (layer, text) in sections {
-        let file = call.directory.join(format!("{layer}.layer"));
+        let file = directory.join(format!("{layer}.layer"));
         if file.exists() {
             return Err(format!("{}: it exists; -d names another directory", shown(&file)).into());
         }
@@ -179,13 +105,13 @@ fn split(call: &Call) -> Result<(), Problem> {
 }
 
 /// Each file by itself, so that lines are those of the file.
-fn check(call: &Call) -> Result<(), Problem> {
+fn check(options: &CheckOptions, domains: &BTreeSet<u16>) -> Result<(), Problem> {
     let mut wrong = String::new();
-    for file in &call.words {
+    for file in &options.files {
         let pack = Pack::as_it_is(file)?;
-        let fused = match call.memory {
-            Some(mib) => Tree::fused_in_memory(mib, &pack, &call.domains),
-            None => Tree::fused(&pack, &call.domains),
+        let fused = match options.memory {
+            Some(mib) => Tree::fused_in_memory(mib, &pack, domains),
+            None => Tree::fused(&pack, domains),
         };
         match fused {
             Ok(tree) => {
@@ -199,8 +125,8 @@ fn check(call: &Call) -> Result<(), Problem> {
     if wrong.is_empty() { Ok(()) } else { Err(Problem::Layers(wrong)) }
 }
 
-fn diff(call: &Call) -> Result<(), Problem> {
-    let Some((now, low)) = call.words.split_first() else { return Ok(()) };
+fn diff(options: &DiffOptions, domains: &BTreeSet<u16>) -> Result<(), Problem> {
+    let (now, low) = (&options.now, options.files.as_slice());
     let is_store = |kind: FileType| kind.is_socket() || kind.is_char_device();
     let running =
         now != Path::new("-") && std::fs::metadata(now).is_ok_and(|meta| is_store(meta.file_type()));
@@ -212,7 +138,7 @@ fn diff(call: &Call) -> Result<(), Problem> {
         let what = if running { "the store does not know what it began with" } else { "that is no store" };
         return Err(format!("{}: {what}: files are wanted to compare it with", shown(now)).into());
     }
-    let fused = |pack: &Pack| Tree::fused(pack, &call.domains).map_err(Problem::Layers);
+    let fused = |pack: &Pack| Tree::fused(pack, domains).map_err(Problem::Layers);
     let pack = Pack::of(low)?;
     let low = fused(&pack)?;
     let text = match changes {

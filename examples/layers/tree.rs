@@ -11,10 +11,8 @@ use xenstore::layers::{
 
 use xenstore::server::sizing;
 
+use crate::arguments::MOST_MEMORY;
 use crate::files::Pack;
-
-/// MiB that a store has at most.
-pub const MOST_MEMORY: usize = 2048;
 
 /// Room for whatever layers in a text may make of an empty store.
 fn room_for(text: &[u8], domains: usize) -> Capacities {

@@ -1,7 +1,11 @@
-//! What the tools share that ask a running store.
+//! What the tools share: their command lines, and the client of a running store.
 
+mod command_line;
+mod pages;
 mod problem;
 mod store;
 
+pub use command_line::{Call, call};
+pub use pages::write_pages;
 pub use problem::Problem;
 pub use store::Store;

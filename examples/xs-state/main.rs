@@ -1,6 +1,7 @@
 //! Takes the state of a running store to a file, and looks at such files: `xs-state save FILE`, `xs-state show FILE`,
 //! `xs-state diff OLD NEW`.
 
+mod arguments;
 mod save;
 mod state;
 mod stream;
@@ -9,44 +10,20 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
+use arguments::{Arguments, DiffOptions, SaveOptions, ShowOptions, Task};
 use state::State;
-
-const HELP: &str = "\
-usage: xs-state save [--store PLACE] FILE
-       xs-state show [--all|--json] FILE
-       xs-state diff OLD NEW
-
-save: takes all that a running store holds, as it is at one moment; the store serves on.
-  --store PLACE  the store's socket or device (default: XENSTORED_PATH, else /dev/xen/xenbus, else
-                 /run/xenstored/socket)
-show: the nodes of a state, as `xenstore-ls -f -p` shows those of a store.
-  --all    domains, quotas and watches, too
-  --json   all of it as JSON
-diff: what only one of two states has, with - or + before it. Status: 0 nothing, 1 something.
-  --version  say which version this is
-FILE is a stream as upstream's live update and our own write it (docs/state.md), `-` the standard input or output.
-Status: 2 for a mistake in the call, a file that is no state, or a store that does not give it.
-";
-
-enum Task {
-    Say(&'static str),
-    Save { place: Option<PathBuf>, file: PathBuf },
-    Show { file: PathBuf, all: bool, json: bool },
-    Diff { old: PathBuf, new: PathBuf },
-}
+use store_client::Call;
 
 fn main() -> ExitCode {
-    let task = match parse(lexopt::Parser::from_env()) {
-        Ok(task) => task,
-        Err(error) => {
-            eprintln!("xs-state: {error}; see --help");
-            return ExitCode::from(2);
-        }
+    let done = match store_client::call::<Arguments>() {
+        Call::Task(arguments) => run(&arguments.task),
+        Call::Told(text) => Ok((text, ExitCode::SUCCESS)),
+        Call::Mistake(line) => Err(line),
     };
-    match run(&task) {
+    match done {
         Ok((text, status)) => match io::stdout().write_all(text.as_bytes()) {
             // Whoever reads has seen enough.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -58,35 +35,6 @@ fn main() -> ExitCode {
         Err(problem) => {
             eprintln!("xs-state: {problem}");
             ExitCode::from(2)
-        }
-    }
-}
-
-fn parse(mut args: lexopt::Parser) -> Result<Task, lexopt::Error> {
-    use lexopt::prelude::{Long, Short, Value, ValueExt};
-    let (mut words, mut all, mut json, mut place) = (Vec::new(), false, false, None);
-    while let Some(arg) = args.next()? {
-        match arg {
-            Long("help") | Short('h') => return Ok(Task::Say(HELP)),
-            Long("version") => return Ok(Task::Say(concat!("xs-state ", env!("CARGO_PKG_VERSION"), "\n"))),
-            Long("all") => all = true,
-            Long("json") => json = true,
-            Long("store") => place = Some(PathBuf::from(args.value()?)),
-            Value(word) => words.push(word.string()?),
-            other => return Err(other.unexpected()),
-        }
-    }
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words.as_slice() {
-        ["save", file] if !all && !json => Ok(Task::Save { place, file: file.into() }),
-        ["show", file] if !(all && json) && place.is_none() => {
-            Ok(Task::Show { file: file.into(), all, json })
-        }
-        ["diff", old, new] if !all && !json && place.is_none() => {
-            Ok(Task::Diff { old: old.into(), new: new.into() })
-        }
-        _ => {
-            Err("`save [--store PLACE] FILE`, `show [--all|--json] FILE` or `diff OLD NEW` is wanted".into())
         }
     }
 }
@@ -110,8 +58,7 @@ fn write_private(file: &Path, state: &[u8]) -> io::Result<()> {
 
 fn run(task: &Task) -> Result<(String, ExitCode), String> {
     match task {
-        Task::Say(text) => Ok(((*text).to_string(), ExitCode::SUCCESS)),
-        Task::Save { place, file } => {
+        Task::Save(SaveOptions { place, file }) => {
             let state = save::fetch(place.as_deref()).map_err(|problem| problem.to_string())?;
             let written = if file == Path::new("-") {
                 io::stdout().write_all(&state)
@@ -121,11 +68,11 @@ fn run(task: &Task) -> Result<(String, ExitCode), String> {
             written.map_err(|error| format!("{}: {error}", file.display()))?;
             Ok((String::new(), ExitCode::SUCCESS))
         }
-        Task::Show { file, json: true, .. } => {
+        Task::Show(ShowOptions { file, json: true, .. }) => {
             let text = serde_json::to_string_pretty(&load(file)?).map_err(|error| error.to_string())?;
             Ok((text + "\n", ExitCode::SUCCESS))
         }
-        Task::Show { file, all, .. } => {
+        Task::Show(ShowOptions { file, all, .. }) => {
             let state = load(file)?;
             let mut lines = state.tree();
             if *all {
@@ -133,7 +80,7 @@ fn run(task: &Task) -> Result<(String, ExitCode), String> {
             }
             Ok((lines.iter().map(|line| format!("{line}\n")).collect(), ExitCode::SUCCESS))
         }
-        Task::Diff { old, new } => {
+        Task::Diff(DiffOptions { old, new }) => {
             let text = diff(&load(old)?, &load(new)?);
             let status = ExitCode::from(u8::from(!text.is_empty()));
             Ok((text, status))

@@ -261,29 +261,6 @@ pub struct Filter {
     pub to: Option<f64>,
 }
 
-/// What is wrong with a command line, and what is allowed, in one line.
-pub fn told(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let lines: Vec<&str> =
-        text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:")).collect();
-    let line = lines.join(" ");
-    let line = line.trim().trim_start_matches("error: ");
-    let tasks = match error.kind() {
-        clap::error::ErrorKind::InvalidSubcommand => format!("; allowed: {}", tasks().join(", ")),
-        _ => String::new(),
-    };
-    // A second thought of clap's is for people who type on.
-    let line = [" tip:", " For more information"]
-        .iter()
-        .fold(line, |line, more| line.split(more).next().unwrap_or(line));
-    format!("{}{tasks}", line.trim_end().trim_end_matches('.'))
-}
-
-fn tasks() -> Vec<String> {
-    use clap::CommandFactory;
-    Arguments::command().get_subcommands().map(|task| task.get_name().to_owned()).collect()
-}
-
 fn seconds(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()

@@ -22,24 +22,21 @@ mod top;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
-use clap::error::ErrorKind;
-
 use arguments::{Arguments, DumpOptions, ReportOptions, Task};
 use dump::Dump;
 use filter::Chosen;
 use report::Report;
-use store_client::{Problem, Store};
+use store_client::{Call, Problem, Store};
 
 /// The status for a mistake in the call.
 const MISTAKE: u8 = 2;
 
 fn main() -> ExitCode {
-    let task = match Arguments::try_parse() {
-        Ok(Arguments { task: Task::Health(options) }) => return health::run(&options),
-        Ok(arguments) => arguments.task,
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            return match dump::write(Path::new("-"), error.render().to_string().as_bytes()) {
+    let task = match store_client::call() {
+        Call::Task(Arguments { task: Task::Health(options) }) => return health::run(&options),
+        Call::Task(arguments) => arguments.task,
+        Call::Told(text) => {
+            return match dump::write(Path::new("-"), text.as_bytes()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(problem) => {
                     eprintln!("xs-trace: {problem}");
@@ -47,12 +44,11 @@ fn main() -> ExitCode {
                 }
             };
         }
-        Err(error) => {
-            eprintln!("xs-trace: {}; see --help", arguments::told(&error));
+        Call::Mistake(line) => {
+            eprintln!("xs-trace: {line}");
             // To a plugin's caller, 2 would say that the store is ill.
-            let status =
-                if std::env::args().nth(1).as_deref() == Some("health") { health::UNKNOWN } else { MISTAKE };
-            return ExitCode::from(status);
+            let health = std::env::args_os().nth(1).is_some_and(|task| task == "health");
+            return ExitCode::from(if health { health::UNKNOWN } else { MISTAKE });
         }
     };
     match run(task) {

@@ -147,9 +147,9 @@ fn mistakes_are_one_line() {
     let (socket, unwritable) = (text(&server.socket), folder.path().join("no/folder"));
     for (args, told) in [
         (&["save", "--store", text(&nowhere), text(&file)][..], "it does not exist"),
-        (&["save"], "is wanted"),
-        (&["save", "--all", text(&file)], "is wanted"),
-        (&["show", "--store", socket, text(&file)], "is wanted"),
+        (&["save"], "not provided: <FILE>; see --help"),
+        (&["save", "--all", text(&file)], "unexpected argument '--all' found; allowed: --store, --help; see"),
+        (&["show", "--store", socket, text(&file)], "'--store' found; allowed: --all, --json, --help; see"),
         (&["save", "--store", socket, text(&unwritable)], "no/folder: "),
         (&["save", "--store", socket, text(&file)], "not enough memory for the state: "),
     ] {

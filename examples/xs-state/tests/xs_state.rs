@@ -98,11 +98,32 @@ fn what_is_wrong_is_said() {
         let told = String::from_utf8(stderr).expect("text");
         assert_eq!((status.code(), told.lines().count()), (Some(2), 1), "{len}: {told}");
     }
-    for args in
-        [&["show"][..], &["diff", path], &["show", "--all", "--json", path], &["load", path], &["--what"]]
-    {
+    for (args, expected) in [
+        (
+            &[][..],
+            "'xs-state' requires a subcommand but one was not provided [subcommands: save, show, diff]",
+        ),
+        (&["show"], "the following required arguments were not provided: <FILE>"),
+        (&["diff", "old"], "the following required arguments were not provided: <NEW>"),
+        (
+            &["diff", "old", "new", "more"],
+            "unexpected argument 'more' found; allowed: xs-state diff <OLD> <NEW>",
+        ),
+        (&["show", "--all", "--json", path], "the argument '--all' cannot be used with '--json'"),
+        (
+            &["show", "--store", path, path],
+            "unexpected argument '--store' found; allowed: --all, --json, --help",
+        ),
+        (&["save", "--json", path], "unexpected argument '--json' found; allowed: --store, --help"),
+        (&["load", path], "unrecognized subcommand 'load'; allowed: save, show, diff"),
+        (&["--what"], "unexpected argument '--what' found; allowed: --help, --version"),
+    ] {
         let Output { stderr, status, .. } = run(args);
         let told = String::from_utf8(stderr).expect("text");
-        assert_eq!((status.code(), told.lines().count()), (Some(2), 1), "{args:?}: {told}");
+        assert_eq!(
+            (status.code(), told),
+            (Some(2), format!("xs-state: {expected}; see --help\n")),
+            "{args:?}"
+        );
     }
 }

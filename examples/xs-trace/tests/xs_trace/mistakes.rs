@@ -1,6 +1,8 @@
 //! Errors: one line says what is wrong.
 
+use std::ffi::OsStr;
 use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -88,13 +90,16 @@ fn words_that_are_not_understood() {
             &["dump", "--console", "a", "--store", "b", "c"],
             "'--console <LOG>' cannot be used with '--store <PLACE>'",
         ),
-        (&["show", "--domain", "0", "a", "b"], "unexpected argument 'b' found"),
+        (
+            &["show", "--domain", "0", "a", "b"],
+            "unexpected argument 'b' found; allowed: xs-trace show [OPTIONS] <FILE>",
+        ),
         (
             &["show", "--kind", "ending", "a"],
             "'ending' for '--kind <KIND>': wanted is one of started, begun, ended",
         ),
         (&["show", "--errno", "EWHAT", "a"], "'EWHAT' for '--errno <ERROR>': wanted is one of EINVAL"),
-        (&["show", "--html", "a"], "unexpected argument '--html' found"),
+        (&["show", "--html", "a"], "unexpected argument '--html' found; allowed: --domain, --type, --kind,"),
         (&["show", "--from", "noon", "a"], "'noon' for '--from <SECONDS>': wanted are seconds, like 1.5"),
         (&["show", "--to", "x", "a"], "'x' for '--to <SECONDS>': wanted are seconds, like 1.5"),
         (&["health", "--warning", "300"], "300 is not in 1..=100; see --help"),
@@ -105,6 +110,10 @@ fn words_that_are_not_understood() {
         assert!(told.contains(expected) && told.contains("--help"), "{arguments:?}: {told}");
         assert!(!told.contains("For more information"), "{arguments:?}: {told}");
     }
+    let said = Command::new(XS_TRACE).arg(OsStr::from_bytes(b"\xff")).output().expect("it runs");
+    let told = String::from_utf8_lossy(&said.stderr);
+    assert!(told.starts_with("xs-trace: unrecognized subcommand") && told.lines().count() == 1, "{told}");
+    assert_eq!(said.status.code(), Some(2));
 }
 
 #[test]
