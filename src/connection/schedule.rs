@@ -179,6 +179,8 @@ impl Schedule {
         if self.put_off.is_empty() {
             return;
         }
+        // All line up anew, maybe in other lanes: a class may have changed meanwhile.
+        self.filled = 0;
         for lane in core::mem::replace(&mut self.lanes, [Lane::EMPTY; Class::COUNT]) {
             let mut next = lane.first;
             while let Some(id) = next {
@@ -465,5 +467,22 @@ impl Schedule {
                 report(format_args!("{marked} connections are marked {what} but {len} are listed"));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_in_the_lane_of_its_former_class_has_one_turn() {
+        let (mut schedule, id) = (Schedule::new(1), DomainId::FIRST);
+        schedule.ready(id);
+        schedule.settle(id, Class::BackEnd, 0, Cycles(1));
+        schedule.put_off(id);
+        schedule.go_on();
+        schedule.check(&mut |what| panic!("{what}"));
+        assert!(schedule.next_turn(Cycles(2)).is_some_and(|turn| turn.id == id));
+        assert!(!schedule.has_ready() && schedule.next_turn(Cycles(3)).is_none());
     }
 }
