@@ -157,7 +157,6 @@ impl Store {
             }
         };
         match (change, node) {
-            (Change::Exact, _) => look(path, path.hash(&self.key)),
             (Change::Subtree, Some(id)) => {
                 let mut next = Some(self.node(id));
                 // Most nodes have no watches, so the path is cut only where one has.
@@ -171,12 +170,14 @@ impl Store {
                     next = node.parent.map(|parent| self.node(parent));
                 }
             }
-            (Change::Subtree, None) => {
+            (Change::Subtree, None) if !path.is_special() => {
                 let _all = path.each_prefix(&self.key, None, |prefix, hash| {
                     look(prefix, hash);
                     Ok::<(), XsError>(())
                 });
             }
+            // Nothing is above a special event.
+            _ => look(path, path.hash(&self.key)),
         }
         // `@releaseDomain/7` also concerns those who watch `@releaseDomain` with a depth.
         if let Some(general) = general_event(path)
@@ -193,7 +194,7 @@ impl Store {
         let (bytes, watch) = (path.as_bytes(), self.watch(id));
         let is = |path: Path<'_>| at.equals(&self.blobs, path.as_bytes());
         let ends = at.len() == 1 || matches!(bytes.get(at.len()), None | Some(b'/'));
-        let here = at.len() == bytes.len() || (change == Change::Subtree && ends);
+        let here = at.len() == bytes.len() || (change == Change::Subtree && ends && !path.is_special());
         let prefix = if at.len() == 1 { Path::ROOT } else { path.cut(at.len()) };
         (here && watch.sees(prefix, path, change) && is(prefix))
             || general_event(path).is_some_and(|general| watch.sees_cases() && is(general))

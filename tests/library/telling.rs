@@ -393,3 +393,22 @@ fn who_acts_for_a_guest_hears_all_of_its_end() {
         }
     }
 }
+
+/// Nothing is above a special event, however many watch it.
+#[test]
+fn who_watches_the_root_does_not_hear_of_special_events() {
+    for others in [1, 22] {
+        let mut host = host_of(64);
+        for domid in 1..=others + 1 {
+            host.boot(domid);
+        }
+        host.ask(1, 0, "WATCH /|root|");
+        host.ask(1, 0, "WATCH @introduceDomain|t|");
+        for domid in 2..=others + 1 {
+            watch(&mut host, domid, "@introduceDomain", 110);
+        }
+        host.ok(0, 0, "SET_PERMS @introduceDomain|n0|r1|");
+        host.hears(1, "ev @introduceDomain,t");
+        host.check();
+    }
+}
