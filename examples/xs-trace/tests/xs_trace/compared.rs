@@ -8,7 +8,7 @@ use xenstore::platform::Cycles;
 use xenstore::trace::{Kind, Record};
 use xenstore::wire::{MessageType, XsError};
 
-use crate::crafted::dump;
+use crate::crafted::{dump, dump_naming};
 use crate::{run, text, words};
 
 /// A dump of ten seconds: so many READs of so many microseconds each, and refused WRITEs.
@@ -117,4 +117,59 @@ fn what_is_neither_dump_nor_report_is_told() {
     assert!(told.contains("arguments were not provided: <NEW>"), "{told}");
     let told = run(&["compare", "--percent", "x", "a", "b"]).expect_err("no number");
     assert!(told.contains("'x' for '--percent <PERCENT>'"), "{told}");
+}
+
+/// A dump of ten seconds in which domains read and one's commit fails at a node.
+fn of_domains(file: &Path, names: &str, reads: &[(u16, u64)], conflict: &str) {
+    let at = |n: u64, kind, domid| Record {
+        time: Cycles(n * 1_000_000),
+        msg_type: MessageType::Read as u8,
+        amount: 5000,
+        ..Record::new(kind, DomId(domid))
+    };
+    let mut records = vec![at(0, Kind::Started, 0)];
+    for (domid, count) in reads {
+        records.extend((0..*count).map(|n| at(n + 1, Kind::Ended, *domid)));
+    }
+    records.push(Record { hash: 1, ..at(5000, Kind::TransactionConflict, 0) });
+    records.push(at(10_000, Kind::Mark, 0));
+    let names = format!(r#""paths":{{"{:016x}":"{conflict}"}},"names":{{{names}}}"#, 1);
+    let notes = r#""khz":1000000,"started":0,"first":0,"gaps":[]"#;
+    std::fs::write(file, dump_naming(&names, notes, &records)).expect("written");
+}
+
+/// A guest that was started anew has another number, and is compared with what it was before.
+#[test]
+fn guests_are_compared_by_name() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
+    let path = |domid: u16| format!("/local/domain/0/backend/vif/{domid}/0/state");
+    // In the old one 9 is another guest, which is gone; 3 has a name in one of them only; web came twice in the new one.
+    let (before, after) =
+        (r#""5":"web","7":"db","9":"mail""#, r#""7":"db","9":"web","12":"web","13":"cache","3":"late""#);
+    of_domains(&old, before, &[(5, 100), (7, 20), (9, 30), (3, 10)], &path(5));
+    of_domains(&new, after, &[(9, 100), (12, 50), (7, 40), (13, 10), (3, 20)], &path(12));
+    let told = run(&["compare", text(&old), text(&new)]).expect("compared");
+    let words = words(&told);
+    for expected in [
+        "domains compared by name, as their numbers are others now: 1",
+        "d5, now d9 d12 web 10.0 15.0 +50 %",
+        "d7 db 2.0 4.0 +100 %",
+        "d13 cache 0.0 1.0 new",
+        "d3 late 1.0 2.0 +100 %",
+        "d9 mail 3.0 0.0 gone",
+        "Much the same: time by type, errors a second, refusals a second, conflicts a second, stalls a second, watch events a second.",
+    ] {
+        assert!(words.iter().any(|line| line == expected), "{expected}\n{told}");
+    }
+    let told = run(&["compare", "--json", text(&old), text(&new)]).expect("compared");
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["compared by name"], json!(["web"]));
+    // The node of another guest's device is another node; a number that the two share stays.
+    of_domains(&new, after, &[(9, 100)], &path(13));
+    let told = run(&["compare", text(&old), text(&new)]).expect("compared");
+    assert!(told.contains("/local/domain/0/backend/vif/<web>/0/state "), "{told}");
+    assert!(told.contains("/local/domain/0/backend/vif/13/0/state "), "{told}");
+    let told = run(&["compare", text(&old), text(&old)]).expect("compared");
+    assert!(!told.contains("by name"), "{told}");
 }

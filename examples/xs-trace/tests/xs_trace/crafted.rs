@@ -14,9 +14,14 @@ use crate::{run, text};
 const TASKS: [&[&str]; 5] =
     [&["show"], &["report"], &["report", "--html", "-"], &["report", "--json"], &["export", "--perfetto"]];
 
-/// A dump of these records, with notes that begin with these members.
+/// A dump of these records, with notes that begin with these members and name nothing.
 pub fn dump(notes: &str, records: &[Record]) -> Vec<u8> {
-    let json = format!(r#"{{{notes},"paths":{{}},"names":{{}},"stats":{{}}}}"#);
+    dump_naming(r#""paths":{},"names":{}"#, notes, records)
+}
+
+/// A dump of these records, with what names paths and domains, and other notes.
+pub fn dump_naming(names: &str, notes: &str, records: &[Record]) -> Vec<u8> {
+    let json = format!(r#"{{{notes},{names},"stats":{{}}}}"#);
     let head = format!("xenstore-trace-dump 1 json={} records={}\n{json}", json.len(), records.len());
     [head.into_bytes(), records.iter().flat_map(Record::to_bytes).collect()].concat()
 }

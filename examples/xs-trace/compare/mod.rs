@@ -1,5 +1,7 @@
 //! `compare`: what has become slower, more frequent, or refused from one dump or report to another.
 
+mod domains;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -9,6 +11,7 @@ use crate::arguments::{CompareOptions, Filter};
 use crate::dump::{Dump, read, write};
 use crate::filter::Chosen;
 use crate::report::{Cell, Report, Table, table_json, table_text, value};
+use domains::Domains;
 use store_client::Problem;
 
 /// A report as it is in JSON.
@@ -38,9 +41,11 @@ const COUNTED: [Counted; 7] = [
 pub fn run(options: &CompareOptions) -> Result<(), Problem> {
     let (old, new) = (Summary::load(&options.old)?, Summary::load(&options.new)?);
     let least = f64::from(options.percent) / 100.0;
-    let often = COUNTED.iter().map(|counted| often(counted, &old, &new, least));
+    let domains = Domains::matched([&old, &new].map(Summary::domains));
+    let often = COUNTED.iter().map(|counted| often(counted, [&old, &new], &domains, least));
     let tables: Vec<Table> = [times(&old, &new, least)].into_iter().chain(often).collect();
-    let text = if options.json { object(&old, &new, &tables) } else { text(&old, &new, &tables) };
+    let print = if options.json { object } else { text };
+    let text = print(&old, &new, &domains, &tables);
     write(Path::new("-"), text.as_bytes())
 }
 
@@ -69,6 +74,12 @@ impl Summary {
         let tables = self.report["tables"].as_array().into_iter().flatten();
         let found = tables.filter(move |table| table["title"] == title);
         found.flat_map(|table| table["rows"].as_array().into_iter().flatten())
+    }
+
+    /// What it calls the domains that its tables name.
+    fn domains(&self) -> impl Iterator<Item = &str> {
+        let tables = COUNTED.iter().filter(|(_, _, keys, _)| keys.contains(&"domain"));
+        tables.flat_map(|(_, table, ..)| self.rows(table)).filter_map(|row| row["domain"].as_str())
     }
 
     /// Its tables that are not whole, since their report had fewer rows.
@@ -140,17 +151,29 @@ fn times(old: &Summary, new: &Summary, least: f64) -> Table {
     changed("Time by type", columns, rows, least)
 }
 
-fn often((title, table, keys, count): &Counted, old: &Summary, new: &Summary, least: f64) -> Table {
-    let mut rates: BTreeMap<Vec<&str>, [f64; 2]> = BTreeMap::new();
-    for (place, summary) in [old, new].into_iter().enumerate() {
+fn often(
+    (title, table, keys, count): &Counted,
+    summaries: [&Summary; 2],
+    domains: &Domains<'_>,
+    least: f64,
+) -> Table {
+    let mut rates: BTreeMap<Vec<String>, [f64; 2]> = BTreeMap::new();
+    for (place, summary) in summaries.into_iter().enumerate() {
         for row in summary.rows(table) {
-            let key = keys.iter().map(|key| row[key].as_str().unwrap_or("")).collect();
+            let key = keys.iter().map(|key| {
+                let text = row[key].as_str().unwrap_or("");
+                match *key {
+                    "domain" => domains.called(place, text).to_owned(),
+                    "node" | "path" => domains.path(place, text),
+                    _ => text.to_owned(),
+                }
+            });
             let rate = row[count].as_f64().unwrap_or(0.0) / summary.seconds;
-            rates.entry(key).or_default()[place] += rate;
+            rates.entry(key.collect()).or_default()[place] += rate;
         }
     }
     // What a report has left out may have been there.
-    let cut = [old, new].map(|summary| summary.is_cut(table));
+    let cut = summaries.map(|summary| summary.is_cut(table));
     rates.retain(|_, rates| (0..2).all(|place| !(cut[place] && rates[place] == 0.0)));
     let rows = rates.into_iter().map(|(key, [old, new])| {
         let mut row: Vec<Cell> = key.into_iter().map(Cell::text).collect();
@@ -163,12 +186,16 @@ fn often((title, table, keys, count): &Counted, old: &Summary, new: &Summary, le
 
 const FACTS: [&str; 3] = ["store", "records", "requests"];
 
-fn text(old: &Summary, new: &Summary, tables: &[Table]) -> String {
+fn text(old: &Summary, new: &Summary, domains: &Domains<'_>, tables: &[Table]) -> String {
     let mut text = String::new();
     for (when, summary) in [("before", old), ("after", new)] {
         for name in FACTS {
             text += &format!("{when:<6}  {name:<8}  {}\n", summary.fact(name));
         }
+    }
+    let renumbered = domains.renumbered().len();
+    if renumbered > 0 {
+        text += &format!("domains compared by name, as their numbers are others now: {renumbered}\n");
     }
     let (changed, same): (Vec<&Table>, Vec<&Table>) = tables.iter().partition(|table| !table.rows.is_empty());
     changed.into_iter().for_each(|table| text += &table_text(table));
@@ -179,9 +206,12 @@ fn text(old: &Summary, new: &Summary, tables: &[Table]) -> String {
     text
 }
 
-fn object(old: &Summary, new: &Summary, tables: &[Table]) -> String {
+fn object(old: &Summary, new: &Summary, domains: &Domains<'_>, tables: &[Table]) -> String {
     let facts = |summary: &Summary| FACTS.map(|name| (name.to_owned(), summary.fact(name).into()));
     let facts = |summary| facts(summary).into_iter().collect::<serde_json::Map<_, _>>();
     let tables: Vec<Value> = tables.iter().map(table_json).collect();
-    format!("{}\n", json!({ "before": facts(old), "after": facts(new), "tables": tables }))
+    let by_name = domains.renumbered();
+    let all =
+        json!({ "before": facts(old), "after": facts(new), "compared by name": by_name, "tables": tables });
+    format!("{all}\n")
 }
