@@ -22,6 +22,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tests/typed.sh
 # shellcheck source=../tests/install-check.sh
 . tests/install-check.sh
+# shellcheck source=../tests/install-root.sh
+. tests/install-root.sh
 
 image=target/xenstore-stubdom
 work=$(mktemp -d "${TMPDIR:-/tmp}/install.XXXXXX")
@@ -471,6 +473,8 @@ done
 refusals
 distributions
 checks_files
+links
+at_once
 failures
 for XEN in $XEN_VERSIONS; do in_debian; done
 exit "$failed"
