@@ -36,8 +36,8 @@ pub struct Trace {
     names: Names,
 }
 
-/// Places that are made at once: those of a page.
-const MORE: usize = 4096 / Record::SIZE;
+/// Places that are made at once: so many that each costs few instructions, and so few that none waits for them.
+static MORE: [Record; 16] = [Record::new(Kind::Started, DomId(0)); 16];
 
 /// All kinds.
 pub const ALL_KINDS: u32 = (1 << Kind::ALL.len()) - 1;
@@ -228,9 +228,8 @@ impl Trace {
     #[inline(never)]
     fn next_place(&mut self) -> Option<&mut Record> {
         if self.next < self.capacity {
-            for _ in 0..MORE.min(self.capacity - self.next) {
-                self.records.push(Record::new(Kind::Started, DomId(0)));
-            }
+            let missing = self.capacity - self.next;
+            self.records.extend_from_slice(MORE.get(..missing).unwrap_or(&MORE));
         } else {
             self.before += self.next as u64;
             self.next = 0;
