@@ -9,6 +9,7 @@ set -Eeuo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 image=target/xenstore-stubdom
+for file in "$image" "$image.debug"; do [[ -f $file ]] || die "no $file: scripts/build-image builds it"; done
 symbols=$(nm "$image.debug" | c++filt)
 
 # address NAME: where a function begins.

@@ -18,12 +18,19 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/nested.d/messages.sh
 # shellcheck source=nested.d/crate.sh
 . scripts/nested.d/crate.sh
-case ${1:-} in
-    '') if ! has_crate cargo-deny; then echo 'skipped: cargo-deny is not built; tests/licences.sh --build builds it' && exit; fi ;;
-    --build) need_crate cargo-deny ;;
-    -h | --help) usage && exit 0 ;;
-    *) no_option "$1" ;;
-esac
+build=0
+for word; do
+    case $word in
+        --build) build=1 ;;
+        -h | --help) usage && exit 0 ;;
+        *) no_option "$word" ;;
+    esac
+done
+if ((build)); then
+    need_crate cargo-deny
+elif ! has_crate cargo-deny; then
+    echo 'skipped: cargo-deny is not built; tests/licences.sh --build builds it' && exit
+fi
 failed=0
 
 # ok WHAT COMMAND...: the command succeeds; what it says is shown if it does not.

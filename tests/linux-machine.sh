@@ -88,7 +88,7 @@ case $accel in
     *) die "ACCEL=$accel is not known here; allowed: tcg, kvm" ;;
 esac
 need qemu-system-x86_64=qemu-system-x86
-command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup (see rustup.rs)"
+need_cargo
 target=x86_64-unknown-linux-gnu
 # Static, since the machine's libraries are of another release than ours.
 RUSTFLAGS=-Ctarget-feature=+crt-static cargo build --quiet --release -p unix_server --target "$target"

@@ -5,7 +5,11 @@
 set -Eeuo pipefail
 (($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 
+# shellcheck source=../scripts/nested.d/messages.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../scripts/nested.d/messages.sh"
+
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+need_cargo
 export CARGO_TARGET_DIR=target/other/build CARGO_PROFILE_IMAGE_OPT_LEVEL=s
 cargo image
 objcopy --strip-all target/other/build/image/xenstore-stubdom target/other/xenstore-stubdom

@@ -325,6 +325,7 @@ slow() {
     done < <(slow_commands)
 }
 
+(($# < 2)) || die "one option at most; see --help"
 case ${1:-} in
     '') quick ;;
     --slow) slow ;;

@@ -13,12 +13,13 @@ ok() {
     if "${@:2}"; then echo "ok - $1"; else echo "not ok - $1" && failed=1; fi
 }
 
-helps() { [[ $("$1" --help) == usage:* ]]; }
+# As in a service, nobody has said where home is.
+helps() { [[ $(env -i PATH="$PATH" "$1" --help) == usage:* ]]; }
 
 # refuses SCRIPT: an argument that none of them knows.
 refuses() {
     local said status=0
-    said=$("$1" --frob 2>&1 >/dev/null) || status=$?
+    said=$(env -i PATH="$PATH" "$1" --frob 2>&1 >/dev/null) || status=$?
     [[ $status == 2 && $said == *\'--frob\'*@(allowed|possible)* && $said != *$'\n'* ]] || {
         echo "# status $status: $said"
         return 1
@@ -112,6 +113,53 @@ done
 for call in run 'soak 1' isolation record 'nested /dev/null'; do
     # shellcheck disable=SC2086  # words
     ok "$call: ACCEL=xvm is told first" mistaken 'ACCEL=xvm is not known here; allowed: tcg, kvm' unready env ACCEL=xvm scripts/$call
+done
+# Of more words than a script takes one is told. Each has its row but with-peer, whose words are a command.
+MORE='
+scripts/audit-image extra
+scripts/audit-panics one two
+scripts/bench --quick extra
+scripts/build-image extra
+scripts/build-tool extra
+scripts/conformance --self-test extra
+scripts/docs --check extra
+scripts/fuzz 1 extra
+scripts/install --dry-run extra
+scripts/isolation indexes extra
+scripts/nested /dev/null extra
+scripts/observability --check extra
+scripts/package extra
+scripts/record one two
+scripts/run extra
+scripts/soak 1 extra
+scripts/test host extra
+tests/licences.sh --build extra
+tests/readme.sh --slow extra
+'
+while read -r script words; do
+    # shellcheck disable=SC2086  # words
+    ok "$script $words: is told first" mistaken '' unready "$script" $words
+done < <(grep . <<<"$MORE")
+has_row() { grep -q "^$1 " <<<"$MORE"; }
+for script in scripts/*; do
+    if [[ -f $script && -x $script && $script != scripts/with-peer ]]; then ok "$script: more words were tried" has_row "$script"; fi
+done
+
+# read_only COMMAND...: in a checkout that nobody can write to.
+read_only() {
+    # shellcheck disable=SC2016  # of the shell within
+    unshare -rm bash -c 'mount --bind -o ro . . && cd "$PWD" && exec "$@"' bash "$@"
+}
+for script in scripts/{audit-panics,bench,build-image,build-tool,conformance,docs,observability,package,run,test} tests/other-image.sh; do
+    ok "$script: a checkout that cannot be written to" mistaken "cannot write to $PWD/target" read_only "$script"
+done
+# without_target COMMAND...: in a checkout in which nothing was built yet.
+without_target() {
+    # shellcheck disable=SC2016  # of the shell within
+    unshare -rm bash -c 'mount -t tmpfs none target && exec "$@"' bash "$@"
+}
+for script in scripts/audit-image scripts/install tests/failing-images.sh tests/package.sh; do
+    ok "$script: nothing was built yet" mistaken "build" without_target "$script"
 done
 for call in run nested; do
     ok "$call --shell without a terminal is told first" mistaken '--shell wants a terminal' unready "scripts/$call" --shell

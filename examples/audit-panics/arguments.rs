@@ -3,13 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-pub const USAGE: &str = "\
-usage: scripts/audit-panics [--sites] [FILE]
-Finds in FILE (default target/xenstore-stubdom.debug, which scripts/build-image makes) each branch behind which
-nothing is left but a panic, another fatal end or `ud2`, and prints a table of them: source file, function,
-what is called, how often. Status 1 if a row is not in docs/panics.md. --sites also prints each branch with
-its address and the functions inlined there.
-";
+/// Which the script beside it prints without compiling this.
+pub const USAGE: &str = include_str!("usage.txt");
 
 #[derive(Default, PartialEq, Debug)]
 pub struct Arguments {

@@ -8,7 +8,7 @@ mod alarm;
 mod client;
 mod platform;
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::ops::RangeInclusive;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,9 @@ const LISTENER: Token = Token(0);
 /// No port has this number.
 const ALARM: Token = Token(usize::MAX - 1);
 const USAGE: &str = "usage: unix_server [--memory MIB] [--trace-size KIB] [--state FILE] SOCKET";
+const HELP: &str = "Serves xenstore on SOCKET, with memory for --memory MIB of it (default 64), --trace-size KIB \
+                    of that for the trace ring (default 1/16). --state FILE: it begins with the store of that file, a stream as \
+                    live updates write it; its domains are there on paper only.";
 
 struct Options {
     socket: PathBuf,
@@ -40,45 +43,42 @@ struct Options {
     state: Option<PathBuf>,
 }
 
+enum Call {
+    Serve(Options),
+    /// What is asked for is this text.
+    Tell(String),
+}
+
 fn main() -> ExitCode {
-    let options = match parse(lexopt::Parser::from_env()) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            println!(
-                "{USAGE}\nServes xenstore on SOCKET, with memory for --memory MIB of it (default 64), --trace-size KIB \
-                 of that for the trace ring (default 1/16). --state FILE: it begins with the store of that file, a stream as \
-                 live updates write it; its domains are there on paper only."
-            );
-            return ExitCode::SUCCESS;
-        }
+    let done = match parse(lexopt::Parser::from_env()) {
+        Ok(Call::Serve(options)) => run(&options),
+        Ok(Call::Tell(text)) => writeln!(io::stdout(), "{text}"),
         Err(error) => {
             eprintln!("unix_server: {error}; {USAGE}");
             return ExitCode::from(2);
         }
     };
-    match run(&options) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("unix_server: {}: {error}", options.socket.display());
+            eprintln!("unix_server: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn parse(mut args: lexopt::Parser) -> Result<Option<Options>, lexopt::Error> {
+fn parse(mut args: lexopt::Parser) -> Result<Call, lexopt::Error> {
     use lexopt::prelude::{Long, Short, Value, ValueExt};
     let (mut socket, mut memory, mut trace, mut state) = (None, None, None, None);
     while let Some(arg) = args.next()? {
         match arg {
-            Long("help") | Short('h') => return Ok(None),
-            Long("version") => {
-                println!("unix_server {}", env!("CARGO_PKG_VERSION"));
-                std::process::exit(0);
-            }
+            Long("help") | Short('h') => return Ok(Call::Tell(format!("{USAGE}\n{HELP}"))),
+            Long("version") => return Ok(Call::Tell(format!("unix_server {}", env!("CARGO_PKG_VERSION")))),
             Long("memory") => memory = Some(args.value()?.string()?),
             Long("trace-size") => trace = Some(args.value()?.string()?),
             Long("state") => state = Some(PathBuf::from(args.value()?)),
-            Value(path) if socket.is_none() => socket = Some(PathBuf::from(path)),
+            // Of an empty path the system would make an address that nobody can name.
+            Value(path) if socket.is_none() && !path.is_empty() => socket = Some(PathBuf::from(path)),
             other => return Err(other.unexpected()),
         }
     }
@@ -87,7 +87,7 @@ fn parse(mut args: lexopt::Parser) -> Result<Option<Options>, lexopt::Error> {
     // The store needs the rest.
     let most = ((memory << 20) - Capacities::MIN_MEMORY) >> 10;
     let trace = trace.map(|text| amount("--trace-size", &text, 4..=most, "KiB")).transpose()?;
-    Ok(Some(Options { socket, memory, trace, state }))
+    Ok(Call::Serve(Options { socket, memory, trace, state }))
 }
 
 /// The value of an option that wants an amount of memory.
@@ -117,9 +117,7 @@ fn bind(options: &Options) -> io::Result<UnixListener> {
 }
 
 fn run(options: &Options) -> io::Result<()> {
-    let mut listener = bind(options)?;
     let mut poll = Poll::new()?;
-    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut alarm = Alarm::new(poll.registry(), ALARM)?;
     let memory = options.memory << 20;
     let trace = options.trace.map_or_else(|| Capacities::default_trace(memory), |kib| kib << 10);
@@ -133,11 +131,15 @@ fn run(options: &Options) -> io::Result<()> {
             .map_err(|_| io::Error::other("the store does not start"))?,
         Some(file) => restore(&mut server, &mut unix, file)?,
     }
+    // Last, so that a store that does not start leaves no socket behind.
+    let mut listener =
+        bind(options).map_err(|error| io::Error::other(format!("{}: {error}", options.socket.display())))?;
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut clients = Clients::default();
     let mut events = Events::with_capacity(256);
     let mut gone: Vec<Port> = Vec::new();
     let mut buffer = [0; 4096];
-    println!("serving on {}", options.socket.display());
+    writeln!(io::stdout(), "serving on {}", options.socket.display())?;
     loop {
         let deadline = server.poll(&mut unix);
         // Moving bytes can make work for the server, and its work makes bytes to move.

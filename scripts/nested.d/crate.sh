@@ -11,7 +11,7 @@ has_crate() {
 need_crate() {
     local to=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom}/$1
     if has_crate "$1"; then return 0; fi
-    command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup (see rustup.rs)"
+    need_cargo
     say "building $1 into $to"
     # Building these costs more than they ever run, so they are not optimized.
     CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --root "$to" "$@" >&2 || die "$1 cannot be built; see above"

@@ -1,6 +1,12 @@
 # What the scripts say to their user: always on stderr, so that stdout is the job's alone.
 # shellcheck shell=bash
 
+# The cache folder is found by it. Where nobody has set it, as in a service, bash knows the user's own all the same.
+if [[ ! ${HOME:-} ]]; then
+    unset HOME
+    export HOME=~
+fi
+
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
 # A folder in the cache that is not complete yet, and that nobody has a use for if it does not become so.
@@ -26,4 +32,21 @@ no_option() {
         /^  --/ { print $1 }
         END { print "--help" }' | sort -u | paste -sd ' ')
     die "no option '$1'; allowed: $allowed"
+}
+
+# no_words WORD...: of a script that takes none, but tells its usage.
+no_words() {
+    if (($# == 0)); then return; fi
+    case $1 in
+        -h | --help) usage && exit 0 ;;
+        *) no_option "$1" ;;
+    esac
+}
+
+# need_cargo: what is here can be built.
+need_cargo() {
+    local target
+    command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup (see rustup.rs)"
+    target=$(realpath "${BASH_SOURCE[0]%/*}/../..")/target
+    mkdir -p "$target" 2>/dev/null && [[ -w $target ]] || die "cannot write to $target, where all goes that is built: work in a checkout that you can write to"
 }

@@ -261,4 +261,28 @@ fn a_state_is_loaded() {
         Command::new(PROGRAM).args(options).arg(folder.path().join("socket")).output().expect("it runs");
     let told = String::from_utf8(refused.stderr).expect("text");
     assert_eq!((refused.status.code(), told.lines().count()), (Some(1), 1), "{told}");
+    assert!(told.starts_with(&format!("unix_server: {}: ", file.display())), "{told}");
+    assert!(!folder.path().join("socket").exists());
+}
+
+#[test]
+fn mistakes_are_told_in_one_line() {
+    for (words, status, expected) in [
+        (&[""][..], 2, "unexpected argument \"\""),
+        (&["a", "b"], 2, "unexpected argument \"b\""),
+        (&["--frob"], 2, "--frob"),
+        (&[], 2, "SOCKET is missing"),
+        (&["/none/socket"], 1, "unix_server: /none/socket: "),
+    ] {
+        let refused = Command::new(PROGRAM).args(words).output().expect("it runs");
+        let told = String::from_utf8(refused.stderr).expect("text");
+        assert_eq!((refused.status.code(), told.lines().count()), (Some(status), 1), "{told}");
+        assert!(told.contains(expected), "{told}");
+    }
+    for words in ["--help", "--version"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+        let failed = Command::new(PROGRAM).arg(words).stdout(full).output().expect("it runs");
+        let told = String::from_utf8(failed.stderr).expect("text");
+        assert_eq!((failed.status.code(), told.lines().count()), (Some(1), 1), "{told}");
+    }
 }
