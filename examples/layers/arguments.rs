@@ -3,6 +3,7 @@
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -84,6 +85,9 @@ pub struct DiffOptions {
     /// The socket or device of a running store, or a file
     #[arg(value_name = "STORE|FILE")]
     pub now: PathBuf,
+    /// Seconds within which a store has to answer, 0.1 to 3600
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = store_client::seconds)]
+    pub timeout: Duration,
     /// What it is made of, the lowest first
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,

@@ -54,7 +54,7 @@ fn run(arguments: &Arguments) -> Result<(), Problem> {
         Task::Pack(options) => pack(options, &domains),
         Task::Check(options) => check(options, &domains),
         Task::Fuse(options) => {
-            let tree = Tree::fused(&Pack::of(&options.files)?, &domains).map_err(Problem::Layers)?;
+            let tree = Tree::fused(&Pack::of(&options.files)?, &domains)?;
             put(None, tree.listing().as_bytes())
         }
         Task::Diff(options) => diff(options, &domains),
@@ -64,7 +64,7 @@ fn run(arguments: &Arguments) -> Result<(), Problem> {
 
 fn pack(options: &PackOptions, domains: &BTreeSet<u16>) -> Result<(), Problem> {
     let pack = Pack::of(&options.files)?;
-    let tree = Tree::fused(&pack, domains).map_err(Problem::Layers)?;
+    let tree = Tree::fused(&pack, domains)?;
     let layers = sections(&pack.text).len();
     let (bytes, nodes) = (pack.text.len(), tree.nodes().count());
     eprintln!("{}, {bytes} bytes; {} fused", plural(layers, "layer"), plural(nodes, "node"));
@@ -79,7 +79,7 @@ fn plural(count: usize, what: &str) -> String {
 fn split(options: &SplitOptions, domains: &BTreeSet<u16>) -> Result<(), Problem> {
     let from = &options.file;
     let pack = Pack::as_it_is(from)?;
-    Tree::fused(&pack, domains).map_err(Problem::Layers)?;
+    Tree::fused(&pack, domains)?;
     let name = shown(from);
     let sections = sections(&pack.text);
     if sections.is_empty() {
@@ -119,7 +119,8 @@ fn check(options: &CheckOptions, domains: &BTreeSet<u16>) -> Result<(), Problem>
                 let (layers, nodes) = (plural(layers, "layer"), plural(tree.nodes().count(), "node"));
                 put(None, format!("{}: {layers}, {nodes}\n", shown(file)).as_bytes())?;
             }
-            Err(text) => wrong += &text,
+            Err(Problem::Layers(text)) => wrong += &text,
+            Err(other) => return Err(other),
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(Problem::Layers(wrong)) }
@@ -130,7 +131,7 @@ fn diff(options: &DiffOptions, domains: &BTreeSet<u16>) -> Result<(), Problem> {
     let is_store = |kind: FileType| kind.is_socket() || kind.is_char_device();
     let running =
         now != Path::new("-") && std::fs::metadata(now).is_ok_and(|meta| is_store(meta.file_type()));
-    let changes = if running { store::changes(now)? } else { None };
+    let changes = if running { store::changes(now, options.timeout)? } else { None };
     if let (Some(text), []) = (&changes, low) {
         return put(None, text);
     }
@@ -138,12 +139,12 @@ fn diff(options: &DiffOptions, domains: &BTreeSet<u16>) -> Result<(), Problem> {
         let what = if running { "the store does not know what it began with" } else { "that is no store" };
         return Err(format!("{}: {what}: files are wanted to compare it with", shown(now)).into());
     }
-    let fused = |pack: &Pack| Tree::fused(pack, domains).map_err(Problem::Layers);
+    let fused = |pack: &Pack| Tree::fused(pack, domains);
     let pack = Pack::of(low)?;
     let low = fused(&pack)?;
     let text = match changes {
         Some(changes) => difference(&low, &fused(&pack.with(&changes, now))?, false),
-        None if running => difference(&low, &store::tree(now)?, true),
+        None if running => difference(&low, &store::tree(now, options.timeout)?, true),
         None => difference(&low, &fused(&Pack::of(std::slice::from_ref(now))?)?, false),
     };
     put(None, text.as_bytes())

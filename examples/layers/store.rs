@@ -1,6 +1,7 @@
 //! A running store: what has changed of it, or all that it has, as it is at one moment.
 
 use std::path::Path;
+use std::time::Duration;
 
 use store_client::{Problem, Store};
 use xenstore::abi::DomId;
@@ -14,8 +15,8 @@ const CHANGES: What = What::Layer { all: false };
 
 /// What has changed since a store began, as a layer: the store keeps it while its pages are fetched. None if it is a server
 /// that does not know.
-pub fn changes(place: &Path) -> Result<Option<Vec<u8>>, String> {
-    let mut store = open(place)?;
+pub fn changes(place: &Path, patience: Duration) -> Result<Option<Vec<u8>>, String> {
+    let mut store = open(place, patience)?;
     let (mut text, mut from) = (String::new(), String::new());
     loop {
         let page = store.request(MessageType::Control, format!("layers\0diff\0{from}").as_bytes());
@@ -42,8 +43,8 @@ pub fn changes(place: &Path) -> Result<Option<Vec<u8>>, String> {
     }
 }
 
-fn open(place: &Path) -> Result<Store, String> {
-    Store::open(Some(place)).map_err(|problem| problem.to_string())
+fn open(place: &Path, patience: Duration) -> Result<Store, String> {
+    Store::open(Some(place), Some(patience)).map_err(|problem| problem.to_string())
 }
 
 /// A store that is read in one transaction.
@@ -79,8 +80,8 @@ impl Reader {
 }
 
 /// All that a store has.
-pub fn tree(place: &Path) -> Result<Tree, String> {
-    let mut store = open(place)?;
+pub fn tree(place: &Path, patience: Duration) -> Result<Tree, String> {
+    let mut store = open(place, patience)?;
     let said = |problem: Problem| problem.to_string();
     let id = store.request(MessageType::TransactionStart, b"\0").map_err(said)?;
     let id = String::from_utf8_lossy(id.strip_suffix(b"\0").unwrap_or(&id)).parse();

@@ -11,6 +11,7 @@ use xenstore::layers::{
 
 use xenstore::server::sizing;
 
+use crate::Problem;
 use crate::arguments::MOST_MEMORY;
 use crate::files::Pack;
 
@@ -56,27 +57,25 @@ impl Tree {
     }
 
     /// What the server makes of layers; or what is wrong with them, a line for each.
-    pub fn fused(pack: &Pack, domains: &BTreeSet<u16>) -> Result<Tree, String> {
+    pub fn fused(pack: &Pack, domains: &BTreeSet<u16>) -> Result<Tree, Problem> {
         Tree::fused_in(&room_for(&pack.text, domains.len()), pack, domains)
     }
 
     /// The same of the image's server in so many MiB.
-    pub fn fused_in_memory(mib: usize, pack: &Pack, domains: &BTreeSet<u16>) -> Result<Tree, String> {
-        let capacities = sizing::of_image(mib << 20).ok_or(format!("{mib} MiB are too little\n"))?;
+    pub fn fused_in_memory(mib: usize, pack: &Pack, domains: &BTreeSet<u16>) -> Result<Tree, Problem> {
+        let capacities = sizing::of_image(mib << 20).ok_or(format!("{mib} MiB are too little"))?;
         let host = Host::with(Settings::DEFAULT, &capacities);
         if pack.text.len() > host.server.room_beside_nodes() {
-            return Err(format!("{}: {}\n", pack.place(1).0, Fault::LargeModule.text()));
+            return Err(Problem::Layers(format!("{}: {}\n", pack.place(1).0, Fault::LargeModule.text())));
         }
         Tree::fused_in(&capacities, pack, domains)
     }
 
-    fn fused_in(capacities: &Capacities, pack: &Pack, domains: &BTreeSet<u16>) -> Result<Tree, String> {
+    fn fused_in(capacities: &Capacities, pack: &Pack, domains: &BTreeSet<u16>) -> Result<Tree, Problem> {
         // Of these one is dom0.
         if domains.len() >= capacities.domains {
-            return Err(format!(
-                "--domains: this store has room for {} besides dom0\n",
-                capacities.domains - 1
-            ));
+            let room = capacities.domains - 1;
+            return Err(format!("--domains: this store has room for {room} besides dom0").into());
         }
         let mut host = Host::with(Settings::DEFAULT, capacities);
         for domid in domains {
@@ -96,7 +95,7 @@ impl Tree {
                 trouble.fault.text()
             );
         });
-        if wrong.is_empty() { Tree::of_server(&host) } else { Err(wrong) }
+        if wrong.is_empty() { Ok(Tree::of_server(&host)?) } else { Err(Problem::Layers(wrong)) }
     }
 
     fn of_server(host: &Host) -> Result<Tree, String> {

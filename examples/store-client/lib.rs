@@ -2,10 +2,12 @@
 
 mod command_line;
 mod pages;
+mod place;
 mod problem;
 mod store;
 
 pub use command_line::{Call, call};
 pub use pages::write_pages;
+pub use place::{Place, seconds};
 pub use problem::Problem;
 pub use store::Store;

@@ -4,10 +4,15 @@
 use std::env;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use xenstore::wire::{Header, MessageType, PAYLOAD_MAX, TxId, XsError};
 
 use crate::problem::Problem;
@@ -20,6 +25,10 @@ pub struct Store {
     place: PathBuf,
     /// Of the last request: what answers an earlier one, given up half-way, is passed over.
     req_id: u32,
+    /// How long each answer is waited for; none is as long as it takes.
+    patience: Option<Duration>,
+    /// Until when all answers are, if not each by itself.
+    until: Option<Instant>,
 }
 
 enum Stream {
@@ -28,11 +37,15 @@ enum Stream {
 }
 
 impl Stream {
-    fn open(place: &Path) -> io::Result<Stream> {
+    /// Waits so long for a server to take the connection.
+    fn open(place: &Path, patience: Option<Duration>) -> io::Result<Stream> {
         if std::fs::metadata(place)?.file_type().is_char_device() {
             return Ok(Stream::Device(OpenOptions::new().read(true).write(true).open(place)?));
         }
-        UnixStream::connect(place).map(Stream::Socket)
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        set_socket_timeout(&socket, Timeout::Send, patience)?;
+        connect(&socket, &SocketAddrUnix::new(place)?)?;
+        Ok(Stream::Socket(socket.into()))
     }
 
     /// In one piece, as the device wants a message's payload behind its header.
@@ -43,10 +56,45 @@ impl Stream {
         }
     }
 
-    fn receive(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+    fn receive(&mut self, bytes: &mut [u8], until: Option<Instant>) -> io::Result<()> {
+        let mut filled = 0;
+        while filled < bytes.len() {
+            wait(self.as_fd(), until)?;
+            let rest = &mut bytes[filled..];
+            let read = match self {
+                Stream::Socket(socket) => socket.read(rest),
+                Stream::Device(device) => device.read(rest),
+            };
+            match read {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Stream::Socket(socket) => socket.read_exact(bytes),
-            Stream::Device(device) => device.read_exact(bytes),
+            Stream::Socket(socket) => socket.as_fd(),
+            Stream::Device(device) => device.as_fd(),
+        }
+    }
+}
+
+/// Waits until there is something to read.
+fn wait(stream: BorrowedFd<'_>, until: Option<Instant>) -> io::Result<()> {
+    loop {
+        let rest = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let rest = rest.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+        match poll(&mut [PollFd::from_borrowed_fd(stream, PollFlags::IN)], rest.as_ref()) {
+            Ok(0) => return Err(ErrorKind::TimedOut.into()),
+            Ok(_) => return Ok(()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -60,12 +108,22 @@ fn usual_place() -> PathBuf {
     }
 }
 
+fn silent(place: &Path, patience: Option<Duration>) -> Problem {
+    let seconds = patience.map_or(0.0, |patience| patience.as_secs_f64());
+    Problem::Lost(format!(
+        "the store at {} has not answered for {seconds} s; --timeout lets it take longer",
+        place.display()
+    ))
+}
+
 impl Store {
-    /// Opens the store at a socket or device, or at the usual place.
-    pub fn open(place: Option<&Path>) -> Result<Store, Problem> {
+    /// Opens the store at a socket or device, or at the usual place. It may take so long for each answer; none is as long as it
+    /// takes.
+    pub fn open(place: Option<&Path>, patience: Option<Duration>) -> Result<Store, Problem> {
         let place = place.map_or_else(usual_place, Path::to_path_buf);
-        let stream = Stream::open(&place).map_err(|error| {
+        let stream = Stream::open(&place, patience).map_err(|error| {
             let why = match error.kind() {
+                ErrorKind::WouldBlock => return silent(&place, patience),
                 ErrorKind::NotFound => "it does not exist".to_string(),
                 ErrorKind::ConnectionRefused => "no server listens there".to_string(),
                 _ => error.to_string(),
@@ -75,7 +133,23 @@ impl Store {
                 place.display()
             ))
         })?;
-        Ok(Store { stream, place, req_id: 0 })
+        Ok(Store { stream, place, req_id: 0, patience, until: None })
+    }
+
+    /// The same, whose patience is for all answers together.
+    pub fn in_all(self) -> Store {
+        let until = self.deadline();
+        Store { until, ..self }
+    }
+
+    /// The same, which waits as long as it takes.
+    pub fn patient(self) -> Store {
+        Store { patience: None, until: None, ..self }
+    }
+
+    /// When a request that is made now has to have its answer.
+    fn deadline(&self) -> Option<Instant> {
+        self.until.or_else(|| Instant::now().checked_add(self.patience?))
     }
 
     /// Sends one request, outside any transaction, and returns the answer's payload.
@@ -95,7 +169,10 @@ impl Store {
         let header = Header { msg_type: msg_type as u32, req_id, tx_id, len };
         let (header, payload) =
             self.stream.send(&[&header.emit(), payload].concat()).and_then(|()| self.answer()).map_err(
-                |error| Problem::Lost(format!("lost the store at {}: {error}", self.place.display())),
+                |error| match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => silent(&self.place, self.patience),
+                    _ => Problem::Lost(format!("lost the store at {}: {error}", self.place.display())),
+                },
             )?;
         if header.msg_type == MessageType::Error as u32 {
             let error = String::from_utf8_lossy(payload.strip_suffix(&[0]).unwrap_or(&payload)).into_owned();
@@ -106,15 +183,16 @@ impl Store {
 
     /// The next message that is the answer; watch events come in between.
     fn answer(&mut self) -> io::Result<(Header, Vec<u8>)> {
+        let until = self.deadline();
         loop {
             let mut header = [0; Header::SIZE];
-            self.stream.receive(&mut header)?;
+            self.stream.receive(&mut header, until)?;
             let header = Header::parse(&header);
             if header.len as usize > PAYLOAD_MAX {
                 return Err(io::Error::other("what it sends are no messages of xenstore"));
             }
             let mut payload = vec![0; header.len as usize];
-            self.stream.receive(&mut payload)?;
+            self.stream.receive(&mut payload, until)?;
             if header.msg_type != MessageType::WatchEvent as u32 && header.req_id == self.req_id {
                 return Ok((header, payload));
             }

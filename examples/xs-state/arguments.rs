@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use store_client::Place;
 
 /// Saves, shows and compares the state of a xenstore server.
 ///
@@ -34,9 +35,8 @@ pub enum Task {
 /// Takes all that a running store holds, as it is at one moment; the store serves on
 #[derive(Args)]
 pub struct SaveOptions {
-    /// The store's socket or device: by default what XENSTORED_PATH says, else /dev/xen/xenbus, else /run/xenstored/socket
-    #[arg(long = "store", value_name = "PLACE")]
-    pub place: Option<PathBuf>,
+    #[command(flatten)]
+    pub store: Place,
     pub file: PathBuf,
 }
 

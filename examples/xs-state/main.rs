@@ -52,14 +52,18 @@ fn write_private(file: &Path, state: &[u8]) -> io::Result<()> {
         _ => {}
     }
     let mut out = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    out.write_all(state)?;
-    std::fs::rename(&new, file)
+    let written = out.write_all(state).and_then(|()| std::fs::rename(&new, file));
+    if written.is_err() {
+        // What is left of it is nobody's.
+        let _ = std::fs::remove_file(&new);
+    }
+    written
 }
 
 fn run(task: &Task) -> Result<(String, ExitCode), String> {
     match task {
-        Task::Save(SaveOptions { place, file }) => {
-            let state = save::fetch(place.as_deref()).map_err(|problem| problem.to_string())?;
+        Task::Save(SaveOptions { store, file }) => {
+            let state = save::fetch(store).map_err(|problem| problem.to_string())?;
             let written = if file == Path::new("-") {
                 io::stdout().write_all(&state)
             } else {

@@ -1,15 +1,13 @@
 //! Takes the state of a running store.
 
-use std::path::Path;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use store_client::{Problem, Store};
+use store_client::{Place, Problem, Store};
 use xenstore::state::page::{Head, What};
 
 /// All of it as it was at one moment: the store holds it while it is fetched.
-pub fn fetch(place: Option<&Path>) -> Result<Vec<u8>, Problem> {
-    let mut store = Store::open(place)?;
+pub fn fetch(place: &Place) -> Result<Vec<u8>, Problem> {
+    let mut store = place.open()?;
     let (head, mut state) = page(&mut store, &["state", "dump"])?;
     while state.len() < head.size {
         let words = [head.number, state.len() as u64].map(|word| word.to_string());

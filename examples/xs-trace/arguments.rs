@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use store_client::Place;
 use xenstore::trace::Kind;
 use xenstore::wire::{MessageType, XsError};
 
 /// Looks into a running xenstore-stubdom, and at what its flight recorder has taken down.
 ///
-/// A FILE or OUT of - is the standard input or output. The store is at PLACE, a socket or device: by default what
-/// XENSTORED_PATH says, else /dev/xen/xenbus, else /run/xenstored/socket. NO_COLOR switches colors off.
+/// A FILE or OUT of - is the standard input or output. NO_COLOR switches colors off.
 #[derive(Parser)]
 #[command(
     name = "xs-trace",
@@ -39,14 +39,6 @@ pub enum Task {
     Stats(StatsOptions),
     Metrics(MetricsOptions),
     Health(HealthOptions),
-}
-
-/// Where the store is.
-#[derive(Args)]
-pub struct Place {
-    /// The store's socket or device
-    #[arg(long = "store", value_name = "PLACE")]
-    pub place: Option<PathBuf>,
 }
 
 /// Saves the records of a running store, with the paths and names that they stand for
@@ -135,6 +127,9 @@ pub struct ReplayOptions {
     /// The socket of a unix_server
     #[arg(long, value_name = "SOCKET")]
     pub into: PathBuf,
+    /// Seconds within which it has to answer, 0.1 to 3600
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = store_client::seconds)]
+    pub timeout: Duration,
     /// Prints what has come of it as JSON
     #[arg(long)]
     pub json: bool,
@@ -158,7 +153,7 @@ pub struct TopOptions {
     #[command(flatten)]
     pub store: Place,
     /// Seconds between two looks, 0.1 to 3600
-    #[arg(short, long, value_name = "SECONDS", default_value = "2", value_parser = delay)]
+    #[arg(short, long, value_name = "SECONDS", default_value = "2", value_parser = store_client::seconds)]
     pub delay: Duration,
     /// Prints plain text instead
     #[arg(short, long)]
@@ -213,9 +208,6 @@ pub struct HealthOptions {
     /// Percent that are critical
     #[arg(long, value_name = "PERCENT", default_value = "95", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub critical: u8,
-    /// Seconds within which the store has to answer, 0.1 to 3600
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = delay)]
-    pub timeout: Duration,
 }
 
 /// Which records count. Of the options for one thing, each can be given several times, one must fit; of those that begin
@@ -266,13 +258,6 @@ fn seconds(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|seconds: &f64| !seconds.is_nan())
         .ok_or_else(|| "wanted are seconds, like 1.5".to_string())
-}
-
-/// A delay in seconds.
-pub fn delay(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
-    let seconds = seconds.ok_or_else(|| "0.1 to 3600 seconds are possible".to_string())?;
-    Ok(Duration::from_secs_f64(seconds))
 }
 
 /// Rows of a table.

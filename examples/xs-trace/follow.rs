@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use store_client::{Problem, Store};
+use store_client::Problem;
 use xenstore::trace::{Kind, Record};
 use xenstore::wire::MessageType;
 
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 const PATHS: usize = 100_000;
 
 pub fn run(options: &FollowOptions) -> Result<(), Problem> {
-    let mut store = Store::open(options.store.place.as_deref())?;
+    let mut store = options.store.open()?;
     if store.control(&["trace"])?.lines().next().is_some_and(|line| line.ends_with(": off")) {
         eprintln!("xs-trace: {OFF}");
     }

@@ -2,14 +2,11 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
 
 use crate::arguments::HealthOptions;
 use crate::dump::{self, OFF};
 use crate::top::{Sample, uptime};
 use store_client::Problem;
-use store_client::Store;
 
 const OK: u8 = 0;
 const WARNING: u8 = 1;
@@ -24,31 +21,20 @@ pub fn run(options: &HealthOptions) -> ExitCode {
         let (warning, critical) = (options.warning, options.critical);
         return tell(vec![(UNKNOWN, format!("--warning {warning} is above --critical {critical}"))], "");
     }
-    let (told, looked) = channel();
-    let (place, check) = (options.store.place.clone(), options.check);
-    // A store that hangs answers nothing, so somebody else waits for it.
-    thread::spawn(move || drop(told.send(Box::new(look(place.as_deref(), check)))));
-    match looked.recv_timeout(options.timeout) {
-        Ok(look) => match *look {
-            Ok((sample, check)) => {
-                let (findings, figures) = judge(&sample, check.as_deref(), options);
-                tell(findings, &figures)
-            }
-            Err(problem) => tell(vec![(CRITICAL, problem.to_string())], ""),
-        },
-        Err(RecvTimeoutError::Timeout) => {
-            let seconds = options.timeout.as_secs_f64();
-            tell(vec![(CRITICAL, format!("the store has not answered for {seconds} s"))], "")
+    match look(options) {
+        Ok((sample, check)) => {
+            let (findings, figures) = judge(&sample, check.as_deref(), options);
+            tell(findings, &figures)
         }
-        Err(RecvTimeoutError::Disconnected) => tell(vec![(UNKNOWN, "nobody has looked".to_owned())], ""),
+        Err(problem) => tell(vec![(CRITICAL, problem.to_string())], ""),
     }
 }
 
 /// The sums, and what the check of consistency has found, if that is wanted.
-fn look(place: Option<&Path>, check: bool) -> Result<(Sample, Option<String>), Problem> {
-    let mut store = Store::open(place)?;
+fn look(options: &HealthOptions) -> Result<(Sample, Option<String>), Problem> {
+    let mut store = options.store.open()?.in_all();
     let sample = Sample::totals(&mut store)?;
-    Ok((sample, check.then(|| store.control(&["check"])).transpose()?))
+    Ok((sample, options.check.then(|| store.control(&["check"])).transpose()?))
 }
 
 fn judge(sample: &Sample, check: Option<&str>, options: &HealthOptions) -> (Vec<Finding>, String) {

@@ -26,7 +26,7 @@ use arguments::{Arguments, DumpOptions, ReportOptions, Task};
 use dump::Dump;
 use filter::Chosen;
 use report::Report;
-use store_client::{Call, Problem, Store};
+use store_client::{Call, Problem};
 
 /// The status for a mistake in the call.
 const MISTAKE: u8 = 2;
@@ -84,7 +84,7 @@ fn save(options: &DumpOptions) -> Result<(), Problem> {
     let dump = match &options.console {
         Some(log) => console::read(log)?,
         None => {
-            let mut store = Store::open(options.store.place.as_deref())?;
+            let mut store = options.store.open()?;
             let mut dump = if options.hold { fetch::held(&mut store)? } else { fetch::running(&mut store)? };
             dump.name_the_gone(&options.xl_logs);
             dump

@@ -67,7 +67,7 @@ impl Stats {
 }
 
 pub fn run(options: &StatsOptions) -> Result<(), Problem> {
-    let stats = Stats::take(&mut Store::open(options.store.place.as_deref())?)?;
+    let stats = Stats::take(&mut options.store.open()?)?;
     let text = if options.json { object(&stats) } else { text(&stats) };
     write(Path::new("-"), text.as_bytes())
 }

@@ -50,7 +50,7 @@ fn what_has_changed_of_a_running_store_is_a_layer() {
     let folder = folder.path();
     let socket: PathBuf = folder.join("socket");
     let _server = Server::start(&socket);
-    let mut store = Store::open(Some(&socket)).unwrap_or_else(|problem| panic!("{problem}"));
+    let mut store = Store::open(Some(&socket), None).unwrap_or_else(|problem| panic!("{problem}"));
     let mut write = |path: &str, value: &str| {
         let written = store.request(MessageType::Write, format!("{path}\0{value}").as_bytes());
         assert!(written.is_ok(), "{path}");
@@ -121,7 +121,7 @@ fn another_server_is_compared_with_files() {
     let folder = folder.path();
     let (socket, other) = (folder.join("socket"), folder.join("other"));
     let _server = Server::start(&socket);
-    let mut store = Store::open(Some(&socket)).unwrap_or_else(|problem| panic!("{problem}"));
+    let mut store = Store::open(Some(&socket), None).unwrap_or_else(|problem| panic!("{problem}"));
     for (path, value) in [("/vendor/b", 3), ("/vm/uuid", 1), ("/given/mine/deep", 1), ("/given-not", 1)] {
         let payload = format!("{path}\0{value}");
         assert!(store.request(MessageType::Write, payload.as_bytes()).is_ok(), "{path}");
@@ -132,4 +132,17 @@ fn another_server_is_compared_with_files() {
         "layer changes\nwhiteout /vendor/a\n/vendor/b = \"3\"\n/given-not = \"1\"   (n0,r32757)\nend\n";
     assert_eq!(run(folder, "diff other vendor"), (changes.to_string(), 0));
     assert!(served.join().is_ok_and(|served| served.is_ok()), "it has served the client");
+}
+
+#[test]
+fn a_store_that_hangs_is_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // It takes connections, and no more.
+    let _listener = UnixListener::bind(folder.path().join("socket")).expect("bind");
+    let mut command = Command::new(XS_LAYERS);
+    let command = command.args(["diff", "--timeout", "0.1", "socket"]).current_dir(folder.path());
+    let Output { stderr, status, .. } = command.output().expect("it runs");
+    let expected =
+        "xs-layers: the store at socket has not answered for 0.1 s; --timeout lets it take longer\n";
+    assert_eq!((String::from_utf8(stderr).expect("text").as_str(), status.code()), (expected, Some(2)));
 }

@@ -37,7 +37,7 @@ impl Server {
     }
 
     fn connect(&self) -> Store {
-        Store::open(Some(&self.socket)).unwrap_or_else(|problem| panic!("{problem}"))
+        Store::open(Some(&self.socket), None).unwrap_or_else(|problem| panic!("{problem}"))
     }
 }
 
@@ -160,4 +160,19 @@ fn mistakes_are_one_line() {
         assert_eq!((status, out.as_str(), said.lines().count()), (2, "", 1), "{args:?}: {said}");
         assert!(said.contains(told), "{args:?}: {said}");
     }
+}
+
+#[test]
+fn a_store_that_hangs_is_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (socket, file) = (folder.path().join("socket"), folder.path().join("state"));
+    // It takes connections, and no more.
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bind");
+    let (status, _, told) = run(&["save", "--timeout", "0.1", "--store", text(&socket), text(&file)]);
+    let expected = format!(
+        "xs-state: the store at {} has not answered for 0.1 s; --timeout lets it take longer\n",
+        socket.display()
+    );
+    assert_eq!((status, told), (2, expected));
+    assert!(!file.exists());
 }

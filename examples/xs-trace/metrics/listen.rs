@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +20,7 @@ use super::PATIENCE;
 use super::families::families;
 use super::looks::Looks;
 use super::text::{Form, text};
-use store_client::Problem;
+use store_client::{Place, Problem};
 
 /// Connections at once; more of them wait to be taken.
 const CONNECTIONS: usize = 64;
@@ -33,7 +32,7 @@ const QUESTION: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until it is ended.
-pub fn serve(address: SocketAddr, place: Option<PathBuf>) -> Result<(), Problem> {
+pub fn serve(address: SocketAddr, store: Place) -> Result<(), Problem> {
     let problem = |error: std::io::Error| Problem::new(format!("{address}: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(problem)?;
     runtime.block_on(async {
@@ -41,7 +40,7 @@ pub fn serve(address: SocketAddr, place: Option<PathBuf>) -> Result<(), Problem>
         // Another port than asked for if that is 0.
         let bound = listener.local_addr().map_err(problem)?;
         eprintln!("xs-trace: metrics at http://{bound}/metrics");
-        let looks = Arc::new(Looks::new(PATIENCE / 2, move || super::look(place.as_deref())));
+        let looks = Arc::new(Looks::new(PATIENCE / 2, move || super::look(&store)));
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             // It is never closed.

@@ -6,6 +6,7 @@ mod message;
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::json;
 use xenstore::trace::Kind;
@@ -29,8 +30,8 @@ pub fn run(options: &ReplayOptions) -> Result<(), Problem> {
         let place = place.display();
         return Err(Problem::mistake(format!("--into {place}: wanted is the socket of a unix_server")));
     }
-    Store::open(Some(place))?.control(&["trace"])?;
-    let mut replay = Replay::new(&dump, place);
+    Store::open(Some(place), Some(options.timeout))?.control(&["trace"])?;
+    let mut replay = Replay::new(&dump, place, options.timeout);
     replay.make_what_was_there()?;
     for request in requests(&dump) {
         replay.take(&request)?;
@@ -42,6 +43,8 @@ pub fn run(options: &ReplayOptions) -> Result<(), Problem> {
 struct Replay<'a> {
     dump: &'a Dump,
     place: &'a Path,
+    /// How long an answer is waited for.
+    patience: Duration,
     /// A connection for each domain.
     stores: BTreeMap<u16, Store>,
     /// The transactions that are open, by domain and number in the dump.
@@ -54,10 +57,11 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn new(dump: &'a Dump, place: &'a Path) -> Replay<'a> {
+    fn new(dump: &'a Dump, place: &'a Path, patience: Duration) -> Replay<'a> {
         Replay {
             dump,
             place,
+            patience,
             stores: BTreeMap::new(),
             transactions: BTreeMap::new(),
             watches: Watches::default(),
@@ -70,7 +74,7 @@ impl<'a> Replay<'a> {
 
     fn store(&mut self, domid: u16) -> Result<&mut Store, Problem> {
         if !self.stores.contains_key(&domid) {
-            self.stores.insert(domid, Store::open(Some(self.place))?);
+            self.stores.insert(domid, Store::open(Some(self.place), Some(self.patience))?);
         }
         self.stores.get_mut(&domid).ok_or_else(|| Problem::new("no connection"))
     }

@@ -4,7 +4,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::columns::Column;
 use super::view::{Prompt, View};
-use crate::arguments::delay;
+use store_client::seconds;
 
 pub const HELP: [(&str, &str); 11] = [
     ("q", "quit"),
@@ -109,7 +109,7 @@ impl View {
     fn typed(&mut self, prompt: Prompt) {
         match prompt {
             Prompt::Delay(typed) if typed.is_empty() => {}
-            Prompt::Delay(typed) => match delay(&typed) {
+            Prompt::Delay(typed) => match seconds(&typed) {
                 Ok(delay) => self.delay = delay,
                 Err(why) => self.message = format!("delay '{typed}': {why}"),
             },

@@ -20,7 +20,7 @@ use crate::arguments::TopOptions;
 use crate::dump::OFF;
 use rates::Table;
 use sample::Level;
-use store_client::{Problem, Store};
+use store_client::Problem;
 
 pub fn run(options: &TopOptions) -> Result<(), Problem> {
     let is_terminal = stdin().is_terminal() && stdout().is_terminal();
@@ -31,8 +31,9 @@ pub fn run(options: &TopOptions) -> Result<(), Problem> {
     if !batch && !is_terminal {
         return Err(Problem::mistake("top wants a terminal; --batch prints plain text"));
     }
-    let store = Store::open(options.store.place.as_deref())?;
-    if batch { batch::run(store, options) } else { live::run(store, options.delay) }
+    let store = options.store.open()?;
+    // On a screen it is told that nothing comes, and for how long.
+    if batch { batch::run(store, options) } else { live::run(store.patient(), options.delay) }
 }
 
 /// How long the server has run, of milliseconds.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use xenstore::wire::{Header, MessageType};
 
+use crate::crafted::dump;
 use crate::{Server, XS_TRACE, run, text};
 
 /// A dump with no records, and with these notes.
@@ -166,5 +167,32 @@ fn a_store_that_is_held_records_again_however_the_dump_ends() {
         let expected = if signal.is_some() { "interrupted" } else { "not a page" };
         assert!(told.contains(expected) && told.lines().count() == 1, "{signal:?}: {told}");
         std::fs::remove_file(&socket).expect("removed");
+    }
+}
+
+/// Every task that asks a store says in one line that it does not answer, and ends.
+#[test]
+fn a_store_that_hangs_is_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (socket, file) = (folder.path().join("socket"), folder.path().join("dump"));
+    std::fs::write(&file, dump(r#""khz":1,"started":0,"first":0,"gaps":[]"#, &[])).expect("written");
+    // It takes connections, and no more.
+    let _listener = UnixListener::bind(&socket).expect("bind");
+    let (place, file) = (text(&socket), text(&file));
+    for words in [
+        &["dump", "--store", place, file][..],
+        &["dump", "--hold", "--store", place, file],
+        &["follow", "--store", place],
+        &["top", "--once", "--store", place],
+        &["top", "--batch", "--store", place],
+        &["stats", "--store", place],
+        &["metrics", "--store", place],
+        &["replay", "--into", place, file],
+    ] {
+        let told = run(&[words, &["--timeout", "0.1"]].concat()).expect_err("it hangs");
+        let expected = format!(
+            "xs-trace: the store at {place} has not answered for 0.1 s; --timeout lets it take longer"
+        );
+        assert_eq!(told.trim_end(), expected, "{words:?}");
     }
 }

@@ -72,6 +72,12 @@ fn a_textfile_is_replaced_and_tells_of_a_store_that_is_gone() {
     let told =
         run(&["metrics", "--textfile", "/none/x.prom", "--store", text(&socket)]).expect_err("no folder");
     assert!(told.contains("/none/x.prom: "), "{told}");
+    let folder = server.folder.path().join("folder");
+    std::fs::create_dir(&folder).expect("it is made");
+    let told =
+        run(&["metrics", "--textfile", text(&folder), "--store", text(&socket)]).expect_err("a folder");
+    assert!(told.contains("/folder: "), "{told}");
+    assert!(!server.folder.path().join("folder.new").exists(), "what was written is left");
 }
 
 #[test]
@@ -80,8 +86,9 @@ fn a_textfile_tells_of_a_store_that_hangs() {
     let (socket, file) = (folder.path().join("socket"), folder.path().join("xenstore.prom"));
     // It takes connections, and no more.
     let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bind");
-    let said = run(&["metrics", "--textfile", text(&file), "--store", text(&socket)]).expect_err("it hangs");
-    assert!(said.contains("the store has not answered for 10 s"), "{said}");
+    let said = run(&["metrics", "--timeout", "0.1", "--textfile", text(&file), "--store", text(&socket)])
+        .expect_err("it hangs");
+    assert!(said.contains(" has not answered for 0.1 s; --timeout "), "{said}");
     let metrics = std::fs::read_to_string(&file).expect("a file");
     assert_eq!(sample(&metrics, "xenstore_up"), Some(0.0), "{metrics}");
 }
@@ -255,7 +262,11 @@ fn a_store_that_hangs_is_critical() {
     let arguments = ["health", "--timeout", "0.2", "--store", text(&socket)];
     let output = Command::new(XS_TRACE).args(arguments).output().expect("it runs");
     assert_eq!(output.status.code(), Some(2));
-    assert_eq!(text_of(&output.stdout), "XENSTORE CRITICAL - the store has not answered for 0.2 s\n");
+    let expected = format!(
+        "XENSTORE CRITICAL - the store at {} has not answered for 0.2 s; --timeout lets it take longer\n",
+        socket.display()
+    );
+    assert_eq!(text_of(&output.stdout), expected);
 }
 
 fn text_of(bytes: &[u8]) -> &str {
