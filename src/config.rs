@@ -31,6 +31,28 @@ impl Settings {
     };
 }
 
+/// How much is done in one go: the rest waits until others have had their turns. What a client sees and hears does not
+/// depend on it. The image has the default; tests set less, so that every change takes many goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Attempts that a step of what was decided may take.
+    pub attempts: u64,
+    /// Events that such a step may send.
+    pub events: u64,
+    /// Copies that a request in a transaction takes, unless a quarter of those that there are is more: then those that have
+    /// been taken before, which are looked up again, cost little beside them.
+    pub copies: u32,
+    /// Watches that are looked at for receivers, for their places, or to tell them what they have missed. More than 64.
+    pub watches: u32,
+    /// Work that the events of a change may be before its receivers hear of it in turns of their own: watches that are
+    /// looked at.
+    pub told: u32,
+}
+
+impl Limits {
+    pub const DEFAULT: Limits = Limits { attempts: 24, events: 200, copies: 250, watches: 2000, told: 2000 };
+}
+
 /// Slots of each kind, for the whole store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Capacities {

@@ -15,9 +15,6 @@ use crate::store::{Announcement, Answer, Burial, DomainId, Intent, Next, Restart
 use crate::trace::{Kind, Tally};
 use crate::wire::XsError;
 
-/// Attempts and events after which the rest of what is being done waits until others have had their turns.
-const SLICE: (u64, u64) = (24, 200);
-
 /// Messages that are dropped in one step of a session's end.
 const DROPPED: u32 = 8;
 
@@ -198,7 +195,8 @@ impl<P: Platform> Server<P> {
         let amid = asks && self.changes_nothing();
         while !amid && self.has_to_go_on() && self.take_step(platform) {
             let now = done(&self.core);
-            if now.0 - attempts > SLICE.0 || now.1 - events > SLICE.1 {
+            let limits = self.core.store.limits();
+            if now.0 - attempts > limits.attempts || now.1 - events > limits.events {
                 break;
             }
         }

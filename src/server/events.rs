@@ -15,11 +15,7 @@ use crate::store::{Current, Domain, DomainId, Match, NameBuf, Rest, Store, Telli
 use crate::trace::{Kind as Traced, Record};
 use crate::wire::{Header, MessageBuf, MessageType, TxId, XsError, strings};
 
-/// Work that telling receivers what they have missed, or giving them places, may cost in one round: watches that are looked
-/// at.
-const TURN: u32 = 2000;
-
-/// What looking at one copy costs, in the same unit.
+/// What looking at one copy costs, in the unit of `Limits::watches`.
 const COPY: u32 = 8;
 
 /// What telling of one event costs.
@@ -72,12 +68,12 @@ impl<P: Platform> Server<P> {
         let mut work = 0;
         while self.core.store.collected.search.is_some() {
             work += self.core.store.search_more() as u32;
-            if work > TURN {
+            if work > self.core.store.limits().watches {
                 return;
             }
         }
         while let Some(found) = self.core.store.collected.next() {
-            if work > TURN {
+            if work > self.core.store.limits().watches {
                 return;
             }
             work += self.give_place(found.domain);
@@ -125,7 +121,7 @@ impl<P: Platform> Server<P> {
                 links.schedule.wait(id);
                 break;
             }
-            if core.told > TURN {
+            if core.told > core.store.limits().watches {
                 links.schedule.ready(id);
                 break;
             }

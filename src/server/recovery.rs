@@ -8,6 +8,7 @@ use super::Server;
 use super::core::News;
 use super::scratch::Stage;
 use crate::abi::DomId;
+use crate::config::Limits;
 use crate::platform::Platform;
 use crate::slots::Attempt;
 use crate::store::Damage;
@@ -65,6 +66,11 @@ impl<P: Platform> Server<P> {
     /// without debug assertions.
     pub fn stop_in(&mut self, n: u32) {
         self.core.store.present_attempt().stop_in(n);
+    }
+
+    /// For tests: how much is done in one go. It has no effect without debug assertions.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.core.store.set_limits(limits);
     }
 
     /// For tests: has something of a domain be wrong.

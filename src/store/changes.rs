@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Store;
 use super::acl::AclId;
-use super::collected::{Collected, EVENT, MANY, Match};
+use super::collected::{Collected, EVENT, Match};
 use super::node::NodeId;
 use super::view::Place;
 use super::watch::Change;
@@ -52,7 +52,8 @@ impl Store {
     #[inline(never)]
     fn collect_before(&mut self, id: NodeId, path: Path<'_>) -> bool {
         let [own, above] = self.lists_of(id);
-        let few = self.collect_watches(path, Some(id), Change::Subtree, &[own, above], MANY);
+        let limit = self.limits().told;
+        let few = self.collect_watches(path, Some(id), Change::Subtree, &[own, above], limit);
         self.keep_collected(path, Some(id), Change::Subtree);
         self.collected.sent = self.collected.matches.len();
         few
@@ -74,7 +75,8 @@ impl Store {
         if self.collected.late.is_some() {
             return self.gather(path, node, change);
         }
-        let limit = MANY.saturating_sub(if self.collected.copy.is_some() { self.collected.work } else { 0 });
+        let done = if self.collected.copy.is_some() { self.collected.work } else { 0 };
+        let limit = self.limits().told.saturating_sub(done);
         if !self.collect_watches(path, node, change, lists, limit) {
             if self.gather_instead(path, node, change, lists) {
                 return;

@@ -10,10 +10,7 @@ use super::watch::{Change, WatchId};
 use crate::path::{Path, PathBuf};
 use crate::room::unfilled;
 
-/// Work that the events of a change may be, or receivers are gathered: watches that are looked at.
-pub const MANY: u32 = 2000;
-
-/// What an event costs, in the same unit.
+/// What an event costs, in the unit of `Limits::told`.
 pub const EVENT: u32 = 8;
 
 /// A watch that a change concerns. Its order is that of events: by receiver, then by registration.
@@ -43,7 +40,7 @@ pub struct Collected {
     pub copy: Option<TxNodeId>,
     /// Which change it is: all that a transaction does has one number.
     pub number: u64,
-    /// What the events of a transaction have taken so far, in the unit of [`MANY`].
+    /// What the events of a transaction have taken so far, in the unit of `Limits::told`.
     pub work: u32,
     /// From this copy on, those hear who have been gathered.
     pub late: Option<TxNodeId>,

@@ -15,11 +15,8 @@ use super::watch::{Change, WatchId, WatchPath};
 use crate::path::Path;
 use crate::slots::{Blob, CHUNK, Claim, Full, Id, Text};
 
-/// Watched paths that are looked up at once.
+/// Watched paths that are looked up at once: fewer than `Limits::watches`.
 const PATHS: usize = 64;
-
-/// Watches that are looked at in one go.
-const SEARCHED: usize = 2000;
 
 impl Store {
     /// Gathers who is to hear of the change at hand, or of the rest of a transaction. False if there is no room to keep
@@ -131,12 +128,13 @@ impl Store {
         let Some(mut search) = self.collected.search else { return 0 };
         let Collected { path, change, .. } = &self.collected;
         let paths = self.paths_after(search.paths, Path::from_canonical(path), None, *change);
+        let limit = self.limits().watches as usize + search.paths;
         let mut looked_at = search.paths + paths.len();
         for (at, len) in &paths {
             let first = || self.watches.paths.get(*at).watches.first();
             let mut next = search.next.take().or_else(first);
             while let Some(id) = next {
-                if looked_at >= SEARCHED + search.paths {
+                if looked_at >= limit {
                     self.collected.search = Some(Search { next, ..search });
                     return looked_at;
                 }

@@ -76,7 +76,7 @@ use alloc::boxed::Box;
 use domain::Delta;
 
 use crate::abi::DomId;
-use crate::config::Capacities;
+use crate::config::{Capacities, Limits};
 use crate::hash::Key;
 use crate::path::PREFIXES_MAX;
 use crate::quota::Quotas;
@@ -133,6 +133,8 @@ pub struct Store {
     prefix_hashes: Box<[u64]>,
     /// What the last path that was missing begins with: the longest prefix that exists, by its length, and what is there.
     above: Option<(usize, Place)>,
+    /// Not looked at without debug assertions.
+    limits: Limits,
 }
 
 /// How often the generation can be counted up: then it comes round, after four months of 100,000 changes a second.
@@ -174,6 +176,7 @@ impl Store {
             origins: Origins::default(),
             prefix_hashes: filled(&0, PREFIXES_MAX),
             above: None,
+            limits: Limits::DEFAULT,
         }
     }
 
@@ -194,6 +197,17 @@ impl Store {
             + Intents::BYTES
             + Collected::bytes(capacities.watches)
             + PREFIXES_MAX * size_of::<u64>()
+    }
+
+    /// How much is done in one go. Constant without debug assertions, so it costs nothing there.
+    #[inline(always)]
+    pub fn limits(&self) -> &Limits {
+        if cfg!(debug_assertions) { &self.limits } else { &Limits::DEFAULT }
+    }
+
+    /// Sets the limits, where debug assertions are compiled in.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// The key of its hashes.

@@ -1,5 +1,7 @@
 //! The library on a host in memory: rows through real ring bytes, a naive model beside it, and its parts by themselves.
 
+use xenstore::config::Limits;
+
 mod attackers;
 mod client;
 mod cmdline;
@@ -31,6 +33,7 @@ mod service;
 mod sessions;
 mod shares;
 mod slices;
+mod small;
 mod standalone;
 mod standalone_host;
 mod state;
@@ -46,3 +49,9 @@ mod turns;
 mod update;
 mod watches;
 mod wire;
+
+/// How much servers do in one go.
+const LIMITS: Limits = Limits::DEFAULT;
+
+/// What others look at most while a change waits for a large one: some of them have a turn between two goes.
+const LOOKS: usize = 240;

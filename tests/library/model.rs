@@ -10,17 +10,18 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::stops::poll_with_stop;
+use super::{LIMITS, small};
 use naive::{Bug, Message, Model};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use session::{Action, In, Request};
 use support::Host;
 use xenstore::abi::DomId;
-use xenstore::config::{Capacities, Settings};
+use xenstore::config::{Capacities, Limits, Settings};
 use xenstore::quota::{Quota, Quotas};
 
 /// The first quotas of guests: so low that sessions reach them.
-const LIMITS: [(&str, u32); 6] = [
+const QUOTAS: [(&str, u32); 6] = [
     ("nodes", 6),
     ("watches", 3),
     ("transactions", 2),
@@ -50,13 +51,14 @@ struct Session {
 }
 
 impl Session {
-    fn new() -> Session {
+    fn new(limits: Limits) -> Session {
         let mut quotas = Quotas::DEFAULT;
-        for (name, value) in LIMITS {
+        for (name, value) in QUOTAS {
             (Quota::named(name.as_bytes()).expect("a quota's name").set)(&mut quotas, value);
         }
-        let host = Host::with(Settings { quotas, ..Settings::DEFAULT }, &Capacities::for_nodes(1000));
-        let model = Model::new(LIMITS.into());
+        let mut host = Host::with(Settings { quotas, ..Settings::DEFAULT }, &Capacities::for_nodes(1000));
+        host.limit(limits);
+        let model = Model::new(QUOTAS.into());
         Session { host, model, rows: String::new(), stops: None, stopped: 0, updates: None, early: None }
     }
 
@@ -131,16 +133,6 @@ impl Session {
             self.host.client(*domid).forget();
         }
         self.compare(expected)
-    }
-
-    /// Gives up all open transactions.
-    fn end_transactions(&mut self) -> Result<(), String> {
-        for who in (0..4).filter(|who| self.model.is_introduced(*who)).collect::<Vec<_>>() {
-            while let Some(tx) = self.model.open_transactions(who).first().copied() {
-                self.ask(who, tx, &Request::End(false))?;
-            }
-        }
-        Ok(())
     }
 
     /// Replaces the server, now and then, unless a transaction is open, which no state has.
@@ -250,8 +242,8 @@ enum Done {
     Updates(u64),
 }
 
-fn run(bug: Bug, done: Done, actions: &[Action]) -> Result<(), Difference> {
-    let mut session = Session::new();
+fn run(bug: Bug, done: Done, limits: Limits, actions: &[Action]) -> Result<(), Difference> {
+    let mut session = Session::new(limits);
     let all = session::opening();
     for action in &all {
         session.step(action).unwrap_or_else(|what| panic!("the opening differs:\n{}{what}", session.rows));
@@ -270,15 +262,15 @@ fn run(bug: Bug, done: Done, actions: &[Action]) -> Result<(), Difference> {
 }
 
 /// Draws sessions until one differs. Returns it, made as short as possible.
-fn find_difference(bug: Bug, done: Done, config: Config, rng: TestRng) -> Option<String> {
+fn find_difference(bug: Bug, done: Done, limits: Limits, config: Config, rng: TestRng) -> Option<String> {
     let mut runner = TestRunner::new_with_rng(config, rng);
     let result = runner.run(&session::session(), |actions| {
-        run(bug, done, &actions).map_err(|difference| TestCaseError::fail(difference.what))
+        run(bug, done, limits, &actions).map_err(|difference| TestCaseError::fail(difference.what))
     });
     match result {
         Ok(()) => None,
         Err(TestError::Abort(reason)) => panic!("no sessions: {reason}"),
-        Err(TestError::Fail(reason, actions)) => Some(match run(bug, done, &actions) {
+        Err(TestError::Fail(reason, actions)) => Some(match run(bug, done, limits, &actions) {
             Err(Difference { rows, what }) => format!("after the opening:\n{rows}{what}"),
             Ok(()) => reason.to_string(),
         }),
@@ -293,31 +285,35 @@ fn seeded(seed: u8) -> TestRng {
     TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32])
 }
 
+/// Draws so many sessions of servers with these limits: the same every time, unless their number is set.
+fn expect_no_difference(done: Done, limits: [(Limits, u32); 2]) {
+    let set = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    let seed = if set.is_some() { fastrand::u8(..) } else { 1 };
+    for (limits, cases) in limits {
+        let config = config(set.unwrap_or(cases));
+        if let Some(difference) = find_difference(Bug::None, done, limits, config, seeded(seed)) {
+            panic!("{difference}\n\n(seed {seed}, {limits:?})");
+        }
+    }
+}
+
 #[test]
 fn the_server_does_what_the_model_does() {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    // The same sessions every time, unless their number is set.
-    let seed = if cases.is_some() { fastrand::u8(..) } else { 1 };
-    let rng = seeded(seed);
-    if let Some(difference) = find_difference(Bug::None, Done::Nothing, config(cases.unwrap_or(600)), rng) {
-        panic!("{difference}\n\n(seed {seed})");
-    }
+    expect_no_difference(Done::Nothing, [(LIMITS, 600), (small::LIMITS, 600)]);
 }
 
 /// The same sessions, but each step that is long enough is stopped somewhere. It has happened or it has not, and the
 /// model follows.
 #[test]
 fn the_server_does_what_the_model_does_though_it_is_stopped() {
-    if let Some(difference) = find_difference(Bug::None, Done::Stops(1), config(600), seeded(1)) {
-        panic!("{difference}");
-    }
+    expect_no_difference(Done::Stops(1), [(LIMITS, 600), (small::LIMITS, 600)]);
 }
 
 /// One long session with as many faults as a store may have in years. Nothing is lost, and nothing happens twice.
 #[cfg(debug_assertions)] // Elsewhere nothing stops.
 #[test]
 fn a_thousand_faults_leave_what_the_model_has() {
-    let mut session = Session::new();
+    let mut session = Session::new(LIMITS);
     for action in &session::opening() {
         session.step(action).unwrap_or_else(|what| panic!("the opening differs:\n{}{what}", session.rows));
     }
@@ -327,9 +323,6 @@ fn a_thousand_faults_leave_what_the_model_has() {
         let actions = session::session().new_tree(&mut runner).expect("a session").current();
         session.rows.clear();
         let done = actions.iter().try_for_each(|action| session.step(action));
-        // What is read in a transaction counts as changed if whom it names has died since the transaction began, though
-        // before it was read, of which the model does not know.
-        let done = done.and_then(|()| session.end_transactions());
         done.unwrap_or_else(|what| panic!("after {} faults:\n{}{what}", session.stopped, session.rows));
         session.compare_all().unwrap_or_else(|what| panic!("after {} faults: {what}", session.stopped));
     }
@@ -340,9 +333,7 @@ fn a_thousand_faults_leave_what_the_model_has() {
 /// The same sessions, and now and then another server goes on with the state of the one before.
 #[test]
 fn the_server_does_what_the_model_does_though_it_is_replaced() {
-    if let Some(difference) = find_difference(Bug::None, Done::Updates(1), config(1000), seeded(1)) {
-        panic!("{difference}");
-    }
+    expect_no_difference(Done::Updates(1), [(LIMITS, 1000), (small::LIMITS, 300)]);
 }
 
 #[test]
@@ -360,8 +351,8 @@ fn a_wrong_model_would_be_noticed() {
         Bug::FeaturesDoNothing,
         Bug::CommitFiresInOrderOfPaths,
     ] {
-        let difference =
-            find_difference(bug, Done::Nothing, Config { max_shrink_iters: 100, ..config(3000) }, seeded(2));
+        let config = Config { max_shrink_iters: 100, ..config(3000) };
+        let difference = find_difference(bug, Done::Nothing, LIMITS, config, seeded(2));
         let difference = difference.unwrap_or_else(|| panic!("{bug:?} is not noticed"));
         println!("{bug:?}, {difference}\n");
     }

@@ -5,9 +5,10 @@
 
 use std::fmt::Write;
 
+use super::{LIMITS, small};
 use support::{Host, Message};
 use xenstore::abi::{DomId, Port};
-use xenstore::config::{Capacities, Settings};
+use xenstore::config::{Capacities, Limits, Settings};
 use xenstore::wire::MessageType;
 
 const AMPLE: Capacities = Capacities {
@@ -234,8 +235,9 @@ fn is_error(message: &Message) -> bool {
 }
 
 /// A host of these capacities in which all of `setup` has succeeded.
-fn prepare(capacities: &Capacities, setup: &[(u16, u32, String)]) -> Option<Host> {
+fn prepare(capacities: &Capacities, limits: Limits, setup: &[(u16, u32, String)]) -> Option<Host> {
     let mut host = Host::not_started(Settings::DEFAULT, capacities);
+    host.limit(limits);
     host.server.start(&mut host.xen, DomId(0), Port(1)).ok()?;
     for domid in [5, 6, 7] {
         host.create(domid);
@@ -281,7 +283,7 @@ fn in_use(host: &Host) -> Capacities {
 
 /// The store after a transaction of the case that goes without `request`, or with it.
 fn ended(case: &Case, with_request: bool) -> Option<String> {
-    let mut host = prepare(&AMPLE, &case.setup).expect("there is room for everything");
+    let mut host = prepare(&AMPLE, LIMITS, &case.setup).expect("there is room for everything");
     let (who, tx, request) = &case.request;
     if *tx == 0 || request.starts_with("TRANSACTION_END") {
         return None;
@@ -294,16 +296,16 @@ fn ended(case: &Case, with_request: bool) -> Option<String> {
     dump(&mut host)
 }
 
-/// Tries a case with growing capacity of one kind. Returns how often it failed before it succeeded.
-fn try_kind(case: &Case, kind: &str, field: Field) -> usize {
+/// Tries a case with growing capacity of one kind, by `each` slots at a time. Returns how often it failed before it succeeded.
+fn try_kind(case: &Case, limits: Limits, kind: &str, field: Field, each: usize) -> usize {
     let (with, without) = (ended(case, true), ended(case, false));
     let mut failures = 0;
     // All chunks that fillers leave are in the reserves below this.
     let least = if kind == "chunks" { 4900 } else { 0 };
-    for capacity in least..=*field(&mut AMPLE.clone()) {
+    for capacity in (least..=*field(&mut AMPLE.clone())).step_by(each) {
         let mut capacities = AMPLE;
         *field(&mut capacities) = capacity;
-        let Some(mut host) = prepare(&capacities, &case.setup) else { continue };
+        let Some(mut host) = prepare(&capacities, limits, &case.setup) else { continue };
         let Some(before) = dump(&mut host) else { continue };
         let (ports, used) = (host.xen.open_ports(), in_use(&host));
         let Some(answer) = ask(&mut host, &case.request) else { continue };
@@ -336,30 +338,41 @@ fn try_kind(case: &Case, kind: &str, field: Field) -> usize {
 }
 
 /// Tries each case that needs one of `kinds` in the given capacity.
-fn try_kinds(kinds: &[(&str, Field)]) {
+fn try_kinds(limits: Limits, kinds: &[(&str, Field)], each: usize) {
     for case in cases() {
         for (kind, least) in case.fails {
             let Some((_, field)) = kinds.iter().find(|(name, _)| name == kind) else { continue };
-            let failures = try_kind(&case, kind, *field);
-            assert!(failures >= *least, "{}: {kind} ran out at {failures} steps only", case.name);
+            let failures = try_kind(&case, limits, kind, *field, each);
+            assert!(failures >= *least / each, "{}: {kind} ran out at {failures} steps only", case.name);
             println!("{}: {kind} ran out at {failures} steps", case.name);
         }
     }
 }
 
+const SLOTS: &[(&str, Field)] = &[
+    ("domains", |c| &mut c.domains),
+    ("nodes", |c| &mut c.nodes),
+    ("acls", |c| &mut c.acls),
+    ("watches", |c| &mut c.watches),
+    ("transactions", |c| &mut c.transactions),
+    ("tx_nodes", |c| &mut c.tx_nodes),
+];
+
+const STRINGS: &[(&str, Field)] = &[("chunks", |c| &mut c.chunks)];
+
 #[test]
 fn when_slots_run_out() {
-    try_kinds(&[
-        ("domains", |c| &mut c.domains),
-        ("nodes", |c| &mut c.nodes),
-        ("acls", |c| &mut c.acls),
-        ("watches", |c| &mut c.watches),
-        ("transactions", |c| &mut c.transactions),
-        ("tx_nodes", |c| &mut c.tx_nodes),
-    ]);
+    try_kinds(LIMITS, SLOTS, 1);
 }
 
 #[test]
 fn when_memory_for_strings_runs_out() {
-    try_kinds(&[("chunks", |c| &mut c.chunks)]);
+    try_kinds(LIMITS, STRINGS, 1);
+}
+
+/// What is done takes many goes.
+#[test]
+fn in_small_steps() {
+    try_kinds(small::LIMITS, SLOTS, 1);
+    try_kinds(small::LIMITS, STRINGS, 8);
 }

@@ -23,6 +23,7 @@ const MOST: u64 = 35_000;
 fn host(guests: u16) -> Host {
     let capacities = Capacities { trace: 16_384, ..Capacities::for_nodes(60_000) };
     let mut host = Host::with(Settings::DEFAULT, &capacities);
+    host.limit(super::LIMITS);
     host.expect(&[(0, 0, "WRITE /shared|", "OK|"), (0, 0, "SET_PERMS /shared|r0|", "OK|")]);
     (1..=guests).chain([BYSTANDER]).for_each(|domid| host.boot(domid));
     host.ok(BYSTANDER, 0, "WRITE own|mine");

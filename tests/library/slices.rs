@@ -10,7 +10,7 @@ use xenstore::config::{Capacities, Settings};
 use xenstore::trace::Kind;
 use xenstore::wire::TxId;
 
-use super::stops::expect_stops;
+use crate::stops::expect_stops;
 
 /// A guest that looks while guest 1 changes much.
 const BYSTANDER: u16 = 200;
@@ -25,6 +25,7 @@ fn host(guests: u16) -> Host {
 fn host_for(nodes: usize, guests: u16) -> Host {
     let capacities = Capacities { trace: 16_384, ..Capacities::for_nodes(nodes) };
     let mut host = Host::with(Settings::DEFAULT, &capacities);
+    host.limit(super::LIMITS);
     for domid in (1..=guests).chain([BYSTANDER]) {
         host.boot(domid);
         host.ok(domid, 0, "WRITE data|");
@@ -336,7 +337,7 @@ fn who_waits_for_a_change_does_not_wait_for_all_who_look() {
             records[..served].iter().filter(|(kind, domid)| *kind == Kind::Ended && LOOKERS.contains(domid));
         let looks = looks.count();
         println!("{n}: {large}: {looks} looks");
-        assert!(looks < 240, "{n}: {large}: {looks} looks before it");
+        assert!(looks < super::LOOKS, "{n}: {large}: {looks} looks before it");
         host.check();
     }
 }

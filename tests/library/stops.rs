@@ -9,9 +9,10 @@ use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
+use super::{LIMITS, small};
 use support::Host;
 use xenstore::abi::DomId;
-use xenstore::config::{Capacities, Settings};
+use xenstore::config::{Capacities, Limits, Settings};
 use xenstore::trace::Stop;
 use xenstore::wire::MessageType;
 
@@ -50,7 +51,7 @@ fn deep(root: &str, levels: usize) -> String {
 
 /// Guests 1 and 2 own nodes, watch and have transactions open. Guest 3 leaves unread what waits for it. Only the
 /// hypervisor knows guest 4.
-fn scene() -> Host {
+fn scene(limits: Limits) -> Host {
     let mut host = Host::started(Settings::DEFAULT, &CAPACITIES);
     // Of these it is remembered if they go.
     let layer = b"/shared/tree/b/c = \"\"\n/shared/tree/a = \"\"\n/shared/value = \"\"\n";
@@ -128,6 +129,7 @@ fn scene() -> Host {
     (0..3).for_each(|domid| drop(host.received(domid)));
     assert!(host.client(3).waiting() > 900);
     host.check();
+    host.limit(limits);
     host
 }
 
@@ -356,17 +358,17 @@ fn has_happened(act: &Act, n: u32, seen: &Sight, undone: &Sight, done: &Sight) -
     false
 }
 
-#[test]
-fn at_every_operation() {
+/// Stops it in every operation of each case, or in each nth one from the first on.
+fn stop_all(limits: Limits, each: u32) {
     expect_stops();
-    let undone = look(&mut scene(), None);
+    let undone = look(&mut scene(limits), None);
     let (mut stops, mut happened) = (0, 0);
     for act in cases() {
-        let mut host = scene();
+        let mut host = scene(limits);
         (0..steps(&act)).for_each(|step| do_step(&mut host, &act, step));
         let done = look(&mut host, Some(&act));
-        for n in 1.. {
-            let mut host = scene();
+        for n in (1..).step_by(each as usize) {
+            let mut host = scene(limits);
             if !stop_in(&mut host, &act, n) {
                 break;
             }
@@ -376,7 +378,19 @@ fn at_every_operation() {
     }
     println!("{stops} stops, after {happened} of which it had happened");
     // Without debug assertions nothing stops.
-    assert!(stops > 1000 && happened > 300, "{stops} stops, after {happened} of which it had happened");
+    let (least, after) = (1000 / each, 300 / each);
+    assert!(stops > least && happened > after, "{stops} stops, after {happened} of which it had happened");
+}
+
+#[test]
+fn at_every_operation() {
+    stop_all(LIMITS, 1);
+}
+
+/// Each change takes many goes.
+#[test]
+fn in_small_steps() {
+    stop_all(small::LIMITS, 3);
 }
 
 /// Each message type that clients send is in play.

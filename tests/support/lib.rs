@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use xenstore::abi::{DomId, Port};
-use xenstore::config::{Capacities, Settings};
+use xenstore::config::{Capacities, Limits, Settings};
 use xenstore::layers::Buffers;
 use xenstore::server::{Server, Way};
 use xenstore::slots::Full;
@@ -32,6 +32,7 @@ pub struct Host {
     pub clients: BTreeMap<u16, Client>,
     settings: Settings,
     capacities: Capacities,
+    limits: Limits,
     /// Servers so far, each with hashes of its own.
     servers: u64,
 }
@@ -67,7 +68,14 @@ impl Host {
         // The server is made in its place: moved there, it would take the stack of tests that allow little of it.
         let clients = BTreeMap::from([(0, Client::new(page))]);
         let server = Server::new(settings, capacities, 42);
-        Host { server, xen, clients, settings, capacities: *capacities, servers: 1 }
+        let limits = Limits::DEFAULT;
+        Host { server, xen, clients, settings, capacities: *capacities, limits, servers: 1 }
+    }
+
+    /// Sets how much this server and those in its place do in one go, where debug assertions are compiled in.
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.server.set_limits(limits);
     }
 
     /// The server's state as a stream of this version.
@@ -92,6 +100,7 @@ impl Host {
             let port = port.filter(|port| ports.get(&port.0) == Some(&domid));
             Some((pages.get(&domid.0).cloned().unwrap_or_default(), port))
         };
+        server.set_limits(self.limits);
         server.restore(&mut self.xen, DomId(0), &mut Pieces { state, at: 0 }, &mut adopt)?;
         self.servers += 1;
         self.server = server;

@@ -11,10 +11,6 @@ use crate::store::watch::Change;
 use crate::store::{AclId, Answer, NameBuf, NodeId, Store, Value};
 use crate::wire::XsError;
 
-/// Copies that are taken in one go, unless a quarter of those that there are is more: then those that have been taken before,
-/// which are looked up again, cost little beside them.
-const AT_ONCE: u32 = 250;
-
 /// What a copy is to be taken of.
 struct Original<'a> {
     /// Of its path, which has `len` bytes.
@@ -98,7 +94,7 @@ impl Store {
         original: &Original<'_>,
     ) -> Result<TxNodeId, XsError> {
         let Transaction { node_count, .. } = *self.transactions.open.get(tx);
-        if self.current.copies >= AT_ONCE.max(node_count / 4) {
+        if self.current.copies >= self.limits().copies.max(node_count / 4) {
             self.current.pauses = true;
             return Err(XsError::EAGAIN);
         }

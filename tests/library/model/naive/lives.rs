@@ -150,6 +150,7 @@ impl Model {
             self.remove_tree(top);
         }
         let introduced = self.domains[&domid].introduced;
+        self.dead.push(life);
         if self.bug != Bug::RightsOutliveADomain {
             self.domains.remove(&domid);
         } else {

@@ -114,6 +114,8 @@ struct Transaction {
     log: Vec<(Request, String)>,
     /// Domains came or went since.
     epoch: u64,
+    /// How many domains had died before.
+    deaths: usize,
     /// The target's life whose rights its domain also had; nobody's if there were two targets.
     lent: Option<u32>,
 }
@@ -152,6 +154,8 @@ pub struct Model {
     changes: u64,
     lives: u32,
     epoch: u64,
+    /// Lives that have ended, in order.
+    dead: Vec<u32>,
     out: Vec<Message>,
     /// A transaction took effect that should not have, or otherwise than it should have.
     pub complaint: Option<String>,
@@ -206,6 +210,7 @@ impl Model {
             changes: 0,
             lives: 0,
             epoch: 0,
+            dead: Vec::new(),
             out: Vec::new(),
             complaint: None,
         };

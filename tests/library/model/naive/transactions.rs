@@ -11,10 +11,10 @@ impl Model {
         if self.exceeds(who, "transactions", count + 1) {
             return Err("ENOSPC");
         }
-        let epoch = self.epoch;
+        let (epoch, deaths) = (self.epoch, self.dead.len());
         let domain = self.domain(who);
         domain.last_tx += 1;
-        domain.open.insert(domain.last_tx, Transaction { epoch, ..Transaction::default() });
+        domain.open.insert(domain.last_tx, Transaction { epoch, deaths, ..Transaction::default() });
         Ok(format!("{}|", domain.last_tx))
     }
 
@@ -27,7 +27,7 @@ impl Model {
             return Err("ENOMEM");
         }
         let lent_no_more = open.lent.is_some() && open.lent != self.living_target(who);
-        if lent_no_more || open.copies.iter().any(|(path, copy)| self.conflicts(path, copy)) {
+        if lent_no_more || open.copies.iter().any(|(path, copy)| self.conflicts(path, copy, open.deaths)) {
             return Err("EAGAIN");
         }
         let mut after = self.clone();
@@ -64,7 +64,8 @@ impl Model {
         Ok("OK|".into())
     }
 
-    pub(super) fn conflicts(&self, path: &str, copy: &Copy) -> bool {
+    /// Permissions have changed, too, if one whom they name has died after so many deaths: before the transaction began.
+    pub(super) fn conflicts(&self, path: &str, copy: &Copy, deaths: usize) -> bool {
         let changed = match (&copy.seen, self.tree.get(path)) {
             (None, None) => false,
             (Some(seen), Some(node)) => {
@@ -74,8 +75,11 @@ impl Model {
             }
             _ => true,
         };
+        let read = copy.seen.as_ref().filter(|_| copy.read_perms);
+        let died =
+            read.is_some_and(|node| node.perms.iter().any(|perm| self.dead[deaths..].contains(&perm.life)));
         let given = copy.now.as_ref().filter(|_| copy.wrote_perms);
-        changed || given.is_some_and(|node| !self.is_living(node.perms[0].life))
+        changed || died || given.is_some_and(|node| !self.is_living(node.perms[0].life))
     }
 
     pub(super) fn apply(&mut self, open: &Transaction) {
