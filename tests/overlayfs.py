@@ -82,9 +82,16 @@ def fused(files):
     return {path: value for path, value in nodes if not path.startswith("/tool")}
 
 
+def refuse(why):
+    print(f"overlayfs.py: {why}", file=sys.stderr)
+    sys.exit(2)
+
+
 def main():
+    if len(sys.argv) > 1:
+        refuse(f"no argument '{sys.argv[1]}'; allowed: none")
     if not TOOL.exists():
-        sys.exit(f"no {TOOL}: scripts/build-tool builds it")
+        refuse(f"no {TOOL}: scripts/build-tool builds it")
     with tempfile.TemporaryDirectory() as name:
         work = pathlib.Path(name)
         for folder in ["one", "two", "at"]:

@@ -45,6 +45,8 @@ same_options() {
     diff <(zcat "$man/$1.1.gz" | sed 's/\\-/-/g; s/\\f[A-Z]//g' | options) <("${@:2}" --help | options)
 }
 ok 'xenstore-stubdom-install.1: its options' same_options xenstore-stubdom-install scripts/install
+pages_of_here() { zcat "$man"/*.gz | sed 's/\\//g' | grep -F "$PWD"; }
+ok 'man: the pages name nothing of this machine' eval '! pages_of_here'
 # Each task has a page of its own.
 for tool in xs-trace xs-state xs-layers; do
     ok "$tool.1: its options" same_options "$tool" "$work/root/usr/bin/$tool"

@@ -32,7 +32,7 @@ for script in scripts/*; do
     ok "${script##*/}: --help" helps "$script"
     ok "${script##*/}: a mistake is one line" refuses "$script"
 done
-for script in tests/*.sh; do
+for script in tests/*.{sh,py} tests/observability/*.sh; do
     if [[ -x $script ]]; then ok "$script: a mistake is one line" refuses "$script"; fi
 done
 

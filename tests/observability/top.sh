@@ -2,6 +2,7 @@
 # Drives `xs-trace top` in a terminal, as a user does: tmux has the keyboard and the screen.
 # shellcheck disable=SC2317  # commands that are arguments of others
 set -Eeuo pipefail
+(($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 trap 'echo "not ok - unexpected failure at line $LINENO: $BASH_COMMAND"' ERR
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::sources::root;
+use crate::sources::{root, sources};
 
 /// Where a path in a page begins that is one of this tree.
 const TOP: [&str; 10] =
@@ -141,6 +141,25 @@ fn each_page_has_its_place_in_the_order_to_read() {
     there.retain(|page| page != "SUMMARY.md");
     there.sort_unstable();
     assert_eq!(placed, there);
+}
+
+/// What a developer runs by hand is told in a row; jobs in dom0 and parts of scripts are told elsewhere.
+#[test]
+fn each_script_has_its_row() {
+    let text = read("docs/hacking.md");
+    let told: BTreeSet<&str> = prose(&text)
+        .into_iter()
+        .filter(|(_, line)| line.starts_with('|'))
+        .flat_map(|(_, line)| code_spans(line))
+        .filter_map(|span| span.split_whitespace().next())
+        .collect();
+    let files = ["scripts", "tests"].map(sources).into_iter().flatten();
+    let scripts = files.filter(|(path, text)| {
+        text.starts_with("#!") && !path.contains(".d/") && !path.starts_with("tests/nested/")
+    });
+    let missing: Vec<String> =
+        scripts.map(|(path, _)| path).filter(|path| !told.contains(path.as_str())).collect();
+    assert_eq!(missing, Vec::<String>::new());
 }
 
 #[test]
