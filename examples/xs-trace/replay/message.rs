@@ -34,7 +34,7 @@ impl Watches {
         Some(format!("{number:0>len$}"))
     }
 
-    fn forget(&mut self, domid: u16) {
+    pub fn forget(&mut self, domid: u16) {
         self.0.retain(|(other, _), _| *other != domid);
     }
 }

@@ -33,8 +33,13 @@ pub fn run(options: &ReplayOptions) -> Result<(), Problem> {
     Store::open(Some(place), Some(options.timeout))?.control(&["trace"])?;
     let mut replay = Replay::new(&dump, place, options.timeout);
     replay.make_what_was_there()?;
-    for request in requests(&dump) {
-        replay.take(&request)?;
+    let mut asked = requests(&dump).into_iter();
+    for record in &dump.records {
+        match record.kind {
+            Kind::Ended => asked.next().map_or(Ok(()), |request| replay.take(&request))?,
+            Kind::Released => replay.end(record.domid.0),
+            _ => {}
+        }
     }
     let text = if options.json { replay.object() } else { replay.text() };
     write(Path::new("-"), text.as_bytes())
@@ -45,7 +50,7 @@ struct Replay<'a> {
     place: &'a Path,
     /// How long an answer is waited for.
     patience: Duration,
-    /// A connection for each domain.
+    /// A connection for each domain that has not ended.
     stores: BTreeMap<u16, Store>,
     /// The transactions that are open, by domain and number in the dump.
     transactions: BTreeMap<(u16, u32), TxId>,
@@ -86,6 +91,13 @@ impl<'a> Replay<'a> {
             self.made += 1;
         }
         Ok(())
+    }
+
+    /// A domain's connection ends with it: a dump may have more of them than a server has room for at once.
+    fn end(&mut self, domid: u16) {
+        self.stores.remove(&domid);
+        self.transactions.retain(|(of, _), _| *of != domid);
+        self.watches.forget(domid);
     }
 
     fn take(&mut self, request: &Request<'_>) -> Result<(), Problem> {

@@ -3,8 +3,12 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use xenstore::abi::DomId;
+use xenstore::platform::Cycles;
+use xenstore::trace::{Kind, Record};
 use xenstore::wire::MessageType::*;
 
+use crate::crafted::dump_naming;
 use crate::{Server, run, text, words};
 
 /// What requests were, and how they ended, one after the other; without sizes of what is made up otherwise.
@@ -120,6 +124,27 @@ fn other_results_are_told() {
     for line in ["replayed 1 of 1 requests, of 1 domains", "same results 0", "READ 1 ENOENT ok"] {
         assert!(words.iter().any(|told| told == line), "{line}\n{told}");
     }
+}
+
+/// More domains than a server has room for at once, each of which ends.
+#[test]
+fn many_domains_are_replayed_one_after_the_other() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("dump");
+    let of = |domid: u16| {
+        let at = |kind| Record { time: Cycles(u64::from(domid)), ..Record::new(kind, DomId(domid)) };
+        let watch = Record { msg_type: Watch as u8, hash: 1, ..at(Kind::Ended) };
+        [watch, at(Kind::Released)]
+    };
+    // One number comes twice, as after a long time, and has no watch the second time.
+    let records: Vec<Record> = (1..=600).chain([1]).flat_map(of).collect();
+    let names = format!(r#""paths":{{"{:016x}":"@releaseDomain"}},"names":{{}}"#, 1);
+    let notes = r#""khz":1000000,"started":0,"first":0,"gaps":[]"#;
+    std::fs::write(&file, dump_naming(&names, notes, &records)).expect("written");
+    let server = Server::start(64);
+    let told = run(&["replay", "--into", text(&server.socket()), text(&file)]).expect("replayed");
+    let words = words(&told);
+    assert!(words.iter().any(|line| line == "same results 601"), "{told}");
 }
 
 #[test]
