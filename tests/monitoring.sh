@@ -57,7 +57,7 @@ known() {
 ok 'alerts and dashboard: of metrics that there are' known
 
 "$programs/xs-trace" metrics --listen 127.0.0.1:0 2>"$work/listening" &
-until grep -q 'metrics at' "$work/listening"; do sleep 0.1; done
+until grep -qs 'metrics at' "$work/listening"; do sleep 0.1; done
 address=$(sed -n 's,.*http://\(.*\)/metrics,\1,p' "$work/listening")
 cat >"$work/prometheus.yml" <<YAML
 global: { scrape_interval: 1s, evaluation_interval: 1s }

@@ -1,5 +1,6 @@
 //! `follow`: records as they are written, until the reader has seen enough.
 
+use std::mem::take;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -47,8 +48,8 @@ pub fn run(options: &FollowOptions) -> Result<(), Problem> {
             started: head.started,
             first: head.first,
             gaps: Some(gap).filter(|gap| gap.count > 0 && !records.is_empty()).into_iter().collect(),
-            paths: paths.known.clone(),
-            names: names.known.clone(),
+            paths: take(&mut paths.known),
+            names: take(&mut names.known),
             ..Notes::default()
         };
         let dump = Dump { notes, records };
@@ -57,6 +58,7 @@ pub fn run(options: &FollowOptions) -> Result<(), Problem> {
         if show::print(&dump, &chosen, options.json)?.is_none() {
             return Ok(());
         }
+        (paths.known, names.known) = (dump.notes.paths, dump.notes.names);
     }
 }
 

@@ -13,7 +13,7 @@ programs=$(cargo metadata --format-version 1 --no-deps |
 work=$(mktemp -d "${TMPDIR:-/tmp}/top.XXXXXX")
 export XENSTORED_PATH=$work/socket
 terminal() { tmux -S "$work/tmux" -f /dev/null "$@"; }
-trap 'terminal kill-server || :; jobs -p | xargs -r kill || :; rm -rf "$work"' EXIT
+trap 'terminal kill-server || :; jobs -p | xargs -r kill 2>/dev/null || :; rm -rf "$work"' EXIT
 
 failed=0
 # sees WHAT PATTERN: until a line of the screen matches; 10 s are long enough for any machine.
