@@ -46,11 +46,17 @@ impl Store {
         self.watches.paths.get(at).watches.iter(&self.watches.arena)
     }
 
-    /// The watch of `domain` there with `token`.
+    /// The watch of `domain` there with `token`. It is on two lists, of those there and of the domain's, and who has few
+    /// watches does not search through those of all others: both are searched at once until the shorter one ends.
     pub fn find_watch(&self, domain: DomainId, subject: Subject<'_>, token: &[u8]) -> Option<WatchId> {
         let at = self.watch_path(subject.path, subject.hash)?;
+        let own = self.held.of(domain).watches.iter(&self.watches.arena);
         self.watches_here(at)
-            .find(|(_, watch)| watch.domain == domain && watch.token.equals(&self.blobs, token))
+            .zip(own)
+            .flat_map(|(here, own)| [here, own])
+            .find(|(_, watch)| {
+                watch.domain == domain && watch.at == Some(at) && watch.token.equals(&self.blobs, token)
+            })
             .map(|(id, _)| id)
     }
 

@@ -196,3 +196,38 @@ fn a_death_beside_many_domains() {
     });
     assert_eq!(few, many, "whoever dies, nobody looks at all others");
 }
+
+/// So many guests have watches on one path.
+fn watchers(guests: u16) -> Costs {
+    let mut costs = Costs::new(&Capacities::for_nodes(80_000));
+    for domid in 10..10 + guests {
+        costs.host.boot(domid);
+        (0..120).for_each(|token| drop(costs.host.ask(domid, 0, &format!("WATCH @releaseDomain|{token}|"))));
+    }
+    costs
+}
+
+#[test]
+fn a_watch_beside_those_of_others() {
+    let [few, many] = [3, 30].map(|guests| {
+        let mut costs = watchers(guests);
+        costs.ask("WATCH", 0, "WATCH @releaseDomain|own|", "OK|; ev @releaseDomain,own");
+        costs.ask("WATCH again", 0, "WATCH @releaseDomain|own|", "EEXIST");
+        costs.ask("UNWATCH of none", 0, "UNWATCH @releaseDomain|none|", "ENOENT");
+        costs.ask("UNWATCH", 0, "UNWATCH @releaseDomain|own|", "OK|");
+        costs.steps
+    });
+    assert_eq!(few, many, "nobody looks through the watches of others");
+}
+
+#[test]
+fn an_update_with_many_watches_on_one_path() {
+    is_linear(4, 40, |guests| {
+        let mut costs = watchers(guests);
+        let state = costs.host.save(2);
+        // A new server counts from none.
+        costs.host.restore(&state).expect("what was saved can be restored");
+        costs.steps.push(("restore", costs.host.server.operations()));
+        costs
+    });
+}
