@@ -3,7 +3,7 @@
 //! Devices of all guests have nodes of the same few names. Each of those is in the image once, and a node has its number
 //! instead.
 
-use crate::slots::{Blob, Blobs, Full, Text};
+use crate::slots::{Blob, Blobs, CHUNK, Full, Text};
 
 /// Bytes of a name that any node has room for.
 pub const NAME_INLINE: usize = 11;
@@ -163,16 +163,16 @@ impl Name {
 
     /// Bytes of blob memory that a node with this name takes for it.
     pub fn memory(bytes: &[u8]) -> u32 {
-        if Name::is_short(bytes.len()) || Name::number(bytes).is_some() {
+        if bytes.len() <= NAME_INLINE || Name::number(bytes).is_some() {
             0
         } else {
             Blob::memory(bytes.len())
         }
     }
 
-    /// Whether a name of so many bytes takes no blob, whatever they are.
-    pub fn is_short(len: usize) -> bool {
-        len <= NAME_INLINE
+    /// The same in chunks.
+    pub fn chunks(bytes: &[u8]) -> u8 {
+        (Name::memory(bytes) / Blob::memory(CHUNK)) as u8
     }
 
     pub fn equals(&self, blobs: &Blobs, other: &[u8]) -> bool {

@@ -168,6 +168,8 @@ pub struct TxNode {
     pub text_len: u16,
     /// The chunks belong to another copy of the same transaction.
     pub borrows_text: bool,
+    /// Of a created node: chunks that the node is going to have for its name.
+    pub name_chunks: u8,
 }
 
 impl TxNode {
@@ -238,6 +240,7 @@ impl Slot for TxNode {
         path: Text::EMPTY,
         text_len: 0,
         borrows_text: false,
+        name_chunks: 0,
     };
 }
 

@@ -81,6 +81,15 @@ const CASES: &[Case] = &[
         host.ok(1, tx, &deep(900));
         tx
     }),
+    // Each name takes a chunk of its own, and stands at the end of a path of many.
+    ("TRANSACTION_END T|", |host| {
+        let tx = host.start(1);
+        let folder = ["y"; 3].map(|y| y.repeat(600)).join("/");
+        for n in 0..NODES {
+            host.ok(1, tx, &format!("WRITE data/{folder}/{}/event-channel-{n}|", n % 16));
+        }
+        tx
+    }),
 ];
 
 /// What has been recorded since, by kind and domain.

@@ -11,7 +11,7 @@ use crate::store::steps::Next;
 use crate::store::transaction::{Mark, Transaction, TransactionId, TxNode, TxNodeId};
 use crate::store::view::{View, node_size};
 use crate::store::watch::Change;
-use crate::store::{Name, NameBuf, Node, NodeId, Store, Value};
+use crate::store::{NameBuf, Node, NodeId, Store, Value};
 use crate::trace::Kind;
 use crate::wire::XsError;
 
@@ -61,7 +61,7 @@ impl Store {
             removes |= copy.is_removed();
             if copy.mark.contains(Mark::EXISTS | Mark::MADE) {
                 nodes += 1;
-                chunks += self.name_memory(copy) / Blob::memory(CHUNK);
+                chunks += u32::from(copy.name_chunks);
             }
         }
         let room = self.may_take(open.domain, Share::Nodes, nodes)
@@ -190,22 +190,11 @@ impl Store {
         });
         let after = copy.acl.filter(|_| made).and_then(|acl| {
             let owner = self.domains.owner(self.acls.owner(acl))?;
-            let memory = Node::memory(self.name_memory(copy), copy.value.len());
+            let name = u32::from(copy.name_chunks) * Blob::memory(CHUNK);
+            let memory = Node::memory(name, copy.value.len());
             Some((owner, Delta { nodes: 1, memory: memory as i32 }))
         });
         [before, after]
-    }
-
-    /// Bytes of blob memory for the name of a node that the transaction has made.
-    fn name_memory(&self, copy: &TxNode) -> u32 {
-        let start = self.name_start(copy);
-        if Name::is_short(copy.path.len().saturating_sub(start)) {
-            return 0;
-        }
-        let mut name = NameBuf::new();
-        // A name that is in a path fits its buffer.
-        let _fits = copy.path.append_from(&self.blobs, start, &mut name);
-        Name::memory(&name)
     }
 
     /// Where in its path the name of a node begins that the transaction has made.

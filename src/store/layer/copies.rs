@@ -8,7 +8,7 @@ use crate::store::steps::Next;
 use crate::store::transaction::{Mark, PATH_INLINE, Transaction, TransactionId, TxNode, TxNodeId};
 use crate::store::view::{Start, Subject, View};
 use crate::store::watch::Change;
-use crate::store::{AclId, Answer, NameBuf, NodeId, Store, Value};
+use crate::store::{AclId, Answer, Name, NameBuf, NodeId, Store, Value};
 use crate::wire::XsError;
 
 /// What a copy is to be taken of.
@@ -222,6 +222,7 @@ impl Store {
         copy.acl = Some(acl);
         copy.children_bytes = 0;
         copy.generation = generation;
+        copy.name_chunks = Name::chunks(path.name());
         if fires {
             copy.fires = Some(Change::Subtree);
         }
