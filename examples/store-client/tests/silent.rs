@@ -72,9 +72,10 @@ fn one_that_tells_of_events_only() {
     assert_eq!(told(events, check), SILENT);
 }
 
+/// However long it takes until it has.
 #[test]
 fn one_that_has_gone_is_not_silent() {
-    assert!(told(drop, check).starts_with("lost the store at SOCKET: "));
+    assert!(told(drop, |store| check(store.patient())).starts_with("lost the store at SOCKET: "));
 }
 
 /// Together, answers have to come in the time of one.
