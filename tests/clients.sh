@@ -54,6 +54,7 @@ shown() {
         $0 == fence { inside = 1 }' docs/clients.md)
 }
 
+need_cargo
 prepare_libraries
 need cc=gcc python3=python3
 cargo build --quiet --release -p unix_server

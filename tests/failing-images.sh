@@ -8,6 +8,7 @@ set -Eeuo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/nested.d/messages.sh"
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+need_target
 image=target/xenstore-stubdom
 for file in "$image" "$image.debug"; do [[ -f $file ]] || die "no $file: scripts/build-image builds it"; done
 symbols=$(nm "$image.debug" | c++filt)

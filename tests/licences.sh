@@ -26,6 +26,7 @@ for word; do
         *) no_option "$word" ;;
     esac
 done
+need_target
 if ((build)); then
     need_crate cargo-deny
 elif ! has_crate cargo-deny; then

@@ -12,6 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/nested.d/messages.sh
 # shellcheck source=nested.d/machine.sh
 . scripts/nested.d/machine.sh
+need_cargo
 need promtool=prometheus prometheus=prometheus jq=jq curl=curl
 cargo build --quiet -p xs-trace -p unix_server -p load
 programs=$(cargo metadata --format-version 1 --no-deps |

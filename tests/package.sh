@@ -11,6 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/nested.d/messages.sh
 # shellcheck source=nested.d/machine.sh
 . scripts/nested.d/machine.sh
+need_target
 need lintian=lintian man=man-db rpm=rpm rpmlint=rpmlint jq=jq
 package=target/xenstore-stubdom.deb rpm=target/xenstore-stubdom.rpm
 for file in "$package" "$rpm"; do [[ -f $file ]] || die "no $file: scripts/package builds it"; done

@@ -228,6 +228,7 @@ asked_of_store() {
 }
 
 quick() {
+    need_cargo
     all_covered
     prepare_peers
     wrap_tools "$work/bin"

@@ -150,7 +150,8 @@ read_only() {
     # shellcheck disable=SC2016  # of the shell within
     unshare -rm bash -c 'mount --bind -o ro . . && cd "$PWD" && exec "$@"' bash "$@"
 }
-for script in scripts/{audit-panics,bench,build-image,build-tool,conformance,docs,observability,package,run,test} tests/other-image.sh; do
+for script in scripts/{audit-panics,bench,build-image,build-tool,conformance,docs,observability,package,run,test} \
+    tests/{clients,failing-images,licences,linux-machine,monitoring,other-image,package,readme,observability/top}.sh; do
     ok "$script: a checkout that cannot be written to" mistaken "cannot write to $PWD/target" read_only "$script"
 done
 # without_target COMMAND...: in a checkout in which nothing was built yet.

@@ -43,10 +43,15 @@ no_words() {
     esac
 }
 
-# need_cargo: what is here can be built.
-need_cargo() {
+# need_target: what is built here has a place.
+need_target() {
     local target
-    command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup (see rustup.rs)"
     target=$(realpath "${BASH_SOURCE[0]%/*}/../..")/target
     mkdir -p "$target" 2>/dev/null && [[ -w $target ]] || die "cannot write to $target, where all goes that is built: work in a checkout that you can write to"
+}
+
+# need_cargo: what is here can be built.
+need_cargo() {
+    command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup (see rustup.rs)"
+    need_target
 }

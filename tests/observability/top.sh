@@ -6,6 +6,9 @@ set -Eeuo pipefail
 trap 'echo "not ok - unexpected failure at line $LINENO: $BASH_COMMAND"' ERR
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=../../scripts/nested.d/messages.sh
+. scripts/nested.d/messages.sh
+need_cargo
 cargo build --quiet -p xs-trace -p unix_server -p load
 programs=$(cargo metadata --format-version 1 --no-deps |
     sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug
