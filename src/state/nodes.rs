@@ -15,7 +15,7 @@ use crate::path::{Path, PathBuf, Special, canonicalize};
 use crate::perms::{Access, Entry, Life, access_of, letter};
 use crate::quota::Quotas;
 use crate::slots::Full;
-use crate::store::{self, AclId, Origin, Store};
+use crate::store::{self, AclId, Order, Origin, Store};
 use crate::wire::{Header, PAYLOAD_MAX};
 
 /// The nodes above which there is none, in the order of the stream.
@@ -242,11 +242,12 @@ pub fn restore_generations(reader: &mut Reader<'_>, store: &mut Store) -> Result
 pub fn restore_owned(reader: &mut Reader<'_>, store: &mut Store) -> Result<(), Fault> {
     let Owned { domid, .. } = reader.part()?;
     let id = store.domains.find(DomId(domid)).ok_or(Fault::UnknownDomain)?;
-    let mut order = store.order_owned(id);
+    let mut order = Order::new(id);
     reader.each_part(|OwnedNode { generation }| {
         store.own_next(&mut order, generation)?;
         Ok(true)
-    })
+    })?;
+    Ok(store.own_rest(&mut order)?)
 }
 
 /// Whether the nodes are there that every store has.

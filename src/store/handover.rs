@@ -2,14 +2,13 @@
 
 use super::acl::AclId;
 use super::domain::DomainId;
-use super::node::{AclChanges, Node, NodeId, Owned};
+use super::node::{AclChanges, Node, NodeId};
 use super::transaction::{Mark, Transaction, TransactionId, TxNode};
 use super::watch::{Change, Watch, WatchId};
 use super::{Rest, Store};
 use crate::perms::Life;
 use crate::quota::Quotas;
-use crate::slots::{Claim, Full, List};
-use crate::wire::XsError;
+use crate::slots::Full;
 
 /// What a copy says of the change that is told of.
 #[derive(Clone, Copy)]
@@ -24,15 +23,6 @@ impl TxNode {
         let old = self.seen_acl.filter(|_| self.mark.contains(Mark::EXISTED));
         ToldCopy { fires: self.tells(), lists: [old, self.acl, self.above] }
     }
-}
-
-/// How far a domain's nodes have been put in order.
-pub struct Order {
-    of: DomainId,
-    /// The first of those that have not.
-    next: Option<NodeId>,
-    /// So far the order is the one that it was.
-    is_kept: bool,
 }
 
 impl Store {
@@ -85,37 +75,6 @@ impl Store {
     /// The node that was made so many nodes after the first one, in a store of which nothing was ever removed.
     pub fn nth_node(&self, number: usize) -> Option<NodeId> {
         self.nodes.arena().id_at(number)
-    }
-
-    /// Begins to put a domain's nodes into another order.
-    pub fn order_owned(&self, id: DomainId) -> Order {
-        Order { of: id, next: self.held.of(id).nodes.first(), is_kept: true }
-    }
-
-    /// Has the domain's node whose value has this generation follow those before it in this order. If there is none,
-    /// nothing happens.
-    pub fn own_next(&mut self, order: &mut Order, generation: u64) -> Result<(), XsError> {
-        let found = self.nodes_from(order.next).find(|(_, node)| node.value_generation() == generation);
-        let Some((node, found)) = found else { return Ok(()) };
-        let after = found.owned.next;
-        let is_next = order.next == Some(node);
-        if is_next {
-            order.next = after;
-            if order.is_kept {
-                return Ok(());
-            }
-        }
-        // From the first one on that is not where it was, all go behind the others.
-        order.is_kept = false;
-        self.attempt(Claim::Answer, |store| {
-            let owned = &mut store.held.modify(order.of)?.nodes;
-            owned.remove(&mut store.nodes, node)?;
-            Ok(owned.append(&mut store.nodes, node)?)
-        })
-    }
-
-    fn nodes_from(&self, from: Option<NodeId>) -> impl Iterator<Item = (NodeId, &Node)> {
-        List::<Node, Owned>::iter_from(&self.nodes, from)
     }
 
     /// What all former guests have held at most.

@@ -5,7 +5,7 @@
 //! `view` and `current` have what is known of a client and its request. [`Store`] has the tables together. The
 //! procedures on all of it are `tree`, `watching`, `account`, the `limits` of quotas, the `counting` of what each guest has its `share` of, the
 //! `interning` of permission lists, the changes that a transaction lays over the tree
-//! (`layer`), the `rules` about nodes, the events of `changes`, what of layers is `gone`, the `handover` to and from a state, and the consistency `check`. It uses `slots`, `trace`
+//! (`layer`), the `rules` about nodes, the events of `changes`, what of layers is `gone`, the `handover` to and from a state with the `order` of what one domain has, and the consistency `check`. It uses `slots`, `trace`
 //! and what is below them, and knows neither connections nor the server.
 //!
 //! The fields of records are open within this module: their invariants join several records, so the procedures keep
@@ -36,6 +36,7 @@ mod levels;
 mod limits;
 mod name;
 mod node;
+mod order;
 mod origin;
 mod path_cache;
 mod planting;
@@ -55,12 +56,13 @@ pub use collected::{Collected, Match};
 pub use current::{Answer, Current};
 pub use damage::Damage;
 pub use domain::{Domain, DomainId, Domains, Questions};
-pub use handover::{Order, ToldCopy};
+pub use handover::ToldCopy;
 pub use holdings::{Holdings, Usage};
 pub use intent::{Announcement, Apply, Burial, Ended, Intent, Intents, Removal, Restart, Stage};
 pub use layer::{Laid, Laying, Rest, Room, Spoiled, Telling, Wanted};
 pub use name::Name;
 pub use node::{AclChanges, NameBuf, Node, NodeId, Owned, Siblings, Value};
+pub use order::Order;
 pub use origin::{LAYERS_MAX, Layer, LayerName, NAME_MAX, Origin, Origins};
 pub use path_cache::PathCache;
 pub use planting::Planted;

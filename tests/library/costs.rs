@@ -231,3 +231,20 @@ fn an_update_with_many_watches_on_one_path() {
         costs
     });
 }
+
+#[test]
+fn an_update_of_a_tree_that_was_made_across() {
+    is_linear(9, 90, |folders| {
+        let mut costs = Costs::new(&Capacities::for_nodes(80_000));
+        for n in 0..10 * folders {
+            // Each folder has its first node, then each has its second one, in an order of no kind.
+            let (round, folder) = (n / folders, (n % folders) * 7 % folders);
+            costs.host.ok(5, 0, &format!("WRITE data/{folder}/{round}|x"));
+        }
+        let state = costs.host.save(2);
+        costs.host.restore(&state).expect("what was saved can be restored");
+        costs.steps.push(("restore", costs.host.server.operations()));
+        assert!(costs.host.save(2) == state, "its nodes are in the order in which they were made");
+        costs
+    });
+}
