@@ -5,11 +5,11 @@ use super::operations::Operation;
 use super::scratch::{Exchange, Stage, payload};
 use crate::abi::{DomId, RingError, ServerFeatures};
 use crate::connection::Found;
-use crate::path::{PathBuf, Special, canonicalize, home};
+use crate::path::{PathBuf, Special, canonicalize};
 use crate::platform::Platform;
-use crate::store::{Apply, DomainId, Intent, Removal};
+use crate::store::{Apply, DomainId, Intent};
 use crate::trace::{Kind, Stall};
-use crate::wire::{Header, TxId, strings};
+use crate::wire::{Header, MessageType, TxId, strings};
 
 impl<P: Platform> Server<P> {
     /// Serves one request, if a whole one is there and its answer will have room. True if there is more to
@@ -79,28 +79,21 @@ impl<P: Platform> Server<P> {
         tx_id == TxId::NONE && Operation::<P>::may_repeat(msg_type)
     }
 
-    /// Whether the request that has been found may be about what is being changed.
+    /// Whether the request that has been found may see something as it will not be once what is under way is done.
     fn may_see_change(&self, from: DomainId) -> bool {
         let Server { core, exchange, .. } = self;
-        let Intent { apply, remove, .. } = core.store.intents.get();
-        let name = strings(payload(&exchange.message, exchange.request.header.len as usize)).next();
-        let (Some(name), mut buf) = (name, PathBuf::new()) else { return false };
-        let domid = core.store.domains.get(from).domid;
-        match (apply, remove) {
-            (Some(Apply { tx, .. }), _) => canonicalize(name, domid, None, Special::Allowed, &mut buf)
-                .is_ok_and(|path| core.store.may_differ(*tx, path)),
-            (None, Some(Removal { top, .. })) => {
-                let Ok(top) = core.store.path_of(*top, &mut buf) else { return true };
-                let mut digits = [0; 10];
-                let pieces = match name.first() {
-                    Some(b'/') => [name, &[]],
-                    _ => home(domid, &mut digits),
-                };
-                // One of them is above the other, as far as this one look tells.
-                core::iter::zip(top.as_bytes(), pieces.into_iter().flatten()).all(|(one, other)| one == other)
-            }
-            (None, None) => false,
+        let (store, Header { msg_type, len, .. }) = (&core.store, exchange.request.header);
+        let Intent { apply, remove, bury, .. } = *store.intents.get();
+        if apply.is_none() && remove.is_none() && bury.is_none() {
+            return false;
         }
+        let (name, mut buf) = (strings(payload(&exchange.message, len as usize)).next(), PathBuf::new());
+        let caller = store.domains.caller(from);
+        name.and_then(|name| canonicalize(name, caller.domid, None, Special::Allowed, &mut buf).ok())
+            .is_some_and(|path| match apply {
+                Some(Apply { tx, .. }) => store.may_differ(tx, path),
+                None => store.may_go(&caller, path, msg_type == MessageType::GetPerms as u32),
+            })
     }
 
     /// Whether the next request of this connection may be taken now.

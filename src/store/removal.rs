@@ -1,11 +1,14 @@
 //! Removing nodes with all below them, deepest first.
 
+use core::iter::successors;
+
 use super::Store;
-use super::intent::Removal;
+use super::intent::{Intent, Removal};
 use super::node::NodeId;
 use super::steps::Next;
 use super::tree::Lot;
-use crate::path::PathBuf;
+use crate::path::{Path, PathBuf};
+use crate::perms::Caller;
 use crate::wire::XsError;
 
 impl Store {
@@ -32,6 +35,24 @@ impl Store {
             self.intents.modify()?.remove = left;
         }
         Ok(if self.collected.is_empty() { Next::Step } else { Next::Send })
+    }
+
+    /// Whether what `caller` sees at `path` may not be as it will be once all is gone that is being removed, of a burial all
+    /// that is the dead domain's. What has gone already is seen as it will be. `names_domains`: permission lists are seen.
+    pub fn may_go(&self, caller: &Caller, path: Path<'_>, names_domains: bool) -> bool {
+        let Intent { remove, bury, .. } = self.intents.get();
+        let top = remove.map(|removal| removal.top);
+        let dead = bury.map(|burial| self.domains.get(burial.id).life);
+        let list = |at| self.acl(at).into_iter();
+        let goes =
+            |at: NodeId| Some(at) == top || list(at).any(|list| Some(self.acls.owner(list).life) == dead);
+        let names = |list| self.acls.entries(&self.blobs, list).any(|entry| Some(entry.life) == dead);
+        Some(caller.target) == dead
+            || self.nearest(path).is_some_and(|nearest| {
+                successors(Some(nearest), |at| self.node(*at).parent).any(goes)
+                    || self.children(nearest).any(|(child, _)| goes(child))
+                    || (names_domains && list(nearest).any(names))
+            })
     }
 
     fn collect_for_leaf(&mut self, top: NodeId, at: NodeId) -> Result<(), XsError> {

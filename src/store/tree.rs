@@ -84,7 +84,8 @@ impl Store {
         self.path_cache.remember(path.as_bytes(), self.nodes.get(id).hash, id);
     }
 
-    /// The longest prefix that exists of a path that the store has kept, itself included.
+    /// The longest prefix that exists of a path, itself included, by hashes alone. A path that the store has not kept may be
+    /// taken for another one by a chance of 1 to 2^64.
     pub fn nearest(&self, path: Path<'_>) -> Option<NodeId> {
         let mut nearest = None;
         let _missing: Result<(), ()> = path.each_prefix(&self.key, None, |_, hash| {

@@ -3,6 +3,7 @@
 use xenstore::config::Limits;
 
 mod attackers;
+mod burials;
 mod client;
 mod cmdline;
 mod control;

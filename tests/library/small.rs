@@ -3,8 +3,11 @@
 
 use xenstore::config::Limits;
 
-#[path = "sessions.rs"]
+#[path = "burials.rs"]
 #[expect(clippy::duplicate_mod, reason = "its rows hold with these limits, too")]
+mod burials;
+#[path = "sessions.rs"]
+#[expect(clippy::duplicate_mod, reason = "as above")]
 mod sessions;
 #[path = "slices.rs"]
 #[expect(clippy::duplicate_mod, reason = "as above")]
