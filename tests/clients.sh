@@ -6,9 +6,9 @@ set -Eeuo pipefail
 (($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 trap 'echo "not ok - unexpected failure at line $LINENO: $BASH_COMMAND"' ERR
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/.."
 # shellcheck source=peers.d/prepare.sh
-. scripts/peers.d/prepare.sh
+. "$PWD/scripts/peers.d/prepare.sh"
 
 XEN=4.17 talk=tests/clients/talk failed=0
 cache=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom}

@@ -5,7 +5,7 @@
 set -Eeuo pipefail
 (($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/.."
 # shellcheck source=nested.d/messages.sh
 . scripts/nested.d/messages.sh
 # shellcheck source=nested.d/machine.sh

@@ -7,7 +7,7 @@ set -Eeuo pipefail
 (($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 trap 'echo "not ok - unexpected failure at line $LINENO: $BASH_COMMAND"' ERR
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/.."
 # shellcheck source=nested.d/messages.sh
 . scripts/nested.d/messages.sh
 # shellcheck source=nested.d/release.sh

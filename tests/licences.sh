@@ -13,7 +13,7 @@ Has cargo-deny look at licences, bans and sources. It does not at advisories, wh
 TEXT
 }
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/.."
 # shellcheck source=nested.d/messages.sh
 . scripts/nested.d/messages.sh
 # shellcheck source=nested.d/crate.sh

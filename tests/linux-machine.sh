@@ -6,7 +6,7 @@
 set -Eeuo pipefail
 (($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/.."
 here=$PWD/scripts/nested.d
 # shellcheck source=nested.d/messages.sh
 . "$here/messages.sh"

@@ -5,10 +5,11 @@
 set -Eeuo pipefail
 (($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 # shellcheck source=../scripts/nested.d/messages.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../scripts/nested.d/messages.sh"
+. "$here/../scripts/nested.d/messages.sh"
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$here/.."
 need_cargo
 export CARGO_TARGET_DIR=target/other/build CARGO_PROFILE_IMAGE_OPT_LEVEL=s
 cargo image

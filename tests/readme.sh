@@ -15,10 +15,10 @@ Runs the quick ones of all commands in README.md and docs/, and looks for each o
 TEXT
 }
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/.."
 checkout=$PWD
 # shellcheck source=peers.d/prepare.sh
-. scripts/peers.d/prepare.sh
+. "$PWD/scripts/peers.d/prepare.sh"
 # shellcheck source=peers.d/daemon.sh
 . scripts/peers.d/daemon.sh
 # shellcheck source=../tests/typed.sh

@@ -8,7 +8,7 @@ set -Eeuo pipefail
 (($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 trap 'echo "not ok - unexpected failure at line $LINENO: $BASH_COMMAND"' ERR
 
-scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")/../scripts" && pwd)
+scripts=$(realpath "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/../scripts")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"

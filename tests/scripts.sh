@@ -5,21 +5,26 @@
 set -Eeuo pipefail
 (($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/.."
 failed=0
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 
 # ok WHAT COMMAND...: the command succeeds.
 ok() {
     if "${@:2}"; then echo "ok - $1"; else echo "not ok - $1" && failed=1; fi
 }
 
-# As in a service, nobody has said where home is.
-helps() { [[ $(env -i PATH="$PATH" "$1" --help) == usage:* ]]; }
+# helps SCRIPT: also where nobody has said where home is, as in a service; to a user whose cd looks elsewhere first; and by a link.
+helps() {
+    ln -sf "$PWD/$1" "$scratch/link"
+    [[ $(env -i PATH="$PATH" "$1" --help) == usage:* && $(CDPATH=.:.. "$1" --help) == usage:* && $("$scratch/link" --help) == usage:* ]]
+}
 
 # refuses SCRIPT: an argument that none of them knows.
 refuses() {
     local said status=0
-    said=$(env -i PATH="$PATH" "$1" --frob 2>&1 >/dev/null) || status=$?
+    said=$(env -i PATH="$PATH" CDPATH=.:.. "$1" --frob 2>&1 >/dev/null) || status=$?
     [[ $status == 2 && $said == *\'--frob\'*@(allowed|possible)* && $said != *$'\n'* ]] || {
         echo "# status $status: $said"
         return 1
@@ -54,8 +59,6 @@ tells_of_kvm() {
     # shellcheck disable=SC2053  # a pattern
     [[ $why == $1 ]] || { echo "# $why" && return 1; }
 }
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
 machine 'sse svm_lock'
 ok 'KVM without svm or vmx: is told' tells_of_kvm 'the processor shows neither svm nor vmx*'
 machine 'sse svm' kvm_amd 0

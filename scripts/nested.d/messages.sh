@@ -7,6 +7,9 @@ if [[ ! ${HOME:-} ]]; then
     export HOME=~
 fi
 
+# A cd goes where it says.
+unset CDPATH
+
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
 # A folder in the cache that is not complete yet, and that nobody has a use for if it does not become so.

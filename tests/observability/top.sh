@@ -5,7 +5,7 @@ set -Eeuo pipefail
 (($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
 trap 'echo "not ok - unexpected failure at line $LINENO: $BASH_COMMAND"' ERR
 
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/../.."
 # shellcheck source=../../scripts/nested.d/messages.sh
 . scripts/nested.d/messages.sh
 need_cargo
