@@ -41,7 +41,7 @@ impl Cell {
             Cell::Time(nanos) => json!(*nanos as f64 / 1e3),
             Cell::At(nanos) => json!(*nanos as f64 / 1e9),
             Cell::Number(number) => json!(number),
-            Cell::Growth(part) if part.is_infinite() => "new".into(),
+            // Of what was not there before it is null, as JSON has no infinite number.
             Cell::Growth(part) => json!(part * 100.0),
         }
     }

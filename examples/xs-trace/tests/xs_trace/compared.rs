@@ -165,6 +165,9 @@ fn guests_are_compared_by_name() {
     let told = run(&["compare", "--json", text(&old), text(&new)]).expect("compared");
     let told: Value = serde_json::from_str(&told).expect("JSON");
     assert_eq!(told["compared by name"], json!(["web"]));
+    let domains = told["tables"].as_array().and_then(|tables| tables[2]["rows"].as_array()).expect("rows");
+    let cache = json!({ "domain": "d13 cache", "before": 0.0, "after": 1.0, "change %": null });
+    assert!(domains.contains(&cache), "{domains:?}");
     // The node of another guest's device is another node; a number that the two share stays.
     of_domains(&new, after, &[(9, 100)], &path(13));
     let told = run(&["compare", text(&old), text(&new)]).expect("compared");
