@@ -30,6 +30,19 @@ impl Life {
     pub const ANY: Life = Life(u32::MAX);
     /// Of the toolstack's domain, which no check stops. It is the first life of all and never ends.
     pub const PRIVILEGED: Life = Life(1);
+    /// In a store that was made from another one's state, all lives begin after this one: those up to it are of domains that
+    /// had died before.
+    pub const ENDED: Life = Life(Life::PRIVILEGED.0 + 1 + u16::MAX as u32);
+
+    /// A life that had ended in the store before, so many lives before the latest that is still of interest.
+    pub fn ended(before: u16) -> Life {
+        Life(Life::ENDED.0 - u32::from(before))
+    }
+
+    /// How many lives this one began before a later one. None if it did not, or they are too many for [`Life::ended`].
+    pub fn before(self, later: Life) -> Option<u16> {
+        u16::try_from(later.0.checked_sub(self.0)?).ok()
+    }
 
     /// Whether it is the toolstack's domain's, which its local clients share.
     pub fn is_privileged(self) -> bool {
@@ -164,6 +177,25 @@ mod tests {
     }
 
     const GUEST: Caller = Caller { domid: DomId(5), life: Life(5), target: Life::NONE };
+
+    #[test]
+    fn those_that_ended_before_keep_their_distance() {
+        let rows = [
+            (7, 7, Some(0)),
+            (2, 9, Some(7)),
+            (1, 0x1_0000, Some(u16::MAX)),
+            (1, 0x1_0001, None),
+            (8, 7, None),
+        ];
+        for (life, later, before) in rows {
+            assert_eq!(Life(life).before(Life(later)), before, "{life} {later}");
+        }
+        for before in [0, 1, u16::MAX] {
+            let ended = Life::ended(before);
+            assert!(ended.0 > Life::PRIVILEGED.0 && ended.0 <= Life::ENDED.0, "{before}");
+            assert_eq!(ended.before(Life::ENDED), Some(before));
+        }
+    }
 
     #[test]
     fn first_match_wins() {

@@ -292,9 +292,9 @@ impl Outbox {
         let by = store.current.from.filter(|by| !store.domains.is_privileged(*by));
         let msg_type = store.current.type_index as u8;
         let hash = match (kind, what) {
-            (Kind::Event { .. }, What::Message(_)) => Self::event_hash(store, to, message),
             (_, What::Rest(_)) => Self::rest_hash(store.collected.number, to),
-            _ => self.next_hash(),
+            (Kind::Event { .. }, _) => Self::event_hash(store, to, message),
+            (Kind::Reply, _) => self.next_hash(),
         };
         self.pushing = true;
         let queued = self.attempt(store, claim, |outbox, store| {

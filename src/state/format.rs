@@ -6,7 +6,7 @@ use core::ops::RangeInclusive;
 pub const VERSIONS: RangeInclusive<u32> = 1..=2;
 
 /// The version of our own records, and the oldest whose readers can do with what is written now.
-pub const OWN_VERSION: u16 = 3;
+pub const OWN_VERSION: u16 = 4;
 pub const OWN_LEAST: u16 = 1;
 
 /// Stands for a record where the stream begins.
@@ -277,7 +277,10 @@ parts! {
         flags: u8,
         /// Of the request that it was queued in.
         msg_type: u8,
-        padding_1: u16,
+        /// Of what is told later: by whose rights beside its own. A domid and 1, so
+        /// [`DomId::INVALID`](crate::abi::DomId::INVALID) and 1 for nobody's; how many lives before the latest that is named
+        /// so if it is [`ENDED`]. 0 from before this was here: that of its connection.
+        target: u16,
         /// The place in [`CAUSES`], from 1 on; 0 for none.
         cause: u32,
         /// Nanoseconds until it is given up.
@@ -286,7 +289,7 @@ parts! {
         told: u64,
         after: u64,
         copy: u32,
-        padding_2: u32,
+        padding: u32,
     }
     /// A change that is told later; its copies follow.
     Told {
@@ -377,6 +380,10 @@ pub const HAS_UNIQUE_ID: u16 = 1;
 /// Of [`Permission::flags`]: without effect, as the domain was another one. Ours: no domain was meant.
 pub const STALE: u8 = 1;
 pub const NOBODY: u8 = 2;
+
+/// Of [`Permission::flags`] and [`Waiting::flags`]: what stands for the domid is how many lives before the latest dead target
+/// that a domain began which is dead.
+pub const ENDED: u8 = 8;
 
 /// Of [`Known::flags`]: its shutdown has been announced.
 pub const SHUT_DOWN: u16 = 1;

@@ -6,7 +6,7 @@ use heapless::Vec;
 use super::domains::know;
 use super::fault::Fault;
 use super::format::{
-    Fixed, GENERATIONS, Generations, NOBODY, NODE, Node, OWNED, Owned, OwnedNode, Permission, STALE,
+    ENDED, Fixed, GENERATIONS, Generations, NOBODY, NODE, Node, OWNED, Owned, OwnedNode, Permission, STALE,
 };
 use super::reader::Reader;
 use super::writer::Writer;
@@ -25,10 +25,17 @@ pub const TOPS: [Path<'static>; 3] = [Path::ROOT, Path::RELEASE_DOMAIN, Path::IN
 pub struct Lists {
     of: Option<AclId>,
     bytes: Vec<u8, { store::ENTRIES_MAX * Permission::SIZE }>,
+    /// Up to this life, entries of the dead are kept.
+    ended: Life,
 }
 
 impl Lists {
-    pub const NONE: Lists = Lists { of: None, bytes: Vec::new() };
+    pub const NONE: Lists = Lists { of: None, bytes: Vec::new(), ended: Life::NONE };
+
+    /// Keeps the entries of the dead, by whose rights somebody still hears: up to this life.
+    pub fn keep_ended(&mut self, latest: Life) {
+        (self.of, self.ended) = (None, latest);
+    }
 
     /// The entries of a list, without those of the dead, which nobody sees.
     #[inline(always)] // Mostly it is the one of before.
@@ -46,15 +53,17 @@ impl Lists {
         let entries = acl.into_iter().flat_map(|acl| store.acls.entries(&store.blobs, acl));
         for (n, entry) in entries.enumerate() {
             let known = store.domains.find(entry.domid).is_some();
-            let flags = match entry.life {
-                Life::ANY => 0,
-                life if life != Life::NONE && store.domains.owner(entry).is_some() => 0,
+            let names = entry.life != Life::NONE;
+            let (flags, number) = match entry.life {
+                Life::ANY => (0, entry.domid.0),
+                _ if names && store.domains.owner(entry).is_some() => (0, entry.domid.0),
+                life if names && let Some(before) = life.before(self.ended) => (NOBODY | ENDED, before),
                 // The first says what all may do whom no other names. A node's owner lives.
-                life if life != Life::NONE && n > 0 => continue,
-                _ if known => STALE | NOBODY,
-                _ => NOBODY,
+                _ if names && n > 0 => continue,
+                _ if known => (STALE | NOBODY, entry.domid.0),
+                _ => (NOBODY, entry.domid.0),
             };
-            let [low, high] = entry.domid.0.to_le_bytes();
+            let [low, high] = number.to_le_bytes();
             // A list has no more entries than there is room for.
             let _fits = self.bytes.extend_from_slice(&[letter(entry.access), flags, low, high]);
         }
@@ -181,9 +190,13 @@ pub fn read_entries(
     store.list.clear();
     for n in 0..count {
         let Permission { letter, flags, domid } = reader.part()?;
-        let domid = DomId(domid);
+        let (number, mut domid) = (domid, DomId(domid));
         let access = access_of(letter).unwrap_or(Access::empty());
         let life = match flags & (STALE | NOBODY) {
+            _ if flags & ENDED != 0 => {
+                domid = DomId::INVALID;
+                Life::ended(number)
+            }
             0 if domid == DomId::ANY && n > 0 => Life::ANY,
             0 if domid < DomId::FIRST_RESERVED => {
                 let id = know(store, domid, quotas)?;

@@ -4,13 +4,14 @@ use heapless::Vec;
 
 use super::connections::{Numbers, introduced, number};
 use super::fault::Fault;
-use super::format::{CAUSES, Cause, DEADLINE, EVENT, Fixed, IGNORED, LATER, QUEUE, Queue, Waiting};
+use super::format::{CAUSES, Cause, DEADLINE, ENDED, EVENT, Fixed, IGNORED, LATER, QUEUE, Queue, Waiting};
 use super::reader::Reader;
 use super::told;
 use super::writer::Writer;
 use crate::abi::DomId;
 use crate::connection::outbox::{Kind, Message, Outbox};
 use crate::connection::{Late, Links};
+use crate::perms::Life;
 use crate::platform::Instant;
 use crate::slots::Full;
 use crate::store::{DomainId, Rest, Store};
@@ -52,31 +53,76 @@ fn packed(kind: Kind, now: Instant) -> (u8, u64) {
     }
 }
 
-fn waiting(store: &Store, message: &Message, now: Instant) -> Waiting {
-    let (flags, left) = packed(message.kind(), now);
-    let late = message.rest.map(|rest| {
-        let (number, copy) = store.position_of(&rest);
-        (number, copy, rest.after)
-    });
-    let (told, copy, after) = late.unwrap_or_default();
-    Waiting {
-        flags: flags | if late.is_some() { LATER } else { 0 },
-        msg_type: message.msg_type,
-        cause: message.cause_place(),
-        left,
-        told,
-        after,
-        copy,
-        ..Waiting::default()
+/// Messages that wait for a domain. Of what was given up nothing more is heard.
+fn kept<'a, R>(store: &'a Store, links: &'a Links<R>, id: DomainId) -> impl Iterator<Item = &'a Message> {
+    let queue = links.outbox.queue(id).iter(links.outbox.messages()).map(|(_, message)| message);
+    queue.filter(move |message| message.rest.is_none() || Outbox::is_told(store, id, message))
+}
+
+/// The domains by whose rights beside their own those who are behind hear.
+pub struct Targets {
+    /// The latest life of one that is dead.
+    pub latest: Life,
+    /// The one that was looked for last, and whose life it is.
+    last: (Life, Option<DomId>),
+}
+
+impl Targets {
+    pub fn of<R>(store: &Store, links: &Links<R>) -> Targets {
+        let mut targets = Targets { latest: Life::NONE, last: (Life::NONE, None) };
+        for (id, ..) in introduced(store, links) {
+            for rest in kept(store, links, id).filter_map(|message| message.rest) {
+                if rest.target.0 > targets.latest.0 && targets.find(store, rest.target).is_none() {
+                    targets.latest = rest.target;
+                }
+            }
+        }
+        targets
+    }
+
+    fn find(&mut self, store: &Store, life: Life) -> Option<DomId> {
+        if self.last.0 != life {
+            self.last = (life, store.domains.living(life));
+        }
+        self.last.1
+    }
+
+    /// The flags and the number by which [`Waiting`] names a target.
+    fn name(&mut self, store: &Store, life: Life) -> (u8, u16) {
+        match (self.find(store, life), life.before(self.latest)) {
+            (None, Some(before)) if life != Life::NONE => (ENDED, before),
+            (living, _) => (0, living.unwrap_or(DomId::INVALID).0 + 1),
+        }
     }
 }
 
-pub fn save<R>(writer: &mut Writer<'_>, store: &Store, links: &Links<R>, now: Instant) -> Result<(), Full> {
+fn waiting(store: &Store, message: &Message, now: Instant, targets: &mut Targets) -> Waiting {
+    let (flags, left) = packed(message.kind(), now);
+    let mut waiting = Waiting {
+        flags,
+        msg_type: message.msg_type,
+        cause: message.cause_place(),
+        left,
+        ..Waiting::default()
+    };
+    if let Some(rest) = message.rest {
+        let (ended, target) = targets.name(store, rest.target);
+        waiting.flags |= LATER | ended;
+        (waiting.target, waiting.after) = (target, rest.after);
+        (waiting.told, waiting.copy) = store.position_of(&rest);
+    }
+    waiting
+}
+
+pub fn save<R>(
+    writer: &mut Writer<'_>,
+    store: &Store,
+    links: &Links<R>,
+    now: Instant,
+    targets: &mut Targets,
+) -> Result<(), Full> {
     for (id, domain, connection) in introduced(store, links) {
-        // Of what was given up nothing more is heard.
-        let is_kept = |message: &&Message| message.rest.is_none() || Outbox::is_told(store, id, message);
-        let queue = || links.outbox.queue(id).iter(links.outbox.messages()).map(|(_, message)| message);
-        let messages = || queue().filter(is_kept);
+        let messages = || kept(store, links, id);
         let count = messages().count();
         if count == 0 && !connection.ignored {
             continue;
@@ -91,7 +137,7 @@ pub fn save<R>(writer: &mut Writer<'_>, store: &Store, links: &Links<R>, now: In
         };
         writer.begin_with(QUEUE, &head, count * Waiting::SIZE + usize::from(sent))?;
         for message in messages() {
-            writer.part(&waiting(store, message, now))?;
+            writer.part(&waiting(store, message, now, targets))?;
         }
         let mut left = usize::from(sent);
         for piece in messages().take(1).flat_map(|first| store.blobs.pieces(first.bytes)) {
@@ -132,6 +178,15 @@ pub fn restore<R>(
     links.outbox.complete(store, id, text).ok_or(Fault::OtherMessages)
 }
 
+/// By whose rights beside its own a domain hears.
+fn target(store: &Store, id: DomainId, entry: &Waiting) -> Life {
+    if entry.flags & ENDED != 0 {
+        return Life::ended(entry.target);
+    }
+    let domid = entry.target.checked_sub(1).map_or(store.domains.get(id).target.domid, DomId);
+    store.domains.find(domid).map_or(Life::NONE, |target| store.domains.get(target).life)
+}
+
 fn restore_message<R>(
     store: &mut Store,
     links: &mut Links<R>,
@@ -144,7 +199,7 @@ fn restore_message<R>(
     let rest = match entry.flags & LATER {
         0 => None,
         _ => {
-            let target = store.domains.caller(id).target;
+            let target = target(store, id, entry);
             Some(Rest { after: entry.after, target, ..told::find(store, entry.told, entry.copy)? })
         }
     };

@@ -56,6 +56,7 @@ pub fn restore<R>(
     if !VERSIONS.contains(&version) {
         return Err(header(Fault::BadVersion));
     }
+    store.domains.begin_later();
     let mut restore = Restore {
         store,
         links,

@@ -4,6 +4,7 @@ use super::format::{
     END, GLOBAL_DATA, GlobalData, IDENT, OWN_LEAST, OWN_VERSION, STORE, Store as Numbers, VERSIONS,
 };
 use super::nodes::Lists;
+use super::queues::Targets;
 use super::writer::{Sink, Writer};
 use super::{connections, domains, nodes, origins, queues, told, trace};
 use crate::abi::DomId;
@@ -70,8 +71,10 @@ pub fn save<R>(
     nodes::save_owned(writer, store)?;
     origins::save(writer, store)?;
     queues::save_causes(writer, store, links)?;
+    let mut targets = Targets::of(store, links);
+    lists.keep_ended(targets.latest);
     told::save(writer, store, &mut lists)?;
-    queues::save(writer, store, links, rest.now)?;
+    queues::save(writer, store, links, rest.now, &mut targets)?;
     let room = writer.room();
     trace::save(writer, &store.trace, room)?;
     writer.begin(END, 0)?;

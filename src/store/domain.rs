@@ -190,6 +190,18 @@ impl Domains {
         self.find(owner.domid).filter(|id| self.get(*id).life == owner.life)
     }
 
+    /// Whom a life is of, if it has not ended.
+    #[inline(never)] // It is rare.
+    pub fn living(&self, life: Life) -> Option<DomId> {
+        let of = |domain: &&Domain| life != Life::NONE && domain.life == life;
+        self.table.arena().slots().find(of).map(|domain| domain.domid)
+    }
+
+    /// Leaves the lives up to [`Life::ENDED`] to the dead of another store. The privileged domain alone may be here.
+    pub fn begin_later(&mut self) {
+        self.last_life = Life::ENDED.0;
+    }
+
     /// How many lives have ended.
     pub fn deaths(&self) -> u32 {
         self.deaths.count

@@ -3,6 +3,7 @@
 use xenstore::config::Limits;
 
 mod attackers;
+mod behind;
 mod burials;
 mod client;
 mod cmdline;
