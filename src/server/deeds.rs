@@ -165,18 +165,25 @@ impl<P: Platform> Server<P> {
         more
     }
 
-    /// Before a domain is served: gives it its place, if it is to hear of what is under way. False if its turn is put off,
-    /// because its session is being ended.
+    /// Before a domain is served: gives it its place, if it is to hear of what is under way. False if nothing is read of it in
+    /// this turn: its session is being ended, or its last request is set aside.
     #[inline(always)] // As above.
-    pub(super) fn may_have_turn(&mut self, id: DomainId) -> bool {
-        !self.core.store.intents.may_have_some() || self.is_placed_first(id)
+    pub(super) fn may_have_turn(&mut self, platform: &mut P, id: DomainId) -> bool {
+        !self.core.store.intents.may_have_some() || self.is_placed_first(platform, id)
     }
 
     #[inline(never)]
-    fn is_placed_first(&mut self, id: DomainId) -> bool {
+    fn is_placed_first(&mut self, platform: &mut P, id: DomainId) -> bool {
         if self.core.store.collected.late.is_some() {
             self.give_place(id);
             self.links.outbox.end_request();
+        }
+        if self.aside.whose() == Some(id) {
+            // It is ready when that is answered. What lies in its ring is looked at once.
+            if self.links.has_output(id) {
+                self.send_waiting(platform, id);
+            }
+            return false;
         }
         let ends = self.core.store.intents.get().ends_session_of() == Some(id);
         if ends {

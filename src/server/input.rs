@@ -31,7 +31,6 @@ impl<P: Platform> Server<P> {
                 false
             }
             // What is under way is seen as it was, or as it will be.
-            // A request that is set aside is found, too: none of these looks only.
             Found::Message if self.core.store.intents.may_have_some() && !self.may_be_served(id) => {
                 self.links.schedule.put_off(id);
                 false

@@ -218,7 +218,7 @@ impl<P: Platform> Server<P> {
     /// Serves a connection for a turn. True if it has more to do.
     #[inline(always)] // Its only use.
     fn serve(&mut self, platform: &mut P, id: DomainId, since: Cycles) -> bool {
-        if !self.may_have_turn(id)
+        if !self.may_have_turn(platform, id)
             || self.reconnects(platform, id)
             || (self.links.has_output(id) && !self.send_waiting(platform, id))
         {
@@ -243,7 +243,7 @@ impl<P: Platform> Server<P> {
     /// Sends what waits for a connection. False if its ring is broken.
     #[cold]
     #[inline(never)]
-    fn send_waiting(&mut self, platform: &mut P, id: DomainId) -> bool {
+    pub(super) fn send_waiting(&mut self, platform: &mut P, id: DomainId) -> bool {
         let sent = self.deliver(id);
         if let Err(error) = sent {
             self.ignore(platform, id, error);
@@ -266,7 +266,7 @@ impl<P: Platform> Server<P> {
                 self.links.schedule.wait(id);
                 let begun = self.core.clock.latest;
                 // To be reset costs, too. What it has not read is dropped then, so it is not sent before.
-                if self.may_have_turn(id)
+                if self.may_have_turn(platform, id)
                     && !self.asks_to_reconnect(id)
                     && self.links.has_output(id)
                     && self.send_waiting(platform, id)

@@ -285,6 +285,47 @@ fn stopped_between_slices() {
     assert!(stops > 10, "{stops} stops");
 }
 
+/// A guest writes something else where its request lies that is set aside, and tells of it. That is not looked at before the
+/// request is answered.
+#[test]
+fn what_is_set_aside_is_looked_at_once() {
+    let look = request(2, 7, TxId(0), b"/tool\0");
+    // Another request, the beginning of one, and no request at all.
+    let others = [&look[..], &request(2, 7, TxId(0), &[b'x'; 90])[..40], &[255; 40]];
+    let mut amid = 0;
+    for (other, begin) in others.into_iter().flat_map(|other| (1..30).map(move |begin| (other, begin))) {
+        let mut host = host(1);
+        write(&mut host, 1, 0, NODES);
+        let since = count(&host);
+        host.send(1, 0, "RM data|");
+        let mut changer = Client::new(host.client(1).page.clone());
+        let (mut looks, other) = (0, other.to_vec());
+        host.xen.on_look = Some(Box::new(move || {
+            looks += 1;
+            if looks == begin && changer.waiting() == 0 {
+                let page = &changer.page;
+                page.req_prod.store(page.req_cons.load(SeqCst), SeqCst);
+                changer.write(&other);
+            }
+        }));
+        host.xen.ticking = 10;
+        (1..300).for_each(|n| host.xen.alarms.push((host.xen.now.after_nanoseconds(n * 10), DomId(1))));
+        host.poll();
+        host.xen.on_look = None;
+        let trace = host.server.trace().from(since).filter(|record| record.domid.0 == 1);
+        let told: Vec<(Kind, u8)> = trace
+            .filter(|record| [Kind::Begun, Kind::Ended, Kind::RingError].contains(&record.kind))
+            .map(|record| (record.kind, record.msg_type))
+            .collect();
+        if told.first() == Some(&(Kind::Begun, 13)) {
+            amid += 1;
+            assert_eq!(told.get(1), Some(&(Kind::Ended, 13)), "{begin}: {told:?}");
+        }
+        host.check();
+    }
+    assert!(amid > 60, "{amid} times");
+}
+
 #[test]
 fn who_never_stops_looking_keeps_no_change_from_being_made() {
     // The looks begin at each moment of the change in turn.
