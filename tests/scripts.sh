@@ -112,6 +112,8 @@ unready() { env PATH="$scratch/bin:$PATH" NESTED_CACHE="$scratch/cache" "$@" </d
 for call in run 'soak 1' 'soak --stalls 1' isolation record bench observability conformance 'nested /dev/null' 'with-peer true' 'test nested'; do
     # shellcheck disable=SC2086  # words
     ok "$call: XEN=9 is told first" mistaken 'XEN=9 is not known here; allowed: 4.17, 4.20' unready env XEN=9 scripts/$call
+    # shellcheck disable=SC2086  # words
+    ok "$call: TMPDIR=/none is told first" mistaken 'cannot write to /none; TMPDIR=DIRECTORY' unready env TMPDIR=/none scripts/$call
 done
 for call in run 'soak 1' isolation record 'nested /dev/null'; do
     # shellcheck disable=SC2086  # words

@@ -23,9 +23,16 @@ need() {
         die "could not install ${missing[*]}; see apt's message above"
 }
 
+# check_temporary: that there is a place for what nobody keeps.
+check_temporary() {
+    local folder=${TMPDIR:-/tmp}
+    [[ -d $folder && -w $folder ]] || die "cannot write to $folder; TMPDIR=DIRECTORY names another folder for what is temporary"
+}
+
 # check_machine: what a call may say of the machine by its environment, so that a mistake is told before anything is built.
 check_machine() {
     local reason
+    check_temporary
     # shellcheck disable=SC2153  # of release.sh
     [[ " $XEN_VERSIONS " == *" ${XEN:-4.17} "* ]] || die "XEN=$XEN is not known here; allowed: ${XEN_VERSIONS// /, }"
     case ${ACCEL:-tcg} in
