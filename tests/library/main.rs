@@ -48,6 +48,7 @@ mod transaction_deaths;
 mod transaction_lists;
 mod transactions;
 mod turns;
+mod twice;
 mod update;
 mod watches;
 mod wire;

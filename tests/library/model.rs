@@ -262,8 +262,7 @@ fn run(bug: Bug, done: Done, limits: Limits, actions: &[Action]) -> Result<(), D
 }
 
 /// Draws sessions until one differs. Returns it, made as short as possible.
-fn find_difference(bug: Bug, done: Done, limits: Limits, config: Config, rng: TestRng) -> Option<String> {
-    let mut runner = TestRunner::new_with_rng(config, rng);
+fn find_difference(bug: Bug, done: Done, limits: Limits, mut runner: TestRunner) -> Option<String> {
     let result = runner.run(&session::session(), |actions| {
         run(bug, done, limits, &actions).map_err(|difference| TestCaseError::fail(difference.what))
     });
@@ -285,13 +284,18 @@ fn seeded(seed: u8) -> TestRng {
     TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32])
 }
 
-/// Draws so many sessions of servers with these limits: the same every time, unless their number is set.
-fn expect_no_difference(done: Done, limits: [(Limits, u32); 2]) {
+/// What draws so many sessions: the same every time, unless their number is set. And the seed.
+pub fn runner(cases: u32) -> (TestRunner, u8) {
     let set = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     let seed = if set.is_some() { fastrand::u8(..) } else { 1 };
+    (TestRunner::new_with_rng(config(set.unwrap_or(cases)), seeded(seed)), seed)
+}
+
+/// Draws so many sessions of servers with these limits.
+fn expect_no_difference(done: Done, limits: [(Limits, u32); 2]) {
     for (limits, cases) in limits {
-        let config = config(set.unwrap_or(cases));
-        if let Some(difference) = find_difference(Bug::None, done, limits, config, seeded(seed)) {
+        let (runner, seed) = runner(cases);
+        if let Some(difference) = find_difference(Bug::None, done, limits, runner) {
             panic!("{difference}\n\n(seed {seed}, {limits:?})");
         }
     }
@@ -352,7 +356,8 @@ fn a_wrong_model_would_be_noticed() {
         Bug::CommitFiresInOrderOfPaths,
     ] {
         let config = Config { max_shrink_iters: 100, ..config(3000) };
-        let difference = find_difference(bug, Done::Nothing, LIMITS, config, seeded(2));
+        let runner = TestRunner::new_with_rng(config, seeded(2));
+        let difference = find_difference(bug, Done::Nothing, LIMITS, runner);
         let difference = difference.unwrap_or_else(|| panic!("{bug:?} is not noticed"));
         println!("{bug:?}, {difference}\n");
     }
