@@ -4,7 +4,7 @@
 //! one pass over a path yields them all. The key is random and new at each boot, so a guest cannot compute names that
 //! collide.
 
-use crate::words::{first_bytes, flags, word};
+use crate::words::{first_bytes, flags, last_word, word};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Key {
@@ -25,6 +25,11 @@ impl Key {
         Key { start, factor: factor ^ 0x5851_f42d_4c95_7f2c }
     }
 
+    #[inline(always)]
+    pub fn hash_here(&self, bytes: &[u8]) -> u64 {
+        self.extend(self.start, bytes)
+    }
+
     pub fn hash(&self, bytes: &[u8]) -> u64 {
         self.extend(self.start, bytes)
     }
@@ -34,7 +39,12 @@ impl Key {
     pub fn extend(&self, before: u64, bytes: &[u8]) -> u64 {
         let (words, tail) = bytes.as_chunks();
         let state = words.iter().fold(before, |state, word| self.step(state, u64::from_le_bytes(*word)));
-        self.end(state, word(tail, 0), bytes.len())
+        // Of the last eight bytes those that no whole word has.
+        let tail = match last_word(bytes) {
+            Some(last) => (last >> 8) >> (8 * (!bytes.len() & 7)),
+            None => word(tail, 0),
+        };
+        self.end(state, tail, bytes.len())
     }
 
     /// Calls `each` with lengths and hashes of those prefixes of a path that are longer than `shorter` bytes,

@@ -37,6 +37,28 @@ pub fn first_bytes(word: u64, count: usize) -> u64 {
     word & !(u64::MAX << (8 * count))
 }
 
+/// The last 8 bytes, if there are so many.
+#[inline(always)]
+pub fn last_word(bytes: &[u8]) -> Option<u64> {
+    let start = bytes.len().checked_sub(8)?;
+    bytes.get(start..)?.first_chunk().map(|word| u64::from_le_bytes(*word))
+}
+
+/// Whether two byte strings are equal, of which most are short: without a call.
+#[inline(always)]
+pub fn equal(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match (last_word(a), last_word(b)) {
+        (Some(end_of_a), Some(end_of_b)) => {
+            let mut words = a.as_chunks::<8>().0.iter().zip(b.as_chunks().0);
+            end_of_a == end_of_b && words.all(|(a, b)| a == b)
+        }
+        _ => short_word(a) == short_word(b),
+    }
+}
+
 /// Where the last slash is.
 #[inline(always)] // Mostly it is in the last eight bytes.
 pub fn position_of_last_slash(bytes: &[u8]) -> Option<usize> {

@@ -33,6 +33,7 @@ mod throttle;
 mod update;
 
 pub use clients::Client;
+pub use session::{Prepared, PreparedNodes};
 pub use update::{Handed, Order, Way};
 
 use alloc::boxed::Box;

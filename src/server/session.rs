@@ -41,8 +41,29 @@ pub struct Session {
     /// A command line for it has come.
     pub has_line: bool,
     pub start: Option<Start>,
-    /// Pages of the present image that have been copied for it.
-    pub aside: Option<u32>,
+    pub prepared: Option<Prepared>,
+}
+
+/// What has been written for a session to memory that was never used, in pages one after the other, while others were served.
+#[derive(Clone, Copy)]
+pub struct Prepared {
+    /// Those of the present image.
+    pub pages: u32,
+    /// Behind them, the nodes as they were at a [`moment`](super::Server::moment).
+    pub nodes: PreparedNodes,
+    pub moment: u64,
+    /// How often they have been written.
+    pub times: u32,
+}
+
+/// The records of nodes, without pages if there was no room for them.
+#[derive(Clone, Copy, Default)]
+pub struct PreparedNodes {
+    pub pages: u32,
+    pub count: usize,
+    /// Where they begin in the first page and end in the last.
+    pub start: u64,
+    pub end: u64,
 }
 
 /// A state that is held for an operator, or a layer.

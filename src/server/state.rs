@@ -26,6 +26,16 @@ impl<P: Platform> Server<P> {
         self.core.save(&self.links, version, sink)
     }
 
+    /// Writes the part of a state that [`Sink::insert_nodes`] may insert for as long as [`Server::moment`] is the same.
+    pub fn save_nodes(&self, sink: &mut dyn Sink) -> Result<usize, Full> {
+        state::save_nodes(&self.core.store, sink)
+    }
+
+    /// A number that is another one after each change of a node, of a permission list or of who lives.
+    pub fn moment(&self) -> u64 {
+        self.core.store.moment()
+    }
+
     /// Fills this server, which must be new, from a state, in the place of `start` and `start_own`. The quotas are those of
     /// the state, all other settings stay. `adopt` hands over each connection's ring and local port. Nothing outside changes,
     /// no ring is touched and nobody is notified: a state that is refused leaves all as it was, but for this server, which is

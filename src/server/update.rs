@@ -13,7 +13,7 @@ use super::core::Core;
 use super::handlers::transactions;
 use super::operations::finish;
 use super::scratch::Stage;
-use super::session::{PUT_OFF, Session, Start, Updates};
+use super::session::{PUT_OFF, Prepared, Session, Start, Updates};
 use crate::abi::DomId;
 use crate::connection::{Sent, outbox};
 use crate::platform::{Instant, Platform};
@@ -35,8 +35,7 @@ pub struct Order<'a> {
     pub command_line: Option<&'a [u8]>,
     /// The version of the state that it reads.
     pub version: u32,
-    /// See [`Server::note_aside`].
-    pub aside: Option<u32>,
+    pub prepared: Option<Prepared>,
 }
 
 /// How a server came to be made from a state.
@@ -201,20 +200,19 @@ impl<P: Platform> Server<P> {
         let promised = program.promise.and_then(|promise| promise.version(&bounds));
         let version = start.version.or(promised).unwrap_or(*bounds.states.end());
         let command_line = session.has_line.then_some(&self.core.updates.command_line[..]);
-        Some(Order { image, program, command_line, version, aside: session.aside })
+        Some(Order { image, program, command_line, version, prepared: session.prepared })
     }
 
-    /// So many pages of what is to be replaced have been copied to [`Server::untouched`] memory, and are there for as long as
-    /// that stays so and the order stands.
-    pub fn note_aside(&mut self, pages: u32) {
+    /// This has been written to [`Server::untouched`] memory, and is there for as long as that stays so and the order stands.
+    pub fn note_prepared(&mut self, prepared: Prepared) {
         if let Some(session) = &mut self.core.updates.session {
-            session.aside = Some(pages);
+            session.prepared = Some(prepared);
         }
     }
 
-    /// Whether anything has been.
-    pub fn has_aside(&self) -> bool {
-        self.core.updates.session.as_ref().is_some_and(|session| session.aside.is_some())
+    /// The latest of that.
+    pub fn prepared(&self) -> Option<Prepared> {
+        self.core.updates.session.as_ref().and_then(|session| session.prepared)
     }
 
     /// Whether something is to take over now.

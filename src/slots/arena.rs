@@ -231,21 +231,32 @@ impl<T: Slot> Arena<T> {
         self.head.free.is_some()
     }
 
-    /// As `alloc`, outside attempts, in an arena that has no gaps.
-    #[inline(always)] // So that the value is made in its place.
-    pub fn alloc_fresh(&mut self, value: T) -> Result<Id<T>, Full> {
-        debug_assert!(!self.attempt.is_open(), "what is undone must be known");
-        self.attempt.tick();
+    /// The slot that [`Arena::push_fresh`] takes next, in an arena that has no gaps.
+    #[inline(always)] // As that.
+    pub fn fresh_id(&self) -> Result<Id<T>, Full> {
         let index = self.head.fresh as usize;
-        let id = Id::from_index(index).ok_or(Full)?;
         if index >= self.capacity as usize || index != self.slots.len() || self.head.free.is_some() {
             return Err(Full);
         }
+        Id::numbered(self.head.fresh + 1).ok_or(Full)
+    }
+
+    /// Takes the slot of [`Arena::fresh_id`], outside attempts.
+    #[inline(always)] // So that the value is made in its place.
+    pub fn push_fresh(&mut self, value: T) {
+        debug_assert!(!self.attempt.is_open(), "what is undone must be known");
+        self.attempt.tick();
         self.slots.push(Place { value, note: 0 });
         self.head.fresh += 1;
-        self.head.used += 1;
-        self.high_water = self.high_water.max(self.head.used);
-        Ok(id)
+    }
+
+    /// Counts the slots that [`Arena::push_fresh`] has taken. Invariant: until then nobody asks how many there are.
+    pub fn count_fresh(&mut self) {
+        // Without gaps all up to here are in use.
+        if self.head.free.is_none() {
+            self.head.used = self.head.fresh;
+            self.high_water = self.high_water.max(self.head.used);
+        }
     }
 
     /// Gives a slot back at the end of the attempt. Fails when more slots go than the journal holds.

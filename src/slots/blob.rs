@@ -45,9 +45,9 @@ impl Blob {
 
     /// The handle in fewer bytes. None if the blob is longer than a page.
     pub(super) fn pack(self) -> Option<[u8; Blob::PACKED]> {
-        let [a, b, c, d] = self.first.map_or(0, Id::number).to_le_bytes();
-        let [e, f] = u16::try_from(self.len).ok()?.to_le_bytes();
-        Some([a, b, c, d, e, f])
+        let len = u16::try_from(self.len).ok()?;
+        let packed = u64::from(len) << u32::BITS | u64::from(self.first.map_or(0, Id::number));
+        packed.to_le_bytes().first_chunk().copied()
     }
 
     /// The blob of a packed handle.
@@ -114,6 +114,25 @@ impl Blobs {
     #[inline(never)] // One function for texts of all kinds.
     pub(super) fn store_packed(&mut self, bytes: &[u8]) -> Result<[u8; Blob::PACKED], Full> {
         self.store(bytes)?.pack().ok_or(Full)
+    }
+
+    /// As `store_packed`, outside attempts.
+    #[inline(always)] // Of each node that a state has: mostly it takes one chunk that was never used.
+    pub(super) fn store_fresh(&mut self, bytes: &[u8]) -> Result<[u8; Blob::PACKED], Full> {
+        let mut chunk = Chunk::EMPTY;
+        if let Some(place) = chunk.bytes.get_mut(..bytes.len())
+            && let Ok(id) = self.chunks.fresh_id()
+        {
+            place.copy_from_slice(bytes);
+            self.chunks.push_fresh(chunk);
+            return Blob { first: Some(id), len: bytes.len() as u32 }.pack().ok_or(Full);
+        }
+        self.store_packed(bytes)
+    }
+
+    /// See [`Arena::count_fresh`].
+    pub fn count_fresh(&mut self) {
+        self.chunks.count_fresh();
     }
 
     /// Appends to a blob, in an attempt.
@@ -193,6 +212,13 @@ impl Blobs {
             left -= take;
             chunk.bytes.get(..take)
         })
+    }
+
+    /// The chunk of a blob that has one.
+    #[inline(always)] // So that it is copied without a call.
+    pub(super) fn only_chunk(&self, blob: Blob) -> Option<&[u8; CHUNK]> {
+        let first = blob.first.filter(|_| blob.len() <= CHUNK)?;
+        Some(&self.chunks.get(first).bytes)
     }
 
     /// The chunks of a blob from the one with the byte at `start` on, as a blob.

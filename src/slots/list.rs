@@ -94,18 +94,18 @@ impl<T: Linked<L>, L> List<T, L> {
         Ok(())
     }
 
-    /// As `append`, outside attempts: to a list that nobody uses yet.
+    /// As `append`, outside attempts: a slot that is about to be taken, whose neighbours are the result.
     #[inline(always)] // Of each node that a state has.
-    pub fn append_unsaved(&mut self, slots: &mut Table<T>, id: Id<T>)
+    pub fn append_fresh(&mut self, slots: &mut Table<T>, id: Id<T>) -> Links<T>
     where
         T: Chained,
     {
         let prev = self.last.replace(id);
-        *slots.update(id).links_mut() = Links { next: None, prev };
         match prev {
             Some(prev) => slots.update(prev).links_mut().next = Some(id),
             None => self.first = Some(id),
         }
+        Links { next: None, prev }
     }
 
     /// Takes a member off.
@@ -186,15 +186,20 @@ impl<T: Linked<L>, L> Ring<T, L> {
         Ok(())
     }
 
-    /// As `append`, outside attempts: to a list that nobody uses yet.
+    /// Has a slot that is about to be taken be the last member, outside attempts. The result is which was before.
+    #[inline(always)] // As the next one.
+    pub fn replace_last(&mut self, id: Id<T>) -> Option<Id<T>> {
+        self.last.replace(id)
+    }
+
+    /// The neighbours of that slot, which the one that was the last is told of.
     #[inline(always)] // Of each node that a state has.
-    pub fn append_unsaved(&mut self, slots: &mut Table<T>, id: Id<T>)
+    pub fn follow(slots: &mut Table<T>, last: Option<Id<T>>, id: Id<T>) -> Links<T>
     where
         T: Chained,
     {
-        if let Some(last) = self.last.replace(id) {
-            slots.update(last).links_mut().next = Some(id);
-        }
+        let first = last.and_then(|last| slots.update(last).links_mut().next.replace(id));
+        Links { next: first.or(last), prev: last }
     }
 
     /// Takes a member off.

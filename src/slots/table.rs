@@ -153,14 +153,19 @@ impl<T: Chained> Table<T> {
         Ok(id)
     }
 
-    /// As `insert`, outside attempts, into a table that has no gaps.
+    /// As `insert`, outside attempts, into the slot of [`Arena::fresh_id`].
     #[inline(always)] // Of each node that a state has.
-    pub fn insert_fresh(&mut self, mut value: T) -> Result<Id<T>, Full> {
-        let hash = value.hash();
-        value.set_chain(self.head(hash));
-        let id = self.arena.alloc_fresh(value)?;
-        self.set_head(hash, Some(id));
-        Ok(id)
+    pub fn insert_fresh(&mut self, id: Id<T>, mut value: T) {
+        let place = self.place(value.hash());
+        if let Some(head) = self.heads.get_mut(place) {
+            value.set_chain(head.replace(id));
+        }
+        self.arena.push_fresh(value);
+    }
+
+    /// See [`Arena::count_fresh`].
+    pub fn count_fresh(&mut self) {
+        self.arena.count_fresh();
     }
 
     /// Takes a slot that no hash leads to.

@@ -28,6 +28,15 @@ impl<const N: usize> Text<N> {
         }
     }
 
+    /// As `store`, outside attempts.
+    #[inline(always)] // Of each node that a state has.
+    pub fn store_fresh(blobs: &mut Blobs, bytes: &[u8]) -> Result<Self, Full> {
+        match Self::inline_of(bytes) {
+            Some(text) => Ok(text),
+            None => Self::of_packed(blobs.store_fresh(bytes)?).ok_or(Full),
+        }
+    }
+
     /// These bytes in place, if they are short.
     #[inline(always)]
     pub fn inline_of(bytes: &[u8]) -> Option<Self> {
@@ -35,6 +44,14 @@ impl<const N: usize> Text<N> {
         let mut inline = [0; N];
         inline.get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(Text { tag: bytes.len() as u8, bytes: inline })
+    }
+
+    /// The last `len` of these bytes in place, if they are short and others come before them: without a call.
+    #[inline(always)] // As above.
+    pub fn inline_end_of(bytes: &[u8], len: usize) -> Option<Self> {
+        let end = bytes.last_chunk::<16>().filter(|_| (1..=N).contains(&len))?;
+        let text = (u128::from_le_bytes(*end) >> (8 * (16 - len))).to_le_bytes();
+        Some(Text { tag: len as u8, bytes: *text.first_chunk()? })
     }
 
     /// A number below 127, for whoever knows what bytes it stands for: here it has none.
@@ -108,6 +125,19 @@ impl<const N: usize> Text<N> {
     #[inline(always)]
     pub fn inline(&self) -> Option<&[u8]> {
         self.bytes.get(..usize::from(self.tag))
+    }
+
+    /// Those, with whatever is behind them.
+    #[inline(always)] // So that they are copied without a call.
+    pub fn in_place(&self) -> Option<&[u8; N]> {
+        (usize::from(self.tag) <= N).then_some(&self.bytes)
+    }
+
+    /// The chunk that has all the bytes, with whatever is behind them, and how many they are.
+    #[inline(always)] // As above.
+    pub fn only_chunk<'a>(&self, blobs: &'a Blobs) -> Option<(&'a [u8; CHUNK], usize)> {
+        let blob = self.blob();
+        Some((blobs.only_chunk(blob)?, blob.len()))
     }
 
     pub fn equals(&self, blobs: &Blobs, other: &[u8]) -> bool {

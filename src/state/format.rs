@@ -59,6 +59,7 @@ types! {
     TRACE 0x8000_000e "TRACE",
     MARK 0x8000_000f "MARK",
     GONE 0x8000_0010 "GONE",
+    FILLER 0x8000_0011 "FILLER",
 }
 
 /// Bytes of the longest fixed part of a record.

@@ -8,67 +8,20 @@ use super::fault::Fault;
 use super::format::{
     ENDED, Fixed, GENERATIONS, Generations, NOBODY, NODE, Node, OWNED, Owned, OwnedNode, Permission, STALE,
 };
+use super::lists::Lists;
 use super::reader::Reader;
+use super::record::Record;
 use super::writer::Writer;
 use crate::abi::DomId;
 use crate::path::{Path, PathBuf, Special, canonicalize};
-use crate::perms::{Access, Entry, Life, access_of, letter};
+use crate::perms::{Access, Entry, Life, access_of};
 use crate::quota::Quotas;
 use crate::slots::Full;
-use crate::store::{self, AclId, Order, Origin, Store};
+use crate::store::{self, AclChanges, Order, Origin, Store};
 use crate::wire::{Header, PAYLOAD_MAX};
 
 /// The nodes above which there is none, in the order of the stream.
 pub const TOPS: [Path<'static>; 3] = [Path::ROOT, Path::RELEASE_DOMAIN, Path::INTRODUCE_DOMAIN];
-
-/// Permission lists as the stream has them. Neighbours in the tree often have the same.
-pub struct Lists {
-    of: Option<AclId>,
-    bytes: Vec<u8, { store::ENTRIES_MAX * Permission::SIZE }>,
-    /// Up to this life, entries of the dead are kept.
-    ended: Life,
-}
-
-impl Lists {
-    pub const NONE: Lists = Lists { of: None, bytes: Vec::new(), ended: Life::NONE };
-
-    /// Keeps the entries of the dead, by whose rights somebody still hears: up to this life.
-    pub fn keep_ended(&mut self, latest: Life) {
-        (self.of, self.ended) = (None, latest);
-    }
-
-    /// The entries of a list, without those of the dead, which nobody sees.
-    #[inline(always)] // Mostly it is the one of before.
-    pub fn entries(&mut self, store: &Store, acl: Option<AclId>) -> &[u8] {
-        if self.of != acl || acl.is_none() {
-            self.change(store, acl);
-        }
-        &self.bytes
-    }
-
-    #[inline(never)]
-    fn change(&mut self, store: &Store, acl: Option<AclId>) {
-        self.of = acl;
-        self.bytes.clear();
-        let entries = acl.into_iter().flat_map(|acl| store.acls.entries(&store.blobs, acl));
-        for (n, entry) in entries.enumerate() {
-            let known = store.domains.find(entry.domid).is_some();
-            let names = entry.life != Life::NONE;
-            let (flags, number) = match entry.life {
-                Life::ANY => (0, entry.domid.0),
-                _ if names && store.domains.owner(entry).is_some() => (0, entry.domid.0),
-                life if names && let Some(before) = life.before(self.ended) => (NOBODY | ENDED, before),
-                // The first says what all may do whom no other names. A node's owner lives.
-                _ if names && n > 0 => continue,
-                _ if known => (STALE | NOBODY, entry.domid.0),
-                _ => (NOBODY, entry.domid.0),
-            };
-            let [low, high] = number.to_le_bytes();
-            // A list has no more entries than there is room for.
-            let _fits = self.bytes.extend_from_slice(&[letter(entry.access), flags, low, high]);
-        }
-    }
-}
 
 /// Calls `each` with all nodes, each before those below it, and with how many bytes fewer than the latest's have those of its
 /// path that are not its name and the slash before that.
@@ -78,25 +31,21 @@ pub fn each_node<E>(
     mut each: impl FnMut(&store::Node, usize) -> Result<(), E>,
 ) -> Result<(), E> {
     for top in TOPS {
-        let Some(first) = store.lookup(top) else { continue };
-        let mut node = store.node(first);
-        let (mut depth, mut left) = (0, usize::MAX);
-        loop {
+        let mut next = store.lookup(top);
+        let mut left = usize::MAX;
+        while let Some(id) = next {
+            let mut node = store.node(id);
             each(node, left)?;
             left = 0;
-            let mut next = store.first_child_of(node);
-            depth += 1;
+            next = store.first_child_of(node);
             while next.is_none() {
-                depth -= 1;
-                if depth == 0 {
-                    break;
-                }
                 left += node.name.len() + 1;
                 next = store.sibling_after(node);
-                node = node.parent.map_or(node, |parent| store.node(parent));
+                match node.parent {
+                    Some(parent) if next.is_none() => node = store.node(parent),
+                    _ => break,
+                }
             }
-            let Some(id) = next else { break };
-            node = store.node(id);
         }
     }
     Ok(())
@@ -118,34 +67,43 @@ pub fn extend_path(store: &Store, node: &store::Node, left: usize, buf: &mut Pat
 
 /// Writes all nodes. The result is how many there are: what the store has counted may be wrong after a fault.
 pub fn save(writer: &mut Writer<'_>, store: &Store, lists: &mut Lists) -> Result<usize, Full> {
-    let mut buf = PathBuf::new();
+    let mut record = Record::new();
     let mut count = 0;
     each_node(store, |node, left| {
         count += 1;
-        extend_path(store, node, left, &mut buf);
-        let path = if buf.is_empty() { b"/" } else { &*buf };
-        let entries = lists.entries(store, node.acl());
-        let head = Node {
-            path: path.len() as u16 + 1,
-            value: node.value.len() as u16,
-            entries: (entries.len() / Permission::SIZE) as u16,
-            ..Node::default()
-        };
-        // Most of those that have chunks have one.
-        let first = || node.value.pieces(&store.blobs).nth(1).filter(|first| first.len() == node.value.len());
-        if let Some(value) = node.value.inline().or_else(first)
-            && writer.at_once(NODE, &head, [entries, path, b"\0", value])?
-        {
-            return Ok(());
+        record.extend_path(store, node, left);
+        record.take_list(store, node, lists);
+        match record.whole(store, node) {
+            Some(record) => writer.raw(record),
+            None => save_long(writer, store, node, record.path(), lists),
         }
-        writer.begin_with(NODE, &head, entries.len() + path.len() + 1 + node.value.len())?;
-        writer.bytes(entries)?;
-        writer.bytes(path)?;
-        writer.bytes(&[0])?;
-        node.value.pieces(&store.blobs).try_for_each(|piece| writer.bytes(piece))?;
-        writer.end()
     })?;
     Ok(count)
+}
+
+/// Writes a node whose record is not put together.
+#[inline(never)]
+fn save_long(
+    writer: &mut Writer<'_>,
+    store: &Store,
+    node: &store::Node,
+    path: &[u8],
+    lists: &mut Lists,
+) -> Result<(), Full> {
+    let path = if path.is_empty() { b"/" } else { path };
+    let entries = lists.entries(store, node.acl());
+    let head = Node {
+        path: path.len() as u16 + 1,
+        value: node.value.len() as u16,
+        entries: (entries.len() / Permission::SIZE) as u16,
+        ..Node::default()
+    };
+    writer.begin_with(NODE, &head, entries.len() + path.len() + 1 + node.value.len())?;
+    writer.bytes(entries)?;
+    writer.bytes(path)?;
+    writer.bytes(&[0])?;
+    node.value.pieces(&store.blobs).try_for_each(|piece| writer.bytes(piece))?;
+    writer.end()
 }
 
 /// The numbers of all nodes, so many of them, in order of the stream, so that no client takes up a list of children that has changed.
@@ -246,8 +204,8 @@ pub fn restore_generations(reader: &mut Reader<'_>, store: &mut Store) -> Result
     reader.each_part(|Generations { value, list, permissions, origin, .. }| {
         let Some(node) = store.nth_node(number) else { return Ok(false) };
         number += 1;
-        store.restore_generations(node, value, list, permissions);
-        store.set_origin(node, Origin::from_bits(origin as u8));
+        let (changes, origin) = (AclChanges::from_bits(permissions), Origin::from_bits(origin as u8));
+        store.restore_generations(node, value, list, changes, origin);
         Ok(true)
     })
 }

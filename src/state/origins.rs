@@ -10,9 +10,10 @@ use crate::slots::Full;
 use crate::store::{self, Layer, LayerName, Store};
 use crate::wire::XsError;
 
+/// `nodes`: how many there are in the tree.
 #[cold]
 #[inline(never)]
-pub fn save(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
+pub fn save(writer: &mut Writer<'_>, store: &Store, nodes: usize) -> Result<(), Full> {
     let store::Origins { layers, fused } = &store.origins;
     let names: usize = layers.iter().map(|layer| Origin::SIZE + layer.name.len()).sum();
     let head = Origins { generation: *fused, layers: layers.len() as u16, ..Origins::default() };
@@ -30,6 +31,10 @@ pub fn save(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
         writer.bytes(name)?;
     }
     writer.end()?;
+    // All slots in use are nodes of the tree, or some are gone.
+    if store.in_use().nodes == nodes {
+        return Ok(());
+    }
     let mut buf = PathBuf::new();
     for (id, _) in store.gone() {
         let path = store.path_of(id, &mut buf).map_err(|_| Full)?.as_bytes();

@@ -9,8 +9,8 @@ use super::reader::{Reader, first_record, parse};
 use crate::path::{ABSOLUTE_MAX, Path, PathBuf, ends_in_valid};
 use crate::quota::Quotas;
 use crate::slots::Claim;
-use crate::store::{NodeId, Origin, Planted, Store};
-use crate::words::position_of_last_slash;
+use crate::store::{Name, NodeId, Origin, Planted, Sapling, Store, Value};
+use crate::words::{equal, position_of_last_slash};
 
 /// What follows the fixed part of a record.
 #[derive(Clone, Copy)]
@@ -32,7 +32,8 @@ pub struct Planting {
 /// What is known of the latest node.
 struct Near {
     node: Option<NodeId>,
-    /// Bytes of the path of the node above it.
+    /// The node above it, and bytes of that one's path.
+    parent: Option<NodeId>,
     cut: usize,
     /// Nodes with the same permission list that have not been counted yet.
     planted: Option<Planted>,
@@ -48,8 +49,10 @@ pub struct Ground<'a> {
 }
 
 impl Planting {
-    pub const NONE: Planting =
-        Planting { path: PathBuf::new(), near: Near { node: None, cut: 0, planted: None, list: Vec::new() } };
+    pub const NONE: Planting = Planting {
+        path: PathBuf::new(),
+        near: Near { node: None, parent: None, cut: 0, planted: None, list: Vec::new() },
+    };
 
     /// Reads one node.
     pub fn read(
@@ -122,7 +125,7 @@ impl Near {
             self.node = None;
             return Ok(path);
         }
-        if body.list.is_empty() || *body.list != *self.list {
+        if body.list.is_empty() || !equal(body.list, &self.list) {
             self.change_list(body.list, ground)?;
         }
         if body.value.len() > VALUE_MAX {
@@ -138,10 +141,16 @@ impl Near {
             }
             _ => (self.top(path)?, None),
         };
-        let hash = store.key().hash(path);
+        let hash = store.key().hash_here(path);
+        if store.node_hashed(hash).is_some() {
+            return Err(Fault::NodeTwice);
+        }
         let planted = self.planted.as_mut().ok_or(Fault::NoOwner)?;
-        let node = store.plant(planted, parent, Path::from_canonical(path), name, hash, body.value)?;
-        self.node = Some(node.ok_or(Fault::NodeTwice)?);
+        let len = name.len();
+        let name = Name::store_end(&mut store.blobs, path, name)?;
+        let value = Value::store_fresh(&mut store.blobs, body.value)?;
+        self.node = Some(store.plant(planted, Sapling { parent, hash, name, len, value })?);
+        self.parent = parent;
         Ok(if path.len() == 1 { b"" } else { path })
     }
 
@@ -155,13 +164,16 @@ impl Near {
         above: &[u8],
         name: &[u8],
     ) -> Result<NodeId, Fault> {
-        if let (Some(node), Some(below)) = (self.node, latest.strip_prefix(above)) {
+        let (before, below) = latest.split_at_checked(above.len()).unwrap_or_default();
+        if let Some(node) = self.node
+            && equal(before, above)
+        {
             if !ends_in_valid(path, name) {
                 return Err(Fault::BadPath);
             }
             let parent = match below.first() {
                 None => Some(node),
-                Some(b'/') if above.len() == self.cut => store.node(node).parent,
+                Some(b'/') if above.len() == self.cut => self.parent,
                 Some(b'/') => up(store, node, below),
                 Some(_) => None,
             };

@@ -187,6 +187,7 @@ impl<R> Restore<'_, '_, R> {
         if !nodes::is_whole(store) {
             return Err(Fault::NoRoot);
         }
+        store.tell_planted_of_watches();
         connections::find_targets(store, links);
         links.outbox.count_causes(store).ok_or(Fault::NoRoom)?;
         store.forget_untold()?;

@@ -1,11 +1,12 @@
 //! All records, in the order of the stream.
 
 use super::format::{
-    END, GLOBAL_DATA, GlobalData, IDENT, OWN_LEAST, OWN_VERSION, STORE, Store as Numbers, VERSIONS,
+    END, FILLER, Fixed, GLOBAL_DATA, GlobalData, Head, IDENT, OWN_LEAST, OWN_VERSION, STORE,
+    Store as Numbers, VERSIONS,
 };
-use super::nodes::Lists;
+use super::lists::Lists;
 use super::queues::Targets;
-use super::writer::{Sink, Writer};
+use super::writer::{Sink, Writer, put};
 use super::{connections, domains, nodes, origins, queues, told, trace};
 use crate::abi::DomId;
 use crate::config::Settings;
@@ -23,6 +24,28 @@ pub struct Rest<'a> {
     /// The moment from which deadlines are counted.
     pub now: Instant,
     pub recorder: &'a Recorder,
+}
+
+/// Writes of a state only the records of the nodes and their generations. The result is how many nodes there are.
+pub fn save_nodes(store: &Store, sink: &mut dyn Sink) -> Result<usize, Full> {
+    let mut writer = Writer::new(sink);
+    let count = write_nodes(&mut writer, store, &mut { Lists::NONE })?;
+    writer.flush()?;
+    Ok(count)
+}
+
+#[inline(never)] // In two places.
+fn write_nodes(writer: &mut Writer<'_>, store: &Store, lists: &mut Lists) -> Result<usize, Full> {
+    let count = nodes::save(writer, store, lists)?;
+    nodes::save_generations(writer, store, count)?;
+    Ok(count)
+}
+
+/// The beginning of a record that is passed over, with `len` bytes behind it, a multiple of 8.
+pub fn filler(len: usize) -> [u8; Head::SIZE] {
+    let mut head = [0; Head::SIZE];
+    put(&mut head, &Head { record: FILLER, len: len as u32 });
+    head
 }
 
 /// Writes a store and its connections as a stream of this version, the highest or lowest if there is no such. There must be
@@ -63,13 +86,15 @@ pub fn save<R>(
     domains::save_known(writer, store)?;
     connections::save(writer, store, links, version)?;
     let mut lists = Lists::NONE;
-    let count = nodes::save(writer, store, &mut lists)?;
+    let count = match writer.insert_nodes()? {
+        Some(count) => count,
+        None => write_nodes(writer, store, &mut lists)?,
+    };
     domains::save_limits(writer, store, version, |id| links.has(id))?;
     domains::save_counted(writer, store, rest.recorder)?;
     connections::save_order(writer, store, links)?;
-    nodes::save_generations(writer, store, count)?;
     nodes::save_owned(writer, store)?;
-    origins::save(writer, store)?;
+    origins::save(writer, store, count)?;
     queues::save_causes(writer, store, links)?;
     let mut targets = Targets::of(store, links);
     lists.keep_ended(targets.latest);

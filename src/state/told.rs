@@ -2,7 +2,8 @@
 
 use super::fault::Fault;
 use super::format::{Copy, Fixed, Permission, TOLD, Told};
-use super::nodes::{Buffers, Lists, read_entries};
+use super::lists::Lists;
+use super::nodes::{Buffers, read_entries};
 use super::reader::Reader;
 use super::writer::Writer;
 use crate::abi::DomId;

@@ -12,6 +12,12 @@ pub trait Sink {
     fn room(&self) -> u64 {
         0
     }
+
+    /// Inserts what [`save_nodes`](super::save_nodes) has written before, whatever lies between the records. The result is what
+    /// that has returned. None, and nothing is inserted, if it has not written the nodes as they are now.
+    fn insert_nodes(&mut self) -> Result<Option<usize>, Full> {
+        Ok(None)
+    }
 }
 
 /// A sink that only counts: how many bytes a state has at least.
@@ -115,36 +121,6 @@ impl<'a> Writer<'a> {
         self.raw([0; 8].get(..padding).unwrap_or_default())
     }
 
-    /// A whole record of its fixed part and some bytes. False if it is too long for that: nothing is written then.
-    #[inline(always)]
-    pub fn at_once<T: Fixed, const N: usize>(
-        &mut self,
-        record: u32,
-        part: &T,
-        bytes: [&[u8]; N],
-    ) -> Result<bool, Full> {
-        let len = bytes.iter().fold(T::SIZE, |len, bytes| len + bytes.len()).next_multiple_of(8);
-        let whole = Head::SIZE + len;
-        if self.filled + whole > BUFFER {
-            self.flush()?;
-        }
-        let Some(place) = self.buffer.get_mut(self.filled..).and_then(|rest| rest.get_mut(..whole)) else {
-            return Ok(false);
-        };
-        if let Some(padding) = place.last_chunk_mut::<8>() {
-            *padding = [0; 8];
-        }
-        let rest = put(place, &Head { record, len: len as u32 });
-        let mut rest = put(rest, part);
-        for bytes in bytes {
-            let Some((place, later)) = rest.split_at_mut_checked(bytes.len()) else { break };
-            place.copy_from_slice(bytes);
-            rest = later;
-        }
-        self.filled += whole;
-        Ok(true)
-    }
-
     /// A record that is its fixed part.
     pub fn record<T: Fixed>(&mut self, record: u32, part: &T) -> Result<(), Full> {
         self.begin_with(record, part, 0)?;
@@ -168,6 +144,12 @@ impl<'a> Writer<'a> {
         self.sink.room().saturating_sub(self.filled as u64)
     }
 
+    /// See [`Sink::insert_nodes`].
+    pub fn insert_nodes(&mut self) -> Result<Option<usize>, Full> {
+        self.flush()?;
+        self.sink.insert_nodes()
+    }
+
     /// Has the sink take what has been written so far.
     #[inline(never)]
     pub fn flush(&mut self) -> Result<(), Full> {
@@ -178,7 +160,7 @@ impl<'a> Writer<'a> {
 
 /// Writes a fixed part to the beginning of a place. The result is the rest of that.
 #[inline(always)] // What is left of it are stores.
-fn put<'a, T: Fixed>(place: &'a mut [u8], part: &T) -> &'a mut [u8] {
+pub fn put<'a, T: Fixed>(place: &'a mut [u8], part: &T) -> &'a mut [u8] {
     let mut fields = [0; FIXED_MAX];
     part.write(&mut fields);
     let Some((place, rest)) = place.split_at_mut_checked(T::SIZE) else { return &mut [] };

@@ -275,6 +275,11 @@ impl Domains {
         Ok(id)
     }
 
+    /// How many have begun.
+    pub fn lives(&self) -> u32 {
+        self.last_life
+    }
+
     /// A record for one more client of the privileged domain: of the same life, so with the same rights.
     /// What it creates belongs to that domain; its watches and transactions are its own. In an attempt.
     pub fn admit_client(&mut self) -> Result<DomainId, Full> {

@@ -3,6 +3,7 @@
 use super::acl::AclId;
 use super::domain::DomainId;
 use super::node::{AclChanges, Node, NodeId};
+use super::origin::Origin;
 use super::transaction::{Mark, Transaction, TransactionId, TxNode};
 use super::watch::{Change, Watch, WatchId};
 use super::{Rest, Store};
@@ -29,6 +30,11 @@ impl Store {
     /// How many changes of values and lists of children there have been.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// A sum of counts, one of which grows with each change of a node, of a permission list or of who lives.
+    pub fn moment(&self) -> u64 {
+        self.attempt.count() + self.generation + u64::from(self.domains.lives())
     }
 
     /// The place of the latest watch among all that were ever registered.
@@ -65,11 +71,16 @@ impl Store {
     }
 
     /// Gives a node the numbers that it had.
-    pub fn restore_generations(&mut self, id: NodeId, value: u64, list: u64, acl_changes: u16) {
-        let node = self.nodes.update(id);
-        node.set_value_generation(value);
-        node.set_list_generation(list);
-        node.set_acl_changes(AclChanges::from_bits(acl_changes));
+    #[inline(always)] // Once, in a loop.
+    pub fn restore_generations(
+        &mut self,
+        id: NodeId,
+        value: u64,
+        list: u64,
+        acl_changes: AclChanges,
+        origin: Origin,
+    ) {
+        self.nodes.update(id).restore_numbers(value, list, acl_changes, origin);
     }
 
     /// The node that was made so many nodes after the first one, in a store of which nothing was ever removed.

@@ -104,6 +104,15 @@ impl Name {
         }
     }
 
+    /// As `store`, of the end of a path.
+    #[inline(always)] // Of each node that a state has.
+    pub fn store_end(blobs: &mut Blobs, path: &[u8], name: &[u8]) -> Result<Name, Full> {
+        match Text::inline_end_of(path, name.len()) {
+            Some(text) => Ok(Name(text)),
+            None => Name::store(blobs, name),
+        }
+    }
+
     fn store_long(blobs: &mut Blobs, bytes: &[u8]) -> Result<Name, Full> {
         let number = Name::number(bytes).and_then(Text::of_number);
         Ok(Name(number.map_or_else(|| Text::store(blobs, bytes), Ok)?))
@@ -129,6 +138,12 @@ impl Name {
     #[inline(always)]
     pub fn inline(&self) -> Option<&[u8]> {
         self.0.inline().or_else(|| self.well_known())
+    }
+
+    /// The bytes and whatever is behind them, if the name is a short one.
+    #[inline(always)] // So that they are copied without a call.
+    pub fn in_place(&self) -> Option<&[u8; NAME_INLINE]> {
+        self.0.in_place()
     }
 
     /// The bytes in one piece, in `buf` if they are not so already.

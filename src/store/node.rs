@@ -128,6 +128,13 @@ impl Node {
         Node { hash, value_number, list_number: Numbered(generation), ..Node::EMPTY }
     }
 
+    /// The same node of another path, of which nothing has changed since it was made.
+    #[inline(always)] // As `restore_numbers`.
+    pub fn made(&self, hash: u64, generation: u64) -> Node {
+        let value_number = self.value_number.with_generation(generation);
+        Node { hash, value_number, list_number: Numbered(generation), ..*self }
+    }
+
     /// Bytes of memory that a node takes whose name takes so many beside it, with a value of this length.
     pub const fn memory(name: u32, value: usize) -> u32 {
         Node::MEMORY + name + Value::memory(value)
@@ -140,6 +147,13 @@ impl Node {
     pub fn generation(&self) -> u64 {
         let (value, list) = (self.value_number.0 << u8::BITS, self.list_number.0 << u8::BITS);
         value.max(list) >> (u8::BITS + u16::BITS) << u16::BITS | u64::from(self.list_number.byte())
+    }
+
+    /// Gives it the numbers of a state, as far as there is room for them.
+    #[inline(always)] // Of each node that a state has.
+    pub fn restore_numbers(&mut self, value: u64, list: u64, changes: AclChanges, origin: Origin) {
+        self.value_number = Numbered(value).with_byte(self.value_number.byte() & WATCHED | origin.packed());
+        self.list_number = Numbered(list).with_byte(changes.0);
     }
 
     pub fn value_generation(&self) -> u64 {

@@ -8,23 +8,35 @@ use super::Store;
 use super::acl::AclId;
 use super::domain::DomainId;
 use super::name::Name;
-use super::node::{Node, NodeId, Owned, Value};
+use super::node::{Node, NodeId, Owned, Siblings, Value};
 use super::origin::Origin;
 use super::share::Share;
-use crate::path::Path;
-use crate::slots::{Claim, Full, List, Ring};
+use crate::slots::{Blob, CHUNK, Claim, Full, Links, List, Ring};
 use crate::wire::XsError;
 
 /// Nodes with the same permission list that have been made and not counted yet.
 #[derive(Clone, Copy)]
 pub struct Planted {
     acl: AclId,
-    origin: Origin,
+    /// A node with all that they have in common.
+    node: Node,
     owner: DomainId,
     /// All nodes of the owner.
     owned: List<Node, Owned>,
-    nodes: u32,
-    memory: u32,
+    /// Nodes and chunks that were in use before.
+    before: [u32; 2],
+}
+
+/// A node to be made.
+pub struct Sapling {
+    /// Above it; without one it is the root or a special node.
+    pub parent: Option<NodeId>,
+    /// Of its path.
+    pub hash: u64,
+    pub name: Name,
+    /// Bytes of it.
+    pub len: usize,
+    pub value: Value,
 }
 
 impl Store {
@@ -32,52 +44,55 @@ impl Store {
     /// owner.
     pub fn begin_planting(&self, acl: AclId, origin: Origin) -> Option<Planted> {
         let owner = self.domains.owner(self.acls.owner(acl))?;
-        Some(Planted { acl, origin, owner, owned: self.held.of(owner).nodes, nodes: 0, memory: 0 })
+        let node = Node { acl: Some(acl), ..Node::new(0, 0, origin, false) };
+        Some(Planted { acl, node, owner, owned: self.held.of(owner).nodes, before: self.nodes_and_chunks() })
     }
 
-    /// Makes a node, the youngest child of `parent`; without one, the root or a special node. `hash` is that of its path.
-    /// None if there is one with this path.
+    /// Nodes and chunks in use.
+    fn nodes_and_chunks(&self) -> [u32; 2] {
+        [self.nodes.arena().used(), self.blobs.arena().used()]
+    }
+
+    /// Makes a node with a path that no other has, the youngest child of the one above it.
     #[inline(always)] // For each node; there are two callers.
-    pub fn plant(
-        &mut self,
-        planted: &mut Planted,
-        parent: Option<NodeId>,
-        path: Path<'_>,
-        name: &[u8],
-        hash: u64,
-        value: &[u8],
-    ) -> Result<Option<NodeId>, Full> {
-        if self.lookup_by_names(path, hash).is_some() {
-            return Ok(None);
-        }
+    pub fn plant(&mut self, planted: &mut Planted, sapling: Sapling) -> Result<NodeId, Full> {
+        let Sapling { parent, hash, name, len, value } = sapling;
         let generation = self.next_generation();
-        let Planted { acl, origin, owned, nodes, memory, .. } = planted;
-        let name = Name::store(&mut self.blobs, name)?;
-        let mut children = parent.map_or(Ring::EMPTY, |parent| self.nodes.get(parent).children);
-        let id = self.nodes.insert_fresh(Node {
-            parent,
-            siblings: children.links_of_next(&self.nodes),
-            acl: Some(*acl),
-            name,
-            value: Value::store(&mut self.blobs, value)?,
-            ..Node::new(hash, generation, *origin, self.watches.paths.may_have(hash))
-        })?;
+        let Planted { node, owned, .. } = planted;
+        let nodes = &mut self.nodes;
+        let id = nodes.arena().fresh_id()?;
+        let mut siblings = Links::NONE;
         if let Some(parent) = parent {
-            children.append_unsaved(&mut self.nodes, id);
-            let parent = self.nodes.update(parent);
-            parent.children = children;
-            parent.children_bytes += name.len() as u32 + 1;
+            let parent = nodes.update(parent);
+            parent.children_bytes += len as u32 + 1;
+            let last = parent.children.replace_last(id);
+            siblings = Ring::<Node, Siblings>::follow(nodes, last, id);
         }
-        owned.append_unsaved(&mut self.nodes, id);
-        *nodes += 1;
-        *memory = memory.wrapping_add(Node::memory(name.spilled(), value.len()));
-        Ok(Some(id))
+        let owned = owned.append_fresh(nodes, id);
+        nodes.insert_fresh(id, Node { parent, siblings, owned, name, value, ..node.made(hash, generation) });
+        Ok(id)
+    }
+
+    /// Has nodes that were made know of the watches on their paths. To be called in the end.
+    #[inline(never)]
+    pub fn tell_planted_of_watches(&mut self) {
+        for path in self.watches.paths.arena().slots() {
+            if let Some(node) = self.nodes.find(path.hash, |_| true) {
+                self.nodes.update(node).set_watched(true);
+            }
+        }
     }
 
     /// Puts what has been made on its owner's account.
     #[inline(never)]
     pub fn count_planted(&mut self, planted: Planted) -> Result<(), XsError> {
-        let Planted { acl, owner, owned, nodes, memory, .. } = planted;
+        let Planted { acl, owner, owned, before: [nodes, chunks], .. } = planted;
+        self.nodes.count_fresh();
+        self.blobs.count_fresh();
+        let [nodes_now, chunks_now] = self.nodes_and_chunks();
+        let nodes = nodes_now.wrapping_sub(nodes);
+        let memory =
+            (nodes * Node::MEMORY).wrapping_add(chunks_now.wrapping_sub(chunks) * Blob::memory(CHUNK));
         self.attempt(Claim::Answer, |store| {
             // It has been held once already.
             match nodes.checked_sub(1) {

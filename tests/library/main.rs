@@ -23,6 +23,7 @@ mod model;
 mod paths;
 mod pending;
 mod permissions;
+mod prepared;
 mod quota_settings;
 mod quotas;
 mod requests;

@@ -82,7 +82,7 @@ fn wait(deadline: Option<Instant>) {
     let (server, guest) = parts();
     if !server.is_to_be_replaced() {
         guest.idle(deadline);
-    } else if !update::keep(server) {
+    } else if !update::keep(server, guest) {
         // Whoever has been answered need not wait for the other image to see that.
         xen::give_way();
         update::take_over(server, guest);

@@ -2,8 +2,9 @@
 
 use core::ops::Range;
 
+use xenstore::server::PreparedNodes;
 use xenstore::slots::Full;
-use xenstore::state::Sink;
+use xenstore::state::{self, Sink};
 
 use super::lodgers::PAGE;
 use crate::image::paging;
@@ -71,20 +72,58 @@ pub struct Lodge {
     pub pages: u32,
     /// Bytes of the latest that are written.
     at: u64,
+    /// Pages are taken apart.
+    apart: bool,
+    /// Nodes that can be inserted, and how many pages are before theirs.
+    nodes: PreparedNodes,
+    first: u32,
 }
 
 impl Lodge {
     /// # Safety
     /// There is room for the number of each spare page at `map`, and it is nobody else's.
     pub unsafe fn new(spare: Spare, map: *mut u32) -> Lodge {
-        Lodge { spare, map, pages: 0, at: PAGE }
+        Lodge { spare, map, pages: 0, at: PAGE, apart: false, nodes: PreparedNodes::default(), first: 0 }
     }
 
-    /// The next page, all of it, physical.
-    fn take(&mut self) -> Option<u64> {
-        let page = self.spare.take()?;
-        self.add(page);
-        Some(page)
+    /// The next page, all of it.
+    fn take(&mut self) -> Option<()> {
+        if self.apart {
+            self.take_apart()?;
+        } else {
+            let page = self.spare.take()?;
+            self.add(page);
+        }
+        self.at = 0;
+        Some(())
+    }
+
+    /// Writes nodes apart from all else. They begin so many bytes behind the beginning of a page.
+    pub fn write_nodes(
+        &mut self,
+        start: u64,
+        save: impl FnOnce(&mut Self) -> Result<usize, Full>,
+    ) -> PreparedNodes {
+        let before = self.pages;
+        self.apart = true;
+        let saved = self.take().ok_or(Full).and_then(|()| {
+            self.at = start;
+            save(self)
+        });
+        let Ok(count) = saved else { return PreparedNodes::default() };
+        PreparedNodes { pages: self.pages - before, count, start, end: self.at }
+    }
+
+    /// Has nodes ready that were written so, if they are where they would be written again.
+    pub fn have_nodes(&mut self, nodes: PreparedNodes) {
+        let before = self.pages;
+        for _ in 0..nodes.pages {
+            if self.take_apart().is_none_or(|(_, same)| !same) {
+                self.pages = before;
+                return;
+            }
+        }
+        (self.nodes, self.first) = (nodes, before);
     }
 
     /// A page apart from the bytes, physical, and whether it was the same one the time before, with as many before it.
@@ -101,11 +140,39 @@ impl Lodge {
         // SAFETY: by `new`'s promise there is room for all of them.
         unsafe { *self.map.add(self.pages as usize) = (page / PAGE) as u32 };
         self.pages += 1;
-        self.at = 0;
     }
 }
 
 impl Sink for Lodge {
+    /// The pages of the nodes come behind those that have been written so far, the last of which is filled up to there.
+    fn insert_nodes(&mut self) -> Result<Option<usize>, Full> {
+        let PreparedNodes { pages, count, start, end } = core::mem::take(&mut self.nodes);
+        if pages == 0 {
+            return Ok(None);
+        }
+        let fits = self.at % 8 == start;
+        if fits {
+            let beginning = state::filler(0).len() as u64;
+            // That may take one page more.
+            let page_end = if self.at + beginning <= PAGE { PAGE } else { 2 * PAGE };
+            self.put(&state::filler((page_end + start - self.at - beginning) as usize))?;
+        }
+        // SAFETY: by `new`'s promise the map has all pages, and nobody else looks at it.
+        let map = unsafe { core::slice::from_raw_parts_mut(self.map, self.pages as usize) };
+        // Those of the nodes and the others change places.
+        let written = map.get_mut(self.first as usize..).unwrap_or_default();
+        let (nodes, others) = written.split_at_mut_checked(pages as usize).unwrap_or_default();
+        nodes.reverse();
+        others.reverse();
+        written.reverse();
+        if !fits {
+            self.pages -= pages;
+            return Ok(None);
+        }
+        self.at = end;
+        Ok(Some(count))
+    }
+
     fn room(&self) -> u64 {
         self.spare.bytes() + PAGE - self.at
     }

@@ -7,7 +7,7 @@ use core::ptr;
 
 use xenstore::abi::hvm::StartInfo;
 use xenstore::layout;
-use xenstore::server::{Order, Server};
+use xenstore::server::{Order, Prepared, Server};
 use xenstore::state::{Length, Sink, VERSIONS};
 
 use super::hand_over::{self, Record};
@@ -49,20 +49,35 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Copies aside what of this image never changes, while nobody waits for it. False if that has been done.
-pub fn keep(server: &mut Server<Guest>) -> bool {
-    if server.has_aside() {
+/// How often the nodes are written aside, unless nothing changes them before the image takes over.
+const TIMES: u32 = 4;
+
+/// Writes aside what of this image never changes, and the nodes, while nobody waits for it. False if that has been done.
+pub fn keep(server: &mut Server<Guest>, guest: &Guest) -> bool {
+    let (before, moment) = (server.prepared(), server.moment());
+    if before.is_some_and(|aside| aside.moment == moment || aside.times == TIMES) {
         return false;
     }
     let mut lodge = lodge(server);
-    for source in (symbol::start()..symbol::end_of_rodata()).step_by(PAGE as usize) {
-        let Some((page, _)) = lodge.take_apart() else { break };
+    let mut pages = 0;
+    for source in (symbol::start()..symbol::end_of_data()).step_by(PAGE as usize) {
+        let Some((page, same)) = lodge.take_apart() else { break };
+        let stays = source < symbol::end_of_rodata();
+        pages += u32::from(stays);
+        if !stays || (before.is_some() && same) {
+            continue;
+        }
         // SAFETY: the page is memory that the store has reserved and never used.
         unsafe {
             ptr::copy_nonoverlapping(source as *const u8, paging::address(page) as *mut u8, PAGE as usize)
         };
     }
-    server.note_aside(lodge.pages);
+    let mut notes = Length::default();
+    // It has room for all.
+    let _counted = notes::write(server, guest, 0, &mut notes);
+    let nodes = lodge.write_nodes(notes.0 % 8, |sink| server.save_nodes(sink));
+    let times = before.map_or(0, |aside| aside.times) + 1;
+    server.note_prepared(Prepared { pages, nodes, moment, times });
     true
 }
 
@@ -121,9 +136,12 @@ fn prepare(
     let room = lodge.room();
     let mut list = low::List::new();
     let aside = if order.is_some() { image.clone() } else { 0..0 };
-    let there = order.and_then(|order| order.aside).unwrap_or(0);
-    let kept = list_image(&aside, there, &mut lodge, &mut list);
+    let there = order.and_then(|order| order.prepared);
+    let kept = list_image(&aside, there.map_or(0, |there| there.pages), &mut lodge, &mut list);
     let kept_pages = lodge.pages;
+    if let Some(there) = there.filter(|there| there.moment == server.moment()) {
+        lodge.have_nodes(there.nodes);
+    }
     let version = order.map_or(*VERSIONS.end(), |order| order.version);
     let write = |sink: &mut dyn Sink| {
         notes::write(server, guest, begun, sink).and_then(|()| server.save(version, sink))

@@ -236,5 +236,6 @@ impl Store {
     /// All nodes that are there now are what the store begins with.
     pub fn note_fused(&mut self) {
         self.origins.fused = self.generation;
+        self.tell_planted_of_watches();
     }
 }

@@ -6,7 +6,7 @@
 use crate::path::Path;
 use crate::perms::Entry;
 use crate::slots::Claim;
-use crate::store::{AclId, NodeId, Origin, Planted, Store};
+use crate::store::{AclId, Name, NodeId, Origin, Planted, Sapling, Store, Value};
 use crate::wire::XsError;
 
 /// How far a layer has been laid.
@@ -54,7 +54,8 @@ impl Store {
         let Some(above) = node.path.parent() else { return Ok(false) };
         let near = laying.above.filter(|near| self.is_at(self.node(*near), above));
         let Some(parent) = near.or_else(|| self.lookup(above)) else { return Ok(false) };
-        if self.nodes.arena().has_gaps() {
+        let hash = node.path.hash(&self.key);
+        if self.nodes.arena().has_gaps() || self.node_hashed(hash).is_some() {
             return Ok(false);
         }
         laying.above = Some(parent);
@@ -67,11 +68,11 @@ impl Store {
             Some((planted, acl)) if list == Some(*acl) => planted,
             _ => self.begin_list(laying, list, node)?,
         };
-        let (name, hash) = (node.path.name(), node.path.hash(&self.key));
-        let value = node.value.unwrap_or_default();
-        if self.plant(planted, Some(parent), node.path, name, hash, value)?.is_none() {
-            return Ok(false);
-        }
+        let name = node.path.name();
+        let (len, value) = (name.len(), node.value.unwrap_or_default());
+        let name = Name::store_end(&mut self.blobs, node.path.as_bytes(), name)?;
+        let value = Value::store_fresh(&mut self.blobs, value)?;
+        self.plant(planted, Sapling { parent: Some(parent), hash, name, len, value })?;
         if node.entries.is_some() {
             laying.stated = laying.planted.as_ref().map(|(_, acl)| *acl);
         }

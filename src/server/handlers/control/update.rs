@@ -74,7 +74,7 @@ fn begin<P: Platform>(
     };
     cx.core.updates.active = true;
     cx.core.updates.session =
-        Some(Session { whose, room, size, there: 0, has_line: false, start: None, aside: None });
+        Some(Session { whose, room, size, there: 0, has_line: false, start: None, prepared: None });
     Ok(Outcome::OK)
 }
 
