@@ -148,7 +148,10 @@ fn mistakes_are_one_line() {
     for (args, told) in [
         (&["save", "--store", text(&nowhere), text(&file)][..], "it does not exist"),
         (&["save"], "not provided: <FILE>; see --help"),
-        (&["save", "--all", text(&file)], "unexpected argument '--all' found; allowed: --store, --help; see"),
+        (
+            &["save", "--all", text(&file)],
+            "unexpected argument '--all' found; allowed: --store, --timeout, --help; see",
+        ),
         (&["show", "--store", socket, text(&file)], "'--store' found; allowed: --all, --json, --help; see"),
         (&["save", "--store", socket, text(&unwritable)], "no/folder: "),
         (&["save", "--store", socket, text(&file)], "not enough memory for the state: "),
