@@ -114,7 +114,10 @@ fn what_is_wrong_is_said() {
             &["show", "--store", path, path],
             "unexpected argument '--store' found; allowed: --all, --json, --help",
         ),
-        (&["save", "--json", path], "unexpected argument '--json' found; allowed: --store, --help"),
+        (
+            &["save", "--json", path],
+            "unexpected argument '--json' found; allowed: --store, --timeout, --help",
+        ),
         (&["load", path], "unrecognized subcommand 'load'; allowed: save, show, diff"),
         (&["--what"], "unexpected argument '--what' found; allowed: --help, --version"),
     ] {
