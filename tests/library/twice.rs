@@ -12,7 +12,7 @@ use proptest::prelude::{Just, Strategy, prop};
 use proptest::prop_oneof;
 use proptest::sample::select;
 use proptest::test_runner::{TestCaseError, TestError};
-use support::Host;
+use support::{Host, Message};
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Limits, Settings};
 use xenstore::quota::Quotas;
@@ -25,6 +25,7 @@ enum Step {
     Ask(u16, String),
     /// A client reads what it has, and changes so many nodes below a path in a transaction.
     Commit(u16, String, usize),
+    /// A client reads one ring.
     Read(u16),
     Die(u16),
     Boot(u16),
@@ -37,7 +38,7 @@ impl fmt::Display for Step {
         match self {
             Step::Ask(who, request) => write!(f, "host.send({who}, 0, {request:?});"),
             Step::Commit(who, path, nodes) => write!(f, "commit(host, {who}, {path:?}, {nodes});"),
-            Step::Read(who) => write!(f, "host.received({who});"),
+            Step::Read(who) => write!(f, "read(host, {who});"),
             Step::Die(domid) => write!(f, "host.kill({domid});"),
             Step::Boot(domid) => write!(f, "host.boot({domid});"),
             Step::Update(version) => write!(f, "host.update({version});"),
@@ -136,15 +137,22 @@ impl Session {
         self.host.poll();
     }
 
-    /// Reads all that waits for a client.
+    /// A client reads what its ring has room for, if that much waits.
     fn read(&mut self, who: u16) {
-        let heard = self.host.received(who);
-        let heard = heard.split("; ").filter(|message| !message.is_empty());
-        self.heard.entry(who).or_default().extend(heard.map(String::from));
+        let heard = self.host.client(who).read();
+        self.heard.entry(who).or_default().extend(heard.iter().map(Message::to_string));
+        self.host.xen.kick(DomId(who));
+        self.host.poll();
+    }
+
+    fn read_all(&mut self, who: u16) {
+        while self.host.client(who).waiting() > 0 {
+            self.read(who);
+        }
     }
 
     fn commit(&mut self, who: u16, path: &str, nodes: usize) {
-        self.read(who);
+        self.read_all(who);
         let tx = self.host.start(who);
         let writes = (0..nodes).map(|n| format!("WRITE {path}/{}/{n}|", n % 3));
         // There is such a node in some transactions.
@@ -190,7 +198,7 @@ fn run(steps: &[Step], updates: bool, limits: Limits) -> BTreeMap<u16, Vec<Strin
     }
     // Reading makes room for what others hear.
     let alive: Vec<u16> = session.host.clients.keys().copied().collect();
-    alive.iter().chain(&alive).for_each(|who| session.read(*who));
+    alive.iter().chain(&alive).for_each(|who| session.read_all(*who));
     session.host.check();
     session.heard
 }
