@@ -125,6 +125,11 @@ impl<R> Links<R> {
         self.connections.iter().flatten()
     }
 
+    /// Bytes of memory that what waits for a domain takes, and what it has sent of a request.
+    pub fn memory(&self, id: DomainId) -> u32 {
+        self.outbox.memory(id) + self.get(id).map_or(0, Connection::memory)
+    }
+
     /// Whose port this is.
     pub fn port_owner(&self, port: Port) -> Option<DomainId> {
         self.ports.get(port.0 as usize).copied().flatten()

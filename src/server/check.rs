@@ -1,46 +1,90 @@
 //! The consistency check: the store's own, then memory, queues and connections are recounted and compared.
 //!
-//! It changes nothing. Each finding is one sentence. Its time is bounded by the size of the store.
+//! It changes nothing, and goes through the store in parts. Others who only look are served between two of them, so what
+//! waits for domains may change; all that is compared with that is read in one part. Each finding is one sentence.
 
 use core::fmt::Arguments;
 
 use super::Server;
 use super::core::Core;
+use super::handlers::control::{self, tell};
 use crate::abi::DomId;
 use crate::config::Capacities;
 use crate::connection::Links;
 use crate::connection::outbox::{Message, Outbox};
 use crate::platform::Platform;
 use crate::slots::{Balance, Blob, CHUNK};
-use crate::store::check::mark;
-use crate::store::{DomainId, Share, Store, Usage};
+use crate::store::check::{Report, Walk, mark};
+use crate::store::{Answer, DomainId, Share, Store, Usage};
+use crate::wire::XsError;
 
-/// Calls `report` for everything that is not as it must be.
-/// `aside` is whose request is set aside.
-pub fn check<R>(
+/// Goes on with a check by a part, and calls `report` for everything that is not as it must be. `aside` is whose request is
+/// set aside. False if there was no part left.
+fn check_more<R>(
     core: &Core,
     links: &Links<R>,
     aside: Option<DomainId>,
-    report: &mut dyn FnMut(Arguments<'_>),
-) {
+    walk: &mut Walk,
+    report: Report<'_>,
+) -> bool {
     let store = &core.store;
-    store.check(report);
-    check_free_lists(store, links, report);
-    check_memory(store, links, report);
-    check_queues(store, links, report);
-    check_chunks(store, links, report);
-    check_shares(store, links, report);
-    check_connections(store, links, report);
-    let under_way = !store.intents.get().is_empty() || store.collected.late.is_some();
-    if !under_way && (aside.is_some() || links.schedule.has_put_off()) {
-        report(format_args!("requests wait for nothing"));
+    if store.check_more(walk, &|id| links.memory(id), report) {
+        return true;
     }
+    match walk.pass.saturating_sub(Walk::PASSES) {
+        0 => {
+            check_free_lists(store, links, report);
+            check_queues(store, links, report);
+        }
+        1 => check_chunks(store, links, walk.spilled(), report),
+        2 => check_shares(store, links, walk, report),
+        3 => {
+            check_connections(store, links, report);
+            let under_way = !store.intents.get().is_empty() || store.collected.late.is_some();
+            if !under_way && (aside.is_some() || links.schedule.has_put_off()) {
+                report(format_args!("requests wait for nothing"));
+            }
+        }
+        _ => return false,
+    }
+    walk.go_on();
+    true
 }
 
 impl<P: Platform> Server<P> {
     /// Calls `report` for everything that is not as it must be.
     pub fn check(&self, report: &mut dyn FnMut(Arguments<'_>)) {
-        check(&self.core, &self.links, self.aside.whose(), report);
+        let mut walk = Walk::default();
+        while check_more(&self.core, &self.links, self.aside.whose(), &mut walk, report) {}
+    }
+
+    /// Checks all in one go. What is wrong is logged. True if nothing is.
+    pub(super) fn is_sound(&mut self) -> bool {
+        self.walk = Walk::default();
+        self.exchange.reply.clear();
+        while self.check_part() {}
+        self.exchange.reply.is_empty()
+    }
+
+    /// Goes on with the check by a part. What is wrong is logged, and in the reply as far as it fits there. False if there was
+    /// no part left.
+    #[inline(never)] // It is large.
+    fn check_part(&mut self) -> bool {
+        let Server { core, links, exchange, aside, walk, .. } = self;
+        check_more(core, links, aside.whose(), walk, &mut |finding| tell(&mut exchange.reply, finding))
+    }
+
+    /// Goes on with the check that the request at hand asks for.
+    pub(super) fn check_some(&mut self) -> Result<(), XsError> {
+        let more = self.check_part();
+        if !more && !self.exchange.reply.is_empty() {
+            control::finish(&mut self.exchange.reply)?;
+            self.core.store.current.answer = Some(Ok(Answer::Data));
+        }
+        if !more {
+            self.walk = Walk::default();
+        }
+        self.core.store.begin(None, |intent| intent.check = more)
     }
 
     /// What a domain holds now; `None` if there is no record of it.
@@ -107,9 +151,9 @@ fn check_queues<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
 }
 
 /// Every chunk in use belongs to one byte string.
-fn check_chunks<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
+fn check_chunks<R>(store: &Store, links: &Links<R>, spilled: u32, report: Report<'_>) {
     let chunk = Blob::memory(CHUNK);
-    let mut bytes = store.spilled();
+    let mut bytes = spilled;
     bytes += queues(store, links).map(|(_, message)| Blob::memory(message.bytes.len())).sum::<u32>();
     bytes += links.iter().map(|connection| connection.memory()).sum::<u32>();
     let used = store.blobs.arena().used();
@@ -119,8 +163,8 @@ fn check_chunks<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
 }
 
 /// What domains count of slots that lie in no list of theirs, and what is promised of each kind.
-fn check_shares<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
-    let mut held = store.recount_shares();
+fn check_shares<R>(store: &Store, links: &Links<R>, walk: &mut Walk, report: Report<'_>) {
+    let held = walk.held();
     for (to, message) in queues(store, links) {
         if let Some(payer) = links.outbox.payer(store, to, message) {
             held.add(store, payer, Share::Messages, 1);
@@ -131,7 +175,7 @@ fn check_shares<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Argum
         let partial = links.get(id).map_or(0, |connection| connection.memory());
         held.add(store, id, Share::Chunks, partial / Blob::memory(CHUNK));
     }
-    store.check_shares(&held, report);
+    store.check_shares(held, report);
 }
 
 /// Each connection belongs to a domain on record, and the ports and the schedule agree with that.
@@ -154,20 +198,6 @@ fn check_connections<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(
         ));
     }
     links.schedule.check(report);
-}
-
-/// Each domain's memory charge equals the bytes that its things take.
-fn check_memory<R>(store: &Store, links: &Links<R>, report: &mut dyn FnMut(Arguments<'_>)) {
-    for (id, domain) in store.domains.iter() {
-        let connection = links.get(id);
-        let queued = links.outbox.memory(id);
-        let partial = connection.map_or(0, |connection| connection.memory());
-        let counted = store.recount_memory(id, report).wrapping_add(queued).wrapping_add(partial);
-        let charged = store.held.of(id).usage.memory;
-        if counted != charged {
-            report(format_args!("domain {} holds {counted} bytes but is charged {charged}", domain.domid));
-        }
-    }
 }
 
 /// What is not in use is free: nothing is lost.

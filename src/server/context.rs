@@ -61,6 +61,8 @@ pub enum Outcome {
     Then,
     /// The answer comes later.
     Later,
+    /// The request is set aside.
+    Aside,
 }
 
 impl Outcome {

@@ -2,15 +2,14 @@
 //! and releases, and the consistency check.
 
 use super::Server;
-use super::check::check;
 use super::context::Outcome;
 use super::core::{Core, Deed, News};
-use super::handlers::control;
 use super::scratch::Stage;
 use crate::abi::{DomId, Port};
 use crate::path::Path;
 use crate::platform::Platform;
 use crate::slots::Claim;
+use crate::store::check::Walk;
 use crate::store::{Announcement, Answer, Burial, DomainId, Intent, Next, Restart};
 use crate::trace::{Kind, Tally};
 use crate::wire::XsError;
@@ -28,7 +27,12 @@ impl<P: Platform> Server<P> {
         match self.core.deed.take() {
             Some(Deed::Introduce(domid, port)) => self.introduce(platform, domid, port)?,
             Some(Deed::Release(id)) => self.bury(id, Some(Ok(Answer::Ok)))?,
-            Some(Deed::Check) => return self.find_faults(),
+            Some(Deed::Check) => {
+                self.walk = Walk::default();
+                self.core.store.begin(Some(Ok(Answer::Ok)), |intent| intent.check = true)?;
+                self.set_aside();
+                return Ok(Outcome::Aside);
+            }
             Some(Deed::Update(start)) => return self.begin_update(start),
             Some(Deed::Take(what)) => return self.take(platform, what),
             Some(Deed::PutOff) => {
@@ -39,14 +43,6 @@ impl<P: Platform> Server<P> {
             None => {}
         }
         Ok(Outcome::OK)
-    }
-
-    /// Checks all. What is wrong is logged, and in the reply as far as it fits there.
-    #[inline(never)] // It is large.
-    pub(super) fn find_faults(&mut self) -> Result<Outcome, XsError> {
-        let Server { core, links, exchange, aside, .. } = self;
-        exchange.reply.clear();
-        control::answer_findings(&mut exchange.reply, |report| check(core, links, aside.whose(), report))
     }
 
     /// Carries out what has been decided, and sends the events of each step. What others can do without for a while is left
@@ -102,11 +98,15 @@ impl<P: Platform> Server<P> {
     /// Goes on with a request at hand that has been begun, by what was decided of it.
     #[inline(never)] // In several places.
     pub(super) fn complete_late(&mut self, platform: &mut P) {
+        if self.work(platform) {
+            return self.set_aside();
+        }
         let from = self.exchange.from;
+        // What was left may have decided it.
         let answer = self.core.store.current.answer.unwrap_or(Err(XsError::EIO));
         // After a stop it gets the same answer.
         self.core.store.current.answer = Some(answer);
-        if self.complete(platform, from, answer) {
+        if self.conclude(platform, from, answer) {
             self.links.has_more(&mut self.core.store, from);
             self.links.schedule.ready(from);
         }
@@ -149,7 +149,9 @@ impl<P: Platform> Server<P> {
             self.links.outbox.end_request();
         }
         let mut forgotten = 0;
-        while forgotten < FORGOTTEN && self.core.store.forget_some() {
+        // A check counts what is to be forgotten, too.
+        let counted = self.core.store.intents.get().check;
+        while !counted && forgotten < FORGOTTEN && self.core.store.forget_some() {
             forgotten += 1;
         }
         let left = self.is_under_way();
@@ -203,7 +205,9 @@ impl<P: Platform> Server<P> {
         while !amid && self.has_to_go_on() && self.take_step(platform) {
             let now = done(&self.core);
             let limits = self.core.store.limits();
-            if now.0 - attempts > limits.attempts || now.1 - events > limits.events {
+            let spent = now.0 - attempts > limits.attempts || now.1 - events > limits.events;
+            // Each of a check's last passes is a go.
+            if spent || self.walk.pass >= Walk::PASSES {
                 break;
             }
         }
@@ -239,6 +243,10 @@ impl<P: Platform> Server<P> {
         match next {
             Ok(Next::Step) => {}
             Ok(Next::Send) => self.send_collected(),
+            Ok(Next::Check) => {
+                let checked = self.check_some();
+                debug_assert!(checked.is_ok(), "there is room for the record of what is to be done");
+            }
             Ok(Next::Restart(restart)) => self.restart(platform, restart),
             Ok(Next::Disconnect(id)) => self.disconnect_dead(platform, id),
             Ok(Next::Buried(id, domid)) => {

@@ -166,6 +166,7 @@ impl<P: Platform> Server<P> {
         match result {
             Ok(Outcome::Answer(answer)) => Then::Answer(Ok(answer)),
             Ok(Outcome::Then) => Then::Answer(Ok(Answer::Ok)),
+            Ok(Outcome::Aside) => Then::Return { served: false },
             Ok(Outcome::Later) => Then::Return { served: self.leave_unanswered(from) },
             Err(XsError::ENOMEM) if self.core.store.wants_room() => match self.make_room(from) {
                 Room::Made => Then::Again,
@@ -204,17 +205,23 @@ impl<P: Platform> Server<P> {
     }
 
     /// Carries out a request that has been decided, and answers it. False if it must be served again, or is set aside.
+    #[inline(always)] // The end of every request.
+    fn complete(&mut self, platform: &mut P, from: DomainId, answer: Result<Answer, XsError>) -> bool {
+        if self.work(platform) {
+            self.set_aside();
+            return false;
+        }
+        self.conclude(platform, from, answer)
+    }
+
+    /// Answers a request of which nothing is left to do. False if it must be served again.
     #[inline(always)] // The end of every request, and of one that was set aside.
-    pub(super) fn complete(
+    pub(super) fn conclude(
         &mut self,
         platform: &mut P,
         from: DomainId,
         answer: Result<Answer, XsError>,
     ) -> bool {
-        if self.work(platform) {
-            self.set_aside();
-            return false;
-        }
         let header = self.exchange.request.header;
         let message = finish(&mut self.exchange.reply, header, answer);
         let size = if answer.is_ok() { (message.len() - Header::SIZE) as u32 } else { 0 };

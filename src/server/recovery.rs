@@ -12,6 +12,7 @@ use crate::config::Limits;
 use crate::platform::Platform;
 use crate::slots::Attempt;
 use crate::store::Damage;
+use crate::store::check::Walk;
 
 impl<P: Platform> Server<P> {
     /// Goes on after a stop. If it is stopped itself, it may be called again. After it, `poll` must be called.
@@ -33,6 +34,8 @@ impl<P: Platform> Server<P> {
         }
         self.core.store.recover();
         self.core.deed = None;
+        // A check begins anew: a part of it may be counted twice.
+        self.walk = Walk::default();
         if self.exchange.stage != Stage::None {
             if !self.changes_nothing() {
                 self.finish(platform);

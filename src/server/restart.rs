@@ -1,11 +1,9 @@
 //! Going on after a fault: the recovery, who is given up because of it, and the check of what is left.
 
 use super::Server;
-use super::context::Outcome;
 use super::scratch::{Stage, Suspect, payload};
 use crate::abi::{DomId, RingError};
 use crate::platform::Platform;
-use crate::store::Answer;
 use crate::trace::{Kind, Record, Stop};
 
 impl<P: Platform> Server<P> {
@@ -29,7 +27,7 @@ impl<P: Platform> Server<P> {
                 self.ignore(platform, suspect.from, RingError::Proto);
             }
         }
-        let sound = matches!(self.find_faults(), Ok(Outcome::Answer(Answer::Ok)));
+        let sound = self.is_sound();
         self.core.clock.latest = platform.cycles();
         let amount = self.core.clock.latest.since(begun);
         self.core.note_of_domain(Kind::Recovered, DomId::INVALID, amount);

@@ -122,6 +122,16 @@ impl<T: Linked<L>, L> List<T, L> {
         Ok(())
     }
 
+    /// Whether a slot's neighbours, of which the next one is a member by `is_member`, and the ends of the list link to it; for
+    /// the consistency check.
+    pub fn has(&self, slots: &impl Slots<T>, id: Id<T>, is_member: impl Fn(&T) -> bool) -> bool {
+        let Links { next, prev } = *slots.get(id).links();
+        let before = prev.map_or(self.first, |prev| slots.get(prev).links().next);
+        let after = next.map(|next| slots.get(next));
+        let behind = after.map_or(self.last, |after| after.links().prev);
+        (before, behind) == (Some(id), Some(id)) && after.is_none_or(is_member)
+    }
+
     /// The members, first to last.
     pub fn iter(self, slots: &impl Slots<T>) -> impl Iterator<Item = (Id<T>, &T)> {
         Self::iter_from(slots, self.first)

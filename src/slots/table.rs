@@ -222,18 +222,23 @@ impl<T: Chained> Table<T> {
         self.arena.rollback();
     }
 
+    /// The slot behind another one on its chain, or the first on the chains after so many, which are counted; for the
+    /// consistency check.
+    pub fn next_of_all(&self, chains: &mut usize, last: Option<Id<T>>) -> Option<Id<T>> {
+        let mut next = last.and_then(|last| self.get(last).chain());
+        while next.is_none() {
+            next = *self.heads.get(*chains)?;
+            *chains += 1;
+        }
+        next
+    }
+
     /// Every slot reachable by its hash, for the consistency check.
     pub fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
-        let mut heads = self.heads.iter();
-        let mut next = None;
+        let (mut chains, mut last) = (0, None);
         core::iter::from_fn(move || {
-            while next.is_none() {
-                next = *heads.next()?;
-            }
-            let id = next?;
-            let slot = self.arena.get(id);
-            next = slot.chain();
-            Some((id, slot))
+            last = self.next_of_all(&mut chains, last);
+            last.map(|id| (id, self.get(id)))
         })
     }
 }

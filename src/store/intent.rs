@@ -90,6 +90,8 @@ pub struct Intent {
     pub bury: Option<Burial>,
     /// Domains have shut down, and the general `@releaseDomain` for that is still to be sent.
     pub shut_down: bool,
+    /// The store is gone through for the consistency check, amid which it must not change.
+    pub check: bool,
 }
 
 impl Slot for Intent {
@@ -105,6 +107,7 @@ impl Slot for Intent {
         restart: None,
         bury: None,
         shut_down: false,
+        check: false,
     };
 }
 
@@ -130,7 +133,7 @@ impl Intent {
 
     /// Whether no step is left. The announcement of shutdowns is none: it waits until Xen has reported all changes.
     pub fn is_empty(&self) -> bool {
-        self.is_for_connections() && self.restart.is_none() && self.bury.is_none()
+        self.is_for_connections() && self.restart.is_none() && self.bury.is_none() && !self.check
     }
 }
 

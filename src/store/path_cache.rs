@@ -106,12 +106,11 @@ impl PathCache {
         }
     }
 
-    /// All paths with their hashes and nodes, for the consistency check.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], u64, NodeId)> {
-        self.entries.iter().filter_map(|found| {
-            let path = found.path.as_flattened().get(..found.len as usize)?;
-            Some((path, found.hash, found.node?))
-        })
+    /// What is kept in the nth place, a path with its hash and node; none behind the last place. For the consistency check.
+    pub fn nth(&self, n: usize) -> Option<Option<(&[u8], u64, NodeId)>> {
+        let Found { hash, node, len, path, .. } = self.entries.get(n)?;
+        let path = path.as_flattened().get(..*len as usize);
+        Some(path.zip(*node).map(|(path, node)| (path, *hash, node)))
     }
 
     /// From other bits than those that choose the index's chain, so that both are spread.

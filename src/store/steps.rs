@@ -38,6 +38,8 @@ pub enum Next {
     Disconnect(DomainId),
     /// This domain is buried.
     Buried(DomainId, DomId),
+    /// A part of the consistency check.
+    Check,
     /// Nothing.
     Nothing,
 }
@@ -85,6 +87,9 @@ impl Store {
             && connected(burial.id)
         {
             return Ok(Next::Disconnect(burial.id));
+        }
+        if intent.check {
+            return Ok(Next::Check);
         }
         // What has been decided is not refused for lack of reserves.
         self.attempt(Claim::Answer, |store| store.take_step(&intent))

@@ -102,6 +102,13 @@ impl Slot for Transaction {
     };
 }
 
+impl Transaction {
+    /// The next of the same domain.
+    pub fn after_in_domain(&self) -> Option<TransactionId> {
+        self.of_domain.next
+    }
+}
+
 /// The list of one domain's transactions, in order of their start, and of those that are nobody's any more.
 pub enum OfDomain {}
 

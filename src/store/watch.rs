@@ -7,8 +7,6 @@
 use super::domain::DomainId;
 use super::node::NameBuf;
 use crate::config::Capacities;
-use crate::hash::Key;
-use crate::path::{Path, PathBuf};
 use crate::slots::{Arena, Attempt, Blobs, Id, Linked, Links, List, Slot, Table, Text, chained};
 
 pub(super) const PATH_INLINE: usize = 39;
@@ -154,25 +152,6 @@ impl Watches {
     pub fn rollback(&mut self) {
         self.paths.rollback();
         self.arena.rollback();
-    }
-
-    /// For each path with watches, how many are on it and whether its name leads to it; for the consistency check.
-    pub fn watched(&self, blobs: &Blobs, buf: &mut PathBuf, key: &Key) -> impl Iterator<Item = (u32, bool)> {
-        self.paths.iter().map(move |(at, record)| {
-            let here = record.watches.iter(&self.arena);
-            let here = here.take_while(|(_, watch)| watch.at == Some(at)).count() as u32;
-            let read = record.path.append_cleared(blobs, buf).is_ok();
-            (here, read && Path::from_canonical(buf).hash(key) == record.hash)
-        })
-    }
-
-    /// Bytes of blob memory that watches and their paths take beside their slots.
-    pub fn spilled(&self) -> u32 {
-        let paths = self.paths.iter().map(|(_, record)| {
-            let here = record.watches.iter(&self.arena);
-            record.path.spilled() + here.map(|(_, watch)| watch.token.spilled()).sum::<u32>()
-        });
-        paths.sum()
     }
 }
 

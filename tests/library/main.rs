@@ -5,6 +5,7 @@ use xenstore::config::Limits;
 mod attackers;
 mod behind;
 mod burials;
+mod checks;
 mod client;
 mod cmdline;
 mod control;

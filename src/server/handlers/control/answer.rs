@@ -8,23 +8,11 @@ use crate::server::core::Core;
 use crate::server::scratch::Reply;
 use crate::wire::{Strings, XsError};
 
-/// Answers with what a check finds: `OK`, or one line for each thing that is wrong, on the console too.
-pub fn answer_findings(
-    reply: &mut Reply,
-    check: impl FnOnce(&mut dyn FnMut(Arguments<'_>)),
-) -> Result<Outcome, XsError> {
-    let mut wrong = 0;
-    check(&mut |finding| {
-        wrong += 1;
-        tell(reply, finding);
-    });
-    if wrong == 0 { Ok(Outcome::OK) } else { finish(reply) }
-}
-
-/// Reports one finding. Not inlined: the check would have a copy for each kind of finding.
+/// Tells of one thing that is wrong, on the console and in a line of the reply. Not inlined: the check would have a copy for
+/// each kind of finding.
 #[cold]
 #[inline(never)]
-fn tell(reply: &mut Reply, finding: Arguments<'_>) {
+pub fn tell(reply: &mut Reply, finding: Arguments<'_>) {
     log::error!("check: {finding}");
     // Findings that do not fit the answer are on the console.
     let start = reply.len();

@@ -12,10 +12,10 @@ mod trace;
 mod update;
 mod writer;
 
-pub use answer::{answer_findings, refuse_for_memory};
+pub use answer::{finish, refuse_for_memory, tell};
 pub use state::hand_out;
 
-use answer::{finish, line, no_more, write_version};
+use answer::{line, no_more, write_version};
 
 use crate::platform::Platform;
 use crate::server::context::{Context, Outcome, Request};
