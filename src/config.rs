@@ -50,7 +50,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub const DEFAULT: Limits = Limits { attempts: 24, events: 200, copies: 250, watches: 2000, told: 2000 };
+    pub const DEFAULT: Limits = Limits { attempts: 16, events: 140, copies: 250, watches: 2000, told: 2000 };
 }
 
 /// Slots of each kind, for the whole store.
