@@ -156,6 +156,9 @@ pub struct Outbox {
     current: Option<CauseId>,
     /// The same for the request that is set aside.
     aside: Option<CauseId>,
+    /// Of a change whose receivers are still given their places: the same for the request that has made it, once that is not
+    /// at hand any more.
+    late: Option<Option<CauseId>>,
     /// Nobody looks for answers by their hash. Ever new numbers, far from each other, keep the table's chains short.
     last_answer: u64,
 }
@@ -169,6 +172,7 @@ impl Outbox {
             pushing: false,
             current: None,
             aside: None,
+            late: None,
             last_answer: 0,
         }
     }
@@ -359,6 +363,23 @@ impl Outbox {
         (number << 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (to.index() as u64) << 1
     }
 
+    /// The request at hand has made a change of which others hear later, and is over soon.
+    pub fn leave_late(&mut self) {
+        self.late = self.late.or(Some(self.current));
+    }
+
+    /// The request that has made that change is at hand for one message, or was; if it still is, it stays so.
+    pub fn change_late(&mut self) {
+        if let Some(late) = &mut self.late {
+            core::mem::swap(&mut self.current, late);
+        }
+    }
+
+    /// All who hear of that change have their places.
+    pub fn end_late(&mut self) {
+        self.late = None;
+    }
+
     /// Notes that the events before `rest` are in the ring.
     pub fn go_on(&mut self, id: MessageId, rest: Rest) {
         self.messages.update(id).rest = Some(rest);
@@ -421,11 +442,8 @@ impl Outbox {
             let eased = cause.map(|cause| outbox.ease(store, cause)).transpose()?.flatten();
             Ok((cause, eased))
         })?;
-        for kept in [&mut self.current, &mut self.aside] {
-            if *kept == cause && eased.is_some() {
-                *kept = None;
-            }
-        }
+        let kept = [&mut self.current, &mut self.aside].into_iter().chain(&mut self.late);
+        kept.filter(|kept| **kept == cause && eased.is_some()).for_each(|kept| *kept = None);
         eased
     }
 

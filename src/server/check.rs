@@ -60,7 +60,7 @@ impl<P: Platform> Server<P> {
 
     /// Checks all in one go. What is wrong is logged. True if nothing is.
     pub(super) fn is_sound(&mut self) -> bool {
-        self.walk = Walk::default();
+        self.aside.walk = Walk::default();
         self.exchange.reply.clear();
         while self.check_part() {}
         self.exchange.reply.is_empty()
@@ -70,8 +70,10 @@ impl<P: Platform> Server<P> {
     /// no part left.
     #[inline(never)] // It is large.
     fn check_part(&mut self) -> bool {
-        let Server { core, links, exchange, aside, walk, .. } = self;
-        check_more(core, links, aside.whose(), walk, &mut |finding| tell(&mut exchange.reply, finding))
+        let Server { core, links, exchange, aside, .. } = self;
+        check_more(core, links, aside.whose(), &mut aside.walk, &mut |finding| {
+            tell(&mut exchange.reply, finding)
+        })
     }
 
     /// Goes on with the check that the request at hand asks for.
@@ -82,7 +84,7 @@ impl<P: Platform> Server<P> {
             self.core.store.current.answer = Some(Ok(Answer::Data));
         }
         if !more {
-            self.walk = Walk::default();
+            self.aside.walk = Walk::default();
         }
         self.core.store.begin(None, |intent| intent.check = more)
     }

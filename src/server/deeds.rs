@@ -28,7 +28,7 @@ impl<P: Platform> Server<P> {
             Some(Deed::Introduce(domid, port)) => self.introduce(platform, domid, port)?,
             Some(Deed::Release(id)) => self.bury(id, Some(Ok(Answer::Ok)))?,
             Some(Deed::Check) => {
-                self.walk = Walk::default();
+                self.aside.walk = Walk::default();
                 self.core.store.begin(Some(Ok(Answer::Ok)), |intent| intent.check = true)?;
                 self.set_aside();
                 return Ok(Outcome::Aside);
@@ -146,7 +146,6 @@ impl<P: Platform> Server<P> {
             self.aside.spent = self.spent(platform);
         } else if self.is_under_way() {
             self.work(platform);
-            self.links.outbox.end_request();
         }
         let mut forgotten = 0;
         // A check counts what is to be forgotten, too.
@@ -178,7 +177,6 @@ impl<P: Platform> Server<P> {
     fn is_placed_first(&mut self, platform: &mut P, id: DomainId) -> bool {
         if self.core.store.collected.late.is_some() {
             self.give_place(id);
-            self.links.outbox.end_request();
         }
         if self.aside.whose() == Some(id) {
             // It is ready when that is answered. What lies in its ring is looked at once.
@@ -207,7 +205,7 @@ impl<P: Platform> Server<P> {
             let limits = self.core.store.limits();
             let spent = now.0 - attempts > limits.attempts || now.1 - events > limits.events;
             // Each of a check's last passes is a go.
-            if spent || self.walk.pass >= Walk::PASSES {
+            if spent || self.aside.walk.pass >= Walk::PASSES {
                 break;
             }
         }
@@ -217,6 +215,7 @@ impl<P: Platform> Server<P> {
         {
             // Its answer follows.
             self.give_place(from);
+            self.links.outbox.leave_late();
         }
         left
     }

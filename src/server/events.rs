@@ -81,6 +81,7 @@ impl<P: Platform> Server<P> {
             self.core.store.collected.sent += 1;
         }
         self.core.store.end_gathering();
+        self.links.outbox.end_late();
     }
 
     /// Gives a receiver its place, if it has been gathered and has none. Returns what that costs.
@@ -95,9 +96,12 @@ impl<P: Platform> Server<P> {
             let Current { from, type_index, .. } = core.store.current;
             (core.store.current.from, core.store.current.type_index) = core.store.collected.by;
             let special = core.store.collected.path.first() == Some(&b'@');
+            // So many messages are of one request.
+            links.outbox.change_late();
             if queue_event(core, links, to, What::Rest(first), special) == Sent::Nowhere {
                 core.note_dropped(to, core.store.current.type_index, core.store.collected.hash, 0);
             }
+            links.outbox.change_late();
             (core.store.current.from, core.store.current.type_index) = (from, type_index);
             links.follow_up(&mut core.store, core.clock.now, to);
         }

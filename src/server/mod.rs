@@ -45,7 +45,6 @@ use crate::abi::{DomId, ServerFeatures};
 use crate::config::{Capacities, Settings};
 use crate::connection::Links;
 use crate::platform::{Cycles, Fault, Platform};
-use crate::store::check::Walk;
 use crate::trace::{Kind, Trace};
 
 /// Features that every connection is offered unless SET_FEATURE restricts it.
@@ -56,8 +55,6 @@ pub struct Server<P: Platform> {
     links: Links<P::Ring>,
     exchange: Box<Exchange>,
     aside: Aside,
-    /// How far the consistency check has come that a request has asked for.
-    walk: Walk,
     /// When the request at hand would have been begun, had nothing else been done since.
     begun: Cycles,
     /// The request in which the server was stopped last.
@@ -73,7 +70,6 @@ impl<P: Platform> Server<P> {
             core,
             exchange: Box::new(Exchange::EMPTY),
             aside: Aside::new(),
-            walk: Walk::default(),
             begun: Cycles(0),
             suspect: None,
         }

@@ -35,7 +35,7 @@ impl<P: Platform> Server<P> {
         self.core.store.recover();
         self.core.deed = None;
         // A check begins anew: a part of it may be counted twice.
-        self.walk = Walk::default();
+        self.aside.walk = Walk::default();
         if self.exchange.stage != Stage::None {
             if !self.changes_nothing() {
                 self.finish(platform);

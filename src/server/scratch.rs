@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use crate::connection::{Arrived, REQUEST_ROOM, RequestBuf};
 use crate::perms::Life;
 use crate::platform::Instant;
+use crate::store::check::Walk;
 use crate::store::{Current, DomainId};
 use crate::wire::{Header, MessageBuf};
 
@@ -60,11 +61,13 @@ pub struct Aside {
     pub current: Current,
     /// Cycles that it has taken.
     pub spent: u32,
+    /// How far the consistency check has come that it asks for.
+    pub walk: Walk,
 }
 
 impl Aside {
     pub fn new() -> Aside {
-        Aside { exchange: Box::new(Exchange::EMPTY), current: Current::NONE, spent: 0 }
+        Aside { exchange: Box::new(Exchange::EMPTY), current: Current::NONE, spent: 0, walk: Walk::default() }
     }
 
     /// Whose request it is, if there is one.

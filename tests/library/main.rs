@@ -5,6 +5,7 @@ use xenstore::config::Limits;
 mod attackers;
 mod behind;
 mod burials;
+mod causes;
 mod checks;
 mod client;
 mod cmdline;

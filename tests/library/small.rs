@@ -6,6 +6,9 @@ use xenstore::config::Limits;
 #[path = "burials.rs"]
 #[expect(clippy::duplicate_mod, reason = "its rows hold with these limits, too")]
 mod burials;
+#[path = "causes.rs"]
+#[expect(clippy::duplicate_mod, reason = "as above")]
+mod causes;
 #[path = "checks.rs"]
 #[expect(clippy::duplicate_mod, reason = "as above")]
 mod checks;

@@ -1,0 +1,51 @@
+//! Whose request it is that others hear of: it is outstanding once, and who reads and asks little is served beside any of them.
+
+use support::Host;
+use xenstore::abi::DomId;
+use xenstore::config::{Capacities, Settings};
+
+/// Guests that watch all that there is, and how often each does.
+const WATCHERS: std::ops::RangeInclusive<u16> = 2..=65;
+const WATCHES: usize = 40;
+
+/// Guest 1 has a node that all may read.
+fn host() -> Host {
+    let capacities = Capacities { trace: 8192, ..Capacities::for_nodes(60_000) };
+    let mut host = Host::with(Settings::DEFAULT, &capacities);
+    host.limit(super::LIMITS);
+    host.boot(1);
+    host.expect(&[(1, 0, "WRITE data|old", "OK|"), (1, 0, "SET_PERMS data|r1|", "OK|")]);
+    WATCHERS.for_each(|domid| host.boot(domid));
+    for domid in WATCHERS {
+        for n in 0..WATCHES {
+            host.ask(domid, 0, &format!("WATCH /|{n}|"));
+        }
+    }
+    host
+}
+
+fn outstanding(host: &Host, domid: u16) -> u32 {
+    host.server.usage(DomId(domid)).expect("it lives").outstanding
+}
+
+#[test]
+fn a_request_is_outstanding_once_however_many_hear_of_it() {
+    for amid in [false, true] {
+        let mut host = host();
+        host.send(1, 0, "WRITE data|new");
+        if amid {
+            // Whoever asks meanwhile has its place before it is answered.
+            WATCHERS.for_each(|domid| host.send(domid, 0, "READ name|"));
+        }
+        host.poll();
+        host.hears(1, "OK|");
+        assert_eq!(outstanding(&host, 1), 1, "{amid}");
+        host.check();
+        for domid in WATCHERS {
+            let told = host.received(domid);
+            assert_eq!(told.matches("ev /local/domain/1/data,").count(), WATCHES, "{domid}: {told}");
+        }
+        assert_eq!(outstanding(&host, 1), 0, "{amid}");
+        host.check();
+    }
+}
