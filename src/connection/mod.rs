@@ -11,6 +11,7 @@ mod links;
 mod moved;
 pub mod outbox;
 mod output;
+mod put_off;
 mod schedule;
 
 pub use budget::{Class, Hindrance, Pace};

@@ -22,14 +22,14 @@ const LONGEST_TURNS: u64 = 500;
 
 /// A queue of connections, first come first served.
 #[derive(Clone, Copy)]
-struct Lane {
-    first: Option<DomainId>,
+pub(super) struct Lane {
+    pub(super) first: Option<DomainId>,
     /// Meaningless while `first` is none.
     last: DomainId,
 }
 
 impl Lane {
-    const EMPTY: Lane = Lane { first: None, last: DomainId::FIRST };
+    pub(super) const EMPTY: Lane = Lane { first: None, last: DomainId::FIRST };
 
     #[inline(always)] // Before each request.
     fn append(&mut self, entries: &mut [Entry], id: DomainId) {
@@ -45,14 +45,18 @@ impl Lane {
 /// Invariant: a connection is on each list at most once, so no list outgrows the room it was given.
 pub struct Schedule {
     /// By the domain record's slot.
-    entries: Box<[Entry]>,
+    pub(super) entries: Box<[Entry]>,
     /// By class, connections with something to do.
-    lanes: [Lane; Class::COUNT],
+    pub(super) lanes: [Lane; Class::COUNT],
     /// Connections whose next request waits until what is under way is done, in the order in which they have come. They have
     /// turns for their output.
-    put_off: Vec<DomainId>,
+    pub(super) put_off: Vec<DomainId>,
+    /// See [`Schedule::owe`].
+    pub(super) owing: bool,
+    /// When this connection has had its turn, all have that were ready then.
+    pub(super) owed: Option<DomainId>,
     /// The lanes that are not empty, a bit each.
-    filled: u8,
+    pub(super) filled: u8,
     /// The lanes that have had a turn since all filled ones had one.
     had: u8,
     /// When this connection has had its turn, all that were ready with it have had theirs.
@@ -93,6 +97,8 @@ impl Schedule {
             entries: filled(&Entry::NEW, domains),
             lanes: [Lane::EMPTY; Class::COUNT],
             put_off: unfilled(domains),
+            owing: false,
+            owed: None,
             filled: 0,
             had: 0,
             round_end: DomainId::FIRST,
@@ -131,6 +137,7 @@ impl Schedule {
         }
         (self.lanes, self.filled) = ([Lane::EMPTY; Class::COUNT], 0);
         self.put_off.clear();
+        (self.owing, self.owed) = (false, None);
         self.notify.clear();
         self.waiting.clear();
         self.active.clear();
@@ -159,53 +166,10 @@ impl Schedule {
 
     /// Appends a connection to its lane.
     #[inline(always)] // Before each request.
-    fn line_up(&mut self, id: DomainId, class: Class) {
+    pub(super) fn line_up(&mut self, id: DomainId, class: Class) {
         self.filled |= class as u8;
         let Some(lane) = self.lanes.get_mut(Class::lane(class as u8)) else { return };
         lane.append(&mut self.entries, id);
-    }
-
-    /// Has a connection wait until what is under way is done.
-    #[inline(never)]
-    pub fn put_off(&mut self, id: DomainId) {
-        if self.mark(id, Marks::PUT_OFF) {
-            self.put_off.push(id);
-        }
-    }
-
-    /// Nothing is under way any more. Those who wait for that come first, in the order in which they have come.
-    #[inline(never)]
-    pub fn go_on(&mut self) {
-        if self.put_off.is_empty() {
-            return;
-        }
-        // All line up anew, maybe in other lanes: a class may have changed meanwhile.
-        self.filled = 0;
-        for lane in core::mem::replace(&mut self.lanes, [Lane::EMPTY; Class::COUNT]) {
-            let mut next = lane.first;
-            while let Some(id) = next {
-                let Some(entry) = self.entries.get(id.index()) else { break };
-                if !entry.marks.contains(Marks::PUT_OFF) {
-                    self.put_off.push(id);
-                }
-                next = entry.next;
-            }
-        }
-        for n in 0..self.put_off.len() {
-            let Some(id) = self.put_off.get(n).copied() else { break };
-            let Some(entry) = self.entries.get_mut(id.index()) else { break };
-            entry.marks = (entry.marks - Marks::PUT_OFF) | Marks::READY;
-            entry.next = None;
-            let class = entry.class;
-            self.line_up(id, class);
-        }
-        self.put_off.clear();
-    }
-
-    /// Whether somebody waits until what is under way is done.
-    #[inline(always)] // Before each sleep.
-    pub fn has_put_off(&self) -> bool {
-        !self.put_off.is_empty()
     }
 
     /// The same as [`Schedule::ready`] for one that is ready already, or was not active lately.
@@ -368,8 +332,11 @@ impl Schedule {
         }
     }
 
-    /// After a turn of `id`, while others are ready: whether it was the last of its round.
+    /// After a turn of `id`, while others are ready: notes that it has had it. True if it was the last of its round.
     pub fn ends_round(&mut self, id: DomainId) -> bool {
+        if self.owed == Some(id) && !self.is(id, Marks::PUT_OFF) {
+            self.owed = None;
+        }
         let ends = id == self.round_end || !self.is(self.round_end, Marks::READY);
         if ends && let Some(lane) = self.lanes.iter().rev().find(|lane| lane.first.is_some()) {
             self.round_end = lane.last;
@@ -430,12 +397,12 @@ impl Schedule {
     }
 
     /// Whether it has one of these marks.
-    fn is(&self, id: DomainId, marks: Marks) -> bool {
+    pub(super) fn is(&self, id: DomainId, marks: Marks) -> bool {
         self.entries.get(id.index()).is_some_and(|entry| entry.marks.intersects(marks))
     }
 
     /// Puts a mark; false if it was there.
-    fn mark(&mut self, id: DomainId, mark: Marks) -> bool {
+    pub(super) fn mark(&mut self, id: DomainId, mark: Marks) -> bool {
         match self.entries.get_mut(id.index()) {
             Some(entry) if !entry.marks.contains(mark) => {
                 entry.marks |= mark;

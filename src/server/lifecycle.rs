@@ -146,14 +146,17 @@ impl<P: Platform> Server<P> {
 
     /// Handles VIRQ_DOM_EXC: asks which domains have changed, or, if the hypervisor reports none, for the state of each
     /// known domain. A report is only a hint; the state of the domain now decides. True if there is more to do, since
-    /// something is left under way.
+    /// something is left under way. Whoever has waited for other news has its turn first.
     #[inline(always)] // Mostly there is no news.
     pub(super) fn observe_domains(&mut self, platform: &mut P) -> bool {
-        self.core.news != News::None && self.hear_news(platform)
+        self.core.news != News::None && !self.links.schedule.owes() && self.hear_news(platform)
     }
 
     #[inline(never)]
     fn hear_news(&mut self, platform: &mut P) -> bool {
+        if self.is_under_way() {
+            return true;
+        }
         let begun = self.core.store.present_attempt().count();
         while !self.is_under_way() && self.core.store.present_attempt().count() - begun < ATTEMPTS {
             if self.gives_time_to_read() {
@@ -167,6 +170,9 @@ impl<P: Platform> Server<P> {
                 }
                 None => {}
             }
+        }
+        if self.is_under_way() {
+            self.links.schedule.owe();
         }
         true
     }

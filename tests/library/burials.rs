@@ -164,3 +164,67 @@ fn who_looks_at_something_else_is_served_before_a_burial_is_done() {
         host.check();
     }
 }
+
+/// The ends of requests and of burials, since a record of the trace.
+fn ends(host: &Host, since: u64) -> Vec<(Kind, u16)> {
+    let trace = host.server.trace().from(since).map(|record| (record.kind, record.domid.0));
+    trace.filter(|(kind, _)| [Kind::Ended, Kind::Released].contains(kind)).collect()
+}
+
+/// Guests whose burials take several slices, each.
+fn large(host: &mut Host, guests: std::ops::RangeInclusive<u16>) {
+    for domid in guests {
+        (0..300).for_each(|n| host.ok(domid, 0, &format!("WRITE data/{}/{n}|", n % 8)));
+    }
+}
+
+#[test]
+fn who_waits_for_a_burial_has_its_turn_before_the_next() {
+    for who in [&[0][..], &[20], &[0, 20, 21, 22, 23]] {
+        let mut host = host(23);
+        large(&mut host, 1..=6);
+        host.ok(0, 0, "SET_TARGET 21|22|");
+        let since = host.server.trace().end();
+        (1..=6).for_each(|domid| host.xen.kill(DomId(domid)));
+        who.iter().for_each(|domid| host.send(*domid, 0, "WRITE /local/domain/20/x|"));
+        host.poll();
+        let ends = ends(&host, since);
+        for domid in who {
+            let served = ends.iter().position(|end| *end == (Kind::Ended, *domid)).expect("it is answered");
+            let before = ends[..served].iter().filter(|(kind, _)| *kind == Kind::Released).count();
+            assert_eq!(before, 1, "domain {domid} waits for so many burials: {ends:?}");
+        }
+        assert_eq!(ends.iter().filter(|(kind, _)| *kind == Kind::Released).count(), 6);
+        host.check();
+    }
+}
+
+/// Guests that wait with large changes have one each before the next burial, and no more.
+#[test]
+fn a_burial_waits_for_one_change_of_each_guest_at_most() {
+    const CHANGES: usize = 3;
+    let mut host = host(14);
+    large(&mut host, 1..=3);
+    for domid in 11..=14 {
+        for n in 0..CHANGES * 230 {
+            host.ok(domid, 0, &format!("WRITE data/{}/{}/{n}|", n % CHANGES, n % 8));
+        }
+    }
+    let since = host.server.trace().end();
+    (1..=3).for_each(|domid| host.xen.kill(DomId(domid)));
+    for tree in 0..CHANGES {
+        (11..=14).for_each(|domid| host.send(domid, 0, &format!("RM data/{tree}|")));
+    }
+    host.poll();
+    let ends = ends(&host, since);
+    let burials: Vec<&[(Kind, u16)]> = ends.split(|(kind, _)| *kind == Kind::Released).collect();
+    assert_eq!(burials.len(), 4, "{ends:?}");
+    for changes in &burials[1..3] {
+        for domid in 11..=14 {
+            let count = changes.iter().filter(|(_, who)| *who == domid).count();
+            assert_eq!(count, 1, "guest {domid}, between two burials: {ends:?}");
+        }
+    }
+    (11..=14).for_each(|domid| host.hears(domid, "OK|; OK|; OK|"));
+    host.check();
+}
