@@ -180,14 +180,13 @@ impl<P: Platform> Server<P> {
         }
         if self.aside.whose() == Some(id) {
             // It is ready when that is answered. What lies in its ring is looked at once.
-            if self.links.has_output(id) {
-                self.send_waiting(platform, id);
-            }
+            self.send_waiting(platform, id);
             return false;
         }
         let ends = self.core.store.intents.get().ends_session_of() == Some(id);
         if ends {
             self.links.schedule.put_off(id);
+            self.core.clock.latest = platform.cycles();
         }
         !ends
     }

@@ -16,36 +16,33 @@ impl<P: Platform> Server<P> {
     /// do.
     #[inline(never)] // So the loop around it keeps its registers.
     pub(super) fn serve_one(&mut self, platform: &mut P, id: DomainId) -> bool {
-        if !self.may_read(id) {
-            return false;
-        }
-        let Exchange { message, request, .. } = &mut *self.exchange;
-        match self.links.look(&mut self.core.store, id, message, request, Operation::<P>::may_repeat) {
-            Found::Nothing => false,
-            Found::NoRoom => {
-                self.stall(id, Stall::NoRoom);
-                false
-            }
-            Found::Broken(error) => {
-                self.ignore(platform, id, error);
-                false
-            }
-            // What is under way is seen as it was, or as it will be.
-            Found::Message if self.core.store.intents.may_have_some() && !self.may_be_served(id) => {
-                self.links.schedule.put_off(id);
-                false
-            }
-            Found::Message => {
-                (self.exchange.from, self.exchange.stage) = (id, Stage::Taken);
-                let answered = self.answer(platform, id);
-                let more = match answered {
-                    true => self.links.has_more(&mut self.core.store, id),
-                    false => self.goes_on(platform, id),
-                };
-                self.exchange.stage = Stage::None;
-                more
+        if self.may_read(id) {
+            let Exchange { message, request, .. } = &mut *self.exchange;
+            match self.links.look(&mut self.core.store, id, message, request, Operation::<P>::may_repeat) {
+                Found::Nothing => {}
+                Found::NoRoom => self.stall(id, Stall::NoRoom),
+                Found::Broken(error) => self.ignore(platform, id, error),
+                // What is under way is seen as it was, or as it will be.
+                Found::Message if self.core.store.intents.may_have_some() && !self.may_be_served(id) => {
+                    self.links.schedule.put_off(id);
+                }
+                Found::Message => {
+                    (self.exchange.from, self.exchange.stage) = (id, Stage::Taken);
+                    let answered = self.answer(platform, id);
+                    let more = match answered {
+                        true => self.links.has_more(&mut self.core.store, id),
+                        false => self.goes_on(platform, id),
+                    };
+                    self.exchange.stage = Stage::None;
+                    return more;
+                }
             }
         }
+        // Where others wait, a turn in which nothing is served has its price, too.
+        if self.links.schedule.has_ready() || self.core.store.intents.may_have_some() {
+            self.core.clock.latest = platform.cycles();
+        }
+        false
     }
 
     /// What becomes of a request that has no answer yet. True if it is to be served again in the next turn.

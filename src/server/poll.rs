@@ -45,11 +45,18 @@ impl<P: Platform> Server<P> {
         let amount = self.core.clock.latest.since(slept);
         self.core.record(Record { amount, ..Record::new(Kind::WokeUp, DomId::INVALID) });
         loop {
-            self.take_events(platform);
-            self.release_held();
-            if let Some(turn) = self.links.schedule.next_turn(self.core.clock.latest) {
+            self.look_for_turns(platform);
+            while let Some(turn) = self.links.schedule.next_turn(self.core.clock.latest) {
                 self.take_turn(platform, turn);
-                continue;
+                if self.links.schedule.has_ready() {
+                    self.look_at_others(platform, turn.id);
+                } else {
+                    self.look_for_turns(platform);
+                    // Who is ready again before its turn is over delays nothing either.
+                    if self.links.schedule.has_ready() {
+                        self.look_around(platform, turn.id, false);
+                    }
+                }
             }
             self.core.told = 0;
             let more = self.go_on(platform);
@@ -128,6 +135,15 @@ impl<P: Platform> Server<P> {
         self.core.clock.next_retry = self.core.clock.now.after_nanoseconds(pause);
     }
 
+    /// Lists those as ready who have their turns from now on.
+    #[inline(always)] // Before each turn and after it.
+    fn look_for_turns(&mut self, platform: &mut P) {
+        self.take_events(platform);
+        if self.core.throttle.has_eased() {
+            self.release_held();
+        }
+    }
+
     #[inline(always)] // At every wake-up.
     fn take_events(&mut self, platform: &mut P) {
         while let Some(event) = platform.take_pending() {
@@ -153,21 +169,26 @@ impl<P: Platform> Server<P> {
             return;
         }
         let more = self.serve(platform, id, begun);
-        // Of a turn in which nothing was sent the time is not known, and does not matter.
         self.charge_turn(platform, id, begun, hindered);
         if more {
             self.links.schedule.ready(id);
         }
-        if self.links.schedule.has_ready() {
-            self.look_around(platform, id);
-        }
     }
 
-    /// After a turn of `id`, while others are ready. Endless input does not delay what waits for time to pass.
+    /// After a turn of `id`, while others wait for theirs.
     #[cold]
     #[inline(never)]
-    fn look_around(&mut self, platform: &mut P, id: DomainId) {
+    fn look_at_others(&mut self, platform: &mut P, id: DomainId) {
         let urgent = self.links.schedule.is_urgent(id);
+        self.look_around(platform, id, urgent);
+        self.look_for_turns(platform);
+    }
+
+    /// After a turn of `id`, while some are ready. Endless input does not delay what waits for time to pass. `urgent`: its
+    /// peer is to run at once.
+    #[cold]
+    #[inline(never)]
+    fn look_around(&mut self, platform: &mut P, id: DomainId, urgent: bool) {
         if self.links.schedule.is_pass_due() || urgent {
             self.notify_amid(platform);
         }
@@ -281,9 +302,6 @@ impl<P: Platform> Server<P> {
                 return true;
             }
         }
-        if self.links.schedule.has_ready() {
-            self.look_around(platform, id);
-        }
         false
     }
 
@@ -362,11 +380,10 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Lists held guests as ready once a transaction has ended for which they were held.
+    /// Lists held guests as ready: a transaction has ended for which they were held.
+    #[cold]
+    #[inline(never)]
     fn release_held(&mut self) {
-        if !self.core.throttle.has_eased() {
-            return;
-        }
         for n in 0..self.links.schedule.waiting() {
             let Some(id) = self.links.schedule.nth_waiting(n) else { break };
             self.links.schedule.ready(id);

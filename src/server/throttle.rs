@@ -80,7 +80,8 @@ impl Throttle {
 
     /// Whether such a transaction has ended while guests were held, since the last call of this.
     pub fn has_eased(&mut self) -> bool {
-        core::mem::take(&mut self.eased)
+        // Mostly there is nothing to be written.
+        self.eased && core::mem::take(&mut self.eased)
     }
 
     /// All waiting guests are looked at now.

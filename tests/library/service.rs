@@ -459,3 +459,20 @@ fn who_is_reset_again_and_again_waits_and_others_do_not() {
     assert!((1..=2100).contains(&took), "{took} ms");
     host.check();
 }
+
+/// Where others wait, an event costs its sender what that takes, also if it has asked for nothing.
+#[test]
+fn who_tells_of_nothing_again_and_again_pays_for_it() {
+    let mut host = host(10..140);
+    for other in 11..140 {
+        host.xen.ticking = 500 * MICROSECOND;
+        host.xen.kick(DomId(10));
+        host.send(other, 0, "READ own|");
+        host.poll();
+        host.xen.ticking = 0;
+        host.hears(other, "ENOENT");
+    }
+    host.send(10, 0, "READ own|");
+    host.poll();
+    assert!(!is_taken(&mut host, 10), "it is beyond its budget");
+}

@@ -363,6 +363,38 @@ fn who_never_stops_looking_keeps_no_change_from_being_made() {
     }
 }
 
+/// A guest looks alone, and asks and tells of that anew before each of its turns is over. Neither a change, nor who waits for
+/// it, nor a notification waits for that.
+#[test]
+fn who_looks_again_before_its_turn_is_over_keeps_nothing_from_going_on() {
+    let mut host = host(2);
+    write(&mut host, 1, 0, NODES);
+    let mut looker = Client::new(host.client(BYSTANDER).page.clone());
+    let from = host.server.trace().end();
+    let mut left = 2000;
+    host.xen.on_look = Some(Box::new(move || {
+        looker.read();
+        if looker.unread() == 0 && left > 0 {
+            left -= 1;
+            looker.write(&request(2, 0, TxId(0), b"own\0"));
+        }
+    }));
+    host.xen.ticking = 10;
+    (0..16_000)
+        .for_each(|n| host.xen.alarms.push((host.xen.now.after_nanoseconds(n * 10), DomId(BYSTANDER))));
+    host.send(1, 0, "RM data|");
+    host.send(2, 0, "WRITE data|x");
+    host.send(0, 0, "READ /tool|");
+    host.poll();
+    let records = recorded(&host, from);
+    for (kind, domid) in [(Kind::Ended, 1), (Kind::Ended, 2), (Kind::Notified, 0), (Kind::Notified, 2)] {
+        let done = records.iter().position(|record| *record == (kind, domid)).expect("it is done");
+        let looks = records[..done].iter().filter(|record| **record == (Kind::Ended, BYSTANDER)).count();
+        assert!(looks < super::LOOKS, "{looks} looks come before {kind:?} of domain {domid}");
+    }
+    host.check();
+}
+
 /// Sixty guests never stop looking. Who changes something meanwhile waits for the slices, but not for all of them at each.
 #[test]
 fn who_waits_for_a_change_does_not_wait_for_all_who_look() {
