@@ -105,7 +105,7 @@ impl<P: Platform> Server<P> {
     #[inline(never)]
     fn let_pass(&mut self, platform: &mut P) -> bool {
         // Whom an event tells of now is ready, and has nothing missed.
-        self.take_events(platform);
+        self.look_for_turns_amid(platform);
         if self.core.clock.now >= self.core.clock.next_retry {
             self.look_at_rings();
             let second = platform.khz().saturating_mul(1000);
@@ -144,7 +144,14 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    #[inline(always)] // At every wake-up.
+    /// The same, where more is done.
+    #[cold]
+    #[inline(never)]
+    fn look_for_turns_amid(&mut self, platform: &mut P) {
+        self.look_for_turns(platform);
+    }
+
+    #[inline(always)] // As above.
     fn take_events(&mut self, platform: &mut P) {
         while let Some(event) = platform.take_pending() {
             match event {
@@ -181,7 +188,7 @@ impl<P: Platform> Server<P> {
     fn look_at_others(&mut self, platform: &mut P, id: DomainId) {
         let urgent = self.links.schedule.is_urgent(id);
         self.look_around(platform, id, urgent);
-        self.look_for_turns(platform);
+        self.look_for_turns_amid(platform);
     }
 
     /// After a turn of `id`, while some are ready. Endless input does not delay what waits for time to pass. `urgent`: its
