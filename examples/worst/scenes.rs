@@ -20,18 +20,18 @@ const NODES: usize = 980;
 const WATCHES: usize = 120;
 
 pub const SCENES: &[Scene] = &[
-    Scene { name: "END: 980 nodes, seen by 120 own watches", prepare: || commit(64, 1, "data") },
+    Scene { name: "END: 980 nodes, seen by 120 own watches", prepare: || commit(64, 1, WATCHES, "data") },
     Scene {
-        name: "END: 980 nodes with paths of 1.8 KB, seen by 120 own watches",
-        prepare: || commit(64, 1, &long_path()),
+        name: "END: 980 nodes with paths of 1.8 KB, seen by one own watch",
+        prepare: || commit(64, 1, 1, &long_path()),
     },
     Scene {
         name: "END: 980 nodes, seen by 120 watches of each of 32 guests",
-        prepare: || commit(64, 32, "data"),
+        prepare: || commit(64, 32, WATCHES, "data"),
     },
     Scene {
         name: "END: 980 nodes, seen by 120 watches of each of 64 guests",
-        prepare: || commit(64, 64, "data"),
+        prepare: || commit(64, 64, WATCHES, "data"),
     },
     Scene { name: "END: 980 nodes, seen by one watch of each of 32 guests", prepare: shared_tree },
     Scene { name: "8 times END: 980 nodes, seen by 120 own watches", prepare: || commits(8) },
@@ -74,13 +74,13 @@ fn long_path() -> String {
     format!("data{}", format!("/{level}").repeat(8))
 }
 
-/// Guest 1 has a tree that all may read, and so many guests watch it 120 times each.
-fn watched(mib: usize, guests: u16, folder: &str) -> Host {
+/// Guest 1 has a tree that all may read, and so many guests watch it so often each.
+fn watched(mib: usize, guests: u16, watches: usize, folder: &str) -> Host {
     let mut host = host(mib, guests);
     host.ok(1, 0, "MKDIR data|");
     host.ok(1, 0, "SET_PERMS data|r1|");
     host.ok(1, 0, &format!("MKDIR {folder}|"));
-    watch(&mut host, guests, WATCHES, |_| "/local/domain/1/data".to_string());
+    watch(&mut host, guests, watches, |_| "/local/domain/1/data".to_string());
     host
 }
 
@@ -107,8 +107,8 @@ fn write_all(host: &mut Host, tx: u32, folder: &str) {
     }
 }
 
-fn commit(mib: usize, guests: u16, folder: &str) -> Host {
-    let mut host = watched(mib, guests, folder);
+fn commit(mib: usize, guests: u16, watches: usize, folder: &str) -> Host {
+    let mut host = watched(mib, guests, watches, folder);
     let tx = host.start(1);
     write_all(&mut host, tx, folder);
     host.send(1, tx, "TRANSACTION_END T|");
@@ -116,7 +116,7 @@ fn commit(mib: usize, guests: u16, folder: &str) -> Host {
 }
 
 fn commits(count: usize) -> Host {
-    let mut host = watched(64, 1, "data");
+    let mut host = watched(64, 1, WATCHES, "data");
     write_all(&mut host, 0, "data");
     let transactions: Vec<u32> = (0..count).map(|_| host.start(1)).collect();
     for tx in &transactions {
@@ -129,7 +129,7 @@ fn commits(count: usize) -> Host {
 }
 
 fn one_write() -> Host {
-    let mut host = watched(128, 160, "data");
+    let mut host = watched(128, 160, WATCHES, "data");
     host.send(1, 0, "WRITE data|v");
     host
 }
@@ -217,7 +217,7 @@ fn wide() -> Host {
 }
 
 fn burial() -> Host {
-    let mut host = watched(64, 1, "data");
+    let mut host = watched(64, 1, WATCHES, "data");
     write_all(&mut host, 0, "data");
     for _ in 0..10 {
         let tx = host.start(1);
