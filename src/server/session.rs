@@ -56,6 +56,14 @@ pub struct Prepared {
     pub times: u32,
 }
 
+impl Prepared {
+    /// Whether the nodes are those of this moment and can be where they were written, if there was room for them. `start` is
+    /// where they are to begin behind a multiple of eight bytes.
+    pub fn are_those_of(&self, moment: u64, start: u64) -> bool {
+        self.moment == moment && (self.nodes.pages == 0 || self.nodes.start == start)
+    }
+}
+
 /// The records of nodes, without pages if there was no room for them.
 #[derive(Clone, Copy, Default)]
 pub struct PreparedNodes {

@@ -175,9 +175,8 @@ impl<P: Platform> Server<P> {
         };
         let Some(start) = session.start else { return };
         let is_late = self.core.clock.now >= start.since.after_seconds(start.patience.into());
-        if !self.core.store.has_transactions() || (is_late && start.force) {
-            self.core.updates.due = true;
-        } else if is_late {
+        self.core.updates.due = !self.core.store.has_transactions() || (is_late && start.force);
+        if is_late && !self.core.updates.due {
             self.refuse_update(platform, &mut |core, text| core.tell_who_is_in_the_way(&start, text));
         }
     }

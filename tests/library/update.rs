@@ -332,6 +332,20 @@ fn more_beginnings_than_can_be_put_off_are_served() {
 }
 
 #[test]
+fn an_update_that_is_due_waits_for_a_transaction_that_is_served_before_it() {
+    let (mut host, file) = (host(), GOOD.file());
+    (1..=33).for_each(|domid| host.boot(domid));
+    upload(&mut host, &file, file.len());
+    host.expect(&[(0, 0, "CONTROL live-update|-s|-t|60|", "")]);
+    assert!(order(&host).is_some(), "nothing stands in the way");
+    let last = (1..=33).map(|domid| host.ask(domid, 0, "TRANSACTION_START |")).last();
+    assert_eq!(last.as_deref(), Some("1|"));
+    assert!(order(&host).is_none(), "the last one is open");
+    host.ok(33, 1, "TRANSACTION_END T|");
+    assert!(order(&host).is_some());
+}
+
+#[test]
 fn a_store_without_room_for_the_image_says_how_much_is_missing() {
     use xenstore::config::{Capacities, Settings};
     let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(1000));

@@ -114,7 +114,8 @@ impl Lodge {
         PreparedNodes { pages: self.pages - before, count, start, end: self.at }
     }
 
-    /// Has nodes ready that were written so, if they are where they would be written again.
+    /// Has nodes ready that were written so, if they are where they would be written again. What is written before them ends as
+    /// many bytes behind a multiple of eight as they begin.
     pub fn have_nodes(&mut self, nodes: PreparedNodes) {
         let before = self.pages;
         for _ in 0..nodes.pages {
@@ -150,13 +151,10 @@ impl Sink for Lodge {
         if pages == 0 {
             return Ok(None);
         }
-        let fits = self.at % 8 == start;
-        if fits {
-            let beginning = state::filler(0).len() as u64;
-            // That may take one page more.
-            let page_end = if self.at + beginning <= PAGE { PAGE } else { 2 * PAGE };
-            self.put(&state::filler((page_end + start - self.at - beginning) as usize))?;
-        }
+        let beginning = state::filler(0).len() as u64;
+        // That may take one page more.
+        let page_end = if self.at + beginning <= PAGE { PAGE } else { 2 * PAGE };
+        self.put(&state::filler((page_end + start - self.at - beginning) as usize))?;
         // SAFETY: by `new`'s promise the map has all pages, and nobody else looks at it.
         let map = unsafe { core::slice::from_raw_parts_mut(self.map, self.pages as usize) };
         // Those of the nodes and the others change places.
@@ -165,10 +163,6 @@ impl Sink for Lodge {
         nodes.reverse();
         others.reverse();
         written.reverse();
-        if !fits {
-            self.pages -= pages;
-            return Ok(None);
-        }
         self.at = end;
         Ok(Some(count))
     }

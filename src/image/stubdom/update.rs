@@ -54,8 +54,8 @@ const TIMES: u32 = 4;
 
 /// Writes aside what of this image never changes, and the nodes, while nobody waits for it. False if that has been done.
 pub fn keep(server: &mut Server<Guest>, guest: &Guest) -> bool {
-    let (before, moment) = (server.prepared(), server.moment());
-    if before.is_some_and(|aside| aside.moment == moment || aside.times == TIMES) {
+    let (before, moment, start) = (server.prepared(), server.moment(), nodes_start(server, guest));
+    if before.is_some_and(|aside| aside.are_those_of(moment, start) || aside.times == TIMES) {
         return false;
     }
     let mut lodge = lodge(server);
@@ -72,13 +72,18 @@ pub fn keep(server: &mut Server<Guest>, guest: &Guest) -> bool {
             ptr::copy_nonoverlapping(source as *const u8, paging::address(page) as *mut u8, PAGE as usize)
         };
     }
-    let mut notes = Length::default();
-    // It has room for all.
-    let _counted = notes::write(server, guest, 0, &mut notes);
-    let nodes = lodge.write_nodes(notes.0 % 8, |sink| server.save_nodes(sink));
+    let nodes = lodge.write_nodes(start, |sink| server.save_nodes(sink));
     let times = before.map_or(0, |aside| aside.times) + 1;
     server.note_prepared(Prepared { pages, nodes, moment, times });
     true
+}
+
+/// How many bytes behind a multiple of eight the nodes begin, which are behind the notes.
+fn nodes_start(server: &Server<Guest>, guest: &Guest) -> u64 {
+    let mut notes = Length::default();
+    // It has room for all.
+    let _counted = notes::write(server, guest, 0, &mut notes);
+    notes.0 % 8
 }
 
 /// Room for what an image that takes over needs.
@@ -139,7 +144,8 @@ fn prepare(
     let there = order.and_then(|order| order.prepared);
     let kept = list_image(&aside, there.map_or(0, |there| there.pages), &mut lodge, &mut list);
     let kept_pages = lodge.pages;
-    if let Some(there) = there.filter(|there| there.moment == server.moment()) {
+    let start = nodes_start(server, guest);
+    if let Some(there) = there.filter(|there| there.are_those_of(server.moment(), start)) {
         lodge.have_nodes(there.nodes);
     }
     let version = order.map_or(*VERSIONS.end(), |order| order.version);
