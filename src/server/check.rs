@@ -63,6 +63,7 @@ impl<P: Platform> Server<P> {
         self.aside.walk = Walk::default();
         self.exchange.reply.clear();
         while self.check_part() {}
+        self.aside.walk = Walk::default();
         self.exchange.reply.is_empty()
     }
 

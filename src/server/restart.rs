@@ -26,6 +26,9 @@ impl<P: Platform> Server<P> {
             if again && here {
                 self.ignore(platform, suspect.from, RingError::Proto);
             }
+        } else if self.is_to_be_replaced() {
+            // It may be the hand-over in which it happens, each time.
+            self.refuse(platform, format_args!("a fault stopped the update"));
         }
         let sound = self.is_sound();
         self.core.clock.latest = platform.cycles();

@@ -1,7 +1,9 @@
 //! What is left of a fault: its request is answered with EIO, all others are served, and it is told of. Who has it happen
 //! twice is given up.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::json::stats;
@@ -191,4 +193,26 @@ fn damage_can_be_had_on_purpose() {
     host.repair();
     host.hears(0, "EIO");
     host.check();
+}
+
+/// How often guest 1 has others looked at while a tree of its own is removed.
+fn looks_amid_a_removal(host: &mut Host) -> u32 {
+    (0..200).for_each(|n| host.ok(1, 0, &format!("WRITE data/t/{}/{n}|x", n % 8)));
+    let looks = Rc::new(Cell::new(0));
+    let counted = looks.clone();
+    host.xen.on_look = Some(Box::new(move || counted.set(counted.get() + 1)));
+    host.send(1, 0, "RM data/t|");
+    host.poll();
+    host.xen.on_look = None;
+    host.hears(1, "OK|");
+    looks.get()
+}
+
+#[test]
+fn large_changes_go_on_as_before() {
+    let mut host = host();
+    let before = looks_amid_a_removal(&mut host);
+    assert!(host.server.survive(&mut host.xen, Stop::Panic(1)));
+    host.poll();
+    assert_eq!(looks_amid_a_removal(&mut host), before);
 }

@@ -2,6 +2,7 @@
 
 use support::Host;
 use xenstore::server::Order;
+use xenstore::trace::Stop;
 use xenstore::update::{Bounds, NOTE_NAME, NOTE_TYPE};
 
 const BASE: u64 = 0x10_0000;
@@ -343,6 +344,19 @@ fn an_update_that_is_due_waits_for_a_transaction_that_is_served_before_it() {
     assert!(order(&host).is_none(), "the last one is open");
     host.ok(33, 1, "TRANSACTION_END T|");
     assert!(order(&host).is_some());
+}
+
+#[test]
+fn an_update_that_faults_is_refused() {
+    let (mut host, file) = (host(), GOOD.file());
+    upload(&mut host, &file, file.len());
+    host.expect(&[(0, 0, "CONTROL live-update|-s|-t|60|", "")]);
+    assert!(order(&host).is_some());
+    assert!(host.server.survive(&mut host.xen, Stop::Panic(1)));
+    assert!(order(&host).is_none());
+    host.poll();
+    host.hears(0, "a fault stopped the update|");
+    host.expect(&[(0, 0, "CONTROL check|", "OK|")]);
 }
 
 #[test]
