@@ -26,11 +26,12 @@ impl<P: Platform> Server<P> {
             if again && here {
                 self.ignore(platform, suspect.from, RingError::Proto);
             }
-        } else if self.is_to_be_replaced() {
-            // It may be the hand-over in which it happens, each time.
-            self.refuse(platform, format_args!("a fault stopped the update"));
         }
         let sound = self.is_sound();
+        // It may be the hand-over in which it happens, each time. Who is served for that is served by a sound store.
+        if sound && suspect.is_none() && self.is_to_be_replaced() {
+            self.refuse(platform, format_args!("a fault stopped the update"));
+        }
         self.core.clock.latest = platform.cycles();
         let amount = self.core.clock.latest.since(begun);
         self.core.note_of_domain(Kind::Recovered, DomId::INVALID, amount);

@@ -7,7 +7,7 @@ use core::ptr;
 
 use xenstore::abi::hvm::StartInfo;
 use xenstore::layout;
-use xenstore::server::{Order, Prepared, Server};
+use xenstore::server::{Order, Prepared, PreparedNodes, Server};
 use xenstore::state::{Length, Sink, VERSIONS};
 
 use super::hand_over::{self, Record};
@@ -137,28 +137,31 @@ fn prepare(
     order: Option<&Order<'_>>,
 ) -> Result<&'static mut Record, Problem> {
     let image = symbol::start()..symbol::end_of_data();
-    let mut lodge = lodge(server);
-    let room = lodge.room();
-    let mut list = low::List::new();
+    let room = lodge(server).room();
     let aside = if order.is_some() { image.clone() } else { 0..0 };
     let there = order.and_then(|order| order.prepared);
-    let kept = list_image(&aside, there.map_or(0, |there| there.pages), &mut lodge, &mut list);
-    let kept_pages = lodge.pages;
-    let start = nodes_start(server, guest);
-    if let Some(there) = there.filter(|there| there.are_those_of(server.moment(), start)) {
-        lodge.have_nodes(there.nodes);
-    }
     let version = order.map_or(*VERSIONS.end(), |order| order.version);
     let write = |sink: &mut dyn Sink| {
         notes::write(server, guest, begun, sink).and_then(|()| server.save(version, sink))
     };
-    if kept.and_then(|()| write(&mut lodge).ok()).is_none() {
+    let write_all = |nodes: PreparedNodes| {
+        let (mut lodge, mut list) = (lodge(server), low::List::new());
+        list_image(&aside, there.map_or(0, |there| there.pages), &mut lodge, &mut list)?;
+        let kept_pages = lodge.pages;
+        lodge.have_nodes(nodes);
+        write(&mut lodge).ok().map(|()| (lodge, list, kept_pages))
+    };
+    let start = nodes_start(server, guest);
+    let nodes = there.filter(|there| there.are_those_of(server.moment(), start)).map(|there| there.nodes);
+    // Nodes that are there already take a page or two more.
+    let written = nodes.and_then(write_all).or_else(|| write_all(PreparedNodes::default()));
+    let Some((lodge, mut list, kept_pages)) = written else {
         let mut length = Length::default();
         // It has room for all.
         let _counted = write(&mut length);
         let wanted = length.0.next_multiple_of(PAGE) + (aside.end - aside.start).next_multiple_of(PAGE);
         return Err(Problem::Memory(wanted.saturating_sub(room)));
-    }
+    };
     // SAFETY: the record of the take-over before has ended, or there was none.
     let record = unsafe { hand_over::begin() };
     (record.map, _) = layout::kept(paging::seam());
