@@ -58,7 +58,7 @@ impl Limits {
 pub struct Capacities {
     pub domains: usize,
     pub nodes: usize,
-    /// Pieces of 60 bytes for names, values, tokens and messages that do not fit their slot.
+    /// Pieces of 40 bytes for names, values, tokens and messages that do not fit their slot.
     pub chunks: usize,
     /// Distinct permission lists.
     pub acls: usize,
@@ -78,7 +78,7 @@ impl Capacities {
     /// Slots of one kind that an attempt may change.
     pub const JOURNAL: usize = 64;
     /// Chunks that an attempt may free: two values of full length and two permission lists, and some more.
-    pub const CHUNKS_FREED: usize = 528;
+    pub const CHUNKS_FREED: usize = 768;
 
     /// Least memory that makes sense: dom0 and a few guests.
     pub const MIN_MEMORY: usize = 2 << 20;
@@ -89,7 +89,7 @@ impl Capacities {
     }
 
     /// Capacities in the proportions of a host full of guests. An ordinary one, with a console, a disk and a
-    /// network interface (examples/scale), has 178 nodes, 36 chunks, 3 permission lists and 15 watches, and
+    /// network interface (examples/scale), has 178 nodes, 39 chunks, 3 permission lists and 15 watches, and
     /// even one without devices has 64 nodes. Beyond that there is room for guests that use more than their
     /// share, and for what few of them do at the same time; the smallest store has enough of it for dom0.
     pub fn for_nodes(nodes: usize) -> Capacities {
@@ -97,12 +97,12 @@ impl Capacities {
         Capacities {
             domains,
             nodes,
-            chunks: 2048 + nodes / 16 * 13,
-            acls: 512 + nodes / 24,
-            watches: 256 + nodes / 7,
+            chunks: 4608 + nodes / 16 * 9,
+            acls: 512 + nodes / 32,
+            watches: 256 + nodes / 9,
             transactions: 256 + nodes / 128,
-            tx_nodes: 1728 + nodes / 16,
-            messages: 768 + nodes / 16,
+            tx_nodes: 1984 + nodes / 20,
+            messages: 768 + nodes / 20,
             trace: 64,
             names: 16,
         }

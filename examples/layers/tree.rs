@@ -26,8 +26,8 @@ fn room_for(text: &[u8], domains: usize) -> Capacities {
     let usual = Capacities::for_nodes(beside(slashes).min(most));
     Capacities {
         domains: usual.domains.max(domains + 16),
-        // Of 60 bytes; each name, each line's value and list may begin one. A list takes four times its text.
-        chunks: beside(slashes + 2 * lines + text.len() / 15).min(2 * most),
+        // Of 40 bytes; each name, each line's value and list may begin one. A list takes four times its text.
+        chunks: beside(slashes + 2 * lines + text.len() / 10).min(2 * most),
         acls: beside(lines).min(most),
         ..usual
     }

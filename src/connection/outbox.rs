@@ -43,6 +43,7 @@ pub enum Kind {
 }
 
 #[derive(Clone, Copy)]
+#[repr(Rust, packed(4))] // As a node.
 pub struct Message {
     /// Of an event: receiver, path and token, and odd; equal events wait once. Of what stands for others: receiver and
     /// change, and even. Of an answer: any even number.

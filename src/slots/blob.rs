@@ -7,8 +7,8 @@ use super::arena::{Arena, Full, Slot};
 use super::attempt::Attempt;
 use super::id::Id;
 
-/// Payload bytes of a chunk. With its link it takes 64, so that differences of sums of chunks are multiples also around zero.
-pub const CHUNK: usize = 60;
+/// Payload bytes of a chunk: the paths that a device's nodes have as values fit one, and an identifier of 36 bytes.
+pub const CHUNK: usize = 40;
 
 #[derive(Clone, Copy)]
 pub struct Chunk {
@@ -18,7 +18,7 @@ pub struct Chunk {
 
 impl Slot for Chunk {
     /// The names of all nodes on a path, or of a few that a commit makes, and a few values of full length.
-    const TAKEN: usize = 1024;
+    const TAKEN: usize = 1536;
     const EMPTY: Chunk = Chunk { bytes: [0; CHUNK], next: None };
 }
 
@@ -61,9 +61,12 @@ impl Blob {
         (len <= stored).then_some(Blob { len: len as u32, ..self })
     }
 
+    /// Bytes of memory that a chunk takes in its arena.
+    pub const CHUNK_MEMORY: u32 = Arena::<Chunk>::bytes(1, 0, 0) as u32;
+
     /// Bytes of memory that a blob of `len` bytes takes.
     pub const fn memory(len: usize) -> u32 {
-        (len.div_ceil(CHUNK) * size_of::<Chunk>()) as u32
+        len.div_ceil(CHUNK) as u32 * Self::CHUNK_MEMORY
     }
 }
 
@@ -270,7 +273,7 @@ mod tests {
 
     #[test]
     fn pieces_of_any_length_make_one_blob() {
-        for step in [1, 7, 59, 60, 61, 119, 120, 200] {
+        for step in [1, 7, 39, 40, 41, 79, 80, 200] {
             let attempt = Attempt::new();
             let mut blobs = Blobs::new(&attempt, 16, 16);
             let text: Vec<u8> = (0..500).map(|n| n as u8).collect();
@@ -300,10 +303,10 @@ mod tests {
     fn equal_is_what_is_as_long() {
         let mut blobs = Blobs::new(&Attempt::new(), 16, 16);
         let text = [7; 200];
-        for len in [0, 1, 59, 60, 61, 120, 199] {
+        for len in [0, 1, 39, 40, 41, 80, 199] {
             let blob = blobs.store(&text[..len]).unwrap();
             assert!(blobs.equals(blob, &text[..len]));
-            for other in [len.saturating_sub(1), len + 1, len + 60, 200] {
+            for other in [len.saturating_sub(1), len + 1, len + CHUNK, 200] {
                 let bytes = &text[..other.min(200)];
                 assert_eq!(blobs.equals(blob, bytes), bytes.len() == len, "{len} and {other}");
                 let beginning = blobs.beginning(blob, len, bytes);

@@ -42,7 +42,13 @@ impl<const N: usize> Text<N> {
     pub fn inline_of(bytes: &[u8]) -> Option<Self> {
         const { assert!(N < NUMBERS as usize) };
         let mut inline = [0; N];
-        inline.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        if N < size_of::<u64>() {
+            // Without a call.
+            let word = word(bytes, 0).to_le_bytes();
+            inline.copy_from_slice(word.get(..N).filter(|_| bytes.len() <= N)?);
+        } else {
+            inline.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        }
         Some(Text { tag: bytes.len() as u8, bytes: inline })
     }
 
@@ -60,10 +66,10 @@ impl<const N: usize> Text<N> {
         Some(Text { tag, bytes: [0; N] })
     }
 
-    /// The number of such a text. One in a blob has 127.
+    /// The number of such a text. One in a blob has 127, and one whose bytes are in place more.
     #[inline(always)]
-    pub fn number(&self) -> Option<u8> {
-        self.tag.checked_sub(NUMBERS)
+    pub fn number(&self) -> u8 {
+        self.tag.wrapping_sub(NUMBERS)
     }
 
     fn of_blob(blob: Blob) -> Option<Self> {
@@ -138,6 +144,13 @@ impl<const N: usize> Text<N> {
     pub fn only_chunk<'a>(&self, blobs: &'a Blobs) -> Option<(&'a [u8; CHUNK], usize)> {
         let blob = self.blob();
         Some((blobs.only_chunk(blob)?, blob.len()))
+    }
+
+    /// The bytes that are in the owner's slot, if all are and fit a word, with zeros behind them, and how many they are.
+    #[inline(always)]
+    pub fn inline_word(&self) -> Option<([u8; 8], usize)> {
+        let len = usize::from(self.tag);
+        (len <= N && N < size_of::<u64>()).then(|| (word(&self.bytes, 0).to_le_bytes(), len))
     }
 
     pub fn equals(&self, blobs: &Blobs, other: &[u8]) -> bool {

@@ -4,7 +4,7 @@ use super::Store;
 use super::domain::DomainId;
 use super::holdings::Usage;
 use super::share::{Promise, Share, is_fair};
-use crate::slots::{Blob, CHUNK, Claim, Full, Room};
+use crate::slots::{Blob, Claim, Full, Room};
 
 impl Store {
     fn room(&self, kind: Share) -> Room {
@@ -113,10 +113,9 @@ impl Store {
         if old == new {
             return Ok(());
         }
-        // Both are multiples of a chunk's, so the difference is, also around zero.
-        const BYTES: u32 = Blob::memory(CHUNK);
-        const { assert!(BYTES.is_power_of_two()) };
-        self.take(id, Share::Chunks, (new / BYTES).wrapping_sub(old / BYTES))
+        // The difference is a multiple of a chunk's, also around zero.
+        let more = new.wrapping_sub(old) as i32 / Blob::CHUNK_MEMORY as i32;
+        self.take(id, Share::Chunks, more as u32)
     }
 
     /// From now on what a domain lacks is kept for it, or is not any more. In an attempt.

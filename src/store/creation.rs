@@ -14,7 +14,7 @@ use crate::config::Capacities;
 use crate::path::Path;
 use crate::perms::{Entry, Life};
 use crate::quota::Quota;
-use crate::slots::{Blob, CHUNK, Full};
+use crate::slots::{Blob, Full};
 use crate::wire::XsError;
 
 /// Nodes that one attempt makes in a transaction. Each changes its own copy; the first also the one above it.
@@ -81,7 +81,7 @@ impl Store {
         bytes: &[u8],
     ) -> Result<Place, XsError> {
         let wanted = Value::memory(bytes.len()) + self.acls.table().get(creation.acl).spilled();
-        if !self.may_take(view.domain, Share::Chunks, wanted / Blob::memory(CHUNK)) {
+        if !self.may_take(view.domain, Share::Chunks, wanted / Blob::CHUNK_MEMORY) {
             return Err(XsError::ENOMEM);
         }
         let failed = self.transactions.open.get(tx).failed;

@@ -13,7 +13,7 @@ use super::share::Share;
 use super::transaction::{Mark, PATH_INLINE, TransactionId, TxNodeId};
 use super::watch::{Change, WatchId, WatchPath};
 use crate::path::Path;
-use crate::slots::{Blob, CHUNK, Claim, Full, Id, Text};
+use crate::slots::{Blob, Claim, Full, Id, Text};
 
 /// Watched paths that are looked up at once: fewer than `Limits::watches`.
 const PATHS: usize = 64;
@@ -58,7 +58,7 @@ impl Store {
 
     /// Whether the attempt at hand has room for the record of a change at `path`.
     fn may_record(&self, path: Path<'_>) -> bool {
-        let chunks = Text::<PATH_INLINE>::memory(path.as_bytes().len()) / Blob::memory(CHUNK);
+        let chunks = Text::<PATH_INLINE>::memory(path.as_bytes().len()) / Blob::CHUNK_MEMORY;
         let by = self.current.from.unwrap_or(DomainId::FIRST);
         [(Share::Transactions, 1), (Share::Copies, 1), (Share::Chunks, chunks)]
             .into_iter()

@@ -3,14 +3,40 @@
 //! Devices of all guests have nodes of the same few names. Each of those is in the image once, and a node has its number
 //! instead.
 
-use crate::slots::{Blob, Blobs, CHUNK, Full, Text};
+use core::cmp::Ordering;
+
+use crate::slots::{Blob, Blobs, Full, Text};
 
 /// Bytes of a name that any node has room for.
-pub const NAME_INLINE: usize = 11;
+pub const NAME_INLINE: usize = 7;
 
 /// Longer names that devices and guests have in common, the shorter ones first, those of one length in order. From Xen's
 /// public/io headers, libxl, and the drivers of Linux.
-const WELL_KNOWN: &[&[u8]] = &[
+const NAMES: &[&[u8]] = &[
+    b"bootable",
+    b"frontend",
+    b"keyboard",
+    b"page-ref",
+    b"protocol",
+    b"ring-ref",
+    b"shutdown",
+    b"videoram",
+    b"removable",
+    b"ring-ref0",
+    b"ring-ref1",
+    b"vnclisten",
+    b"vncpasswd",
+    b"xenstored",
+    b"backend-id",
+    b"dm-version",
+    b"feature-sg",
+    b"start_time",
+    b"static-max",
+    b"device-type",
+    b"frontend-id",
+    b"rx-ring-ref",
+    b"sector-size",
+    b"tx-ring-ref",
     b"availability",
     b"backend-type",
     b"backend-uuid",
@@ -87,7 +113,63 @@ const WELL_KNOWN: &[&[u8]] = &[
     b"platform-feature-multiprocessor-suspend",
 ];
 
-const _: () = assert!(WELL_KNOWN.len() < 127);
+const _: () = assert!(NAMES.len() < 127);
+
+/// They lie one behind the other, which takes four bytes for each instead of a pointer and a length.
+#[repr(C)] // A name is found in fewer steps where they come first.
+struct WellKnown<const BYTES: usize> {
+    bytes: [u8; BYTES],
+    /// Where each begins, and its length.
+    places: [[u16; 2]; NAMES.len()],
+}
+
+static WELL_KNOWN: WellKnown<{ length_of_all() }> = {
+    let mut all = WellKnown { bytes: [0; length_of_all()], places: [[0; 2]; NAMES.len()] };
+    let (mut number, mut at) = (0, 0);
+    while number < NAMES.len() {
+        let (name, start) = (NAMES[number], at);
+        while at < start + name.len() {
+            all.bytes[at] = name[at - start];
+            at += 1;
+        }
+        all.places[number] = [start as u16, name.len() as u16];
+        number += 1;
+    }
+    all
+};
+
+const fn length_of_all() -> usize {
+    let (mut number, mut length) = (0, 0);
+    while number < NAMES.len() {
+        length += NAMES[number].len();
+        number += 1;
+    }
+    length
+}
+
+impl<const BYTES: usize> WellKnown<BYTES> {
+    /// The name with this number, if that is one's.
+    #[inline(always)]
+    fn get(&self, number: u8) -> Option<&[u8]> {
+        let [start, len] = *self.places.get(usize::from(number))?;
+        self.bytes.get(usize::from(start)..usize::from(start) + usize::from(len))
+    }
+
+    /// The number of this name.
+    fn number(&self, name: &[u8]) -> Option<u8> {
+        let (mut first, mut behind) = (0, NAMES.len() as u8);
+        while first < behind {
+            let middle = first.midpoint(behind);
+            let known = self.get(middle)?;
+            match (known.len(), known).cmp(&(name.len(), name)) {
+                Ordering::Less => first = middle + 1,
+                Ordering::Greater => behind = middle,
+                Ordering::Equal => return Some(middle),
+            }
+        }
+        None
+    }
+}
 
 /// Owned: whoever drops it must free it.
 #[derive(Clone, Copy)]
@@ -114,19 +196,13 @@ impl Name {
     }
 
     fn store_long(blobs: &mut Blobs, bytes: &[u8]) -> Result<Name, Full> {
-        let number = Name::number(bytes).and_then(Text::of_number);
+        let number = WELL_KNOWN.number(bytes).and_then(Text::of_number);
         Ok(Name(number.map_or_else(|| Text::store(blobs, bytes), Ok)?))
-    }
-
-    /// The place of a well-known name.
-    fn number(bytes: &[u8]) -> Option<u8> {
-        let place = WELL_KNOWN.binary_search_by(|known| (known.len(), *known).cmp(&(bytes.len(), bytes)));
-        place.ok()?.try_into().ok()
     }
 
     #[inline(always)]
     fn well_known_here(&self) -> Option<&'static [u8]> {
-        WELL_KNOWN.get(usize::from(self.0.number()?)).copied()
+        WELL_KNOWN.get(self.0.number())
     }
 
     #[inline(never)] // In many places.
@@ -178,7 +254,7 @@ impl Name {
 
     /// Bytes of blob memory that a node with this name takes for it.
     pub fn memory(bytes: &[u8]) -> u32 {
-        if bytes.len() <= NAME_INLINE || Name::number(bytes).is_some() {
+        if bytes.len() <= NAME_INLINE || WELL_KNOWN.number(bytes).is_some() {
             0
         } else {
             Blob::memory(bytes.len())
@@ -187,7 +263,7 @@ impl Name {
 
     /// The same in chunks.
     pub fn chunks(bytes: &[u8]) -> u8 {
-        (Name::memory(bytes) / Blob::memory(CHUNK)) as u8
+        (Name::memory(bytes) / Blob::CHUNK_MEMORY) as u8
     }
 
     pub fn equals(&self, blobs: &Blobs, other: &[u8]) -> bool {
@@ -196,7 +272,7 @@ impl Name {
 
     /// `path` without `/` and this name at its end; `None` if it does not end so.
     pub fn strip_from<'a>(&self, blobs: &Blobs, path: &'a [u8]) -> Option<&'a [u8]> {
-        match self.0.number().and_then(|_| self.well_known()) {
+        match self.0.inline().map_or_else(|| self.well_known(), |_| None) {
             Some(name) => path.strip_suffix(name)?.strip_suffix(b"/"),
             None => self.0.strip_from(blobs, path),
         }
@@ -219,12 +295,12 @@ mod tests {
 
     #[test]
     fn what_is_well_known_takes_no_chunk_and_reads_as_any_other() {
-        assert!(WELL_KNOWN.is_sorted_by_key(|name| (name.len(), *name)));
-        let others: [&[u8]; 5] = [b"", b"state", b"backend", b"event-channe", b"event-channel-"];
-        for name in WELL_KNOWN.iter().copied().chain(others) {
+        assert!(NAMES.is_sorted_by_key(|name| (name.len(), *name)));
+        let others: [&[u8]; 5] = [b"", b"state", b"backends", b"backend-i", b"event-channel-"];
+        for name in NAMES.iter().copied().chain(others) {
             let mut blobs = Blobs::new(&Attempt::new(), 4, 4);
             let stored = Name::store(&mut blobs, name).unwrap();
-            let chunks = name.len() > NAME_INLINE && !WELL_KNOWN.contains(&name);
+            let chunks = name.len() > NAME_INLINE && !NAMES.contains(&name);
             assert_eq!(blobs.arena().used(), u32::from(chunks), "{}", name.escape_ascii());
             assert_eq!((stored.spilled() > 0, Name::memory(name)), (chunks, stored.spilled()));
             let mut buf = heapless::Vec::<u8, 64>::new();

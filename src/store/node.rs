@@ -42,7 +42,7 @@ pub struct Node {
     pub value: Value,
 }
 
-const _: () = assert!(size_of::<Node>() == 80);
+const _: () = assert!(size_of::<Node>() == 76);
 
 /// Whether there may be watches on a node's path, beside its [`Origin`].
 const WATCHED: u8 = 1 << 7;
@@ -115,7 +115,7 @@ impl AclChanges {
 
 impl Node {
     /// Bytes of memory a node takes beside what spills: its slot, arena bookkeeping, index head, its part of the cache.
-    pub const MEMORY: u32 = 88;
+    pub const MEMORY: u32 = 84;
 
     /// The generation of a change has so many bits, those of its writer included.
     pub const GENERATION_BITS: u32 = Numbered::BITS;

@@ -240,10 +240,17 @@ impl Store {
         start: Start,
         mut each: impl FnMut(Start, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut long: NameBuf = Vec::new();
         match place {
-            Place::Copy(id) => self.for_each_child_of_copy(id, start, each),
+            Place::Copy(id) => {
+                let mut result = Ok(());
+                self.for_each_child_of_copy(id, start, &mut |start, name| {
+                    result = each(start, name);
+                    result.is_ok()
+                });
+                result
+            }
             Place::Node(id) => {
+                let mut long: NameBuf = Vec::new();
                 let start = if let Start::Child(child) = start { Some(child) } else { None };
                 self.children_from(id, start).try_for_each(|(at, child)| {
                     each(Start::Child(at), child.name.contiguous(&self.blobs, &mut long))

@@ -143,6 +143,7 @@ bitflags! {
 
 /// A transaction's copy of one node.
 #[derive(Clone, Copy)]
+#[repr(Rust, packed(4))] // As a node.
 pub struct TxNode {
     hash: u64,
     chain: Option<TxNodeId>,

@@ -1,6 +1,7 @@
 //! A message under construction. Its payload grows behind the room for its header, so that both are sent in one piece.
 
 use super::{Header, PAYLOAD_MAX, XsError};
+use crate::words::word;
 
 pub struct MessageBuf {
     bytes: [u8; Header::SIZE + PAYLOAD_MAX],
@@ -50,6 +51,17 @@ impl MessageBuf {
         Ok(())
     }
 
+    /// As `push`, for the first bytes of a word, which takes no call.
+    #[inline(always)]
+    pub fn push_word(&mut self, word: &[u8; 8], len: usize) -> Result<(), XsError> {
+        match self.bytes.get_mut(self.end..).and_then(<[u8]>::first_chunk_mut) {
+            Some(place) => *place = *word,
+            None => return self.push(word.get(..len).unwrap_or_default()),
+        }
+        self.end += len;
+        Ok(())
+    }
+
     /// Has this string as the payload, with its NUL.
     #[inline(always)]
     pub fn set_string(&mut self, string: &[u8]) -> Result<(), XsError> {
@@ -66,6 +78,28 @@ impl MessageBuf {
         place.copy_from_slice(string);
         *nul = 0;
         self.end = end;
+        Ok(())
+    }
+
+    /// The same where most have 16 bytes at most: those take no call, but two words that may overlap.
+    #[inline(always)]
+    pub fn push_short(&mut self, string: &[u8]) -> Result<(), XsError> {
+        const MOST: usize = 16;
+        let (start, len) = (self.end, string.len());
+        let place = self.bytes.get_mut(start..).and_then(<[u8]>::first_chunk_mut::<{ MOST + 1 }>);
+        let Some(place) = place.filter(|_| len <= MOST) else { return self.push_string(string) };
+        if let Some(first) = place.first_chunk_mut() {
+            *first = word(string, 0).to_le_bytes();
+        }
+        if let Some(last) = string.last_chunk::<8>()
+            && let Some(end) = place.get_mut(..len).and_then(<[u8]>::last_chunk_mut)
+        {
+            *end = *last;
+        }
+        if let Some(nul) = place.get_mut(len) {
+            *nul = 0;
+        }
+        self.end = start + len + 1;
         Ok(())
     }
 
@@ -89,6 +123,24 @@ impl core::fmt::Write for MessageBuf {
 mod tests {
     use super::*;
     use crate::wire::TxId;
+
+    #[test]
+    fn what_is_short_is_appended_like_any_other() {
+        let digits = b"0123456789abcdefghij";
+        for (before, len) in (0..=24).flat_map(|before| (0..=digits.len()).map(move |len| (before, len))) {
+            for before in [before, PAYLOAD_MAX - before] {
+                let (mut plain, mut short) = (MessageBuf::EMPTY, MessageBuf::EMPTY);
+                plain.push(&[7; PAYLOAD_MAX][..before]).unwrap();
+                short.push(&[7; PAYLOAD_MAX][..before]).unwrap();
+                let string = &digits[..len];
+                assert_eq!(short.push_short(string), plain.push_string(string), "{before} {len}");
+                assert_eq!(short.payload(), plain.payload(), "{before} {len}");
+                let first = &digits[..len.min(8)];
+                let pushed = short.push_word(&word(first, 0).to_le_bytes(), first.len());
+                assert_eq!((pushed, short.payload()), (plain.push(first), plain.payload()), "{before} {len}");
+            }
+        }
+    }
 
     #[test]
     fn a_payload_takes_a_page_and_no_more() {

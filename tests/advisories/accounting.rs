@@ -13,7 +13,7 @@ fn a_full_memory_quota_does_not_silence_its_owner() {
     let mut host = scene();
     host.ok(5, 0, "WRITE data/shared|");
     host.ok(5, 0, "SET_PERMS data/shared|n5|b6|");
-    let quota = memory(&host, 5) + 640;
+    let quota = memory(&host, 5) + 15 * 48;
     host.ok(0, 0, &format!("SET_QUOTA 5|memory|{quota}|"));
     host.expect(&[
         (6, 0, &format!("WRITE /local/domain/5/data/shared|{}", "x".repeat(601)), "EIO"),

@@ -194,7 +194,7 @@ fn exhaust(host: &mut Host, kind: usize, room: usize) {
         n += 1;
         let request = match kind {
             0 => format!("MKDIR /fill/{n}|"),
-            1 => format!("WRITE /fill/{n}|{}", "v".repeat((60 * left(host)).clamp(30, 4000))),
+            1 => format!("WRITE /fill/{n}|{}", "v".repeat((40 * left(host)).clamp(30, 900))),
             2 => {
                 host.ok(0, 0, &format!("MKDIR /fill/{n}|"));
                 format!("SET_PERMS /fill/{n}|n0|r{n}|")

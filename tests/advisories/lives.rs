@@ -190,7 +190,7 @@ fn xsa_483_a_number_starts_from_nothing_each_time() {
             host.ok(0, 0, "SET_QUOTA 5|watches|12|");
         };
         quota(&mut host);
-        assert_eq!(usage(&host, 5).memory, 2 * 88);
+        assert_eq!(usage(&host, 5).memory, 2 * 84);
         assert_eq!(crate::scene::fill_nodes(&mut host, 5, 0, 1), 57);
         for n in 0..12 {
             assert_eq!(host.ask(5, 0, &format!("WATCH data|{n}|")), format!("OK|; ev data,{n}"));

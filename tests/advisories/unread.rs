@@ -102,7 +102,7 @@ fn xsa_416_only_the_answer_stays() {
         assert_eq!(after.messages, before.0.messages + 1);
         assert_eq!(usage(&host, 5).outstanding, before.2 + 1);
         let answer = if change == 0 { 16 + 110 * 14 } else { 16 + 3_usize };
-        assert_eq!(after.chunks, before.0.chunks + answer.div_ceil(60), "{request}");
+        assert_eq!(after.chunks, before.0.chunks + answer.div_ceil(40), "{request}");
         assert_eq!((after.acls, after.tx_nodes), (before.0.acls, 0));
         host.check();
     }

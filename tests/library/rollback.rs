@@ -14,7 +14,7 @@ use xenstore::wire::MessageType;
 const AMPLE: Capacities = Capacities {
     domains: 16,
     nodes: 500,
-    chunks: 8000,
+    chunks: 12_000,
     acls: 100,
     watches: 100,
     transactions: 100,
@@ -301,7 +301,7 @@ fn try_kind(case: &Case, limits: Limits, kind: &str, field: Field, each: usize) 
     let (with, without) = (ended(case, true), ended(case, false));
     let mut failures = 0;
     // All chunks that fillers leave are in the reserves below this.
-    let least = if kind == "chunks" { 4900 } else { 0 };
+    let least = if kind == "chunks" { 7280 } else { 0 };
     for capacity in (least..=*field(&mut AMPLE.clone())).step_by(each) {
         let mut capacities = AMPLE;
         *field(&mut capacities) = capacity;

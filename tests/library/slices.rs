@@ -23,7 +23,8 @@ fn host(guests: u16) -> Host {
 }
 
 fn host_for(nodes: usize, guests: u16) -> Host {
-    let capacities = Capacities { trace: 16_384, ..Capacities::for_nodes(nodes) };
+    // A guest can have long paths for all nodes of its transaction.
+    let capacities = Capacities { trace: 16_384, chunks: 2 * nodes, ..Capacities::for_nodes(nodes) };
     let mut host = Host::with(Settings::DEFAULT, &capacities);
     host.limit(super::LIMITS);
     for domid in (1..=guests).chain([BYSTANDER]) {

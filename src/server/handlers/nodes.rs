@@ -22,8 +22,8 @@ pub fn read<P: Platform>(
     let subject = request.subject(cx.core, terminated(request.payload)?, Special::Refused, &mut buf)?;
     let place = cx.core.store.seek(&request.view, subject, Access::READ)?;
     let value = cx.core.store.value_at(place);
-    match value.inline() {
-        Some(bytes) => reply.push(bytes)?,
+    match value.inline_word() {
+        Some((word, len)) => reply.push_word(&word, len)?,
         None => value.pieces(&cx.core.store.blobs).try_for_each(|piece| reply.push(piece))?,
     }
     Ok(Outcome::DATA)
@@ -124,7 +124,7 @@ pub fn directory<P: Platform>(
     if len > PAYLOAD_MAX {
         return Err(XsError::E2BIG);
     }
-    cx.core.store.for_each_child(place, Start::First, |_, name| reply.push_string(name))?;
+    cx.core.store.for_each_child(place, Start::First, |_, name| reply.push_short(name))?;
     Ok(Outcome::DATA)
 }
 
@@ -187,7 +187,7 @@ fn next_part(
             return Err(Ok(start));
         }
         skip = 0;
-        reply.push_string(rest).map_err(Err)
+        reply.push_short(rest).map_err(Err)
     });
     match end {
         Ok(()) => reply.push(b"\0"),

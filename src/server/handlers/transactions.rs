@@ -29,7 +29,7 @@ pub fn start<P: Platform>(
     let now = core.clock.now;
     let id = core.store.decide(Ok(Answer::Data), view.claim(), |store| {
         let id = store.open_transaction(request.from, now)?;
-        reply.push_string(decimal(id.0, &mut [0; 10]))?;
+        reply.push_short(decimal(id.0, &mut [0; 10]))?;
         Ok(id)
     })?;
     core.note_transaction(Kind::TransactionStarted, view.caller.domid, id, 0);

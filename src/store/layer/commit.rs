@@ -3,7 +3,7 @@
 use crate::path::{Path, PathBuf};
 use crate::perms::{Entry, Life};
 use crate::quota::Quota;
-use crate::slots::{Blob, CHUNK, Claim};
+use crate::slots::{Blob, Claim};
 use crate::store::domain::{Delta, DomainId};
 use crate::store::intent::{Apply, Removal, Stage};
 use crate::store::share::Share;
@@ -30,7 +30,7 @@ struct Known {
 /// How many chunks a change of nodes adds.
 fn chunks_of(delta: Delta) -> i32 {
     let nodes = delta.nodes.saturating_mul(Node::MEMORY as i32);
-    delta.memory.saturating_sub(nodes) / Blob::memory(CHUNK) as i32
+    delta.memory.saturating_sub(nodes) / Blob::CHUNK_MEMORY as i32
 }
 
 impl Store {
@@ -190,7 +190,7 @@ impl Store {
         });
         let after = copy.acl.filter(|_| made).and_then(|acl| {
             let owner = self.domains.owner(self.acls.owner(acl))?;
-            let name = u32::from(copy.name_chunks) * Blob::memory(CHUNK);
+            let name = u32::from(copy.name_chunks) * Blob::CHUNK_MEMORY;
             let memory = Node::memory(name, copy.value.len());
             Some((owner, Delta { nodes: 1, memory: memory as i32 }))
         });

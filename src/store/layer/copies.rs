@@ -396,13 +396,13 @@ impl Store {
     }
 
     /// Calls `each` with the names of a copy's children: those of the tree that the transaction has not
-    /// removed, then those that it has made.
-    pub(crate) fn for_each_child_of_copy<E>(
+    /// removed, then those that it has made. It ends when `each` wants no more.
+    pub(crate) fn for_each_child_of_copy(
         &self,
         id: TxNodeId,
         start: Start,
-        mut each: impl FnMut(Start, &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+        each: &mut dyn FnMut(Start, &[u8]) -> bool,
+    ) {
         let copy = self.transactions.nodes.get(id);
         let mut name = NameBuf::new();
         let base = self.base_of(copy).filter(|_| !matches!(start, Start::Made(_)));
@@ -414,8 +414,8 @@ impl Store {
                 let mark = self.transactions.nodes.get(known).mark;
                 !mark.contains(Mark::EXISTS) || mark.contains(Mark::MADE)
             });
-            if !hidden {
-                each(Start::Child(at), child.name.contiguous(&self.blobs, &mut name))?;
+            if !hidden && !each(Start::Child(at), child.name.contiguous(&self.blobs, &mut name)) {
+                return;
             }
         }
         let mut next = match start {
@@ -428,12 +428,12 @@ impl Store {
             if made.parent == Some(id) {
                 name.clear();
                 // A name that is in a path fits its buffer.
-                if made.path.append_from(&self.blobs, self.name_start(made), &mut name).is_ok() {
-                    each(Start::Made(at), &name)?;
+                let fits = made.path.append_from(&self.blobs, self.name_start(made), &mut name).is_ok();
+                if fits && !each(Start::Made(at), &name) {
+                    return;
                 }
             }
         }
-        Ok(())
     }
 
     /// The transaction's copies, in order of first touch.

@@ -3,7 +3,7 @@
 use crate::path::{Path, PathBuf};
 use crate::perms::Entry;
 use crate::quota::Quota;
-use crate::slots::{Blob, CHUNK, Claim};
+use crate::slots::{Blob, Claim};
 use crate::store::domain::Delta;
 use crate::store::intent::Removal;
 use crate::store::node::AclChanges;
@@ -61,7 +61,7 @@ impl Wanted {
 }
 
 fn chunks(bytes: u32) -> u32 {
-    bytes / Blob::memory(CHUNK)
+    bytes / Blob::CHUNK_MEMORY
 }
 
 impl Store {
