@@ -94,6 +94,25 @@ fn position_in<const A: u8, const B: u8>(chunk: &[u8; 16]) -> Option<usize> {
     Some(at as usize / 8)
 }
 
+/// How many bytes at the beginning are surely printable ASCII: whole eights of them.
+#[inline(always)] // Once.
+fn printable(bytes: &[u8]) -> usize {
+    let words = bytes.as_chunks().0.iter();
+    let plain = words.take_while(|word| {
+        let word = u64::from_le_bytes(**word);
+        // Without a byte of 128 or more, the first that is below a blank has its high bit set by what it borrows.
+        (word.wrapping_sub(ONES * u64::from(b' ')) | word) & HIGHS == 0
+    });
+    8 * plain.count()
+}
+
+/// Where a line ends: at its newline, or at a NUL.
+#[inline(never)] // As the next one.
+pub fn end_of_line(bytes: &[u8]) -> Option<usize> {
+    let plain = printable(bytes);
+    position_of_either::<b'\n', 0>(bytes.get(plain..)?).map(|at| plain + at)
+}
+
 /// Where a byte is first.
 pub fn position_of<const BYTE: u8>(bytes: &[u8]) -> Option<usize> {
     position_of_either::<BYTE, BYTE>(bytes)
@@ -188,6 +207,16 @@ mod tests {
             let expected = |set: [u8; 2]| bytes.iter().position(|byte| set.contains(byte));
             assert_eq!(position_of_either::<b' ', b':'>(bytes), expected(*b" :"), "{from} {end}");
             assert_eq!(position_of_either::<b'\n', 0>(bytes), expected(*b"\n\0"), "{from} {end}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_line() {
+        let text = b"/a/path = \"some \tvalue\x80 of it\xff\x1f\"   (n0,r32757) and so on\nnext\0";
+        for (from, end) in (0..=text.len()).flat_map(|end| (0..=end).map(move |from| (from, end))) {
+            let bytes = &text[from..end];
+            let expected = bytes.iter().position(|byte| b"\n\0".contains(byte));
+            assert_eq!(end_of_line(bytes), expected, "{from} {end}");
         }
     }
 

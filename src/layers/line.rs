@@ -48,16 +48,16 @@ pub fn read<'a>(
         true => Path::from_canonical(path),
         false => path_of(path).map_err(|fault| (fault, 0))?,
     };
-    let (value, behind) = match rest {
-        [b':', behind @ ..] => (None, behind),
+    let (value, behind, same) = match rest {
+        [b':', behind @ ..] => (None, behind, permissions.says(behind)),
         [b' ', b'=', b' ', b'"', rest @ ..] => {
-            let (text, behind) = split_value(rest, permissions).ok_or((Fault::NoQuote, line.len()))?;
+            let (text, behind, same) = split_value(rest, permissions).ok_or((Fault::NoQuote, line.len()))?;
             let at = line.len() - rest.len();
-            (Some(unquote(text, value).map_err(|(fault, n)| (fault, at + n))?), behind)
+            (Some(unquote(text, value).map_err(|(fault, n)| (fault, at + n))?), behind, same)
         }
         _ => return Err((Fault::NoValue, end)),
     };
-    let some = permissions.says(behind) || {
+    let some = same || {
         let at = line.len() - behind.len();
         read_permissions(behind, permissions).map_err(|(fault, n)| (fault, at + n))?
     };
@@ -65,17 +65,18 @@ pub fn read<'a>(
     Ok(Line::Item(Item::Node(Node { path, value, permissions })))
 }
 
-/// The bytes of a value, and what is behind its end. A value's own quotes have no escape, but permissions have no quotes.
-#[inline(always)] // Mostly the permissions are those of the line before.
-fn split_value<'a>(rest: &'a [u8], permissions: &PermissionBuf) -> Option<(&'a [u8], &'a [u8])> {
+/// The bytes of a value, what is behind its end, and whether that is what was behind the one before. A value's own quotes have no
+/// escape, but permissions have no quotes.
+#[inline(always)] // Mostly it is.
+fn split_value<'a>(rest: &'a [u8], permissions: &PermissionBuf) -> Option<(&'a [u8], &'a [u8], bool)> {
     let same = rest.len().saturating_sub(permissions.text().len());
     let (before, behind) = rest.split_at_checked(same).unwrap_or_default();
     if let ([text @ .., b'"'], true) = (before, permissions.says(behind)) {
-        return Some((text, behind));
+        return Some((text, behind, true));
     }
     let end = rest.iter().rposition(|byte| *byte == b'"')?;
     let (text, behind) = rest.split_at_checked(end)?;
-    Some((text, behind.get(1..).unwrap_or_default()))
+    Some((text, behind.get(1..).unwrap_or_default(), false))
 }
 
 #[cold]

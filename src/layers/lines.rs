@@ -2,7 +2,7 @@
 
 use super::buffers::LineBuf;
 use crate::state::Source;
-use crate::words::position_of_either;
+use crate::words::end_of_line;
 
 /// A place between two lines. The text ends where its bytes do, or at a NUL: modules are filled up with those.
 #[derive(Clone)]
@@ -17,10 +17,6 @@ pub struct Lines<S> {
 /// A line that is longer than any may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooLong;
-
-fn end_of_line(piece: &[u8]) -> Option<usize> {
-    position_of_either::<b'\n', 0>(piece)
-}
 
 impl<S: Source + Clone> Lines<S> {
     pub fn new(source: S) -> Lines<S> {

@@ -236,6 +236,5 @@ impl Store {
     /// All nodes that are there now are what the store begins with.
     pub fn note_fused(&mut self) {
         self.origins.fused = self.generation;
-        self.tell_planted_of_watches();
     }
 }

@@ -3,11 +3,12 @@
 //!
 //! Nobody is served yet: a store that stops amid this is given up as a whole.
 
-use crate::path::Path;
+use crate::path::{Path, PathBuf};
 use crate::perms::Entry;
 use crate::slots::Claim;
 use crate::store::{AclId, Name, NodeId, Origin, Planted, Sapling, Store, Value};
 use crate::wire::XsError;
+use crate::words::position_of_last_slash;
 
 /// How far a layer has been laid.
 #[derive(Default)]
@@ -16,8 +17,9 @@ pub struct Laying {
     planted: Option<(Planted, AclId)>,
     /// The list that was stated last. Invariant: the node that it was stated of has it.
     stated: Option<AclId>,
-    /// The node above the latest one.
+    /// The node above the latest one, and its path, without the root's slash.
     above: Option<NodeId>,
+    path: PathBuf,
 }
 
 /// A node to be laid over what is there.
@@ -51,14 +53,27 @@ impl Store {
 
     /// Lays a node that is new, below one that is there. Whether it is such a one.
     fn lay_fresh(&mut self, laying: &mut Laying, node: &Laid<'_>) -> Result<bool, XsError> {
-        let Some(above) = node.path.parent() else { return Ok(false) };
-        let near = laying.above.filter(|near| self.is_at(self.node(*near), above));
-        let Some(parent) = near.or_else(|| self.lookup(above)) else { return Ok(false) };
+        let path = node.path.as_bytes();
+        let slash = position_of_last_slash(path);
+        let Some((above, [_, name @ ..])) = slash.and_then(|slash| path.split_at_checked(slash)) else {
+            return Ok(false);
+        };
+        if laying.above.is_none() || laying.path != above {
+            laying.above = self.lookup(node.path.cut(above.len()));
+            laying.path.clear();
+            // There is room for each path that a layer may have.
+            let _fits = laying.path.extend_from_slice(above);
+        }
+        let Some(parent) = laying.above else { return Ok(false) };
         let hash = node.path.hash(&self.key);
-        if self.nodes.arena().has_gaps() || self.node_hashed(hash).is_some() {
+        if self.nodes.arena().has_gaps() {
+            // The one above may go, and its slot become another's.
+            laying.above = None;
             return Ok(false);
         }
-        laying.above = Some(parent);
+        if self.node_hashed(hash).is_some() {
+            return Ok(false);
+        }
         let list = match node.entries {
             None => self.acl(parent),
             Some((_, true)) => laying.stated,
@@ -68,9 +83,8 @@ impl Store {
             Some((planted, acl)) if list == Some(*acl) => planted,
             _ => self.begin_list(laying, list, node)?,
         };
-        let name = node.path.name();
         let (len, value) = (name.len(), node.value.unwrap_or_default());
-        let name = Name::store_end(&mut self.blobs, node.path.as_bytes(), name)?;
+        let name = Name::store_end(&mut self.blobs, path, name)?;
         let value = Value::store_fresh(&mut self.blobs, value)?;
         self.plant(planted, Sapling { parent: Some(parent), hash, name, len, value })?;
         if node.entries.is_some() {
