@@ -323,7 +323,7 @@ impl Domains {
 
     /// The record behind another, or the first. Not inlined: it is rare, and many loops use it.
     #[inline(never)]
-    fn following(&self, before: Option<DomainId>) -> Option<DomainId> {
+    pub fn following(&self, before: Option<DomainId>) -> Option<DomainId> {
         let slot = match before {
             None => 0,
             Some(id) if self.at(id.index()) == Some(id) => id.index() + 1,

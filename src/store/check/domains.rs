@@ -14,11 +14,7 @@ pub fn check_domains(
     beside: &dyn Fn(DomainId) -> u32,
     report: Report<'_>,
 ) -> bool {
-    while let Some(slot) = store.domains.slots().nth(walk.at) {
-        let Some(id) = store.domains.at(slot) else {
-            walk.at += 1;
-            continue;
-        };
+    while let Some(id) = store.domains.following(walk.domain) {
         let held = store.held.of(id);
         let domid = store.domains.get(id).domid;
         let what = match walk.of_domain {
@@ -61,7 +57,7 @@ pub fn check_domains(
                 if counted != charged {
                     report(format_args!("domain {domid} holds {counted} bytes but is charged {charged}"));
                 }
-                walk.at += 1;
+                walk.domain = Some(id);
             }
         }
         if walk.is_full(1) {

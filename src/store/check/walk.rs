@@ -24,7 +24,7 @@ pub struct Walk {
     pub pass: usize,
     /// What this part has looked at.
     pub(super) work: u32,
-    /// In the present pass: chains, or slots of domains or of the cache, that have been gone through.
+    /// In the present pass: chains, or slots of the cache, that have been gone through.
     pub(super) at: usize,
     /// The node whose children are gone through, or the last one.
     pub(super) node: Option<NodeId>,
@@ -39,7 +39,9 @@ pub struct Walk {
     pub(super) tx: Option<TransactionId>,
     pub(super) last_tx: Option<TransactionId>,
     pub(super) copy: Option<TxNodeId>,
-    /// What of a domain is gone through, and the next of it.
+    /// The latest domain or local client that has been gone through.
+    pub(super) domain: Option<DomainId>,
+    /// What of the next one is gone through, and the next of it.
     pub(super) of_domain: OfDomain,
     pub(super) totals: Totals,
 }
