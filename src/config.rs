@@ -97,7 +97,7 @@ impl Capacities {
         Capacities {
             domains,
             nodes,
-            chunks: 4608 + nodes / 16 * 9,
+            chunks: 4608 + nodes / 16 * 18,
             acls: 512 + nodes / 32,
             watches: 256 + nodes / 9,
             transactions: 256 + nodes / 128,

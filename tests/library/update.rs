@@ -411,10 +411,10 @@ fn a_store_filled_to_sixty_percent_can_be_updated() {
     });
 }
 
-/// Nodes with two chunks each: as many as there are chunks for, but for a few.
+/// Nodes with two chunks each, which fill four fifths of the chunks.
 #[test]
 fn a_store_of_longer_texts_can_be_updated() {
-    can_be_updated(32, |n| entry(n, "entry-", &format!("a value of {n}")));
+    can_be_updated(52, |n| entry(n, "entry-", &format!("a value of {n}")));
 }
 
 /// Memory that is lent is taken for nothing else, and is the store's again afterwards.
