@@ -15,7 +15,7 @@ use crate::trace::{Names, Record, Recorder};
 const OTHER_PORTS: usize = 16;
 
 /// Bytes for the allocator's headers and rounding.
-const ROUNDING: usize = 65_536;
+const ROUNDING: usize = 4096;
 
 /// Local ports that a server with these capacities serves: those below this number.
 pub fn ports(capacities: &Capacities) -> usize {

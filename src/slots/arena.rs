@@ -119,9 +119,21 @@ pub struct Arena<T> {
 impl<T: Slot> Arena<T> {
     /// Room for `capacity` slots, of which an attempt may change `journal` and free `freed`.
     pub fn new(attempt: &Attempt, capacity: usize, journal: usize, freed: usize) -> Self {
-        let head = Head { free: None, fresh: 0, used: 0 };
+        Self::of(attempt, unfilled(capacity), capacity, journal, freed)
+    }
+
+    /// As `new`, but all slots are in use from the beginning and stay so.
+    pub fn new_in_use(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
+        let slots = filled(&Place { value: T::EMPTY, note: 0 }, capacity).into_vec();
+        Self::of(attempt, slots, capacity, journal, 0)
+    }
+
+    /// Of slots for which there is memory, those in use.
+    fn of(attempt: &Attempt, slots: Vec<Place<T>>, capacity: usize, journal: usize, freed: usize) -> Self {
+        let used = slots.len() as u32;
+        let head = Head { free: None, fresh: used, used };
         Arena {
-            slots: unfilled(capacity),
+            slots,
             capacity: capacity as u32,
             attempt: attempt.clone(),
             joined: NEVER,
@@ -134,14 +146,6 @@ impl<T: Slot> Arena<T> {
             relinked: unfilled(journal),
             freed: unfilled(freed),
         }
-    }
-
-    /// As `new`, but all slots are in use from the beginning and stay so.
-    pub fn new_in_use(attempt: &Attempt, capacity: usize, journal: usize) -> Self {
-        let mut arena = Self::new(attempt, capacity, journal, 0);
-        arena.slots = filled(&Place { value: T::EMPTY, note: 0 }, capacity).into_vec();
-        arena.head = Head { free: None, fresh: arena.capacity(), used: arena.capacity() };
-        arena
     }
 
     /// Bytes of memory that `new` takes.
