@@ -3,9 +3,8 @@
 //! Devices of all guests have nodes of the same few names. Each of those is in the image once, and a node has its number
 //! instead.
 
-use core::cmp::Ordering;
-
 use crate::slots::{Blob, Blobs, Full, Text};
+use crate::words::{equal, last_word};
 
 /// Bytes of a name that any node has room for.
 pub const NAME_INLINE: usize = 7;
@@ -115,25 +114,52 @@ const NAMES: &[&[u8]] = &[
 
 const _: () = assert!(NAMES.len() < 127);
 
-/// They lie one behind the other, which takes four bytes for each instead of a pointer and a length.
+/// More than names, so that few of them share one.
+const BUCKETS: usize = 128;
+
+/// Where names of this length with these last eight bytes are.
+const fn bucket(end: u64, len: usize) -> usize {
+    // The golden ratio of 2^64: its product spreads all bits over the high ones.
+    ((end ^ len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - BUCKETS.trailing_zeros()))
+        as usize
+}
+
+const fn bucket_of(name: &[u8]) -> usize {
+    let Some(end) = name.last_chunk() else { panic!("a name that each node has room for") };
+    bucket(u64::from_le_bytes(*end), name.len())
+}
+
+/// They lie one behind the other, bucket by bucket, which takes four bytes for each instead of a pointer and a length.
 #[repr(C)] // A name is found in fewer steps where they come first.
 struct WellKnown<const BYTES: usize> {
     bytes: [u8; BYTES],
     /// Where each begins, and its length.
     places: [[u16; 2]; NAMES.len()],
+    /// The first of each bucket, and one past the last of all.
+    firsts: [u8; BUCKETS + 1],
 }
 
 static WELL_KNOWN: WellKnown<{ length_of_all() }> = {
-    let mut all = WellKnown { bytes: [0; length_of_all()], places: [[0; 2]; NAMES.len()] };
-    let (mut number, mut at) = (0, 0);
-    while number < NAMES.len() {
-        let (name, start) = (NAMES[number], at);
-        while at < start + name.len() {
-            all.bytes[at] = name[at - start];
-            at += 1;
+    let (bytes, places) = ([0; length_of_all()], [[0; 2]; NAMES.len()]);
+    let mut all = WellKnown { bytes, places, firsts: [0; BUCKETS + 1] };
+    let (mut bucket, mut number, mut at) = (0, 0, 0);
+    while bucket < BUCKETS {
+        let mut next = 0;
+        while next < NAMES.len() {
+            let (name, start) = (NAMES[next], at);
+            next += 1;
+            if bucket_of(name) != bucket {
+                continue;
+            }
+            while at < start + name.len() {
+                all.bytes[at] = name[at - start];
+                at += 1;
+            }
+            all.places[number] = [start as u16, name.len() as u16];
+            number += 1;
         }
-        all.places[number] = [start as u16, name.len() as u16];
-        number += 1;
+        bucket += 1;
+        all.firsts[bucket] = number as u8;
     }
     all
 };
@@ -156,18 +182,11 @@ impl<const BYTES: usize> WellKnown<BYTES> {
     }
 
     /// The number of this name.
+    #[inline(never)] // In many places.
     fn number(&self, name: &[u8]) -> Option<u8> {
-        let (mut first, mut behind) = (0, NAMES.len() as u8);
-        while first < behind {
-            let middle = first.midpoint(behind);
-            let known = self.get(middle)?;
-            match (known.len(), known).cmp(&(name.len(), name)) {
-                Ordering::Less => first = middle + 1,
-                Ordering::Greater => behind = middle,
-                Ordering::Equal => return Some(middle),
-            }
-        }
-        None
+        let bucket = bucket(last_word(name)?, name.len());
+        let [first, behind] = *self.firsts.get(bucket..)?.first_chunk()?;
+        (first..behind).find(|number| self.get(*number).is_some_and(|known| equal(known, name)))
     }
 }
 
