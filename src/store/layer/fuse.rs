@@ -12,6 +12,7 @@ use crate::store::steps::Next;
 use crate::store::view::{Place, Subject, View, node_size};
 use crate::store::{AclId, Acls, Name, Node, NodeId, Store, Value};
 use crate::wire::XsError;
+use crate::words::{equal, position_of_last_slash};
 
 /// New permission lists that are known to have been counted, the latest. Others are counted again, which is more than they
 /// take.
@@ -30,6 +31,8 @@ pub struct Wanted {
     is_for_privileged: bool,
     /// The latest node, which will be there, and those above it.
     latest: PathBuf,
+    /// Those of them whose paths have so many bytes or more are not in the store yet.
+    missing: usize,
 }
 
 impl Wanted {
@@ -50,13 +53,34 @@ impl Wanted {
             latest_lists,
             is_for_privileged: false,
             latest: PathBuf::new(),
+            missing: usize::MAX,
         }
     }
 
     /// Whether the latest node is at the path or below it.
+    #[inline(never)] // In many places.
     fn covers(&self, path: &[u8]) -> bool {
-        let below = self.latest.strip_prefix(path);
-        below.is_some_and(|below| matches!(below.first(), None | Some(b'/')))
+        let (at, below) = self.latest.split_at_checked(path.len()).unwrap_or_default();
+        equal(at, path) && matches!(below.first(), None | Some(b'/'))
+    }
+
+    /// Counts a node that is not there.
+    fn add(&mut self, name: &[u8]) {
+        self.nodes += 1;
+        self.chunks += chunks(Name::memory(name));
+    }
+
+    /// Counts a node right below one that was counted with the latest, without looking for it: none can be there. Whether it is
+    /// such a one.
+    fn adds_beside(&mut self, path: &[u8]) -> bool {
+        let slash = position_of_last_slash(path).filter(|slash| *slash >= self.missing);
+        match slash.and_then(|slash| path.split_at_checked(slash)) {
+            Some((above, [_, name @ ..])) if self.covers(above) && !self.covers(path) => {
+                self.add(name);
+                true
+            }
+            _ => false,
+        }
     }
 }
 
@@ -77,12 +101,8 @@ impl Store {
         entries: Option<&[u8]>,
         again: bool,
     ) -> Result<(), XsError> {
-        let mut at = Some(path);
-        while let Some(missing) = at.filter(|at| !wanted.covers(at.as_bytes()) && self.is_missing(*at)) {
-            at = missing.parent();
-            let above = at.filter(|above| !above.is_root()).map_or(0, |above| above.as_bytes().len());
-            wanted.nodes += 1;
-            wanted.chunks += chunks(missing.as_bytes().get(above + 1..).map_or(0, Name::memory));
+        if !wanted.adds_beside(path.as_bytes()) {
+            self.weigh_missing(wanted, path);
         }
         wanted.chunks += chunks(Value::memory(value));
         if let Some(entries) = entries {
@@ -99,6 +119,20 @@ impl Store {
         let Wanted { room: [nodes, chunks, lists], .. } = *wanted;
         let fits = wanted.nodes <= nodes && wanted.chunks <= chunks && wanted.lists <= lists;
         if fits { Ok(()) } else { Err(XsError::ENOMEM) }
+    }
+
+    /// Adds what is not there of a path, with its names.
+    #[inline(never)]
+    fn weigh_missing(&self, wanted: &mut Wanted, path: Path<'_>) {
+        let mut at = Some(path);
+        while let Some(missing) = at.filter(|at| !wanted.covers(at.as_bytes()) && self.is_missing(*at)) {
+            at = missing.parent();
+            wanted.add(missing.name());
+        }
+        let there = at.map_or(&[][..], |at| at.as_bytes());
+        if there.len() < wanted.missing || !wanted.covers(there) {
+            wanted.missing = there.len() + 1;
+        }
     }
 
     fn is_missing(&self, path: Path<'_>) -> bool {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::naive::{Layer, Said, compose, lay, module};
 use super::{Tree, fused, seen};
 
-fn path() -> impl Strategy<Value = String> {
+pub fn path() -> impl Strategy<Value = String> {
     vec(prop::sample::select(vec!["a", "b", "ab"]), 1..4).prop_map(|names| format!("/{}", names.join("/")))
 }
 

@@ -1,8 +1,13 @@
 //! A layer is in the store completely or not at all, whatever room there is.
 
+use std::collections::BTreeSet;
+
+use proptest::collection::btree_set;
+use proptest::prelude::*;
 use support::Host;
 use xenstore::config::Capacities;
 
+use super::properties::path;
 use super::{lines, seen};
 
 const FEW: Capacities = Capacities {
@@ -104,4 +109,29 @@ fn quotas_hold_for_what_guests_are_given() {
     host.check();
     assert_eq!(host.fuse(given(999).as_bytes()), Vec::<String>::new());
     host.expect(&[(0, 0, "READ /g/998|", "")]);
+}
+
+/// How many nodes a store has room for that just takes these layers, the paths of each in order.
+fn least(low: &BTreeSet<String>, up: &BTreeSet<String>) -> usize {
+    let text = |paths: &BTreeSet<String>| paths.iter().map(|path| format!("{path}:\n")).collect::<String>();
+    let module = format!("layer low\n{}layer up\n{}end\n", text(low), text(up));
+    let takes = |nodes: &usize| {
+        Host::with_layers(&Capacities { nodes: *nodes, ..FEW }, module.as_bytes()).1.is_empty()
+    };
+    (6..64).find(takes).expect("there is room for all paths")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_there_takes_no_room(low in btree_set(path(), 0..9), up in btree_set(path(), 0..9)) {
+        let prefixes = |path: &String| {
+            let ends: Vec<usize> = path.match_indices('/').skip(1).map(|(at, _)| at).chain([path.len()]).collect();
+            ends.into_iter().map(|end| path[..end].to_string()).collect::<Vec<_>>()
+        };
+        let all: BTreeSet<String> = low.iter().chain(&up).flat_map(prefixes).collect();
+        let one = BTreeSet::from(["/a".to_string()]);
+        prop_assert_eq!(least(&low, &up), least(&one, &one) - 1 + all.len());
+    }
 }
