@@ -12,7 +12,6 @@ use std::fmt::Write;
 use super::stops::poll_with_stop;
 use super::{LIMITS, small};
 use naive::{Bug, Message, Model};
-use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use session::{Action, In, Request};
 use support::Host;
@@ -317,6 +316,8 @@ fn the_server_does_what_the_model_does_though_it_is_stopped() {
 #[cfg(debug_assertions)] // Elsewhere nothing stops.
 #[test]
 fn a_thousand_faults_leave_what_the_model_has() {
+    use proptest::strategy::{Strategy, ValueTree};
+
     let mut session = Session::new(LIMITS);
     for action in &session::opening() {
         session.step(action).unwrap_or_else(|what| panic!("the opening differs:\n{}{what}", session.rows));

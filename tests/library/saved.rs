@@ -3,15 +3,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::stops::expect_stops;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use support::{Client, Host, request};
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::EventChannels;
 use xenstore::state::page::{Head, What};
-use xenstore::trace::Stop;
 use xenstore::update::Bounds;
 use xenstore::wire::{MessageType, PAYLOAD_MAX, TxId};
 
@@ -205,7 +202,10 @@ fn a_full_store_says_how_much_is_missing() {
 #[cfg(debug_assertions)] // Elsewhere nothing stops.
 #[test]
 fn it_may_be_stopped_at_any_operation() {
-    expect_stops();
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use xenstore::trace::Stop;
+
+    crate::stops::expect_stops();
     let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(1000));
     host.boot(5);
     host.ok(5, 0, "WRITE data|value");

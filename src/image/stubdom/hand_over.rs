@@ -95,6 +95,9 @@ pub struct Record {
 
 const _: () = assert!(size_of::<Record>() as u64 <= low::RUNSTATE - low::RECORD);
 
+/// Another layout is another version: whoever changes one changes both.
+const _: () = assert!(VERSION == 1 && size_of::<Record>() == 440);
+
 /// The record's place.
 fn place() -> *mut Record {
     low::RECORD as *mut Record
