@@ -22,7 +22,7 @@ build=0
 for word; do
     case $word in
         --build) build=1 ;;
-        -h | --help) usage && exit 0 ;;
+        -h | --help) usage && exit 0 || exit ;;
         *) no_option "$word" ;;
     esac
 done

@@ -335,7 +335,7 @@ case ${1:-} in
         slow_commands | grep -qxF -- "$command" || die "'$command' is not slow; allowed: $(slow_commands | paste -sd ,)"
         slow "$command"
         ;;
-    --help | -h) usage && exit 0 ;;
+    --help | -h) usage && exit 0 || exit ;;
     *) no_option "$1" ;;
 esac
 exit "$failed"

@@ -41,7 +41,7 @@ no_option() {
 no_words() {
     if (($# == 0)); then return; fi
     case $1 in
-        -h | --help) usage && exit 0 ;;
+        -h | --help) usage && exit 0 || exit ;;
         *) no_option "$1" ;;
     esac
 }
