@@ -12,9 +12,9 @@ cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/.."
 # shellcheck source=nested.d/machine.sh
 . scripts/nested.d/machine.sh
 need_target
-need lintian=lintian man=man-db rpm=rpm rpmlint=rpmlint jq=jq
 package=target/xenstore-stubdom.deb rpm=target/xenstore-stubdom.rpm
 for file in "$package" "$rpm"; do [[ -f $file ]] || die "no $file: scripts/package builds it"; done
+need lintian=lintian man=man-db rpm=rpm rpmlint=rpmlint jq=jq
 work=$(mktemp -d "${TMPDIR:-/tmp}/package.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 failed=0

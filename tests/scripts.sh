@@ -155,9 +155,10 @@ read_only() {
     # shellcheck disable=SC2016  # of the shell within
     unshare -rm bash -c 'mount --bind -o ro . . && cd "$PWD" && exec "$@"' bash "$@"
 }
-for script in scripts/{audit-panics,bench,build-image,build-tool,conformance,docs,observability,package,run,test} \
+for call in scripts/{audit-panics,bench,build-image,build-tool,conformance,docs,isolation,observability,package,record,run,'soak 1',test} \
     tests/{clients,failing-images,licences,linux-machine,monitoring,other-image,package,readme,observability/top}.sh; do
-    ok "$script: a checkout that cannot be written to" mistaken "cannot write to $PWD/target" read_only "$script"
+    # shellcheck disable=SC2086  # words
+    ok "$call: a checkout that cannot be written to" mistaken "cannot write to $PWD/target" read_only $call
 done
 # without_target COMMAND...: in a checkout in which nothing was built yet.
 without_target() {
@@ -176,6 +177,47 @@ version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 tells_version() { [[ $(cargo run --quiet -p "$1" --bin "$1" -- --version) == "$1 $version" ]]; }
 for tool in unix_server xs-state xs-trace xs-layers bench scale conformance; do ok "$tool: --version" tells_version "$tool"; done
 
+# unread COMMAND...: with a standard output that nobody reads any more, it ends without a word.
+unread() {
+    local said status=0 pipe
+    exec {pipe}> >(:)
+    wait "$!"
+    said=$("$@" 2>&1 >&"$pipe") || status=$?
+    exec {pipe}>&-
+    [[ ($status == 0 || $status == 141) && ! $said ]] || { echo "# status $status: $said" && return 1; }
+}
+# full COMMAND...: with a standard output that takes nothing, it says so in one line.
+full() {
+    local said status=0
+    said=$("$@" 2>&1 >/dev/full) || status=$?
+    [[ $status != 0 && $said == *'No space left'* && $said != *$'\n'* ]] || { echo "# status $status: $said" && return 1; }
+}
+for script in scripts/*; do
+    [[ -f $script && -x $script ]] || continue
+    ok "$script: nobody reads its help" unread "$script" --help
+    ok "$script: its help finds no room" full "$script" --help
+done
+ok 'install --version: nobody reads' unread scripts/install --version
+ok 'install --version: finds no room' full scripts/install --version
+tools=()
+for main in examples/*/main.rs; do
+    tools+=("$(sed -n 's/^name = "\(.*\)"$/\1/p' "${main%main.rs}Cargo.toml" | head -n 1)")
+done
+cargo build --quiet "${tools[@]/#/--package=}"
+for tool in "${tools[@]}"; do
+    ok "$tool: nobody reads its help" unread "target/debug/$tool" --help
+    ok "$tool: its help finds no room" full "target/debug/$tool" --help
+done
+# figures COMMAND...: of one that reads figures.
+figures() { "$@" <<<'{"table": 1, "row": "READ", "column": "this server", "value": 1.0, "unit": "instructions"}'; }
+counted() { "$@" <<<'read 1    : avg: 79762 ns (79390 ns .. 86341 ns)'; }
+for judge in unread full; do
+    ok "bench report: $judge" figures "$judge" target/debug/bench report
+    ok "bench counted: $judge" counted "$judge" target/debug/bench counted column
+    ok "scale memory: $judge" "$judge" target/debug/scale memory
+    ok "conformance --version: $judge" "$judge" target/debug/conformance --version
+done
+
 # A round of a soak tells two numbers of each 50 answers: of so few the 99th percentile is the longest.
 tells_of_soak() {
     grep -q '^[0-9]* s, round [0-9]*: .*; dom0 waits [0-9]* us, [0-9]* us (median, longest)$' docs/soak.log &&
@@ -191,6 +233,8 @@ unreachable() {
     [[ $status == 2 && ${said##*$'\n'} == *": apt could not read Debian bookworm's package list"* && ! $left ]] && [[ $said != *unexpected* ]] ||
         { echo "# status $status: $said; left: $left" && return 1; }
 }
+# What the machine itself must have is there before.
+(. scripts/nested.d/messages.sh && . scripts/nested.d/machine.sh && need xz=xz-utils zstd=zstd depmod=kmod cc=gcc)
 ok 'nested: no network is told' unreachable env XEN=4.17 scripts/nested --fetch
 ok 'nested: nor for the full dom0' unreachable env XEN=4.17 scripts/nested --dom0 full --fetch
 ok 'with-peer: no network is told' unreachable env XEN=4.17 scripts/with-peer true

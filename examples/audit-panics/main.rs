@@ -10,6 +10,7 @@ mod doom;
 mod place;
 mod table;
 
+use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -21,28 +22,16 @@ use table::Table;
 const DOCUMENT: &str = "docs/panics.md";
 
 fn main() -> ExitCode {
-    let arguments = match arguments::parse(std::env::args_os().skip(1)) {
-        Ok(Some(arguments)) => arguments,
-        Ok(None) => {
-            print!("{}", arguments::USAGE);
-            return ExitCode::SUCCESS;
-        }
-        Err(mistake) => return failed(&mistake, 2),
+    let done = match arguments::parse(std::env::args_os().skip(1)) {
+        Ok(Some(arguments)) => audit(&arguments),
+        Ok(None) => output::put(arguments::USAGE).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Err(mistake) => Err(mistake.into()),
     };
-    match audit(&arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => failed(&format!("not all of this is explained in {DOCUMENT}"), 1),
-        Err(problem) => failed(&problem, 2),
-    }
+    output::status("audit-panics", 2, done)
 }
 
-fn failed(problem: &str, status: u8) -> ExitCode {
-    eprintln!("audit-panics: {problem}");
-    ExitCode::from(status)
-}
-
-/// Prints the table; whether all of it is explained.
-fn audit(arguments: &Arguments) -> Result<bool, String> {
+/// Prints the table; the status is 1 if not all of it is explained.
+fn audit(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).ok_or("the sources are gone")?;
     let image = arguments.file.clone().unwrap_or_else(|| root.join("target/xenstore-stubdom.debug"));
     let document = root.join(DOCUMENT);
@@ -62,6 +51,10 @@ fn audit(arguments: &Arguments) -> Result<bool, String> {
         table.add(place::blamed(frames), kind);
     }
     let report = table.compare(&document);
-    print!("{report}");
-    Ok(report.all_explained())
+    output::put(report.to_string())?;
+    if report.all_explained() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("audit-panics: not all of this is explained in {DOCUMENT}");
+    Ok(ExitCode::FAILURE)
 }

@@ -27,6 +27,7 @@ report         makes tables of the figures that it reads; status 1 if they miss 
 ";
 
 pub enum Task {
+    Tell(String),
     Requests { name: String, vgdb: String, times: usize, trace_off: bool },
     Loads { name: String, vgdb: String, times: usize, load: usize },
     CacheLines { name: String, trace: PathBuf },
@@ -34,17 +35,15 @@ pub enum Task {
     Report { about: Option<PathBuf>, save: Option<PathBuf>, only_these: bool },
 }
 
-/// None if only help was wanted.
-pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
+pub fn parse(mut args: lexopt::Parser) -> Result<Task, lexopt::Error> {
     let (mut words, mut vgdb, mut trace, mut load, mut times) = (Vec::new(), None, None, None, 1000);
     let (mut trace_off, mut only_these) = (false, false);
     let (mut about, mut save) = (None, None);
     while let Some(arg) = args.next()? {
         match arg {
-            Long("help") | Short('h') => return Ok(None),
+            Long("help") | Short('h') => return Ok(Task::Tell(HELP.to_string())),
             Long("version") => {
-                println!("bench {}", env!("CARGO_PKG_VERSION"));
-                std::process::exit(0);
+                return Ok(Task::Tell(format!("bench {}\n", env!("CARGO_PKG_VERSION"))));
             }
             Long("vgdb") => vgdb = Some(args.value()?.string()?),
             Long("trace") => trace = Some(PathBuf::from(args.value()?)),
@@ -66,7 +65,7 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
     }
     let vgdb = vgdb.ok_or("--vgdb is missing");
     let required = || name.clone().ok_or("the server's name is missing");
-    Ok(Some(match task.as_str() {
+    Ok(match task.as_str() {
         "requests" => Task::Requests { name: required()?, vgdb: vgdb?, times, trace_off },
         "loads" => {
             Task::Loads { name: required()?, vgdb: vgdb?, times, load: load.ok_or("--load is missing")? }
@@ -75,5 +74,5 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
         "counted" => Task::Counted { column: name },
         "report" => Task::Report { about, save, only_these },
         other => return Err(format!("no task '{other}'").into()),
-    }))
+    })
 }

@@ -28,38 +28,31 @@ use xenstore::wire::{MessageType, TxId};
 
 fn main() -> ExitCode {
     let task = match arguments::parse(lexopt::Parser::from_env()) {
-        Ok(Some(task)) => task,
-        Ok(None) => {
-            print!("{}", arguments::HELP);
-            return ExitCode::SUCCESS;
-        }
+        Ok(task) => task,
         Err(error) => {
             eprintln!("bench: {error}; see --help");
             return ExitCode::from(2);
         }
     };
-    let done = match task {
+    output::status("bench", 1, run(task))
+}
+
+fn run(task: Task) -> std::result::Result<ExitCode, Box<dyn std::error::Error>> {
+    match task {
+        Task::Tell(text) => output::put(text)?,
         Task::Requests { name, vgdb, times, trace_off } => {
-            requests(&name, &Callgrind { prefix: &vgdb }, times, trace_off)
+            requests(&name, &Callgrind { prefix: &vgdb }, times, trace_off)?;
         }
-        Task::Loads { name, vgdb, times, load } => loads(&name, &Callgrind { prefix: &vgdb }, times, load),
-        Task::CacheLines { name, trace } => cache_lines(&name, &trace),
-        Task::Counted { column } => counted(column.as_deref()),
+        Task::Loads { name, vgdb, times, load } => loads(&name, &Callgrind { prefix: &vgdb }, times, load)?,
+        Task::CacheLines { name, trace } => cache_lines(&name, &trace)?,
+        Task::Counted { column } => counted(column.as_deref())?,
         Task::Report { about, save, only_these } => {
-            match report(about.as_deref(), save.as_deref(), only_these) {
-                Ok(true) => Ok(()),
-                Ok(false) => return ExitCode::FAILURE,
-                Err(error) => Err(Error::other(error.to_string())),
+            if !report(about.as_deref(), save.as_deref(), only_these)? {
+                return Ok(ExitCode::FAILURE);
             }
         }
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench: {error}");
-            ExitCode::FAILURE
-        }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn requests(name: &str, callgrind: &Callgrind<'_>, times: usize, trace_off: bool) -> Result<()> {
@@ -70,7 +63,7 @@ fn requests(name: &str, callgrind: &Callgrind<'_>, times: usize, trace_off: bool
     Request::prepare(&mut client)?;
     for request in Request::ALL {
         let value = request.count(callgrind, &mut client, times)?;
-        Figure::new(1, request.name(), name, value, "instructions").print();
+        Figure::new(1, request.name(), name, value, "instructions").print()?;
     }
     Ok(())
 }
@@ -85,7 +78,7 @@ fn loads(name: &str, callgrind: &Callgrind<'_>, times: usize, number: usize) -> 
     for request in Request::ALL {
         let value = request.count(callgrind, &mut client, times)?;
         let row = format!("{name}: {}", request.name());
-        Figure::new(2, &row, load.name(), value, "instructions").print();
+        Figure::new(2, &row, load.name(), value, "instructions").print()?;
     }
     Ok(())
 }
@@ -100,15 +93,14 @@ fn cache_lines(name: &str, trace: &Path) -> Result<()> {
         request.end(&mut client)?;
         for (what, count) in [("data", data), ("code", code)] {
             let column = format!("{name}, cache lines of {what}");
-            Figure::new(1, request.name(), &column, count as f64, "cache lines").print();
+            Figure::new(1, request.name(), &column, count as f64, "cache lines").print()?;
         }
     }
     Ok(())
 }
 
 fn counted(column: Option<&str>) -> Result<()> {
-    upstream::figures(stdin().lock(), column)?.iter().for_each(Figure::print);
-    Ok(())
+    upstream::figures(stdin().lock(), column)?.iter().try_for_each(Figure::print)
 }
 
 /// Prints the report of what was measured, and keeps it in `folder` if there is one, with the other tables that are
@@ -121,7 +113,7 @@ fn report(
     let about = about.map(std::fs::read_to_string).transpose()?.unwrap_or_default();
     let measured = Kept::of_a_run(Figure::read(stdin().lock())?, &about);
     let (page, tally) = document::write(&measured, None)?;
-    print!("{page}");
+    output::put(page)?;
     if let Some(folder) = folder {
         let file = folder.join("performance.jsonl");
         let mut kept = if only_these { Kept::read(&file)? } else { Kept::default() };

@@ -30,6 +30,12 @@ Carries out the same sessions on our server and on a reference, and compares all
   --help
 ";
 
+pub enum Call {
+    Compare(Arguments),
+    /// What is asked for is this text.
+    Tell(String),
+}
+
 pub enum Task {
     Compare,
     Replay(PathBuf),
@@ -53,8 +59,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// None if only help was wanted.
-    pub fn read() -> Result<Option<Arguments>, lexopt::Error> {
+    pub fn read() -> Result<Call, lexopt::Error> {
         let (mut root, mut peer, mut standin) = (None, None, None);
         let (mut operations, mut seed) = (40_000, 1);
         let mut kind = Kind::C;
@@ -75,13 +80,9 @@ impl Arguments {
                 Long("self-test") => ours = Ours::Reference,
                 Long("self-test-fault") => ours = Ours::Faulty,
                 Long("version") => {
-                    println!("conformance {}", env!("CARGO_PKG_VERSION"));
-                    std::process::exit(0);
+                    return Ok(Call::Tell(format!("conformance {}\n", env!("CARGO_PKG_VERSION"))));
                 }
-                Short('h') | Long("help") => {
-                    print!("{HELP}");
-                    return Ok(None);
-                }
+                Short('h') | Long("help") => return Ok(Call::Tell(HELP.to_string())),
                 _ => return Err(argument.unexpected()),
             }
         }
@@ -93,7 +94,7 @@ impl Arguments {
             (None, Some(file)) if kind == Kind::C => new_daemon(&file, &standin)?,
             _ => return Err("either --root or --peer, and --peer is no oxenstored".into()),
         };
-        Ok(Some(Arguments { task, operations, seed, verbose, reference, ours }))
+        Ok(Call::Compare(Arguments { task, operations, seed, verbose, reference, ours }))
     }
 
     /// What the reference is.

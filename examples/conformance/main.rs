@@ -21,7 +21,7 @@ mod transaction;
 
 use std::process::ExitCode;
 
-use crate::arguments::{Arguments, Task};
+use crate::arguments::{Arguments, Call, Task};
 use crate::report::Report;
 use crate::run::{Options, Outcome, Run};
 use conformance::programs::Release;
@@ -51,26 +51,16 @@ const LENGTH: usize = 150;
 type Fault = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::read() {
-        Ok(Some(arguments)) => arguments,
-        Ok(None) => return ExitCode::SUCCESS,
-        Err(problem) => {
-            eprintln!("conformance: {problem}");
-            return ExitCode::from(2);
-        }
+    let done = match Arguments::read() {
+        Ok(Call::Compare(arguments)) => compare(&arguments),
+        Ok(Call::Tell(text)) => output::put(text).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Err(problem) => Err(problem.into()),
     };
-    match compare(&arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(problem) => {
-            eprintln!("conformance: {problem}");
-            ExitCode::from(2)
-        }
-    }
+    output::status("conformance", 2, done)
 }
 
-/// True if all went well.
-fn compare(arguments: &Arguments) -> Result<bool, Fault> {
+/// The status is 1 unless all went well.
+fn compare(arguments: &Arguments) -> Result<ExitCode, Fault> {
     report::check_table(TABLE)?;
     let mut report = Report::default();
     report.verbose = arguments.verbose;
@@ -109,8 +99,8 @@ fn compare(arguments: &Arguments) -> Result<bool, Fault> {
             }
         }
     }
-    print!("{report}");
-    Ok(report.is_good())
+    output::put(report.to_string())?;
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn carry_out(arguments: &Arguments, report: &mut Report, session: &Session) -> Result<(), Fault> {
@@ -129,10 +119,9 @@ fn carry_out(arguments: &Arguments, report: &mut Report, session: &Session) -> R
             });
         }
         let again = once(arguments, &small)?;
-        report.show(&small, again.failure.as_ref().unwrap_or(failure));
+        report.show(&small, again.failure.as_ref().unwrap_or(failure))?;
     }
-    report.add(session, outcome);
-    Ok(())
+    Ok(report.add(session, outcome)?)
 }
 
 fn once(arguments: &Arguments, session: &Session) -> Result<Outcome, Fault> {
@@ -140,5 +129,5 @@ fn once(arguments: &Arguments, session: &Session) -> Result<Outcome, Fault> {
     let ours = arguments.ours(session)?;
     let options =
         Options { release: arguments.release(), alike: arguments.tests_itself(), trace: arguments.traces() };
-    Ok(Run::new(reference, ours, options).carry_out(session))
+    Ok(Run::new(reference, ours, options).carry_out(session)?)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io;
 
 use crate::rows;
 use crate::run::{Failure, Outcome};
@@ -27,12 +28,12 @@ impl Report {
     }
 
     /// Prints a failure with the session that leads to it.
-    pub fn show(&self, session: &Session, failure: &Failure) {
-        println!("\nDIFFERENCE ({})", failure.kind);
-        println!("{session}## at step {}:\n{}", failure.step + 1, failure.difference);
+    pub fn show(&self, session: &Session, failure: &Failure) -> io::Result<()> {
+        let Failure { step, kind, difference } = failure;
+        output::put(format!("\nDIFFERENCE ({kind})\n{session}## at step {}:\n{difference}\n", step + 1))
     }
 
-    pub fn add(&mut self, session: &Session, outcome: Outcome) {
+    pub fn add(&mut self, session: &Session, outcome: Outcome) -> io::Result<()> {
         self.sessions += 1;
         self.operations += outcome.operations;
         for (answer, times) in outcome.answers {
@@ -48,8 +49,9 @@ impl Report {
             self.crashes += 1;
             let step = session.steps.get(step).map(ToString::to_string).unwrap_or_default();
             let how = how.rsplit_once(": ").map_or(how.as_str(), |(_, last)| last);
-            println!("the reference crashed in \"{}\" at \"{step}\": {how}", session.name);
+            output::put(format!("the reference crashed in \"{}\" at \"{step}\": {how}\n", session.name))?;
         }
+        Ok(())
     }
 
     pub fn is_good(&self) -> bool {

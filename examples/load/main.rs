@@ -28,10 +28,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let seconds = words.get(1).and_then(|word| word.parse().ok()).map(Duration::from_secs);
     let done = match (&words[..], seconds) {
-        (["--help" | "-h"], _) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
+        (["--help" | "-h"], _) => output::put(HELP),
         (["day"], _) => day(),
         (["busy", _], Some(length)) => busy(length),
         (["conflicts", _], Some(length)) => conflicts(length),
@@ -41,13 +38,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("load: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    output::status("load", 1, done.map(|()| ExitCode::SUCCESS).map_err(Into::into))
 }
 
 fn day() -> Result<()> {

@@ -25,8 +25,8 @@ impl Figure {
         Figure { table, row, column, value, unit }
     }
 
-    pub fn print(&self) {
-        println!("{}", self.line());
+    pub fn print(&self) -> Result<()> {
+        output::put(self.line() + "\n")
     }
 
     /// As [`Figure::read`] reads it.

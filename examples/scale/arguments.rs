@@ -36,14 +36,36 @@ convert   makes a recording of Xen's log, from standard input to standard output
 const GUESTS: [u16; 6] = [1, 10, 100, 1000, 10_000, 32_000];
 
 pub enum Task {
+    /// What is asked for is this text.
+    Tell(String),
     Convert,
-    Memory { server: Server },
-    Rings { server: Server, vgdb: String, profile: Option<PathBuf>, times: u32 },
-    Lines { server: Server, trace: PathBuf },
-    Layers { vgdb: String },
+    Memory {
+        server: Server,
+    },
+    Rings {
+        server: Server,
+        vgdb: String,
+        profile: Option<PathBuf>,
+        times: u32,
+    },
+    Lines {
+        server: Server,
+        trace: PathBuf,
+    },
+    Layers {
+        vgdb: String,
+    },
     Rows,
-    Parallel { server: Server, vgdb: Option<String>, toolstacks: u16 },
-    Replay { server: Server, vgdb: String, guests: Vec<u16> },
+    Parallel {
+        server: Server,
+        vgdb: Option<String>,
+        toolstacks: u16,
+    },
+    Replay {
+        server: Server,
+        vgdb: String,
+        guests: Vec<u16>,
+    },
 }
 
 pub enum Server {
@@ -64,16 +86,14 @@ impl Place {
     }
 }
 
-/// None if only help was wanted.
-pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
+pub fn parse(mut args: lexopt::Parser) -> Result<Task, lexopt::Error> {
     let (mut words, mut vgdb, mut guests, mut toolstacks) = (Vec::new(), None, GUESTS.to_vec(), 300);
     let (mut root, mut standin, mut trace, mut profile, mut times) = (None, None, None, None, 1000);
     while let Some(arg) = args.next()? {
         match arg {
-            Long("help") | Short('h') => return Ok(None),
+            Long("help") | Short('h') => return Ok(Task::Tell(HELP.to_string())),
             Long("version") => {
-                println!("scale {}", env!("CARGO_PKG_VERSION"));
-                std::process::exit(0);
+                return Ok(Task::Tell(format!("scale {}\n", env!("CARGO_PKG_VERSION"))));
             }
             Long("vgdb") => vgdb = Some(args.value()?.string()?),
             Long("root") => root = Some(PathBuf::from(args.value()?)),
@@ -92,7 +112,7 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
         (Some(root), Some(standin)) => Server::C(Place { root, standin }),
         _ => return Err("--root and --standin want each other".into()),
     };
-    let task = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    Ok(match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["convert"] => Task::Convert,
         ["layers"] => Task::Layers { vgdb: vgdb.ok_or("--vgdb is missing")? },
         ["rows"] => Task::Rows,
@@ -102,8 +122,7 @@ pub fn parse(mut args: lexopt::Parser) -> Result<Option<Task>, lexopt::Error> {
         ["parallel"] => Task::Parallel { server, vgdb, toolstacks },
         ["replay"] => Task::Replay { server, vgdb: vgdb.ok_or("--vgdb is missing")?, guests },
         _ => return Err("one task is wanted".into()),
-    };
-    Ok(Some(task))
+    })
 }
 
 /// A number of guests.

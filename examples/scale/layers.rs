@@ -72,8 +72,8 @@ fn write(host: &mut Host, module: &str) -> Result<()> {
     done("TRANSACTION_END T|".to_string())
 }
 
-fn print(row: &str, column: &str, count: u64) {
-    Figure::new(TABLE, row, column, count as f64, "instructions").print();
+fn print(row: &str, column: &str, count: u64) -> Result<()> {
+    Figure::new(TABLE, row, column, count as f64, "instructions").print()
 }
 
 /// Callgrind is to collect [`counted`] only.
@@ -83,15 +83,15 @@ pub fn ours(callgrind: &Callgrind<'_>) -> Result<()> {
     let many = module(3, 20_000);
     let mut host = new(&image);
     let count = callgrind.count_while(|| fuse(&mut host, &many))?;
-    print("20,000 nodes in three layers, in --memory 8", LAYERED, count);
+    print("20,000 nodes in three layers, in --memory 8", LAYERED, count)?;
     drop(host);
     let few = module(2, 1000);
     let (mut layered, mut written) = (new(&image), new(&image));
     let row = "1,000 nodes in two layers";
-    print(row, LAYERED, callgrind.count_while(|| fuse(&mut layered, &few))?);
+    print(row, LAYERED, callgrind.count_while(|| fuse(&mut layered, &few))?)?;
     layered.poll();
     written.poll();
-    print(row, WRITTEN, callgrind.count_while(|| write(&mut written, &few))?);
+    print(row, WRITTEN, callgrind.count_while(|| write(&mut written, &few))?)?;
     for (row, request) in [
         ("READ", "READ /layer1/class7/setting399|"),
         ("WRITE", "WRITE /layer1/class7/setting399|other"),
@@ -107,7 +107,7 @@ pub fn ours(callgrind: &Callgrind<'_>) -> Result<()> {
                 }
                 Ok(())
             })?;
-            print(row, column, all / TIMES as u64);
+            print(row, column, all / TIMES as u64)?;
         }
     }
     Ok(())

@@ -22,17 +22,14 @@ const C: &str = "C xenstored";
 
 fn main() -> ExitCode {
     let task = match arguments::parse(lexopt::Parser::from_env()) {
-        Ok(Some(task)) => task,
-        Ok(None) => {
-            print!("{}", arguments::HELP);
-            return ExitCode::SUCCESS;
-        }
+        Ok(task) => task,
         Err(error) => {
             eprintln!("scale: {error}; see --help");
             return ExitCode::from(2);
         }
     };
     let done = match &task {
+        Task::Tell(text) => output::put(text),
         Task::Convert => convert(),
         Task::Replay { server, vgdb, guests } => recorded().and_then(|recording| {
             let callgrind = Callgrind { prefix: vgdb };
@@ -71,13 +68,7 @@ fn main() -> ExitCode {
             Server::C(place) => memory::theirs(C, &place.program(Vec::new())?, &recording),
         }),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("scale: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    output::status("scale", 1, done.map(|()| ExitCode::SUCCESS).map_err(Into::into))
 }
 
 /// The words that start a program under callgrind, which counts when it is told to.
@@ -101,6 +92,5 @@ fn recorded() -> Result<Recording> {
 
 fn convert() -> Result<()> {
     let log = std::io::read_to_string(stdin().lock())?;
-    print!("{}", scale::convert::convert(&log).map_err(Error::other)?);
-    Ok(())
+    output::put(scale::convert::convert(&log).map_err(Error::other)?)
 }

@@ -27,8 +27,8 @@ fn failed(problem: impl ToString) -> Error {
 /// Guests that are made to see what one takes.
 const GUESTS: u16 = 100;
 
-fn print(row: &str, column: &str, value: f64, unit: &str) {
-    Figure::new(TABLE, row, column, value, unit).print();
+fn print(row: &str, column: &str, value: f64, unit: &str) -> Result<()> {
+    Figure::new(TABLE, row, column, value, unit).print()
 }
 
 /// Of this library, with the memory that the image has.
@@ -42,20 +42,20 @@ pub fn ours(name: &str, recording: &Recording) -> Result<()> {
             guests += 1;
             all = host.in_use();
         }
-        print(&format!("guests in --memory {mib}"), name, f64::from(guests), "guests");
-        print(&format!("their nodes in --memory {mib}"), name, (all.nodes - empty.nodes) as f64, "nodes");
+        print(&format!("guests in --memory {mib}"), name, f64::from(guests), "guests")?;
+        print(&format!("their nodes in --memory {mib}"), name, (all.nodes - empty.nodes) as f64, "nodes")?;
         if mib == 64 {
             let one = (sizing::memory(&all) - sizing::memory(&empty)) as f64 / f64::from(guests);
-            print(GUEST, name, one, "bytes");
+            print(GUEST, name, one, "bytes")?;
         }
     }
     let capacities = capacities(64)?;
     let each = |without: Capacities, count: usize| {
         (sizing::memory(&capacities) - sizing::memory(&without)) as f64 / count as f64
     };
-    print(NODE, name, each(Capacities { nodes: 0, ..capacities }, capacities.nodes), "bytes");
+    print(NODE, name, each(Capacities { nodes: 0, ..capacities }, capacities.nodes), "bytes")?;
     let idle = each(Capacities { domains: 0, ..capacities }, capacities.domains);
-    print("an idle domain beside its ring page", name, idle, "bytes");
+    print("an idle domain beside its ring page", name, idle, "bytes")?;
     Ok(())
 }
 
@@ -75,10 +75,10 @@ pub fn theirs(name: &str, program: &Program, recording: &Recording) -> Result<()
     let empty = daemon.held().map_err(failed)?;
     (0..GUESTS).try_for_each(|guest| start(&mut daemon, recording, guest))?;
     let guests = daemon.held().map_err(failed)?;
-    print(GUEST, name, (guests - empty) / f64::from(GUESTS), "bytes");
+    print(GUEST, name, (guests - empty) / f64::from(GUESTS), "bytes")?;
     for node in 0..NODES {
         daemon.tell(MessageType::Write, format!("/nodes/{node}\01").as_bytes()).map_err(failed)?;
     }
-    print(NODE, name, (daemon.held().map_err(failed)? - guests) / NODES as f64, "bytes");
+    print(NODE, name, (daemon.held().map_err(failed)? - guests) / NODES as f64, "bytes")?;
     Ok(())
 }

@@ -116,12 +116,12 @@ pub fn ours(
 
         let row = format!("{} {named}", phase.toolstacks);
         let figure = |column: &str, value: f64, unit| {
-            Figure::new(TABLE, &row, &format!("{name}{column}"), value, unit).print();
+            Figure::new(TABLE, &row, &format!("{name}{column}"), value, unit).print()
         };
-        figure("", again as f64, "EAGAIN");
-        figure(", nodes that are wrong in the end", (missing + surplus) as f64, "nodes");
+        figure("", again as f64, "EAGAIN")?;
+        figure(", nodes that are wrong in the end", (missing + surplus) as f64, "nodes")?;
         if callgrind.is_some() {
-            figure(", work for all, times that for one", all as f64 / one as f64, "times");
+            figure(", work for all, times that for one", all as f64 / one as f64, "times")?;
         }
     }
     Ok(())
@@ -136,7 +136,7 @@ pub fn theirs(name: &str, program: &Program, recording: &Recording, toolstacks: 
         let again = together(&mut daemon, &phase, &sessions)?;
         if let Some(named) = phase.name {
             Figure::new(TABLE, &format!("{} {named}", phase.toolstacks), name, again as f64, "EAGAIN")
-                .print();
+                .print()?;
         }
     }
     Ok(())

@@ -83,13 +83,12 @@ fn replay<W: World>(
         alive += 1;
 
         let row = format!("{count} guests");
-        let figure = |what: &str, value, unit| {
-            Figure::new(TABLE, &row, &format!("{name}{what}"), value, unit).print();
-        };
-        figure("", life, "instructions");
-        figure(", times the first", life / *first.get_or_insert(life), "times");
-        figure(", lists of all guests", with_lists - stop, "instructions");
-        figure(", memory for each guest", memory(world)? / f64::from(alive), "bytes");
+        let figure =
+            |what: &str, value, unit| Figure::new(TABLE, &row, &format!("{name}{what}"), value, unit).print();
+        figure("", life, "instructions")?;
+        figure(", times the first", life / *first.get_or_insert(life), "times")?;
+        figure(", lists of all guests", with_lists - stop, "instructions")?;
+        figure(", memory for each guest", memory(world)? / f64::from(alive), "bytes")?;
     }
     Ok(())
 }

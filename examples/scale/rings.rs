@@ -156,7 +156,7 @@ impl<W: World> Scene<W> {
                 let value = ((end - middle) - (middle - begin)) / f64::from(times);
                 // The models' counts vary a little about none.
                 let value = value.max(0.0) + 0.0;
-                Figure::new(TABLE, row.name, &format!("{name}{what}"), value, unit).print();
+                Figure::new(TABLE, row.name, &format!("{name}{what}"), value, unit).print()?;
             }
         }
         Ok(())
@@ -186,7 +186,7 @@ pub fn ours(name: &str, callgrind: &Callgrind<'_>, file: Option<&Path>, times: u
     let row = &ROWS[0];
     let profile = callgrind.profile_while(file, || (0..times).try_for_each(|_| scene.once(row)))?;
     for (function, cost) in profile {
-        Figure::new(PROFILE, &function, row.name, cost as f64 / f64::from(times), "instructions").print();
+        Figure::new(PROFILE, &function, row.name, cost as f64 / f64::from(times), "instructions").print()?;
     }
     Ok(())
 }
@@ -206,7 +206,8 @@ impl Scene<Host> {
             (0..times).try_for_each(|_| host.ask_at_once(session, &message, AT_ONCE)).map_err(Error::other)
         })?;
         let value = all as f64 / (AT_ONCE as f64 * f64::from(times));
-        Figure::new(TABLE, row, &format!("{name}, each of {AT_ONCE} at once"), value, "instructions").print();
+        Figure::new(TABLE, row, &format!("{name}, each of {AT_ONCE} at once"), value, "instructions")
+            .print()?;
         Ok(())
     }
 }
@@ -252,7 +253,7 @@ pub fn lines_of_ours(name: &str, pipe: &Path) -> Result<()> {
             writeln!(orders, "{number}")?;
             answer().map(drop)
         })?;
-        print_lines(name, row, lines);
+        print_lines(name, row, lines)?;
     }
     drop(orders);
     child.wait().map(drop)
@@ -262,7 +263,7 @@ pub fn lines_of_ours(name: &str, pipe: &Path) -> Result<()> {
 /// first, it says where [`MARKS`] are.
 pub fn serve_rows() -> Result<()> {
     let mut scene = host()?;
-    MARKS.iter().for_each(|mark| println!("{}", mark.as_ptr().addr()));
+    MARKS.iter().try_for_each(|mark| output::put(format!("{}\n", mark.as_ptr().addr())))?;
     let mut before = None;
     for line in stdin().lines() {
         let number: usize = line?.parse().map_err(Error::other)?;
@@ -271,7 +272,7 @@ pub fn serve_rows() -> Result<()> {
             scene.first(row)?;
         }
         scene.once(row)?;
-        println!("{number}");
+        output::put(format!("{number}\n"))?;
     }
     Ok(())
 }
@@ -282,14 +283,15 @@ pub fn lines_of_theirs(name: &str, program: &Program, pipe: &Path) -> Result<()>
     let mut scene = scene_of(program)?;
     for row in &ROWS {
         scene.first(row)?;
-        print_lines(name, row, trace.per_request(|_| scene.once(row))?);
+        print_lines(name, row, trace.per_request(|_| scene.once(row))?)?;
     }
     Ok(())
 }
 
-fn print_lines(name: &str, row: &Row, lines: [usize; 2]) {
+fn print_lines(name: &str, row: &Row, lines: [usize; 2]) -> Result<()> {
     for (what, count) in ["data", "code"].into_iter().zip(lines) {
         let column = format!("{name}, cache lines of {what}");
-        Figure::new(TABLE, row.name, &column, count as f64, "cache lines").print();
+        Figure::new(TABLE, row.name, &column, count as f64, "cache lines").print()?;
     }
+    Ok(())
 }

@@ -8,7 +8,7 @@ mod alarm;
 mod client;
 mod platform;
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::ops::RangeInclusive;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -52,19 +52,13 @@ enum Call {
 fn main() -> ExitCode {
     let done = match parse(lexopt::Parser::from_env()) {
         Ok(Call::Serve(options)) => run(&options),
-        Ok(Call::Tell(text)) => writeln!(io::stdout(), "{text}"),
+        Ok(Call::Tell(text)) => output::put(text + "\n"),
         Err(error) => {
             eprintln!("unix_server: {error}; {USAGE}");
             return ExitCode::from(2);
         }
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("unix_server: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    output::status("unix_server", 1, done.map(|()| ExitCode::SUCCESS).map_err(Into::into))
 }
 
 fn parse(mut args: lexopt::Parser) -> Result<Call, lexopt::Error> {
@@ -139,7 +133,11 @@ fn run(options: &Options) -> io::Result<()> {
     let mut events = Events::with_capacity(256);
     let mut gone: Vec<Port> = Vec::new();
     let mut buffer = [0; 4096];
-    writeln!(io::stdout(), "serving on {}", options.socket.display())?;
+    match output::put(format!("serving on {}\n", options.socket.display())) {
+        // Clients want nothing of its output.
+        Err(error) if output::is_unread(&error) => {}
+        told => told?,
+    }
     loop {
         let deadline = server.poll(&mut unix);
         // Moving bytes can make work for the server, and its work makes bytes to move.

@@ -30,23 +30,19 @@ run SCENE       runs one scene, by its number from 0 on
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match &words[..] {
-        ["--help" | "-h"] => print!("{HELP}"),
-        ["measure", folder] => {
-            if let Err(error) = measure_all(Path::new(folder)) {
-                eprintln!("worst: {error}");
-                return ExitCode::FAILURE;
-            }
-        }
+    let done = match &words[..] {
+        ["--help" | "-h"] => output::put(HELP),
+        ["measure", folder] => measure_all(Path::new(folder)),
         ["run", number] if number.parse().is_ok_and(|number: usize| number < SCENES.len()) => {
             run(&SCENES[number.parse::<usize>().unwrap_or_default()]);
+            Ok(())
         }
         _ => {
             eprint!("worst: what is wanted?\n{HELP}");
             return ExitCode::from(2);
         }
-    }
-    ExitCode::SUCCESS
+    };
+    output::status("worst", 1, done.map(|()| ExitCode::SUCCESS).map_err(Into::into))
 }
 
 thread_local! {
@@ -84,7 +80,7 @@ fn measure_all(folder: &Path) -> Result<()> {
         let longest = counts.iter().copied().max().unwrap_or_default();
         let whole: u64 = counts.iter().sum();
         for (column, value) in [("without a look at others", longest), ("the whole", whole)] {
-            Figure::new(TABLE, scene.name, column, value as f64, "instructions").print();
+            Figure::new(TABLE, scene.name, column, value as f64, "instructions").print()?;
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ mod ending;
 mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use crate::compare::{Difference, compare, stated};
 use crate::rows::{self, After, CRASH, Facts};
@@ -46,6 +47,8 @@ pub struct Run {
     /// Clients that do not read now.
     silent: BTreeSet<u16>,
     outcome: Outcome,
+    /// Whether what was to be printed was.
+    printed: io::Result<()>,
 }
 
 /// How a session is carried out.
@@ -72,10 +75,12 @@ impl Run {
             facts: Facts::of(options.release),
             silent: BTreeSet::new(),
             outcome: Outcome::default(),
+            printed: Ok(()),
         }
     }
 
-    pub fn carry_out(mut self, session: &Session) -> Outcome {
+    /// The error is [`output::put`]'s.
+    pub fn carry_out(mut self, session: &Session) -> io::Result<Outcome> {
         let sets = |name| session.quotas.iter().any(|quota| quota.name == name);
         self.facts.few_nodes = sets("nodes");
         self.facts.little_memory = sets("memory");
@@ -84,7 +89,8 @@ impl Run {
                 break;
             }
         }
-        self.outcome
+        self.printed?;
+        Ok(self.outcome)
     }
 
     fn step(&mut self, index: usize, step: &Step) -> Flow {
@@ -108,7 +114,10 @@ impl Run {
         };
         self.share_time();
         if self.options.trace {
-            println!("{step}\n    expected {expected}\n    got      {got}");
+            self.printed = output::put(format!("{step}\n    expected {expected}\n    got      {got}\n"));
+            if self.printed.is_err() {
+                return Flow::Break(());
+            }
         }
         if let Some((who, request)) = end_of(step) {
             match self.end(index, who, request, &mut expected, &got) {
