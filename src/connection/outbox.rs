@@ -249,6 +249,10 @@ impl Outbox {
         if store.present_attempt().is_open() {
             if decided { self.commit(store) } else { self.rollback(store) }
         }
+        // Its last message may have gone, and nobody could note that.
+        let causes = &self.causes;
+        let kept = [&mut self.current, &mut self.aside].into_iter().chain(&mut self.late);
+        kept.filter(|kept| kept.is_some_and(|id| causes.get(id).waiting == 0)).for_each(|kept| *kept = None);
         core::mem::take(&mut self.pushing) && decided
     }
 

@@ -4,6 +4,9 @@ use support::Host;
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
 
+#[cfg(debug_assertions)] // Elsewhere nothing stops.
+use crate::stops::poll_with_stop;
+
 /// Guests that watch all that there is, and how often each does.
 const WATCHERS: std::ops::RangeInclusive<u16> = 2..=65;
 const WATCHES: usize = 40;
@@ -46,6 +49,30 @@ fn a_request_is_outstanding_once_however_many_hear_of_it() {
             assert_eq!(told.matches("ev /local/domain/1/data,").count(), WATCHES, "{domid}: {told}");
         }
         assert_eq!(outstanding(&host, 1), 0, "{amid}");
+        host.check();
+    }
+}
+
+/// Guest 2 hears of it while others who do are still looked for, so nothing waits because of it for a while.
+#[cfg(debug_assertions)] // Elsewhere nothing stops.
+#[test]
+fn a_stop_leaves_no_cause_that_nothing_waits_for() {
+    for n in 1.. {
+        let mut host = Host::new();
+        host.limit(super::LIMITS);
+        host.expect(&[(0, 0, "WRITE /shared|", "OK|"), (0, 0, "SET_PERMS /shared|b0|", "OK|")]);
+        (1..=5).for_each(|domid| host.boot(domid));
+        for domid in 3..=5 {
+            (0..70).for_each(|n| drop(host.ask(domid, 0, &format!("WATCH /shared|{n}|"))));
+        }
+        host.ask(2, 0, "WATCH /shared|w|");
+        host.send(1, 0, "WRITE /shared|new");
+        host.send(2, 0, "READ /shared|");
+        if !poll_with_stop(&mut host, n) {
+            break;
+        }
+        (1..=5).for_each(|domid| drop(host.received(domid)));
+        assert_eq!(outstanding(&host, 1), 0, "stopped in operation {n}");
         host.check();
     }
 }

@@ -8,6 +8,7 @@ mod session;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::stops::poll_with_stop;
 use super::{LIMITS, small};
@@ -255,7 +256,9 @@ fn run(bug: Bug, done: Done, limits: Limits, actions: &[Action]) -> Result<(), D
         Done::Updates(seed) => session.updates = Some(fastrand::Rng::with_seed(seed)),
     }
     for action in actions {
-        session.step(action).map_err(|what| Difference { rows: session.rows.clone(), what })?;
+        let done = catch_unwind(AssertUnwindSafe(|| session.step(action)));
+        done.unwrap_or_else(|why| Err(why.downcast_ref().map_or("it panics", String::as_str).into()))
+            .map_err(|what| Difference { rows: session.rows.clone(), what })?;
     }
     session.compare_all().map_err(|what| Difference { rows: session.rows.clone(), what })
 }

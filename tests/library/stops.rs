@@ -306,7 +306,10 @@ pub fn poll_with_stop(host: &mut Host, n: u32) -> bool {
 
 /// What the image does after a stop.
 fn go_on(host: &mut Host) {
-    assert!(host.server.survive(&mut host.xen, Stop::Panic(line!())), "it has left something wrong");
+    let sound = host.server.survive(&mut host.xen, Stop::Panic(line!()));
+    // Says what is wrong.
+    host.check();
+    assert!(sound, "it takes something for wrong");
     host.poll();
 }
 
