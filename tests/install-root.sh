@@ -37,6 +37,30 @@ links() {
     rm "$tree/etc/defaults" && ln -s default "$tree/etc/defaults"
     ok 'links that lead nowhere' let_down_by 1 "could not set /etc/default/xencommons"
 }
+
+# blanks: a checkout, an image, layers and a root whose names have blanks. The way back is typed as it is said.
+blanks() {
+    local here="$work/my checkout" own="$work/my image" layer="$work/my site.layer" before
+    tree_of upstream
+    mv "$tree" "$work/my host" && tree="$work/my host"
+    before=$(snapshot "$tree")
+    ln -sfn "$PWD" "$here"
+    cp "$image" "$own"
+    printf 'layer site\n/site = "1"\nend\n' >"$layer"
+    ok 'blanks in names: it installs' \
+        quietly bash -c 'cd "$1" && "my checkout/scripts/install" --root "my host" --image "$2" --layers "$3"' bash "$work" "$own" "$layer"
+    ok 'blanks in names: the image is there' cmp "$own" "$tree/usr/local/lib/xenstore-stubdom/xenstore-stubdom"
+    ok 'blanks in names: so are the layers' cmp "$layer" "$tree/usr/local/lib/xenstore-stubdom/layers"
+    ok 'blanks in names: the way back' quietly bash -c 'cd "$1" && eval "$2"' bash "$work" "$(sed -n 's/^.*the way back: //p' "$work/said")"
+    ok 'blanks in names: it goes back to the byte' unchanged "$before"
+    mkdir -p "$tree/etc" && : >"$tree/etc/NIXOS"
+    ok 'blanks in names: NixOS' fails on "$tree" --image "$own" --layers "$layer"
+    # shellcheck disable=SC2046  # words, as a shell makes them of the line
+    copies_exist() { (($(grep -c '^# cp ' "$work/said") == 2)) && eval "$(sed -n 's/^# cp \(.*\) [^ ]*$/test -f \1 \&\&/p' "$work/said") true"; }
+    ok 'blanks in names: NixOS is told files that there are' copies_exist
+    rm -r "$tree"
+    tree=$work/tree
+}
 let_down_by() {
     local status=0
     with_image "$tree" || status=$?

@@ -474,6 +474,7 @@ refusals
 distributions
 checks_files
 links
+blanks
 at_once
 failures
 for XEN in $XEN_VERSIONS; do in_debian; done
