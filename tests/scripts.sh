@@ -208,6 +208,19 @@ for tool in "${tools[@]}"; do
     ok "$tool: nobody reads its help" unread "target/debug/$tool" --help
     ok "$tool: its help finds no room" full "target/debug/$tool" --help
 done
+# explains TOOL: each option and value of each of its tasks has words beside it, and is no filter unless it filters.
+explains() {
+    local task tasks help bare=''
+    mapfile -t tasks < <("$1" --help | awk '/^Commands:/ { inside = 1; next } /^$/ { inside = 0 } inside { print $1 }')
+    ((${#tasks[@]})) || return 1
+    for task in "${tasks[@]}"; do
+        help=$("$1" "$task" -h)
+        bare+=$(awk -v task="$task" '/^Filters:/ { inside = 1 } /^$/ { inside = 0 }
+            /^ +[-<[]/ && !/[^ ]  +[A-Z]/ || inside && /<FILE>|--json/ { print task ":" $0 }' <<<"$help")
+    done
+    [[ ! $bare ]] || { echo "# $bare" && return 1; }
+}
+for tool in xs-trace xs-state xs-layers; do ok "$tool: its help explains each option" explains "target/debug/$tool"; done
 # figures COMMAND...: of one that reads figures.
 figures() { "$@" <<<'{"table": 1, "row": "READ", "column": "this server", "value": 1.0, "unit": "instructions"}'; }
 counted() { "$@" <<<'read 1    : avg: 79762 ns (79390 ns .. 86341 ns)'; }

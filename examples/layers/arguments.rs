@@ -99,6 +99,7 @@ pub struct SplitOptions {
     /// Where to write them, instead of the current directory
     #[arg(short = 'd', value_name = "DIRECTORY")]
     pub directory: Option<PathBuf>,
+    /// A file of layers; - is the standard input
     pub file: PathBuf,
 }
 

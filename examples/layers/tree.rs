@@ -88,12 +88,9 @@ impl Tree {
         let mut buffers = Box::new(Buffers::EMPTY);
         host.server.fuse(&*pack.text, &mut buffers, &mut |name: &[u8], trouble: Trouble| {
             let (file, line) = pack.place(trouble.line);
-            wrong += &format!(
-                "{file}:{line}:{}: {}: {}\n",
-                trouble.column,
-                name.escape_ascii(),
-                trouble.fault.text()
-            );
+            // One whose name is no name has none.
+            let layer = if name.is_empty() { String::new() } else { format!("{}: ", name.escape_ascii()) };
+            wrong += &format!("{file}:{line}:{}: {layer}{}\n", trouble.column, trouble.fault.text());
         });
         if wrong.is_empty() { Ok(Tree::of_server(&host)?) } else { Err(Problem::Layers(wrong)) }
     }

@@ -37,6 +37,7 @@ pub enum Task {
 pub struct SaveOptions {
     #[command(flatten)]
     pub store: Place,
+    /// Where to write it; - is the standard output
     pub file: PathBuf,
 }
 
@@ -49,12 +50,15 @@ pub struct ShowOptions {
     /// All of it as JSON
     #[arg(long)]
     pub json: bool,
+    /// A state; - is the standard input
     pub file: PathBuf,
 }
 
 /// Prints what only one of two states has, with - or + before it: status 0 if that is nothing, 1 if it is something
 #[derive(Args)]
 pub struct DiffOptions {
+    /// A state; one of the two may be -, the standard input
     pub old: PathBuf,
+    /// Another one, which is compared with it
     pub new: PathBuf,
 }

@@ -56,18 +56,20 @@ pub struct DumpOptions {
     /// Where xl has its logs, which have the names of domains that are gone
     #[arg(long, value_name = "FOLDER", default_value = "/var/log/xen")]
     pub xl_logs: PathBuf,
+    /// Where to write them; - is the standard output
     pub file: PathBuf,
 }
 
 /// Prints a line for each record: seconds since the server's start, domain, what happened, path
 #[derive(Args)]
 pub struct ShowOptions {
-    #[command(flatten)]
-    pub filter: Filter,
     /// Prints each record as a JSON object in a line of its own
     #[arg(long)]
     pub json: bool,
+    /// A dump; - is the standard input
     pub file: PathBuf,
+    #[command(flatten)]
+    pub filter: Filter,
 }
 
 /// Prints a line for each record of a running store as it is written
@@ -77,19 +79,17 @@ pub struct ShowOptions {
 pub struct FollowOptions {
     #[command(flatten)]
     pub store: Place,
-    #[command(flatten)]
-    pub filter: Filter,
     /// Prints each record as a JSON object in a line of its own
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub filter: Filter,
 }
 
 /// Sums up a dump: who asked for what, how long it took, what went wrong
 #[derive(Args)]
 #[command(group = ArgGroup::new("form").args(["html", "json"]))]
 pub struct ReportOptions {
-    #[command(flatten)]
-    pub filter: Filter,
     /// Writes a page with drawings, for a browser
     #[arg(long, value_name = "OUT")]
     pub html: Option<PathBuf>,
@@ -99,7 +99,10 @@ pub struct ReportOptions {
     /// Rows of the longer tables
     #[arg(long, value_name = "N", default_value = "10", value_parser = rows)]
     pub top: usize,
+    /// A dump; - is the standard input
     pub file: PathBuf,
+    #[command(flatten)]
+    pub filter: Filter,
 }
 
 /// Tells what has become slower, more frequent or refused from one dump to another
@@ -115,6 +118,7 @@ pub struct CompareOptions {
     pub json: bool,
     /// A dump, or what report --json has printed, of which the filters count
     pub old: PathBuf,
+    /// Another such file, which is compared with it
     pub new: PathBuf,
 }
 
@@ -133,6 +137,7 @@ pub struct ReplayOptions {
     /// Prints what has come of it as JSON
     #[arg(long)]
     pub json: bool,
+    /// A dump; - is the standard input
     pub file: PathBuf,
 }
 
@@ -142,8 +147,10 @@ pub struct ExportOptions {
     /// The format: the only one that there is
     #[arg(long, required = true)]
     pub perfetto: bool,
+    /// Where to write it
     #[arg(short, long = "output", value_name = "OUT", default_value = "-")]
     pub out: PathBuf,
+    /// A dump; - is the standard input
     pub file: PathBuf,
 }
 

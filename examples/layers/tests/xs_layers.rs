@@ -65,7 +65,7 @@ fn a_layer_is_split_into_no_other_folder() {
         ("there", "layer new\n/a = \"\"\nlayer there\n/b = \"\"\nend\n"),
         ("there.layer", ""),
     ]);
-    folder.says("split -d . up", 1, "up:1:7: : a layer's name is 1 to 31 of letters, digits and -_.+\n");
+    folder.says("split -d . up", 1, "up:1:7: a layer's name is 1 to 31 of letters, digits and -_.+\n");
     folder.says("split -d . twice", 2, "xs-layers: twice: two layers are called a\n");
     assert!(!folder.0.path().join("a.layer").exists());
     // Nor are files replaced, or made of what is no layer.
