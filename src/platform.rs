@@ -156,6 +156,11 @@ pub struct Calls {
 pub trait Counters {
     fn calls(&self) -> Calls;
 
+    /// Bytes of RAM that there are for the server and its program; 0 if that is not known.
+    fn memory(&self) -> u64 {
+        0
+    }
+
     /// What tells this build of the program from others: a hash of its contents. Empty where there is none.
     fn build(&self) -> &[u8] {
         &[]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes images that fail when they take over, each in its own way, from target/xenstore-stubdom: for the nested job `update`.
+# Makes images that fail when they take over, each in its own way, from target/xenstore-stubdom: for the nested jobs `update` and `growth`.
 # shellcheck source-path=SCRIPTDIR
 set -Eeuo pipefail
 (($# == 0)) || { echo "${0##*/}: no argument '$1'; allowed: none" >&2 && exit 2; }
@@ -53,6 +53,8 @@ patch panics "$at" "\\xe9$(le32 $((panics - run - 5)))"
 patch faults "$at" '\x8b\x04\x25\x08\x00\x00\x00'
 patch undefined "$at" '\x0f\x0b'
 patch loops "$at" '\xeb\xfe'
+# This one fails when it takes over from itself with more memory.
+patch small "$(in_file "$(address xenstore_stubdom::stubdom::take_over::larger)")" '\x0f\x0b'
 # The note: its name, its type, then what it says.
 note=$(grep -obUa 'xenstore-stubdom' "$image" | while IFS=: read -r offset _; do
     read -r -a before < <(od -An -tu4 -j$((offset - 12)) -N12 "$image")

@@ -4,8 +4,13 @@ use core::mem::{offset_of, size_of};
 
 use super::DomId;
 
-/// `XENMEM_current_reservation`: argument a [`DomId`], returns pages.
+/// `XENMEM_decrease_reservation` and `XENMEM_populate_physmap`: argument [`MemoryReservation`], return the number of extents
+/// that were done, 0 also for errors.
+pub const XENMEM_DECREASE_RESERVATION: u64 = 1;
+pub const XENMEM_POPULATE_PHYSMAP: u64 = 6;
+/// `XENMEM_current_reservation` and `XENMEM_maximum_reservation`: argument a [`DomId`], return pages.
 pub const XENMEM_CURRENT_RESERVATION: u64 = 3;
+pub const XENMEM_MAXIMUM_RESERVATION: u64 = 4;
 /// `XENMEM_add_to_physmap`: argument [`AddToPhysmap`].
 pub const XENMEM_ADD_TO_PHYSMAP: u64 = 7;
 /// `XENMEM_memory_map`: argument [`MemoryMap`].
@@ -13,6 +18,24 @@ pub const XENMEM_MEMORY_MAP: u64 = 9;
 
 /// `XENMAPSPACE_shared_info`.
 pub const XENMAPSPACE_SHARED_INFO: u32 = 0;
+
+/// `struct xen_memory_reservation`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryReservation {
+    /// Address of an array of the first guest frames of extents.
+    pub extents: u64,
+    pub nr_extents: u64,
+    /// Each has 2 to the power of this of pages, 9 at most.
+    pub order: u32,
+    pub flags: u32,
+    pub domid: DomId,
+    pub pad: [u16; 3],
+}
+
+const _: () = assert!(size_of::<MemoryReservation>() == 32);
+const _: () = assert!(offset_of!(MemoryReservation, order) == 16);
+const _: () = assert!(offset_of!(MemoryReservation, domid) == 24);
 
 /// `struct xen_add_to_physmap`.
 #[repr(C)]

@@ -31,6 +31,17 @@ pub struct Facts([u64; Fact::Watch as usize + 1]);
 
 impl Facts {
     pub const NONE: Facts = Facts([0; _]);
+
+    /// With this fact being so.
+    pub fn with(mut self, fact: Fact, number: u64) -> Facts {
+        self.0[fact as usize] = number.wrapping_add(1);
+        self
+    }
+
+    /// What is known of it.
+    pub fn get(&self, fact: Fact) -> Option<u64> {
+        self.0[fact as usize].checked_sub(1)
+    }
 }
 
 static FACTS: BootCell<Facts> = BootCell::new(Facts::NONE);
@@ -49,7 +60,7 @@ pub fn set_all(facts: Facts) {
 
 /// Asks for a fact that is not known yet.
 pub fn learn<E>(fact: Fact, ask: impl FnOnce() -> Result<u64, E>) -> Result<u64, E> {
-    match number(fact).checked_sub(1) {
+    match all().get(fact) {
         Some(known) => Ok(known),
         None => ask().inspect(|answer| note(fact, *answer)),
     }
@@ -57,19 +68,13 @@ pub fn learn<E>(fact: Fact, ask: impl FnOnce() -> Result<u64, E>) -> Result<u64,
 
 /// Has something be so for as long as the domain lives.
 pub fn establish<E>(fact: Fact, wanted: u64, act: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
-    if number(fact) != wanted + 1 {
+    if all().get(fact) != Some(wanted) {
         act()?;
         note(fact, wanted);
     }
     Ok(())
 }
 
-fn number(fact: Fact) -> u64 {
-    // SAFETY: as above.
-    unsafe { (*FACTS.get()).0[fact as usize] }
-}
-
 fn note(fact: Fact, number: u64) {
-    // SAFETY: as above.
-    unsafe { (*FACTS.get()).0[fact as usize] = number.wrapping_add(1) }
+    set_all(all().with(fact, number));
 }

@@ -7,14 +7,15 @@ use linked_list_allocator::LockedHeap;
 use xen_sys::__HYPERVISOR_memory_op;
 use xenstore::abi::DomId;
 use xenstore::abi::memory::{
-    AddToPhysmap, E820Entry, MemoryMap, XENMAPSPACE_SHARED_INFO, XENMEM_ADD_TO_PHYSMAP,
-    XENMEM_CURRENT_RESERVATION, XENMEM_MEMORY_MAP,
+    AddToPhysmap, E820Entry, MemoryMap, MemoryReservation, XENMAPSPACE_SHARED_INFO, XENMEM_ADD_TO_PHYSMAP,
+    XENMEM_CURRENT_RESERVATION, XENMEM_DECREASE_RESERVATION, XENMEM_MAXIMUM_RESERVATION, XENMEM_MEMORY_MAP,
+    XENMEM_POPULATE_PHYSMAP,
 };
 use xenstore::abi::shared_info::SharedInfo;
 
 use super::hole::SHARED_INFO_FRAME;
 use super::hypercall::{self, Errno};
-use super::paging::RAM_LIMIT;
+use super::paging::{LARGE_PAGE, RAM_LIMIT};
 
 const PAGE: u64 = 4096;
 
@@ -33,10 +34,7 @@ static SHARED_INFO_MAPPED: AtomicBool = AtomicBool::new(false);
 /// show which of our pages are not RAM.
 pub fn ram_end() -> Result<u64, Errno> {
     const SENSIBLE: u64 = 1 << 20;
-    let mut domid = DomId::SELF;
-    // SAFETY: XENMEM_current_reservation takes a domid.
-    let pages =
-        unsafe { hypercall::call_with(__HYPERVISOR_memory_op, XENMEM_CURRENT_RESERVATION, &mut domid) }?;
+    let pages = reservation(XENMEM_CURRENT_RESERVATION)?;
     let mut end = RAM_LIMIT;
     let mut other_pages = 0;
     let mut entries = [E820Entry::EMPTY; 32];
@@ -49,6 +47,73 @@ pub fn ram_end() -> Result<u64, Errno> {
     }
     let populated = pages.saturating_sub(other_pages.max(SPECIAL_PAGES)) * PAGE;
     Ok(end.min(populated) / PAGE * PAGE)
+}
+
+/// Pages that we have, or may have.
+fn reservation(which: u64) -> Result<u64, Errno> {
+    let mut domid = DomId::SELF;
+    // SAFETY: both operations take a domid.
+    unsafe { hypercall::call_with(__HYPERVISOR_memory_op, which, &mut domid) }
+}
+
+/// Where RAM may end, in bytes, if Xen has memory: what [`ram_end`] may become. 0 if that is not known.
+pub fn limit() -> u64 {
+    let present = reservation(XENMEM_CURRENT_RESERVATION);
+    let (Ok(end), Ok(present), Ok(most)) = (ram_end(), present, reservation(XENMEM_MAXIMUM_RESERVATION))
+    else {
+        return 0;
+    };
+    (end + most.saturating_sub(present) * PAGE).min(RAM_LIMIT)
+}
+
+/// What Xen is asked to do with memory.
+#[derive(Clone, Copy)]
+pub enum Change {
+    /// Give it to us.
+    Populate,
+    /// Take it.
+    Decrease,
+}
+
+/// Has Xen do so with memory at physical addresses, by large pages where it has such. The result is how many bytes of it that
+/// was done with, from the beginning on.
+pub fn change(change: Change, range: Range<u64>) -> u64 {
+    let mut at = range.start;
+    while at < range.end {
+        let end = range.end.min((at + 1).next_multiple_of(LARGE_PAGE));
+        let is_large = end - at == LARGE_PAGE;
+        let large = if is_large { change_extents(change, at, 1, LARGE_PAGE) } else { 0 };
+        let done = if large > 0 { large } else { change_extents(change, at, (end - at) / PAGE, PAGE) };
+        at += done;
+        if at < end {
+            break;
+        }
+    }
+    at - range.start
+}
+
+/// The same with so many extents of this size, within one large page.
+fn change_extents(change: Change, start: u64, count: u64, size: u64) -> u64 {
+    let mut frames = [0; (LARGE_PAGE / PAGE) as usize];
+    for (frame, address) in frames.iter_mut().zip((start..).step_by(size as usize)) {
+        *frame = address / PAGE;
+    }
+    let mut op = MemoryReservation {
+        extents: frames.as_mut_ptr() as u64,
+        nr_extents: count.min(frames.len() as u64),
+        order: (size / PAGE).ilog2(),
+        flags: 0,
+        domid: DomId::SELF,
+        pad: [0; 3],
+    };
+    let command = match change {
+        Change::Populate => XENMEM_POPULATE_PHYSMAP,
+        Change::Decrease => XENMEM_DECREASE_RESERVATION,
+    };
+    // SAFETY: both operations take this structure and an array of so many frames. What is populated is a hole, and what is
+    // given back nobody refers to: the callers' ranges lie behind the RAM that is used.
+    let done = unsafe { hypercall::call_with(__HYPERVISOR_memory_op, command, &mut op) };
+    done.unwrap_or(0) * size
 }
 
 /// The memory map, as far as there is room; empty if Xen does not provide it.
@@ -64,8 +129,7 @@ fn memory_map(entries: &mut [E820Entry]) -> &[E820Entry] {
 pub fn is_ram_before(end: u64) -> bool {
     const PATTERN: u64 = 0x5aa5_9669_c33c_0ff0;
     let last = (end - 8) as *mut u64;
-    // SAFETY: called before the heap exists; nothing else lies at the end of RAM, and what does not exist
-    // there may be written without effect.
+    // SAFETY: called before the page is anybody's, and what does not exist there may be written without effect.
     unsafe {
         last.write_volatile(PATTERN);
         last.read_volatile() == PATTERN

@@ -27,7 +27,7 @@ pub const DIRTY: u64 = 1 << 6;
 pub const LARGE: u64 = 1 << 7;
 
 const PAGE: u64 = 4096;
-const LARGE_PAGE: u64 = 2 << 20;
+pub const LARGE_PAGE: u64 = 2 << 20;
 const TABLE: usize = 512;
 const NO_EXECUTE: u64 = 1 << 63;
 
@@ -133,6 +133,15 @@ unsafe fn map_large(addresses: Range<u64>, data: u64) {
     }
 }
 
+/// Maps memory behind the heap, at its physical address.
+///
+/// # Safety
+/// It is ours, and begins with a large page of which nothing is mapped.
+pub unsafe fn add(addresses: Range<u64>) {
+    // SAFETY: the caller's promise.
+    unsafe { map_large(addresses, data()) };
+}
+
 /// The bits of an entry for data.
 pub fn data() -> u64 {
     DATA.load(Ordering::Relaxed)
@@ -232,7 +241,9 @@ fn guards() -> [u64; 3] {
 /// The physical address of a static or of something on the heap.
 pub fn physical(address: u64) -> u64 {
     let (ram_end, low_start) = (RAM_END.load(Ordering::Relaxed), LOW_START.load(Ordering::Relaxed));
-    if address < ram_end { address } else { address - ram_end + low_start }
+    // What the heap has of the RAM below the image.
+    let is_low = (ram_end..heap_end()).contains(&address);
+    if is_low { address - ram_end + low_start } else { address }
 }
 
 /// Where RAM at a physical address appears, which the heap may have.

@@ -1,6 +1,6 @@
 //! All that the server knows except its connections: what a request is decided on.
 
-use super::session::{Start, Updates};
+use super::session::{Growth, Start, Updates};
 use super::throttle::Throttle;
 use crate::abi::{DomId, Port, ServerFeatures};
 use crate::config::{Capacities, Settings};
@@ -91,6 +91,7 @@ pub struct Core {
     /// Has a fault on purpose, if that is allowed.
     pub have_fault: Option<fn(Fault)>,
     pub updates: Updates,
+    pub growth: Growth,
 }
 
 impl Core {
@@ -110,6 +111,7 @@ impl Core {
             deed: None,
             have_fault: None,
             updates: Updates::new(),
+            growth: Growth::NEVER,
         }
     }
 

@@ -13,6 +13,7 @@ mod deeds;
 pub mod dump;
 mod events;
 mod fairness;
+mod growth;
 mod handlers;
 mod input;
 mod layers;

@@ -57,14 +57,15 @@ impl<P: Platform> Server<P> {
                         self.look_around(platform, turn.id, false);
                     }
                 }
+                if self.core.updates.due {
+                    break;
+                }
             }
             self.core.told = 0;
             let more = self.go_on(platform);
-            if self.core.updates.active {
-                self.look_at_updates(platform);
-            }
+            self.look_at_memory(platform);
             self.notify_idle(platform);
-            if !self.links.schedule.has_ready() {
+            if !self.links.schedule.has_ready() || self.core.updates.due {
                 if more {
                     continue;
                 }
@@ -75,6 +76,17 @@ impl<P: Platform> Server<P> {
             self.core.clock.stolen = platform.stolen();
         }
         self.next_wake_up()
+    }
+
+    /// Looks whether more memory is wanted, and whether something can take over.
+    #[inline(always)] // In each round.
+    fn look_at_memory(&mut self, platform: &mut P) {
+        if self.core.growth.is_look_due(self.core.store.present_attempt().count()) {
+            self.look_at_room();
+        }
+        if self.core.updates.active {
+            self.look_at_updates(platform);
+        }
     }
 
     /// When the server wants to be called though no event comes.
@@ -206,6 +218,7 @@ impl<P: Platform> Server<P> {
         let ends_round = self.links.schedule.ends_round(id);
         if ends_round {
             self.core.told = 0;
+            self.look_at_memory(platform);
         }
         // Who waits for what is under way does not wait for all who look meanwhile.
         if ends_round || self.links.schedule.has_put_off() {

@@ -1,5 +1,5 @@
-//! The session of a live update: what has been sent of a new image, and who waits. And what else takes memory that the
-//! store lends.
+//! The session of a live update: what has been sent of a new image, and who waits. What else takes memory that the store
+//! lends, and where its growth stands.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -41,10 +41,9 @@ pub struct Session {
     /// A command line for it has come.
     pub has_line: bool,
     pub start: Option<Start>,
-    pub prepared: Option<Prepared>,
 }
 
-/// What has been written for a session to memory that was never used, in pages one after the other, while others were served.
+/// What has been written for an image that takes over to memory that was never used, in pages one after the other, while others were served.
 #[derive(Clone, Copy)]
 pub struct Prepared {
     /// Those of the present image.
@@ -98,6 +97,8 @@ impl Held {
 pub struct Updates {
     pub session: Option<Session>,
     pub held: Option<Held>,
+    /// For the session, or for the store's growth.
+    pub prepared: Option<Prepared>,
     /// The number of the state that was held last.
     pub latest_state: u64,
     pub command_line: Vec<u8>,
@@ -123,6 +124,7 @@ impl Updates {
         Updates {
             session: None,
             held: None,
+            prepared: None,
             latest_state: 0,
             command_line: unfilled(COMMAND_LINE),
             put_off: unfilled(PUT_OFF),
@@ -134,9 +136,9 @@ impl Updates {
         }
     }
 
-    /// Whether a domain's beginning of a transaction is put off, given how many it has open.
-    pub fn put_off_beginning(&self, open: u32) -> bool {
-        self.session.is_some() && open == 0 && self.put_off.len() < PUT_OFF
+    /// Whether a domain's beginning of a transaction can be put off, given how many it has open.
+    pub fn can_put_off(&self, open: u32) -> bool {
+        open == 0 && self.put_off.len() < PUT_OFF
     }
 
     /// The first beginning of a transaction that has been put off, which is not any more.
@@ -155,5 +157,50 @@ impl Updates {
                 self.command_line.push(*byte);
             }
         }
+    }
+}
+
+/// What the store has of memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The arenas have room enough.
+    Enough,
+    /// More memory is wanted.
+    Wanted,
+    /// It has been there since.
+    There(Instant),
+}
+
+/// Where the store's growth stands, see `growth`. Its fields are independent.
+pub struct Growth {
+    pub stage: Stage,
+    /// The count of attempts at which the arenas are looked at.
+    pub look_at: u64,
+    /// The platform is not asked before.
+    pub not_before: Instant,
+}
+
+impl Growth {
+    /// Seconds for which open transactions are waited for.
+    const PATIENCE: u64 = 5;
+
+    /// Of a store that cannot grow.
+    pub const NEVER: Growth = Growth { stage: Stage::Enough, look_at: u64::MAX, not_before: Instant(0) };
+
+    /// Whether transactions do not begin because of it.
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.stage, Stage::There(_))
+    }
+
+    /// Whether the arenas are to be looked at, after so many attempts.
+    #[inline(always)] // In every round.
+    pub fn is_look_due(&self, attempts: u64) -> bool {
+        attempts >= self.look_at
+    }
+
+    /// When it does not wait any longer.
+    pub fn deadline(&self) -> Option<Instant> {
+        let Stage::There(since) = self.stage else { return None };
+        Some(since.after_seconds(Self::PATIENCE))
     }
 }

@@ -47,6 +47,8 @@ pub enum Way<'a> {
     TakenBack(&'a str),
     /// A fault had left something wrong, and what is sound has been saved; so it says.
     Repaired(&'a str),
+    /// It has more memory.
+    Grown,
 }
 
 /// What an image that takes over has to know of updates beside the state.
@@ -68,6 +70,7 @@ impl Core {
     /// Ends the session, whose memory is the store's again. Whoever waits for it is answered at the next look.
     pub fn end_update(&mut self) {
         self.updates.due = false;
+        self.updates.prepared = None;
         self.store.take_back();
         if let Some(Session { whose, start: Some(start), .. }) = self.updates.session.take() {
             self.updates.given_up = Some((whose, start.header));
@@ -169,6 +172,10 @@ impl<P: Platform> Server<P> {
             self.core.end_save();
         }
         let Some(session) = &self.core.updates.session else {
+            if self.core.growth.is_under_way() {
+                self.core.updates.due = self.core.may_grow_now(self.links.outbox.level());
+                return;
+            }
             self.serve_put_off(platform);
             self.core.updates.active = self.core.updates.held.is_some();
             return;
@@ -186,7 +193,7 @@ impl<P: Platform> Server<P> {
         let Updates { session, held, .. } = &self.core.updates;
         let start = session.as_ref().and_then(|session| session.start);
         let due = start.map(|start| start.since.after_seconds(start.patience.into()));
-        due.or(held.as_ref().map(|held| held.until))
+        due.or(self.core.growth.deadline()).or(held.as_ref().map(|held| held.until))
     }
 
     /// What is to take over now, if anything is.
@@ -199,19 +206,17 @@ impl<P: Platform> Server<P> {
         let promised = program.promise.and_then(|promise| promise.version(&bounds));
         let version = start.version.or(promised).unwrap_or(*bounds.states.end());
         let command_line = session.has_line.then_some(&self.core.updates.command_line[..]);
-        Some(Order { image, program, command_line, version, prepared: session.prepared })
+        Some(Order { image, program, command_line, version, prepared: self.core.updates.prepared })
     }
 
-    /// This has been written to [`Server::untouched`] memory, and is there for as long as that stays so and the order stands.
+    /// This has been written to [`Server::untouched`] memory, and is there for as long as that stays so.
     pub fn note_prepared(&mut self, prepared: Prepared) {
-        if let Some(session) = &mut self.core.updates.session {
-            session.prepared = Some(prepared);
-        }
+        self.core.updates.prepared = Some(prepared);
     }
 
     /// The latest of that.
     pub fn prepared(&self) -> Option<Prepared> {
-        self.core.updates.session.as_ref().and_then(|session| session.prepared)
+        self.core.updates.prepared
     }
 
     /// Whether something is to take over now.
@@ -251,6 +256,7 @@ impl<P: Platform> Server<P> {
             Way::Updated => (0, "OK"),
             Way::TakenBack(why) => (1, why),
             Way::Repaired(why) => (2, why),
+            Way::Grown => (3, ""),
         };
         if let Way::Repaired(_) = way {
             // The fault may have come before.
@@ -270,7 +276,7 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// The new image does not take over: says so to who has sent it, and serves on.
+    /// The new image does not take over: says so to who has sent it, and serves on. A store that was to grow does so later.
     pub fn refuse(&mut self, platform: &mut P, why: Arguments<'_>) {
         self.refuse_update(platform, &mut |_, text| text.write_fmt(why));
     }
@@ -280,7 +286,11 @@ impl<P: Platform> Server<P> {
         platform: &mut P,
         why: &mut dyn FnMut(&Core, &mut dyn Write) -> core::fmt::Result,
     ) {
+        let grows = self.grows();
         self.core.end_update();
+        if grows {
+            self.have_no_memory(true);
+        }
         if let Some((whose, header)) = self.core.updates.given_up.take() {
             self.answer_update(whose, header, why);
         }

@@ -3,7 +3,7 @@
 use super::Store;
 use super::domain::DomainId;
 use super::holdings::Usage;
-use super::share::{Promise, Share, is_fair};
+use super::share::{Promise, Share, spare};
 use crate::slots::{Blob, Claim, Full, Room};
 
 impl Store {
@@ -50,7 +50,7 @@ impl Store {
         let held = usage.held(kind).saturating_add(count);
         let others = self.promised_to_others(usage, kind);
         let others = Promise { beyond: others.beyond.max(domains), ..others };
-        is_fair(claim, kind, held, others, Room { free, ..room })
+        spare(claim, kind, held, others, Room { free, ..room }).is_some()
     }
 
     /// Counts slots that have been taken of a kind for a guest; the privileged count no chunks, lists, copies and messages.
@@ -95,7 +95,15 @@ impl Store {
             return Ok(());
         }
         let others = self.promised_to_others(&usage, kind);
-        if is_fair(claim, kind, held, others, room) { Ok(()) } else { Err(Full) }
+        let spare = spare(claim, kind, held, others, room).ok_or(Full)?;
+        // What waits is read soon, or bounded by its own.
+        self.crowded |= spare < room.free / 4 && kind != Share::Messages;
+        Ok(())
+    }
+
+    /// Whether a guest has had to leave others nearly all that was free, since this was last asked.
+    pub fn take_crowded(&mut self) -> bool {
+        core::mem::take(&mut self.crowded)
     }
 
     #[inline(never)]

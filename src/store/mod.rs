@@ -120,6 +120,8 @@ pub struct Store {
     ended: Option<Ended>,
     /// What is kept for guests that hold less than they need.
     promises: Saved<Promises>,
+    /// See [`Store::take_crowded`].
+    crowded: bool,
     attempt: Attempt,
     /// Counts every change of a value or of a list of children.
     generation: u64,
@@ -169,6 +171,7 @@ impl Store {
             collecting: false,
             ended: None,
             promises: Saved::new(&attempt, Promises::default()),
+            crowded: false,
             attempt,
             generation: 0,
             current: Current::NONE,

@@ -121,10 +121,10 @@ impl Usage {
     }
 }
 
-/// Whether a guest may have `held` slots of a kind where so many are promised to others and there is so much room, after
-/// it.
+/// How many slots of a kind are left beyond what a guest must leave that has `held` of them, where so many are promised to
+/// others and there is so much room after it. None if it may not have so many.
 #[inline(never)]
-pub fn is_fair(claim: Claim, kind: Share, held: u32, others: Promise, room: Room) -> bool {
+pub fn spare(claim: Claim, kind: Share, held: u32, others: Promise, room: Room) -> Option<u32> {
     let Room { capacity, free } = room;
     let (need, kept) = (kind.need(), claim.kept(capacity));
     let mut to_come = 0;
@@ -137,5 +137,5 @@ pub fn is_fair(claim: Claim, kind: Share, held: u32, others: Promise, room: Room
         true => others.slots.min(held),
         false => held.saturating_mul(parts).saturating_add(others.slots),
     };
-    free.checked_sub(kept + to_come).is_some_and(|free| free >= left)
+    free.checked_sub(kept + to_come)?.checked_sub(left)
 }

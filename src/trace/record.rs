@@ -146,6 +146,7 @@ impl core::fmt::Display for Record {
                 let who = match self.detail {
                     0 => "updated",
                     1 => "taken back",
+                    3 => "grown",
                     _ => "repaired",
                 };
                 write!(f, "{who} after {amount} us")

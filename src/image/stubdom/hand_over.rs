@@ -14,12 +14,12 @@ use xenstore::state::{Source, VERSIONS};
 use xenstore::update::{Bounds, NOTE_NAME, NOTE_TYPE};
 
 use super::lodgers::{self, PAGE};
-use crate::image::facts::Facts;
+use crate::image::facts::{Fact, Facts};
 use crate::image::fatal;
 use crate::image::low::{self, Copy};
 
 /// The version of the hand-over: of this record, of the notes, and of the way.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What this image promises to one that it takes over from, see `xenstore::update`.
 #[repr(C)]
@@ -89,14 +89,16 @@ pub struct Record {
     reason: [u8; REASON],
     /// The command line is another one than that of the image before: the quotas that it names are to be.
     pub has_line: u32,
-    /// What the image before knows.
+    /// What the image before knows. Where RAM is to end is the end of a larger one if the store grows.
     pub facts: Facts,
+    /// Where RAM ends for the image before.
+    pub ram_end: u64,
 }
 
 const _: () = assert!(size_of::<Record>() as u64 <= low::RUNSTATE - low::RECORD);
 
 /// Another layout is another version: whoever changes one changes both.
-const _: () = assert!(VERSION == 1 && size_of::<Record>() == 440);
+const _: () = assert!(VERSION == 2 && size_of::<Record>() == 448);
 
 /// The record's place.
 fn place() -> *mut Record {
@@ -142,6 +144,16 @@ pub unsafe fn begin() -> &'static mut Record {
 }
 
 impl Record {
+    /// Whether it is the image before that takes over, with more RAM.
+    pub fn grows(&self) -> bool {
+        self.ram_end != 0 && self.facts.get(Fact::RamEnd).is_some_and(|end| end > self.ram_end)
+    }
+
+    /// The end of the places of lodgers.
+    pub fn map_end(&self) -> u64 {
+        (self.map + u64::from(self.pages) * 4).next_multiple_of(PAGE)
+    }
+
     pub fn reason(&self) -> &str {
         let len = (self.reason_len as usize).min(REASON);
         core::str::from_utf8(&self.reason[..len]).unwrap_or_default()
@@ -161,6 +173,13 @@ impl Record {
             list.add(Copy { target, source: lodgers::place(self.map, number), bytes });
         }
         list.add(Copy { target: kept.end, source: 0, bytes: self.image_end - kept.end });
+        let (map, end) = layout::kept(self.ram_end);
+        let bytes = self.pages * 4;
+        // Else it stays, and the heap begins behind it.
+        if self.map > map && map + u64::from(bytes) <= end {
+            list.add(Copy { target: map as u32, source: self.map as u32, bytes });
+            self.map = map;
+        }
         list.end();
         // SAFETY: so the image before is as it has left itself, but for what begins as zeros; and that it is entered is what
         // it wants.

@@ -18,13 +18,13 @@ use crate::image::paging::Kept;
 use crate::image::{low, memory, stolen};
 
 /// Counts RAM, fixes the page tables, and makes a heap of what is free. The result is RAM, bytes. An image that takes over
-/// keeps so many pages of event channels, and `lodge` is told of the heap before anything is there.
-pub fn claim_memory(event_pages: Option<u32>, lodge: impl FnOnce(&Range<u64>)) -> usize {
+/// keeps so many pages of event channels, and all before an address, and `lodge` is told of the heap before anything is there.
+pub fn claim_memory(kept: Option<(u32, u64)>, lodge: impl FnOnce(&Range<u64>)) -> usize {
     const LEAST: u64 = 3 << 20;
     let (ram_end, free) = boot::claim_memory(LEAST, |ram_end| {
-        let pages = event_pages.map_or_else(|| pave(ram_end), |pages| pages as usize);
+        let (pages, end) = kept.unwrap_or_else(|| (pave(ram_end), 0));
         let (_, heap_start) = layout::kept(ram_end);
-        Kept { low_end: layout::EVENTS + (pages as u64) * layout::PAGE, heap_start }
+        Kept { low_end: layout::EVENTS + u64::from(pages) * layout::PAGE, heap_start: heap_start.max(end) }
     });
     let size = free.end - free.start;
     lodge(&free);
@@ -33,18 +33,18 @@ pub fn claim_memory(event_pages: Option<u32>, lodge: impl FnOnce(&Range<u64>)) -
     unsafe { memory::init_heap(free) };
     // SAFETY: so are the first pages, for ever.
     unsafe { stolen::watch() };
-    if event_pages.is_none() {
+    if kept.is_none() {
         say!(Info, "{} KiB of RAM, {} KiB of heap", ram_end / 1024, size / 1024);
     }
     ram_end as usize
 }
 
 /// Makes the way for images that take over. The result is the most pages of event channels that the store can need.
-fn pave(ram_end: u64) -> usize {
+fn pave(ram_end: u64) -> u32 {
     boot::check_ram(ram_end);
     // SAFETY: everything is still mapped for writing, and nothing that the first pages hold is needed any more.
     unsafe { low::pave() };
-    sizing::most_event_pages(ram_end as usize)
+    sizing::most_event_pages(ram_end as usize) as u32
 }
 
 /// What the server can have of what is free of the heap.

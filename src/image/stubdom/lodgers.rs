@@ -38,7 +38,7 @@ static LODGING: BootCell<Lodging> =
 /// Takes the lodgers' pages from the heap between these addresses, which nobody has written to yet.
 ///
 /// # Safety
-/// `map` has the physical pages of `count` lodgers, all in that heap, and is nobody else's until [`end`]; so are as many
+/// `map` has the physical pages of `count` lodgers, in that heap or behind RAM, and is nobody else's until [`end`]; so are as many
 /// tables behind `tables` as the heap has parts of 2 MiB.
 pub unsafe fn begin(map: *mut u32, count: usize, tables: u64, start: u64, end: u64) {
     // SAFETY: there is one vCPU, and no fault of a lodger's page can come before this is done; the rest is the caller's
@@ -47,8 +47,11 @@ pub unsafe fn begin(map: *mut u32, count: usize, tables: u64, start: u64, end: u
         paging::split(tables);
         *LODGING.get() = Lodging { map, count, searched: end, start, seen: usize::MAX };
         for number in 0..count {
-            let address = paging::address(u64::from(*map.add(number)) * PAGE);
-            *paging::entry(address) = TAKEN | (number as u64) << NUMBER;
+            let page = u64::from(*map.add(number)) * PAGE;
+            // What lies behind RAM is in nobody's way.
+            if page < paging::seam() {
+                *paging::entry(paging::address(page)) = TAKEN | (number as u64) << NUMBER;
+            }
         }
         paging::forget_all();
     }
@@ -69,7 +72,9 @@ pub fn end() {
         let Lodging { map, count, .. } = *LODGING.get();
         for number in 0..count {
             let page = u64::from(*map.add(number)) * PAGE;
-            *paging::entry(paging::address(page)) = page | paging::data();
+            if page < paging::seam() {
+                *paging::entry(paging::address(page)) = page | paging::data();
+            }
         }
         paging::join();
         *paging::entry(WINDOW) = 0;

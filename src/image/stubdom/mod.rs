@@ -2,6 +2,7 @@
 
 mod domains;
 mod grants;
+mod grow;
 mod hand_over;
 mod last_words;
 mod life;

@@ -15,11 +15,11 @@ use xenstore::update::Bounds;
 use super::domains::Domains;
 use super::grants::Ring;
 use super::hand_over;
-use super::ports::Ports;
+use super::ports::{self, Ports};
 use crate::image::hypercall::Errno;
 use crate::image::idle::{self, Alarm};
 use crate::image::logger::say;
-use crate::image::{clock, counters, cpu, events, fatal, stolen, watch, xen};
+use crate::image::{clock, counters, cpu, events, fatal, paging, stolen, watch, xen};
 
 /// Domains whose pages are in our own memory: ourselves, or the clients in the image.
 pub type LocalPages = heapless::Vec<(DomId, &'static RingPage), 2>;
@@ -70,6 +70,17 @@ impl Guest {
     /// and to the interrupt for dead domains; 0 if there is none.
     pub fn bound(&self) -> (u32, u32, u32) {
         (self.event_pages, self.timer.0, self.domain_exceptions.map_or(0, |port| port.0))
+    }
+
+    /// Gives Xen pages of event channels until it has so many. Fewer are no fault, but for domains beyond.
+    pub fn add_event_pages(&mut self, pages: u32) {
+        while self.event_pages < pages {
+            if let Err(error) = ports::add_page(self.event_pages) {
+                say!(Warn, "event channels: not every domain that there is memory for can have one: {error}");
+                break;
+            }
+            self.event_pages += 1;
+        }
     }
 
     /// Forgets what is pending, so that nothing is half-way taken from Xen's queues. Everything must be looked at
@@ -242,6 +253,10 @@ unsafe extern "C" {
 impl Counters for Guest {
     fn calls(&self) -> Calls {
         counters::calls()
+    }
+
+    fn memory(&self) -> u64 {
+        paging::seam()
     }
 
     fn build(&self) -> &[u8] {

@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use core::mem::offset_of;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use xenstore::abi::fifo::{self, ControlBlock, EventPage, WORDS_PER_PAGE};
@@ -28,10 +29,11 @@ pub struct Ports {
 /// Sets up the requested format for ports below `ports`, or 2-level bitmaps if Xen has only these. As many pages as that
 /// takes are kept at [`layout::EVENTS`].
 pub fn set_up(wanted: EventFormat, shared: &'static SharedInfo, ports: usize) -> Ports {
+    let pages = sizing::event_pages(ports) as u32;
     let refusal = match wanted {
         EventFormat::TwoLevel => None,
-        EventFormat::Fifo => match set_up_fifo(sizing::event_pages(ports)) {
-            Ok(()) => return adopt(shared, sizing::event_pages(ports) as u32),
+        EventFormat::Fifo => match set_up_fifo(pages) {
+            Ok(()) => return adopt(shared, pages),
             Err(error) => Some(error),
         },
     };
@@ -58,6 +60,24 @@ pub fn adopt(shared: &'static SharedInfo, pages: u32) -> Ports {
     Ports { pending: Box::new(pending), pages }
 }
 
+/// Makes pages of events ready for [`add_page`].
+pub fn clear_pages(pages: Range<u32>) {
+    for page in pages {
+        // SAFETY: the page is mapped and kept for this, and nothing refers to it yet.
+        unsafe { core::ptr::write_bytes(event_page(page) as *mut u8, 0, layout::PAGE as usize) };
+    }
+}
+
+/// Gives Xen this page of events, the first that it does not have.
+pub fn add_page(page: u32) -> Result<(), Errno> {
+    // SAFETY: the frame is kept for these events.
+    unsafe { events::expand_array(event_page(page) / layout::PAGE) }
+}
+
+fn event_page(page: u32) -> u64 {
+    layout::EVENTS + u64::from(page) * layout::PAGE
+}
+
 /// The address of the word in which Xen says of which events it has told, with so many pages of them.
 pub fn told(pages: u32) -> u64 {
     let shared = (SHARED_INFO_FRAME << 12) + offset_of!(SharedInfo, vcpu_info) as u64;
@@ -76,19 +96,15 @@ fn control() -> &'static ControlBlock {
     unsafe { &*(low::CONTROL as *const ControlBlock) }
 }
 
-fn set_up_fifo(pages: usize) -> Result<(), Errno> {
-    const PAGE: u64 = 4096;
-    let events = (0..pages as u64).map(|n| layout::EVENTS + n * PAGE);
-    for page in core::iter::once(low::CONTROL).chain(events.clone()) {
-        // SAFETY: the page is mapped and kept for this, and nothing refers to it yet.
-        unsafe { core::ptr::write_bytes(page as *mut u8, 0, PAGE as usize) };
-    }
+fn set_up_fifo(pages: u32) -> Result<(), Errno> {
+    clear_pages(0..pages);
+    // SAFETY: the page is mapped and kept for the control block, and nothing refers to it yet.
+    unsafe { core::ptr::write_bytes(low::CONTROL as *mut u8, 0, layout::PAGE as usize) };
     // SAFETY: the frame is kept for the control block.
-    unsafe { events::init_control(low::CONTROL / PAGE, 0) }?;
-    for page in events {
-        // SAFETY: the frame is kept for these events.
-        fatal::unless("no room for event channels", unsafe { events::expand_array(page / PAGE) });
+    unsafe { events::init_control(low::CONTROL / layout::PAGE, 0) }?;
+    for page in 0..pages {
+        fatal::unless("no room for event channels", add_page(page));
     }
-    say!(Info, "event channels: FIFO, {} ports", pages * WORDS_PER_PAGE);
+    say!(Info, "event channels: FIFO, {} ports", pages as usize * WORDS_PER_PAGE);
     Ok(())
 }

@@ -13,7 +13,7 @@ use xenstore::server::Server;
 use xenstore::trace::Stop;
 
 use super::platform::Guest;
-use super::update;
+use super::{grow, update};
 use crate::image::fatal::{self, Cause, Reason};
 use crate::image::logger::say;
 use crate::image::{clock, console, watch, xen};
@@ -59,6 +59,7 @@ pub fn serve(
     fatal::set_way_on(go_on);
     let deadline = poll();
     say_more();
+    grow::begin(parts().0);
     wait(deadline);
     run()
 }
@@ -77,11 +78,11 @@ fn poll() -> Option<Instant> {
     deadline
 }
 
-/// Until there is something to do, unless that is a live update.
+/// Until there is something to do, unless that is a live update or growth.
 fn wait(deadline: Option<Instant>) {
     let (server, guest) = parts();
     if !server.is_to_be_replaced() {
-        guest.idle(deadline);
+        if server.wants_memory() { grow::ask(server) } else { guest.idle(deadline) }
     } else if !update::keep(server, guest) {
         // Whoever has been answered need not wait for the other image to see that.
         xen::give_way();

@@ -10,20 +10,32 @@ use xenstore::layout;
 use xenstore::server::{Order, Prepared, PreparedNodes, Server};
 use xenstore::state::{Length, Sink, VERSIONS};
 
+use super::grow;
 use super::hand_over::{self, Record};
 use super::lodgers::PAGE;
 use super::notes;
 use super::platform::Guest;
 use super::spare::{self, Lodge, Spare};
+use crate::image::facts::{self, Fact};
 use crate::image::fatal::{self, Reason};
 use crate::image::logger::say;
 use crate::image::low::{self, Copy};
-use crate::image::{clock, cpu, facts, paging, symbol, xen};
+use crate::image::{clock, cpu, paging, symbol, xen};
 
 /// Milliseconds that a new image has to take over, and those for each page that is handed over beyond so many.
 const PATIENCE: u64 = 5000;
 const PATIENCE_FOR_PAGE: u64 = 4;
 const PAGES: u32 = 256;
+
+/// What takes over.
+#[derive(Clone, Copy)]
+enum Next<'a> {
+    Ordered(&'a Order<'a>),
+    /// This image, with more RAM.
+    Larger,
+    /// This image, as it is.
+    Repaired,
+}
 
 /// Why the new image cannot take over.
 enum Problem {
@@ -58,7 +70,7 @@ pub fn keep(server: &mut Server<Guest>, guest: &Guest) -> bool {
     if before.is_some_and(|aside| aside.are_those_of(moment, start) || aside.times == TIMES) {
         return false;
     }
-    let mut lodge = lodge(server);
+    let mut lodge = if server.grows() { grow::lodge(server) } else { lodge(server) };
     let mut pages = 0;
     for source in (symbol::start()..symbol::end_of_data()).step_by(PAGE as usize) {
         let Some((page, same)) = lodge.take_apart() else { break };
@@ -96,16 +108,22 @@ fn lodge(server: &Server<Guest>) -> Lodge {
 /// Has what was ordered take over. Returns only if that cannot be, after saying so to who has ordered it.
 pub fn take_over(server: &mut Server<Guest>, guest: &mut Guest) {
     let begun = begin(guest);
-    let problem = match server.order(guest) {
-        None => Problem::Nothing,
-        Some(order) => match prepare(server, guest, begun, Some(&order)) {
-            // SAFETY: the record and the list are complete, the way was paved at boot, and nothing of this image runs again
-            // unless the record leads back to it.
-            Ok(_) => unsafe { low::leave(low::LIST, hand_over::start_info(), hand_over::entry()) },
-            Err(problem) => problem,
-        },
+    let prepared = match server.order(guest) {
+        _ if server.grows() => prepare(server, guest, begun, Next::Larger),
+        Some(order) => prepare(server, guest, begun, Next::Ordered(&order)),
+        None => Err(Problem::Nothing),
     };
-    say!(Warn, "live update: {problem}");
+    let problem = match prepared {
+        // SAFETY: the record and the list are complete, the way was paved at boot, and nothing of this image runs again
+        // unless the record leads back to it.
+        Ok(_) => unsafe { low::leave(low::LIST, hand_over::start_info(), hand_over::entry()) },
+        Err(problem) => problem,
+    };
+    if server.grows() {
+        grow::refuse(format_args!("{problem}"));
+    } else {
+        say!(Warn, "live update: {problem}");
+    }
     server.refuse(guest, format_args!("{problem}"));
     server.resume(guest);
 }
@@ -113,7 +131,7 @@ pub fn take_over(server: &mut Server<Guest>, guest: &mut Guest) {
 /// Has this image begin anew from the present state, which is sound as far as it is written.
 pub fn repair(server: &mut Server<Guest>, guest: &mut Guest) -> ! {
     let begun = begin(guest);
-    match prepare(server, guest, begun, None) {
+    match prepare(server, guest, begun, Next::Repaired) {
         Ok(record) => record.give_way(b"the store was damaged, and has been repaired"),
         Err(problem) => fatal::stop(Reason::Crash, format_args!("the store is damaged: {problem}")),
     }
@@ -129,23 +147,26 @@ fn begin(guest: &mut Guest) -> u64 {
     begun
 }
 
-/// Writes all that an image needs to go on. If that is another one, this one, too, and the list that leads there.
+/// Writes all that an image needs to go on. If that can fail, this one, too, and the list that leads there.
 fn prepare(
     server: &Server<Guest>,
     guest: &Guest,
     begun: u64,
-    order: Option<&Order<'_>>,
+    next: Next<'_>,
 ) -> Result<&'static mut Record, Problem> {
     let image = symbol::start()..symbol::end_of_data();
-    let room = lodge(server).room();
-    let aside = if order.is_some() { image.clone() } else { 0..0 };
-    let there = order.and_then(|order| order.prepared);
-    let version = order.map_or(*VERSIONS.end(), |order| order.version);
+    let lodge = || if let Next::Larger = next { grow::lodge(server) } else { lodge(server) };
+    let room = lodge().room();
+    let (aside, there, version) = match next {
+        Next::Ordered(order) => (image.clone(), order.prepared, order.version),
+        Next::Larger => (image.clone(), server.prepared(), *VERSIONS.end()),
+        Next::Repaired => (0..0, None, *VERSIONS.end()),
+    };
     let write = |sink: &mut dyn Sink| {
         notes::write(server, guest, begun, sink).and_then(|()| server.save(version, sink))
     };
     let write_all = |nodes: PreparedNodes| {
-        let (mut lodge, mut list) = (lodge(server), low::List::new());
+        let (mut lodge, mut list) = (lodge(), low::List::new());
         list_image(&aside, there.map_or(0, |there| there.pages), &mut lodge, &mut list)?;
         let kept_pages = lodge.pages;
         lodge.have_nodes(nodes);
@@ -162,15 +183,40 @@ fn prepare(
         let wanted = length.0.next_multiple_of(PAGE) + (aside.end - aside.start).next_multiple_of(PAGE);
         return Err(Problem::Memory(wanted.saturating_sub(room)));
     };
+    let record = new_record(guest, kept_pages, lodge.pages);
+    match next {
+        Next::Ordered(order) => {
+            lead(order, &mut list);
+            record.entry = order.program.entry;
+            record.has_line = order.command_line.is_some().into();
+            let line = order.command_line.unwrap_or_else(|| low::line(low::LINE));
+            low::set_line(low::NEW_LINE, line, b" -U").map_err(Problem::Line)?;
+        }
+        Next::Larger => {
+            (record.map, _) = layout::kept(grow::end());
+            record.facts = record.facts.with(Fact::RamEnd, grow::end());
+            record.entry = record.back_entry;
+            record.start_info.cmdline_paddr = low::LINE;
+            list.add(Copy { target: record.map as u32, source: grow::map() as u32, bytes: lodge.pages * 4 });
+            begin_anew(record, &mut list);
+        }
+        Next::Repaired => return Ok(record),
+    }
+    record.deadline = begun + set_deadline(begun, lodge.pages);
+    Ok(record)
+}
+
+/// A record of what this image knows, by which it would go on, with so many lodgers.
+fn new_record(guest: &Guest, kept_pages: u32, pages: u32) -> &'static mut Record {
     // SAFETY: the record of the take-over before has ended, or there was none.
     let record = unsafe { hand_over::begin() };
     (record.map, _) = layout::kept(paging::seam());
-    (record.kept_pages, record.pages) = (kept_pages, lodge.pages);
+    (record.kept_pages, record.pages) = (kept_pages, pages);
     (record.event_pages, record.timer, record.domain_exceptions) = guest.bound();
     record.back_entry = symbol::entry();
-    (record.image_start, record.image_kept) = (image.start as u32, image.end as u32);
+    (record.image_start, record.image_kept) = (symbol::start() as u32, symbol::end_of_data() as u32);
     record.image_end = symbol::end() as u32;
-    record.facts = facts::all();
+    (record.facts, record.ram_end) = (facts::all(), paging::seam());
     record.start_info = StartInfo {
         magic: StartInfo::MAGIC,
         version: 1,
@@ -183,15 +229,7 @@ fn prepare(
         memmap_entries: 0,
         reserved: 0,
     };
-    if let Some(order) = order {
-        lead(order, &mut list);
-        record.deadline = begun + set_deadline(begun, lodge.pages);
-        record.entry = order.program.entry;
-        record.has_line = order.command_line.is_some().into();
-        let line = order.command_line.unwrap_or_else(|| low::line(low::LINE));
-        low::set_line(low::NEW_LINE, line, b" -U").map_err(Problem::Line)?;
-    }
-    Ok(record)
+    record
 }
 
 /// Has Xen interrupt the new image when it must have taken over. The result is how long it has, in ticks of the counter.
@@ -221,6 +259,13 @@ fn list_image(image: &Range<u64>, there: u32, lodge: &mut Lodge, list: &mut low:
         }
     }
     Some(())
+}
+
+/// This image is as it is, but for what begins as zeros.
+fn begin_anew(record: &Record, list: &mut low::List) {
+    let (target, end) = (record.image_kept, record.image_end);
+    list.add(Copy { target, source: 0, bytes: end - target });
+    list.end();
 }
 
 /// The new one's segments come to their places.

@@ -21,7 +21,8 @@ pub fn start<P: Platform>(
         return Err(XsError::EBUSY);
     }
     let usage = core.store.held.of(request.from).usage;
-    if core.updates.put_off_beginning(usage.transactions) {
+    let waits = core.updates.session.is_some() || core.growth.is_under_way();
+    if waits && core.updates.can_put_off(usage.transactions) {
         return cx.leave(Deed::PutOff);
     }
     core.store.check_quota(view, Quota::TRANSACTIONS, usage.transactions as usize + 1)?;

@@ -130,6 +130,7 @@ fn stats_of_all<P: Platform>(cx: &Context<'_, P>, out: &mut Writer<'_>, parts: b
             ("trace-overwritten", cx.core.store.trace.first()),
             ("updates", cx.core.updates.count),
             ("update-us", cx.core.updates.microseconds),
+            ("ram-kib", cx.platform.memory() / 1024),
             ("khz", cx.platform.khz()),
             (
                 "running-ms",

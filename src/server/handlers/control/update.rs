@@ -73,8 +73,9 @@ fn begin<P: Platform>(
         return refuse_for_memory(cx.core, "new image", size, reply);
     };
     cx.core.updates.active = true;
-    cx.core.updates.session =
-        Some(Session { whose, room, size, there: 0, has_line: false, start: None, prepared: None });
+    // The store grows later.
+    (cx.core.updates.due, cx.core.updates.prepared) = (false, None);
+    cx.core.updates.session = Some(Session { whose, room, size, there: 0, has_line: false, start: None });
     Ok(Outcome::OK)
 }
 

@@ -1,0 +1,274 @@
+//! Growth: when a store wants more memory, when it begins anew with that, and what its clients notice of it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use support::{Client, Host, request};
+use xenstore::abi::DomId;
+use xenstore::config::{Capacities, Settings};
+use xenstore::server::Way;
+use xenstore::update::Bounds;
+use xenstore::wire::{MessageType, TxId};
+
+const SMALL: usize = 8192;
+
+/// A small host that may grow.
+fn host() -> Host {
+    let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(SMALL));
+    host.server.let_grow();
+    host
+}
+
+/// A store that has been given memory.
+fn with_memory(mut host: Host) -> Host {
+    assert!(host.server.wants_memory());
+    host.server.have_memory();
+    host.poll();
+    host
+}
+
+/// Fills the nodes until more memory is wanted.
+fn fill(host: &mut Host) -> usize {
+    let filled = (0..SMALL).take_while(|n| {
+        host.ok(0, 0, &format!("WRITE /n/{}/{n}|", n / 100));
+        !host.server.wants_memory()
+    });
+    filled.count()
+}
+
+#[test]
+fn memory_is_wanted_before_any_arena_is_full() {
+    let large = "v".repeat(4000);
+    let requests: [(&str, &dyn Fn(usize) -> String); 7] = [
+        ("nodes", &|n| format!("WRITE /n/{}/{n}|", n / 100)),
+        ("chunks", &|n| format!("WRITE /n/{n}|{large}")),
+        ("permission lists", &|n| format!("SET_PERMS /|n0|r{n}|")),
+        ("watches", &|n| format!("WATCH /|{n}|")),
+        ("watched paths", &|n| format!("WATCH /{n}|t|")),
+        ("transactions", &|_| "TRANSACTION_START |".into()),
+        ("domains", &|n| format!("INTRODUCE {}|1|5|", n + 1)),
+    ];
+    for (kind, request) in requests {
+        let mut host = host();
+        // A list is there for as long as a node has it.
+        let lists = kind == "permission lists";
+        let wanted = (0..SMALL).find(|n| {
+            if kind == "domains" {
+                host.create(*n as u16 + 1);
+            }
+            if lists {
+                host.ok(0, 0, &format!("WRITE /l/{n}|"));
+            }
+            let request = request(*n).replace("S /|", &format!("S /l/{n}|"));
+            let answer = host.ask(0, 0, &request);
+            assert!(!answer.starts_with('E'), "{kind}: {request} -> {answer}");
+            host.server.wants_memory()
+        });
+        assert!(wanted.is_some_and(|n| n > 10), "{kind}: {wanted:?}");
+        let [used, capacity] = level(&mut host, kind);
+        assert!(used * 8 >= capacity * 5 && used * 4 < capacity * 3, "{kind}: {used} of {capacity}");
+    }
+}
+
+/// Slots of this kind in use, and all.
+fn level(host: &mut Host, kind: &str) -> [u32; 2] {
+    let report = host.ask(0, 0, "CONTROL memreport|");
+    let line = report.split("\\n").find(|line| line.contains(&format!(" {kind}, "))).expect("it is reported");
+    let numbers: Vec<u32> = line.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();
+    [numbers[0], numbers[2]]
+}
+
+#[test]
+fn a_store_that_cannot_grow_wants_nothing() {
+    let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(SMALL));
+    for n in 0..SMALL * 3 / 4 {
+        host.ok(0, 0, &format!("WRITE /n/{}/{n}|", n / 100));
+    }
+    assert!(!host.server.wants_memory());
+}
+
+#[test]
+fn memory_is_wanted_before_a_guest_is_refused_its_share() {
+    let mut host = host();
+    (1..=20).for_each(|domid| host.boot(domid));
+    let mut n = 0;
+    while !host.server.wants_memory() {
+        n += 1;
+        (1..=20).for_each(|domid| host.ok(domid, 0, &format!("WRITE n/{n}|")));
+        assert!(n < 1000, "the quota comes first");
+    }
+    let [used, capacity] = level(&mut host, "nodes");
+    assert!(used * 8 < capacity * 5, "it was the share: {used} of {capacity}");
+    // Nor is it refused soon after that.
+    for n in n + 1..n + n / 8 {
+        (1..=20).for_each(|domid| host.ok(domid, 0, &format!("WRITE n/{n}|")));
+    }
+}
+
+#[test]
+fn a_refusal_is_followed_by_another_request_a_minute_later() {
+    let mut host = host();
+    fill(&mut host);
+    host.server.have_no_memory(true);
+    assert!(!host.server.wants_memory());
+    for (seconds, wants) in [(59, false), (1, true)] {
+        host.xen.pass(seconds);
+        (0..40).for_each(|n| host.ok(0, 0, &format!("WRITE /{seconds}/{n}|")));
+        assert_eq!(host.server.wants_memory(), wants, "after {seconds} s");
+    }
+    host.server.have_no_memory(false);
+    host.xen.pass(1000);
+    (0..40).for_each(|n| host.ok(0, 0, &format!("WRITE /last/{n}|")));
+    assert!(!host.server.wants_memory(), "what has failed is not tried again");
+}
+
+#[test]
+fn nothing_open_is_not_waited_for() {
+    let mut host = host();
+    fill(&mut host);
+    let host = with_memory(host);
+    assert!(host.server.grows() && host.server.is_to_be_replaced());
+    assert!(host.server.order(&host.xen).is_none());
+}
+
+/// A host that has memory, where domain 5 has transaction 1 open.
+fn waiting() -> Host {
+    let mut host = host();
+    host.boot(5);
+    host.boot(6);
+    assert_eq!(host.start(5), 1);
+    fill(&mut host);
+    with_memory(host)
+}
+
+#[test]
+fn open_transactions_are_waited_for_and_none_begins() {
+    let mut host = waiting();
+    assert!(!host.server.grows());
+    host.expect(&[
+        (6, 0, "TRANSACTION_START |", ""),
+        (0, 0, "WRITE /a|b|", "OK|"),
+        (5, 1, "WRITE a|b|", "OK|"),
+        (5, 1, "TRANSACTION_END T|", "OK|"),
+    ]);
+    assert!(host.server.grows());
+    // What was put off begins in the larger store.
+    let handed = host.server.handed();
+    host.update_to(&Capacities::for_nodes(2 * SMALL));
+    host.server.take_up(&mut host.xen, handed, 5, Way::Grown);
+    assert!(host.server.trace().last(3).any(|record| record.to_string() == "grown after 5 us"));
+    host.poll();
+    host.hears(6, "1|");
+    host.expect(&[(6, 1, "WRITE a|b|", "OK|"), (6, 1, "TRANSACTION_END T|", "OK|"), (5, 0, "READ a|", "b|")]);
+    assert_eq!(level(&mut host, "nodes")[1] as usize, 2 * SMALL);
+    assert_eq!(host.server.handed().updates, 0, "it is no update");
+}
+
+#[test]
+fn they_are_given_up_after_five_seconds() {
+    let mut host = waiting();
+    for (seconds, grows) in [(4, false), (1, true)] {
+        host.xen.pass(seconds);
+        host.poll();
+        assert_eq!(host.server.grows(), grows);
+    }
+}
+
+#[test]
+fn a_store_that_is_nearly_full_waits_for_nobody() {
+    let mut host = waiting();
+    let [used, capacity] = level(&mut host, "nodes");
+    for n in 0..capacity - used {
+        host.ok(0, 0, &format!("WRITE /more/{n}|"));
+        if host.server.grows() {
+            return;
+        }
+    }
+    panic!("dom0 has filled it");
+}
+
+#[test]
+fn a_store_that_cannot_begin_anew_serves_on() {
+    let mut host = waiting();
+    host.expect(&[(6, 0, "TRANSACTION_START |", ""), (5, 1, "TRANSACTION_END T|", "OK|")]);
+    host.server.refuse(&mut host.xen, format_args!("no"));
+    assert!(!host.server.is_to_be_replaced() && !host.server.wants_memory());
+    host.poll();
+    host.hears(6, "1|");
+    host.expect(&[(6, 1, "TRANSACTION_END T|", "OK|"), (5, 0, "TRANSACTION_START |", "2|")]);
+}
+
+#[test]
+fn an_operators_update_goes_first() {
+    // Before the platform is asked, and when it has been.
+    for given in [false, true] {
+        let mut host = host();
+        host.xen.bounds = Some(Bounds { memory: 0..1 << 20, states: 1..=2, hand_over: 1 });
+        fill(&mut host);
+        if given {
+            host = with_memory(host);
+        }
+        host.ok(0, 0, "CONTROL live-update|-b|1000|");
+        assert!(!host.server.wants_memory() && !host.server.is_to_be_replaced());
+        host.ok(0, 0, "CONTROL live-update|-a|");
+        assert_eq!((host.server.wants_memory(), host.server.grows()), (!given, given));
+    }
+}
+
+#[test]
+fn a_state_that_an_operator_fetches_is_waited_for() {
+    let mut host = host();
+    host.xen.bounds = Some(Bounds { memory: 0..1 << 20, states: 1..=2, hand_over: 1 });
+    // Of nodes there are few, so that there is room for it.
+    let watches = (0..SMALL).take_while(|n| {
+        host.ask(0, 0, &format!("WATCH /|{n}|"));
+        !host.server.wants_memory()
+    });
+    assert!(watches.count() > 100);
+    assert!(!host.ask(0, 0, "CONTROL state|dump|").contains("memory"));
+    let mut host = with_memory(host);
+    assert!(!host.server.grows());
+    host.xen.pass(5);
+    host.poll();
+    assert!(host.server.grows());
+}
+
+#[test]
+fn a_fault_amid_growth_is_the_last_try() {
+    let mut host = host();
+    fill(&mut host);
+    let mut host = with_memory(host);
+    assert!(host.server.survive(&mut host.xen, xenstore::trace::Stop::Panic(1)));
+    assert!(!host.server.is_to_be_replaced());
+    host.xen.pass(1000);
+    (0..40).for_each(|n| host.ok(0, 0, &format!("WRITE /last/{n}|")));
+    assert!(!host.server.wants_memory());
+}
+
+#[test]
+fn clients_that_always_ask_do_not_keep_it_from_growing() {
+    let mut host = host();
+    host.boot(5);
+    host.boot(6);
+    fill(&mut host);
+    host.server.have_memory();
+    // Each time that the server looks, both have asked again.
+    let bytes = request(MessageType::Read as u32, 7, TxId(0), b"/local\0");
+    let mut clients = [5, 6].map(|domid| Client::new(host.client(domid).page.clone()));
+    let asked = Rc::new(Cell::new(0));
+    let (seen, limit) = (asked.clone(), 10_000);
+    host.xen.on_look = Some(Box::new(move || {
+        for client in &mut clients {
+            if seen.get() < limit && client.write(&bytes) == bytes.len() {
+                seen.set(seen.get() + 1);
+            }
+            while client.waiting() > 0 {
+                client.read();
+            }
+        }
+    }));
+    host.xen.kick(DomId(5));
+    host.xen.kick(DomId(6));
+    host.server.poll(&mut host.xen);
+    assert!(host.server.grows() && asked.get() < limit, "{} requests came before", asked.get());
+}
