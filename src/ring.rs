@@ -66,18 +66,41 @@ impl Input {
     }
 }
 
-/// Waits until an index that the guest has written must show, some hundreds of nanoseconds. True if there is
-/// something to be taken, at once then.
+/// How long a server waits for the rest of a message: by what that has gained lately.
 ///
-/// A guest notifies only if it finds its ring empty. Linux looks before its own index is visible to others, so it
-/// may still find there what has just been consumed, and keep silent about what does not show here yet. So
-/// whoever has consumed must wait, here or in a hypercall, and look again before it sleeps.
-pub fn settle(ring: &impl Deref<Target = RingPage>) -> bool {
-    const LOOKS: usize = 100;
-    (0..LOOKS).any(|_| {
-        core::hint::spin_loop();
-        input(ring).is_ok_and(|input| input.len > 0)
-    })
+/// Who shares its processor with the guests gains nothing: the guest goes on only when the server sleeps.
+#[derive(Default)]
+pub struct Patience {
+    /// Waits in vain since the last that was not.
+    vain: u32,
+}
+
+impl Patience {
+    /// Looks until a store that another processor has made must show, some hundreds of nanoseconds.
+    const LEAST: usize = 20;
+
+    /// Looks in which a guest on another processor writes the rest, once it has announced the beginning.
+    const MOST: usize = 100;
+
+    /// Waits in vain after which it is the least, but one in so many again: guests may have another processor by now.
+    const TRIES: u32 = 8;
+    const TRIES_APART: u32 = 64;
+
+    /// Waits until an index that the guest has written must show, or longer. True if there is something to be taken, at
+    /// once then.
+    ///
+    /// A guest notifies only if it finds its ring empty. Linux looks before its own index is visible to others, so it
+    /// may still find there what has just been consumed, and keep silent about what does not show here yet. So
+    /// whoever has consumed must wait, here or in a hypercall, and look again before it sleeps.
+    pub fn settle(&mut self, ring: &impl Deref<Target = RingPage>) -> bool {
+        let is_long = self.vain < Self::TRIES || self.vain.is_multiple_of(Self::TRIES_APART);
+        let found = (0..if is_long { Self::MOST } else { Self::LEAST }).any(|_| {
+            core::hint::spin_loop();
+            input(ring).is_ok_and(|input| input.len > 0)
+        });
+        self.vain = if found { 0 } else { self.vain.wrapping_add(1) };
+        found
+    }
 }
 
 /// Looks at the response direction.
@@ -228,6 +251,7 @@ fn store_few(buffer: &Buffer, position: u32, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::cell::Cell;
     use std::vec::Vec;
 
     fn text(len: usize) -> Vec<u8> {
@@ -279,6 +303,43 @@ mod tests {
             assert_eq!(input(&page).map(|input| input.len).map_err(|_| ()), len);
             assert_eq!(output(&page).map(|output| 1024 - output.room).map_err(|_| ()), len);
         }
+    }
+
+    /// A ring whose guest writes between the server's looks, after so many of them.
+    struct Watched {
+        page: RingPage,
+        looks: Cell<usize>,
+        written_at: Option<usize>,
+    }
+
+    impl Deref for Watched {
+        type Target = RingPage;
+
+        fn deref(&self) -> &RingPage {
+            self.looks.set(self.looks.get() + 1);
+            if self.written_at == Some(self.looks.get()) {
+                self.page.req_prod.store(1, Relaxed);
+            }
+            &self.page
+        }
+    }
+
+    #[test]
+    fn waits_are_as_long_as_they_gain() {
+        let mut patience = Patience::default();
+        let mut settle = |written_at| {
+            let ring = Watched { page: RingPage::new(), looks: Cell::new(0), written_at };
+            (patience.settle(&ring), ring.looks.get())
+        };
+        for _ in 0..8 {
+            assert_eq!(settle(None), (false, 100));
+        }
+        let sums: Vec<usize> = (0..10).map(|_| (0..64).map(|_| settle(None).1).sum()).collect();
+        // One of 64 is long.
+        assert_eq!(sums, [63 * 20 + 100; 10]);
+        // What shows within the least is found, too, and worth waiting for again.
+        assert_eq!((settle(Some(20)), settle(Some(100))), ((true, 20), (true, 100)));
+        assert_eq!((settle(Some(101)), settle(Some(1))), ((false, 100), (true, 1)));
     }
 
     #[test]

@@ -279,10 +279,11 @@ impl<R: Deref<Target = RingPage>> Links<R> {
     /// Carries out what the last attempt has decided about a half request. True if there is more in the ring.
     fn take(&mut self) -> bool {
         let Some(Taking { id, partial, input }) = self.taking.take() else { return false };
-        let Some(connection) = self.get_mut(id) else { return false };
+        let Links { connections, patience, .. } = self;
+        let Some(Some(connection)) = connections.get_mut(id.index()) else { return false };
         connection.partial = partial;
-        input
-            .is_some_and(|input| input.consume(&connection.ring, input.len) || ring::settle(&connection.ring))
+        let ring = &connection.ring;
+        input.is_some_and(|input| input.consume(ring, input.len) || patience.settle(ring))
     }
 
     /// After a stop: completes what was decided, and undoes what was not. True if that has queued a message of which its

@@ -7,6 +7,7 @@ use super::{Connection, Schedule, Taking};
 use crate::abi::Port;
 use crate::config::Capacities;
 use crate::platform::Refused;
+use crate::ring::Patience;
 use crate::room::filled;
 use crate::slots::Attempt;
 use crate::store::{DomainId, Store};
@@ -27,6 +28,8 @@ pub struct Links<R> {
     pub(super) taking: Option<Taking>,
     /// A connection that is there once the attempt at hand is decided.
     joining: Option<(DomainId, Connection<R>)>,
+    /// For the rest of half requests.
+    pub(super) patience: Patience,
 }
 
 /// What may be known of connections where none may be written to.
@@ -56,6 +59,7 @@ impl<R> Links<R> {
             schedule: Schedule::new(capacities.domains),
             taking: None,
             joining: None,
+            patience: Patience::default(),
         }
     }
 

@@ -364,7 +364,7 @@ impl<P: Platform> Server<P> {
 
     /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst.
     ///
-    /// Then looks at their rings once more, for requests and for room, see [`ring::settle`].
+    /// Then looks at their rings once more, for requests and for room, see [`ring::Patience`].
     #[inline(always)] // Once in each wake-up.
     fn notify_idle(&mut self, platform: &mut P) {
         let mut pass = Pass::default();
