@@ -109,11 +109,6 @@ macro_rules! quotas {
             pub fn max(self, other: Quotas) -> Quotas {
                 Quotas { $($field: self.$field.max(other.$field),)* }
             }
-
-            /// Whether no amount that one request uses exceeds `limit`.
-            pub fn is_within(&self, limit: &Quotas) -> bool {
-                true $(&& (!matches!(Measure::$measure, Measure::Request) || self.$field <= limit.$field))*
-            }
         }
 
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]

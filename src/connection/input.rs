@@ -17,7 +17,7 @@ use crate::wire::{Header, PAYLOAD_MAX};
 const HEADER: u32 = Header::SIZE as u32;
 
 /// Bytes of a message that are copied at the first look. Most messages are no longer.
-const SHORT: usize = 80;
+const SHORT: usize = ring::BEGINNING;
 
 fn between(start: u32, end: u32) -> core::ops::Range<usize> {
     start as usize..end as usize
@@ -156,9 +156,11 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         {
             *place = begun;
         }
-        // Most messages are short and there as a whole: those are copied at once.
+        // Most messages are short and there as a whole: those are copied at once, with what lies behind them.
         let first = input.len.min(SHORT as u32);
-        input.copy(page, 0, message.get_mut(between(taken, taken + first)).unwrap_or_default());
+        if let Some(place) = message.get_mut(taken as usize..).and_then(<[u8]>::first_chunk_mut) {
+            input.begin(page, place);
+        }
         let whole_header = message.first_chunk().filter(|_| taken + input.len >= HEADER);
         let Some(header) = whole_header.map(Header::parse) else {
             return self.set_aside(store, id, input, first, HEADER - taken, message);

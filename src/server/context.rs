@@ -44,10 +44,18 @@ impl Request<'_> {
     ) -> Result<Subject<'a>, XsError> {
         let View { caller, quotas, .. } = self.view;
         let max = (!caller.is_privileged() && quotas.path_max != 0).then_some(quotas.path_max);
-        let subject = core.store.subject(input, caller.domid, max, special, buf)?;
+        let hash = match core.store.subject_lately(input, max) {
+            Ok(subject) => {
+                if !caller.is_privileged() {
+                    core.store.note_length(subject);
+                }
+                return Ok(subject);
+            }
+            Err(hash) => hash,
+        };
+        let subject = core.store.subject(input, caller.domid, max, special, buf, hash)?;
         if !caller.is_privileged() {
-            let len = core.store.counted_len(subject);
-            core.store.current.note_peak(len, |peaks| &mut peaks.path_max);
+            core.store.note_length(subject);
         }
         Ok(subject)
     }

@@ -229,7 +229,6 @@ impl<P: Platform> Server<P> {
         if answer == Ok(Answer::Watching) && self.exchange.stage == Stage::Answered {
             self.send_first_event(from, header.len as usize);
         }
-        self.core.store.note_peaks(from);
         self.core.store.watch_memory(from, self.core.clock.now);
         self.links.outbox.end_request();
         if answered {

@@ -31,14 +31,22 @@ impl Store {
         }
     }
 
-    /// Notes the most that a domain's request, the one at hand, has used.
-    #[inline(always)] // The end of every request.
-    pub fn note_peaks(&mut self, id: DomainId) {
-        if self.current.has_peaks && !self.current.peaks.is_within(&self.domains.get(id).peak) {
-            let peaks = self.current.peaks;
-            let domain = self.domains.update(id);
-            domain.peak = domain.peak.max(peaks);
+    /// Notes how much the request at hand has used of a quota on requests.
+    #[inline(always)] // Almost every request does.
+    pub fn note_peak(&mut self, amount: usize, of: impl Fn(&mut Quotas) -> &mut u32) {
+        let Some(id) = self.current.from else { return };
+        let mut peak = self.domains.get(id).peak;
+        let most = of(&mut peak);
+        if amount as u32 > *most {
+            *most = amount as u32;
+            self.set_peak(id, peak);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_peak(&mut self, id: DomainId, peak: Quotas) {
+        self.domains.update(id).peak = peak;
     }
 
     /// A guest ends: its peak joins that of former guests.

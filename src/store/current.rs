@@ -2,7 +2,6 @@
 
 use super::domain::DomainId;
 use crate::abi::DomId;
-use crate::quota::Quotas;
 use crate::trace::{TYPES, type_index};
 use crate::wire::XsError;
 
@@ -39,9 +38,6 @@ pub struct Current {
     pub copies: u32,
     /// It has taken as many as may be in one go: it is to be decided again after others' turns, with these.
     pub pauses: bool,
-    /// The most that the request has used of each quota on requests, if it has used any.
-    pub peaks: Quotas,
-    pub has_peaks: bool,
 }
 
 impl Current {
@@ -56,8 +52,6 @@ impl Current {
         fails: false,
         copies: 0,
         pauses: false,
-        peaks: Quotas::NOTHING,
-        has_peaks: false,
     };
 
     /// A request that has been taken.
@@ -72,17 +66,7 @@ impl Current {
             fails: false,
             copies: 0,
             pauses: false,
-            peaks: Quotas::NOTHING,
-            has_peaks: false,
         }
-    }
-
-    /// Notes how much the request has used of a quota on requests.
-    #[inline(always)] // Almost every request does.
-    pub fn note_peak(&mut self, amount: usize, of: impl Fn(&mut Quotas) -> &mut u32) {
-        let peak = of(&mut self.peaks);
-        *peak = (*peak).max(amount as u32);
-        self.has_peaks = true;
     }
 
     /// The request has been answered. The other fields keep their values, which nobody reads: clearing them would take

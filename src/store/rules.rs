@@ -16,22 +16,19 @@ use super::view::{Place, Start, Subject, View, node_size};
 use super::watch::Change;
 use crate::abi::DomId;
 use crate::path::{Path, PathBuf, Special, canonicalize};
-use crate::perms::{Access, Life};
+use crate::perms::{Access, Caller, Life};
 use crate::quota::Quota;
 use crate::wire::XsError;
 
 impl Store {
-    /// Checks a path as sent by `domid` and makes it absolute, see [`canonicalize`]. The request is about
-    /// this path from then on.
+    /// A path as sent, if its node was found lately. The request is about this path from then on. Otherwise its hash, if it
+    /// has been made.
     #[inline(always)] // The beginning of every request.
-    pub fn subject<'a>(
+    pub fn subject_lately<'a>(
         &mut self,
         input: &'a [u8],
-        domid: DomId,
         path_max: Option<u32>,
-        special: Special,
-        buf: &'a mut PathBuf,
-    ) -> Result<Subject<'a>, XsError> {
+    ) -> Result<Subject<'a>, Option<u64>> {
         // Only canonical paths are found, so one in the cache needs no other check.
         if input.len() <= PathCache::PATH_MAX
             && input.first() == Some(&b'/')
@@ -42,14 +39,14 @@ impl Store {
                 self.current.path_hash = hash;
                 return Ok(Subject { path: Path::from_canonical(input), hash, node: Some(node), counted });
             }
-            // An absolute path stays as it is.
-            return self.subject_anew(input, domid, path_max, special, buf, Some(hash));
+            return Err(Some(hash));
         }
-        self.subject_anew(input, domid, path_max, special, buf, None)
+        Err(None)
     }
 
-    #[inline(never)]
-    fn subject_anew<'a>(
+    /// Checks a path as sent by `domid` and makes it absolute, see [`canonicalize`]. The request is about
+    /// this path from then on. `hash` is that of the path as sent: an absolute one stays as it is.
+    pub fn subject<'a>(
         &mut self,
         input: &'a [u8],
         domid: DomId,
@@ -64,17 +61,18 @@ impl Store {
         Ok(Subject::new(path, hash))
     }
 
-    /// Bytes of a path as the quota `path-max` counts it.
+    /// Notes how long the path is, as the quota `path-max` counts it.
     #[inline(always)] // In every request of a guest.
-    pub fn counted_len(&mut self, subject: Subject<'_>) -> usize {
-        match subject.counted {
+    pub fn note_length(&mut self, subject: Subject<'_>) {
+        let len = match subject.counted {
             Some(len) => len.get().into(),
-            None => self.count_len(subject),
-        }
+            None => self.count_length(subject),
+        };
+        self.note_peak(len, |peaks| &mut peaks.path_max);
     }
 
     #[inline(never)]
-    fn count_len(&mut self, subject: Subject<'_>) -> usize {
+    fn count_length(&mut self, subject: Subject<'_>) -> usize {
         let len = subject.path.relative_to_home().len();
         if subject.node.is_some() {
             self.path_cache.count(subject.hash, len);
@@ -146,6 +144,20 @@ impl Store {
     /// EACCES if not. If there is no node: ENOENT for clients that have any of `needed` on the nearest node above. The
     /// others get EACCES, so that they cannot tell which names exist.
     pub fn seek(&mut self, view: &View, subject: Subject<'_>, needed: Access) -> Result<Place, XsError> {
+        match subject.node {
+            Some(node) if view.tx.is_none() && self.is_owned(node, &view.caller) => Ok(Place::Node(node)),
+            _ => self.seek_anew(view, subject, needed),
+        }
+    }
+
+    /// Whether everything there is granted to the caller without a look at more than the first of the permissions.
+    #[inline(always)] // In most requests.
+    fn is_owned(&self, node: NodeId, caller: &Caller) -> bool {
+        caller.is_privileged() || self.acl(node).is_some_and(|acl| caller.owns(self.acls.owner(acl)))
+    }
+
+    #[inline(never)]
+    fn seek_anew(&mut self, view: &View, subject: Subject<'_>, needed: Access) -> Result<Place, XsError> {
         match self.find_subject(view, subject, &mut None)? {
             Some(place) if self.access(view, place).contains(needed) => Ok(place),
             Some(_) => Err(XsError::EACCES),
@@ -393,14 +405,14 @@ impl Store {
     pub fn check_acl_size(&mut self, view: &View, place: Place, entries: usize) -> Result<(), XsError> {
         let (value, children) = self.sizes_at(place);
         self.check_size(view, node_size(entries, value, children))?;
-        self.current.note_peak(entries, |peaks| &mut peaks.node_permissions);
+        self.note_peak(entries, |peaks| &mut peaks.node_permissions);
         Ok(())
     }
 
     /// Refuses a node that would be larger than the quota allows.
     pub(super) fn check_size(&mut self, view: &View, size: usize) -> Result<(), XsError> {
         self.check_quota(view, Quota::NODE_SIZE, size)?;
-        self.current.note_peak(size, |peaks| &mut peaks.node_size);
+        self.note_peak(size, |peaks| &mut peaks.node_size);
         Ok(())
     }
 }

@@ -119,7 +119,7 @@ impl Store {
         let lent = lender.and_then(|lender| self.beginning_of(lender, len));
         let count = self.transactions.open.get(tx).node_count as usize;
         self.check_quota(view, Quota::TRANSACTION_NODES, count + 1)?;
-        self.current.note_peak(count + 1, |peaks| &mut peaks.transaction_nodes);
+        self.note_peak(count + 1, |peaks| &mut peaks.transaction_nodes);
         let value_len = base.map_or(0, |base| self.node(base).value.len());
         let memory = TxNode::memory(if lent.is_some() { 0 } else { text.len() }, value_len);
         let held = self.held.of(view.domain).usage.memory;
