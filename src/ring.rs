@@ -126,6 +126,14 @@ impl Output {
         now.len()
     }
 
+    /// Writes and publishes a message for which there is room.
+    #[inline(always)] // The end of every request.
+    pub fn publish_whole(self, page: &RingPage, message: &[u8]) {
+        debug_assert!(message.len() <= self.room as usize, "the room is the caller's to look at");
+        store(&page.rsp, self.prod, message);
+        Output { prod: self.prod.wrapping_add(message.len() as u32), ..self }.publish(page);
+    }
+
     /// Publishes what was written to the guest.
     ///
     /// A guest notifies only if it finds its ring full, so whoever fills it must look again; the fence keeps
@@ -239,6 +247,7 @@ fn load(buffer: &Buffer, position: u32, out: &mut [u8]) {
 }
 
 /// Copies into a ring buffer, a word of it at a time. Words at the edges keep the bytes that are not ours.
+#[inline(never)] // Of every message.
 fn store(buffer: &Buffer, position: u32, bytes: &[u8]) {
     let (mut index, shift) = split(position);
     let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) else {

@@ -64,11 +64,10 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         let Some(connection) = connection.filter(|connection| !connection.ignored) else { return false };
         let page = &*connection.ring;
         match ring::output(page) {
-            Ok(mut out) if out.room as usize >= answer.len() && outbox.queue(id).is_empty() => {
+            Ok(out) if out.room as usize >= answer.len() && outbox.queue(id).is_empty() => {
                 request.consume(page);
                 consumed();
-                out.put(page, answer);
-                out.publish(page);
+                out.publish_whole(page, answer);
                 schedule.notify(id);
                 true
             }
@@ -98,9 +97,8 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         let Some(connection) = self.get(id).filter(|connection| !connection.ignored) else { return false };
         let page = &*connection.ring;
         match ring::output(page) {
-            Ok(mut out) if out.room as usize >= message.len() => {
-                out.put(page, message);
-                out.publish(page);
+            Ok(out) if out.room as usize >= message.len() => {
+                out.publish_whole(page, message);
                 self.schedule.notify(id);
                 true
             }

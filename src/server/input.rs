@@ -14,7 +14,7 @@ use crate::wire::{Header, MessageType, TxId, strings};
 impl<P: Platform> Server<P> {
     /// Serves one request, if a whole one is there and its answer will have room. True if there is more to
     /// do.
-    #[inline(never)] // So the loop around it keeps its registers.
+    #[inline(always)] // Its only use.
     pub(super) fn serve_one(&mut self, platform: &mut P, id: DomainId) -> bool {
         if self.may_read(id) {
             let Exchange { message, request, .. } = &mut *self.exchange;

@@ -257,7 +257,7 @@ impl<P: Platform> Server<P> {
     }
 
     /// Serves a connection for a turn. True if it has more to do.
-    #[inline(always)] // Its only use.
+    #[inline(never)] // So that requests of one turn have one set of registers.
     fn serve(&mut self, platform: &mut P, id: DomainId, since: Cycles) -> bool {
         if !self.may_have_turn(platform, id)
             || self.reconnects(platform, id)
