@@ -9,7 +9,7 @@ use core::ops::Deref;
 use super::{Connection, Links, Partial, Taking};
 use crate::abi::{RING_SIZE, RingError, RingPage};
 use crate::ring::{self, Input};
-use crate::slots::{CHUNK, Claim};
+use crate::slots::{Blob, CHUNK, Claim};
 use crate::store::{DomainId, Share, Store};
 use crate::trace::Stall;
 use crate::wire::{Header, PAYLOAD_MAX};
@@ -218,7 +218,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
     /// Whether a guest may have an answer of this length waiting for it: within its share. A short one may, too, if nothing
     /// else waits, so that who holds all that it may have can give it back.
     pub fn has_room(&self, store: &Store, id: DomainId, len: usize) -> bool {
-        let chunks = len.div_ceil(CHUNK) as u32;
+        let chunks = Blob::chunks(len);
         if chunks == 1 && !self.has_output(id) {
             return store.blobs.arena().available_to(Claim::GuestAnswer) > 0
                 && self.outbox.messages.arena().available_to(Claim::GuestAnswer) > 0;

@@ -64,9 +64,15 @@ impl Blob {
     /// Bytes of memory that a chunk takes in its arena.
     pub const CHUNK_MEMORY: u32 = Arena::<Chunk>::bytes(1, 0, 0) as u32;
 
+    /// Chunks that a blob of `len` bytes takes, below 2³¹ of them: by one division, where `div_ceil` also asks for the rest.
+    pub const fn chunks(len: usize) -> u32 {
+        const LAST: u32 = CHUNK as u32 - 1;
+        (len as u32 + LAST) / CHUNK as u32
+    }
+
     /// Bytes of memory that a blob of `len` bytes takes.
     pub const fn memory(len: usize) -> u32 {
-        len.div_ceil(CHUNK) as u32 * Self::CHUNK_MEMORY
+        Self::chunks(len) * Self::CHUNK_MEMORY
     }
 }
 
@@ -94,7 +100,7 @@ impl Blobs {
 
     /// Either stores all of `bytes` or, on `Full`, nothing.
     pub fn store(&mut self, bytes: &[u8]) -> Result<Blob, Full> {
-        if (self.chunks.available() as usize) < bytes.len().div_ceil(CHUNK) {
+        if self.chunks.available() < Blob::chunks(bytes.len()) {
             return Err(Full);
         }
         // Last piece first, so that each can link to the next.
@@ -167,7 +173,7 @@ impl Blobs {
 
     /// A second blob with the same bytes.
     pub fn duplicate(&mut self, blob: Blob) -> Result<Blob, Full> {
-        if (self.chunks.available() as usize) < blob.len().div_ceil(CHUNK) {
+        if self.chunks.available() < Blob::chunks(blob.len()) {
             return Err(Full);
         }
         let mut copy = Blob { first: None, len: blob.len };
@@ -270,6 +276,15 @@ mod tests {
     use super::super::claim::Claim;
     use super::*;
     use std::vec::Vec;
+
+    #[test]
+    fn the_last_chunk_need_not_be_full() {
+        for (len, chunks) in
+            [(0, 0), (1, 1), (CHUNK, 1), (CHUNK + 1, 2), (65_535, 1639), (1 << 31, 53_687_092)]
+        {
+            assert_eq!(Blob::chunks(len), chunks, "{len}");
+        }
+    }
 
     #[test]
     fn pieces_of_any_length_make_one_blob() {
