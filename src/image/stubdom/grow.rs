@@ -97,7 +97,8 @@ pub fn lodge(server: &Server<Guest>) -> Lodge {
     let within = |address: usize| (address as u64).max(heap_start).min(paging::seam()) as usize;
     let unused = server.untouched().map(|range| within(range.start)..within(range.end));
     let behind_map = (map() + end() / PAGE * 4).next_multiple_of(PAGE);
-    let spare = Spare::new(unused.chain(iter::once(behind_map as usize..end() as usize)));
+    let new = iter::once(behind_map as usize..end() as usize);
+    let spare = Spare::new(&mut unused.chain(new));
     // SAFETY: before the first of the new pages there is room for the number of each page, and it is nobody else's.
     unsafe { Lodge::new(spare, map() as *mut u32) }
 }

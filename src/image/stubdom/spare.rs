@@ -19,8 +19,9 @@ pub struct Spare {
 
 impl Spare {
     /// What there is of whole pages in these ranges of addresses.
-    pub fn new(ranges: impl IntoIterator<Item = Range<usize>>) -> Spare {
-        let ranges = ranges.into_iter().map(|range| range.start as u64..range.end as u64);
+    #[inline(never)] // For all kinds.
+    pub fn new(ranges: &mut dyn Iterator<Item = Range<usize>>) -> Spare {
+        let ranges = ranges.map(|range| range.start as u64..range.end as u64);
         let ranges = ranges
             .flat_map(physical)
             .map(|range| range.start.next_multiple_of(PAGE)..range.end / PAGE * PAGE);

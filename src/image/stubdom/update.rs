@@ -102,7 +102,7 @@ fn nodes_start(server: &Server<Guest>, guest: &Guest) -> u64 {
 fn lodge(server: &Server<Guest>) -> Lodge {
     let (map, _) = layout::kept(paging::seam());
     // SAFETY: room for the number of each page of RAM is kept there for this.
-    unsafe { Lodge::new(Spare::new(server.untouched()), map as *mut u32) }
+    unsafe { Lodge::new(Spare::new(&mut server.untouched()), map as *mut u32) }
 }
 
 /// Has what was ordered take over. Returns only if that cannot be, after saying so to who has ordered it.
