@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 /// What layers of records begin with.
 const RECORDS: &[u8] = b"xenstore\0";
 
+/// What some editors put before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// A file's name for a terminal: what could steer that is told by its number.
 pub fn shown(file: &Path) -> String {
     let name = file.display().to_string();
@@ -29,6 +32,19 @@ pub fn read(file: &Path) -> Result<Vec<u8>, String> {
     }
     if bytes.starts_with(&[0x1f, 0x8b]) {
         return Err(format!("{name}: gzip is not unpacked"));
+    }
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        return Err(format!(
+            "{name}:1: it begins with a byte order mark, as some editors write: have plain ASCII"
+        ));
+    }
+    // What the parser says of them tells nobody who sees only an ordinary line.
+    let returns = |line: &[u8]| line.ends_with(b"\r\n") && !line.starts_with(b"#");
+    if let Some(at) = body(&bytes).position(returns) {
+        let line = at + 1;
+        return Err(format!(
+            "{name}:{line}: the line ends with a carriage return, as Windows writes: tr -d '\\r' takes them away"
+        ));
     }
     let read: usize = body(&bytes).map(<[u8]>::len).sum();
     let behind = bytes[read..].strip_prefix(b"end").unwrap_or_default();

@@ -98,6 +98,21 @@ fn nothing_is_behind_the_end() {
     assert!(said.starts_with("strange\\u{1b}[31m:1:1: ") && status == 1, "{said}");
 }
 
+/// What an editor of another system adds is told as that: on a screen the line is as it should be.
+#[test]
+fn files_of_other_systems_are_told() {
+    let folder = Folder::new(&[
+        ("returns", "# a comment\r\nlayer a\r\n/a = \"\"\r\nend\r\n"),
+        ("one", "layer a\n# a comment\r\n/a = \"\"\nend\n"),
+        ("mark", "\u{feff}layer a\n/a = \"\"\nend\n"),
+    ]);
+    let why = "the line ends with a carriage return, as Windows writes: tr -d '\\r' takes them away";
+    folder.says("check returns", 2, &format!("xs-layers: returns:2: {why}\n"));
+    folder.prints("check one", "one: 1 layer, 1 node\n");
+    let why = "it begins with a byte order mark, as some editors write: have plain ASCII";
+    folder.says("pack mark", 2, &format!("xs-layers: mark:1: {why}\n"));
+}
+
 /// Whoever reads may end early, and where nobody can write, that is said.
 #[test]
 fn what_is_told_may_not_be_taken() {
