@@ -11,7 +11,7 @@ cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/.."
 . "$PWD/scripts/peers.d/prepare.sh"
 
 XEN=4.17 talk=tests/clients/talk failed=0
-cache=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom}
+cache=$CACHE
 work=$(mktemp -d "${TMPDIR:-/tmp}/clients.XXXXXX")
 trap 'if [[ ${server:-} ]]; then kill "$server"; fi; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM

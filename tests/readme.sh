@@ -248,7 +248,7 @@ quick() {
 
 # copy_checkout: changes to a copy of what git knows, in the cache folder. What is built there stays for the next time.
 copy_checkout() {
-    local copy=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom}/readme file
+    local copy=$CACHE/readme file
     mkdir -p "$copy"
     exec {copying}>"$copy.lock"
     flock -n "$copying" || die "another run works in $copy"

@@ -231,6 +231,17 @@ for judge in unread full; do
     ok "conformance --version: $judge" "$judge" target/debug/conformance --version
 done
 
+# cache_is WANTED: what a script takes for the cache folder, whatever folder it goes to.
+cache_is() { [[ $(cd "$scratch" && . "$OLDPWD/scripts/nested.d/messages.sh" && cd / && echo "$CACHE") == "$1" ]]; }
+NESTED_CACHE='my cache' ok 'NESTED_CACHE is a folder beside the caller' cache_is "$scratch/my cache"
+NESTED_CACHE='' XDG_CACHE_HOME=/xdg ok 'else it is in XDG_CACHE_HOME' cache_is /xdg/xenstore-stubdom
+NESTED_CACHE='' XDG_CACHE_HOME='' HOME=/home/me ok 'or in ~/.cache' cache_is /home/me/.cache/xenstore-stubdom
+
+for call in 'with-peer true' conformance; do
+    # shellcheck disable=SC2086  # words
+    ok "$call: a cache folder that the loader cannot name" mistaken 'NESTED_CACHE chooses another' env NESTED_CACHE="$scratch/my cache" scripts/$call
+done
+
 # A round of a soak tells two numbers of each 50 answers: of so few the 99th percentile is the longest.
 tells_of_soak() {
     grep -q '^[0-9]* s, round [0-9]*: .*; dom0 waits [0-9]* us, [0-9]* us (median, longest)$' docs/soak.log &&

@@ -5,7 +5,7 @@
 # Sets STOCK. Several runs may come here at once; the first prepares, the others wait for it. A stock
 # appears by one rename, complete or not at all, under a name that changes with the scripts making it.
 prepare_stock() {
-    local here=$1 cache=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom} recipe lock
+    local here=$1 cache=$CACHE recipe lock
     choose_release
     recipe=$(cat "$here"/{release,packages,kernel,initramfs,cache}.sh | sha256sum | cut -c 1-12)
     STOCK=$cache/xen-$XEN-$recipe

@@ -3,13 +3,13 @@
 
 # has_crate CRATE: its program is in PATH, if it was built before.
 has_crate() {
-    PATH=$PATH:${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom}/$1/bin
+    PATH=$PATH:$CACHE/$1/bin
     command -v "$1" >/dev/null
 }
 
 # need_crate CRATE [OPTION...]: its program is in PATH, built with these options of `cargo install` if it was not there.
 need_crate() {
-    local to=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom}/$1
+    local to=$CACHE/$1
     if has_crate "$1"; then return 0; fi
     need_cargo
     say "building $1 into $to"

@@ -13,7 +13,7 @@ DEBIAN_MODULES="virtio_pci virtio_blk ext4"
 
 # Sets DISK, a disk image that runs must not write to.
 prepare_debian() {
-    local here=$1 cache=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom} recipe lock
+    local here=$1 cache=$CACHE recipe lock
     choose_release
     recipe=$({
         find "$here"/debian "$here"/{release,debootstrap,debian}.sh -type f -print0 | LC_ALL=C sort -z | xargs -0 cat

@@ -52,7 +52,7 @@ debian_tree() {
 # prepare_tree SUITE PACKAGE...: sets TREE, such a Debian in the cache folder: to be copied, never changed. Several runs
 # may come here at once; it appears by one rename, complete or not at all, under a name that changes with its recipe.
 prepare_tree() {
-    local suite=$1 cache=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom} recipe lock
+    local suite=$1 cache=$CACHE recipe lock
     recipe=$({ echo "$@" && cat "${BASH_SOURCE[0]}"; } | sha256sum | cut -c 1-12)
     TREE=$cache/debian-$suite-$recipe
     [[ -e $TREE ]] && return 0

@@ -30,7 +30,7 @@ FULL_MORE_MODULES="8021q br_netfilter dm-mod dummy veth xen-blkfront xen-netfron
 
 # Sets STOCK, as prepare_stock does.
 prepare_full_stock() {
-    local here=$1 cache=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom} recipe lock
+    local here=$1 cache=$CACHE recipe lock
     choose_release
     recipe=$(cat "$here"/{release,packages,kernel,initramfs,full}.sh | sha256sum | cut -c 1-12)
     STOCK=$cache/xen-$XEN-full-$recipe

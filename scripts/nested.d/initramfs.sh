@@ -38,7 +38,7 @@ add_program() {
     for program in "$@"; do
         cp -L "$program" "$to/usr/bin/"
         "$from/$lib/ld-linux-x86-64.so.2" --library-path "$from/$lib" --list "$program" |
-            awk '$2 == "=>" { print $3 }' | while read -r library; do
+            sed -n '/ => /{s/^.* => //; s/ (0x[0-9a-f]*)$//; p}' | while read -r library; do
             [[ -e $to/$lib/${library##*/} ]] || cp -L "$library" "$to/$lib/"
         done
     done

@@ -10,6 +10,9 @@ fi
 # A cd goes where it says.
 unset CDPATH
 
+# Where all lies that is fetched or built once for every checkout. From wherever a script goes it is the same.
+CACHE=$(realpath -ms -- "${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom}")
+
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
 # A folder in the cache that is not complete yet, and that nobody has a use for if it does not become so.

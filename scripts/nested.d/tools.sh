@@ -7,7 +7,7 @@ TOOLS_DEPENDENCIES='^(lib(c6|gcc-s1|bz2-1.0|expat1|lzma5|zstd1|tinfo6|ncurses6|u
 
 # prepare_tools SCRIPTS: sets TOOLS. Several runs may come here at once, as to prepare_stock.
 prepare_tools() {
-    local here=$1 cache=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom} clients recipe lock
+    local here=$1 cache=$CACHE clients recipe lock
     clients=${here%/scripts/nested.d}/tests/clients
     recipe=$(cat "$here"/{release,packages,initramfs,tools}.sh "$clients"/rust/{Cargo.toml,Cargo.lock,main.rs} | sha256sum | cut -c 1-12)
     TOOLS=$cache/tools-$XEN-$recipe.cpio

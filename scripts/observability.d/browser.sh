@@ -23,7 +23,7 @@ picture() {
 
 # Unpacks speedscope, a static page that draws trace-event files; false if npm is not here or brings nothing.
 fetch_viewer() {
-    local cache=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom}
+    local cache=$CACHE
     viewer=$cache/speedscope-$VIEWER
     [[ -e $viewer ]] && return 0
     if ! command -v npm >/dev/null; then

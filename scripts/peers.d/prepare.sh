@@ -18,7 +18,9 @@ peers_scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # Sets STANDIN, the stand-in library for daemons.
 prepare_standin() {
-    local cache=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom} lock
+    local cache=$CACHE lock
+    # The loader's list of libraries to preload knows no quotes.
+    [[ $cache != *[[:space:]:]* ]] || die "$cache has a blank or a colon in it, by which the loader does not find a daemon's stand-in for Xen: NESTED_CACHE chooses another folder"
     need cc=gcc
     mkdir -p "$cache" || die "cannot write to $cache (NESTED_CACHE chooses another folder)"
     exec {lock}>"$cache/standin.lock"
@@ -29,7 +31,7 @@ prepare_standin() {
 
 # Sets PEERS_ROOT, the unpacked packages of $XEN, and STANDIN, which finds a daemon's plugins there.
 prepare_peers() {
-    local cache=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom} recipe lock
+    local cache=$CACHE recipe lock
     prepare_standin
     choose_release
     PACKAGES="xen-utils-$XEN xenstore-utils"

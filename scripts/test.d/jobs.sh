@@ -4,7 +4,7 @@
 
 # A run is one job on one version of Xen and one server; its name is `JOB XEN SERVER`. Each that has ended leaves a
 # file of that name in the cache folder, where other checkouts find it, too: KEY PASSED FAILED SECONDS.
-results=${NESTED_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xenstore-stubdom}/runs
+results=$CACHE/runs
 
 # What the log of a run says whose machine stood still until its limit, and that was booted once more.
 STOOD_STILL='the machine stood still until its limit, and is booted once more; it had said'
