@@ -237,6 +237,10 @@ NESTED_CACHE='my cache' ok 'NESTED_CACHE is a folder beside the caller' cache_is
 NESTED_CACHE='' XDG_CACHE_HOME=/xdg ok 'else it is in XDG_CACHE_HOME' cache_is /xdg/xenstore-stubdom
 NESTED_CACHE='' XDG_CACHE_HOME='' HOME=/home/me ok 'or in ~/.cache' cache_is /home/me/.cache/xenstore-stubdom
 
+for call in 'nested --fetch' 'nested --dom0 full --fetch' 'with-peer true'; do
+    # shellcheck disable=SC2086  # words
+    ok "$call: a cache folder that cannot be written to" mistaken 'cannot write to /proc/none, where' env NESTED_CACHE=/proc/none scripts/$call
+done
 for call in 'with-peer true' conformance; do
     # shellcheck disable=SC2086  # words
     ok "$call: a cache folder that the loader cannot name" mistaken 'NESTED_CACHE chooses another' env NESTED_CACHE="$scratch/my cache" scripts/$call

@@ -12,7 +12,7 @@ prepare_stock() {
     [[ -e $STOCK ]] && return 0
 
     need xz=xz-utils zstd=zstd
-    mkdir -p "$cache" || die "cannot write to $cache (NESTED_CACHE chooses another folder)"
+    need_cache
     exec {lock}>"$cache/xen-$XEN.lock"
     flock -n "$lock" || { say "Xen $XEN is being prepared by another run; waiting for it" && flock "$lock"; }
     [[ -e $STOCK ]] || make_stock "$cache" "$STOCK"

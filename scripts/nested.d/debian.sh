@@ -23,7 +23,7 @@ prepare_debian() {
     [[ -e $DISK ]] && return 0
 
     need mke2fs=e2fsprogs sfdisk=fdisk
-    mkdir -p "$cache" || die "cannot write to $cache (NESTED_CACHE chooses another folder)"
+    need_cache
     exec {lock}>"$cache/xen-$XEN-debian.lock"
     flock -n "$lock" || { say "Debian $SUITE's disk is being prepared by another run; waiting for it" && flock "$lock"; }
     [[ -e $DISK ]] || make_debian "$here" "$cache"

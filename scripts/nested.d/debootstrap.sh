@@ -56,7 +56,7 @@ prepare_tree() {
     recipe=$({ echo "$@" && cat "${BASH_SOURCE[0]}"; } | sha256sum | cut -c 1-12)
     TREE=$cache/debian-$suite-$recipe
     [[ -e $TREE ]] && return 0
-    mkdir -p "$cache" || die "cannot write to $cache (NESTED_CACHE chooses another folder)"
+    need_cache
     exec {lock}>"$TREE.lock"
     flock "$lock"
     if [[ ! -e $TREE ]]; then

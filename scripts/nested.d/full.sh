@@ -37,7 +37,7 @@ prepare_full_stock() {
     [[ -e $STOCK ]] && return 0
 
     need xz=xz-utils zstd=zstd depmod=kmod
-    mkdir -p "$cache" || die "cannot write to $cache (NESTED_CACHE chooses another folder)"
+    need_cache
     exec {lock}>"$cache/xen-$XEN-full.lock"
     flock -n "$lock" || { say "Xen $XEN's full dom0 is being prepared by another run" && flock "$lock"; }
     [[ -e $STOCK ]] || make_full_stock "$cache" "$STOCK"

@@ -56,6 +56,11 @@ need_target() {
     mkdir -p "$target" 2>/dev/null && [[ -w $target ]] || die "cannot write to $target, where all goes that is built: work in a checkout that you can write to"
 }
 
+# need_cache: what is fetched has a place.
+need_cache() {
+    mkdir -p "$CACHE" 2>/dev/null && [[ -w $CACHE ]] || die "cannot write to $CACHE, where all goes that is fetched: NESTED_CACHE chooses another folder"
+}
+
 # need_cargo: what is here can be built.
 need_cargo() {
     command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup (see rustup.rs)"

@@ -22,7 +22,7 @@ prepare_standin() {
     # The loader's list of libraries to preload knows no quotes.
     [[ $cache != *[[:space:]:]* ]] || die "$cache has a blank or a colon in it, by which the loader does not find a daemon's stand-in for Xen: NESTED_CACHE chooses another folder"
     need cc=gcc
-    mkdir -p "$cache" || die "cannot write to $cache (NESTED_CACHE chooses another folder)"
+    need_cache
     exec {lock}>"$cache/standin.lock"
     flock "$lock"
     build_standin "$cache"
