@@ -6,7 +6,9 @@ use std::rc::Rc;
 use support::{End, Host};
 use xenstore::abi::DomId;
 use xenstore::client::Client;
+use xenstore::config::Settings;
 use xenstore::roles::{Guest, Role};
+use xenstore::server::sizing;
 
 #[test]
 fn all_is_as_it_must_be() {
@@ -50,5 +52,30 @@ fn a_life_that_fails_leaves_nothing_in_the_next_ones_way() {
     guest.live(role);
     let counts = &guest.counts;
     assert_eq!((counts.refused, counts.silent, counts.wrong), (1, 0, 0));
+    host.borrow().check();
+}
+
+#[test]
+fn a_recorded_life_needs_no_more_copies_than_each_guest_has_a_share_of() {
+    let mut host =
+        Host::with(Settings::DEFAULT, &sizing::capacities_for(7 << 20, 8 << 16).expect("there is memory"));
+    host.boot(5);
+    for hoarder in 100..132 {
+        host.boot(hoarder);
+    }
+    // One after the other, and then once more, as all of them are there.
+    for _ in 0..2 {
+        for hoarder in 100..132 {
+            let tx = host.start(hoarder);
+            let refused = (0..1000).find(|n| host.ask(hoarder, tx, &format!("READ missing{n}|")) == "ENOMEM");
+            assert!(refused.is_some(), "guest {hoarder} gets all that it wants");
+        }
+    }
+    let host = Rc::new(RefCell::new(host));
+    let mut guest = Guest::new(Client::new(End::new(&host, DomId(5))), DomId(5), 1);
+    guest.live(Role::named("recorded").expect("the role is there"));
+    let counts = &guest.counts;
+    assert_eq!((counts.refused, counts.silent, counts.wrong), (0, 0, 0));
+    assert_eq!(guest.client.events, guest.events_due);
     host.borrow().check();
 }
