@@ -66,10 +66,12 @@ pub struct Schedule {
     last: DomainId,
     /// When the turns last went from one connection to another.
     company: Cycles,
-    /// Connections whose peer has not been notified of the latest index moves.
+    /// Connections whose peer has not been notified of the latest index moves. Who came before guests is put first.
     notify: Vec<DomainId>,
     /// Turns since the last pass over `notify`.
     turns: usize,
+    /// What is under way goes on after the next turn, which is of somebody who comes before guests.
+    put_back: bool,
     /// Connections that cannot go on now. They are looked at again after a while.
     waiting: Vec<DomainId>,
     /// Connections that were active lately.
@@ -89,6 +91,17 @@ pub struct Turn {
 pub struct Pass {
     seen: usize,
     kept: usize,
+    /// A guest has been notified in it.
+    told: bool,
+    /// No guest is notified in it any more, only who comes before guests.
+    ends: bool,
+}
+
+impl Pass {
+    /// One over those who come before guests.
+    pub fn urgent() -> Pass {
+        Pass { ends: true, ..Pass::default() }
+    }
 }
 
 impl Schedule {
@@ -107,6 +120,7 @@ impl Schedule {
             company: Cycles(0),
             notify: unfilled(domains),
             turns: 0,
+            put_back: false,
             waiting: unfilled(domains),
             active: unfilled(domains),
         }
@@ -227,9 +241,14 @@ impl Schedule {
     /// Has the peer notified once the connection has nothing more to do.
     #[inline]
     pub fn notify(&mut self, id: DomainId) {
-        if self.mark(id, Marks::NOTIFY) {
-            self.notify.push(id);
+        if !self.mark(id, Marks::NOTIFY) {
+            return;
         }
+        let last = match self.notify.first_mut() {
+            Some(first) if is_before_guests(&self.entries, id) => core::mem::replace(first, id),
+            _ => id,
+        };
+        self.notify.push(last);
     }
 
     /// Has the connection looked at again after a while.
@@ -344,11 +363,18 @@ impl Schedule {
         ends
     }
 
+    /// After a turn, while others are ready: whether what is under way goes on. So it does at a round's end, and as long as
+    /// somebody waits for it, but not before one turn of those who come before guests, if one is ready.
+    pub fn is_slice_due(&mut self, ends_round: bool) -> bool {
+        let due = ends_round || self.put_back || self.has_put_off();
+        self.put_back = due && !self.put_back && self.filled & !(Class::Guest as u8) != 0;
+        due && !self.put_back
+    }
+
     /// After a turn of `id`, while others are ready: whether its peer is notified at once. So it is if others wait for what
     /// the peer does, and the connection has nothing more to do.
     pub fn is_urgent(&self, id: DomainId) -> bool {
-        let entry = self.entries.get(id.index());
-        entry.is_some_and(|entry| entry.class != Class::Guest && !entry.marks.contains(Marks::READY))
+        is_before_guests(&self.entries, id) && !self.is(id, Marks::READY)
     }
 
     /// After a turn, while others are ready: whether a pass over the peers to be notified is due. There is one for as many
@@ -359,14 +385,18 @@ impl Schedule {
     }
 
     /// The next peer to be notified whose connection has nothing more to do. The others stay on the list. After `None` the
-    /// pass is over.
+    /// pass is over. For guests it is over, too, once one has been notified and somebody is ready who comes before them: who
+    /// is notified may have the processor before the server has it again.
     pub fn next_idle(&mut self, pass: &mut Pass) -> Option<DomainId> {
+        pass.ends |= pass.told && self.filled & !(Class::Guest as u8) != 0;
         while let Some(id) = self.notify.get(pass.seen).copied() {
             pass.seen += 1;
-            if let Some(entry) =
-                self.entries.get_mut(id.index()).filter(|entry| !entry.marks.contains(Marks::READY))
-            {
+            if let Some(entry) = self.entries.get_mut(id.index()).filter(|entry| {
+                let waits = pass.ends && entry.class == Class::Guest;
+                !entry.marks.contains(Marks::READY) && !waits
+            }) {
                 entry.marks -= Marks::NOTIFY;
+                pass.told |= entry.class == Class::Guest;
                 return Some(id);
             }
             if let Some(place) = self.notify.get_mut(pass.kept) {
@@ -375,8 +405,15 @@ impl Schedule {
             pass.kept += 1;
         }
         self.notify.truncate(pass.kept);
-        self.turns = 0;
+        if !pass.ends {
+            self.turns = 0;
+        }
         None
+    }
+
+    /// Whether a pass has more peers to look at.
+    pub fn has_more(&self, pass: &Pass) -> bool {
+        pass.seen < self.notify.len()
     }
 
     /// How many connections wait for time to pass.
@@ -437,6 +474,11 @@ impl Schedule {
     }
 }
 
+/// Whether a connection is of those whose turns come before guests'.
+fn is_before_guests(entries: &[Entry], id: DomainId) -> bool {
+    entries.get(id.index()).is_some_and(|entry| entry.class != Class::Guest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -451,5 +493,18 @@ mod tests {
         schedule.check(&mut |what| panic!("{what}"));
         assert!(schedule.next_turn(Cycles(2)).is_some_and(|turn| turn.id == id));
         assert!(!schedule.has_ready() && schedule.next_turn(Cycles(3)).is_none());
+    }
+
+    #[test]
+    fn what_is_under_way_goes_on_after_one_turn_of_those_who_come_before_guests() {
+        let (mut schedule, id) = (Schedule::new(1), DomainId::FIRST);
+        schedule.ready(id);
+        assert!(schedule.is_slice_due(true), "a guest does not come before it");
+        assert!(schedule.next_turn(Cycles(1)).is_some());
+        schedule.settle(id, Class::BackEnd, 0, Cycles(1));
+        schedule.ready(id);
+        assert!(!schedule.is_slice_due(true));
+        assert!(schedule.is_slice_due(false), "though one is ready again");
+        assert!(!schedule.is_slice_due(false));
     }
 }

@@ -208,20 +208,22 @@ impl<P: Platform> Server<P> {
     #[cold]
     #[inline(never)]
     fn look_around(&mut self, platform: &mut P, id: DomainId, urgent: bool) {
-        if self.links.schedule.is_pass_due() || urgent {
-            self.notify_amid(platform);
-        }
         if urgent {
+            self.notify_urgent(platform);
             // The answer is not worth much before its receiver runs.
             platform.give_way();
+        }
+        if self.links.schedule.is_pass_due() {
+            self.notify_amid(platform);
         }
         let ends_round = self.links.schedule.ends_round(id);
         if ends_round {
             self.core.told = 0;
             self.look_at_memory(platform);
         }
-        // Who waits for what is under way does not wait for all who look meanwhile.
-        if ends_round || self.links.schedule.has_put_off() {
+        // Who asks now does not wait for what is under way, and who waits for that does not wait for all who look meanwhile.
+        self.look_for_turns_amid(platform);
+        if self.links.schedule.is_slice_due(ends_round) {
             self.go_on(platform);
         }
         self.look_at_the_clock(platform);
@@ -362,26 +364,46 @@ impl<P: Platform> Server<P> {
         self.notify_idle(platform);
     }
 
-    /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst.
-    ///
-    /// Then looks at their rings once more, for requests and for room, see [`ring::Patience`].
+    /// Notifies those who come before guests.
+    #[cold]
+    #[inline(never)]
+    fn notify_urgent(&mut self, platform: &mut P) {
+        let mut pass = Pass::urgent();
+        while let Some(id) = self.links.schedule.next_idle(&mut pass) {
+            self.notify(platform, id);
+        }
+    }
+
+    /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst. Looks for events
+    /// after each, since its receiver may have had the processor.
     #[inline(always)] // Once in each wake-up.
     fn notify_idle(&mut self, platform: &mut P) {
         let mut pass = Pass::default();
         while let Some(id) = self.links.schedule.next_idle(&mut pass) {
-            let Some(connection) = self.links.get(id) else { continue };
-            let port = connection.port;
-            if let Some(port) = port {
-                platform.notify(port);
+            self.notify(platform, id);
+            if self.links.schedule.has_more(&pass) {
+                self.look_for_turns_amid(platform);
             }
-            let asks = ring::input(&connection.ring).is_ok_and(|input| input.len > 0);
-            let has_room = || ring::output(&connection.ring).is_ok_and(|output| output.room > 0);
-            if asks || (self.links.has_output(id) && has_room()) {
-                self.links.schedule.ready(id);
-            }
-            if port.is_some() {
-                self.core.record(Record::new(Kind::Notified, self.core.store.domains.get(id).domid));
-            }
+        }
+    }
+
+    /// Notifies the peer of a connection that has nothing more to do.
+    ///
+    /// Then looks at its ring once more, for requests and for room, see [`ring::Patience`].
+    #[inline(never)] // In several places.
+    fn notify(&mut self, platform: &mut P, id: DomainId) {
+        let Some(connection) = self.links.get(id) else { return };
+        let port = connection.port;
+        if let Some(port) = port {
+            platform.notify(port);
+        }
+        let asks = ring::input(&connection.ring).is_ok_and(|input| input.len > 0);
+        let has_room = || ring::output(&connection.ring).is_ok_and(|output| output.room > 0);
+        if asks || (self.links.has_output(id) && has_room()) {
+            self.links.schedule.ready(id);
+        }
+        if port.is_some() {
+            self.core.record(Record::new(Kind::Notified, self.core.store.domains.get(id).domid));
         }
     }
 

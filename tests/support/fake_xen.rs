@@ -44,6 +44,10 @@ pub struct FakeXen {
     pub notified: BTreeMap<u16, usize>,
     /// When each domain was last notified.
     pub notified_at: BTreeMap<u16, Instant>,
+    /// All that were notified, in order.
+    pub notified_in_order: Vec<u16>,
+    /// Who notifies the server, once, as soon as a domain has been notified.
+    pub responds: Option<(u16, DomId)>,
     /// Calls of `state` and `next_changed`.
     pub domctls: usize,
     notifications: u64,
@@ -174,11 +178,15 @@ impl EventChannels for FakeXen {
     }
 
     fn notify(&mut self, local: Port) {
-        let peer = self.ports.get(&local.0).unwrap_or_else(|| panic!("notified a port that is not bound"));
+        let peer = *self.ports.get(&local.0).unwrap_or_else(|| panic!("notified a port that is not bound"));
         self.notifications += 1;
         self.meanwhile.iter_mut().for_each(|happens| happens());
         *self.notified.entry(peer.0).or_default() += 1;
         self.notified_at.insert(peer.0, self.now);
+        self.notified_in_order.push(peer.0);
+        if let Some((_, who)) = self.responds.take_if(|(to, _)| *to == peer.0) {
+            self.kick(who);
+        }
     }
 
     fn give_way(&mut self) {
