@@ -8,7 +8,6 @@ use heapless::Vec;
 use crate::abi::DomId;
 use crate::hash::Key;
 use crate::wire::{XsError, decimal};
-use crate::words::position_of_last_slash;
 
 /// Longest payload, hence longest path as sent.
 const PAYLOAD: usize = 4096;
@@ -179,12 +178,6 @@ impl<'a> Path<'a> {
             Some(cut) => self.0.get(..cut).map(Path),
             None => None,
         }
-    }
-
-    /// The path so many levels above; the root is above itself. It may be long.
-    #[inline(never)] // For each path that is watched above a change.
-    pub fn up(self, levels: usize) -> Path<'a> {
-        (0..levels).fold(self, |path, _| path.cut(position_of_last_slash(path.0).unwrap_or(0)))
     }
 
     /// The last component; the whole of a special name, nothing for the root.

@@ -16,6 +16,11 @@ impl Store {
         self.watches.paths.find(hash, |at| at.path.equals(&self.blobs, path.as_bytes()))
     }
 
+    /// The watched path of this hash, if it is `path` or the beginning of it.
+    fn watched_above(&self, path: Path<'_>, hash: u64) -> Option<Id<WatchPath>> {
+        self.watches.paths.find(hash, |at| at.path.equals(&self.blobs, path.cut(at.path.len()).as_bytes()))
+    }
+
     /// Whether there are watches on the path of a node itself.
     pub fn is_watched(&self, id: NodeId) -> bool {
         let node = self.node(id);
@@ -165,14 +170,13 @@ impl Store {
         match (change, node) {
             (Change::Subtree, Some(id)) => {
                 let mut next = Some(self.node(id));
-                // Most nodes have no watches, so the path is cut only where one has.
-                let (mut prefix, mut levels) = (path, 0);
                 while let Some(node) = next {
-                    if node.is_watched() {
-                        prefix = prefix.up(core::mem::take(&mut levels));
-                        look(prefix, node.hash);
+                    // How long its path is says the watched path that has its hash: so nobody looks for slashes.
+                    if node.is_watched()
+                        && let Some(at) = self.watched_above(path, node.hash)
+                    {
+                        each(at, Some(path.cut(self.watches.paths.get(at).path.len())));
                     }
-                    levels += 1;
                     next = node.parent.map(|parent| self.node(parent));
                 }
             }

@@ -17,6 +17,7 @@ mod fairness;
 #[cfg(debug_assertions)] // Elsewhere nothing stops.
 mod faults;
 mod fuzz_corpus;
+mod goes;
 mod growth;
 mod json;
 mod layers;

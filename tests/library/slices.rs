@@ -18,7 +18,7 @@ const BYSTANDER: u16 = 200;
 /// Nodes of a change that takes several slices.
 const NODES: usize = 600;
 
-fn host(guests: u16) -> Host {
+pub fn host(guests: u16) -> Host {
     host_for(60_000, guests)
 }
 
@@ -51,7 +51,7 @@ fn deep(levels: usize) -> String {
     format!("MKDIR data{}|", "/x".repeat(levels))
 }
 
-const CASES: &[Case] = &[
+pub const CASES: &[Case] = &[
     ("TRANSACTION_END T|", |host| {
         let tx = host.start(1);
         write(host, 1, tx, NODES);

@@ -13,7 +13,7 @@ pub use client::{Client, Message, request};
 pub use end::End;
 pub use fake_xen::FakeXen;
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -181,19 +181,24 @@ impl Host {
         self.server.poll(&mut self.xen);
     }
 
-    /// Operations on slots between two looks at what others have sent, at most, in one poll. Always 0 without debug
+    /// Operations on slots between two looks at what others have sent, in one poll, in order. Always 0 without debug
     /// assertions.
-    pub fn most_operations(&mut self) -> u64 {
-        let (attempts, most) = (self.server.attempts(), Rc::new(Cell::new(0)));
-        let (mut before, seen) = (attempts.operations(), most.clone());
+    pub fn goes(&mut self) -> Vec<u64> {
+        let (attempts, goes) = (self.server.attempts(), Rc::new(RefCell::new(Vec::new())));
+        let (mut before, seen) = (attempts.operations(), goes.clone());
         self.xen.on_look = Some(Box::new(move || {
             let now = attempts.operations();
-            seen.set(seen.get().max(now - before));
+            seen.borrow_mut().push(now - before);
             before = now;
         }));
         self.poll();
         self.xen.on_look = None;
-        most.get()
+        goes.take()
+    }
+
+    /// The most of [`Host::goes`].
+    pub fn most_operations(&mut self) -> u64 {
+        self.goes().into_iter().max().unwrap_or_default()
     }
 
     pub fn client(&mut self, domid: u16) -> &mut Client {

@@ -18,6 +18,12 @@ use crate::wire::XsError;
 /// Owners of what a transaction changes that are listed.
 const OWNERS: usize = 16;
 
+/// Copies of which one step finds that nobody watches what they have changed. That takes no more than climbing its levels.
+const UNWATCHED: usize = 256;
+
+/// Bytes of a path that are as much work as a slot.
+const LONG: usize = 512;
+
 /// What one step finds out about watches of what a transaction has changed.
 #[derive(Default)]
 struct Known {
@@ -25,6 +31,11 @@ struct Known {
     unwatched: Option<NodeId>,
     /// A node of which those who watch it, or a node above it, have been gathered.
     gathered: Option<NodeId>,
+}
+
+/// How much work it is to read a copy's path, and to do with it what a step does, in slots that a step may free.
+fn work_for(copy: &TxNode) -> usize {
+    1 + copy.path.len() / LONG
 }
 
 /// How many chunks a change of nodes adds.
@@ -225,13 +236,19 @@ impl Store {
             stage = self.apply_creations(tx, next, &mut done)?;
         }
         let Stage::Events(mut next) = stage else { return self.apply_later(tx, stage) };
-        while self.has_room_for_more(done) && (self.collected.is_empty() || self.collected.late.is_some()) {
+        let mut unwatched = 0;
+        while self.has_room_for_more(done)
+            && unwatched < UNWATCHED
+            && (self.collected.is_empty() || self.collected.late.is_some())
+        {
             let Some(id) = next else { return self.end_apply(tx, done) };
-            self.collect_for_copy(id, &mut known)?;
+            let mut work = self.collect_for_copy(id, &mut known)?;
             if self.transactions.open.get(tx).waiting > 0 || self.collected.late.is_some() {
-                done += 1;
+                work = work.max(1);
                 self.note_lists(id)?;
             }
+            done += work;
+            unwatched += usize::from(work == 0);
             next = self.transactions.nodes.get(id).next_touched();
         }
         self.apply_later(tx, Stage::Events(next))
@@ -286,7 +303,7 @@ impl Store {
             if !self.has_room_for_more(*done) {
                 return Ok(Stage::Makes(next));
             }
-            *done += 1;
+            *done += work_for(self.transactions.nodes.get(id));
             self.apply_creation(id)?;
             next = self.transactions.nodes.get(id).made.next;
         }
@@ -356,10 +373,11 @@ impl Store {
         Ok(())
     }
 
-    /// Collects the events of what a copy has changed.
-    fn collect_for_copy(&mut self, id: TxNodeId, known: &mut Known) -> Result<(), XsError> {
+    /// Collects the events of what a copy has changed. Returns how much work that was, in slots that a step may free: 0 if
+    /// nobody watches it, or those who do have been gathered.
+    fn collect_for_copy(&mut self, id: TxNodeId, known: &mut Known) -> Result<usize, XsError> {
         let copy = self.transactions.nodes.get(id);
-        let Some(change) = copy.tells() else { return Ok(()) };
+        let Some(change) = copy.tells() else { return Ok(0) };
         let exists = copy.mark.contains(Mark::EXISTS);
         let node = self.node_hashed(copy.path_hash()).filter(|_| exists);
         // Most nodes have no watches, and reading their path takes longer than all else.
@@ -369,7 +387,7 @@ impl Store {
                 let lowest = self.lowest_watched(id, &mut known.unwatched);
                 if self.collected.late.is_some() {
                     if lowest == known.gathered {
-                        return Ok(());
+                        return Ok(0);
                     }
                     known.gathered = lowest;
                 }
@@ -377,7 +395,12 @@ impl Store {
             }
             (Change::Exact, _) => self.watches.paths.may_have(copy.path_hash()),
         };
-        if watched { self.collect_for_watched(id, node, change) } else { Ok(()) }
+        if !watched {
+            return Ok(0);
+        }
+        let work = work_for(copy);
+        self.collect_for_watched(id, node, change)?;
+        Ok(work)
     }
 
     #[inline(never)] // Its stack is large.
