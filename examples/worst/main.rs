@@ -1,16 +1,15 @@
 //! The requests that keep the store busy longest, counted in instructions by callgrind.
 //!
-//! Each scene runs in a process of its own. Callgrind writes what it has counted whenever the server looks for events of
-//! other domains: the largest of these counts is how long others wait, their sum is what the request takes.
+//! Each scene runs in a process of its own. Callgrind tells what it has counted whenever the server looks for events of
+//! other domains: the largest of these counts is how long others wait, their sum is what the request takes. It tells all
+//! that through one pipe, since a file for each look would fill a disk.
 
 mod scenes;
 
 use std::cell::Cell;
 use std::env;
-use std::fs;
 use std::hint::black_box;
-use std::io::{Error, Result};
-use std::path::Path;
+use std::io::{BufRead, BufReader, Error, Result};
 use std::process::{Command, ExitCode, Stdio};
 
 use measure::figure::Figure;
@@ -20,11 +19,10 @@ use scenes::{SCENES, Scene};
 const TABLE: u64 = 10;
 
 const HELP: &str = "\
-Usage: worst measure FOLDER | run SCENE
+Usage: worst measure | run SCENE
 
-measure FOLDER  measures every scene under callgrind, which puts its files into an empty FOLDER; prints figures, one
-                line of JSON each
-run SCENE       runs one scene, by its number from 0 on
+measure    measures every scene under callgrind; prints figures, one line of JSON each
+run SCENE  runs one scene, by its number from 0 on
 ";
 
 fn main() -> ExitCode {
@@ -32,7 +30,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match &words[..] {
         ["--help" | "-h"] => output::put(HELP),
-        ["measure", folder] => measure_all(Path::new(folder)),
+        ["measure"] => measure_all(),
         ["run", number] if number.parse().is_ok_and(|number: usize| number < SCENES.len()) => {
             run(&SCENES[number.parse::<usize>().unwrap_or_default()]);
             Ok(())
@@ -74,11 +72,9 @@ fn counted_poll(host: &mut support::Host) {
     host.poll();
 }
 
-fn measure_all(folder: &Path) -> Result<()> {
+fn measure_all() -> Result<()> {
     for (number, scene) in SCENES.iter().enumerate() {
-        let counts = measure(number, &folder.join(number.to_string()))?;
-        let longest = counts.iter().copied().max().unwrap_or_default();
-        let whole: u64 = counts.iter().sum();
+        let Counts { longest, whole } = measure(number)?;
         for (column, value) in [("without a look at others", longest), ("the whole", whole)] {
             Figure::new(TABLE, scene.name, column, value as f64, "instructions").print()?;
         }
@@ -87,28 +83,47 @@ fn measure_all(folder: &Path) -> Result<()> {
 }
 
 /// What a scene counts between the server's looks.
-fn measure(number: usize, folder: &Path) -> Result<Vec<u64>> {
-    fs::create_dir(folder)?;
-    let status = Command::new("valgrind")
+#[derive(Default)]
+struct Counts {
+    /// The most of it.
+    longest: u64,
+    /// The sum.
+    whole: u64,
+}
+
+fn measure(number: usize) -> Result<Counts> {
+    let mut callgrind = Command::new("valgrind")
         .args([
             "--quiet",
             "--tool=callgrind",
             "--toggle-collect=*worst*counted_poll*",
             "--dump-before=*the_server_looks*",
+            "--combine-dumps=yes",
+            "--callgrind-out-file=/dev/stdout",
         ])
-        .arg(format!("--callgrind-out-file={}/counts", folder.display()))
         .arg(env::current_exe()?)
         .args(["run", &number.to_string()])
         .stdin(Stdio::null())
-        .status()?;
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut counts = Counts::default();
+    if let Some(told) = callgrind.stdout.take() {
+        for line in BufReader::new(told).split(b'\n') {
+            if let Some(count) = line?.strip_prefix(b"summary: ") {
+                let count =
+                    std::str::from_utf8(count).ok().and_then(|count| count.trim().parse::<u64>().ok());
+                let count = count.ok_or_else(|| Error::other("callgrind tells no number"))?;
+                counts.longest = counts.longest.max(count);
+                counts.whole += count;
+            }
+        }
+    }
+    let status = callgrind.wait()?;
     if !status.success() {
         return Err(Error::other(format!("scene {number} ends with {status}")));
     }
-    fs::read_dir(folder)?
-        .map(|file| {
-            let text = fs::read_to_string(file?.path())?;
-            let count = text.lines().find_map(|line| line.strip_prefix("summary: ")?.trim().parse().ok());
-            count.ok_or_else(|| Error::other("a file of callgrind's has no summary"))
-        })
-        .collect()
+    if counts.whole == 0 {
+        return Err(Error::other(format!("callgrind has counted nothing in scene {number}")));
+    }
+    Ok(counts)
 }
