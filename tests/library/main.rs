@@ -24,6 +24,7 @@ mod layers;
 mod linux;
 mod missed;
 mod model;
+mod notified;
 mod paths;
 mod pending;
 mod permissions;
