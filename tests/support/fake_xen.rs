@@ -24,7 +24,7 @@ pub struct FakeXen {
     /// Local ports in use, with the domain at the other end.
     ports: BTreeMap<u32, DomId>,
     pending: VecDeque<Event>,
-    changed: VecDeque<(DomId, Option<DomainState>)>,
+    changed: VecDeque<DomId>,
     /// Remote ports that cannot be bound.
     pub unbindable: BTreeSet<u32>,
     /// The hypervisor keeps no list of changed domains.
@@ -97,9 +97,8 @@ impl FakeXen {
 
     /// The server is told that something about the domain has changed.
     pub fn tell(&mut self, domid: DomId) {
-        let state = self.domains.get(&domid.0).map(|domain| domain.state);
         if !self.legacy {
-            self.changed.push_back((domid, state));
+            self.changed.push_back(domid);
         }
         self.pending.push_back(Event::DomainStates);
     }
@@ -210,7 +209,9 @@ impl RingMapper for FakeXen {
 impl DomainInfo for FakeXen {
     fn next_changed(&mut self) -> Option<(DomId, Option<DomainState>)> {
         self.domctls += 1;
-        self.changed.pop_front()
+        let domid = self.changed.pop_front()?;
+        // As it is now, whatever has been told of.
+        Some((domid, self.domains.get(&domid.0).map(|domain| domain.state)))
     }
 
     fn state(&mut self, domid: DomId) -> Option<DomainState> {
