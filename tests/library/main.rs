@@ -48,6 +48,7 @@ mod state;
 mod state_streams;
 mod stats;
 mod stops;
+mod storm;
 mod telling;
 mod trace;
 mod transaction_deaths;
