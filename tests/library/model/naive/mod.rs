@@ -148,7 +148,7 @@ pub struct Model {
     watches: Vec<Watch>,
     /// Of domains to come.
     limits: Limits,
-    /// No quota refuses anything.
+    /// No quota refuses anything but long paths.
     unlimited: bool,
     pub bug: Bug,
     changes: u64,

@@ -29,7 +29,9 @@ impl Model {
 
     pub(super) fn exceeds(&self, who: u16, quota: &str, amount: usize) -> bool {
         let limit = self.domains[&who].limits[quota] as usize;
-        who != 0 && !self.unlimited && limit != 0 && amount > limit
+        // How long a path may be does not depend on when it is asked for.
+        let limited = !self.unlimited || quota == "path-max";
+        who != 0 && limited && limit != 0 && amount > limit
     }
 
     // Events.
