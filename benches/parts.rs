@@ -25,7 +25,7 @@ fn copy(c: &mut Criterion) {
             b.iter(|| {
                 let input = ring::input(&page);
                 if let Ok(input) = input {
-                    input.copy(&page, 0, &mut bytes[..size]);
+                    input.copy_rest(&page, 0, &mut bytes[..size]);
                 }
                 black_box(&bytes);
             });
