@@ -384,9 +384,10 @@ impl Schedule {
         self.turns >= self.notify.len()
     }
 
-    /// The next peer to be notified whose connection has nothing more to do. The others stay on the list. After `None` the
-    /// pass is over. For guests it is over, too, once one has been notified and somebody is ready who comes before them: who
-    /// is notified may have the processor before the server has it again.
+    /// The next peer to be notified whose connection has nothing more to do. The others stay on the list. For guests the pass is
+    /// over once one has been notified and somebody is ready who comes before them: who is notified may have the processor
+    /// before the server has it again. In the end [`Schedule::end_pass`] is to be called.
+    #[inline(always)] // In each wake-up.
     pub fn next_idle(&mut self, pass: &mut Pass) -> Option<DomainId> {
         pass.ends |= pass.told && self.filled & !(Class::Guest as u8) != 0;
         while let Some(id) = self.notify.get(pass.seen).copied() {
@@ -404,16 +405,22 @@ impl Schedule {
             }
             pass.kept += 1;
         }
-        self.notify.truncate(pass.kept);
-        if !pass.ends {
-            self.turns = 0;
-        }
         None
     }
 
     /// Whether a pass has more peers to look at.
+    #[inline(always)] // As that.
     pub fn has_more(&self, pass: &Pass) -> bool {
         pass.seen < self.notify.len()
+    }
+
+    /// Ends a pass that has seen all.
+    #[inline(always)] // As that.
+    pub fn end_pass(&mut self, pass: &Pass) {
+        self.notify.truncate(pass.kept);
+        if !pass.ends {
+            self.turns = 0;
+        }
     }
 
     /// How many connections wait for time to pass.

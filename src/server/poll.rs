@@ -372,6 +372,7 @@ impl<P: Platform> Server<P> {
         while let Some(id) = self.links.schedule.next_idle(&mut pass) {
             self.notify(platform, id);
         }
+        self.links.schedule.end_pass(&pass);
     }
 
     /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst. Looks for events
@@ -381,16 +382,18 @@ impl<P: Platform> Server<P> {
         let mut pass = Pass::default();
         while let Some(id) = self.links.schedule.next_idle(&mut pass) {
             self.notify(platform, id);
-            if self.links.schedule.has_more(&pass) {
-                self.look_for_turns_amid(platform);
+            if !self.links.schedule.has_more(&pass) {
+                break;
             }
+            self.look_for_turns_amid(platform);
         }
+        self.links.schedule.end_pass(&pass);
     }
 
     /// Notifies the peer of a connection that has nothing more to do.
     ///
     /// Then looks at its ring once more, for requests and for room, see [`ring::Patience`].
-    #[inline(never)] // In several places.
+    #[inline(always)] // At each wake-up.
     fn notify(&mut self, platform: &mut P, id: DomainId) {
         let Some(connection) = self.links.get(id) else { return };
         let port = connection.port;
