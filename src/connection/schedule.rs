@@ -66,7 +66,7 @@ pub struct Schedule {
     last: DomainId,
     /// When the turns last went from one connection to another.
     company: Cycles,
-    /// Connections whose peer has not been notified of the latest index moves. Who came before guests is put first.
+    /// Connections whose peer has not been notified of the latest index moves.
     notify: Vec<DomainId>,
     /// Turns since the last pass over `notify`.
     turns: usize,
@@ -241,14 +241,16 @@ impl Schedule {
     /// Has the peer notified once the connection has nothing more to do.
     #[inline]
     pub fn notify(&mut self, id: DomainId) {
-        if !self.mark(id, Marks::NOTIFY) {
-            return;
+        if self.mark(id, Marks::NOTIFY) {
+            // At the end, where a pass that is under way finds it.
+            self.notify.push(id);
         }
-        let last = match self.notify.first_mut() {
-            Some(first) if is_before_guests(&self.entries, id) => core::mem::replace(first, id),
-            _ => id,
-        };
-        self.notify.push(last);
+    }
+
+    /// Whether several peers are to be notified.
+    #[inline(always)] // In each wake-up.
+    pub fn has_several_to_notify(&self) -> bool {
+        self.notify.len() > 1
     }
 
     /// Has the connection looked at again after a while.

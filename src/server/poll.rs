@@ -379,6 +379,9 @@ impl<P: Platform> Server<P> {
     /// after each, since its receiver may have had the processor.
     #[inline(always)] // Once in each wake-up.
     fn notify_idle(&mut self, platform: &mut P) {
+        if self.links.schedule.has_several_to_notify() {
+            self.notify_urgent(platform);
+        }
         let mut pass = Pass::default();
         while let Some(id) = self.links.schedule.next_idle(&mut pass) {
             self.notify(platform, id);

@@ -60,6 +60,25 @@ fn dom0_is_notified_first_of_all() {
 }
 
 #[test]
+fn dom0_is_notified_of_what_happens_while_others_are() {
+    let mut host = neighbours();
+    host.expect(&[(0, 0, "WATCH @releaseDomain|d|", "OK|; ev @releaseDomain,d")]);
+    host.xen.notified_in_order.clear();
+    host.send(10, 0, "WRITE /shared|new");
+    host.xen.dies = Some((20, DomId(41)));
+    host.poll();
+    // All but the dead one.
+    assert_eq!(notified_before_dom0(&host).1, 32);
+    host.hears(0, "ev @releaseDomain,d");
+    // And of what it asks from then on.
+    host.xen.notified_in_order.clear();
+    host.send(0, 0, "READ /tool|");
+    host.poll();
+    assert_eq!(host.xen.notified_in_order, [0]);
+    host.check();
+}
+
+#[test]
 fn all_are_notified_while_dom0_never_stops_asking() {
     let mut host = neighbours();
     host.send(10, 0, "WRITE /shared|new");

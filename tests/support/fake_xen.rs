@@ -48,6 +48,8 @@ pub struct FakeXen {
     pub notified_in_order: Vec<u16>,
     /// Who notifies the server, once, as soon as a domain has been notified.
     pub responds: Option<(u16, DomId)>,
+    /// Who dies, once, as soon as a domain has been notified.
+    pub dies: Option<(u16, DomId)>,
     /// Calls of `state` and `next_changed`.
     pub domctls: usize,
     notifications: u64,
@@ -185,6 +187,9 @@ impl EventChannels for FakeXen {
         self.notified_in_order.push(peer.0);
         if let Some((_, who)) = self.responds.take_if(|(to, _)| *to == peer.0) {
             self.kick(who);
+        }
+        if let Some((_, who)) = self.dies.take_if(|(to, _)| *to == peer.0) {
+            self.kill(who);
         }
     }
 
