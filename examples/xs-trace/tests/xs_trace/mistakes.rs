@@ -100,7 +100,10 @@ fn words_that_are_not_understood() {
             "'ending' for '--kind <KIND>': wanted is one of started, begun, ended",
         ),
         (&["show", "--errno", "EWHAT", "a"], "'EWHAT' for '--errno <ERROR>': wanted is one of EINVAL"),
-        (&["show", "--html", "a"], "unexpected argument '--html' found; allowed: --domain, --type, --kind,"),
+        (
+            &["show", "--html", "a"],
+            "unexpected argument '--html' found; allowed: --json, --domain, --type, --kind,",
+        ),
         (&["show", "--from", "noon", "a"], "'noon' for '--from <SECONDS>': wanted are seconds, like 1.5"),
         (&["show", "--to", "x", "a"], "'x' for '--to <SECONDS>': wanted are seconds, like 1.5"),
         (&["health", "--warning", "300"], "300 is not in 1..=100; see --help"),
