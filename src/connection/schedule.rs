@@ -425,6 +425,13 @@ impl Schedule {
         }
     }
 
+    /// A peer to be notified, also one whose connection has more to do. It is not on the list any more.
+    pub fn take_to_notify(&mut self) -> Option<DomainId> {
+        let id = self.notify.pop()?;
+        self.unmark(id, Marks::NOTIFY);
+        Some(id)
+    }
+
     /// How many connections wait for time to pass.
     pub fn waiting(&self) -> usize {
         self.waiting.len()

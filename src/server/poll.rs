@@ -69,6 +69,9 @@ impl<P: Platform> Server<P> {
                 if more {
                     continue;
                 }
+                if self.core.updates.due {
+                    self.notify_all(platform);
+                }
                 break;
             }
             // The time of the notifications is no request's.
@@ -373,6 +376,15 @@ impl<P: Platform> Server<P> {
             self.notify(platform, id);
         }
         self.links.schedule.end_pass(&pass);
+    }
+
+    /// Notifies all, whatever they have to do: who takes over does not know whom.
+    #[cold]
+    #[inline(never)]
+    fn notify_all(&mut self, platform: &mut P) {
+        while let Some(id) = self.links.schedule.take_to_notify() {
+            self.notify(platform, id);
+        }
     }
 
     /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst. Looks for events

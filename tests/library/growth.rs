@@ -272,3 +272,25 @@ fn clients_that_always_ask_do_not_keep_it_from_growing() {
     host.server.poll(&mut host.xen);
     assert!(host.server.grows() && asked.get() < limit, "{} requests came before", asked.get());
 }
+
+/// Who begins anew does not know who was to be notified.
+#[test]
+fn all_have_been_notified_when_it_begins_anew() {
+    let mut host = host();
+    host.expect(&[(0, 0, "WRITE /shared|", "OK|"), (0, 0, "SET_PERMS /shared|b0|", "OK|")]);
+    for guest in 10..42 {
+        host.boot(guest);
+        host.expect(&[(guest, 0, "WATCH /shared|t|", "OK|; ev /shared,t")]);
+    }
+    fill(&mut host);
+    host.server.have_memory();
+    host.xen.notified_in_order.clear();
+    host.send(10, 0, "WRITE /shared|new");
+    // dom0 asks as soon as one has been notified.
+    host.client(0).write(&request(MessageType::Read as u32, 7, TxId(0), b"/tool\0"));
+    host.xen.responds = Some((11, DomId(0)));
+    host.poll();
+    assert!(host.server.grows());
+    let told: std::collections::BTreeSet<u16> = host.xen.notified_in_order.iter().copied().collect();
+    assert!((10..42).all(|guest| told.contains(&guest)), "{told:?}");
+}
