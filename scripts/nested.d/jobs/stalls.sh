@@ -15,9 +15,14 @@ counted() { xenstore-control stats totals | sed -n "s/^$1 *: *//p"; }
 
 seconds=60
 if [ -e /nested/seconds ]; then seconds=$(cat /nested/seconds); fi
-# Guests that sleep and ask in turns, so that the store sleeps and wakes up all the time.
+# Guests that sleep and ask in turns, so that the store sleeps and wakes up all the time. C xenstored of Xen 4.17 leaves a guest
+# that asks for a new connection without an answer.
 tiny one load rounds=100000000 watches=3 writes=20 rate=20 stay
-tiny two reconnect rounds=100000000 rate=5 stay
+if [ "$SERVER" = stubdom ]; then
+    tiny two reconnect rounds=100000000 rate=5 stay
+else
+    tiny two load rounds=100000000 watches=3 writes=20 rate=5 stay
+fi
 for name in one two; do xl create -q $name.cfg || failed "$name: xl create"; done
 while [ ! -e /tmp/enough ]; do test-xenstore -i 20; done >/tmp/upstream 2>&1 &
 upstream=$!
