@@ -97,11 +97,11 @@ impl Capacities {
         Capacities {
             domains,
             nodes,
-            chunks: 4608 + nodes / 16 * 18,
+            chunks: 4608 + nodes / 16 * 9,
             acls: 512 + nodes / 32,
             watches: 256 + nodes / 9,
             transactions: 256 + nodes / 128,
-            tx_nodes: 1984 + nodes / 20,
+            tx_nodes: 1984 + nodes / 24,
             messages: 768 + nodes / 20,
             trace: 64,
             names: 16,

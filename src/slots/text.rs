@@ -7,7 +7,7 @@ use crate::words::word;
 /// Up to `N` bytes in place. Owned: whoever drops it must free it.
 #[derive(Clone, Copy)]
 pub struct Text<const N: usize> {
-    /// How many bytes are in place, or [`SPILLED`]; between them numbers, see [`Text::of_number`].
+    /// How many bytes are in place, or [`SPILLED`]; between them numbers, see [`Text::of_number`] and [`Text::of_large`].
     tag: u8,
     /// The bytes, or the handle of the blob that has them.
     bytes: [u8; N],
@@ -246,5 +246,28 @@ impl<const N: usize> Text<N> {
             before = before.saturating_sub(piece.len());
             out.extend_from_slice(wanted).map_err(|_| Full)
         })
+    }
+}
+
+/// The first tag of large numbers, which is that of more bytes than there is room for.
+const LARGE: u8 = size_of::<u64>() as u8;
+
+impl Text<7> {
+    /// What [`Text::of_large`] takes is below this.
+    pub const LARGE_END: u64 = ((NUMBERS - LARGE) as u64) << 56;
+
+    /// As [`Text::of_number`], a number below [`Text::LARGE_END`].
+    pub fn of_large(number: u64) -> Option<Self> {
+        let [bytes @ .., high] = number.to_le_bytes();
+        let tag = high.checked_add(LARGE).filter(|tag| *tag < NUMBERS)?;
+        Some(Text { tag, bytes })
+    }
+
+    /// The number of such a text.
+    #[inline(always)]
+    pub fn large(&self) -> Option<u64> {
+        let high = self.tag.wrapping_sub(LARGE);
+        let number = word(&self.bytes, 0) | u64::from(high) << 56;
+        (high < NUMBERS - LARGE).then_some(number)
     }
 }

@@ -59,10 +59,7 @@ pub fn extend_path(store: &Store, node: &store::Node, left: usize, buf: &mut Pat
         // No path is longer than there is room for.
         let _fits = buf.push(b'/');
     }
-    let _fits = match node.name.inline() {
-        Some(name) => buf.extend_from_slice(name).is_ok(),
-        None => node.name.append(&store.blobs, buf).is_ok(),
-    };
+    let _fits = node.name.append(&store.blobs, buf);
 }
 
 /// Writes all nodes. The result is how many there are: what the store has counted may be wrong after a fault.

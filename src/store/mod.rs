@@ -40,6 +40,7 @@ mod order;
 mod origin;
 mod path_cache;
 mod planting;
+mod radix;
 mod refusal;
 mod removal;
 mod rules;

@@ -1,8 +1,9 @@
-//! A node's name: in the node if it is short or well known, else in a blob.
+//! A node's name: in the node if it is short, well known, or one of few characters, else in a blob.
 //!
 //! Devices of all guests have nodes of the same few names. Each of those is in the image once, and a node has its number
-//! instead.
+//! instead. A name of up to eleven lower-case letters, digits and `-_@` is a number by itself.
 
+use super::radix;
 use crate::slots::{Blob, Blobs, Full, Text};
 use crate::words::{equal, last_word};
 
@@ -112,7 +113,7 @@ const NAMES: &[&[u8]] = &[
     b"platform-feature-multiprocessor-suspend",
 ];
 
-const _: () = assert!(NAMES.len() < 127);
+const _: () = assert!(NAMES.len() < 127 && radix::END <= Text::LARGE_END);
 
 /// More than names, so that few of them share one.
 const BUCKETS: usize = 128;
@@ -182,7 +183,6 @@ impl<const BYTES: usize> WellKnown<BYTES> {
     }
 
     /// The number of this name.
-    #[inline(never)] // In many places.
     fn number(&self, name: &[u8]) -> Option<u8> {
         let bucket = bucket(last_word(name)?, name.len());
         let [first, behind] = *self.firsts.get(bucket..)?.first_chunk()?;
@@ -215,8 +215,14 @@ impl Name {
     }
 
     fn store_long(blobs: &mut Blobs, bytes: &[u8]) -> Result<Name, Full> {
-        let number = WELL_KNOWN.number(bytes).and_then(Text::of_number);
-        Ok(Name(number.map_or_else(|| Text::store(blobs, bytes), Ok)?))
+        Ok(Name(Name::as_number(bytes).map_or_else(|| Text::store(blobs, bytes), Ok)?))
+    }
+
+    /// The number that stands for a longer name, if there is one.
+    #[inline(never)] // In many places.
+    fn as_number(bytes: &[u8]) -> Option<Text<NAME_INLINE>> {
+        let well_known = WELL_KNOWN.number(bytes).and_then(Text::of_number);
+        well_known.or_else(|| radix::number(bytes).and_then(Text::of_large))
     }
 
     #[inline(always)]
@@ -224,15 +230,19 @@ impl Name {
         WELL_KNOWN.get(self.0.number())
     }
 
+    /// The bytes that a number stands for, perhaps in `decoded`; none if the name is in a blob.
     #[inline(never)] // In many places.
-    fn well_known(&self) -> Option<&'static [u8]> {
-        self.well_known_here()
+    fn of_number<'a>(&self, decoded: &'a mut radix::Buf) -> Option<&'a [u8]> {
+        match self.0.large() {
+            Some(number) => Some(radix::name(number, decoded)),
+            None => self.well_known_here(),
+        }
     }
 
-    /// The bytes, if they are not in a blob.
+    /// The bytes, perhaps in `decoded`, unless they are in a blob.
     #[inline(always)]
-    pub fn inline(&self) -> Option<&[u8]> {
-        self.0.inline().or_else(|| self.well_known())
+    fn inline<'a>(&'a self, decoded: &'a mut radix::Buf) -> Option<&'a [u8]> {
+        self.0.inline().or_else(|| self.of_number(decoded))
     }
 
     /// The bytes and whatever is behind them, if the name is a short one.
@@ -250,12 +260,21 @@ impl Name {
     ) -> &'a [u8] {
         match self.0.inline().or_else(|| self.well_known_here()) {
             Some(bytes) => bytes,
-            None => self.0.contiguous(blobs, buf),
+            None => self.gather(blobs, buf),
         }
     }
 
+    /// The same of a name that is not in one piece.
+    #[inline(never)]
+    fn gather<'a, const M: usize>(&'a self, blobs: &Blobs, buf: &'a mut heapless::Vec<u8, M>) -> &'a [u8] {
+        buf.clear();
+        // No name is longer than there is room for.
+        let _fits = self.append(blobs, buf);
+        buf
+    }
+
     pub fn len(&self) -> usize {
-        self.inline().map_or_else(|| self.0.len(), <[u8]>::len)
+        self.inline(&mut radix::Buf::default()).map_or_else(|| self.0.len(), <[u8]>::len)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -273,10 +292,9 @@ impl Name {
 
     /// Bytes of blob memory that a node with this name takes for it.
     pub fn memory(bytes: &[u8]) -> u32 {
-        if bytes.len() <= NAME_INLINE || WELL_KNOWN.number(bytes).is_some() {
-            0
-        } else {
-            Blob::memory(bytes.len())
+        match bytes.len() <= NAME_INLINE || Name::as_number(bytes).is_some() {
+            true => 0,
+            false => Blob::memory(bytes.len()),
         }
     }
 
@@ -286,12 +304,14 @@ impl Name {
     }
 
     pub fn equals(&self, blobs: &Blobs, other: &[u8]) -> bool {
-        self.inline().map_or_else(|| self.0.equals(blobs, other), |bytes| bytes == other)
+        self.inline(&mut radix::Buf::default())
+            .map_or_else(|| self.0.equals(blobs, other), |bytes| bytes == other)
     }
 
     /// `path` without `/` and this name at its end; `None` if it does not end so.
     pub fn strip_from<'a>(&self, blobs: &Blobs, path: &'a [u8]) -> Option<&'a [u8]> {
-        match self.0.inline().map_or_else(|| self.well_known(), |_| None) {
+        let mut decoded = radix::Buf::default();
+        match self.0.inline().map_or_else(|| self.of_number(&mut decoded), |_| None) {
             Some(name) => path.strip_suffix(name)?.strip_suffix(b"/"),
             None => self.0.strip_from(blobs, path),
         }
@@ -300,7 +320,7 @@ impl Name {
     /// Appends the bytes to `out`, which must have room.
     #[inline(never)] // In many places.
     pub fn append<const M: usize>(&self, blobs: &Blobs, out: &mut heapless::Vec<u8, M>) -> Result<(), Full> {
-        match self.inline() {
+        match self.inline(&mut radix::Buf::default()) {
             Some(bytes) => out.extend_from_slice(bytes).map_err(|_| Full),
             None => self.0.append(blobs, out),
         }
@@ -313,13 +333,14 @@ mod tests {
     use crate::slots::Attempt;
 
     #[test]
-    fn what_is_well_known_takes_no_chunk_and_reads_as_any_other() {
+    fn what_has_a_number_takes_no_chunk_and_reads_as_any_other() {
         assert!(NAMES.is_sorted_by_key(|name| (name.len(), *name)));
-        let others: [&[u8]; 5] = [b"", b"state", b"backends", b"backend-i", b"event-channel-"];
+        let others: [&[u8]; 7] =
+            [b"", b"state", b"backends", b"backend-i", b"event-chann", b"event-channel-", b"Backends"];
         for name in NAMES.iter().copied().chain(others) {
             let mut blobs = Blobs::new(&Attempt::new(), 4, 4);
             let stored = Name::store(&mut blobs, name).unwrap();
-            let chunks = name.len() > NAME_INLINE && !NAMES.contains(&name);
+            let chunks = matches!(name, b"event-channel-" | b"Backends");
             assert_eq!(blobs.arena().used(), u32::from(chunks), "{}", name.escape_ascii());
             assert_eq!((stored.spilled() > 0, Name::memory(name)), (chunks, stored.spilled()));
             let mut buf = heapless::Vec::<u8, 64>::new();

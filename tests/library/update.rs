@@ -411,10 +411,16 @@ fn a_store_filled_to_sixty_percent_can_be_updated() {
     });
 }
 
-/// Nodes with two chunks each, which fill four fifths of the chunks.
+/// Nodes with a chunk each, which fill three quarters of the chunks.
+#[test]
+fn a_store_of_longer_values_can_be_updated() {
+    can_be_updated(52, |n| entry(n, "entry-", &format!("a value of {n}")));
+}
+
+/// Nodes with two chunks each, which fill nearly all chunks.
 #[test]
 fn a_store_of_longer_texts_can_be_updated() {
-    can_be_updated(52, |n| entry(n, "entry-", &format!("a value of {n}")));
+    can_be_updated(32, |n| entry(n, "Entry-", &format!("a value of {n}")));
 }
 
 /// Memory that is lent is taken for nothing else, and is the store's again afterwards.

@@ -6,6 +6,7 @@ use proptest::collection::btree_set;
 use proptest::prelude::*;
 use support::Host;
 use xenstore::config::Capacities;
+use xenstore::server::sizing;
 
 use super::properties::path;
 use super::{lines, seen};
@@ -35,6 +36,22 @@ fn module() -> String {
     format!(
         "layer low\n{low}/small = \"1\"\nlayer up\nwhiteout /dir\n/dir/new/b = \"{long}{long}\"   (n0,b0)\n/small = \"{long}\"\n{low}end\n"
     )
+}
+
+/// As a vendor's defaults have them: in folders of fifty, each with a name of its own and a value that takes a chunk.
+#[test]
+fn twenty_thousand_nodes_fit_eight_mebibytes() {
+    let node = |layer: usize, n: usize| match n % 50 {
+        0 => format!("/layer{layer}/class{} = \"\"   (n0,r32757)\n", n / 50),
+        _ => format!("/layer{layer}/class{}/setting{n} = \"value {n}\"   (n0,r32757)\n", n / 50),
+    };
+    let layer = |layer| format!("layer l{layer}\n") + &(0..6667).map(|n| node(layer, n)).collect::<String>();
+    let module = (0..3).map(layer).collect::<String>() + "end\n";
+    let capacities = sizing::of_image(8 << 20).expect("it is enough");
+    let (host, left_out) = Host::with_layers(&capacities, module.as_bytes());
+    assert_eq!(left_out, Vec::<String>::new());
+    assert!(host.server.in_use().nodes > 20_000);
+    host.check();
 }
 
 #[test]
