@@ -38,8 +38,10 @@ impl Core {
 }
 
 impl<P: Platform> Server<P> {
-    /// From now on the platform is asked for memory before an arena is full, by [`Server::wants_memory`].
-    pub fn let_grow(&mut self) {
+    /// From now on the platform is asked for memory before an arena is full, by [`Server::wants_memory`]. `limit` is what there
+    /// may be of it at most, bytes.
+    pub fn let_grow(&mut self, limit: u64) {
+        self.core.growth.limit = limit;
         self.core.growth.look_at = 0;
     }
 
@@ -59,9 +61,11 @@ impl<P: Platform> Server<P> {
 
     /// There is none. The platform is asked again in a minute if `again`, else never.
     pub fn have_no_memory(&mut self, again: bool) {
-        let growth = &mut self.core.growth;
+        let Core { growth, recorder, clock, .. } = &mut self.core;
+        let refusals = &mut recorder.counters.growth_refusals;
+        *refusals = refusals.wrapping_add(u32::from(again));
         growth.stage = Stage::Enough;
-        growth.not_before = self.core.clock.now.after_seconds(AGAIN);
+        growth.not_before = clock.now.after_seconds(AGAIN);
         if !again {
             growth.look_at = u64::MAX;
         }

@@ -178,6 +178,8 @@ pub struct Growth {
     pub look_at: u64,
     /// The platform is not asked before.
     pub not_before: Instant,
+    /// Bytes of memory that there may be; 0 of a store that cannot grow.
+    pub limit: u64,
 }
 
 impl Growth {
@@ -185,7 +187,8 @@ impl Growth {
     const PATIENCE: u64 = 5;
 
     /// Of a store that cannot grow.
-    pub const NEVER: Growth = Growth { stage: Stage::Enough, look_at: u64::MAX, not_before: Instant(0) };
+    pub const NEVER: Growth =
+        Growth { stage: Stage::Enough, look_at: u64::MAX, not_before: Instant(0), limit: 0 };
 
     /// Whether transactions do not begin because of it.
     pub fn is_under_way(&self) -> bool {

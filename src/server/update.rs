@@ -263,6 +263,8 @@ impl<P: Platform> Server<P> {
             self.have_all_looked_at(true);
         }
         self.core.updates.count = updates + u64::from(detail == 0);
+        let growths = &mut self.core.recorder.counters.growths;
+        *growths = growths.wrapping_add(u32::from(detail == 3));
         self.core.updates.microseconds = microseconds;
         let amount = u32::try_from(microseconds).unwrap_or(u32::MAX);
         self.core.note(Record { amount, detail, ..Record::new(Kind::Updated, DomId::INVALID) });

@@ -6,7 +6,7 @@ use core::ops::RangeInclusive;
 pub const VERSIONS: RangeInclusive<u32> = 1..=2;
 
 /// The version of our own records, and the oldest whose readers can do with what is written now.
-pub const OWN_VERSION: u16 = 4;
+pub const OWN_VERSION: u16 = 5;
 pub const OWN_LEAST: u16 = 1;
 
 /// Stands for a record where the stream begins.
@@ -219,6 +219,11 @@ parts! {
         looks: u64,
         missed: u64,
         restarts: u64,
+    }
+    /// What may follow in the same record.
+    Growth {
+        growths: u32,
+        refusals: u32,
     }
     /// A domain that has a record.
     Known {

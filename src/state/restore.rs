@@ -3,7 +3,7 @@
 use super::connections::{Adopt, Around, Numbers};
 use super::fault::{Fault, StateError};
 use super::format as types;
-use super::format::{OWN_VERSION, Store as StoreNumbers, VERSIONS};
+use super::format::{Fixed, Growth, OWN_VERSION, Store as StoreNumbers, VERSIONS};
 use super::nodes::Buffers;
 use super::planting::{Ground, Planting};
 use super::reader::{Reader, Source};
@@ -179,6 +179,10 @@ impl<R> Restore<'_, '_, R> {
         (counters.requests, counters.events, counters.polls) = (requests, events, polls);
         (counters.looks, counters.missed, counters.restarts) = (looks, missed, restarts);
         self.latest = Some(numbers);
+        if reader.left() >= Growth::SIZE {
+            let Growth { growths, refusals } = reader.part()?;
+            (counters.growths, counters.growth_refusals) = (growths, refusals);
+        }
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! All records, in the order of the stream.
 
 use super::format::{
-    END, FILLER, Fixed, GLOBAL_DATA, GlobalData, Head, IDENT, OWN_LEAST, OWN_VERSION, STORE,
+    END, FILLER, Fixed, GLOBAL_DATA, GlobalData, Growth, Head, IDENT, OWN_LEAST, OWN_VERSION, STORE,
     Store as Numbers, VERSIONS,
 };
 use super::lists::Lists;
@@ -82,7 +82,9 @@ pub fn save<R>(
         missed: counters.missed,
         restarts: counters.restarts,
     };
-    writer.record(STORE, &numbers)?;
+    writer.begin_with(STORE, &numbers, Growth::SIZE)?;
+    writer.part(&Growth { growths: counters.growths, refusals: counters.growth_refusals })?;
+    writer.end()?;
     domains::save_known(writer, store)?;
     connections::save(writer, store, links, version)?;
     let mut lists = Lists::NONE;

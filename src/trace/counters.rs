@@ -15,4 +15,8 @@ pub struct Counters {
     pub missed: u64,
     /// Faults after which the server has gone on.
     pub restarts: u64,
+    /// Times that the store took over from itself with more memory.
+    pub growths: u32,
+    /// Times that there was no memory to do so.
+    pub growth_refusals: u32,
 }

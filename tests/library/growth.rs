@@ -10,12 +10,14 @@ use xenstore::server::Way;
 use xenstore::update::Bounds;
 use xenstore::wire::{MessageType, TxId};
 
+use crate::json::stats;
+
 const SMALL: usize = 8192;
 
 /// A small host that may grow.
 fn host() -> Host {
     let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(SMALL));
-    host.server.let_grow();
+    host.server.let_grow(24 << 20);
     host
 }
 
@@ -129,6 +131,33 @@ fn nothing_open_is_not_waited_for() {
     let host = with_memory(host);
     assert!(host.server.grows() && host.server.is_to_be_replaced());
     assert!(host.server.order(&host.xen).is_none());
+}
+
+/// What the statistics say of growth: times that it grew, and that it could not.
+fn told(host: &mut Host) -> [u64; 2] {
+    let stats = stats(host, "totals");
+    ["growths", "growth-refused"]
+        .map(|name| stats[name].as_u64().unwrap_or_else(|| panic!("no {name}: {stats}")))
+}
+
+#[test]
+fn growths_and_refusals_are_counted_and_outlive_growth_and_updates() {
+    let mut host = host();
+    fill(&mut host);
+    host.server.have_no_memory(true);
+    assert_eq!(told(&mut host), [0, 1]);
+    assert_eq!(stats(&mut host, "totals")["ram-limit-kib"], 24 << 10);
+    host.server.have_memory();
+    host.poll();
+    let handed = host.server.handed();
+    host.update_to(&Capacities::for_nodes(2 * SMALL));
+    host.server.take_up(&mut host.xen, handed, 5, Way::Grown);
+    assert_eq!(told(&mut host), [1, 1]);
+    host.update(2);
+    assert_eq!(told(&mut host), [1, 1]);
+    // What has failed with more memory is none.
+    host.server.have_no_memory(false);
+    assert_eq!(told(&mut host), [1, 1]);
 }
 
 /// A host that has memory, where domain 5 has transaction 1 open.

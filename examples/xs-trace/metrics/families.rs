@@ -63,7 +63,7 @@ impl Metric {
 }
 
 /// By members of `stats`.
-const TOTALS: [(&str, Metric); 11] = [
+const TOTALS: [(&str, Metric); 15] = [
     (
         "running-ms",
         gauge("xenstore_uptime_seconds", "Time since the store was started.").of("seconds", 0.001),
@@ -75,6 +75,13 @@ const TOTALS: [(&str, Metric); 11] = [
     ("polls", counter("xenstore_wakeups", "Times that the store woke up and found work.")),
     ("notify", counter("xenstore_notifications", "Notifications of domains.")),
     ("other-hypercalls", counter("xenstore_other_hypercalls", "Calls of Xen that neither notify nor sleep.")),
+    ("ram-kib", gauge("xenstore_memory_bytes", "Memory that the store has.").of("bytes", 1024.0)),
+    (
+        "ram-limit-kib",
+        gauge("xenstore_memory_limit_bytes", "Memory up to which it may grow.").of("bytes", 1024.0),
+    ),
+    ("growths", counter("xenstore_growths", "Times that the store grew.")),
+    ("growth-refused", counter("xenstore_growth_refusals", "Times that there was no memory to grow.")),
     ("trace-on", gauge("xenstore_trace_enabled", "Whether the flight recorder records.")),
     ("trace-records", counter("xenstore_trace_records", "Records of the flight recorder.")),
     (

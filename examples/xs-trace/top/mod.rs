@@ -19,7 +19,7 @@ use std::io::{IsTerminal, stdin, stdout};
 use crate::arguments::TopOptions;
 use crate::dump::OFF;
 use rates::Table;
-use sample::Level;
+use sample::{Level, Ram};
 use store_client::Problem;
 
 pub fn run(options: &TopOptions) -> Result<(), Problem> {
@@ -52,9 +52,22 @@ fn heading(table: &Table) -> String {
     format!("up {up}, domains: {domains}{off}")
 }
 
+/// How much memory the store has, and what became of its growth if it may grow or has grown.
+fn memory(ram: Ram) -> String {
+    let Ram { kib, limit_kib, growths, refused } = ram;
+    if kib == 0 {
+        return String::new();
+    }
+    let [has, most] = [kib, limit_kib].map(|kib| kib / 1024);
+    let most = if limit_kib > kib { format!(" of {most}") } else { String::new() };
+    let grown = if growths > 0 { format!(", grown: {growths}") } else { String::new() };
+    let refused = if refused > 0 { format!(", growth refused: {refused}") } else { String::new() };
+    format!(", MiB: {has}{most}{grown}{refused}")
+}
+
 fn sums(table: &Table) -> String {
     let [requests, errors, events] = [table.requests, table.errors, table.events].map(columns::compact);
-    format!("{requests} requests/s, {errors} errors/s, {events} events/s")
+    format!("{requests} requests/s, {errors} errors/s, {events} events/s{}", memory(table.ram))
 }
 
 /// Whom a quota, or lack of room, has refused something between the two looks.
@@ -121,6 +134,14 @@ mod tests {
         assert_eq!(heading(&table), "up 2 days, 1:01:01, domains: 0");
         let off = Table { recording: false, ..table.clone() };
         assert!(heading(&off).ends_with("domains: 0, the trace is off: xenstore-control trace on"));
+        for (ram, said) in [
+            ([8192, 8192, 0, 0], ", MiB: 8"),
+            ([8192, 131_072, 0, 3], ", MiB: 8 of 128, growth refused: 3"),
+            ([131_072, 131_072, 4, 0], ", MiB: 128, grown: 4"),
+        ] {
+            let [kib, limit_kib, growths, refused] = ram;
+            assert_eq!(memory(Ram { kib, limit_kib, growths, refused }), said);
+        }
         assert_eq!(sums(&table), "0 requests/s, 0 errors/s, 0 events/s");
         assert_eq!(
             levels(&table, 52, 9),

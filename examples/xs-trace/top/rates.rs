@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::sample::{Counts, Level, Refused, Sample};
+use super::sample::{Counts, Level, Ram, Refused, Sample};
 
 /// A domain's row.
 #[derive(Clone, PartialEq, Debug)]
@@ -31,6 +31,7 @@ pub struct Table {
     pub events: f64,
     pub running_ms: u64,
     pub recording: bool,
+    pub ram: Ram,
     pub levels: Vec<Level>,
     /// The cases in which something was refused between the two looks.
     pub refused: Vec<Refused>,
@@ -81,6 +82,7 @@ impl Table {
             events: rate(after.events.saturating_sub(before.events)),
             running_ms: after.running_ms,
             recording: after.recording,
+            ram: after.ram,
             levels: after.levels.clone(),
             refused: after.refused.iter().filter(|case| !before.refused.contains(case)).cloned().collect(),
             rows: rows.collect(),

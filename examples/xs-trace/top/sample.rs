@@ -114,6 +114,29 @@ impl Refused {
     }
 }
 
+/// The memory that the store has got from Xen.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Ram {
+    /// KiB; 0 where nobody knows.
+    pub kib: u64,
+    /// Up to which it may grow, KiB.
+    pub limit_kib: u64,
+    /// Times that it grew, and that there was no memory to.
+    pub growths: u64,
+    pub refused: u64,
+}
+
+impl Ram {
+    fn read(all: &Value) -> Result<Ram, Problem> {
+        Ok(Ram {
+            kib: number(all, "ram-kib")?,
+            limit_kib: number(all, "ram-limit-kib")?,
+            growths: number(all, "growths")?,
+            refused: number(all, "growth-refused")?,
+        })
+    }
+}
+
 /// One look at the store.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Sample {
@@ -125,6 +148,7 @@ pub struct Sample {
     pub faults: u64,
     /// Its trace records what goes on.
     pub recording: bool,
+    pub ram: Ram,
     pub levels: Vec<Level>,
     /// The server's clock, in cycles, and how many of them a millisecond has.
     pub clock: u64,
@@ -219,6 +243,7 @@ impl Sample {
         self.running_ms = number(all, "running-ms")?;
         self.faults = number(all, "restarts")?;
         self.recording = number(all, RECORDING)? != 0;
+        self.ram = Ram::read(all)?;
         let types = &all["types"];
         let failed = place(types, "failed")?;
         for (_, row) in rows(types) {
@@ -258,7 +283,8 @@ impl Sample {
 mod tests {
     use super::*;
 
-    const TOTALS: &str = r#"{"requests":5,"events":2,"running-ms":392,"restarts":0,"trace-on":1,"types":{
+    const TOTALS: &str = r#"{"requests":5,"events":2,"running-ms":392,"restarts":0,"trace-on":1,
+        "ram-kib":8192,"ram-limit-kib":24576,"growths":1,"growth-refused":2,"types":{
         "columns":["requests","failed"],"READ":[3,1],"WRITE":[2,1]},
         "memory":{"columns":["used","most","room"],"nodes":[7,9,100]}}"#;
 
@@ -299,6 +325,7 @@ mod tests {
             ("WRITE", "ENOSPC", "/a")
         );
         assert_eq!(sample.levels, [Level { what: "nodes".into(), used: 7, room: 100 }]);
+        assert_eq!(sample.ram, Ram { kib: 8192, limit_kib: 24576, growths: 1, refused: 2 });
         assert_eq!((sample.khz, sample.clock), (1000, 77));
         assert_eq!(sample.domains.keys().copied().collect::<Vec<_>>(), [0, 5]);
         let host = sample.domains[&0];

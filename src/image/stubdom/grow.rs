@@ -31,8 +31,9 @@ static HAS_FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Lets the store grow if Xen would let it.
 pub fn begin(server: &mut Server<Guest>) {
-    if !HAS_FAILED.load(Relaxed) && memory::limit() >= paging::seam() + LEAST {
-        server.let_grow();
+    let limit = memory::limit();
+    if !HAS_FAILED.load(Relaxed) && limit >= paging::seam() + LEAST {
+        server.let_grow(limit);
     }
 }
 

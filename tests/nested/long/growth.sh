@@ -52,12 +52,16 @@ becomes 20 'the console tells of the refusal' said 'stays with 8192 KiB of RAM: 
 sleep 61
 write_some later
 equal 'once' 1 "$(said 'stays with' | grep -c .)"
+refusals=$(figure growth-refused)
+matches 'stats: a refusal each minute' '[2-9]' "$refusals"
+equal 'up to what it may grow' 24576 "$(figure ram-limit-kib)"
 equal 'the store has given back what it got' 8 "$(memory_of "$store")"
-xl destroy hog
 
+# There is no memory until this one serves, so that it is the one that grows, a minute after its first refusal.
 says 'an image that fails with more memory takes over' '' xenstore-control live-update /nested/small
+xl destroy hog
 write_some small
-becomes 30 'it is taken back' said 'taken back, after [0-9]* us: invalid opcode at'
+becomes 120 'it is taken back' said 'taken back, after [0-9]* us: invalid opcode at'
 equal 'with what it had' "$room" "$(nodes 4)"
 equal 'of memory, too' 8192 "$(figure ram-kib)"
 says 'the store is sound' OK xenstore-control check
@@ -71,7 +75,8 @@ says 'dom0 fills it far beyond: no refusal' '' /nested/pause fill 45000
 echo "# room for $(nodes 4) nodes, $(nodes 2) used, $(memory_of "$store") MiB"
 said grown | sed 's/^/# /'
 matches 'the console tells of it' 'xenstore-stubdom [0-9.]+: has grown to 24576 KiB of RAM, in [0-9]+ us' "$(said grown)"
-equal 'stats: memory' 24576 "$(figure ram-kib)"
+equal 'stats: memory, its limit, growths and refusals' "24576 24576 1 $refusals" \
+    "$(figure ram-kib) $(figure ram-limit-kib) $(figure growths) $(figure growth-refused)"
 exec 5>&-
 says 'the larger store is sound' OK xenstore-control check
 
@@ -83,6 +88,7 @@ kill $watcher
 says 'an update of the larger store' '' xenstore-control live-update /nested/image
 equal 'updates are counted, growths are not' 3 "$(figure updates)"
 equal 'it has its memory' 24576 "$(figure ram-kib)"
+equal 'and its count of growths' 1 "$(figure growths)"
 for name in one two; do
     matches "$name: all was answered as it must be" ' 0 refused, 0 silent, 0 wrong' "$(console $name | tail -n 1)"
     xl destroy $name

@@ -105,7 +105,9 @@ pub fn stats<P: Platform>(
 }
 
 fn stats_of_all<P: Platform>(cx: &Context<'_, P>, out: &mut Writer<'_>, parts: bool) -> Result<(), XsError> {
-    let Counters { requests, events, polls, looks, missed, restarts } = cx.core.recorder.counters;
+    let Counters { requests, events, polls, looks, missed, restarts, growths, growth_refusals } =
+        cx.core.recorder.counters;
+    let memory = cx.platform.memory();
     let Calls { notify, idle, wake_up, timer, other } = cx.platform.calls();
     out.open("")?;
     if parts {
@@ -130,7 +132,10 @@ fn stats_of_all<P: Platform>(cx: &Context<'_, P>, out: &mut Writer<'_>, parts: b
             ("trace-overwritten", cx.core.store.trace.first()),
             ("updates", cx.core.updates.count),
             ("update-us", cx.core.updates.microseconds),
-            ("ram-kib", cx.platform.memory() / 1024),
+            ("ram-kib", memory / 1024),
+            ("ram-limit-kib", memory.max(cx.core.growth.limit) / 1024),
+            ("growths", growths.into()),
+            ("growth-refused", growth_refusals.into()),
             ("khz", cx.platform.khz()),
             (
                 "running-ms",
