@@ -143,11 +143,12 @@ distributions() {
     tree_of upstream
     touch "$tree/etc/NIXOS"
     before=$(snapshot "$tree")
-    ok 'NixOS: is refused' fails with_image "$tree" --memory 64
+    ok 'NixOS: is refused' fails with_image "$tree" --memory 64 --maxmem 128
     ok 'NixOS: why' says "NixOS makes this host's files from its own configuration"
     ok 'NixOS: with the lines for that' says "XENSTORE_DOMAIN_KERNEL=\${./xenstore-stubdom}"
     ok 'NixOS: with what puts the image there' says "cp $PWD/$image /etc/nixos/xenstore-stubdom"
     ok 'NixOS: and their memory' says 'XENSTORE_DOMAIN_SIZE=64'
+    ok 'NixOS: and up to which it may grow' says 'XENSTORE_MAX_DOMAIN_SIZE=128'
     ok 'NixOS: without layers' fails grep -E 'layers|ARGS' "$work/said"
     printf 'layer site\n/site = "1"   (n0)\nend\n' >"$work/site.layer"
     ok 'NixOS: with layers' fails with_image "$tree" --layers "$work/site.layer"
@@ -169,6 +170,10 @@ checks_files() {
     ok '--check --root: layers that are right' with_image "$tree" --check --layers "$work/site.layer"
     ok '--check --root: tells of them' says "ok: the layers $work/site.layer"
     ok '--check --root: no layers' with_image "$tree" --check --layers none
+    ok '--check --root: growth' with_image "$tree" --check --maxmem 64
+    ok '--check --root: tells of it' says 'ok: it may grow from 8 to 64 MiB'
+    ok '--check --root: growth that is none' wrong_files 1 'wrong: --maxmem 15, with 8 MiB' --maxmem 15
+    ok '--check --root: no growth' with_image "$tree" --check --maxmem none
     rm "$tree/usr/lib/xen/bin/init-xenstore-domain"
     ok '--check --root: tools without init-xenstore-domain' wrong_files 1 'wrong: no init-xenstore-domain'
     ok '--check --root: and no image' wrong_files 2 'wrong: '"$work"'/none: no such file' --image "$work/none"
@@ -209,6 +214,14 @@ common() {
     ok "$name: the memory is set" reads XENSTORE_DOMAIN_SIZE 64
     ok "$name: without a word of memory" with_image "$tree"
     ok "$name: what was set stays" reads XENSTORE_DOMAIN_SIZE 64
+    ok "$name: it may grow" with_image "$tree" --maxmem 128
+    ok "$name: up to which is set" reads XENSTORE_MAX_DOMAIN_SIZE 128
+    ok "$name: and stays, without a word of it" with_image "$tree" --memory 64
+    ok "$name: as it was" reads XENSTORE_MAX_DOMAIN_SIZE 128
+    ok "$name: with more memory than that" fails with_image "$tree" --memory 121
+    ok "$name: is refused" says '--maxmem 128, with 121 MiB: allowed is 129 at least, or none'
+    ok "$name: it may not grow any more" with_image "$tree" --maxmem none
+    ok "$name: nothing is set" reads XENSTORE_MAX_DOMAIN_SIZE ''
     printf 'layer site\n/site = "1"   (n0)\nend\n' >"$work/site.layer"
     ok "$name: with layers" with_image "$tree" --layers "$work/site.layer"
     ok "$name: they are there" cmp "$work/site.layer" "$tree$lib/layers"
@@ -247,6 +260,8 @@ refusals() {
     refuses 'an option without value' '--memory wants a value' on "$tree" --memory
     refuses 'too little memory' 'from 8 to 2048' with_image "$tree" --memory 7
     refuses 'memory with a unit' 'from 8 to 2048' with_image "$tree" --memory 8M
+    refuses 'growth with a unit' 'allowed is none, or a number of MiB from 16 to 2048' with_image "$tree" --maxmem 64M
+    refuses 'growth that is none' '--maxmem 15, with 8 MiB: allowed is 16 at least' with_image "$tree" --maxmem 15
     refuses 'a root that is not there' 'is no directory' on "$tree/none"
     refuses 'an image that is not there' 'no such file' on "$tree" --image "$work/none"
     refuses 'a program of Linux as image' 'no image of xenstore-stubdom' on "$tree" --image /bin/sh
@@ -399,6 +414,16 @@ types() {
 }
 says() { grep -qF -- "$1" "$work/said" || { cat "$work/said" && return 1; }; }
 
+# starts_with WORDS: what the host's init script starts hands them to init-xenstore-domain.
+starts_with() {
+    local bin=/srv/started/bin
+    as_root mkdir -p "$tree$bin"
+    printf '#!/bin/sh\necho "$@"\n' | as_root tee "$tree$bin/init-xenstore-domain" >/dev/null
+    printf '#!/bin/sh\n' | as_root tee "$tree$bin/xenstore-read" >/dev/null
+    as_root chmod +x "$tree$bin"/*
+    types "sed 's|^bin=.*|bin=$bin|' $own/start >/srv/start; PATH=$bin:\$PATH sh /srv/start" && says "$1"
+}
+
 # What can differ between before and after, if all is taken back.
 of_host() {
     (cd "$tree" && { find etc usr/local usr/local/lib var/lib usr/lib usr/bin usr/sbin -maxdepth 1 | sort; } && snapshot etc/default)
@@ -423,6 +448,8 @@ in_debian() {
     ok "$name: and the program that starts it" reads XENSTORED $own/start
     ok "$name: ./scripts/install --memory 64" types './scripts/install --memory 64'
     ok "$name: sets the memory" reads XENSTORE_DOMAIN_SIZE 64
+    ok "$name: ./scripts/install --maxmem 128" types './scripts/install --maxmem 128'
+    ok "$name: start gives it to the store" starts_with '--memory 64 --maxmem 128'
     ok "$name: sudo ./scripts/install --uninstall" types 'sudo ./scripts/install --uninstall'
     ok "$name: leaves the host as it was" as_before "$before"
 

@@ -96,7 +96,7 @@ apt-get install ./target/xenstore-stubdom_*.deb => tests/install.sh: typed docs/
 xenstore-stubdom-install --check => tests/install.sh: checks_a_host xenstore-stubdom-install
 xenstore-stubdom-install => tests/install.sh: sudo xenstore-stubdom-install
 reboot => tests/nested/long/debian-host.sh: reboot
-XENSTORE_DOMAIN_ARGS="--maxmem 128" => tests/nested/long/growth.sh: --maxmem
+scripts/install --maxmem 128 => tests/install.sh: ./scripts/install --maxmem 128
 XENSTORE_DOMAIN_ARGS="--param loglevel=debug,--quota=nodes=2000" => tests/nested/long/debian-init.sh: --quota=nodes=2000
 XENSTORE_DOMAIN_ARGS="--flask system_u:system_r:xenstore_t" => by hand
 cp xenstore-stubdom.te tools/flask/policy/modules/ => by hand

@@ -120,6 +120,7 @@ check_host() {
         choose_memory
     fi
     : "${MEMORY:=$MEMORY_MIN}"
+    if [[ ${MAXMEM#none} ]]; then check_that "it may grow from $MEMORY to $MAXMEM MiB" check_growth; fi
     case $LAYERS in
         none) ;;
         '') if has_layers; then check_that 'the layers that are set already' choose_layers; fi ;;
