@@ -175,7 +175,7 @@ done
 # Each tool that takes options tells the one version of all.
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 tells_version() { [[ $(cargo run --quiet -p "$1" --bin "$1" -- --version) == "$1 $version" ]]; }
-for tool in unix_server xs-state xs-trace xs-layers bench scale conformance; do ok "$tool: --version" tells_version "$tool"; done
+for tool in unix_server xs-state xs-trace xs-layers bench scale conformance load worst; do ok "$tool: --version" tells_version "$tool"; done
 
 # unread COMMAND...: with a standard output that nobody reads any more, it ends without a word.
 unread() {

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
     let seconds = words.get(1).and_then(|word| word.parse().ok()).map(Duration::from_secs);
     let done = match (&words[..], seconds) {
         (["--help" | "-h"], _) => output::put(HELP),
+        (["--version"], _) => output::put(concat!("load ", env!("CARGO_PKG_VERSION"), "\n")),
         (["day"], _) => day(),
         (["busy", _], Some(length)) => busy(length),
         (["conflicts", _], Some(length)) => conflicts(length),

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match &words[..] {
         ["--help" | "-h"] => output::put(HELP),
+        ["--version"] => output::put(concat!("worst ", env!("CARGO_PKG_VERSION"), "\n")),
         ["measure"] => measure_all(),
         ["run", number] if number.parse().is_ok_and(|number: usize| number < SCENES.len()) => {
             run(&SCENES[number.parse::<usize>().unwrap_or_default()]);

@@ -61,7 +61,7 @@ pub fn export(dump: &Dump) -> Result<Vec<u8>, Problem> {
     let (before, meanwhile) = dump.lost();
     let whole = json!({
         "displayTimeUnit": "ns",
-        "otherData": { "lost-before": before, "lost-meanwhile": meanwhile },
+        "otherData": { "store": dump.notes.about.line(), "lost-before": before, "lost-meanwhile": meanwhile },
         "traceEvents": events.collect::<Vec<_>>(),
     });
     serde_json::to_vec(&whole).map_err(|error| Problem::new(error.to_string()))

@@ -13,6 +13,8 @@ use crate::{Client, Server, XS_TRACE, run, text};
 fn exported(file: &Path) -> Vec<Value> {
     let json = run(&["export", "--perfetto", text(file)]).expect("JSON");
     let json: Value = serde_json::from_str(&json).expect("JSON");
+    let store = json["otherData"]["store"].as_str().expect("it says what wrote it");
+    assert!(store.starts_with("xenstore-stubdom ") && store.contains("; Xen "), "{store}");
     json["traceEvents"].as_array().expect("an array").clone()
 }
 
