@@ -8,13 +8,13 @@ use store_client::seconds;
 
 pub const HELP: [(&str, &str); 11] = [
     ("q", "quit"),
-    ("h ?", "this help; any key leaves it"),
+    ("h ?", "this help; any key but those that scroll leaves it"),
     ("P L W M N", "sort by requests, latency, watches, memory, domid"),
     ("< >", "sort by the column to the left, to the right"),
     ("R", "the other way round"),
-    ("/", "only domains with this in their name, or of this number; Esc: all"),
+    ("/", "domains with this in their name or as number; Esc: all"),
     ("Up Down", "mark a domain"),
-    ("Enter", "look into the domain: requests, errors, watches, transactions; Esc: back"),
+    ("Enter", "its requests, errors, watches, transactions; Esc: back"),
     ("PgUp PgDn Home End", "scroll"),
     ("d s", "change the delay"),
     ("space", "pause, and go on"),
@@ -41,7 +41,10 @@ impl View {
             self.type_into(typed, key.code);
             return Action::Nothing;
         }
-        if std::mem::take(&mut self.help) {
+        if self.help {
+            if !self.scrolls(key.code) {
+                (self.help, self.offset) = (false, 0);
+            }
             return Action::Nothing;
         }
         if self.domain.is_some() {
@@ -49,7 +52,7 @@ impl View {
         }
         match key.code {
             KeyCode::Char('q') => return Action::Quit,
-            KeyCode::Char('h' | '?') => self.help = true,
+            KeyCode::Char('h' | '?') => (self.help, self.offset) = (true, 0),
             KeyCode::Char('r' | 'P' | 'p') => self.sorting.column = Column::Requests,
             KeyCode::Char('l' | 'L') => self.sorting.column = Column::Latency,
             KeyCode::Char('w' | 'W') => self.sorting.column = Column::Watches,
@@ -68,10 +71,9 @@ impl View {
             }
             KeyCode::Up => self.step(false),
             KeyCode::Down => self.step(true),
-            KeyCode::PageUp => self.scroll(-(self.height as isize)),
-            KeyCode::PageDown => self.scroll(self.height as isize),
-            KeyCode::Home => self.offset = 0,
-            KeyCode::End => self.scroll_to_end(),
+            KeyCode::PageUp | KeyCode::PageDown | KeyCode::Home | KeyCode::End => {
+                self.scrolls(key.code);
+            }
             KeyCode::Char(other) => self.message = format!("no key '{other}'; h tells which there are"),
             _ => {}
         }
@@ -81,17 +83,27 @@ impl View {
     fn press_in_domain(&mut self, code: KeyCode) -> Action {
         match code {
             KeyCode::Esc | KeyCode::Enter | KeyCode::Backspace | KeyCode::Char('q') => self.leave(),
-            KeyCode::Char('h' | '?') => self.help = true,
+            KeyCode::Char('h' | '?') => (self.help, self.offset) = (true, 0),
             KeyCode::Char(' ') => self.paused = !self.paused,
+            _ => {
+                self.scrolls(code);
+            }
+        }
+        Action::Nothing
+    }
+
+    /// Whether the key has moved to another part of a text.
+    fn scrolls(&mut self, code: KeyCode) -> bool {
+        match code {
             KeyCode::Up => self.scroll(-1),
             KeyCode::Down => self.scroll(1),
             KeyCode::PageUp => self.scroll(-(self.height as isize)),
             KeyCode::PageDown => self.scroll(self.height as isize),
             KeyCode::Home => self.offset = 0,
             KeyCode::End => self.scroll_to_end(),
-            _ => {}
+            _ => return false,
         }
-        Action::Nothing
+        true
     }
 
     fn type_into(&mut self, mut prompt: Prompt, code: KeyCode) {
@@ -160,6 +172,9 @@ mod tests {
         assert_eq!(view.message, "delay 'q': 0.1 to 3600 seconds are possible");
         assert_eq!(press(&mut view, "hq"), Action::Nothing, "a key leaves the help");
         assert!(!view.help && view.message.is_empty());
+        press(&mut view, "h");
+        view.press(KeyEvent::new(KeyCode::PageDown, KeyModifiers::NONE));
+        assert!(view.help, "a screen may be too small for all of it");
     }
 
     #[test]

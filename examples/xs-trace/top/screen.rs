@@ -21,7 +21,7 @@ pub fn draw(
     silent: Option<u64>,
 ) {
     if view.help {
-        return frame.render_widget(Paragraph::new(help()), frame.area());
+        return draw_text(frame, view, frame.area(), &help());
     }
     let Some(table) = table else {
         let what = silent.map_or_else(|| "looking at the store".to_owned(), no_answer);
@@ -63,17 +63,31 @@ fn draw_domain(
     let head = silent.map_or_else(|| format!("{title} - Esc: back{paused}"), no_answer);
     frame.render_widget(Paragraph::new(Line::from(head).bold()).reversed(), top);
     let Some(told) = told else { return frame.render_widget(Paragraph::new("looking at it"), rest) };
-    // What is too long for a line goes on in the next one.
-    let width = usize::from(rest.width).max(1);
-    let pieces = |line: &String| -> Vec<String> {
-        let letters: Vec<char> = line.chars().collect();
-        let pieces = letters.chunks(width).map(|piece| piece.iter().collect());
-        if letters.is_empty() { vec![String::new()] } else { pieces.collect() }
-    };
-    let lines: Vec<String> = told.iter().flat_map(pieces).collect();
-    view.fit(vec![0; lines.len()], usize::from(rest.height));
+    draw_text(frame, view, rest, told);
+}
+
+/// Draws as many of the lines as fit, from the one on that has been scrolled to.
+fn draw_text(frame: &mut Frame<'_>, view: &mut View, area: Rect, lines: &[String]) {
+    let lines: Vec<String> = lines.iter().flat_map(|line| folded(line, area.width.into())).collect();
+    view.fit(vec![0; lines.len()], usize::from(area.height));
     let shown = lines.into_iter().skip(view.offset).take(view.height).map(Line::from);
-    frame.render_widget(Paragraph::new(shown.collect::<Vec<_>>()), rest);
+    frame.render_widget(Paragraph::new(shown.collect::<Vec<_>>()), area);
+}
+
+/// A line in pieces of at most `width` letters, between words where there are any.
+fn folded(line: &str, width: usize) -> Vec<String> {
+    let letters: Vec<char> = line.chars().collect();
+    let (mut rest, width) = (&letters[..], width.max(1));
+    let mut pieces = Vec::new();
+    while rest.len() > width {
+        // The blank between two pieces belongs to the first, and may stand behind its last column.
+        let blank = rest[..=width].iter().rposition(|letter| *letter == ' ').filter(|at| *at > 0);
+        let (piece, more) = rest.split_at(blank.map_or(width, |at| at + 1));
+        pieces.push(piece.iter().collect::<String>().trim_end().to_owned());
+        rest = more;
+    }
+    pieces.push(rest.iter().collect());
+    pieces
 }
 
 impl View {
@@ -148,11 +162,39 @@ fn row_line<'a>(view: &View, row: &Row, name_width: usize) -> Line<'a> {
     }
 }
 
-fn help<'a>() -> Vec<Line<'a>> {
-    let mut lines = vec![Line::from("xs-trace top: keys").bold()];
-    lines.extend(HELP.map(|(keys, what)| Line::from(format!("  {keys:<28}{what}"))));
-    lines.push(Line::from("columns").bold());
+fn help() -> Vec<String> {
+    let mut lines = vec!["xs-trace top: keys".to_owned()];
+    lines.extend(HELP.map(|(keys, what)| format!("  {keys:<18}  {what}")));
+    lines.push("columns".to_owned());
+    lines.extend(Column::ALL.map(|column| format!("  {:<5}  {}", column.title(), column.meaning())));
     lines
-        .extend(Column::ALL.map(|column| Line::from(format!("  {:<8}{}", column.title(), column.meaning()))));
-    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_folded_between_words() {
+        for (line, width, pieces) in [
+            ("", 5, &[""][..]),
+            ("one two", 7, &["one two"]),
+            ("one two three", 7, &["one two", "three"]),
+            ("one two three", 6, &["one", "two", "three"]),
+            ("  columns", 4, &["", "colu", "mns"]),
+            ("abcdefg", 3, &["abc", "def", "g"]),
+            ("µs µs", 2, &["µs", "µs"]),
+            ("ab", 0, &["a", "b"]),
+        ] {
+            assert_eq!(folded(line, width), pieces, "{line}, {width}");
+        }
+    }
+
+    /// On the usual terminal nothing of it is cut off or folded.
+    #[test]
+    fn the_help_has_the_width_of_a_terminal() {
+        for line in help() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
 }
