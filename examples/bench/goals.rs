@@ -140,7 +140,7 @@ pub const TABLES: &[Table] = &[
         base: None,
         parts: &[&[OURS, "this server, times the first", C, "C xenstored, times the first"]],
         goals: &[
-            Goal { rows: &["1 guests"], column: Some(OURS), limit: Limit::Times(0.1, C) },
+            Goal { rows: &["1 guest"], column: Some(OURS), limit: Limit::Times(0.1, C) },
             Goal { rows: &[], column: Some("this server, times the first"), limit: Limit::Value(1.02) },
         ],
         constants: None,
@@ -413,7 +413,7 @@ pub const GAINS: &[Gain] = &[
     },
     Gain {
         table: 3,
-        row: "1 guests",
+        row: "1 guest",
         column: OURS,
         than: C,
         unit: 1e6,

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, CheckOptions, DiffOptions, PackOptions, SplitOptions, Task};
 use files::{Pack, sections, shown};
-use store_client::Call;
+use store_client::{Call, plural};
 use tree::{Tree, difference};
 
 /// What goes wrong: with the layers, or else.
@@ -67,12 +67,8 @@ fn pack(options: &PackOptions, domains: &BTreeSet<u16>) -> Result<(), Problem> {
     let tree = Tree::fused(&pack, domains)?;
     let layers = sections(&pack.text).len();
     let (bytes, nodes) = (pack.text.len(), tree.nodes().count());
-    eprintln!("{}, {bytes} bytes; {} fused", plural(layers, "layer"), plural(nodes, "node"));
+    eprintln!("{}, {bytes} bytes; {} fused", plural(layers as u64, "layer"), plural(nodes as u64, "node"));
     put(options.output.as_deref(), &pack.text)
-}
-
-fn plural(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Nothing is written unless all can be, and nothing is replaced.
@@ -116,7 +112,8 @@ fn check(options: &CheckOptions, domains: &BTreeSet<u16>) -> Result<(), Problem>
         match fused {
             Ok(tree) => {
                 let layers = sections(&pack.text).len();
-                let (layers, nodes) = (plural(layers, "layer"), plural(tree.nodes().count(), "node"));
+                let (layers, nodes) =
+                    (plural(layers as u64, "layer"), plural(tree.nodes().count() as u64, "node"));
                 put(None, format!("{}: {layers}, {nodes}\n", shown(file)).as_bytes())?;
             }
             Err(Problem::Layers(text)) => wrong += &text,

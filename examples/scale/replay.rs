@@ -82,7 +82,7 @@ fn replay<W: World>(
         live(world, start, alive, Part::Changes)?;
         alive += 1;
 
-        let row = format!("{count} guests");
+        let row = if count == 1 { "1 guest".to_owned() } else { format!("{count} guests") };
         let figure =
             |what: &str, value, unit| Figure::new(TABLE, &row, &format!("{name}{what}"), value, unit).print();
         figure("", life, "instructions")?;

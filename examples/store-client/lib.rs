@@ -11,3 +11,8 @@ pub use pages::write_pages;
 pub use place::{Place, seconds};
 pub use problem::Problem;
 pub use store::Store;
+
+/// A number of things, of which `one` is the name.
+pub fn plural(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}

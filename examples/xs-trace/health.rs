@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::arguments::HealthOptions;
 use crate::dump::{self, OFF};
 use crate::top::{Sample, uptime};
-use store_client::Problem;
+use store_client::{Problem, plural};
 
 const OK: u8 = 0;
 const WARNING: u8 = 1;
@@ -54,16 +54,15 @@ fn judge(sample: &Sample, check: Option<&str>, options: &HealthOptions) -> (Vec<
     }
     let faults = sample.faults;
     if faults > 0 {
-        let s = if faults == 1 { "" } else { "s" };
-        findings.push((WARNING, format!("{faults} fault{s} of the store since its start")));
+        findings.push((WARNING, format!("{} of the store since its start", plural(faults, "fault"))));
     }
     if !sample.recording {
         findings.push((WARNING, OFF.to_owned()));
     }
     if findings.is_empty() {
-        let (up, requests) = (uptime(sample.running_ms), sample.requests);
+        let (up, requests) = (uptime(sample.running_ms), plural(sample.requests, "request"));
         let consistent = if check.is_some() { ", consistent" } else { "" };
-        findings.push((OK, format!("up {up}, {requests} requests{consistent}")));
+        findings.push((OK, format!("up {up}, {requests}{consistent}")));
     }
     (findings, figures.join(" "))
 }

@@ -26,7 +26,7 @@ use arguments::{Arguments, DumpOptions, ReportOptions, Task};
 use dump::Dump;
 use filter::Chosen;
 use report::Report;
-use store_client::{Call, Problem};
+use store_client::{Call, Problem, plural};
 
 /// The status for a mistake in the call.
 const MISTAKE: u8 = 2;
@@ -93,8 +93,8 @@ fn save(options: &DumpOptions) -> Result<(), Problem> {
     dump.save(&options.file)?;
     let (before, meanwhile) = dump.lost();
     eprintln!(
-        "{} records saved; {before} older ones were overwritten before, {meanwhile} meanwhile",
-        dump.records.len()
+        "{} saved; {before} older ones were overwritten before, {meanwhile} meanwhile",
+        plural(dump.records.len() as u64, "record")
     );
     if dump.is_off() {
         eprintln!("{}", dump::OFF);

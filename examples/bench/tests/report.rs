@@ -191,9 +191,9 @@ fn figures_become_drawings() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let save = ["--save", folder.path().to_str().expect("plain")];
     let figures = [
-        (3, "1 guests", "this server", 3e6, I),
+        (3, "1 guest", "this server", 3e6, I),
         (3, "100 guests", "this server", 3e6, I),
-        (3, "1 guests", "this server, memory for each guest", 2e4, "bytes"),
+        (3, "1 guest", "this server, memory for each guest", 2e4, "bytes"),
         (11, "READ & more", "this server", 1500.0, I),
         (11, "READ & more", "C xenstored", 7200.0, I),
     ];

@@ -17,7 +17,7 @@ use crate::dump::{Dump, write};
 use crate::report::{Cell, Table, table_json, table_text};
 use crate::requests::{Request, requests};
 use message::{Message, Watches, message};
-use store_client::{Problem, Store};
+use store_client::{Problem, Store, plural};
 
 const OK: &str = "ok";
 
@@ -172,11 +172,11 @@ impl<'a> Replay<'a> {
     fn text(&self) -> String {
         let (replayed, left_out) = (self.replayed(), self.left_out.values().sum::<usize>());
         let mut text = format!(
-            "replayed      {replayed} of {} requests, of {} domains\n\
+            "replayed      {replayed} of {}, of {}\n\
              same results  {}\n\
              nodes made    {}, which were there before\n",
-            replayed + left_out,
-            self.stores.len(),
+            plural((replayed + left_out) as u64, "request"),
+            plural(self.stores.len() as u64, "domain"),
             self.same,
             self.made
         );

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::plots::{BROAD, Legend, NARROW, latency, over_time};
 use super::{Report, Table};
-use store_client::Problem;
+use store_client::{Problem, plural};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -50,7 +50,8 @@ fn drawn(report: &Report<'_>) -> Result<String, Box<dyn std::error::Error>> {
     let (narrow, _) = over_time(report, &NARROW)?;
     let (rows, most) = latency(report, &BROAD)?;
     let scale = format!(
-        "<p class=\"more\">Of all rows, the full height is {most} requests; heights are logarithmic.</p>\n"
+        "<p class=\"more\">Of all rows, the full height is {}; heights are logarithmic.</p>\n",
+        plural(most as u64, "request")
     );
     let latency = both(&rows, &latency(report, &NARROW)?.0) + &scale;
     Ok(section(OVER_TIME, &(legend(&chips) + &both(&broad, &narrow))) + &section(LATENCY, &latency))

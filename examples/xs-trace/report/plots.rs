@@ -10,6 +10,7 @@ use xenstore::abi::DomId;
 use super::Report;
 use super::cell::duration;
 use super::html::escape;
+use store_client::plural;
 
 /// Names and their colors.
 pub type Legend = Vec<(String, (u8, u8, u8))>;
@@ -143,7 +144,7 @@ fn domains(report: &Report<'_>, times: &[(u64, u16)]) -> (Legend, BTreeMap<u16, 
 }
 
 fn requests(count: u32) -> String {
-    format!("{count} request{}", if count == 1 { "" } else { "s" })
+    plural(count.into(), "request")
 }
 
 /// Bars have what they stand for as their titles: they are the only rectangles, in the order in which they were drawn.

@@ -10,6 +10,7 @@ use super::cell::{Cell, duration, seconds};
 use super::{Seen, Table};
 use crate::requests::busy;
 use crate::show::what;
+use store_client::plural;
 
 /// How often each comes, most often first.
 fn counted<K: Ord>(all: impl IntoIterator<Item = K>) -> Vec<(K, usize)> {
@@ -48,11 +49,6 @@ fn sum(times: impl IntoIterator<Item = u64>) -> u128 {
 /// No dump has so many years of them that they do not fit.
 fn nanos(sum: u128) -> u64 {
     u64::try_from(sum).unwrap_or(u64::MAX)
-}
-
-/// A number of things.
-fn plural(count: usize, one: &str) -> String {
-    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Of records between two moments, nanoseconds since the start.
@@ -97,7 +93,7 @@ pub fn facts(seen: &Seen<'_>, first: u64, last: u64) -> Vec<(&'static str, Strin
                 count(Kind::TransactionStarted),
                 count(Kind::TransactionCommitted),
                 count(Kind::TransactionAborted),
-                plural(count(Kind::TransactionConflict), "conflict")
+                plural(count(Kind::TransactionConflict) as u64, "conflict")
             ),
         ),
     ]

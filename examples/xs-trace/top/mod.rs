@@ -20,7 +20,7 @@ use crate::arguments::TopOptions;
 use crate::dump::OFF;
 use rates::Table;
 use sample::{Level, Ram};
-use store_client::Problem;
+use store_client::{Problem, plural};
 
 pub fn run(options: &TopOptions) -> Result<(), Problem> {
     let is_terminal = stdin().is_terminal() && stdout().is_terminal();
@@ -79,7 +79,7 @@ fn refusals(table: &Table) -> Vec<String> {
             quota if *limit > 0 => format!("quota {quota}, {limit} allowed"),
             none => none.to_owned(),
         };
-        format!("refused: d{domid} {name} {request} {path}: {error}, {why}; {times} times")
+        format!("refused: d{domid} {name} {request} {path}: {error}, {why}; {}", plural(*times, "time"))
     };
     table.refused.iter().map(line).collect()
 }

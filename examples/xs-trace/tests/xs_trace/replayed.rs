@@ -121,7 +121,7 @@ fn other_results_are_told() {
     let socket = server.socket();
     let told = run(&["replay", "--into", text(&socket), text(&file)]).expect("replayed");
     let words = words(&told);
-    for line in ["replayed 1 of 1 requests, of 1 domains", "same results 0", "READ 1 ENOENT ok"] {
+    for line in ["replayed 1 of 1 request, of 1 domain", "same results 0", "READ 1 ENOENT ok"] {
         assert!(words.iter().any(|told| told == line), "{line}\n{told}");
     }
 }
