@@ -101,7 +101,7 @@ impl Capacities {
             acls: 512 + nodes / 32,
             watches: 256 + nodes / 9,
             transactions: 256 + nodes / 128,
-            tx_nodes: 1984 + nodes / 24,
+            tx_nodes: (2304 + nodes / 30).max(nodes / 21),
             messages: 768 + nodes / 20,
             trace: 64,
             names: 16,
