@@ -28,7 +28,9 @@ fn all_packages_have_the_licence_and_the_version() {
             assert!(text.lines().any(|said| said == line), "{manifest} does not say {line}");
         }
     }
-    assert!(read("fuzz/Cargo.toml").contains("\nlicense = \"MIT OR Apache-2.0\"\n"));
+    for apart in ["fuzz/Cargo.toml", "tests/clients/rust/Cargo.toml", "tests/clients/talk/rust/Cargo.toml"] {
+        assert!(read(apart).contains("\nlicense = \"MIT OR Apache-2.0\"\n"), "{apart} has no licence");
+    }
     assert!(read("LICENSE.md").contains("SPDX-License-Identifier: `MIT OR Apache-2.0`"));
 }
 
