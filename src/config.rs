@@ -39,8 +39,7 @@ pub struct Limits {
     pub attempts: u64,
     /// Events that such a step may send.
     pub events: u64,
-    /// Copies that a request in a transaction takes, unless a quarter of those that there are is more: then those that have
-    /// been taken before, which are looked up again, cost little beside them.
+    /// Copies that a request in a transaction takes.
     pub copies: u32,
     /// Watches that are looked at for receivers, for their places, or to tell them what they have missed. More than 64.
     pub watches: u32,
@@ -50,7 +49,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub const DEFAULT: Limits = Limits { attempts: 16, events: 140, copies: 250, watches: 2000, told: 2000 };
+    pub const DEFAULT: Limits = Limits { attempts: 16, events: 140, copies: 100, watches: 2000, told: 2000 };
 }
 
 /// Slots of each kind, for the whole store.

@@ -313,7 +313,7 @@ impl<P: Platform> Server<P> {
     fn drop_io(&mut self, id: DomainId) {
         self.links.drop_input(&mut self.core.store, id);
         self.core.forget_update(id);
-        self.core.store.set_cursor(id, None);
+        self.core.store.forget_stop(id);
         self.links.schedule.unstall(id);
     }
 

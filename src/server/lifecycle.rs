@@ -17,6 +17,9 @@ use crate::wire::XsError;
 /// Attempts after which more news waits until others have had their turns.
 const ATTEMPTS: u64 = 16;
 
+/// Domains after which the same: most of those that may have changed have not.
+const ASKED: usize = 64;
+
 /// Nanoseconds for which news of domains waits at most for those who read.
 const PATIENCE: u64 = 50_000_000;
 
@@ -158,8 +161,14 @@ impl<P: Platform> Server<P> {
             return true;
         }
         let begun = self.core.store.present_attempt().count();
-        while !self.is_under_way() && self.core.store.present_attempt().count() - begun < ATTEMPTS {
-            if self.gives_time_to_read() {
+        let mut looked = None;
+        for _ in 0..ASKED {
+            let now = self.core.store.present_attempt().count();
+            if self.is_under_way() || now - begun >= ATTEMPTS {
+                break;
+            }
+            // Nobody has more waiting than before if nothing has been changed.
+            if looked.replace(now) != Some(now) && self.gives_time_to_read() {
                 return false;
             }
             match self.next_news(platform) {
@@ -221,6 +230,7 @@ impl<P: Platform> Server<P> {
 
     /// Sends the general event for shutdowns, once for all of them. The event for a death covers earlier shutdowns. Nothing is
     /// under way.
+    #[inline(never)] // Only when all news has been heard.
     fn announce_shutdowns(&mut self) {
         let told = self.core.store.announce_shutdowns();
         debug_assert!(told.is_ok(), "there is room for the record of what is to be done");

@@ -26,6 +26,9 @@ const RELEASES: u64 = 10_000_000;
 /// at again.
 const RETRY: u64 = 1_000_000_000;
 
+/// Events that are dropped in one go because they have waited too long.
+const DROPPED: u32 = 64;
+
 /// Nanoseconds after which a ring is looked at again where a request was found that no event has told of yet. Who writes
 /// one may be kept from running before it can tell.
 const GRACE: u64 = 250_000_000;
@@ -425,13 +428,23 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Drops events that have waited too long, and lists waiting connections as ready.
+    /// Drops events that have waited too long, and lists waiting connections as ready. If they are many, it is to be called
+    /// again at once, after others' turns.
     fn expire(&mut self) {
         self.core.throttle.release();
+        let mut left = DROPPED;
         for _ in 0..self.links.schedule.waiting() {
             let Some(id) = self.links.schedule.take_waiting() else { break };
-            while let Some(late) = self.links.drop_late(&mut self.core.store, id, self.core.clock.now) {
+            while left > 0
+                && let Some(late) = self.links.drop_late(&mut self.core.store, id, self.core.clock.now)
+            {
                 self.core.note_given_up(id, &late);
+                left -= 1;
+            }
+            if left == 0 {
+                self.links.schedule.wait(id);
+                self.core.throttle.look_at(self.core.clock.now);
+                break;
             }
             if self.links.has_output(id) {
                 self.note_stall(id, Stall::RingFull);

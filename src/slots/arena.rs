@@ -609,16 +609,21 @@ mod tests {
 
     #[test]
     fn stamps_of_long_ago_mean_nothing() {
-        let mut arena = Arena::<u32>::new(&Attempt::new(), 1, 1, 1);
-        let id = arena.alloc(1).unwrap();
-        attempt(&mut arena, Claim::Privileged, |arena| arena.modify(id).is_ok());
-        // The low half of the number is the same again.
-        arena.attempt.skip(u64::from(u32::MAX));
-        attempt(&mut arena, Claim::Privileged, |arena| {
-            assert_eq!(at(&arena.slots, id).note, arena.attempt.number() as u32);
-            *arena.modify(id).unwrap() = 2;
-            false
-        });
-        assert_eq!(*arena.get(id), 1);
+        for takes_one_first in [false, true] {
+            let mut arena = Arena::<u32>::new(&Attempt::new(), 2, 2, 2);
+            let id = arena.alloc(1).unwrap();
+            attempt(&mut arena, Claim::Privileged, |arena| arena.modify(id).is_ok());
+            // The low half of the number is the same again.
+            arena.attempt.skip(u64::from(u32::MAX));
+            attempt(&mut arena, Claim::Privileged, |arena| {
+                assert_eq!(at(&arena.slots, id).note, arena.attempt.number() as u32);
+                if takes_one_first {
+                    arena.alloc(3).unwrap();
+                }
+                *arena.modify(id).unwrap() = 2;
+                false
+            });
+            assert_eq!(*arena.get(id), 1);
+        }
     }
 }

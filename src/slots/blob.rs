@@ -287,6 +287,14 @@ mod tests {
     }
 
     #[test]
+    fn a_handle_of_few_bytes_is_of_a_blob_of_few_bytes() {
+        for (len, fits) in [(0, true), (65_535, true), (65_536, false), (u32::MAX, false)] {
+            let packed = Blob { first: None, len }.pack();
+            assert_eq!(packed.map(Blob::unpack), fits.then_some(Blob { first: None, len }), "{len}");
+        }
+    }
+
+    #[test]
     fn pieces_of_any_length_make_one_blob() {
         for step in [1, 7, 39, 40, 41, 79, 80, 200] {
             let attempt = Attempt::new();

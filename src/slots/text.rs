@@ -241,7 +241,9 @@ impl<const N: usize> Text<N> {
             None => (&[][..], start - whole),
         };
         let rest = blobs.chunks_from(self.blob(), whole);
-        core::iter::once(inline).chain(blobs.pieces(rest)).try_for_each(|piece| {
+        // The chunks of a beginning go on behind it.
+        let pieces = blobs.pieces(rest).take(Blob::chunks(rest.len()) as usize);
+        core::iter::once(inline).chain(pieces).try_for_each(|piece| {
             let wanted = piece.get(before..).unwrap_or_default();
             before = before.saturating_sub(piece.len());
             out.extend_from_slice(wanted).map_err(|_| Full)

@@ -77,6 +77,7 @@ pub use watch::{Change, Watch, WatchId, Watches};
 use alloc::boxed::Box;
 
 use domain::Delta;
+use view::Stop;
 
 use crate::abi::DomId;
 use crate::config::{Capacities, Limits};
@@ -129,7 +130,7 @@ pub struct Store {
     pub current: Current,
     refused: refusal::Refused,
     /// By the domain record's slot.
-    cursors: Box<[Option<Cursor>]>,
+    stops: Box<[Option<Stop>]>,
     /// The most that any former guest held at once.
     peak_of_gone: Quotas,
     /// Where nodes come from.
@@ -177,7 +178,7 @@ impl Store {
             generation: 0,
             current: Current::NONE,
             refused: refusal::Refused::default(),
-            cursors: filled(&None, capacities.domains),
+            stops: filled(&None, capacities.domains),
             peak_of_gone: Quotas::NOTHING,
             origins: Origins::default(),
             prefix_hashes: filled(&0, PREFIXES_MAX),
@@ -199,7 +200,7 @@ impl Store {
             + Trace::bytes(capacities.trace, capacities.names)
             + Watches::bytes(capacities)
             + Transactions::bytes(capacities)
-            + capacities.domains * size_of::<Option<Cursor>>()
+            + capacities.domains * size_of::<Option<Stop>>()
             + Intents::BYTES
             + Collected::bytes(capacities.watches)
             + PREFIXES_MAX * size_of::<u64>()
@@ -247,12 +248,24 @@ impl Store {
 
     /// Where the domain's last DIRECTORY_PART stopped.
     pub fn cursor(&self, id: DomainId) -> Option<Cursor> {
-        *self.cursors.get(id.index())?
+        match self.stops.get(id.index())? {
+            Some(Stop::List(cursor)) => Some(*cursor),
+            _ => None,
+        }
     }
 
-    pub fn set_cursor(&mut self, id: DomainId, cursor: Option<Cursor>) {
-        if let Some(place) = self.cursors.get_mut(id.index()) {
-            *place = cursor;
+    pub fn set_cursor(&mut self, id: DomainId, cursor: Cursor) {
+        self.set_stop(id, Some(Stop::List(cursor)));
+    }
+
+    /// Forgets where the domain's last request stopped.
+    pub fn forget_stop(&mut self, id: DomainId) {
+        self.set_stop(id, None);
+    }
+
+    fn set_stop(&mut self, id: DomainId, stop: Option<Stop>) {
+        if let Some(place) = self.stops.get_mut(id.index()) {
+            *place = stop;
         }
     }
 

@@ -128,10 +128,18 @@ impl Store {
             count += 1;
             Ok::<(), XsError>(())
         });
+        let whole = count.checked_sub(1).and_then(|last| self.prefix_hashes.get(last).copied());
         let (mut next, mut below) = (Some(path), None);
+        if let Some((copy, len, left)) = self.stopped_above(view, whole) {
+            (next, below, count) = (path.cut(len).parent(), Some(copy), left);
+        }
         for n in (0..count).rev() {
             let (Some(at), Some(hash)) = (next, self.prefix_hashes.get(n).copied()) else { break };
-            match self.find_subject(view, Subject::new(at, hash), &mut below)? {
+            let found = self.find_subject(view, Subject::new(at, hash), &mut below);
+            if found.is_err() {
+                self.stop_above(view, whole, below, n + 1);
+            }
+            match found? {
                 None => next = at.parent(),
                 Some(place) => return Ok((at, place)),
             }

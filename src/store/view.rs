@@ -11,6 +11,7 @@ use crate::path::Path;
 use crate::perms::{Caller, Entry};
 use crate::quota::Quotas;
 use crate::slots::Claim;
+use crate::wire::TxId;
 
 /// The client, its rights and quotas, and its transaction.
 #[derive(Clone, Copy)]
@@ -64,7 +65,28 @@ pub enum Start {
     Made(TxNodeId),
 }
 
-/// Where the last DIRECTORY_PART of a domain stopped, so that the next one can go on.
+/// Where a domain's request stopped, so that the next turn of it can go on, or the next part of a list.
+#[derive(Clone, Copy)]
+pub(super) enum Stop {
+    List(Cursor),
+    /// In a transaction, before the copy of what is right above this one: all from the path with this hash up to here is
+    /// missing and has its copy. There are so many levels above.
+    Above {
+        tx: TxId,
+        path: u64,
+        copy: TxNodeId,
+        left: usize,
+    },
+    /// In a transaction, before the copy of this node, whose path has this hash, while a copy is removed with all below it.
+    Below {
+        tx: TxId,
+        top: TxNodeId,
+        node: NodeId,
+        path: u64,
+    },
+}
+
+/// Where the last DIRECTORY_PART of a domain stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cursor {
     /// The listed node's generation. Only two other lists can have the same: a transaction's copy of this one, and the

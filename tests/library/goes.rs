@@ -1,12 +1,17 @@
 //! How much is done in one go, between two looks at what others have sent: counted in operations on slots, which stand for some
 //! 25 instructions each.
 
+use support::Host;
+use xenstore::config::{Capacities, Settings};
+
 use crate::slices::{CASES, host};
+
+/// Operations that stand for 250,000 instructions.
+const MOST: u64 = 10_000;
 
 /// A commit is decided in one go. All others are shorter, also where paths are long.
 #[test]
 fn only_the_decision_of_a_commit_is_more_than_others_wait_for() {
-    const MOST: u64 = 10_000;
     let mut longer = Vec::new();
     for (n, (request, prepare)) in
         CASES.iter().filter(|case| case.0.starts_with("TRANSACTION_END")).enumerate()
@@ -24,4 +29,79 @@ fn only_the_decision_of_a_commit_is_more_than_others_wait_for() {
         host.check();
     }
     assert!(longer.is_empty(), "goes by case: {longer:?}");
+}
+
+fn default_host(nodes: usize, guests: u16) -> Host {
+    let capacities = Capacities { trace: 4096, chunks: 2 * nodes, ..Capacities::for_nodes(nodes) };
+    let mut host = Host::with(Settings::DEFAULT, &capacities);
+    (1..=guests).for_each(|domid| host.boot(domid));
+    host
+}
+
+/// Copies are taken a few at a time, and each go begins where the one before has stopped. What is decided in the end is in one
+/// go.
+#[test]
+fn copies_of_many_levels_are_taken_in_goes() {
+    let path = format!("data{}", "/x".repeat(900));
+    for (there, request, answer) in [
+        (false, format!("READ {path}|"), "ENOENT"),
+        (false, format!("WRITE {path}|"), "OK|"),
+        (true, "RM data|".to_string(), "OK|"),
+        (true, format!("READ {path}/y|"), "ENOENT"),
+    ] {
+        let mut host = default_host(20_000, 1);
+        if there {
+            host.ok(1, 0, &format!("MKDIR {path}|"));
+        }
+        let tx = host.start(1);
+        host.send(1, tx, &request);
+        let mut goes = host.goes();
+        goes.sort_unstable();
+        let last = if answer == "OK|" { goes.pop() } else { None };
+        let told = &request[..6];
+        assert!(goes.iter().all(|go| *go < MOST), "{told}: {goes:?}");
+        assert!(last.is_none_or(|last| last < 4 * MOST), "{told}: {last:?}");
+        host.hears(1, answer);
+        host.check();
+    }
+}
+
+/// A host says of none which has changed, so all are asked about.
+#[test]
+fn domains_are_asked_about_in_goes() {
+    const GUESTS: u16 = 300;
+    let mut host = default_host(60_000, GUESTS);
+    host.xen.virq();
+    host.xen.most_domctls = 0;
+    let before = host.xen.domctls;
+    host.poll();
+    assert!(host.xen.domctls - before > usize::from(GUESTS), "all are asked about");
+    assert!(host.xen.most_domctls <= 65, "{} in one go", host.xen.most_domctls);
+    host.check();
+}
+
+/// Very many events are late at once, while dom0 asks for something.
+#[test]
+fn late_events_are_dropped_in_goes() {
+    const GUESTS: u16 = 100;
+    let mut host = default_host(60_000, GUESTS);
+    host.ok(0, 0, "WRITE /shared|");
+    host.ok(0, 0, "SET_PERMS /shared|r0|");
+    for domid in 1..=GUESTS {
+        host.ask(domid, 0, &format!("WATCH /shared|{}|", "t".repeat(900)));
+    }
+    (0..30).for_each(|n| host.ok(0, 0, &format!("WRITE /shared/{n}|")));
+    let waiting = host.server.in_use().messages;
+    assert!(waiting > 1000, "{waiting} messages wait");
+    host.xen.pass(30);
+    let mut most = 0;
+    for _ in 0..100 {
+        host.send(0, 0, "READ /shared|");
+        most = most.max(host.most_operations());
+        host.hears(0, "");
+    }
+    assert!(most < MOST, "{most} operations in one go");
+    // One has gone into each ring in part.
+    assert_eq!(host.server.in_use().messages, usize::from(GUESTS));
+    host.check();
 }

@@ -52,6 +52,9 @@ pub struct FakeXen {
     pub dies: Option<(u16, DomId)>,
     /// Calls of `state` and `next_changed`.
     pub domctls: usize,
+    /// The most of them between two looks for events, and how many there were at the latest.
+    pub most_domctls: usize,
+    looked: usize,
     notifications: u64,
     /// What others do while a notification is sent.
     pub meanwhile: Option<Box<dyn FnMut()>>,
@@ -170,6 +173,8 @@ impl EventChannels for FakeXen {
     }
 
     fn take_pending(&mut self) -> Option<Event> {
+        self.most_domctls = self.most_domctls.max(self.domctls - self.looked);
+        self.looked = self.domctls;
         self.on_look.iter_mut().for_each(|happens| happens());
         while let Some(due) = self.alarms.iter().position(|(then, _)| *then <= self.now) {
             let (_, domid) = self.alarms.remove(due);

@@ -11,7 +11,7 @@ use crate::server::context::{Context, Outcome, Request};
 use crate::server::core::Core;
 use crate::server::scratch::Reply;
 use crate::store::{Answer, Cursor, DomainId, Place, Removal, Start, Store};
-use crate::wire::{PAYLOAD_MAX, XsError, number, strings, terminated};
+use crate::wire::{PAYLOAD_MAX, XsError, decimal, number, strings, terminated};
 
 pub fn read<P: Platform>(
     cx: &mut Context<'_, P>,
@@ -193,7 +193,7 @@ fn next_part(
         Ok(()) => reply.push(b"\0"),
         Err(Ok(start)) => {
             let offset = (offset + reply.len() - before).saturating_sub(skip);
-            store.set_cursor(from, Some(Cursor { generation, offset, start }));
+            store.set_cursor(from, Cursor { generation, offset, start });
             Ok(())
         }
         Err(Err(error)) => Err(error),
@@ -209,10 +209,12 @@ pub fn get_perms<P: Platform>(
     let subject = request.subject(cx.core, terminated(request.payload)?, Special::Allowed, &mut buf)?;
     let place = cx.core.store.seek(&request.view, subject, Access::READ)?;
     let acl = cx.core.store.acl_at(place).ok_or(XsError::EIO)?;
+    let mut digits = [0; 10];
     for (n, entry) in cx.core.store.acls.entries(&cx.core.store.blobs, acl).enumerate() {
         if n == 0 || is_shown(&cx.core.store, entry) {
-            write!(reply, "{}{}\0", char::from(letter(entry.access)), entry.domid)
-                .map_err(|_| XsError::E2BIG)?;
+            // A list may be as long as a message.
+            reply.push(&[letter(entry.access)])?;
+            reply.push_string(decimal(entry.domid.0.into(), &mut digits))?;
         }
     }
     Ok(Outcome::DATA)

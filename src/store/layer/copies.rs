@@ -5,7 +5,7 @@ use crate::quota::Quota;
 use crate::slots::{Full, Text};
 use crate::store::share::Share;
 use crate::store::steps::Next;
-use crate::store::transaction::{Mark, PATH_INLINE, Transaction, TransactionId, TxNode, TxNodeId};
+use crate::store::transaction::{Mark, PATH_INLINE, TransactionId, TxNode, TxNodeId};
 use crate::store::view::{Start, Subject, View};
 use crate::store::watch::Change;
 use crate::store::{AclId, Answer, Name, NameBuf, NodeId, Store, Value};
@@ -93,8 +93,7 @@ impl Store {
         tx: TransactionId,
         original: &Original<'_>,
     ) -> Result<TxNodeId, XsError> {
-        let Transaction { node_count, .. } = *self.transactions.open.get(tx);
-        if self.current.copies >= self.limits().copies.max(node_count / 4) {
+        if self.current.copies >= self.limits().copies {
             self.current.pauses = true;
             return Err(XsError::EAGAIN);
         }
@@ -273,24 +272,30 @@ impl Store {
     ) -> Result<(), XsError> {
         self.transactions.nodes.update(top).goes_with = Some(top);
         let Some(base) = self.lookup(path) else { return Ok(()) };
-        let mut next = Some((base, path.as_bytes().len()));
         // Copies on the way down to one leaf share its path, which one of them has.
         let mut leaf = PathBuf::new();
-        leaf.extend_from_slice(path.as_bytes()).map_err(|_| XsError::EIO)?;
+        let from = self.stopped_below(view, tx, top).unwrap_or(base);
+        let mut next = Some((from, self.path_of(from, &mut leaf)?.as_bytes().len()));
         let (mut lender, mut before) = (None, None);
         while let Some((id, len)) = next {
             let hash = self.node(id).hash;
             if self.node(id).parent != before {
                 leaf.truncate(len.saturating_sub(self.node(id).name.len()));
                 self.append_first_leaf(id, &mut leaf)?;
-                lender = None;
+                // The copy above has its text already where this goes on.
+                let first = before.is_none() && leaf.len() > PATH_INLINE;
+                lender = if first { self.lender(tx, Path::from_canonical(&leaf), None) } else { None };
             }
             let copy = match self.copy_hashed(tx, hash) {
                 Some(copy) => copy,
                 None => {
                     let text = leaf.get(..len).filter(|_| len <= PATH_INLINE).unwrap_or(&leaf);
                     let original = Original { hash, len, node: Some(id), lender, text };
-                    let taken = self.take_copy(view, tx, &original)?;
+                    let taken = self.take_copy(view, tx, &original);
+                    if taken.is_err() {
+                        self.stop_below(view, tx, top, id);
+                    }
+                    let taken = taken?;
                     lender = (len > PATH_INLINE).then_some(taken);
                     taken
                 }
