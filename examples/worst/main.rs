@@ -4,6 +4,7 @@
 //! other domains: the largest of these counts is how long others wait, their sum is what the request takes. It tells all
 //! that through one pipe, since a file for each look would fill a disk.
 
+mod more;
 mod scenes;
 
 use std::cell::Cell;
@@ -13,7 +14,7 @@ use std::io::{BufRead, BufReader, Error, Result};
 use std::process::{Command, ExitCode, Stdio};
 
 use measure::figure::Figure;
-use scenes::{SCENES, Scene};
+use scenes::Scene;
 
 /// The table of the report.
 const TABLE: u64 = 10;
@@ -32,8 +33,8 @@ fn main() -> ExitCode {
         ["--help" | "-h"] => output::put(HELP),
         ["--version"] => output::put(concat!("worst ", env!("CARGO_PKG_VERSION"), "\n")),
         ["measure"] => measure_all(),
-        ["run", number] if number.parse().is_ok_and(|number: usize| number < SCENES.len()) => {
-            run(&SCENES[number.parse::<usize>().unwrap_or_default()]);
+        ["run", number] if scene(number).is_some() => {
+            scene(number).into_iter().for_each(run);
             Ok(())
         }
         _ => {
@@ -42,6 +43,15 @@ fn main() -> ExitCode {
         }
     };
     output::status("worst", 1, done.map(|()| ExitCode::SUCCESS).map_err(Into::into))
+}
+
+/// All scenes, in the order of the table.
+fn all() -> impl Iterator<Item = &'static Scene> {
+    scenes::SCENES.iter().chain(more::SCENES)
+}
+
+fn scene(number: &str) -> Option<&'static Scene> {
+    all().nth(number.parse().ok()?)
 }
 
 thread_local! {
@@ -74,7 +84,7 @@ fn counted_poll(host: &mut support::Host) {
 }
 
 fn measure_all() -> Result<()> {
-    for (number, scene) in SCENES.iter().enumerate() {
+    for (number, scene) in all().enumerate() {
         let Counts { longest, whole } = measure(number)?;
         for (column, value) in [("without a look at others", longest), ("the whole", whole)] {
             Figure::new(TABLE, scene.name, column, value as f64, "instructions").print()?;

@@ -55,7 +55,7 @@ pub const SCENES: &[Scene] = &[
 ];
 
 /// A host whose store has so many MiB, as the image divides them, with these guests.
-fn host(mib: usize, guests: u16) -> Host {
+pub fn host(mib: usize, guests: u16) -> Host {
     let capacities: Capacities =
         capacities_for((mib - 1) << 20, (mib << 20) / 16).expect("a store of this size is possible");
     let mut host = Host::with(Settings::DEFAULT, &capacities);
@@ -85,7 +85,7 @@ fn watched(mib: usize, guests: u16, watches: usize, folder: &str) -> Host {
 }
 
 /// Each guest has so many watches, on these paths.
-fn watch(host: &mut Host, guests: u16, count: usize, path: impl Fn(usize) -> String) {
+pub fn watch(host: &mut Host, guests: u16, count: usize, path: impl Fn(usize) -> String) {
     for domid in 1..=guests {
         for n in 0..count {
             let heard = host.ask(domid, 0, &format!("WATCH {}|{n}|", path(n)));
@@ -99,10 +99,10 @@ fn node(folder: &str, n: usize) -> String {
     format!("{folder}/{}/{n}", n % 8)
 }
 
-fn write_all(host: &mut Host, tx: u32, folder: &str) {
+pub fn write_all(host: &mut Host, domid: u16, tx: u32, folder: &str) {
     for n in 0..NODES {
         // An own watch hears of it first.
-        let heard = host.ask(1, tx, &format!("WRITE {}|v", node(folder, n)));
+        let heard = host.ask(domid, tx, &format!("WRITE {}|v", node(folder, n)));
         assert!(heard.ends_with("OK|"), "{heard}");
     }
 }
@@ -110,17 +110,17 @@ fn write_all(host: &mut Host, tx: u32, folder: &str) {
 fn commit(mib: usize, guests: u16, watches: usize, folder: &str) -> Host {
     let mut host = watched(mib, guests, watches, folder);
     let tx = host.start(1);
-    write_all(&mut host, tx, folder);
+    write_all(&mut host, 1, tx, folder);
     host.send(1, tx, "TRANSACTION_END T|");
     host
 }
 
 fn commits(count: usize) -> Host {
     let mut host = watched(64, 1, WATCHES, "data");
-    write_all(&mut host, 0, "data");
+    write_all(&mut host, 1, 0, "data");
     let transactions: Vec<u32> = (0..count).map(|_| host.start(1)).collect();
     for tx in &transactions {
-        write_all(&mut host, *tx, "data");
+        write_all(&mut host, 1, *tx, "data");
     }
     for tx in transactions {
         host.send(1, tx, "TRANSACTION_END T|");
@@ -141,7 +141,7 @@ fn shared_tree() -> Host {
     host.ok(1, 0, "SET_PERMS data|r1|");
     watch(&mut host, 32, 1, |_| "/local/domain/1/data".to_string());
     let tx = host.start(1);
-    write_all(&mut host, tx, "data");
+    write_all(&mut host, 1, tx, "data");
     host.send(1, tx, "TRANSACTION_END T|");
     host
 }
@@ -161,7 +161,7 @@ fn watched_nodes() -> Host {
     let mut host = host(64, 32);
     host.ok(1, 0, "MKDIR data|");
     host.ok(1, 0, "SET_PERMS data|r1|");
-    write_all(&mut host, 0, "data");
+    write_all(&mut host, 1, 0, "data");
     watch(&mut host, 32, WATCHES, |n| format!("/local/domain/1/{}", node("data", n)));
     host.send(1, 0, "RM data|");
     host
@@ -200,7 +200,7 @@ fn missing(in_transaction: bool, request: &str) -> Host {
 /// Guest 1 removes what is below a node that it watches.
 fn seen() -> Host {
     let mut host = host(64, 1);
-    write_all(&mut host, 0, "data");
+    write_all(&mut host, 1, 0, "data");
     host.ask(1, 0, "WATCH data|0|");
     host.send(1, 0, "RM data|");
     host
@@ -208,7 +208,7 @@ fn seen() -> Host {
 
 fn wide() -> Host {
     let mut host = host(64, 1);
-    write_all(&mut host, 0, "data");
+    write_all(&mut host, 1, 0, "data");
     for n in 0..WATCHES {
         host.ask(1, 0, &format!("WATCH {}|{n}|", node("data", n)));
     }
@@ -218,7 +218,7 @@ fn wide() -> Host {
 
 fn burial() -> Host {
     let mut host = watched(64, 1, WATCHES, "data");
-    write_all(&mut host, 0, "data");
+    write_all(&mut host, 1, 0, "data");
     for _ in 0..10 {
         let tx = host.start(1);
         for n in 0..NODES {

@@ -137,6 +137,27 @@ fn what_others_have_open_holds_nobody() {
     }
 }
 
+/// Somebody still waits then, for another reason.
+#[test]
+fn the_end_of_a_hold_is_looked_at_once() {
+    let mut host = host();
+    host.ok(0, 0, &format!("WRITE /local/domain/6/large|{}", "x".repeat(2000)));
+    host.send(6, 0, "READ large|");
+    host.poll();
+    lose(&mut host);
+    let tx = host.start(0);
+    host.expect(&[(5, 0, "WRITE data|y", "")]);
+    host.send(0, tx, "TRANSACTION_END T|");
+    let mut looks = 0;
+    host.xen.on_look = Some(Box::new(move || {
+        looks += 1;
+        assert!(looks < 1000, "the server does not come to rest");
+    }));
+    host.poll();
+    host.hears(0, "OK|");
+    host.hears(5, "OK|");
+}
+
 #[test]
 fn a_retry_left_open_holds_for_25_ms_in_each_second() {
     let mut host = host();

@@ -1,0 +1,89 @@
+//! More of the worst requests known: what dom0 asks, and what many guests have to do with.
+
+use support::Host;
+use xenstore::abi::DomId;
+
+use super::scenes::{Scene, host, watch, write_all};
+
+/// Guests of a large host.
+const GUESTS: u16 = 300;
+/// Watches of each of them.
+const WATCHES: usize = 126;
+
+pub const SCENES: &[Scene] = &[
+    Scene { name: "END: new values for 980 nodes of 300 owners", prepare: many_owners },
+    Scene {
+        name: "end of a domain, of which none may hear who has one of 37,800 watches",
+        prepare: unheard_release,
+    },
+    Scene { name: "news of domains that does not say of which, for 300", prepare: news },
+    Scene { name: "3000 events that nobody has read are late", prepare: late },
+    Scene { name: "GET_PERMS of 1,364 entries", prepare: long_list },
+    Scene { name: "CONTROL stats json domains, of 300", prepare: || asked("CONTROL stats|json|domains|") },
+    Scene { name: "CONTROL quota max -r, of 300", prepare: || asked("CONTROL quota|max|-r|") },
+    Scene { name: "CONTROL state dump of 27,000 nodes", prepare: state },
+];
+
+/// dom0 has given nodes to all guests, and let guest 1 write them.
+fn many_owners() -> Host {
+    let mut host = host(64, GUESTS);
+    let node = |n| format!("/shared/{}/{n}", n % 8);
+    for n in 0..980 {
+        let owner = n % u32::from(GUESTS) + 1;
+        host.ok(0, 0, &format!("WRITE {}|", node(n)));
+        host.ok(0, 0, &format!("SET_PERMS {}|n{owner}|b1|", node(n)));
+    }
+    let tx = host.start(1);
+    (0..980).for_each(|n| host.ok(1, tx, &format!("WRITE {}|new", node(n))));
+    host.send(1, tx, "TRANSACTION_END T|");
+    host
+}
+
+fn unheard_release() -> Host {
+    let mut host = host(64, GUESTS);
+    host.ok(0, 0, "SET_PERMS @releaseDomain|r0|");
+    watch(&mut host, GUESTS, WATCHES, |_| "@releaseDomain".to_string());
+    host.ok(0, 0, "SET_PERMS @releaseDomain|n0|");
+    host.xen.kill(DomId(GUESTS));
+    host
+}
+
+fn news() -> Host {
+    let mut host = host(64, GUESTS);
+    host.xen.virq();
+    host
+}
+
+fn late() -> Host {
+    let mut host = host(64, 100);
+    host.ok(0, 0, "WRITE /shared|");
+    host.ok(0, 0, "SET_PERMS /shared|r0|");
+    for domid in 1..=100 {
+        host.ask(domid, 0, &format!("WATCH /shared|{}|", "t".repeat(900)));
+    }
+    (0..34).for_each(|n| host.ok(0, 0, &format!("WRITE /shared/{n}|")));
+    host.xen.pass(30);
+    host
+}
+
+fn long_list() -> Host {
+    let mut host = host(8, 1);
+    host.ok(0, 0, "WRITE /p|");
+    host.ok(0, 0, &format!("SET_PERMS /p|n0|{}", "r1|".repeat(1362)));
+    host.send(0, 0, "GET_PERMS /p|");
+    host
+}
+
+fn asked(request: &str) -> Host {
+    let mut host = host(64, GUESTS);
+    host.send(0, 0, request);
+    host
+}
+
+/// All nodes of 28 guests that have what they may.
+fn state() -> Host {
+    let mut host = host(64, 28);
+    (1..=28).for_each(|domid| write_all(&mut host, domid, 0, "data"));
+    host.send(0, 0, "CONTROL state|dump|");
+    host
+}
