@@ -187,7 +187,7 @@ checks_files() {
     refuses 'too little memory for the layers that are set' 'there is no room for it in the store' with_image "$tree" --memory 8
     ok 'too little memory for the layers, without them' with_image "$tree" --memory 8 --layers none
 }
-large_layer() { seq 40000 | sed 's|.*|/large/& = ""|'; }
+large_layer() { seq 60000 | sed 's|.*|/large/& = ""|'; }
 # wrong_files LINES WORDS OPTION...
 wrong_files() {
     local status=0
