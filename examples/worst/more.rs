@@ -8,12 +8,12 @@ use super::scenes::{Scene, host, watch, write_all};
 /// Guests of a large host.
 const GUESTS: u16 = 300;
 /// Watches of each of them.
-const WATCHES: usize = 126;
+const WATCHES: usize = 60;
 
 pub const SCENES: &[Scene] = &[
     Scene { name: "END: new values for 980 nodes of 300 owners", prepare: many_owners },
     Scene {
-        name: "end of a domain, of which none may hear who has one of 37,800 watches",
+        name: "end of a domain, of which none may hear who has one of 18,000 watches",
         prepare: unheard_release,
     },
     Scene { name: "news of domains that does not say of which, for 300", prepare: news },
