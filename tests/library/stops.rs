@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
 use super::{LIMITS, small};
+use crate::json::stats;
 use support::Host;
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Limits, Settings};
@@ -65,6 +66,11 @@ fn scene(limits: Limits) -> Host {
     for (who, tx, request) in [
         (0, 0, "WRITE /shared|".to_string()),
         (0, 0, "SET_PERMS /shared|b0|".into()),
+        (0, 0, "SET_PERMS /shared/tree|b0|".into()),
+        (0, 0, "SET_PERMS /shared/tree/a|b0|".into()),
+        (0, 0, "SET_PERMS /shared/tree/b|b0|".into()),
+        (0, 0, "SET_PERMS /shared/tree/b/c|b0|".into()),
+        (0, 0, "SET_PERMS /shared/value|b0|".into()),
         (0, 0, format!("WRITE {}|{long}", deep("/shared/tree", 12))),
         (0, 0, "WRITE /shared/tree/a|1".into()),
         (0, 0, "WRITE /shared/tree/b/c|2".into()),
@@ -257,8 +263,10 @@ fn dump(host: &mut Host) -> String {
 struct Sight {
     heard: BTreeMap<u16, String>,
     there: String,
-    /// Bytes of memory of each domain.
-    held: [u32; 5],
+    /// Bytes of memory of each domain, and its outstanding requests.
+    held: [[u32; 2]; 5],
+    /// Requests and events of all domains, as they are counted.
+    counted: [u64; 2],
     ends: [String; 2],
     after: String,
 }
@@ -269,14 +277,18 @@ fn look(host: &mut Host, act: Option<&Act>) -> Sight {
     let domids: Vec<u16> = host.clients.keys().copied().filter(|domid| Some(*domid) != broken).collect();
     let heard = domids.iter().map(|domid| (*domid, host.received(*domid))).collect();
     host.check();
+    let totals = stats(host, "totals");
+    let counted = ["requests", "events"].map(|name| totals[name].as_u64().expect("a number"));
     let there = dump(host);
-    let held = [0, 1, 2, 3, 4].map(|domid| host.server.usage(DomId(domid)).map_or(0, |usage| usage.memory));
+    let held = [0, 1, 2, 3, 4].map(|domid| {
+        host.server.usage(DomId(domid)).map_or([0; 2], |usage| [usage.memory, usage.outstanding])
+    });
     let ends = [(1, 1), (0, 1)].map(|(who, tx)| {
         if Some(who) == broken { String::new() } else { host.ask(who, tx, "TRANSACTION_END T|") }
     });
     let after = dump(host);
     host.check();
-    Sight { heard, there, held, ends, after }
+    Sight { heard, there, held, counted, ends, after }
 }
 
 /// Keeps the panics that are stops silent.
@@ -344,6 +356,7 @@ fn has_happened(act: &Act, n: u32, seen: &Sight, undone: &Sight, done: &Sight) -
         assert_eq!(seen.heard, done.heard, "{context}");
         assert_eq!(difference(&seen.there, &done.there), None, "{context}");
         assert_eq!((&seen.ends, &seen.held), (&done.ends, &done.held), "{context}");
+        assert_eq!(seen.counted, done.counted, "{context}");
         assert_eq!(difference(&seen.after, &done.after), None, "{context}");
         return true;
     };
@@ -356,6 +369,8 @@ fn has_happened(act: &Act, n: u32, seen: &Sight, undone: &Sight, done: &Sight) -
     if !matches!(act, Act::Ask(_, 1, _)) {
         assert_eq!(seen.held, undone.held, "{context}: it has not happened");
     }
+    let [requests, events] = undone.counted;
+    assert_eq!(seen.counted, [requests + 1, events], "{context}: it has not happened");
     assert_eq!(seen.ends, undone.ends, "{context}: it has not happened");
     assert_eq!(difference(&seen.after, &undone.after), None, "{context}: it has not happened");
     false
@@ -370,6 +385,10 @@ fn stop_all(limits: Limits, each: u32) {
         let mut host = scene(limits);
         (0..steps(&act)).for_each(|step| do_step(&mut host, &act, step));
         let done = look(&mut host, Some(&act));
+        if let Act::Ask(who, ..) = &act {
+            let error = |heard: &&str| heard.starts_with('E');
+            assert_eq!(done.heard[who].split("; ").find(error), None, "{act:?} is to happen");
+        }
         for n in (1..).step_by(each as usize) {
             let mut host = scene(limits);
             if !stop_in(&mut host, &act, n) {
