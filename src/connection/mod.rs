@@ -17,7 +17,7 @@ mod schedule;
 pub use budget::{Class, Hindrance, Pace};
 pub use input::{Arrived, Found, REQUEST_ROOM, RequestBuf};
 pub use links::{Links, Roster};
-pub use moved::Late;
+pub use moved::{Late, Stands};
 pub use output::{GivenUp, Sent};
 pub use schedule::{Pass, Schedule, Turn};
 

@@ -42,8 +42,18 @@ pub struct Late {
     pub kind: Kind,
     pub cause: Option<CauseId>,
     pub msg_type: u8,
-    /// It stands for events that are made when there is room for them.
-    pub rest: Option<Rest>,
+    pub stands: Stands,
+}
+
+/// What a waiting message stands for.
+#[derive(Clone, Copy)]
+pub enum Stands {
+    /// Its own bytes.
+    ForItself,
+    /// Events that are made when there is room for them.
+    For(Rest),
+    /// Such events of a change that has been given up.
+    ForNothing,
 }
 
 impl Outbox {
@@ -131,18 +141,21 @@ impl Outbox {
     /// Says more of the first message and puts it behind the others; or puts one that stands for others there. None if there
     /// is no room, or no message.
     pub fn turn(&mut self, store: &mut Store, to: DomainId, late: &Late) -> Option<()> {
-        let Late { kind, cause, msg_type, rest } = *late;
-        let hash = match &rest {
-            Some(rest) => Outbox::rest_hash(store.number_of(rest), to),
-            None => self.next_hash(),
+        let Late { kind, cause, msg_type, stands } = *late;
+        let (hash, rest) = match stands {
+            Stands::ForItself => (self.next_hash(), None),
+            Stands::For(rest) => (Outbox::rest_hash(store.number_of(&rest), to), Some(rest)),
+            Stands::ForNothing => (self.next_hash() | 1, Some(Rest::NOTHING)),
         };
         self.attempt(store, Claim::Answer, |outbox, store| {
             let packed = kind.packed();
             if let Some(cause) = cause {
                 outbox.causes.modify(cause)?.waiting += 1;
             }
-            if let Some(found) = rest {
+            if let Stands::For(found) = stands {
                 store.await_telling(found.tx)?;
+            }
+            if rest.is_some() {
                 let message = Message { hash, packed, cause, msg_type, rest, ..Message::NONE };
                 outbox.put_last(store, to, message)?;
                 return outbox.pay(store, to, 0, cause);

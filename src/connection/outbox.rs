@@ -46,7 +46,7 @@ pub enum Kind {
 #[repr(Rust, packed(4))] // As a node.
 pub struct Message {
     /// Of an event: receiver, path and token, and odd; equal events wait once. Of what stands for others: receiver and
-    /// change, and even. Of an answer: any even number.
+    /// change, and even; any odd number for [`Rest::NOTHING`]. Of an answer: any even number.
     pub(super) hash: u64,
     pub(super) chain: Option<MessageId>,
     pub(super) next: Option<MessageId>,
@@ -360,7 +360,8 @@ impl Outbox {
 
     /// Whether a message stands for events that are still to be sent.
     pub fn is_told(store: &Store, to: DomainId, message: &Message) -> bool {
-        message.rest.is_some_and(|rest| message.hash == Self::rest_hash(store.number_of(&rest), to))
+        let is_for = |rest: Rest| message.hash == Self::rest_hash(store.number_of(&rest), to);
+        message.rest.is_some_and(|rest| message.hash & 1 == 0 && is_for(rest))
     }
 
     /// The hash of the message that stands for the change of this number. No other message of that receiver has it.

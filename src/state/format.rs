@@ -6,7 +6,7 @@ use core::ops::RangeInclusive;
 pub const VERSIONS: RangeInclusive<u32> = 1..=2;
 
 /// The version of our own records, and the oldest whose readers can do with what is written now.
-pub const OWN_VERSION: u16 = 5;
+pub const OWN_VERSION: u16 = 6;
 pub const OWN_LEAST: u16 = 1;
 
 /// Stands for a record where the stream begins.
@@ -401,3 +401,6 @@ pub const IGNORED: u16 = 1;
 pub const EVENT: u8 = 1;
 pub const DEADLINE: u8 = 2;
 pub const LATER: u8 = 4;
+
+/// Beside [`LATER`]: the change that it stood for has been given up, and its receiver does not know that yet.
+pub const GIVEN_UP: u8 = 16;

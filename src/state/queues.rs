@@ -4,13 +4,15 @@ use heapless::Vec;
 
 use super::connections::{Numbers, introduced, number};
 use super::fault::Fault;
-use super::format::{CAUSES, Cause, DEADLINE, ENDED, EVENT, Fixed, IGNORED, LATER, QUEUE, Queue, Waiting};
+use super::format::{
+    CAUSES, Cause, DEADLINE, ENDED, EVENT, Fixed, GIVEN_UP, IGNORED, LATER, QUEUE, Queue, Waiting,
+};
 use super::reader::Reader;
 use super::told;
 use super::writer::Writer;
 use crate::abi::DomId;
 use crate::connection::outbox::{Kind, Message, Outbox};
-use crate::connection::{Late, Links};
+use crate::connection::{Late, Links, Stands};
 use crate::perms::Life;
 use crate::platform::Instant;
 use crate::slots::Full;
@@ -53,10 +55,14 @@ fn packed(kind: Kind, now: Instant) -> (u8, u64) {
     }
 }
 
-/// Messages that wait for a domain. Of what was given up nothing more is heard.
-fn kept<'a, R>(store: &'a Store, links: &'a Links<R>, id: DomainId) -> impl Iterator<Item = &'a Message> {
-    let queue = links.outbox.queue(id).iter(links.outbox.messages()).map(|(_, message)| message);
-    queue.filter(move |message| message.rest.is_none() || Outbox::is_told(store, id, message))
+/// Messages that wait for a domain.
+fn queued<R>(links: &Links<R>, id: DomainId) -> impl Iterator<Item = &Message> {
+    links.outbox.queue(id).iter(links.outbox.messages()).map(|(_, message)| message)
+}
+
+/// What a message stands for, if that is still told of.
+fn told_by(store: &Store, id: DomainId, message: &Message) -> Option<Rest> {
+    message.rest.filter(|_| Outbox::is_told(store, id, message))
 }
 
 /// The domains by whose rights beside their own those who are behind hear.
@@ -71,7 +77,7 @@ impl Targets {
     pub fn of<R>(store: &Store, links: &Links<R>) -> Targets {
         let mut targets = Targets { latest: Life::NONE, last: (Life::NONE, None) };
         for (id, ..) in introduced(store, links) {
-            for rest in kept(store, links, id).filter_map(|message| message.rest) {
+            for rest in queued(links, id).filter_map(|message| told_by(store, id, message)) {
                 if rest.target.0 > targets.latest.0 && targets.find(store, rest.target).is_none() {
                     targets.latest = rest.target;
                 }
@@ -96,7 +102,7 @@ impl Targets {
     }
 }
 
-fn waiting(store: &Store, message: &Message, now: Instant, targets: &mut Targets) -> Waiting {
+fn waiting(store: &Store, id: DomainId, message: &Message, now: Instant, targets: &mut Targets) -> Waiting {
     let (flags, left) = packed(message.kind(), now);
     let mut waiting = Waiting {
         flags,
@@ -105,11 +111,13 @@ fn waiting(store: &Store, message: &Message, now: Instant, targets: &mut Targets
         left,
         ..Waiting::default()
     };
-    if let Some(rest) = message.rest {
+    if let Some(rest) = told_by(store, id, message) {
         let (ended, target) = targets.name(store, rest.target);
         waiting.flags |= LATER | ended;
         (waiting.target, waiting.after) = (target, rest.after);
         (waiting.told, waiting.copy) = store.position_of(&rest);
+    } else if message.rest.is_some() {
+        waiting.flags |= LATER | GIVEN_UP;
     }
     waiting
 }
@@ -122,7 +130,7 @@ pub fn save<R>(
     targets: &mut Targets,
 ) -> Result<(), Full> {
     for (id, domain, connection) in introduced(store, links) {
-        let messages = || kept(store, links, id);
+        let messages = || queued(links, id);
         let count = messages().count();
         if count == 0 && !connection.ignored {
             continue;
@@ -137,7 +145,7 @@ pub fn save<R>(
         };
         writer.begin_with(QUEUE, &head, count * Waiting::SIZE + usize::from(sent))?;
         for message in messages() {
-            writer.part(&waiting(store, message, now, targets))?;
+            writer.part(&waiting(store, id, message, now, targets))?;
         }
         let mut left = usize::from(sent);
         for piece in messages().take(1).flat_map(|first| store.blobs.pieces(first.bytes)) {
@@ -196,17 +204,19 @@ fn restore_message<R>(
 ) -> Result<(), Fault> {
     let deadline = (entry.flags & DEADLINE != 0).then(|| now.after_nanoseconds(entry.left));
     let kind = if entry.flags & EVENT != 0 { Kind::Event { deadline } } else { Kind::Reply };
-    let rest = match entry.flags & LATER {
-        0 => None,
-        _ => {
+    let stands = match (entry.flags & LATER, entry.flags & GIVEN_UP) {
+        (0, _) => Stands::ForItself,
+        (_, 0) => {
             let target = target(store, id, entry);
-            Some(Rest { after: entry.after, target, ..told::find(store, entry.told, entry.copy)? })
+            let found = told::find(store, entry.told, entry.copy)?;
+            Stands::For(Rest { after: entry.after, target, ..found })
         }
+        _ => Stands::ForNothing,
     };
     let cause = match entry.cause.checked_sub(1) {
         None => None,
         Some(place) => Some(links.outbox.cause_at(place as usize).ok_or(Fault::NoCause)?),
     };
-    let late = Late { kind, cause, msg_type: type_index(entry.msg_type.into()) as u8, rest };
+    let late = Late { kind, cause, msg_type: type_index(entry.msg_type.into()) as u8, stands };
     links.outbox.turn(store, id, &late).ok_or(Fault::NoRoom)
 }

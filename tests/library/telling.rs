@@ -6,6 +6,8 @@ use xenstore::config::Settings;
 use xenstore::server::sizing::capacities_for;
 use xenstore::trace::Kind;
 
+use crate::json::stats;
+
 /// A store of a domain with so many MiB.
 fn host_of(mib: usize) -> Host {
     let capacities = capacities_for((mib - 1) << 20, (mib << 20) / 16).expect("room");
@@ -297,6 +299,28 @@ fn who_does_not_read_has_a_guest_that_finds_no_room_wait_for_a_moment_only() {
     host.xen.now.0 += 1_000_000;
     host.poll();
     host.hears(1, &["OK|"; 5].join("; "));
+    host.check();
+}
+
+/// Until dom0 finds out that it never hears the rest, that waits for it, and is the guest's outstanding request: also in
+/// another server. `dropped` counts it once.
+#[test]
+fn what_is_given_up_is_found_out_after_an_update_as_before() {
+    let mut host = short_of_room();
+    host.xen.now.0 += 50_000_000;
+    host.poll();
+    let outstanding = |host: &Host| host.server.usage(DomId(1)).expect("it lives").outstanding;
+    let messages = host.server.in_use().messages;
+    assert_eq!(outstanding(&host), 1);
+    for version in [2, 1] {
+        host.update(version);
+        assert_eq!((outstanding(&host), host.server.in_use().messages), (1, messages));
+    }
+    host.poll();
+    host.received(0);
+    host.poll();
+    assert_eq!(outstanding(&host), 0);
+    assert_eq!(stats(&mut host, "0")["dropped"], 1);
     host.check();
 }
 

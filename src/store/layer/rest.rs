@@ -28,6 +28,12 @@ pub struct Rest {
     pub target: Life,
 }
 
+impl Rest {
+    /// Of a change that is not kept any more. Its handles lead nowhere.
+    pub const NOTHING: Rest =
+        Rest { tx: TransactionId::FIRST, copy: TxNodeId::FIRST, after: 0, target: Life::NONE };
+}
+
 /// The next watches of a receiver that hear of a copy.
 pub struct Few {
     /// In order of registration.
