@@ -111,6 +111,27 @@ fn a_held_guest_is_served_when_the_retry_ends() {
     host.hears(5, "OK|");
 }
 
+/// It does not matter how many changes there have been since the guest began.
+#[test]
+fn whom_a_commit_has_met_is_known_however_long_it_has_been_there() {
+    const STORE: u32 = 0x8000_0001;
+    for changes in [1 << 20, 1 << 31, 3 << 30, 5 << 33] {
+        let mut host = host();
+        let mut state = host.save(2);
+        let word = |at: usize| u32::from_le_bytes(state[at..at + 4].try_into().expect("four bytes"));
+        let next = |at: &usize| Some(at + 8 + word(at + 4) as usize);
+        let store = std::iter::successors(Some(16), next).find(|at| word(*at) == STORE);
+        let generation = store.expect("each state has it") + 16;
+        state[generation..generation + 8].copy_from_slice(&u64::to_le_bytes(changes));
+        host.restore(&state).expect("no change has a higher number");
+        host.server.resume(&mut host.xen);
+        lose(&mut host);
+        let tx = host.start(0);
+        host.expect(&[(5, 0, "WRITE data|z", ""), (0, tx, "TRANSACTION_END F|", "OK|")]);
+        host.hears(5, "OK|");
+    }
+}
+
 /// dom0 loses a transaction to domain 5, which has read its answer.
 fn lose(host: &mut Host) {
     let tx = host.start(0);

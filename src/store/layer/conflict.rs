@@ -76,7 +76,9 @@ impl Store {
     fn writer(&self, generation: u64) -> (DomId, Option<DomainId>) {
         let writer = writer_of(generation);
         let by = self.domains.find(writer);
-        let count = (generation >> u16::BITS) as u32;
-        (writer, by.filter(|by| count.wrapping_sub(self.domains.get(*by).since) as i32 > 0))
+        // Changes since then. What a conflict is about was changed in the time of one transaction, so its age never comes round.
+        let now = self.generation() as u32;
+        let age = now.wrapping_sub((generation >> u16::BITS) as u32);
+        (writer, by.filter(|by| age < now.wrapping_sub(self.domains.get(*by).since)))
     }
 }
