@@ -3,6 +3,8 @@
 //! A message waits as a blob, charged to its receiver. All messages that wait because of one guest's request count together
 //! as one outstanding request of that guest, until the last is delivered or dropped. xenstore.txt, quota `outstanding`.
 
+mod late;
+
 use core::ops::Range;
 
 use crate::config::Capacities;
@@ -151,8 +153,8 @@ pub struct Outbox {
     pub(super) messages: Table<Message>,
     pub(super) causes: Arena<Cause>,
     pub(super) queues: Each<Domain, Queue>,
-    /// The attempt that is open queues a message.
-    pushing: bool,
+    /// The attempt that is open queues a message, with this cause as far as that is known.
+    pushing: Option<Option<CauseId>>,
     /// The cause of messages queued now. None until the request at hand has queued one.
     current: Option<CauseId>,
     /// The same for the request that is set aside.
@@ -160,6 +162,8 @@ pub struct Outbox {
     /// Of a change whose receivers are still given their places: the same for the request that has made it, once that is not
     /// at hand any more.
     late: Option<Option<CauseId>>,
+    /// That request is at hand for one message, and the one that was is `late`.
+    is_late: bool,
     /// Nobody looks for answers by their hash. Ever new numbers, far from each other, keep the table's chains short.
     last_answer: u64,
 }
@@ -170,10 +174,11 @@ impl Outbox {
             messages: Table::new(attempt, capacities.messages, JOURNAL),
             causes: Arena::new(attempt, capacities.messages, JOURNAL, JOURNAL),
             queues: Each::new(attempt, capacities.domains, JOURNAL),
-            pushing: false,
+            pushing: None,
             current: None,
             aside: None,
             late: None,
+            is_late: false,
             last_answer: 0,
         }
     }
@@ -249,11 +254,18 @@ impl Outbox {
         if store.present_attempt().is_open() {
             if decided { self.commit(store) } else { self.rollback(store) }
         }
+        let pushed = self.pushing.take().filter(|_| decided);
+        if let Some(cause) = pushed {
+            self.current = cause;
+        }
+        if self.is_late {
+            self.change_late();
+        }
         // Its last message may have gone, and nobody could note that.
         let causes = &self.causes;
         let kept = [&mut self.current, &mut self.aside].into_iter().chain(&mut self.late);
         kept.filter(|kept| kept.is_some_and(|id| causes.get(id).waiting == 0)).for_each(|kept| *kept = None);
-        core::mem::take(&mut self.pushing) && decided
+        pushed.is_some()
     }
 
     /// Ends the request at hand: messages queued from now on have no cause.
@@ -305,7 +317,7 @@ impl Outbox {
             (Kind::Event { .. }, _) => Self::event_hash(store, to, message),
             (Kind::Reply, _) => self.next_hash(),
         };
-        self.pushing = true;
+        self.pushing = Some(self.current);
         let queued = self.attempt(store, claim, |outbox, store| {
             let Room { capacity, free } = outbox.messages.arena().room();
             let Some(free) = free.checked_sub(1).filter(|_| outbox.messages.arena().available() > 0) else {
@@ -320,6 +332,7 @@ impl Outbox {
             }
             // Nothing is refused any more, so no cause is begun in vain.
             let cause = by.map(|by| outbox.cause(store, by)).transpose()?;
+            outbox.pushing = Some(cause);
             let rest = if let What::Rest(from) = what { Some(store.tell_later(to, from)?) } else { None };
             let id = outbox.messages.insert(Message {
                 hash,
@@ -342,7 +355,7 @@ impl Outbox {
             held.note_most();
             Ok((cause, rest))
         });
-        self.pushing = false;
+        self.pushing = None;
         if let Some((cause, rest)) = queued {
             self.current = cause;
             if let Some(rest) = rest {
@@ -367,23 +380,6 @@ impl Outbox {
     /// The hash of the message that stands for the change of this number. No other message of that receiver has it.
     pub(super) fn rest_hash(number: u64, to: DomainId) -> u64 {
         (number << 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (to.index() as u64) << 1
-    }
-
-    /// The request at hand has made a change of which others hear later, and is over soon.
-    pub fn leave_late(&mut self) {
-        self.late = self.late.or(Some(self.current));
-    }
-
-    /// The request that has made that change is at hand for one message, or was; if it still is, it stays so.
-    pub fn change_late(&mut self) {
-        if let Some(late) = &mut self.late {
-            core::mem::swap(&mut self.current, late);
-        }
-    }
-
-    /// All who hear of that change have their places.
-    pub fn end_late(&mut self) {
-        self.late = None;
     }
 
     /// Notes that the events before `rest` are in the ring.

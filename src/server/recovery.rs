@@ -13,6 +13,7 @@ use crate::platform::Platform;
 use crate::slots::Attempt;
 use crate::store::Damage;
 use crate::store::check::Walk;
+use crate::trace::type_index;
 
 impl<P: Platform> Server<P> {
     /// Goes on after a stop. If it is stopped itself, it may be called again. After it, `poll` must be called.
@@ -33,6 +34,12 @@ impl<P: Platform> Server<P> {
             platform.close(port);
         }
         self.core.store.recover();
+        if self.exchange.stage != Stage::None {
+            // A receiver may have been given its place meanwhile, for somebody else's request.
+            let (from, msg_type) = (self.exchange.from, self.exchange.request.header.msg_type);
+            let current = &mut self.core.store.current;
+            (current.from, current.type_index) = (Some(from), type_index(msg_type));
+        }
         self.core.deed = None;
         // A check begins anew: a part of it may be counted twice.
         self.aside.walk = Walk::default();

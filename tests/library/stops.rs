@@ -415,6 +415,39 @@ fn in_small_steps() {
     stop_all(small::LIMITS, 3);
 }
 
+/// A change has one outstanding request, however many wait to hear of it.
+#[test]
+fn who_is_told_later_waits_because_of_one_request() {
+    let run = |n: u32| {
+        let mut host = scene(small::LIMITS);
+        for unread in [5, 6] {
+            host.create(unread);
+            host.ask(0, 0, &format!("INTRODUCE {unread}|1|5|"));
+            host.ask(unread, 0, "WATCH /shared|unread|");
+        }
+        for n in 0..40 {
+            host.send(0, 0, &format!("WRITE /shared/value|{n}"));
+            host.poll();
+            (0..3).for_each(|reader| drop(host.received(reader)));
+        }
+        host.send(1, 0, "WRITE /shared/long|new");
+        let stopped = poll_with_stop(&mut host, n);
+        let answer = host.received(1);
+        [0, 2].iter().for_each(|reader| drop(host.received(*reader)));
+        let outstanding = host.server.usage(DomId(1)).expect("it lives").outstanding;
+        let happened = answer.ends_with("OK|");
+        assert!(happened || answer.ends_with("EIO"), "{answer}");
+        assert_eq!(outstanding, u32::from(happened), "stopped in operation {n}");
+        (stopped, happened)
+    };
+    assert_eq!(run(0), (false, true));
+    let stops: Vec<bool> =
+        (1..).map(run).take_while(|(stopped, _)| *stopped).map(|(_, happened)| happened).collect();
+    let happened = stops.iter().filter(|happened| **happened).count();
+    println!("{} stops, after {happened} of which it had happened", stops.len());
+    assert!(happened > 50 || stops.is_empty(), "{happened}");
+}
+
 /// Each message type that clients send is in play.
 #[test]
 fn in_every_message_type() {
