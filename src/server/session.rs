@@ -41,6 +41,22 @@ pub struct Session {
     /// A command line for it has come.
     pub has_line: bool,
     pub start: Option<Start>,
+    /// Whoever sends it has not been heard of since.
+    pub heard: Instant,
+}
+
+impl Session {
+    /// Seconds for which the next step is waited for. Whoever has sent the last one may have been killed, and transactions
+    /// wait for the end of the session.
+    pub const PATIENCE: u64 = 30;
+
+    /// When it does not wait any longer: for the next step, or for transactions that are open.
+    pub fn deadline(&self) -> Instant {
+        match self.start {
+            None => self.heard.after_seconds(Self::PATIENCE),
+            Some(start) => start.since.after_seconds(start.patience.into()),
+        }
+    }
 }
 
 /// What has been written for an image that takes over to memory that was never used, in pages one after the other, while others were served.

@@ -180,8 +180,14 @@ impl<P: Platform> Server<P> {
             self.core.updates.active = self.core.updates.held.is_some();
             return;
         };
-        let Some(start) = session.start else { return };
-        let is_late = self.core.clock.now >= start.since.after_seconds(start.patience.into());
+        let is_late = self.core.clock.now >= session.deadline();
+        let Some(start) = session.start else {
+            if is_late {
+                self.core.end_update();
+                self.serve_put_off(platform);
+            }
+            return;
+        };
         self.core.updates.due = !self.core.store.has_transactions() || (is_late && start.force);
         if is_late && !self.core.updates.due {
             self.refuse_update(platform, &mut |core, text| core.tell_who_is_in_the_way(&start, text));
@@ -191,9 +197,11 @@ impl<P: Platform> Server<P> {
     /// When an update that waits, or a state that is held, is looked at again.
     pub(super) fn update_deadline(&self) -> Option<Instant> {
         let Updates { session, held, .. } = &self.core.updates;
-        let start = session.as_ref().and_then(|session| session.start);
-        let due = start.map(|start| start.since.after_seconds(start.patience.into()));
-        due.or(self.core.growth.deadline()).or(held.as_ref().map(|held| held.until))
+        session
+            .as_ref()
+            .map(Session::deadline)
+            .or(self.core.growth.deadline())
+            .or(held.as_ref().map(|held| held.until))
     }
 
     /// What is to take over now, if anything is.

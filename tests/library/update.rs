@@ -306,6 +306,30 @@ fn a_session_can_be_given_up_while_it_waits() {
     assert!(order(&host).is_none());
 }
 
+/// The tool has been killed, and nobody sends the rest.
+#[test]
+fn an_image_that_does_not_come_is_not_waited_for_for_ever() {
+    let mut host = host();
+    host.boot(6);
+    host.ok(0, 0, "CONTROL live-update|-b|1000|");
+    host.expect(&[(6, 0, "TRANSACTION_START |", "")]);
+    host.xen.pass(29);
+    host.ok(0, 0, "CONTROL live-update|-d|3|abc|");
+    host.xen.pass(29);
+    let next = host.server.poll(&mut host.xen);
+    assert!(next.is_some_and(|next| next <= host.xen.now.after_seconds(1)), "{next:?}");
+    host.hears(6, "");
+    host.xen.pass(1);
+    host.poll();
+    host.hears(6, "1|");
+    host.expect(&[
+        (0, 0, "CONTROL live-update|-d|3|abc|", "Not in live-update session.|"),
+        (0, 0, "CONTROL live-update|-b|1000|", "OK|"),
+        (0, 0, "CONTROL live-update|-a|", "OK|"),
+    ]);
+    host.check();
+}
+
 #[test]
 fn whoever_goes_while_the_session_lasts_is_not_answered() {
     let mut host = waiting("");

@@ -75,7 +75,9 @@ fn begin<P: Platform>(
     cx.core.updates.active = true;
     // The store grows later.
     (cx.core.updates.due, cx.core.updates.prepared) = (false, None);
-    cx.core.updates.session = Some(Session { whose, room, size, there: 0, has_line: false, start: None });
+    let heard = cx.core.clock.now;
+    cx.core.updates.session =
+        Some(Session { whose, room, size, there: 0, has_line: false, start: None, heard });
     Ok(Outcome::OK)
 }
 
@@ -87,6 +89,7 @@ fn take<P: Platform>(
     reply: &mut Reply,
 ) -> Result<Outcome, XsError> {
     let size = plain_number(args.required()?).ok_or(XsError::EINVAL)? as usize;
+    let now = cx.core.clock.now;
     let part = args.rest().get(..size).ok_or(XsError::EINVAL)?;
     let Some(session) = own(cx.core, whose).filter(|session| session.start.is_none()) else {
         return refuse(reply, INACTIVE);
@@ -96,6 +99,7 @@ fn take<P: Platform>(
     }
     cx.platform.keep(session.room.start + session.there, part);
     session.there += part.len();
+    session.heard = now;
     Ok(Outcome::OK)
 }
 
