@@ -83,7 +83,7 @@ fn wait(deadline: Option<Instant>) {
     let (server, guest) = parts();
     if !server.is_to_be_replaced() {
         if server.wants_memory() { grow::ask(server) } else { guest.idle(deadline) }
-    } else if !update::keep(server, guest) {
+    } else if !watch::over(watch::RECOVERY, || update::keep(server, guest)) {
         // Whoever has been answered need not wait for the other image to see that.
         xen::give_way();
         update::take_over(server, guest);

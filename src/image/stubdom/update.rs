@@ -20,7 +20,7 @@ use crate::image::facts::{self, Fact};
 use crate::image::fatal::{self, Reason};
 use crate::image::logger::say;
 use crate::image::low::{self, Copy};
-use crate::image::{clock, cpu, paging, symbol, xen};
+use crate::image::{clock, cpu, paging, symbol, watch, xen};
 
 /// Milliseconds that a new image has to take over, and those for each page that is handed over beyond so many.
 const PATIENCE: u64 = 5000;
@@ -108,11 +108,13 @@ fn lodge(server: &Server<Guest>) -> Lodge {
 /// Has what was ordered take over. Returns only if that cannot be, after saying so to who has ordered it.
 pub fn take_over(server: &mut Server<Guest>, guest: &mut Guest) {
     let begun = begin(guest);
-    let prepared = match server.order(guest) {
+    let prepared = watch::over(watch::RECOVERY, || match server.order(guest) {
         _ if server.grows() => prepare(server, guest, begun, Next::Larger),
         Some(order) => prepare(server, guest, begun, Next::Ordered(&order)),
         None => Err(Problem::Nothing),
-    };
+    });
+    // Xen has told of what has come meanwhile. Else it would not tell the image on trial of the timer.
+    guest.forget_pending();
     let problem = match prepared {
         // SAFETY: the record and the list are complete, the way was paved at boot, and nothing of this image runs again
         // unless the record leads back to it.
