@@ -93,7 +93,7 @@ fn save(options: &DumpOptions) -> Result<(), Problem> {
     dump.save(&options.file)?;
     let (before, meanwhile) = dump.lost();
     eprintln!(
-        "{} saved; {before} older ones were overwritten before, {meanwhile} meanwhile",
+        "{} saved; {before} overwritten before, {meanwhile} meanwhile",
         plural(dump.records.len() as u64, "record")
     );
     if dump.is_off() {

@@ -9,7 +9,7 @@ use xenstore::wire::XsError;
 
 use crate::dump::Dump;
 use crate::filter::Chosen;
-use store_client::Problem;
+use store_client::{Problem, plural};
 
 /// Shows the records that pass, on the standard output, as text or as JSON, and says if there are none.
 pub fn show(dump: &Dump, chosen: &Chosen<'_>, json: bool) -> Result<(), Problem> {
@@ -32,7 +32,7 @@ fn write(dump: &Dump, chosen: &Chosen<'_>, json: bool, out: &mut impl Write) -> 
     for (n, record) in dump.records.iter().enumerate() {
         match dump.missing_before(n) {
             Some(count) if json => writeln!(out, "{}", json!({ "lost": count }))?,
-            Some(count) => writeln!(out, "{:>14} {count} records were lost here", "")?,
+            Some(count) => writeln!(out, "{:>14} {} lost here", "", plural(count, "record"))?,
             None => {}
         }
         if !chosen.lets_pass(record) {

@@ -208,10 +208,10 @@ fn mistakes_in_the_call_are_said_with_what_is_allowed() {
 /// Too many nodes for little memory, and a file too large for it.
 #[test]
 fn memory_may_be_too_little() {
-    let many: String = (0..40_000).map(|n| format!("/n{n} = \"\"\n")).collect();
+    let many: String = (0..60_000).map(|n| format!("/n{n} = \"\"\n")).collect();
     let folder =
         Folder::new(&[("many", many.as_str()), ("large", &format!("{many}{}", "#\n".repeat(400_000)))]);
-    folder.prints("check --memory 16 many", "many: 1 layer, 40000 nodes\n");
+    folder.prints("check --memory 16 many", "many: 1 layer, 60000 nodes\n");
     let (_, said, status) = folder.run("check --memory 8 many");
     assert_eq!((said.contains("there is no room for it in the store"), status), (true, 1), "{said}");
     let large = "large: the module is too large beside the store in this much memory\n";

@@ -168,7 +168,7 @@ fn gaps(lines: &[String]) -> usize {
     // The number of the last request, and whether it has ended.
     let mut last: Option<(usize, bool)> = None;
     for line in lines {
-        if line.contains("records were lost") {
+        if line.ends_with(" lost here") {
             gaps += 1;
             last = None;
         } else if let Some((_, size)) = line.split_once("begun, tx 0, ") {
