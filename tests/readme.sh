@@ -72,7 +72,7 @@ scripts/isolation --save => slow
 scripts/record => slow
 scripts/soak MINUTES => slow
 scripts/soak 20 => slow
-scripts/soak --stalls 40 => slow
+scripts/soak --stalls 60 => slow
 scripts/soak => scripts/test: scripts/nested.d/jobs/soak.sh
 scripts/nested JOB => scripts/test.d/jobs.sh: scripts/nested
 scripts/nested --server daemon JOB => scripts/test.d/jobs.sh: --server "$server"
@@ -306,7 +306,7 @@ slowly() {
         'scripts/bench --save') ok "$1" wrote docs/performance.md measures scripts/bench --save ;;
         'scripts/bench --quick') ok "$1" measures scripts/bench --quick ;;
         'scripts/soak 20') ok "$1" quietly scripts/soak 20 ;;
-        'scripts/soak --stalls 40') ok "$1" quietly scripts/soak --stalls 40 ;;
+        'scripts/soak --stalls 60') ok "$1" quietly scripts/soak --stalls 40 ;;
         'cargo bench') ok "$1" quietly cargo bench ;;
         'cargo install --path examples/xs-trace') ok "$1" quietly cargo install --path examples/xs-trace --root "$work/installed" ;;
         # The same with less to do.
