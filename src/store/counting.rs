@@ -95,13 +95,13 @@ impl Store {
             return Ok(());
         }
         let others = self.promised_to_others(&usage, kind);
-        let spare = spare(claim, kind, held, others, room).ok_or(Full)?;
+        let spare = spare(claim, kind, held, others, room);
         // What waits is read soon, or bounded by its own.
-        self.crowded |= spare < room.free / 4 && kind != Share::Messages;
-        Ok(())
+        self.crowded |= spare.is_none_or(|spare| spare < room.free / 4) && kind != Share::Messages;
+        spare.map(|_| ()).ok_or(Full)
     }
 
-    /// Whether a guest has had to leave others nearly all that was free, since this was last asked.
+    /// Whether a guest has had to leave others nearly all that was free, or was refused so, since this was last asked.
     pub fn take_crowded(&mut self) -> bool {
         core::mem::take(&mut self.crowded)
     }

@@ -107,6 +107,22 @@ fn memory_is_wanted_before_a_guest_is_refused_its_share() {
     }
 }
 
+/// What is promised to guests that do nothing leaves others no more than their own, long before an arena is filled.
+#[test]
+fn memory_is_wanted_when_a_guest_is_refused_what_is_promised_to_others() {
+    let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(5 * SMALL));
+    host.server.let_grow(24 << 20);
+    (1..=120).for_each(|domid| host.boot(domid));
+    (0..40).for_each(|n| host.ok(0, 0, &format!("WRITE /{n}|")));
+    assert!(!host.server.wants_memory());
+    host.expect(&[(1, 0, "TRANSACTION_START |", "1|")]);
+    let refused = (0..100).find(|n| host.ask(1, 1, &format!("WRITE n/{n}|")) == "ENOMEM");
+    let [used, capacity] = level(&mut host, "transaction nodes");
+    assert!(refused.is_some() && used * 4 < capacity, "{refused:?}, {used} of {capacity}");
+    (0..40).for_each(|n| host.ok(0, 0, &format!("WRITE /m/{n}|")));
+    assert!(host.server.wants_memory());
+}
+
 #[test]
 fn a_refusal_is_followed_by_another_request_a_minute_later() {
     let mut host = host();
