@@ -319,6 +319,14 @@ fn an_image_that_does_not_come_is_not_waited_for_for_ever() {
     let next = host.server.poll(&mut host.xen);
     assert!(next.is_some_and(|next| next <= host.xen.now.after_seconds(1)), "{next:?}");
     host.hears(6, "");
+    host.ok(0, 0, "CONTROL live-update|-c|--budget=20|");
+    host.xen.pass(29);
+    host.poll();
+    host.hears(6, "");
+    host.expect(&[(0, 0, "CONTROL live-update|-s|-t|5|", "Kernel not complete.|")]);
+    host.xen.pass(29);
+    host.poll();
+    host.hears(6, "");
     host.xen.pass(1);
     host.poll();
     host.hears(6, "1|");

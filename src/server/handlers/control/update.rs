@@ -45,8 +45,11 @@ pub fn live_update<P: Platform>(
     }
 }
 
+/// The session, if it is of this domain, which has been heard of.
 fn own(core: &mut Core, whose: DomainId) -> Option<&mut Session> {
-    core.updates.session.as_mut().filter(|session| session.whose == whose)
+    let session = core.updates.session.as_mut().filter(|session| session.whose == whose)?;
+    session.heard = core.clock.now;
+    Some(session)
 }
 
 /// `-b <size>`: begins a session.
@@ -89,7 +92,6 @@ fn take<P: Platform>(
     reply: &mut Reply,
 ) -> Result<Outcome, XsError> {
     let size = plain_number(args.required()?).ok_or(XsError::EINVAL)? as usize;
-    let now = cx.core.clock.now;
     let part = args.rest().get(..size).ok_or(XsError::EINVAL)?;
     let Some(session) = own(cx.core, whose).filter(|session| session.start.is_none()) else {
         return refuse(reply, INACTIVE);
@@ -99,7 +101,6 @@ fn take<P: Platform>(
     }
     cx.platform.keep(session.room.start + session.there, part);
     session.there += part.len();
-    session.heard = now;
     Ok(Outcome::OK)
 }
 
