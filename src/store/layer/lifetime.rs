@@ -19,6 +19,7 @@ impl Store {
                 break;
             }
         }
+        self.forget_stop_amid_copies(domain);
         let payer = self.domains.get(domain).payer();
         let open = Transaction::new(id, domain, payer, now, self.domains.deaths());
         let tx = self.transactions.open.insert(open)?;

@@ -4,7 +4,7 @@
 
 use crate::store::transaction::{Mark, TransactionId, TxNodeId};
 use crate::store::view::{Stop, View};
-use crate::store::{NodeId, Store};
+use crate::store::{DomainId, NodeId, Store};
 
 impl Store {
     /// The copy below the one that comes next, how long its path is, and how many levels are left, if this transaction's
@@ -25,6 +25,13 @@ impl Store {
         let below = self.transactions.nodes.get(copy);
         // What has been missing below it still is.
         (!below.mark.contains(Mark::EXISTS)).then(|| (copy, below.path.len(), left))
+    }
+
+    /// For a transaction that begins: its number may be that of an earlier one, whose copies are others'.
+    pub(super) fn forget_stop_amid_copies(&mut self, domain: DomainId) {
+        if self.cursor(domain).is_none() {
+            self.forget_stop(domain);
+        }
     }
 
     /// Notes that the request at hand stops above this copy.
