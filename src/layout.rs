@@ -10,8 +10,9 @@ pub const IMAGE: u64 = 1 << 20;
 /// The first page of event channels. What lies before it keeps its place, too, when another image takes over.
 pub const EVENTS: u64 = 5 * PAGE;
 
-/// Where what is kept above the images begins: tables and the map of a state's pages, and then the heap.
-pub const KEPT: u64 = 0x19_c000;
+/// Where what is kept above the images begins: tables and the map of a state's pages, and then the heap. A running image takes
+/// no other that ends above its own, so it leaves 32 KiB to those that come after it.
+pub const KEPT: u64 = 0x1a_4000;
 
 /// Bytes of heap that the store leaves free: the server itself, alignment, boot's own needs, the clients of a trial.
 pub const RESERVE: u64 = 24 << 10;
@@ -52,7 +53,7 @@ mod tests {
             let (ram, pages) = (mib << 20, mib * 256);
             // A table for each 2 MiB, four bytes for each page; what images may fill; the first pages.
             let (tables, map) = (mib / 2 * PAGE, (pages * 4).next_multiple_of(PAGE));
-            let images = 624 << 10;
+            let images = 656 << 10;
             assert_eq!(heap(ram, event_pages), ram - tables - map - images - (5 + event_pages) * PAGE);
         }
         assert_eq!(heap(PAGE, 1), 0);
