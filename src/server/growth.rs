@@ -21,6 +21,10 @@ const NEARLY_FULL: u64 = 7;
 /// Seconds after a refusal until the platform is asked again.
 const AGAIN: u64 = 60;
 
+/// How often that time is doubled at most. Each time that the state does not fit it is: whoever has wanted to begin a
+/// transaction has waited for that.
+const DOUBLED: u32 = 6;
+
 impl Core {
     /// Whether there is memory to begin anew with, and nothing worth waiting for.
     pub fn may_grow_now(&self, messages: [u32; 3]) -> bool {
@@ -59,13 +63,15 @@ impl<P: Platform> Server<P> {
         self.core.updates.active = true;
     }
 
-    /// There is none. The platform is asked again in a minute if `again`, else never.
+    /// There is none, or what there was does not hold the state. The platform is asked again later if `again`, else never.
+    #[inline(never)] // It is rare.
     pub fn have_no_memory(&mut self, again: bool) {
         let Core { growth, recorder, clock, .. } = &mut self.core;
         let refusals = &mut recorder.counters.growth_refusals;
-        *refusals = refusals.wrapping_add(u32::from(again));
+        *refusals = refusals.wrapping_add(u32::from(again && growth.stage != Stage::Enough));
+        growth.not_before = clock.now.after_seconds(AGAIN << growth.in_vain);
+        growth.in_vain = DOUBLED.min(growth.in_vain + u32::from(growth.is_under_way()));
         growth.stage = Stage::Enough;
-        growth.not_before = clock.now.after_seconds(AGAIN);
         if !again {
             growth.look_at = u64::MAX;
         }

@@ -30,11 +30,10 @@ impl<P: Platform> Server<P> {
         let sound = self.is_sound();
         // It may be the hand-over in which it happens, each time. Who is served for that is served by a sound store.
         if sound && suspect.is_none() && self.is_to_be_replaced() {
-            let grows = self.grows();
-            self.refuse(platform, format_args!("a fault stopped the update"));
-            if grows {
+            if self.grows() {
                 self.have_no_memory(false);
             }
+            self.refuse(platform, format_args!("a fault stopped the update"));
         }
         self.core.clock.latest = platform.cycles();
         let amount = self.core.clock.latest.since(begun);

@@ -194,6 +194,8 @@ pub struct Growth {
     pub look_at: u64,
     /// The platform is not asked before.
     pub not_before: Instant,
+    /// How often there was too little memory for the state, as far as that counts.
+    pub in_vain: u32,
     /// Bytes of memory that there may be; 0 of a store that cannot grow.
     pub limit: u64,
 }
@@ -204,7 +206,7 @@ impl Growth {
 
     /// Of a store that cannot grow.
     pub const NEVER: Growth =
-        Growth { stage: Stage::Enough, look_at: u64::MAX, not_before: Instant(0), limit: 0 };
+        Growth { stage: Stage::Enough, look_at: u64::MAX, not_before: Instant(0), in_vain: 0, limit: 0 };
 
     /// Whether transactions do not begin because of it.
     pub fn is_under_way(&self) -> bool {

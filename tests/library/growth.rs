@@ -243,6 +243,29 @@ fn a_store_that_cannot_begin_anew_serves_on() {
     host.expect(&[(6, 1, "TRANSACTION_END T|", "OK|"), (5, 0, "TRANSACTION_START |", "2|")]);
 }
 
+/// Whoever begins a transaction waits for each try.
+#[test]
+fn memory_that_is_too_little_is_asked_for_ever_more_seldom() {
+    let mut host = host();
+    fill(&mut host);
+    let mut look = 0;
+    let mut wants = |host: &mut Host, seconds: u64| {
+        host.xen.pass(seconds);
+        look += 1;
+        (0..40).for_each(|n| host.ok(0, 0, &format!("WRITE /some/{look}/{n}|")));
+        host.server.wants_memory()
+    };
+    for minutes in [1, 2, 4, 8, 16, 32, 64, 64] {
+        host.server.have_memory();
+        host.poll();
+        assert!(host.server.grows());
+        host.server.refuse(&mut host.xen, format_args!("no"));
+        assert!(!wants(&mut host, minutes * 60 - 1), "sooner than after {minutes} minutes");
+        assert!(wants(&mut host, 1), "not after {minutes} minutes");
+    }
+    assert_eq!(told(&mut host), [0, 8]);
+}
+
 #[test]
 fn an_operators_update_goes_first() {
     // Before the platform is asked, and when it has been.
@@ -285,6 +308,7 @@ fn a_fault_amid_growth_is_the_last_try() {
     let mut host = with_memory(host);
     assert!(host.server.survive(&mut host.xen, xenstore::trace::Stop::Panic(1)));
     assert!(!host.server.is_to_be_replaced());
+    assert_eq!(told(&mut host), [0, 0], "there was memory");
     host.xen.pass(1000);
     (0..40).for_each(|n| host.ok(0, 0, &format!("WRITE /last/{n}|")));
     assert!(!host.server.wants_memory());

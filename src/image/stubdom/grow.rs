@@ -63,7 +63,7 @@ pub fn ask(server: &mut Server<Guest>) {
             return server.have_memory();
         }
     }
-    refuse(format_args!("Xen has no more"));
+    refuse(format_args!("Xen has no more; more is asked for each minute"));
     server.have_no_memory(true);
 }
 
@@ -73,11 +73,7 @@ pub fn refuse(why: Arguments<'_>) {
     END.store(0, Relaxed);
     memory::change(Change::Decrease, present..memory::ram_end().unwrap_or(0));
     if !SAID.swap(true, Relaxed) {
-        say!(
-            Warn,
-            "the store stays with {} KiB of RAM: {why}; more is asked for each minute",
-            present / 1024
-        );
+        say!(Warn, "the store stays with {} KiB of RAM: {why}", present / 1024);
     }
 }
 
