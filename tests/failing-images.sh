@@ -58,7 +58,7 @@ patch small "$(in_file "$(address xenstore_stubdom::stubdom::take_over::larger)"
 # The note: its name, its type, then what it says.
 note=$(grep -obUa 'xenstore-stubdom' "$image" | while IFS=: read -r offset _; do
     read -r -a before < <(od -An -tu4 -j$((offset - 12)) -N12 "$image")
-    [[ ${before[*]} != '17 16 1' ]] || echo "$offset"
+    [[ ${before[*]} != '17 20 1' ]] || echo "$offset"
 done)
 [[ -n $note ]] || die "$image has no note of its own"
 patch unread $((note + 20)) "$(le32 9)$(le32 9)"

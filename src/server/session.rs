@@ -27,6 +27,8 @@ pub struct Start {
     pub force: bool,
     /// The version of the state that was asked for.
     pub version: Option<u32>,
+    /// The last version of our own records that it reads.
+    pub records: u32,
 }
 
 /// What has been sent.

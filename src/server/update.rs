@@ -18,6 +18,7 @@ use crate::abi::DomId;
 use crate::connection::{Sent, outbox};
 use crate::platform::{Instant, Platform};
 use crate::slots::Claim;
+use crate::state::least;
 use crate::store::{Answer, Current, DomainId, View};
 use crate::trace::{Kind, Record};
 use crate::update::{Program, examine};
@@ -189,8 +190,19 @@ impl<P: Platform> Server<P> {
             return;
         };
         self.core.updates.due = !self.core.store.has_transactions() || (is_late && start.force);
-        if is_late && !self.core.updates.due {
-            self.refuse_update(platform, &mut |core, text| core.tell_who_is_in_the_way(&start, text));
+        let least = u32::from(least(&self.core.store, &self.links));
+        if self.core.updates.due && start.records < least || is_late && !self.core.updates.due {
+            self.refuse_update(platform, &mut |core, text| {
+                if start.records >= least {
+                    return core.tell_who_is_in_the_way(&start, text);
+                }
+                write!(
+                    text,
+                    "the new image reads own records up to version {}; until all clients have read what waits, the state has \
+                     version {least}",
+                    start.records
+                )
+            });
         }
     }
 

@@ -5,9 +5,10 @@ use core::ops::RangeInclusive;
 /// Versions of the stream that are read and written.
 pub const VERSIONS: RangeInclusive<u32> = 1..=2;
 
-/// The version of our own records, and the oldest whose readers can do with what is written now.
+/// The version of our own records, the oldest whose readers can do with most states, and that with [`GIVEN_UP`].
 pub const OWN_VERSION: u16 = 6;
 pub const OWN_LEAST: u16 = 1;
+pub const OWN_GIVEN_UP: u16 = 6;
 
 /// Stands for a record where the stream begins.
 pub const HEADER: u32 = u32::MAX;

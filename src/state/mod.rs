@@ -27,8 +27,9 @@ mod writer;
 
 pub use connections::Adopt;
 pub use fault::StateError;
-pub use format::VERSIONS;
+pub use format::{OWN_VERSION, VERSIONS};
 pub use nodes::{each_node, extend_path};
+pub use queues::least;
 pub use reader::Source;
 pub use restore::{Places, restore};
 pub use save::{Rest, filler, save, save_nodes};

@@ -5,7 +5,8 @@ use heapless::Vec;
 use super::connections::{Numbers, introduced, number};
 use super::fault::Fault;
 use super::format::{
-    CAUSES, Cause, DEADLINE, ENDED, EVENT, Fixed, GIVEN_UP, IGNORED, LATER, QUEUE, Queue, Waiting,
+    CAUSES, Cause, DEADLINE, ENDED, EVENT, Fixed, GIVEN_UP, IGNORED, LATER, OWN_GIVEN_UP, OWN_LEAST, QUEUE,
+    Queue, Waiting,
 };
 use super::reader::Reader;
 use super::told;
@@ -120,6 +121,13 @@ fn waiting(store: &Store, id: DomainId, message: &Message, now: Instant, targets
         waiting.flags |= LATER | GIVEN_UP;
     }
     waiting
+}
+
+/// The oldest version of our own records whose readers can do with all messages. Each change counts those that tell of it;
+/// what is beyond them is [`GIVEN_UP`].
+pub fn least<R>(store: &Store, links: &Links<R>) -> u16 {
+    let rests = links.outbox.messages().iter().filter(|(_, message)| message.rest.is_some()).count();
+    if rests > store.waiting_to_hear() as usize { OWN_GIVEN_UP } else { OWN_LEAST }
 }
 
 pub fn save<R>(

@@ -1,8 +1,8 @@
 //! All records, in the order of the stream.
 
 use super::format::{
-    END, FILLER, Fixed, GLOBAL_DATA, GlobalData, Growth, Head, IDENT, OWN_LEAST, OWN_VERSION, STORE,
-    Store as Numbers, VERSIONS,
+    END, FILLER, Fixed, GLOBAL_DATA, GlobalData, Growth, Head, IDENT, OWN_VERSION, STORE, Store as Numbers,
+    VERSIONS,
 };
 use super::lists::Lists;
 use super::queues::Targets;
@@ -69,7 +69,7 @@ pub fn save<R>(
     let counters = &rest.recorder.counters;
     let numbers = Numbers {
         version: OWN_VERSION,
-        least: OWN_LEAST,
+        least: queues::least(store, links),
         own: rest.own.unwrap_or(DomId::INVALID).0,
         flags: 0,
         generation: store.generation(),

@@ -5,11 +5,13 @@ use core::ops::{Range, RangeInclusive};
 
 use crate::words::position_of;
 
-/// Name and type of the note in which an image says what it promises to one that it takes over from: four little-endian
+/// Name and type of the note in which an image says what it promises to one that it takes over from: little-endian
 /// numbers of 32 bits, the first and the last version of the state that it reads, bits, of which bit 0 says that it
-/// watches itself and gives way if it fails, and the version of the hand-over that it knows.
+/// watches itself and gives way if it fails, the version of the hand-over that it knows, and the last version of our own
+/// records that it reads. Images that do not say the last read [`RECORDS`].
 pub const NOTE_NAME: &[u8] = b"xenstore-stubdom";
 pub const NOTE_TYPE: u32 = 1;
+const RECORDS: u32 = 5;
 /// Bit of the note: it watches itself and gives way.
 const GIVES_WAY: u32 = 1;
 
@@ -54,6 +56,8 @@ pub struct Promise {
     pub states: (u32, u32),
     pub gives_way: bool,
     pub hand_over: u32,
+    /// The last version of our own records in the state that it reads.
+    pub records: u32,
 }
 
 /// An image that can be started.
@@ -226,7 +230,8 @@ fn read_notes(mut notes: &[u8], program: &mut Program) {
             let words = [0, 4, 8, 12].map(|at| word(value, at));
             if let [Ok(first), Ok(last), Ok(bits), Ok(hand_over)] = words {
                 let gives_way = bits & GIVES_WAY != 0;
-                program.promise = Some(Promise { states: (first, last), gives_way, hand_over });
+                let records = word(value, 16).unwrap_or(RECORDS);
+                program.promise = Some(Promise { states: (first, last), gives_way, hand_over, records });
             }
         }
     }

@@ -19,6 +19,7 @@ mod faults;
 mod fuzz_corpus;
 mod goes;
 mod growth;
+mod image;
 mod json;
 mod layers;
 mod linux;

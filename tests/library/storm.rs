@@ -199,8 +199,10 @@ struct Storm {
     given_up: u32,
 }
 
-/// Whether a message that waits in a state stands for a change that has been given up.
+/// Whether a message that waits in a state stands for a change that has been given up. Then STORE says that readers must
+/// know of that.
 fn has_given_up(state: &[u8]) -> bool {
+    const STORE: u32 = 0x8000_0001;
     const QUEUE: u32 = 0x8000_000a;
     const ENTRY: usize = 40;
     const GIVEN_UP: u8 = 16;
@@ -210,10 +212,17 @@ fn has_given_up(state: &[u8]) -> bool {
         (next < state.len()).then_some(next)
     };
     let mut records = std::iter::successors(Some(16), next);
-    records.any(|at| {
+    let store = records.clone().find(|at| word(*at) == STORE).expect("numbers of the store");
+    let has = records.any(|at| {
         let entries = |at| state[at + 24..].chunks(ENTRY).take(word(at + 16) as usize);
         word(at) == QUEUE && entries(at).any(|entry| entry[0] & GIVEN_UP != 0)
-    })
+    });
+    assert_eq!(
+        word(store + 8) >> 16,
+        if has { 6 } else { 1 },
+        "the oldest version whose readers can do with it"
+    );
+    has
 }
 
 impl Storm {

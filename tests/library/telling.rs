@@ -5,7 +5,9 @@ use xenstore::abi::DomId;
 use xenstore::config::Settings;
 use xenstore::server::sizing::capacities_for;
 use xenstore::trace::Kind;
+use xenstore::update::Bounds;
 
+use crate::image::{BASE, GOOD, Image, upload};
 use crate::json::stats;
 
 /// A store of a domain with so many MiB.
@@ -256,6 +258,11 @@ fn one_guests_changes_do_not_push_out_what_is_told_of_anothers() {
 /// A guest whose next request in a transaction finds no room, as nearly all that it may have is taken by its commit of 20
 /// nodes, which dom0 is still told of by four watches each.
 fn short_of_room() -> Host {
+    short_of_room_beside(0)
+}
+
+/// The same where another domain has what it has not read.
+fn short_of_room_beside(receiver: u16) -> Host {
     let mut host = host_of(8);
     (1..=20).for_each(|domid| host.boot(domid));
     // All but the first keep what copies they can get.
@@ -267,7 +274,12 @@ fn short_of_room() -> Host {
             let _ran_out = (0..1000).map(asked).any(|answer| answer == "ENOMEM");
         }
     }
-    watch(&mut host, 0, "/local/domain/1/data", 4);
+    if receiver != 0 {
+        host.boot(receiver);
+        host.ok(1, 0, "WRITE data|");
+        host.ok(1, 0, &format!("SET_PERMS data|n1|r{receiver}|"));
+    }
+    watch(&mut host, receiver, "/local/domain/1/data", 4);
     commit(&mut host, 1, "data", 20);
     host.hears(1, "OK|");
     let tx = host.start(1);
@@ -322,6 +334,31 @@ fn what_is_given_up_is_found_out_after_an_update_as_before() {
     assert_eq!(outstanding(&host), 0);
     assert_eq!(stats(&mut host, "0")["dropped"], 1);
     host.check();
+}
+
+/// Images that do not know of what is given up leave the store as it is, before anything has changed.
+#[test]
+fn an_image_that_does_not_know_what_is_given_up_takes_over_when_that_has_been_found_out() {
+    let told = "the new image reads own records up to version 5; until all clients have read what waits, the state has \
+                version 6|";
+    for (records, refused) in [(None, true), (Some(5), true), (Some(6), false)] {
+        let mut host = short_of_room_beside(21);
+        host.xen.bounds = Some(Bounds { memory: BASE..BASE + 0x10_0000, states: 1..=2, hand_over: 1 });
+        host.xen.now.0 += 50_000_000;
+        host.poll();
+        let file = Image { records, ..GOOD }.file();
+        // Who has transactions open is not waited for.
+        let start = "CONTROL live-update|-s|-t|0|-F|";
+        upload(&mut host, &file, file.len());
+        host.expect(&[(0, 0, start, if refused { told } else { "" })]);
+        assert_eq!(host.server.is_to_be_replaced(), !refused, "{records:?}");
+        if refused {
+            host.received(21);
+            upload(&mut host, &file, file.len());
+            host.expect(&[(0, 0, start, "")]);
+            assert!(host.server.is_to_be_replaced(), "{records:?}");
+        }
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use core::ptr;
 
 use xenstore::abi::hvm::StartInfo;
 use xenstore::layout;
-use xenstore::state::{Source, VERSIONS};
+use xenstore::state::{OWN_VERSION, Source, VERSIONS};
 use xenstore::update::{Bounds, NOTE_NAME, NOTE_TYPE};
 
 use super::lodgers::{self, PAGE};
@@ -31,18 +31,20 @@ struct Note {
     states: [u32; 2],
     gives_way: u32,
     version: u32,
+    records: u32,
 }
 
 #[used]
 #[unsafe(link_section = ".note.xenstore")]
 static NOTE: Note = Note {
     name_size: NOTE_NAME.len() as u32 + 1,
-    size: 16,
+    size: 20,
     kind: NOTE_TYPE,
     name: *b"xenstore-stubdom\0\0\0\0",
     states: [*VERSIONS.start(), *VERSIONS.end()],
     gives_way: 1,
     version: VERSION,
+    records: OWN_VERSION as u32,
 };
 
 /// Where images lie.

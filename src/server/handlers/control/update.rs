@@ -132,7 +132,8 @@ fn start<P: Platform>(
     reply: &mut Reply,
 ) -> Result<Outcome, XsError> {
     let since = cx.core.clock.now;
-    let mut start = Start { header: Header::NONE, since, patience: 60, force: false, version: None };
+    let mut start =
+        Start { header: Header::NONE, since, patience: 60, force: false, version: None, records: u32::MAX };
     while let Some(arg) = args.next() {
         match arg {
             b"-F" => start.force = true,
@@ -156,6 +157,9 @@ fn start<P: Platform>(
             return finish(reply);
         }
     };
+    if let Some(promise) = program.promise {
+        start.records = promise.records;
+    }
     if let Some(version) = start.version {
         let read = program.promise.is_none_or(|promise| {
             let (first, last) = promise.states;
