@@ -290,11 +290,14 @@ pub const TABLES: &[Table] = &[
                 others. All is within the default quotas; receivers read whatever has come before the server goes on.",
         base: None,
         parts: &[],
-        goals: &[Goal {
-            rows: &[],
-            column: Some("without a look at others"),
-            limit: Limit::Value(1_000_000.0),
-        }],
+        goals: &[
+            Goal { rows: &[], column: Some("without a look at others"), limit: Limit::Value(1_000_000.0) },
+            Goal {
+                rows: &["end of a domain", "INTRODUCE", "RELEASE", "stats", "trace", "a second later"],
+                column: Some("without a look at others"),
+                limit: Limit::Value(250_000.0),
+            },
+        ],
         constants: None,
         plots: &[],
     },

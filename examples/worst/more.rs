@@ -16,12 +16,26 @@ pub const SCENES: &[Scene] = &[
         name: "end of a domain, of which none may hear who has one of 18,000 watches",
         prepare: unheard_release,
     },
+    Scene {
+        name: "RELEASE, seen by 37,800 watches on @releaseDomain",
+        prepare: || seen_by_all("RELEASE 300|"),
+    },
+    Scene {
+        name: "INTRODUCE, seen by 37,800 watches on @introduceDomain",
+        prepare: || seen_by_all("INTRODUCE 301|1|5|"),
+    },
+    Scene { name: "SET_TARGET, of 300", prepare: || asked("SET_TARGET 300|299|") },
     Scene { name: "news of domains that does not say of which, for 300", prepare: news },
     Scene { name: "3000 events that nobody has read are late", prepare: late },
     Scene { name: "GET_PERMS of 1,364 entries", prepare: long_list },
     Scene { name: "CONTROL stats json domains, of 300", prepare: || asked("CONTROL stats|json|domains|") },
     Scene { name: "CONTROL quota max -r, of 300", prepare: || asked("CONTROL quota|max|-r|") },
-    Scene { name: "CONTROL state dump of 27,000 nodes", prepare: state },
+    Scene { name: "CONTROL state dump of 27,000 nodes", prepare: || full("CONTROL state|dump|") },
+    Scene { name: "CONTROL layers diff of 27,000 nodes", prepare: || full("CONTROL layers|diff|all|") },
+    Scene { name: "CONTROL trace dump of a full ring", prepare: || asked("CONTROL trace|dump|") },
+    Scene { name: "CONTROL trace paths, of 230 that are not known", prepare: paths },
+    Scene { name: "CONTROL trace show", prepare: || asked("CONTROL trace|show|") },
+    Scene { name: "a second later, 300 guests that were active", prepare: second },
 ];
 
 /// dom0 has given nodes to all guests, and let guest 1 write them.
@@ -45,6 +59,20 @@ fn unheard_release() -> Host {
     watch(&mut host, GUESTS, WATCHES, |_| "@releaseDomain".to_string());
     host.ok(0, 0, "SET_PERMS @releaseDomain|n0|");
     host.xen.kill(DomId(GUESTS));
+    host
+}
+
+/// All watch domains that begin or end.
+fn seen_by_all(request: &str) -> Host {
+    let mut host = host(128, GUESTS);
+    for event in ["@releaseDomain", "@introduceDomain"] {
+        if request.starts_with("RELEASE") == event.starts_with("@release") {
+            host.ok(0, 0, &format!("SET_PERMS {event}|r0|"));
+            watch(&mut host, GUESTS, 126, |_| event.to_string());
+        }
+    }
+    host.create(GUESTS + 1);
+    host.send(0, 0, request);
     host
 }
 
@@ -81,9 +109,22 @@ fn asked(request: &str) -> Host {
 }
 
 /// All nodes of 28 guests that have what they may.
-fn state() -> Host {
+fn full(request: &str) -> Host {
     let mut host = host(64, 28);
     (1..=28).for_each(|domid| write_all(&mut host, domid, 0, "data"));
-    host.send(0, 0, "CONTROL state|dump|");
+    host.send(0, 0, request);
+    host
+}
+
+fn paths() -> Host {
+    let hashes: String = (0..230).map(|n| format!("{n:016x}|")).collect();
+    asked(&format!("CONTROL trace|paths|{hashes}"))
+}
+
+/// The rings of all are looked at for requests of which no event has told.
+fn second() -> Host {
+    let mut host = host(64, GUESTS);
+    (1..=GUESTS).for_each(|domid| host.ok(domid, 0, "WRITE data|v"));
+    host.xen.pass(1);
     host
 }

@@ -14,6 +14,9 @@ use crate::store::{DomainId, Share, Store};
 /// of this very domain.
 const NEWS: u32 = 2;
 
+/// Domains that are looked at in one go for whether they have room for that.
+const LOOKED: usize = 128;
+
 /// Where a message went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sent {
@@ -192,27 +195,35 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         }
     }
 
-    /// Whether somebody who reads has so much waiting that it might not be told of a domain's end. `over`: whoever still has,
-    /// does not read.
-    pub fn is_any_short(&mut self, store: &Store, over: bool) -> bool {
+    /// Looks at domains from a slot on, as many as in one go: whether one of them that reads has so much waiting that it might
+    /// not be told of a domain's end. `over`: whoever still has, does not read. None if there are more, from another slot on.
+    pub fn is_any_short(&mut self, store: &Store, over: bool, slot: &mut usize) -> Option<bool> {
+        let from = core::mem::take(slot);
         // Mostly nobody has anything waiting, and news need not look at every domain.
         if self.outbox.messages().arena().used() == 0 {
-            return false;
+            return Some(false);
         }
-        let receivers = self.connections.iter().flatten().count() as u32;
+        let receivers = store.domains.count();
         let room = self.outbox.messages().arena().room();
-        let mut any = false;
-        for (id, _) in store.domains.iter() {
+        let clients = store.domains.clients().filter(|_| from == 0);
+        let known = store.domains.known_from(from).map(|(id, _)| id);
+        for (n, id) in clients.map(|id| (0, id)).chain((1..).zip(known)) {
+            if n > LOOKED {
+                *slot = id.index();
+                return None;
+            }
             if self.has_output(id)
                 && !(store.may_take(id, Share::Chunks, NEWS)
                     && store.may_take_with_all(room, id, Share::Messages, NEWS, receivers))
                 && let Some(connection) = self.get_mut(id).filter(|connection| !connection.slow)
             {
                 connection.slow = over;
-                any = !over;
+                if !over {
+                    return Some(true);
+                }
             }
         }
-        any
+        Some(false)
     }
 
     fn given_up(&self, message: MessageId) -> GivenUp {

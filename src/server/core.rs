@@ -84,6 +84,8 @@ pub struct Core {
     pub news: News,
     /// Until then news waits for those who read, if it does.
     pub news_due: Option<Instant>,
+    /// Domains from this slot on are still looked at for whether news waits for them.
+    pub news_look: usize,
     /// What telling receivers what they have missed has cost in this round.
     pub told: u32,
     /// What the handler of the request at hand has left to the server.
@@ -107,6 +109,7 @@ impl Core {
             changes: 0,
             news: News::None,
             news_due: None,
+            news_look: 0,
             told: 0,
             deed: None,
             have_fault: None,

@@ -58,7 +58,11 @@ impl<P: Platform> Server<P> {
     pub(super) fn finish(&mut self, platform: &mut P) {
         let taken_up = self.take_up_aside();
         loop {
-            self.work(platform);
+            if self.gives_places() {
+                self.give_places();
+            } else {
+                self.work(platform);
+            }
             if !self.is_under_way() {
                 break;
             }
@@ -141,7 +145,9 @@ impl<P: Platform> Server<P> {
         let by = self.core.store.collected.by.0.filter(|_| late);
         let Intent { reset, restart, .. } = self.core.store.intents.get();
         let by = self.aside.whose().or(by).or(*reset).or(restart.map(|restart| restart.id));
-        if self.take_up_aside() {
+        if self.gives_places() {
+            self.give_places();
+        } else if self.take_up_aside() {
             self.complete_late(platform);
             self.aside.spent = self.spent(platform);
         } else if self.is_under_way() {
@@ -199,7 +205,7 @@ impl<P: Platform> Server<P> {
         let asks = self.core.store.current.from.is_some();
         // Whoever asks for something else meanwhile does not wait for it.
         let amid = asks && self.changes_nothing();
-        while !amid && self.has_to_go_on() && self.take_step(platform) {
+        while !amid && !self.gives_places() && self.take_step(platform) {
             let now = done(&self.core);
             let limits = self.core.store.limits();
             let spent = now.0 - attempts > limits.attempts || now.1 - events > limits.events;
@@ -219,15 +225,9 @@ impl<P: Platform> Server<P> {
         left
     }
 
-    /// Whether there is a next step, and no places are to be given before it.
-    fn has_to_go_on(&mut self) -> bool {
-        if self.core.store.collected.late.is_some() && !self.core.store.intents.get().has_events() {
-            if !self.core.store.collected.is_empty() {
-                return false;
-            }
-            self.give_places();
-        }
-        !self.core.store.intents.is_empty()
+    /// Whether those who have been gathered are to have their places before there is another step.
+    pub(super) fn gives_places(&self) -> bool {
+        self.core.store.collected.late.is_some() && !self.core.store.intents.get().has_events()
     }
 
     /// Takes the next step. False if it was the last one.

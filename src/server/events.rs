@@ -37,8 +37,8 @@ fn event<'a>(message: &'a mut MessageBuf, path: &[u8], token: &[u8]) -> Result<&
 }
 
 impl<P: Platform> Server<P> {
-    /// Sends the events that a change has collected. Of places of those who hear of it later it gives a few: as long as
-    /// there are more, there is something under way.
+    /// Sends the events that a change has collected. Those who hear of it later have their places in goes of their own: as
+    /// long as somebody has none, there is something under way.
     #[inline(always)] // Of most requests there are none.
     pub(super) fn send_collected(&mut self) {
         if !self.core.store.collected.is_empty() {
@@ -50,7 +50,7 @@ impl<P: Platform> Server<P> {
     #[inline(never)]
     fn send_all(&mut self) {
         if self.core.store.collected.late.is_some() {
-            return self.give_places();
+            return;
         }
         let Server { core, links, exchange, .. } = self;
         while let Some(found) = core.store.collected.next() {
@@ -61,10 +61,6 @@ impl<P: Platform> Server<P> {
 
     /// Gives those who have been gathered their places, as many as one turn may cost.
     pub(super) fn give_places(&mut self) {
-        if self.core.store.intents.get().has_events() {
-            return;
-        }
-        self.core.store.collected.placing = true;
         let mut work = 0;
         while self.core.store.collected.search.is_some() {
             work += self.core.store.search_more() as u32;

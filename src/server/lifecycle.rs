@@ -168,8 +168,12 @@ impl<P: Platform> Server<P> {
                 break;
             }
             // Nobody has more waiting than before if nothing has been changed.
-            if looked.replace(now) != Some(now) && self.gives_time_to_read() {
-                return false;
+            if looked.replace(now) != Some(now) {
+                match self.gives_time_to_read() {
+                    Some(false) => {}
+                    Some(true) => return false,
+                    None => break,
+                }
             }
             match self.next_news(platform) {
                 Some((domid, state)) => self.observe(platform, domid, state),
@@ -187,19 +191,19 @@ impl<P: Platform> Server<P> {
     }
 
     /// Whether news waits, because somebody who reads has so much waiting that it might not be told of it: until it has
-    /// read, but not for long.
-    fn gives_time_to_read(&mut self) -> bool {
+    /// read, but not for long. None as long as more are to be looked at.
+    fn gives_time_to_read(&mut self) -> Option<bool> {
         let Server { core, links, .. } = self;
         let now = core.clock.now;
         let over = core.news_due.is_some_and(|due| due <= now);
-        if !links.is_any_short(&core.store, over) {
+        if !links.is_any_short(&core.store, over, &mut core.news_look)? {
             core.news_due = None;
-            return false;
+            return Some(false);
         }
         let due = core.news_due.unwrap_or(now.after_nanoseconds(PATIENCE));
         core.news_due = Some(due);
         core.throttle.look_at(due);
-        true
+        Some(true)
     }
 
     /// Which domain there is news of, or may be. With none, all are gone through.

@@ -46,8 +46,6 @@ pub struct Collected {
     pub late: Option<TxNodeId>,
     /// Whose request they hear of, and where its type is counted.
     pub by: (Option<DomainId>, usize),
-    /// Some of them may have their place already.
-    pub placing: bool,
     /// How far those have been looked for who are to have a place, if there are more.
     pub search: Option<Search>,
 }
@@ -75,7 +73,6 @@ impl Collected {
             work: 0,
             late: None,
             by: (None, 0),
-            placing: false,
             search: None,
         }
     }
@@ -89,7 +86,6 @@ impl Collected {
         self.matches.clear();
         self.copy = None;
         self.late = None;
-        self.placing = false;
         self.search = None;
     }
 

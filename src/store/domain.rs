@@ -340,8 +340,18 @@ impl Domains {
 
     /// The records of domains alone, in order of their slots.
     pub fn known(&self) -> impl Iterator<Item = (DomainId, &Domain)> {
-        core::iter::successors(self.at_or_behind(0), |id| self.at_or_behind(id.index() + 1))
+        self.known_from(0)
+    }
+
+    /// Of these the ones from a slot on.
+    pub fn known_from(&self, slot: usize) -> impl Iterator<Item = (DomainId, &Domain)> {
+        core::iter::successors(self.at_or_behind(slot), |id| self.at_or_behind(id.index() + 1))
             .map(|id| (id, self.get(id)))
+    }
+
+    /// How many records there are, of domains and of local clients.
+    pub fn count(&self) -> u32 {
+        self.table.arena().used()
     }
 
     /// The records of local clients.

@@ -8,6 +8,7 @@ use super::Store;
 use super::acl::AclId;
 use super::collected::{Collected, Match, Search};
 use super::domain::DomainId;
+use super::intent::Intent;
 use super::node::NodeId;
 use super::share::Share;
 use super::transaction::{Mark, PATH_INLINE, TransactionId, TxNodeId};
@@ -219,7 +220,8 @@ impl Store {
     /// Drops what the attempt that is undone has collected. What earlier attempts have gathered stays.
     pub(super) fn drop_collected(&mut self) {
         if self.collected.late.is_some() {
-            if self.collected.placing || self.intents.get().has_events() {
+            let intent @ Intent { gathered, .. } = self.intents.get();
+            if gathered.is_some() || intent.has_events() {
                 return;
             }
             while let Some(found) = self.collected.matches.pop() {

@@ -2,12 +2,16 @@
 //! 25 instructions each.
 
 use support::Host;
+use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
 
 use crate::slices::{CASES, host};
 
 /// Operations that stand for 250,000 instructions.
 const MOST: u64 = 10_000;
+
+/// The same where all of them are looks, which take half as long as the others.
+const MOST_LOOKS: u64 = 13_000;
 
 /// A commit is decided in one go. All others are shorter, also where paths are long.
 #[test]
@@ -78,6 +82,42 @@ fn domains_are_asked_about_in_goes() {
     assert!(host.xen.domctls - before > usize::from(GUESTS), "all are asked about");
     assert!(host.xen.most_domctls <= 65, "{} in one go", host.xen.most_domctls);
     host.check();
+}
+
+/// Who is to hear of a domain's beginning or end has very many watches on that, or may hear of nothing; and of those who have
+/// messages waiting each is asked whether it has room for news.
+#[test]
+fn who_hears_of_domains_is_found_out_in_goes() {
+    const GUESTS: u16 = 200;
+    for (event, access) in [("@releaseDomain", "r"), ("@releaseDomain", "n"), ("@introduceDomain", "r")] {
+        let mut host = default_host(60_000, GUESTS);
+        host.expect(&[(0, 0, "WRITE /shared|", "OK|"), (0, 0, "SET_PERMS /shared|r0|", "OK|")]);
+        host.ok(0, 0, &format!("SET_PERMS {event}|r0|"));
+        for domid in 1..=GUESTS {
+            for n in 0..30 {
+                host.ask(domid, 0, &format!("WATCH {event}|{n}|"));
+            }
+            host.ask(domid, 0, &format!("WATCH /shared|{}|", "t".repeat(900)));
+        }
+        host.ok(0, 0, &format!("SET_PERMS {event}|{access}0|"));
+        // Nobody reads: a ring has room for one.
+        (0..2).for_each(|n| host.ok(0, 0, &format!("WRITE /shared/{n}|")));
+        let lives = host.server.in_use().domains;
+        let most = match event {
+            "@releaseDomain" => {
+                host.xen.kill(DomId(GUESTS));
+                host.most_operations()
+            }
+            _ => {
+                host.create(GUESTS + 1);
+                host.send(0, 0, &format!("INTRODUCE {}|1|5|", GUESTS + 1));
+                host.most_operations()
+            }
+        };
+        assert!(most < MOST_LOOKS, "{event}, {access}: {most} operations in one go");
+        assert_ne!(host.server.in_use().domains, lives);
+        host.check();
+    }
 }
 
 /// Very many events are late at once, while dom0 asks for something.

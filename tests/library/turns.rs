@@ -201,7 +201,7 @@ fn changes_are_heard_of_in_their_order() {
     (1..=GUESTS).for_each(|domid| drop(host.received(domid)));
     host.send(0, 0, "WRITE /shared|1");
     host.send(BYSTANDER, 0, "WRITE /shared/below|2");
-    host.send(0, 0, "RM /shared/below|");
+    host.send(BYSTANDER, 0, "RM /shared/below|");
     host.send(1, 0, "WRITE /shared|3");
     host.poll();
     let paths = |domid| {
