@@ -48,6 +48,9 @@ const LEVEL_COLUMNS: [&str; 3] = ["used", "most", "room"];
 /// Width in text of the values of `stats domains`.
 const WIDE: usize = 12;
 
+/// Domains of `stats domains` in one answer, for which others wait.
+const ROWS: usize = 24;
+
 /// Bytes that are kept for the end of a list.
 const END: usize = 64;
 
@@ -167,20 +170,17 @@ fn stats_of_domains<P: Platform>(
         out.put(format_args!(",\"domains\":["))?;
     }
     let mut next = 0;
-    let mut first = true;
-    for slot in cx.core.store.domains.slots().skip(from) {
-        let Some(id) = cx.core.store.domains.at(slot) else { continue };
+    for (rows, (id, _)) in cx.core.store.domains.known_from(from).enumerate() {
         let start = out.reply.len();
         let row = domain_row(cx.core, id);
-        let comma = if out.form == Form::Json && !first { "," } else { "" };
+        let comma = if out.form == Form::Json && rows > 0 { "," } else { "" };
         let written = out.put(format_args!("{comma}")).and_then(|()| out.values(WIDE, &row));
         let fits = written.and_then(|()| out.end_line()).is_ok();
-        if !fits || out.reply.len() + END > crate::wire::PAYLOAD_MAX {
+        if rows == ROWS || !fits || out.reply.len() + END > crate::wire::PAYLOAD_MAX {
             out.reply.truncate(start);
-            next = slot;
+            next = id.index();
             break;
         }
-        first = false;
     }
     if out.form == Form::Json {
         out.put(format_args!("]"))?;

@@ -136,7 +136,9 @@ fn paths(core: &Core, args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, X
         let hash = core::str::from_utf8(hash).ok().and_then(|hash| u64::from_str_radix(hash, 16).ok());
         let hash = hash.ok_or(XsError::EINVAL)?;
         let start = reply.len();
-        let written = write!(reply, "{hash:016x} ")
+        let written = reply
+            .push(&hexadecimal(hash))
+            .map_err(|_| core::fmt::Error)
             .and_then(|()| core.write_name(hash, PATH_SHOWN, reply))
             .and_then(|()| writeln!(reply));
         if written.is_err() || reply.is_full() {
@@ -145,6 +147,15 @@ fn paths(core: &Core, args: Strings<'_>, reply: &mut Reply) -> Result<Outcome, X
         }
     }
     finish(reply)
+}
+
+/// The digits of a hash and a space, in a fifth of what formatting takes: there may be 200 in one answer.
+fn hexadecimal(hash: u64) -> [u8; 17] {
+    core::array::from_fn(|n| match (hash >> 60_usize.saturating_sub(4 * n)) as u8 & 15 {
+        _ if n == 16 => b' ',
+        digit @ 0..10 => b'0' + digit,
+        digit => b'a' - 10 + digit,
+    })
 }
 
 /// `filter [all|none|+<kind>|-<kind>|domain <domid>|domain all]…`: sets what is recorded from now on.
