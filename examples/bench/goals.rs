@@ -293,7 +293,15 @@ pub const TABLES: &[Table] = &[
         goals: &[
             Goal { rows: &[], column: Some("without a look at others"), limit: Limit::Value(1_000_000.0) },
             Goal {
-                rows: &["end of a domain", "INTRODUCE", "RELEASE", "stats", "trace", "a second later"],
+                rows: &[
+                    "end of a domain",
+                    "INTRODUCE",
+                    "RELEASE",
+                    "stats",
+                    "layers",
+                    "trace",
+                    "a second later",
+                ],
                 column: Some("without a look at others"),
                 limit: Limit::Value(250_000.0),
             },

@@ -10,8 +10,8 @@ use crate::abi::DomId;
 use crate::path::PathBuf;
 use crate::perms::{Entry, Life};
 use crate::slots::Full;
-use crate::state::{Sink, each_node, extend_path};
-use crate::store::{AclChanges, Node, Store};
+use crate::state::{Sink, TOPS, extend_path, node_after};
+use crate::store::{AclChanges, Node, NodeId, Store};
 
 /// What the layer is called.
 pub const NAME: &str = "changes";
@@ -44,10 +44,17 @@ pub fn is_anew(path: &[u8]) -> bool {
     home.is_some_and(|domid| domid != b"0") || ABOVE.contains(&path) || ANEW.into_iter().any(is_within)
 }
 
+/// What is done in one go: slots in which nodes may be that are gone, nodes that are there, bytes of text.
+const SLOTS: usize = 4096;
+const NODES: usize = 64;
+const BYTES: usize = 2048;
+
 /// Text on its way to a sink.
 struct Text<'a> {
     sink: &'a mut dyn Sink,
     buffer: Vec<u8, 512>,
+    /// Bytes that have gone to the sink.
+    put: usize,
 }
 
 impl Text<'_> {
@@ -56,11 +63,18 @@ impl Text<'_> {
             return Ok(());
         }
         self.flush()?;
+        self.put += bytes.len();
         self.sink.put(bytes)
+    }
+
+    /// Whether it is as much as is written in one go.
+    fn is_much(&self) -> bool {
+        self.put + self.buffer.len() >= BYTES
     }
 
     fn flush(&mut self) -> Result<(), Full> {
         let put = self.sink.put(&self.buffer);
+        self.put += self.buffer.len();
         self.buffer.clear();
         put
     }
@@ -81,38 +95,109 @@ pub struct Difference<'a> {
     pub all: bool,
 }
 
+/// How far a layer has been written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum At {
+    #[default]
+    Start,
+    /// The node in this slot may be gone.
+    Gone(usize),
+    /// This node is next, below which top, and what has a path below one of this length is left out.
+    Node {
+        top: usize,
+        next: Option<NodeId>,
+        left_out: Option<usize>,
+    },
+    End,
+}
+
 impl Difference<'_> {
-    /// Writes the layer. Laid over what the store began with, it makes of that what the store is now.
+    /// Writes some of the layer from there on, about as much as one go may take, and says how far it has come. Laid over what the
+    /// store began with, the whole makes of that what the store is now. The store must not change before its end.
     #[cold]
     #[inline(never)]
-    pub fn write(&self, sink: &mut dyn Sink) -> Result<(), Full> {
-        let out = &mut Text { sink, buffer: Vec::new() };
-        out.put(b"layer ")?;
-        out.put(NAME.as_bytes())?;
-        out.put(b"\n")?;
-        let mut path = PathBuf::new();
-        for (id, _) in self.store.gone() {
-            let path = self.store.path_of(id, &mut path).map_err(|_| Full)?.as_bytes();
-            if self.all || !is_anew(path) {
-                out.put(b"whiteout ")?;
-                out.put(path)?;
+    pub fn write_some(&self, at: At, sink: &mut dyn Sink) -> Result<At, Full> {
+        let out = &mut Text { sink, buffer: Vec::new(), put: 0 };
+        let at = match at {
+            At::Start => {
+                out.put(b"layer ")?;
+                out.put(NAME.as_bytes())?;
                 out.put(b"\n")?;
+                At::Gone(0)
+            }
+            At::Gone(slot) => self.removals(slot, out)?,
+            At::Node { top, next: Some(next), left_out } => self.nodes(top, next, left_out, out)?,
+            At::Node { top, next: None, .. } => match TOPS.get(top) {
+                Some(path) => At::Node { top, next: self.store.lookup(*path), left_out: None },
+                None => {
+                    out.put(b"end\n")?;
+                    At::End
+                }
+            },
+            At::End => At::End,
+        };
+        out.flush()?;
+        Ok(at)
+    }
+
+    /// Goes on with what is gone.
+    fn removals(&self, slot: usize, out: &mut Text<'_>) -> Result<At, Full> {
+        let mut buf = PathBuf::new();
+        for slot in slot..slot.saturating_add(SLOTS) {
+            let Some(id) = self.store.nth_node(slot) else {
+                return Ok(At::Node { top: 0, next: None, left_out: None });
+            };
+            if out.is_much() {
+                return Ok(At::Gone(slot));
+            }
+            if self.store.is_gone(id) {
+                let path = self.store.path_of(id, &mut buf).map_err(|_| Full)?.as_bytes();
+                if self.all || !is_anew(path) {
+                    out.put(b"whiteout ")?;
+                    out.put(path)?;
+                    out.put(b"\n")?;
+                }
             }
         }
-        path.clear();
-        let mut left_out = usize::MAX;
-        each_node(self.store, |node, left| {
-            let is_below = path.len().saturating_sub(left) >= left_out;
-            extend_path(self.store, node, left, &mut path);
-            if is_below {
-                return Ok(());
+        Ok(At::Gone(slot.saturating_add(SLOTS)))
+    }
+
+    /// Goes on with what is there.
+    fn nodes(
+        &self,
+        top: usize,
+        next: NodeId,
+        left_out: Option<usize>,
+        out: &mut Text<'_>,
+    ) -> Result<At, Full> {
+        let store = self.store;
+        let (mut path, mut left_out) = (PathBuf::new(), left_out);
+        if let Some(above) = store.node(next).parent {
+            store.path_of(above, &mut path).map_err(|_| Full)?;
+        }
+        if path.as_slice() == b"/" {
+            path.clear();
+        }
+        let (mut next, mut left) = (Some(next), 0);
+        for _ in 0..NODES {
+            let Some(node) = next.map(|id| store.node(id)) else {
+                return Ok(At::Node { top: top + 1, next: None, left_out: None });
+            };
+            if out.is_much() {
+                break;
             }
-            let whole = if path.is_empty() { b"/" } else { &path[..] };
-            left_out = if self.one(node, whole, out)? { usize::MAX } else { path.len() };
-            Ok(())
-        })?;
-        out.put(b"end\n")?;
-        out.flush()
+            let is_below = left_out.is_some_and(|len| path.len().saturating_sub(left) >= len);
+            extend_path(store, node, left, &mut path);
+            if !is_below {
+                let whole = if path.is_empty() { b"/" } else { &path[..] };
+                left_out = if self.one(node, whole, out)? { None } else { Some(path.len()) };
+            }
+            (next, left) = node_after(store, node);
+        }
+        Ok(match next {
+            Some(next) => At::Node { top, next: Some(next), left_out },
+            None => At::Node { top: top + 1, next: None, left_out: None },
+        })
     }
 
     /// The line of a node that a client has made or changed. False if it is left out with all below it: laid over a store, what

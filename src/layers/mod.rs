@@ -16,7 +16,7 @@ mod print;
 mod records;
 
 pub use buffers::{Buffers, PermissionBuf, ValueBuf};
-pub use difference::{Difference, is_anew};
+pub use difference::{At, Difference, is_anew};
 pub use fault::{Fault, Trouble};
 pub use fuse::{fuse, leave_out};
 pub use item::{Item, LINE_MAX, Node, PATH_MAX, Permission, VALUE_MAX};

@@ -9,6 +9,7 @@ use crate::abi::{DomId, Port};
 use crate::path::Path;
 use crate::platform::Platform;
 use crate::slots::Claim;
+use crate::state::page::What;
 use crate::store::check::Walk;
 use crate::store::{Announcement, Answer, Burial, DomainId, Intent, Next, Restart};
 use crate::trace::{Kind, Tally};
@@ -29,12 +30,14 @@ impl<P: Platform> Server<P> {
             Some(Deed::Release(id)) => self.bury(id, Some(Ok(Answer::Ok)))?,
             Some(Deed::Check) => {
                 self.aside.walk = Walk::default();
+                self.core.updates.writing = None;
                 self.core.store.begin(Some(Ok(Answer::Ok)), |intent| intent.check = true)?;
                 self.set_aside();
                 return Ok(Outcome::Aside);
             }
             Some(Deed::Update(start)) => return self.begin_update(start),
-            Some(Deed::Take(what)) => return self.take(platform, what),
+            Some(Deed::Take(What::State)) => return self.take_state(platform),
+            Some(Deed::Take(What::Layer { all })) => return self.take_layer(all),
             Some(Deed::PutOff) => {
                 let Server { core, exchange, .. } = self;
                 core.updates.put_off.push((exchange.from, exchange.request.header));
@@ -209,8 +212,8 @@ impl<P: Platform> Server<P> {
             let now = done(&self.core);
             let limits = self.core.store.limits();
             let spent = now.0 - attempts > limits.attempts || now.1 - events > limits.events;
-            // Each of a check's last passes is a go.
-            if spent || self.aside.walk.pass >= Walk::PASSES {
+            // Each of a check's last passes is a go, and each part of what is written.
+            if spent || self.aside.walk.pass >= Walk::PASSES || self.core.updates.writing.is_some() {
                 break;
             }
         }
@@ -242,7 +245,10 @@ impl<P: Platform> Server<P> {
             Ok(Next::Step) => {}
             Ok(Next::Send) => self.send_collected(),
             Ok(Next::Check) => {
-                let checked = self.check_some();
+                let checked = match self.core.updates.writing {
+                    Some(_) => self.write_some(platform),
+                    None => self.check_some(),
+                };
                 debug_assert!(checked.is_ok(), "there is room for the record of what is to be done");
             }
             Ok(Next::Restart(restart)) => self.restart(platform, restart),

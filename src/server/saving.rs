@@ -1,33 +1,25 @@
-//! A state for an operator, or what has changed since the store began: written at one moment to memory that the store lends,
-//! and handed out page by page.
+//! A state for an operator, or what has changed since the store began: written as of one moment to memory that the store
+//! lends, and handed out page by page.
+//!
+//! What has changed is written in parts, as the consistency check is done: others who only look are served between two of them. A
+//! state says what waits for each domain, too, which whoever reads changes, so it is written in one go.
 //!
 //! Invariant: what is lent is either for one of them that is held or for an image that is sent.
-
-use core::ops::Range;
 
 use super::Server;
 use super::context::{Context, Outcome};
 use super::core::Core;
 use super::handlers::control;
-use super::session::Held;
-use crate::connection::Links;
-use crate::layers::Difference;
-use crate::platform::Platform;
+use super::session::{Held, Pages, Writing};
+use crate::layers::{At, Difference};
+use crate::platform::{Instant, Platform};
 use crate::slots::Full;
 use crate::state::page::{BYTES_MAX, What};
-use crate::state::{Length, Sink, VERSIONS};
-use crate::store::DomainId;
+use crate::state::{Sink, VERSIONS};
+use crate::store::{Answer, DomainId};
 use crate::wire::{MessageBuf, XsError};
 
 impl Core {
-    /// Writes what is to be held.
-    fn write<R>(&self, what: What, links: &Links<R>, sink: &mut dyn Sink) -> Result<(), Full> {
-        match what {
-            What::State => self.save(links, *VERSIONS.end(), sink),
-            What::Layer { all } => Difference { store: &self.store, own: self.own, all }.write(sink),
-        }
-    }
-
     /// Forgets the state that is held, whose memory is the store's again.
     pub fn end_save(&mut self) {
         if self.updates.held.take().is_some() {
@@ -43,38 +35,39 @@ impl Core {
     }
 }
 
-/// A state as it is written to memory that is lent: page below page, so that what is left is next to what is not lent.
-struct Pages<'a, P> {
+/// The pages on their way to the memory.
+struct Leaves<'a, P> {
     platform: &'a mut P,
     /// The page at hand.
     page: &'a mut MessageBuf,
-    /// Below it are no more pages than fit here.
-    room: Range<usize>,
-    /// Bytes of all of it.
-    size: usize,
+    pages: &'a mut Pages,
 }
 
-impl<P: Platform> Pages<'_, P> {
+impl<P: Platform> Leaves<'_, P> {
     /// Writes the page at hand, which is whole or the last.
-    fn close(&mut self) -> Result<(), Full> {
-        let start = self.room.end.checked_sub(BYTES_MAX).filter(|start| *start >= self.room.start);
-        self.room.end = start.ok_or(Full)?;
-        self.platform.keep(self.room.end, self.page.payload());
+    fn close(&mut self) {
+        let Pages { room, is_full, .. } = self.pages;
+        match room.end.checked_sub(BYTES_MAX).filter(|start| *start >= room.start && !*is_full) {
+            Some(start) => {
+                room.end = start;
+                self.platform.keep(start, self.page.payload());
+            }
+            None => *is_full = true,
+        }
         self.page.clear();
-        Ok(())
     }
 }
 
-impl<P: Platform> Sink for Pages<'_, P> {
+impl<P: Platform> Sink for Leaves<'_, P> {
     fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(BYTES_MAX.saturating_sub(self.page.len())));
             self.page.push(now).map_err(|_| Full)?;
-            self.size += now.len();
+            self.pages.size += now.len();
             rest = later;
             if self.page.len() == BYTES_MAX {
-                self.close()?;
+                self.close();
             }
         }
         Ok(())
@@ -82,34 +75,89 @@ impl<P: Platform> Sink for Pages<'_, P> {
 }
 
 impl<P: Platform> Server<P> {
-    /// Takes the present state, or what has changed, and answers with its first page.
+    /// Takes the present state and answers with its first page.
     #[inline(never)] // It is rare.
-    pub(super) fn take(&mut self, platform: &mut P, what: What) -> Result<Outcome, XsError> {
-        self.core.end_save();
+    pub(super) fn take_state(&mut self, platform: &mut P) -> Result<Outcome, XsError> {
+        let mut pages = self.begin_pages(What::State);
         let Server { core, links, exchange, .. } = self;
-        // As much as can be, until it is known how much it is.
+        let mut leaves = Leaves { platform, page: &mut exchange.event, pages: &mut pages };
+        core.save(links, *VERSIONS.end(), &mut leaves).map_err(|Full| XsError::EIO)?;
+        leaves.close();
+        self.end_pages(platform, What::State, &pages)
+    }
+
+    /// Begins to write what has changed for the request at hand, which is set aside.
+    pub(super) fn take_layer(&mut self, all: bool) -> Result<Outcome, XsError> {
+        self.core.updates.writing = Some(Writing { all, at: At::Start, pages: Pages::default() });
+        self.core.store.begin(Some(Ok(Answer::Data)), |intent| intent.check = true)?;
+        self.set_aside();
+        Ok(Outcome::Aside)
+    }
+
+    /// Writes some more of it, all of it anew after a stop. In the end the first page is the answer.
+    pub(super) fn write_some(&mut self, platform: &mut P) -> Result<(), XsError> {
+        let Some(Writing { all, at, mut pages }) = self.core.updates.writing.clone() else { return Ok(()) };
+        let what = What::Layer { all };
+        if at == At::Start {
+            pages = self.begin_pages(what);
+        }
+        let Server { core, exchange, .. } = self;
+        let mut leaves = Leaves { platform, page: &mut exchange.event, pages: &mut pages };
+        let difference = Difference { store: &core.store, own: core.own, all };
+        let answer = match difference.write_some(at, &mut leaves) {
+            Ok(At::End) => {
+                leaves.close();
+                exchange.reply.clear();
+                self.end_pages(platform, what, &pages).map(|_| Answer::Data)
+            }
+            Ok(at) => {
+                self.core.updates.writing = Some(Writing { all, at, pages });
+                return Ok(());
+            }
+            Err(Full) => {
+                core.end_save();
+                Err(XsError::EIO)
+            }
+        };
+        self.core.store.current.answer = Some(answer);
+        self.core.store.begin(None, |intent| intent.check = false)?;
+        self.core.updates.writing = None;
+        Ok(())
+    }
+
+    /// A layer that is being written is begun anew: a part of it may have been written in part.
+    pub(super) fn write_anew(&mut self) {
+        if let Some(writing) = &mut self.core.updates.writing {
+            writing.at = At::Start;
+        }
+    }
+
+    /// Lends memory for what is to be held, as much as can be until it is known how much it is.
+    fn begin_pages(&mut self, what: What) -> Pages {
+        self.core.end_save();
+        let Server { core, exchange, .. } = self;
         let room = core.store.lend(core.store.lendable()).unwrap_or_default();
-        let end = room.end;
         // The counter goes on in an image that takes over, where no number of an earlier one may be that of another state.
         let number = core.clock.latest.0.max(core.updates.latest_state + 1);
         core.updates.latest_state = number;
-        let until = core.clock.now.after_seconds(Held::PATIENCE);
-        core.updates.held = Some(Held { what, whose: exchange.from, number, end, size: 0, until });
+        // Until it is whole it is not given up.
+        let until = Instant(u64::MAX);
+        core.updates.held = Some(Held { what, whose: exchange.from, number, end: room.end, size: 0, until });
         core.updates.active = true;
         exchange.event.clear();
-        let mut pages = Pages { platform, page: &mut exchange.event, room, size: 0 };
-        let saved = core.write(what, links, &mut pages).and_then(|()| pages.close());
-        let (size, taken) = (pages.size, end - pages.room.end);
+        Pages { room, ..Pages::default() }
+    }
+
+    /// All has been written: answers with the first page.
+    fn end_pages(&mut self, platform: &mut P, what: What, pages: &Pages) -> Result<Outcome, XsError> {
+        let Server { core, links, exchange, .. } = self;
+        let Some(held) = &mut core.updates.held else { return Err(XsError::EIO) };
+        held.size = pages.size;
+        let (number, taken) = (held.number, held.end.saturating_sub(pages.room.end));
         core.store.take_back();
-        if saved.is_err() || core.store.lend(taken).is_none() {
+        if pages.is_full || core.store.lend(taken).is_none() {
             core.updates.held = None;
-            let mut length = Length::default();
-            core.write(what, links, &mut length).map_err(|Full| XsError::EIO)?;
-            let size = length.0 as usize;
-            return control::refuse_for_memory(core, what.name(), size, &mut exchange.reply);
-        }
-        if let Some(held) = &mut core.updates.held {
-            held.size = size;
+            return control::refuse_for_memory(core, what.name(), pages.size, &mut exchange.reply);
         }
         let mut context = Context { core, platform, roster: links.roster() };
         control::hand_out(&mut context, what, number, 0, &mut exchange.reply)

@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use crate::layers::At;
 use crate::platform::Instant;
 use crate::room::unfilled;
 use crate::state::page::What;
@@ -110,11 +111,32 @@ impl Held {
     pub const PATIENCE: u64 = 10;
 }
 
+/// A layer that is being written.
+#[derive(Clone)]
+pub struct Writing {
+    /// With what is left out otherwise.
+    pub all: bool,
+    pub at: At,
+    pub pages: Pages,
+}
+
+/// What is written to memory that is lent: page below page, so that what is left is next to what is not lent.
+#[derive(Clone, Default)]
+pub struct Pages {
+    /// Below it are no more pages than fit here.
+    pub room: Range<usize>,
+    /// Bytes of all of it, also of what has found no room.
+    pub size: usize,
+    pub is_full: bool,
+}
+
 /// Where updates stand. Its fields are independent, but for the memory that the store lends: that is the session's, or it is
 /// the held state's.
 pub struct Updates {
     pub session: Option<Session>,
     pub held: Option<Held>,
+    /// A layer on its way there, for the request that is set aside.
+    pub writing: Option<Writing>,
     /// For the session, or for the store's growth.
     pub prepared: Option<Prepared>,
     /// The number of the state that was held last.
@@ -142,6 +164,7 @@ impl Updates {
         Updates {
             session: None,
             held: None,
+            writing: None,
             prepared: None,
             latest_state: 0,
             command_line: unfilled(COMMAND_LINE),

@@ -28,7 +28,7 @@ mod writer;
 pub use connections::Adopt;
 pub use fault::StateError;
 pub use format::{OWN_VERSION, VERSIONS};
-pub use nodes::{each_node, extend_path};
+pub use nodes::{TOPS, extend_path, node_after};
 pub use queues::least;
 pub use reader::Source;
 pub use restore::{Places, restore};

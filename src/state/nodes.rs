@@ -17,7 +17,7 @@ use crate::path::{Path, PathBuf, Special, canonicalize};
 use crate::perms::{Access, Entry, Life, access_of};
 use crate::quota::Quotas;
 use crate::slots::Full;
-use crate::store::{self, AclChanges, Order, Origin, Store};
+use crate::store::{self, AclChanges, NodeId, Order, Origin, Store};
 use crate::wire::{Header, PAYLOAD_MAX};
 
 /// The nodes above which there is none, in the order of the stream.
@@ -34,21 +34,28 @@ pub fn each_node<E>(
         let mut next = store.lookup(top);
         let mut left = usize::MAX;
         while let Some(id) = next {
-            let mut node = store.node(id);
+            let node = store.node(id);
             each(node, left)?;
-            left = 0;
-            next = store.first_child_of(node);
-            while next.is_none() {
-                left += node.name.len() + 1;
-                next = store.sibling_after(node);
-                match node.parent {
-                    Some(parent) if next.is_none() => node = store.node(parent),
-                    _ => break,
-                }
-            }
+            (next, left) = node_after(store, node);
         }
     }
     Ok(())
+}
+
+/// The node that [`each_node`] calls after this one, below the same top, and what it says of the path.
+#[inline(always)] // As above.
+pub fn node_after(store: &Store, node: &store::Node) -> (Option<NodeId>, usize) {
+    let (mut node, mut left) = (node, 0);
+    let mut next = store.first_child_of(node);
+    while next.is_none() {
+        left += node.name.len() + 1;
+        next = store.sibling_after(node);
+        match node.parent {
+            Some(parent) if next.is_none() => node = store.node(parent),
+            _ => break,
+        }
+    }
+    (next, left)
 }
 
 /// Makes the path of the node before, by what [`each_node`] tells, that of this one. The root's is empty.

@@ -30,9 +30,13 @@ impl Store {
     /// Nodes that are gone and the one above which is not, in the order in which they were made.
     pub fn gone(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         let ids = (0..).map_while(|n| self.nth_node(n));
-        ids.map(|id| (id, self.node(id))).filter(|(_, node)| {
-            node.is_gone() && node.parent.is_some_and(|parent| !self.node(parent).is_gone())
-        })
+        ids.filter(|id| self.is_gone(*id)).map(|id| (id, self.node(id)))
+    }
+
+    /// Whether a node is gone and the one above it is not.
+    pub fn is_gone(&self, id: NodeId) -> bool {
+        let node = self.node(id);
+        node.is_gone() && node.parent.is_some_and(|parent| !self.node(parent).is_gone())
     }
 
     /// Says that a node was there and is gone. EINVAL if the one above it is missing or a client has made that. EEXIST if it

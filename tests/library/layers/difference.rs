@@ -1,10 +1,16 @@
 //! CONTROL `layers diff`: what has changed since the store began is a layer, which makes up for it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32};
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use support::Host;
 use xenstore::config::{Capacities, Settings};
 use xenstore::state::page::{Head, What};
+use xenstore::trace::{Kind, Stop};
 use xenstore::wire::PAYLOAD_MAX;
 
 use super::{fused, seen, unescaped};
@@ -164,6 +170,86 @@ fn it_is_of_one_moment_in_pages() {
     assert_eq!(text.lines().count(), 301);
     assert!(!text.contains("later"), "{text}");
     host.check();
+}
+
+/// It is as of the moment in which it was asked for. Who looks is served meanwhile; who changes something, and the end of a
+/// domain, wait until it is written.
+#[test]
+fn others_who_look_are_served_while_it_is_written() {
+    let mut host = fused(MODULE);
+    [5, 6].into_iter().for_each(|domid| host.boot(domid));
+    host.expect(&[(5, 0, "WRITE data|early", "OK|")]);
+    (0..400).for_each(|n| host.ok(0, 0, &format!("WRITE /many/{}/{n:030}|{n:030}", n % 8)));
+    let since = host.server.trace().end();
+    let died = Arc::new(AtomicBool::new(false));
+    let (page, seen) = (host.client(6).page.clone(), died.clone());
+    host.xen.on_look = Some(Box::new(move || {
+        // Its guest wants to begin anew, once dom0's request is at hand.
+        if !seen.swap(true, Relaxed) {
+            page.connection.store(1, Relaxed);
+        }
+    }));
+    host.send(5, 0, "READ data|");
+    host.send(6, 0, "WRITE data|late");
+    let mut records = Vec::new();
+    let text = difference(&mut host, "all|", |host| {
+        // After the first page.
+        if records.is_empty() {
+            records = host.server.trace().from(since).map(|r| (r.kind, r.domid.0)).collect();
+        }
+    });
+    host.xen.on_look = None;
+    assert_eq!(text.matches("/many/").count(), 408);
+    assert!(text.contains("data = \"early\"") && !text.contains("late"), "{text}");
+    let at = |what| {
+        records.iter().position(|record| *record == what).unwrap_or_else(|| panic!("{what:?}: {records:?}"))
+    };
+    assert!(at((Kind::Ended, 5)) < at((Kind::Ended, 0)), "{records:?}");
+    assert!(at((Kind::Ended, 0)) < at((Kind::Restarted, 6)), "{records:?}");
+    host.hears(5, "early");
+    host.send(0, 0, "CONTROL layers|diff|all|");
+    let most = host.most_operations();
+    assert!(most < 2000, "{most} operations in one go");
+    host.check();
+}
+
+/// Stopped at any operation, and before any part, it is written anew, or not at all.
+#[test]
+fn it_may_be_stopped_anywhere() {
+    crate::stops::expect_stops();
+    let mut host = fused(MODULE);
+    host.ok(0, 0, "RM /a/b|");
+    (0..300).for_each(|n| host.ok(0, 0, &format!("WRITE /many/{n}|{n}")));
+    let whole = now(&mut host);
+    for by_look in [false, true] {
+        let mut answered = 0;
+        for n in 1.. {
+            host.send(0, 0, "CONTROL layers|diff|");
+            let looks = AtomicU32::new(if by_look { n } else { 0 });
+            host.xen.on_look = Some(Box::new(move || assert_ne!(looks.fetch_sub(1, Relaxed), 1)));
+            host.server.stop_in(if by_look { 0 } else { n });
+            let stopped = catch_unwind(AssertUnwindSafe(|| host.poll())).is_err();
+            host.server.stop_in(0);
+            host.xen.on_look = None;
+            if !stopped {
+                assert!(answered > if by_look { 5 } else { 0 }, "{answered} were stopped");
+                break;
+            }
+            assert!(host.server.survive(&mut host.xen, Stop::Panic(n)));
+            host.poll();
+            let answer = unescaped(&host.received(0));
+            if answer != "EIO" {
+                let (head, text) = Head::parse(What::Layer { all: false }, &answer).expect("a page");
+                let there = format!("layer changes\n{whole}end\n");
+                assert_eq!(text.strip_suffix('|'), there.get(..head.count), "stop {n}");
+                assert_eq!(head.size, there.len());
+                answered += 1;
+            }
+            assert_eq!(now(&mut host), whole, "stop {n}");
+            host.check();
+        }
+        host.received(0);
+    }
 }
 
 #[test]
