@@ -130,10 +130,10 @@ pub trait Clock {
     /// When the program was entered.
     fn started(&self) -> Cycles;
 
-    /// For how long others have had the processor though the program had work, nanoseconds since the start. 0 where
-    /// nobody counts.
-    fn stolen(&self) -> u64 {
-        0
+    /// For how many cycles the program has had the processor without a break; `u64::MAX` where nobody knows. It may cost as
+    /// much as a request.
+    fn running_for(&self) -> u64 {
+        u64::MAX
     }
 }
 

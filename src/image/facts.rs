@@ -18,8 +18,6 @@ pub enum Fact {
     Domains,
     /// The vector of upcalls.
     Upcalls,
-    /// Where Xen tells how our time passes.
-    Runstate,
     /// The vector of the watch's timer, which is ready.
     Watch,
 }

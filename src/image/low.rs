@@ -4,7 +4,6 @@
 
 use core::arch::global_asm;
 
-use xenstore::abi::runstate::Runstate;
 use xenstore::layout::{EVENTS, IMAGE, KEPT, PAGE};
 
 use super::symbol;
@@ -13,9 +12,6 @@ use super::symbol;
 /// other image can begin.
 pub const RECORD: u64 = PAGE;
 pub const LIST: u64 = RECORD + PAGE / 4;
-/// Where Xen tells how our time has passed, whichever image runs.
-pub const RUNSTATE: u64 = RECORD + PAGE / 8;
-const _: () = assert!(RUNSTATE + size_of::<Runstate>() as u64 <= LIST);
 /// The present command line, and a new image's.
 pub const LINE: u64 = 2 * PAGE;
 pub const NEW_LINE: u64 = LINE + PAGE / 4;

@@ -24,7 +24,6 @@ pub mod low;
 pub mod memory;
 pub mod paging;
 pub mod segments;
-pub mod stolen;
 pub mod symbol;
 pub mod trial;
 pub mod watch;

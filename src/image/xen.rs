@@ -1,14 +1,15 @@
 //! The hypervisor that runs us: its version, our domid, and our domain's parameters.
 
 use xen_sys::{
-    __HYPERVISOR_hvm_op, __HYPERVISOR_sched_op, __HYPERVISOR_set_timer_op, SCHEDOP_shutdown, SCHEDOP_yield,
-    sched_shutdown,
+    __HYPERVISOR_hvm_op, __HYPERVISOR_sched_op, __HYPERVISOR_set_timer_op, __HYPERVISOR_vcpu_op,
+    SCHEDOP_shutdown, SCHEDOP_yield, sched_shutdown,
 };
 use xenstore::abi::DomId;
 use xenstore::abi::cpuid::{
     FIRST_LEAF, HVM_DOMID_PRESENT, LEAF_END, LEAF_HVM, LEAF_STEP, LEAF_VERSION, SIGNATURE,
 };
 use xenstore::abi::hvm::{HVMOP_GET_PARAM, HVMOP_SET_PARAM, HvmParam, HvmParamOp};
+use xenstore::abi::runstate::{GET_INFO, Runstate};
 
 use super::cpu;
 use super::facts::{self, Fact};
@@ -54,6 +55,15 @@ pub fn param(param: HvmParam) -> Result<u64, Errno> {
     // SAFETY: HVMOP_get_param takes this structure and points nowhere else.
     unsafe { hypercall::call_with(__HYPERVISOR_hvm_op, HVMOP_GET_PARAM, &mut op) }?;
     Ok(op.value)
+}
+
+/// Since when this vCPU has had the processor without a break, system time.
+pub fn runs_since() -> Result<u64, Errno> {
+    let mut info = Runstate::default();
+    let args = [GET_INFO, 0, (&raw mut info) as u64];
+    // SAFETY: VCPUOP_get_runstate_info fills this structure, of the vCPU with the number 0, the only one.
+    unsafe { hypercall::call(__HYPERVISOR_vcpu_op, args) }?;
+    Ok(info.entered)
 }
 
 /// Routes event upcalls to an IDT vector. It cannot be switched off again.

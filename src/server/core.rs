@@ -17,8 +17,6 @@ pub struct Clock {
     pub latest: Cycles,
     /// The moment of the wake-up.
     pub now: Instant,
-    /// For how long the processor had been another's, as last asked, nanoseconds.
-    pub stolen: u64,
     /// When connections that could not go on, and those that were active lately, are looked at again.
     pub next_retry: Instant,
 }
@@ -103,7 +101,7 @@ impl Core {
             store: Store::new(capacities, Key::new(seed)),
             settings,
             own: None,
-            clock: Clock { latest: Cycles(0), now: Instant(0), stolen: 0, next_retry: Instant(0) },
+            clock: Clock { latest: Cycles(0), now: Instant(0), next_retry: Instant(0) },
             recorder: Recorder::new(capacities.domains, settings.log),
             throttle: Throttle::IDLE,
             changes: 0,

@@ -142,7 +142,6 @@ impl<P: Platform> Server<P> {
         // Who has been answered meanwhile does not wait for it.
         self.notify_amid(platform);
         self.core.clock.latest = platform.cycles();
-        self.core.clock.stolen = platform.stolen();
         let begun = self.core.clock.latest;
         let late = self.core.store.collected.late.is_some();
         let by = self.core.store.collected.by.0.filter(|_| late);

@@ -79,7 +79,6 @@ impl<P: Platform> Server<P> {
             }
             // The time of the notifications is no request's.
             self.core.clock.latest = platform.cycles();
-            self.core.clock.stolen = platform.stolen();
         }
         self.next_wake_up()
     }
@@ -115,7 +114,6 @@ impl<P: Platform> Server<P> {
     fn look_at_the_clock(&mut self, platform: &mut P) -> bool {
         self.core.clock.latest = platform.cycles();
         self.core.clock.now = platform.instant(self.core.clock.latest);
-        self.core.clock.stolen = platform.stolen();
         self.core.clock.now >= self.next_look() && self.let_pass(platform)
     }
 
@@ -235,15 +233,14 @@ impl<P: Platform> Server<P> {
         self.look_at_the_clock(platform);
     }
 
-    /// A connection pays for a turn, or what it has caused. It does not pay for the time in which Xen had others run.
+    /// A connection pays for a turn, or what it has caused. Of a turn within which Xen had others run, it pays for what has come
+    /// since.
     #[inline(always)] // At every turn.
     fn charge_turn(&mut self, platform: &P, id: DomainId, begun: Cycles, hindered: bool) {
         let mut cycles = self.core.clock.latest.0.wrapping_sub(begun.0);
-        let stolen = platform.stolen();
-        if stolen != self.core.clock.stolen {
-            let nanoseconds = stolen.saturating_sub(self.core.clock.stolen);
-            self.core.clock.stolen = stolen;
-            cycles = cycles.saturating_sub(nanoseconds.saturating_mul(platform.khz()) / 1_000_000);
+        // Few ordinary turns take as long. The privileged have no budget.
+        if cycles > u64::from(self.links.schedule.quantum() / 3) && !self.core.is_privileged(id) {
+            cycles = cycles.min(platform.running_for());
         }
         if self.links.schedule.end_turn(id, cycles) || hindered {
             self.settle(id, cycles);

@@ -36,7 +36,8 @@ pub struct FakeXen {
     pub script: Option<Box<dyn FnMut() -> u64>>,
     /// Of what passes at once, the server works so many nanoseconds at most. In the rest others run, and Xen says so.
     pub works_at_most: Option<u64>,
-    pub stolen: u64,
+    /// When the server last got the processor.
+    pub resumed: Instant,
     /// When the server let others have the processor.
     pub gave_way: Vec<Instant>,
     /// Who notifies the server then.
@@ -234,7 +235,9 @@ impl Clock for FakeXen {
     fn cycles(&mut self) -> Cycles {
         let passed = self.script.as_mut().map_or(self.ticking, |script| script());
         self.now.0 += passed;
-        self.stolen += self.works_at_most.map_or(0, |most| passed.saturating_sub(most));
+        if let Some(most) = self.works_at_most.filter(|most| passed > *most) {
+            self.resumed = Instant(self.now.0 - most);
+        }
         Cycles(self.now.0)
     }
 
@@ -242,8 +245,8 @@ impl Clock for FakeXen {
         Cycles(1_000_000_000)
     }
 
-    fn stolen(&self) -> u64 {
-        self.stolen
+    fn running_for(&self) -> u64 {
+        self.now.0 - self.resumed.0
     }
 }
 

@@ -19,7 +19,7 @@ use crate::image::fatal;
 use crate::image::low::{self, Copy};
 
 /// The version of the hand-over: of this record, of the notes, and of the way.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What this image promises to one that it takes over from, see `xenstore::update`.
 #[repr(C)]
@@ -97,10 +97,10 @@ pub struct Record {
     pub ram_end: u64,
 }
 
-const _: () = assert!(size_of::<Record>() as u64 <= low::RUNSTATE - low::RECORD);
+const _: () = assert!(size_of::<Record>() as u64 <= low::LIST - low::RECORD);
 
 /// Another layout is another version: whoever changes one changes both.
-const _: () = assert!(VERSION == 2 && size_of::<Record>() == 448);
+const _: () = assert!(VERSION == 3 && size_of::<Record>() == 440);
 
 /// The record's place.
 fn place() -> *mut Record {

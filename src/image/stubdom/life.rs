@@ -15,7 +15,7 @@ use crate::image::boot;
 use crate::image::fatal::{self, Reason};
 use crate::image::logger::say;
 use crate::image::paging::Kept;
-use crate::image::{low, memory, stolen};
+use crate::image::{low, memory};
 
 /// Counts RAM, fixes the page tables, and makes a heap of what is free. The result is RAM, bytes. An image that takes over
 /// keeps so many pages of event channels, and all before an address, and `lodge` is told of the heap before anything is there.
@@ -31,8 +31,6 @@ pub fn claim_memory(kept: Option<(u32, u64)>, lodge: impl FnOnce(&Range<u64>)) -
     // SAFETY: `protect` has just mapped this range, which is RAM behind the image and below it. The start
     // info and the command line, which lie there, have been read.
     unsafe { memory::init_heap(free) };
-    // SAFETY: so are the first pages, for ever.
-    unsafe { stolen::watch() };
     if kept.is_none() {
         say!(Info, "{} KiB of RAM, {} KiB of heap", ram_end / 1024, size / 1024);
     }

@@ -19,7 +19,7 @@ use super::ports::{self, Ports};
 use crate::image::hypercall::Errno;
 use crate::image::idle::{self, Alarm};
 use crate::image::logger::say;
-use crate::image::{clock, counters, cpu, events, fatal, paging, stolen, watch, xen};
+use crate::image::{clock, counters, cpu, events, fatal, paging, watch, xen};
 
 /// Domains whose pages are in our own memory: ourselves, or the clients in the image.
 pub type LocalPages = heapless::Vec<(DomId, &'static RingPage), 2>;
@@ -224,8 +224,9 @@ impl Clock for Guest {
         self.started
     }
 
-    fn stolen(&self) -> u64 {
-        stolen::time()
+    fn running_for(&self) -> u64 {
+        let Ok(since) = xen::runs_since() else { return u64::MAX };
+        clock::system_time().saturating_sub(since).saturating_mul(clock::khz()) / 1_000_000
     }
 }
 
