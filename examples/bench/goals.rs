@@ -299,6 +299,7 @@ pub const TABLES: &[Table] = &[
                     "RELEASE",
                     "stats",
                     "layers",
+                    "DIRECTORY_PART",
                     "trace",
                     "a second later",
                 ],

@@ -28,6 +28,7 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "news of domains that does not say of which, for 300", prepare: news },
     Scene { name: "3000 events that nobody has read are late", prepare: late },
     Scene { name: "GET_PERMS of 1,364 entries", prepare: long_list },
+    Scene { name: "DIRECTORY_PART of the end of 200,000 names", prepare: long_directory },
     Scene { name: "CONTROL stats json domains, of 300", prepare: || asked("CONTROL stats|json|domains|") },
     Scene { name: "CONTROL quota max -r, of 300", prepare: || asked("CONTROL quota|max|-r|") },
     Scene { name: "CONTROL state dump of 27,000 nodes", prepare: || full("CONTROL state|dump|") },
@@ -99,6 +100,13 @@ fn long_list() -> Host {
     host.ok(0, 0, "WRITE /p|");
     host.ok(0, 0, &format!("SET_PERMS /p|n0|{}", "r1|".repeat(1362)));
     host.send(0, 0, "GET_PERMS /p|");
+    host
+}
+
+fn long_directory() -> Host {
+    let mut host = host(64, 1);
+    (0..200_000).for_each(|n| host.ok(0, 0, &format!("WRITE /full/{n:06}|")));
+    host.send(0, 0, &format!("DIRECTORY_PART /full|{}|", 7 * 199_990));
     host
 }
 

@@ -70,6 +70,28 @@ fn copies_of_many_levels_are_taken_in_goes() {
     }
 }
 
+/// A part of a long list that does not follow the one before is looked for a few thousand names at a time. So is one that lies
+/// before that.
+#[test]
+fn a_part_of_a_long_list_is_looked_for_in_goes() {
+    const NAMES: usize = 40_000;
+    let mut host = default_host(60_000, 1);
+    (0..NAMES).for_each(|n| host.ok(0, 0, &format!("WRITE /o/{n:05}|")));
+    let generation = host.ask(0, 0, "DIRECTORY_PART /o|99999999|").trim_end_matches('|').to_string();
+    for first in [NAMES - 3, 7, NAMES / 2] {
+        let offset = 6 * first;
+        host.send(0, 0, &format!("DIRECTORY_PART /o|{offset}|"));
+        let goes = host.goes();
+        let most = goes.iter().max().copied().unwrap_or_default();
+        assert!(most < 25_000, "{most} operations in one go from {first} on: {goes:?}");
+        let names: String = (first..NAMES).map(|n| format!("{n:05}|")).collect();
+        let heard = host.received(0);
+        let part = heard.strip_prefix(&format!("{generation}|")).expect("the same list");
+        assert!(format!("{names}|").starts_with(part) && part.len() > 17, "{heard}");
+    }
+    host.check();
+}
+
 /// A host says of none which has changed, so all are asked about.
 #[test]
 fn domains_are_asked_about_in_goes() {

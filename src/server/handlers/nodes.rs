@@ -157,7 +157,21 @@ pub fn directory_part<P: Platform>(
     Ok(Outcome::DATA)
 }
 
-/// Answers with the names from the offset of `wanted` on, as many as have room.
+/// Names that are passed over at once where a part begins elsewhere than the one before has stopped. A turn has as many goes at that
+/// as it has requests, 8.
+const PASSED: usize = 800;
+
+/// Where a part of a list stops.
+enum Stop {
+    /// There is no room for this name.
+    Full(Start),
+    /// Others have their turns before this name is passed over.
+    Pause(Start),
+    Error(XsError),
+}
+
+/// Answers with the names from the offset of `wanted` on, as many as have room. EAGAIN: the request at hand is to go on after
+/// others' turns.
 fn next_part(
     store: &mut Store,
     from: DomainId,
@@ -167,36 +181,45 @@ fn next_part(
     reply: &mut Reply,
 ) -> Result<(), XsError> {
     // Continuing where the last part stopped makes reading a whole list linear in its length.
-    let unchanged = match place {
-        Place::Node(_) => true,
-        Place::Copy(id) => store.has_seen_list(id),
+    let (unchanged, pauses) = match place {
+        Place::Node(_) => (true, true),
+        Place::Copy(id) => (store.has_seen_list(id), false),
     };
     let Cursor { generation, offset, .. } = wanted;
     let known = store
         .cursor(from)
-        .filter(|cursor| unchanged && cursor.generation == generation && cursor.offset == offset);
+        .filter(|cursor| unchanged && cursor.generation == generation && cursor.offset <= offset);
     let (at, start) = known.map_or((0, Start::First), |cursor| (cursor.offset, cursor.start));
-    let (before, mut skip) = (reply.len(), offset.saturating_sub(at));
+    let (before, mut skip, mut passed) = (reply.len(), offset.saturating_sub(at), 0);
     let end = store.for_each_child(place, start, |start, name| {
         if skip > name.len() {
+            if passed == PASSED && pauses {
+                return Err(Stop::Pause(start));
+            }
+            passed += 1;
             skip -= name.len() + 1;
             return Ok(());
         }
         let rest = name.get(skip..).unwrap_or_default();
         if reply.len() + rest.len() >= before + room {
-            return Err(Ok(start));
+            return Err(Stop::Full(start));
         }
         skip = 0;
-        reply.push_short(rest).map_err(Err)
+        reply.push_short(rest).map_err(Stop::Error)
     });
     match end {
         Ok(()) => reply.push(b"\0"),
-        Err(Ok(start)) => {
+        Err(Stop::Full(start)) => {
             let offset = (offset + reply.len() - before).saturating_sub(skip);
             store.set_cursor(from, Cursor { generation, offset, start });
             Ok(())
         }
-        Err(Err(error)) => Err(error),
+        Err(Stop::Pause(start)) => {
+            store.set_cursor(from, Cursor { generation, offset: offset.saturating_sub(skip), start });
+            store.current.pauses = true;
+            Err(XsError::EAGAIN)
+        }
+        Err(Stop::Error(error)) => Err(error),
     }
 }
 
