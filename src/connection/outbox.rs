@@ -33,6 +33,7 @@ pub struct Cause {
 
 impl Slot for Cause {
     const EMPTY: Cause = Cause { domain: DomainId::FIRST, life: Life::NONE, waiting: 0 };
+    const WALKED: bool = true;
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -330,10 +331,9 @@ impl Outbox {
                 store.moved_in(Room { capacity, free }, payer, Share::Messages, 1)?;
                 store.move_chunks(payer, 0, Blob::memory(len))?;
             }
-            // Nothing is refused any more, so no cause is begun in vain.
+            let rest = if let What::Rest(from) = what { Some(store.tell_later(to, from)?) } else { None };
             let cause = by.map(|by| outbox.cause(store, by)).transpose()?;
             outbox.pushing = Some(cause);
-            let rest = if let What::Rest(from) = what { Some(store.tell_later(to, from)?) } else { None };
             let id = outbox.messages.insert(Message {
                 hash,
                 bytes,

@@ -38,6 +38,9 @@ pub trait Slot: Copy + 'static {
 
     /// How many slots an attempt may take that were used before.
     const TAKEN: usize = 64;
+
+    /// Whether somebody walks [`Arena::slots`] and tells by their values which are in use. What is freed says so before.
+    const WALKED: bool = false;
 }
 
 #[derive(Clone, Copy)]
@@ -430,11 +433,19 @@ impl<T: Slot> Arena<T> {
             }
             let mut next = self.head.free;
             for id in self.taken.iter().rev() {
+                let place = at_mut(&mut self.slots, *id);
+                if T::WALKED {
+                    place.value = T::EMPTY;
+                }
                 // Equal if it was being taken when the attempt stopped: its note is a link still.
                 if next != Some(*id) {
-                    at_mut(&mut self.slots, *id).note = link_to(next);
+                    place.note = link_to(next);
                 }
                 next = Some(*id);
+            }
+            if T::WALKED {
+                let fresh = self.slots.get_mut(self.saved.fresh as usize..self.head.fresh as usize);
+                fresh.unwrap_or_default().iter_mut().for_each(|place| place.value = T::EMPTY);
             }
             // Before the head leads to them again.
             self.taken.clear();
@@ -477,6 +488,7 @@ mod tests {
 
     impl Slot for u32 {
         const EMPTY: u32 = 0;
+        const WALKED: bool = true;
     }
 
     /// Runs an attempt on one arena, which is decided if `step` says so.
@@ -507,6 +519,11 @@ mod tests {
         });
         assert_eq!((arena.used(), *arena.get(ids[0]), *arena.get(ids[3])), (3, 0, 3));
         assert_eq!(arena.count_free(), 5);
+        attempt(&mut arena, Claim::Privileged, |arena| {
+            assert!((0..3).all(|n| arena.alloc(80 + n).is_ok()));
+            false
+        });
+        assert!(arena.slots().all(|value| *value < 80), "an unused slot is empty");
         assert_eq!(arena.alloc(9).unwrap(), ids[1]);
         assert_eq!(arena.alloc(9).unwrap().index(), 4);
     }

@@ -3,7 +3,9 @@
 use support::Host;
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
+use xenstore::server::sizing::capacities_for;
 
+use crate::json::stats;
 #[cfg(debug_assertions)] // Elsewhere nothing stops.
 use crate::stops::poll_with_stop;
 
@@ -75,4 +77,35 @@ fn a_stop_leaves_no_cause_that_nothing_waits_for() {
         assert_eq!(outstanding(&host, 1), 0, "stopped in operation {n}");
         host.check();
     }
+}
+
+/// The change is to be told later, and there is no room to keep it: nothing of that remains, in the state neither.
+#[test]
+fn a_change_that_cannot_be_kept_is_nobodys_cause() {
+    let capacities = capacities_for(7 << 20, 1 << 19).expect("room");
+    let mut host = Host::with(Settings::DEFAULT, &capacities);
+    (1..=60).for_each(|domid| host.boot(domid));
+    host.ok(1, 0, "WRITE data|");
+    host.ok(1, 0, "SET_PERMS data|r1|");
+    for n in 0..40 {
+        host.ask(2, 0, &format!("WATCH /local/domain/1/data|{n}|"));
+    }
+    // All keep what copies they can get.
+    for domid in (1..=60).rev() {
+        for _ in 0..2 {
+            let tx = host.start(domid);
+            let ran_out = (0..1000).any(|n| host.ask(domid, tx, &format!("READ missing{n}|")) == "ENOMEM");
+            assert!(domid > 1 || ran_out, "there is room for all");
+        }
+    }
+    for n in 0..10 {
+        host.send(1, 0, &format!("WRITE data|{n}"));
+        host.poll();
+        host.xen.now.0 += 60_000_000;
+        host.poll();
+        host.hears(1, "OK|");
+        host.check();
+    }
+    assert!(stats(&mut host, "2")["dropped"].as_u64() > Some(0), "all was kept");
+    host.update(2);
 }
