@@ -182,7 +182,8 @@ impl Store {
 
     #[inline(never)]
     fn why_missing(&mut self, view: &View, path: Path<'_>, needed: Access) -> Result<XsError, XsError> {
-        let Some(parent) = path.parent() else { return Ok(XsError::ENOENT) };
+        // Above special names there is the root.
+        let parent = path.parent().unwrap_or(Path::ROOT);
         let (at, above) = self.find_nearest(view, parent)?;
         self.above = Some((at.as_bytes().len(), above));
         let known = self.access(view, above).intersects(needed);

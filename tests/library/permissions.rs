@@ -304,6 +304,13 @@ fn guests_do_not_open_special_nodes() {
         (5, 0, "SET_PERMS @introduceDomain|n5|", "EACCES"),
         (5, 0, "GET_PERMS @introduceDomain|", "EACCES"),
         (5, 0, "GET_PERMS @releaseDomain|", "n0|r32757|"),
+        // What is above an unknown name is the root.
+        (5, 0, "GET_PERMS @foo|", "EACCES"),
+        (5, 0, "SET_PERMS @foo|n5|", "EACCES"),
+        (0, 0, "SET_PERMS /|r0|", "OK|"),
+        (5, 0, "GET_PERMS @foo|", "ENOENT"),
+        (5, 0, "SET_PERMS @foo|n5|", "EACCES"),
+        (0, 0, "SET_PERMS /|b0|", "OK|"),
         (5, 0, "SET_PERMS @foo|n5|", "ENOENT"),
     ]);
 }

@@ -80,7 +80,8 @@ impl Model {
         if who == 0 {
             return Err("ENOENT");
         }
-        let above = parent(path).ok_or("ENOENT")?;
+        // Above special names there is the root.
+        let above = parent(path).unwrap_or("/");
         let nearest = self.nearest(who, tx, above)?;
         Err(if self.access_at(who, tx, &nearest) & needed != 0 { "ENOENT" } else { "EACCES" })
     }
