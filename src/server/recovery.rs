@@ -43,7 +43,7 @@ impl<P: Platform> Server<P> {
         self.core.deed = None;
         // A check begins anew: a part of it may be counted twice.
         self.aside.walk = Walk::default();
-        self.write_anew();
+        self.give_up_writing();
         if self.exchange.stage != Stage::None {
             if !self.changes_nothing() {
                 self.finish(platform);

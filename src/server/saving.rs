@@ -81,7 +81,10 @@ impl<P: Platform> Server<P> {
         let mut pages = self.begin_pages(What::State);
         let Server { core, links, exchange, .. } = self;
         let mut leaves = Leaves { platform, page: &mut exchange.event, pages: &mut pages };
-        core.save(links, *VERSIONS.end(), &mut leaves).map_err(|Full| XsError::EIO)?;
+        if core.save(links, *VERSIONS.end(), &mut leaves).is_err() {
+            core.end_save();
+            return Err(XsError::EIO);
+        }
         leaves.close();
         self.end_pages(platform, What::State, &pages)
     }
@@ -94,7 +97,7 @@ impl<P: Platform> Server<P> {
         Ok(Outcome::Aside)
     }
 
-    /// Writes some more of it, all of it anew after a stop. In the end the first page is the answer.
+    /// Writes some more of it. In the end the first page is the answer.
     pub(super) fn write_some(&mut self, platform: &mut P) -> Result<(), XsError> {
         let Some(Writing { all, at, mut pages }) = self.core.updates.writing.clone() else { return Ok(()) };
         let what = What::Layer { all };
@@ -125,10 +128,21 @@ impl<P: Platform> Server<P> {
         Ok(())
     }
 
-    /// A layer that is being written is begun anew: a part of it may have been written in part.
-    pub(super) fn write_anew(&mut self) {
-        if let Some(writing) = &mut self.core.updates.writing {
-            writing.at = At::Start;
+    /// After a stop: gives up what was being written, which may be what cannot be done. A layer that was asked for is answered
+    /// with EIO.
+    pub(super) fn give_up_writing(&mut self) {
+        let Server { core, aside, .. } = self;
+        if core.updates.held.as_ref().is_some_and(|held| held.size == 0) {
+            core.end_save();
+        }
+        if core.updates.writing.take().is_none() {
+            return;
+        }
+        let current = if aside.whose().is_some() { &mut aside.current } else { &mut core.store.current };
+        current.answer = Some(Err(XsError::EIO));
+        if core.store.intents.get().check {
+            let ended = core.store.begin(None, |intent| intent.check = false);
+            debug_assert!(ended.is_ok(), "there is room for the record of what is to be done");
         }
     }
 

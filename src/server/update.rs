@@ -70,6 +70,7 @@ impl Handed {
 impl Core {
     /// Ends the session, whose memory is the store's again. Whoever waits for it is answered at the next look.
     pub fn end_update(&mut self) {
+        self.end_save();
         self.updates.due = false;
         self.updates.prepared = None;
         self.store.take_back();
@@ -190,8 +191,11 @@ impl<P: Platform> Server<P> {
             return;
         };
         self.core.updates.due = !self.core.store.has_transactions() || (is_late && start.force);
+        if !self.core.updates.due && !is_late {
+            return;
+        }
         let least = u32::from(least(&self.core.store, &self.links));
-        if self.core.updates.due && start.records < least || is_late && !self.core.updates.due {
+        if start.records < least || !self.core.updates.due {
             self.refuse_update(platform, &mut |core, text| {
                 if start.records >= least {
                     return core.tell_who_is_in_the_way(&start, text);

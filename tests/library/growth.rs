@@ -363,3 +363,18 @@ fn all_have_been_notified_when_it_begins_anew() {
     let told: std::collections::BTreeSet<u16> = host.xen.notified_in_order.iter().copied().collect();
     assert!((10..42).all(|guest| told.contains(&guest)), "{told:?}");
 }
+
+/// Memory that is lent while a layer is written is not in use.
+#[test]
+fn no_memory_is_wanted_for_what_is_lent_for_a_moment() {
+    let mut host = host();
+    (0..SMALL / 3).for_each(|n| host.ok(0, 0, &format!("WRITE /n/{}/{n}|", n / 100)));
+    for n in 0..40 {
+        let answer = host.ask(0, 0, "CONTROL layers|diff|all|");
+        assert!(answer.starts_with("# xenstore-layer "), "{answer}");
+        assert!(!host.server.wants_memory(), "{n}");
+        // Looks come at other moments of the next.
+        let requests = ["WRITE /n|", "MKDIR /new|", "RM /new|"];
+        (0..n).for_each(|n| host.ok(0, 0, requests[n % 3]));
+    }
+}

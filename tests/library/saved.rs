@@ -100,7 +100,7 @@ fn only_who_may_and_only_what_is_held() {
 }
 
 /// Bytes for nodes that were never used and are not lent.
-fn unused(host: &Host) -> usize {
+pub fn unused(host: &Host) -> usize {
     host.server.untouched().next().map_or(0, |nodes| nodes.len())
 }
 
