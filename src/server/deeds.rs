@@ -1,5 +1,5 @@
 //! Work that takes connections: steps whose events are sent as they are taken, domains that the toolstack introduces
-//! and releases, and the consistency check.
+//! and releases, and what goes through the whole store.
 
 use super::Server;
 use super::context::Outcome;

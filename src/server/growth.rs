@@ -21,8 +21,8 @@ const NEARLY_FULL: u64 = 7;
 /// Seconds after a refusal until the platform is asked again.
 const AGAIN: u64 = 60;
 
-/// How often that time is doubled at most. Each time that the state does not fit it is: whoever has wanted to begin a
-/// transaction has waited for that.
+/// How often that time is doubled at most: once for each time that the state has not fit, because whoever has wanted to begin
+/// a transaction has waited for that.
 const DOUBLED: u32 = 6;
 
 impl Core {

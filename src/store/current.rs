@@ -36,7 +36,8 @@ pub struct Current {
     pub fails: bool,
     /// Copies of nodes that it has taken in its transaction.
     pub copies: u32,
-    /// It has taken as many as may be in one go: it is to be decided again after others' turns, with these.
+    /// It is to be decided again after others' turns: with these, if they are as many as may be in one go; or it has passed
+    /// over as many names of a list, or somebody is to be buried first.
     pub pauses: bool,
 }
 

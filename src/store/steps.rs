@@ -38,7 +38,7 @@ pub enum Next {
     Disconnect(DomainId),
     /// This domain is buried.
     Buried(DomainId, DomId),
-    /// A part of the consistency check.
+    /// A part of the consistency check, or of a layer.
     Check,
     /// Nothing.
     Nothing,
