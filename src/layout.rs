@@ -11,7 +11,7 @@ pub const IMAGE: u64 = 1 << 20;
 pub const EVENTS: u64 = 5 * PAGE;
 
 /// Where what is kept above the images begins: tables and the map of a state's pages, and then the heap. A running image takes
-/// no other that ends above its own, so it leaves 32 KiB to those that come after it.
+/// no other that ends above its own, so it leaves room to those that come after it.
 pub const KEPT: u64 = 0x1a_4000;
 
 /// Bytes of heap that the store leaves free: the server itself, alignment, boot's own needs, the clients of a trial.
