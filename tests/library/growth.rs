@@ -378,3 +378,24 @@ fn no_memory_is_wanted_for_what_is_lent_for_a_moment() {
         (0..n).for_each(|n| host.ok(0, 0, requests[n % 3]));
     }
 }
+
+/// A growth that is refused does not hand out other bytes to who fetches a state: that is held no more.
+#[test]
+fn a_refused_growth_ends_what_is_being_fetched() {
+    let mut host = host();
+    (0..200).for_each(|n| host.ok(0, 0, &format!("WRITE /n/{n}|{n}")));
+    let first = host.ask(0, 0, "CONTROL state|dump|");
+    let number = first.split("number=").nth(1).and_then(|rest| rest.split(' ').next()).expect(&first);
+    let next = format!("CONTROL state|dump|{number}|2952|");
+    assert!(host.ask(0, 0, &next).contains("first=2952"));
+    host.server.have_memory();
+    host.poll();
+    assert!(!host.server.grows());
+    host.xen.pass(5);
+    host.poll();
+    assert!(host.server.grows());
+    host.server.refuse(&mut host.xen, format_args!("no"));
+    host.poll();
+    host.expect(&[(0, 0, &next, "The state is not held any more.|")]);
+    host.check();
+}
