@@ -69,7 +69,9 @@ impl<P: Platform> Server<P> {
         let Core { growth, recorder, clock, .. } = &mut self.core;
         let refusals = &mut recorder.counters.growth_refusals;
         *refusals = refusals.wrapping_add(u32::from(again && growth.stage != Stage::Enough));
-        growth.not_before = clock.now.after_seconds(AGAIN << growth.in_vain);
+        // Whoever wanted to begin a transaction has waited only where there was memory.
+        let doublings = if growth.is_under_way() { growth.in_vain } else { 0 };
+        growth.not_before = clock.now.after_seconds(AGAIN << doublings);
         growth.in_vain = DOUBLED.min(growth.in_vain + u32::from(growth.is_under_way()));
         growth.stage = Stage::Enough;
         if !again {

@@ -243,7 +243,7 @@ fn a_store_that_cannot_begin_anew_serves_on() {
     host.expect(&[(6, 1, "TRANSACTION_END T|", "OK|"), (5, 0, "TRANSACTION_START |", "2|")]);
 }
 
-/// Whoever begins a transaction waits for each try.
+/// Whoever begins a transaction waits for each try with memory, for none without.
 #[test]
 fn memory_that_is_too_little_is_asked_for_ever_more_seldom() {
     let mut host = host();
@@ -263,7 +263,12 @@ fn memory_that_is_too_little_is_asked_for_ever_more_seldom() {
         assert!(!wants(&mut host, minutes * 60 - 1), "sooner than after {minutes} minutes");
         assert!(wants(&mut host, 1), "not after {minutes} minutes");
     }
-    assert_eq!(told(&mut host), [0, 8]);
+    for _ in 0..2 {
+        host.server.have_no_memory(true);
+        assert!(!wants(&mut host, 59), "sooner than after a minute, where there was none");
+        assert!(wants(&mut host, 1), "not after a minute, where there was none");
+    }
+    assert_eq!(told(&mut host), [0, 10]);
 }
 
 #[test]
