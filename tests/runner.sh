@@ -66,6 +66,9 @@ is 'the page: the new one is there' 1 "$(grep -c '^| `two`' page.md)"
 echo other >target/xenstore-stubdom
 is 'another image has all its runs made again' \
     $'4.17 stubdom one.sh\n4.20 stubdom one.sh\n4.20 daemon one.sh' "$(queue one.sh)"
+touch -d 2026-11-28 "$results/one 4.20 stubdom"
+is 'the table: a run of another image has its day' '| 2 of 12 fail, 2026-11-28 |' \
+    "$(print_table one.sh | grep -o '| 2 of[^|]*|')"
 ended 'one 4.17 daemon' one.sh daemon 11 0
 echo other >guest.sh
 is 'so has a file of the job, on each server' 4 "$(queue one.sh | wc -l)"

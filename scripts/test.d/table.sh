@@ -18,14 +18,17 @@ summary_of() {
          }' "$1"
 }
 
-# cell JOB XEN SERVER: what that run came to.
+# cell JOB XEN SERVER: what that run came to, with its day if it was made with other files.
 cell() {
-    local result passed failed seconds
+    local file key passed failed seconds text=''
+    file="$results/$(basename "$1" .sh) $2 $3"
     if [[ " $(servers_of "$1" | xargs) " != *" $3 "* ]]; then
         echo
-    elif result=$(result_of "$@"); then
-        read -r passed failed seconds <<<"$result"
-        if ((failed)); then echo "$failed of $((passed + failed)) fail"; else echo "$passed checks, $seconds s"; fi
+    elif [[ -e $file ]]; then
+        read -r key passed failed seconds <"$file"
+        if ((failed)); then text="$failed of $((passed + failed)) fail"; else text="$passed checks, $seconds s"; fi
+        if [[ $key != "$(key_of "$1" "$3")" ]]; then text+=", $(date -u -r "$file" +%F)"; fi
+        echo "$text"
     else
         echo 'not run'
     fi
