@@ -33,12 +33,13 @@ pub fn special_get_perms(_: &Facts, _: &Step, difference: &Difference) -> bool {
 
 pub fn special_set_perms(facts: &Facts, _: &Step, difference: &Difference) -> bool {
     let Difference::Reply { who, request, expected, got } = difference else { return false };
+    let refusal = if is_path_of_guests(strings(request)[0]) { "EACCES" } else { "EINVAL" };
     *who != 0
         && request.kind == SET_PERMS
         && request.payload.starts_with(b"@")
         // Rights that a transaction is about to give are given at once.
         && (expected.error().is_some() || facts.special_in_transaction)
-        && got.error() == Some("EACCES")
+        && got.error() == Some(refusal)
 }
 
 /// A guest that was given a special node gives it to another.
@@ -96,12 +97,17 @@ fn valid_path(path: &[u8]) -> bool {
     path == b"/" || (text.iter().all(good) && text.split(|byte| *byte == b'/').all(|part| !part.is_empty()))
 }
 
+/// Whether a guest may name it: a path is well formed, and no longer than guests' may be.
+fn is_path_of_guests(path: &[u8]) -> bool {
+    valid_path(path) && counted_length(path) < 2048
+}
+
 pub fn unwatch_path(_: &Facts, _: &Step, difference: &Difference) -> bool {
     let Difference::Reply { request, expected, got, .. } = difference else { return false };
     request.kind == UNWATCH
         && expected.error() == Some("ENOENT")
         && got.error() == Some("EINVAL")
-        && !valid_path(strings(request)[0])
+        && !is_path_of_guests(strings(request)[0])
 }
 
 pub fn watch_special_name(_: &Facts, step: &Step, difference: &Difference) -> bool {
