@@ -15,8 +15,8 @@ use crate::filter::Chosen;
 use crate::show;
 use crate::top::Names;
 
-/// Between two looks that find nothing.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Between two looks, once all records are read. Each look causes records itself, so that there are always some to find.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Paths that are remembered; then they are asked for anew.
 const PATHS: usize = 100_000;
@@ -31,10 +31,6 @@ pub fn run(options: &FollowOptions) -> Result<(), Problem> {
     let (mut paths, mut names) = (Paths::default(), Names::default());
     loop {
         let (head, mut records) = page(&mut store, next)?;
-        if records.is_empty() {
-            sleep(PAUSE);
-            continue;
-        }
         let gap = Gap { before: 0, count: head.first.saturating_sub(next) };
         next = head.first.saturating_add(head.count);
         records.retain(|record| is_told(options, record));
@@ -59,6 +55,9 @@ pub fn run(options: &FollowOptions) -> Result<(), Problem> {
             return Ok(());
         }
         (paths.known, names.known) = (dump.notes.paths, dump.notes.names);
+        if next >= head.end {
+            sleep(PAUSE);
+        }
     }
 }
 

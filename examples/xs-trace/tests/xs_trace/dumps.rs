@@ -366,3 +366,28 @@ fn records_are_followed_as_they_come() {
     server.connect().write(0, "/followed/last");
     assert!(child.wait().expect("it ends").success());
 }
+
+/// Its own looks are recorded, too, and are no reason to look again at once.
+#[test]
+fn who_follows_a_quiet_store_leaves_it_quiet() {
+    let server = Server::start(64);
+    let (mut client, socket) = (server.connect(), server.socket());
+    let mut requests = || -> f64 {
+        let stats = client.ask(MessageType::Control, 0, "stats\0");
+        let line = stats.lines().find_map(|line| line.strip_prefix("requests")).expect("a line");
+        line.trim_matches([' ', ':']).parse().expect("a number")
+    };
+    let mut command = Command::new(XS_TRACE);
+    let mut child = command.args(["follow", "--store", text(&socket)]).spawn().expect("it starts");
+    let begin = Instant::now();
+    // It looks again and again, ten times in a second at most.
+    while requests() < 20.0 {
+        assert!(begin.elapsed() < PATIENCE, "it does not look");
+        thread::sleep(Duration::from_millis(100));
+    }
+    let (begin, before) = (Instant::now(), requests());
+    thread::sleep(Duration::from_secs(1));
+    let (asked, seconds) = (requests() - before, begin.elapsed().as_secs_f64());
+    child.kill().and_then(|()| child.wait()).expect("it ends");
+    assert!(asked <= 3.0 + 10.0 * seconds, "{asked} requests in {seconds} s");
+}
