@@ -152,7 +152,9 @@ fn put(file: Option<&Path>, bytes: &[u8]) -> Result<(), Problem> {
         Some(file) => std::fs::write(file, bytes).map_err(|error| format!("{}: {error}", shown(file))),
         // Whoever reads may have seen enough.
         None => match io::stdout().write_all(bytes) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.to_string()),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(format!("standard output: {error}"))
+            }
             _ => Ok(()),
         },
     };

@@ -1,15 +1,17 @@
-//! What the tools share: their command lines, and the client of a running store.
+//! What the tools share: their command lines, the client of a running store, and how they write files.
 
 mod command_line;
 mod pages;
 mod place;
 mod problem;
+mod replace;
 mod store;
 
 pub use command_line::{Call, call};
 pub use pages::write_pages;
 pub use place::{Place, seconds};
 pub use problem::Problem;
+pub use replace::replace;
 pub use store::Store;
 
 /// A number of things, of which `one` is the name.

@@ -101,7 +101,7 @@ fn wait(stream: BorrowedFd<'_>, until: Option<Instant>) -> io::Result<()> {
 
 /// Where the store is if nobody says: as XENSTORED_PATH has it, else the device, else xenstored's socket.
 fn usual_place() -> PathBuf {
-    match env::var_os("XENSTORED_PATH") {
+    match env::var_os("XENSTORED_PATH").filter(|path| !path.is_empty()) {
         Some(path) => path.into(),
         None if Path::new(DEVICE).exists() => DEVICE.into(),
         None => SOCKET.into(),

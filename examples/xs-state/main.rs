@@ -9,13 +9,12 @@ mod stream;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
 use arguments::{Arguments, DiffOptions, SaveOptions, ShowOptions, Task};
 use state::State;
-use store_client::Call;
+use store_client::{Call, replace};
 
 fn main() -> ExitCode {
     let done = match store_client::call::<Arguments>() {
@@ -27,7 +26,7 @@ fn main() -> ExitCode {
         Ok((text, status)) => match io::stdout().write_all(text.as_bytes()) {
             // Whoever reads has seen enough.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                eprintln!("xs-state: {error}");
+                eprintln!("xs-state: standard output: {error}");
                 ExitCode::from(2)
             }
             _ => status,
@@ -39,37 +38,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes a file at one stroke that only its owner can read: the state has what all guests have, whatever its permissions.
-fn write_private(file: &Path, state: &[u8]) -> io::Result<()> {
-    if file.metadata().is_ok_and(|found| !found.is_file()) {
-        return std::fs::write(file, state);
-    }
-    let mut new = file.as_os_str().to_owned();
-    new.push(".new");
-    // A file of that name may be left, with other rights.
-    match std::fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut out = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    let written = out.write_all(state).and_then(|()| std::fs::rename(&new, file));
-    if written.is_err() {
-        // What is left of it is nobody's.
-        let _ = std::fs::remove_file(&new);
-    }
-    written
-}
+/// The mode of a file that only its owner can read: the state has what all guests have, whatever its permissions.
+const PRIVATE: u32 = 0o600;
 
 fn run(task: &Task) -> Result<(String, ExitCode), String> {
     match task {
         Task::Save(SaveOptions { store, file }) => {
             let state = save::fetch(store).map_err(|problem| problem.to_string())?;
-            let written = if file == Path::new("-") {
-                io::stdout().write_all(&state)
+            if file == Path::new("-") {
+                io::stdout().write_all(&state).map_err(|error| format!("standard output: {error}"))?;
             } else {
-                write_private(file, &state)
-            };
-            written.map_err(|error| format!("{}: {error}", file.display()))?;
+                replace(file, &state, PRIVATE).map_err(|error| format!("{}: {error}", file.display()))?;
+            }
             Ok((String::new(), ExitCode::SUCCESS))
         }
         Task::Show(ShowOptions { file, json: true, .. }) => {

@@ -203,7 +203,10 @@ pub fn write(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
         if is_standard(file) { io::stdout().lock().write_all(bytes) } else { fs::write(file, bytes) };
     match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| Problem::new(format!("{}: {error}", file.display()))),
+        written => written.map_err(|error| {
+            let name = if is_standard(file) { "standard output".into() } else { file.display().to_string() };
+            Problem::new(format!("{name}: {error}"))
+        }),
     }
 }
 

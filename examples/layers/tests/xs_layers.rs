@@ -121,9 +121,10 @@ fn what_is_told_may_not_be_taken() {
         let full = std::fs::File::options().write(true).open("/dev/full").expect("it is there");
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
-        for (out, expected) in
-            [(Stdio::from(full), "xs-layers: No space left on device (os error 28)\n"), (writer.into(), "")]
-        {
+        for (out, expected) in [
+            (Stdio::from(full), "xs-layers: standard output: No space left on device (os error 28)\n"),
+            (writer.into(), ""),
+        ] {
             let mut command = Command::new(env!("CARGO_BIN_EXE_xs-layers"));
             let command = command.args(call.split(' ')).current_dir(folder.0.path()).stdout(out);
             let said = command.stderr(Stdio::piped()).output().expect("it runs");

@@ -173,6 +173,33 @@ fn a_store_that_is_held_records_again_however_the_dump_ends() {
     }
 }
 
+/// A standard output that takes nothing is told as what it is, and is no name of a file.
+#[test]
+fn a_standard_output_that_is_full_is_told() {
+    let server = Server::start(64);
+    let (socket, file) = (server.socket(), server.dump());
+    let (place, file) = (text(&socket), text(&file));
+    for words in [
+        &["dump", "--store", place, "-"][..],
+        &["show", file],
+        &["report", file],
+        &["report", "--html", "-", file],
+        &["compare", file, file],
+        &["export", "--perfetto", file],
+        &["stats", "--store", place],
+        &["metrics", "--store", place],
+        &["top", "--once", "--store", place],
+        &["--help"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("a device");
+        let said = Command::new(XS_TRACE).args(words).stdout(full).output().expect("it runs");
+        let told = String::from_utf8_lossy(&said.stderr);
+        assert_eq!(told.lines().count(), 1, "{words:?}: {told}");
+        assert!(told.starts_with("xs-trace: standard output: No space left"), "{words:?}: {told}");
+        assert_eq!(said.status.code(), Some(1), "{words:?}");
+    }
+}
+
 /// Every task that asks a store says in one line that it does not answer, and ends.
 #[test]
 fn a_store_that_hangs_is_told() {

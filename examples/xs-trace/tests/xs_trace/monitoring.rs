@@ -77,7 +77,18 @@ fn a_textfile_is_replaced_and_tells_of_a_store_that_is_gone() {
     let told =
         run(&["metrics", "--textfile", text(&folder), "--store", text(&socket)]).expect_err("a folder");
     assert!(told.contains("/folder: "), "{told}");
-    assert!(!server.folder.path().join("folder.new").exists(), "what was written is left");
+    let left = std::fs::read_dir(server.folder.path()).expect("a folder");
+    let left: Vec<_> = left.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    assert_eq!(left.len(), 2, "what was written is left: {left:?}");
+}
+
+#[test]
+fn a_textfile_takes_no_place_of_what_is_no_file() {
+    let server = asked();
+    let socket = server.socket();
+    run(&["metrics", "--textfile", text(&socket), "--store", text(&socket)])
+        .expect_err("it cannot be written");
+    server.connect().write(0, "/it/is/there/still");
 }
 
 #[test]
