@@ -265,5 +265,6 @@ unreachable() {
 (. scripts/nested.d/messages.sh && . scripts/nested.d/machine.sh && need xz=xz-utils zstd=zstd depmod=kmod cc=gcc)
 ok 'nested: no network is told' unreachable env XEN=4.17 scripts/nested --fetch
 ok 'nested: nor for the full dom0' unreachable env XEN=4.17 scripts/nested --dom0 full --fetch
+ok 'with-peer: a program that there is not' mistaken "no program 'frob' here" scripts/with-peer frob
 ok 'with-peer: no network is told' unreachable env XEN=4.17 scripts/with-peer true
 exit "$failed"
