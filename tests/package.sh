@@ -77,6 +77,20 @@ pages_named() {
     done | { ! grep .; }
 }
 ok 'the pages that pages name are there' pages_named
+# So is what they link to.
+links_lead() {
+    local page link
+    find "$doc" -name '*.md' | while read -r page; do
+        grep -ohE '\]\([^):]+\)' "$page" | sed 's/^](//; s/)$//; s/#.*//' | while read -r link; do
+            test -e "$(dirname "$page")/$link" || echo "${page#"$doc/"}: no $link"
+        done
+    done | { ! grep .; }
+}
+ok 'what pages link to is there' links_lead
+# What programs have printed stands there as they print it.
+printed() { awk '/^ *```/ { fenced = !fenced } fenced' "$1"; }
+as_printed() { diff <(printed docs/observability.md) <(zcat -f "$doc"/docs/observability.md* | printed /dev/stdin); }
+ok 'what programs have printed is whole' as_printed
 # So are files of ours that are named by their place on a host.
 places_named() {
     local place

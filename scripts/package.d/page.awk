@@ -29,7 +29,8 @@ skipped || /`scripts\/docs`/ { next }
     next
 }
 fenced || /^    / {
-    if ((line = typed($0)) != "") print line
+    line = typed($0)
+    if (line != "" || $0 == "") print line
     next
 }
 # A span of code may go on in the next line.
