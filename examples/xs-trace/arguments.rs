@@ -2,6 +2,7 @@
 //! file uses nothing of the program.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -111,7 +112,7 @@ pub struct ReportOptions {
 #[derive(Args)]
 pub struct CompareOptions {
     /// Leaves out what has changed by less
-    #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = clap::value_parser!(u32).range(..=10_000))]
+    #[arg(long, value_name = "PERCENT", default_value = "10", value_parser = number(0..=10_000))]
     pub percent: u32,
     /// Prints the tables as JSON
     #[arg(long)]
@@ -166,8 +167,8 @@ pub struct TopOptions {
     #[arg(short, long)]
     pub batch: bool,
     /// Prints so many tables, then ends
-    #[arg(short = 'n', value_name = "COUNT", requires = "batch", value_parser = clap::value_parser!(u64).range(1..))]
-    pub tables: Option<u64>,
+    #[arg(short = 'n', value_name = "COUNT", requires = "batch", value_parser = rows)]
+    pub tables: Option<usize>,
     /// Is -b -n 1
     #[arg(long, conflicts_with = "tables")]
     pub once: bool,
@@ -196,7 +197,7 @@ pub struct MetricsOptions {
     #[arg(long, value_name = "PATH", conflicts_with = "listen")]
     pub textfile: Option<PathBuf>,
     /// Answers scrapes of /metrics at this address, such as 127.0.0.1:9786, until it is ended
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     pub listen: Option<SocketAddr>,
 }
 
@@ -210,11 +211,11 @@ pub struct HealthOptions {
     #[arg(long)]
     pub check: bool,
     /// Percent of any kind of the store's memory that are a warning
-    #[arg(long, value_name = "PERCENT", default_value = "80", value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub warning: u8,
+    #[arg(long, value_name = "PERCENT", default_value = "80", value_parser = number(1..=100))]
+    pub warning: u32,
     /// Percent that are critical
-    #[arg(long, value_name = "PERCENT", default_value = "95", value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub critical: u8,
+    #[arg(long, value_name = "PERCENT", default_value = "95", value_parser = number(1..=100))]
+    pub critical: u32,
 }
 
 /// Which records count. Of the options for one thing, each can be given several times, one must fit; of those that begin
@@ -267,7 +268,21 @@ fn seconds(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "wanted are seconds, like 1.5".to_string())
 }
 
-/// Rows of a table.
+/// A whole number within these bounds.
+fn number(bounds: RangeInclusive<u32>) -> impl Fn(&str) -> Result<u32, String> + Clone {
+    move |text| {
+        let number = text.parse().ok().filter(|number| bounds.contains(number));
+        number.ok_or_else(|| format!("wanted is a whole number from {} to {}", bounds.start(), bounds.end()))
+    }
+}
+
+/// Where to listen. A name stands for several addresses, so it is none.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "wanted is an address by its numbers, and a port, such as 127.0.0.1:9786".to_string())
+}
+
+/// Rows of a table, or tables.
 fn rows(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|rows| *rows > 0).ok_or_else(|| "wanted is a number above 0".to_string())
 }

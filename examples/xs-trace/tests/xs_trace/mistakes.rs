@@ -106,7 +106,20 @@ fn words_that_are_not_understood() {
         ),
         (&["show", "--from", "noon", "a"], "'noon' for '--from <SECONDS>': wanted are seconds, like 1.5"),
         (&["show", "--to", "x", "a"], "'x' for '--to <SECONDS>': wanted are seconds, like 1.5"),
-        (&["health", "--warning", "300"], "300 is not in 1..=100; see --help"),
+        (
+            &["health", "--warning", "300"],
+            "'300' for '--warning <PERCENT>': wanted is a whole number from 1 to 100",
+        ),
+        (
+            &["health", "--critical", "x"],
+            "'x' for '--critical <PERCENT>': wanted is a whole number from 1 to 100",
+        ),
+        (&["compare", "--percent", "x", "a", "b"], "wanted is a whole number from 0 to 10000"),
+        (&["top", "-b", "-n", "0"], "'0' for '-n <COUNT>': wanted is a number above 0"),
+        (
+            &["metrics", "--listen", "localhost:9786"],
+            "wanted is an address by its numbers, and a port, such as 127.0.0.1:9786",
+        ),
         (&["report", "--top", "0", "a"], "'0' for '--top <N>': wanted is a number above 0"),
         (&["export", "a"], "arguments were not provided: --perfetto"),
     ] {
