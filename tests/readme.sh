@@ -196,7 +196,6 @@ pasted() {
 # What docs/observability.md asks a store that has something to tell; placeholders become what is there.
 observing() {
     local programs command
-    cargo build --quiet --release -p unix_server
     cargo build --quiet -p load
     programs=$(cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
     [[ -x target/xs-trace ]] || scripts/build-tool
@@ -234,6 +233,8 @@ quick() {
     prepare_peers
     wrap_tools "$work/bin"
     PATH=$work/bin:$PATH
+    # It takes what it takes on a machine that is busy; the block that is pasted has a limit.
+    cargo build --quiet --release -p unix_server
     quickest_try
     observing
     for xen in $XEN_VERSIONS; do
