@@ -179,7 +179,8 @@ impl<P: Platform> Server<P> {
                 return;
             }
             self.serve_put_off(platform);
-            self.core.updates.active = self.core.updates.held.is_some();
+            let Updates { held, put_off, active, .. } = &mut self.core.updates;
+            *active = held.is_some() || !put_off.is_empty();
             return;
         };
         let is_late = self.core.clock.now >= session.deadline();
@@ -337,9 +338,13 @@ impl<P: Platform> Server<P> {
         self.answer_late(Ok(Answer::Data));
     }
 
-    /// Begins the transactions that have been put off.
+    /// Begins the transactions that have been put off, unless they wait for the store's growth, too, or for what others see
+    /// as a whole.
     fn serve_put_off(&mut self, platform: &mut P) {
-        while let Some((from, header)) = self.core.updates.next_put_off() {
+        while !self.core.growth.is_under_way()
+            && !self.is_under_way()
+            && let Some((from, header)) = self.core.updates.next_put_off()
+        {
             self.begin_late(platform, from, header);
         }
     }

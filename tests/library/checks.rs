@@ -6,6 +6,7 @@ use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
 use xenstore::store::Damage;
 use xenstore::trace::Kind;
+use xenstore::update::Bounds;
 use xenstore::wire::TxId;
 
 /// Nodes of dom0's, in few folders.
@@ -88,6 +89,36 @@ fn what_is_forgotten_meanwhile_is_counted() {
     host.hears(0, "OK|; OK|");
     host.hears(1, "mine");
     host.check();
+}
+
+/// What an update has put off does not begin amid a check, which would count it in part.
+#[test]
+fn what_was_put_off_begins_after_it() {
+    let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(60_000));
+    host.limit(super::LIMITS);
+    host.xen.bounds = Some(Bounds { memory: 0..1 << 20, states: 1..=2, hand_over: 1 });
+    (1..=2).for_each(|domid| host.boot(domid));
+    host.ok(1, 0, "WRITE data|mine");
+    let open = host.start(0);
+    for n in 0..3000 {
+        assert_eq!(host.ask(0, open, &format!("READ /missing/{n}|")), "ENOENT");
+    }
+    for look in 0..60 {
+        host.ok(0, 0, "CONTROL live-update|-b|1000|");
+        host.expect(&[(2, 0, "TRANSACTION_START |", "")]);
+        host.send(0, 0, "CONTROL check|");
+        (0..40).for_each(|_| host.send(1, 0, "READ data|"));
+        // Nobody sends the rest, and that is over at some moment of the check.
+        let mut looks = 0..;
+        host.xen.script = Some(Box::new(move || u64::from(looks.next() == Some(look)) * 30_000_000_000));
+        host.poll();
+        host.xen.script = None;
+        host.hears(0, "OK|");
+        let tx = host.received(2).trim_end_matches('|').parse().expect("it has begun");
+        host.ok(2, tx, "TRANSACTION_END F|");
+        drop(host.received(1));
+        host.check();
+    }
 }
 
 #[test]

@@ -288,6 +288,23 @@ fn an_operators_update_goes_first() {
     }
 }
 
+/// Nobody is told of a transaction that has not begun.
+#[test]
+fn what_an_update_has_put_off_waits_on_for_a_growth() {
+    let mut host = waiting();
+    host.xen.bounds = Some(Bounds { memory: 0..1 << 20, states: 1..=2, hand_over: 1 });
+    host.expect(&[(0, 0, "CONTROL live-update|-b|1000|", "OK|"), (6, 0, "TRANSACTION_START |", "")]);
+    // The tool has been killed.
+    host.xen.pass(30);
+    host.poll();
+    assert_eq!(host.server.handed().put_off.len(), 1);
+    host.poll();
+    assert!(host.server.grows());
+    host.server.refuse(&mut host.xen, format_args!("no"));
+    host.poll();
+    host.hears(6, "1|");
+}
+
 #[test]
 fn a_state_that_an_operator_fetches_is_waited_for() {
     let mut host = host();
