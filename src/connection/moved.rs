@@ -9,16 +9,16 @@ use crate::store::{DomainId, Rest, Share, Store};
 use crate::wire::Header;
 
 impl<R> Links<R> {
-    /// Puts a connection in its place, with its port, if it has one. Refused if the port is another's or too high.
+    /// Puts a connection in its place, with its port, if it has one. Refused if the port is another's or too high: its ring
+    /// stays mapped, because whoever has handed it over goes on with it then.
     pub fn put_back(&mut self, id: DomainId, connection: Connection<R>) -> Result<(), Refused> {
-        if let Some(port) = connection.port {
-            if !self.is_free(port) {
-                return Err(Refused);
-            }
-            self.set_port_owner(port, Some(id))?;
-        }
+        let port = connection.port;
         *self.connections.get_mut(id.index()).ok_or(Refused)? = Some(connection);
-        Ok(())
+        match port {
+            Some(port) if self.is_free(port) => self.set_port_owner(port, Some(id)),
+            Some(_) => Err(Refused),
+            None => Ok(()),
+        }
     }
 
     /// Sets a connection's half request, which may be a whole one, in place of none. None if there is no room.

@@ -1,8 +1,12 @@
 //! Streams as upstream's document has them: in both byte orders, with padding in a record's length or not. And what is
 //! refused, and how.
 
+use std::sync::Arc;
+
 use support::Host;
+use xenstore::abi::{DomId, RingPage};
 use xenstore::config::{Capacities, Settings};
+use xenstore::server::Server;
 use xenstore::state::StateError;
 
 /// A stream that grows by records.
@@ -262,9 +266,20 @@ fn a_whole_request_is_served() {
     host.expect(&[(1, 0, "READ /tool|", "v")]);
 }
 
-/// The record, and what is said of it.
+/// The record, and what is said of it. As long as the new server is there, the rings are that were handed to it: the old one
+/// goes on with them.
 fn refused(state: Vec<u8>) -> (u32, &'static str) {
-    let StateError { record, reason, .. } = host().restore(&state).expect_err("it is refused");
+    let mut host = host();
+    let mut server = Server::new(Settings::DEFAULT, &Capacities::for_nodes(8192), 42);
+    let mut handed = Vec::new();
+    let mut adopt = |_, port| {
+        let ring = Arc::new(RingPage::new());
+        handed.push(Arc::downgrade(&ring));
+        Some((ring, port))
+    };
+    let restored = server.restore(&mut host.xen, DomId(0), &mut &state[..], &mut adopt);
+    let StateError { record, reason, .. } = restored.expect_err("it is refused");
+    assert!(handed.iter().all(|ring| ring.strong_count() > 0), "a ring is not mapped any more: {reason}");
     (record, reason)
 }
 
@@ -274,7 +289,7 @@ fn what_is_wrong_is_said() {
     let with = || new().basics();
     let long = "x".repeat(5000);
     let dom0 = [(b'n', 0, 0)];
-    let cases: [(Vec<u8>, u32, &str); 18] = [
+    let cases: [(Vec<u8>, u32, &str); 20] = [
         (b"no state, but as long as a header".to_vec(), StateError::HEADER, "this is no state of a xenstore"),
         (b"xenstore".to_vec(), StateError::HEADER, "the state ends too early"),
         (
@@ -299,6 +314,12 @@ fn what_is_wrong_is_said() {
         (with().ring(0, 1, 0, 2, 0).end(), 2, "its number is 0"),
         (with().ring(1, 0x7ff0, 0, 2, 0).end(), 2, "no domain has such a number"),
         (with().ring(1, 1, 0, 2, 0).ring(2, 1, 0, 3, 0).end(), 2, "the domain has a connection already"),
+        (
+            with().ring(1, 1, 0, 2, 0).ring(2, 2, 0, 2, 0).end(),
+            2,
+            "its port is another's, or higher than any",
+        ),
+        (with().ring(1, 1, 0, 1 << 20, 0).end(), 2, "its port is another's, or higher than any"),
         (with().watch(9, "/", "t").end(), 3, "its connection is not known"),
         (
             with().ring(1, 1, 0, 2, 0).watch(1, "/", "t").watch(1, "/", "t").end(),
