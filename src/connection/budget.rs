@@ -56,6 +56,13 @@ pub struct Pace {
     pub budget: u32,
 }
 
+impl Pace {
+    /// Cycles of unused budget that a connection can save up, and the most for which it can be throttled.
+    fn kept(&self) -> i64 {
+        KEPT.wrapping_mul(self.second) as i64
+    }
+}
+
 bitflags! {
     /// Which lists a connection is on, and what its turn has to look at. Marks belong to the slot and not to the connection:
     /// when a connection ends while it is listed and another takes its slot, the slot is still on each list once at most.
@@ -127,7 +134,7 @@ impl Entry {
     }
 
     /// What happens in its turn, if it has one of [`Marks::HINDERED`].
-    pub fn hindrance(&mut self, others_wait: bool, alone: bool, now: Cycles) -> Hindrance {
+    pub fn hindrance(&mut self, pace: &Pace, others_wait: bool, alone: bool, now: Cycles) -> Hindrance {
         match self.owed.checked_sub(PARTS) {
             Some(left) if others_wait => {
                 self.owed = left;
@@ -137,7 +144,9 @@ impl Entry {
             None => {}
         }
         let clock = now.0 as i64;
-        if alone {
+        // Nothing is due later than that, unless by a counter that has begun anew since.
+        let latest = clock.wrapping_add(pace.kept());
+        if alone || self.due > latest {
             self.due = self.due.min(clock);
         }
         let left = self.due.saturating_sub(clock);
@@ -155,7 +164,7 @@ impl Entry {
     /// After a turn of so many cycles: sets the class and charges what has been used. A connection that no longer waits is
     /// no longer stalled.
     pub fn settle(&mut self, pace: &Pace, class: Class, cycles: u64, now: Cycles) {
-        let Pace { quantum, second, budget } = *pace;
+        let Pace { quantum, budget, .. } = *pace;
         self.marks -= Marks::DUE;
         if !self.marks.contains(Marks::WAITING) {
             self.marks -= Marks::STALLED;
@@ -180,7 +189,7 @@ impl Entry {
         }
         let part = u64::from(budget.wrapping_mul(class.budgets()));
         let Some(takes) = used.wrapping_mul(1_000_000).checked_div(part) else { return };
-        let (clock, kept) = (now.0 as i64, (KEPT.wrapping_mul(second)) as i64);
+        let (clock, kept) = (now.0 as i64, pace.kept());
         let begin = self.due.max(clock.wrapping_sub(kept));
         self.due = begin.saturating_add_unsigned(takes).min(clock.wrapping_add(kept));
         if self.due > clock {

@@ -331,7 +331,7 @@ impl Schedule {
         let others_wait = self.has_ready();
         let alone = now.0.saturating_sub(self.company.0) > self.pace.second;
         match self.entries.get_mut(id.index()) {
-            Some(entry) => entry.hindrance(others_wait, alone, now),
+            Some(entry) => entry.hindrance(&self.pace, others_wait, alone, now),
             None => Hindrance::Owes,
         }
     }

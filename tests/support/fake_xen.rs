@@ -34,6 +34,8 @@ pub struct FakeXen {
     pub ticking: u64,
     /// What says how many those are instead.
     pub script: Option<Box<dyn FnMut() -> u64>>,
+    /// By how much the counter of cycles is behind the clock.
+    pub behind: u64,
     /// Of what passes at once, the server works so many nanoseconds at most. In the rest others run, and Xen says so.
     pub works_at_most: Option<u64>,
     /// When the server last got the processor.
@@ -238,7 +240,11 @@ impl Clock for FakeXen {
         if let Some(most) = self.works_at_most.filter(|most| passed > *most) {
             self.resumed = Instant(self.now.0 - most);
         }
-        Cycles(self.now.0)
+        Cycles(self.now.0 - self.behind)
+    }
+
+    fn instant(&mut self, at: Cycles) -> Instant {
+        Instant(at.0 + self.behind)
     }
 
     fn started(&self) -> Cycles {
