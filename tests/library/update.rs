@@ -239,6 +239,23 @@ fn a_session_can_be_given_up_while_it_waits() {
     assert!(order(&host).is_none());
 }
 
+/// Whoever has asked to start is answered, whatever comes at once with what gives that up.
+#[test]
+fn no_session_begins_before_the_end_of_the_last_is_told() {
+    let (mut host, file) = (waiting(""), GOOD.file());
+    let part = [format!("live-update\0-d\0{}\0", file.len()).as_bytes(), &file, b"\0"].concat();
+    host.send(0, 0, "CONTROL live-update|-a|");
+    host.send(0, 0, &format!("CONTROL live-update|-b|{}|", file.len()));
+    host.send_raw(0, 0, 0, &part);
+    host.send(0, 0, "CONTROL live-update|-s|-t|60|");
+    host.send(0, 0, "CONTROL live-update|-a|");
+    host.poll();
+    let inactive = "Not in live-update session.|";
+    let refused = format!("live-update session already active.|; {inactive}; {inactive}; {inactive}");
+    host.hears(0, &format!("OK|; {refused}; live-update session aborted.|"));
+    host.ok(0, 0, "CONTROL live-update|-b|1000|");
+}
+
 /// The tool has been killed, and nobody sends the rest.
 #[test]
 fn an_image_that_does_not_come_is_not_waited_for_for_ever() {

@@ -62,7 +62,8 @@ fn begin<P: Platform>(
     let size = plain_number(args.required()?).filter(|size| *size > 0).ok_or(XsError::EINVAL)? as usize;
     no_more(args)?;
     let Some(Bounds { memory, .. }) = cx.platform.bounds() else { return refuse(reply, NO_SUCCESSOR) };
-    if cx.core.updates.session.is_some() {
+    // Whoever has wanted the last one to start is answered at the next look, and is one at most.
+    if cx.core.updates.session.is_some() || cx.core.updates.given_up.is_some() {
         return refuse(reply, ACTIVE);
     }
     let most = memory.end.saturating_sub(memory.start);
