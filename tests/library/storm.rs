@@ -1,30 +1,33 @@
-//! Guests that all ask, read, die and begin anew while the server works, on servers that have little room and do little in one
-//! go, with faults or with live updates. Whenever the server sleeps, its check finds nothing; each request is answered
-//! once, in order; and the server comes to an end.
+//! Guests that all ask, read, die and begin anew while the server works and an operator updates it, on servers that have little
+//! room, do little in one go and grow, with faults or without. Whenever the server sleeps, its check finds nothing; each request
+//! is answered once, in order but for what an update puts off; and the server comes to an end.
 //!
 //! `PROPTEST_CASES` sets the number of sessions.
 
+mod peer;
+
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::panic::{catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use fastrand::Rng;
-use support::{Client, Host, request};
+use support::{Client, Host};
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Limits, Settings};
 use xenstore::quota::Quotas;
-use xenstore::trace::Kind;
-use xenstore::wire::{Header, MessageType as M, TxId};
+use xenstore::server::Way;
+use xenstore::trace::{Kind, Stop};
+use xenstore::update::Bounds;
+use xenstore::wire::MessageType as M;
 
+use super::image::BASE;
 use super::stops::poll_with_stop;
 use super::{LIMITS, small};
+use peer::{Peer, one_of};
 
 const GUESTS: u16 = 5;
-
-/// Requests that a client has unanswered at most.
-const ASKED: usize = 30;
 
 /// Looks for events in one poll, far more than any takes.
 const LOOKS: u32 = 3_000_000;
@@ -41,151 +44,6 @@ const LITTLE: Capacities = Capacities {
     trace: 4096,
     names: 16,
 };
-
-const NAMES: &[&str] =
-    &["a", "b", "c", "1", "state", "frontend", "event-channel", "forty-bytes-and-more-as-few-names-are-long"];
-
-const TOPS: &[&str] = &[
-    "/",
-    "/shared",
-    "/shared",
-    "/shared/x",
-    "data",
-    "data",
-    "/local/domain",
-    "/local/domain/1/data",
-    "/local/domain/2",
-    "@releaseDomain",
-    "@introduceDomain",
-];
-
-fn one_of<T: Copy>(random: &mut Rng, all: &[T]) -> T {
-    all[random.usize(..all.len())]
-}
-
-fn path(random: &mut Rng) -> String {
-    let mut path = one_of(random, TOPS).to_string();
-    for _ in 0..random.u8(..4) {
-        let slash = if path.ends_with('/') { "" } else { "/" };
-        path = format!("{path}{slash}{}", one_of(random, NAMES));
-    }
-    path
-}
-
-fn permissions(random: &mut Rng) -> String {
-    let mut entry = || format!("{}{}|", one_of(random, &['n', 'r', 'b', 'w']), random.u16(..=GUESTS));
-    (0..6).map(|_| entry()).collect::<String>()[..].split_inclusive('|').take(1 + random.usize(..6)).collect()
-}
-
-/// What anybody may ask.
-fn asked(random: &mut Rng) -> (M, String) {
-    let at = path(random);
-    let value = "v".repeat(one_of(random, &[0, 3, 7, 8, 40, 41, 200, 2000]));
-    let token = "token".repeat(random.usize(1..30));
-    match random.u8(..36) {
-        0..9 => (M::Write, format!("{at}|{value}")),
-        9..12 => (M::Mkdir, format!("{at}|")),
-        12..15 => (M::Rm, format!("{at}|")),
-        15..17 => (M::Read, format!("{at}|")),
-        17..19 => (M::Directory, format!("{at}|")),
-        19 => (M::DirectoryPart, format!("{at}|{}|", random.u8(..30))),
-        20 => (M::GetPerms, format!("{at}|")),
-        21..24 => (M::SetPerms, format!("{at}|{}", permissions(random))),
-        24..26 => (M::Watch, format!("{at}|t|")),
-        26..28 => (M::Watch, format!("{at}|{token}|")),
-        28 => (M::Unwatch, format!("{at}|t|")),
-        29 => (M::ResetWatches, "|".into()),
-        30..33 => (M::TransactionStart, "|".into()),
-        _ => (M::TransactionEnd, one_of(random, &["T|", "T|", "F|"]).into()),
-    }
-}
-
-/// What only dom0 may.
-fn ordered(random: &mut Rng) -> (M, String) {
-    let guest = random.u16(1..=GUESTS);
-    match random.u8(..12) {
-        0..2 => (M::SetTarget, format!("{guest}|{}|", random.u16(..=GUESTS))),
-        2..4 => {
-            let quota = one_of(random, &["nodes", "watches", "outstanding", "memory", "transactions"]);
-            (M::SetQuota, format!("{guest}|{quota}|{}|", one_of(random, &[0, 1, 5, 50, 3000])))
-        }
-        4 => (M::GetQuota, format!("{guest}|nodes|")),
-        5 => (M::SetFeature, format!("{guest}|15|")),
-        6 => (M::Resume, format!("{guest}|")),
-        7 => (M::Control, one_of(random, &["memreport|", "stats|domains|", "quota|"]).into()),
-        _ => (M::Control, "check|".into()),
-    }
-}
-
-/// A client, and what it waits for.
-struct Peer {
-    client: Client,
-    /// Identifiers and types of requests that have no answer. `None` for who has broken the protocol, or is given up.
-    asked: Option<VecDeque<(u32, u32)>>,
-    /// What its ring has no room for.
-    unsent: VecDeque<u8>,
-    latest: u32,
-    /// The transaction that it has begun last.
-    tx: u32,
-}
-
-impl Peer {
-    fn new(client: Client) -> Peer {
-        Peer { client, asked: Some(VecDeque::new()), unsent: VecDeque::new(), latest: 0, tx: 0 }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.asked.as_ref().is_none_or(|asked| asked.is_empty() && self.unsent.is_empty())
-    }
-
-    /// Writes what fits; nothing if it has put its own indexes out of range.
-    fn write(&mut self) {
-        if self.client.unread() <= 1024 {
-            let put = self.client.write(self.unsent.make_contiguous());
-            self.unsent.drain(..put);
-        }
-    }
-
-    fn ask(&mut self, (kind, text): (M, String), tx: u32) {
-        if let Some(asked) = &mut self.asked {
-            asked.push_back((self.latest + 1, kind as u32));
-        }
-        self.latest += 1;
-        self.unsent.extend(request(kind as u32, self.latest, TxId(tx), text.replace('|', "\0").as_bytes()));
-        self.write();
-    }
-
-    fn ask_anything(&mut self, random: &mut Rng, orders: bool) {
-        if self.asked.as_ref().is_some_and(|asked| asked.len() >= ASKED) || self.unsent.len() > 4096 {
-            return;
-        }
-        let orders = orders && random.u8(..16) == 0;
-        let (kind, text) = if orders { ordered(random) } else { asked(random) };
-        let tx = match kind {
-            M::TransactionStart => 0,
-            M::TransactionEnd => std::mem::take(&mut self.tx),
-            _ => one_of(random, &[0, self.tx]),
-        };
-        self.ask((kind, text), tx);
-    }
-
-    fn read(&mut self, most: u32) {
-        let messages = if self.client.waiting() <= 1024 { self.client.read_some(most) } else { Vec::new() };
-        for message in messages.iter().filter(|message| message.header.msg_type != M::WatchEvent as u32) {
-            let Header { msg_type, req_id, .. } = message.header;
-            let Some(asked) = &mut self.asked else { return };
-            let (id, kind) = asked.pop_front().unwrap_or_else(|| panic!("nobody has asked for {message}"));
-            assert_eq!(id, req_id, "the answer to a request of type {kind} is {message}");
-            assert!([kind, M::Error as u32].contains(&msg_type), "of type {kind} is {message}");
-            if msg_type == M::TransactionStart as u32 {
-                self.tx = message.to_string().trim_end_matches('|').parse().expect("a number");
-            }
-            if kind == M::Control as u32 {
-                assert!(!message.to_string().contains(" but "), "the check says {message}");
-            }
-        }
-    }
-}
 
 struct Storm {
     host: Host,
@@ -248,6 +106,10 @@ impl Storm {
         let settings = Settings { quotas, keep_orphans: random.u8(..5) == 0, ..Settings::DEFAULT };
         let mut host = Host::with(settings, &capacities);
         host.limit(limits);
+        host.xen.bounds = Some(Bounds { memory: BASE..BASE + 0x10_0000, states: 1..=2, hand_over: 1 });
+        if random.bool() {
+            host.server.let_grow(1 << 30);
+        }
         host.expect(&[(0, 0, "WRITE /shared|", "OK|"), (0, 0, "SET_PERMS /shared|b0|", "OK|")]);
         host.xen.ticking = one_of(&mut random, &[0, 100, 1000, 30_000]);
         let dom0 = Peer::new(Client::new(host.client(0).page.clone()));
@@ -300,6 +162,7 @@ impl Storm {
             self.host.xen.pass(1);
             self.host.poll();
             self.host.check();
+            self.replace();
         }
         let peers = self.peers.borrow();
         let waiting: Vec<_> = who.iter().filter_map(|who| Some((who, &peers.get(who)?.asked))).collect();
@@ -339,10 +202,38 @@ impl Storm {
         poll_with_stop(&mut self.host, stop_in);
         self.host.xen.on_look = None;
         self.host.check();
+        self.replace();
         // Who seems to have caused two faults is not heard any more.
         for record in self.host.server.trace().from(since).filter(|record| record.kind == Kind::RingError) {
             self.peers.borrow_mut().get_mut(&record.domid.0).into_iter().for_each(|peer| peer.asked = None);
         }
+    }
+
+    /// What the image does between two polls: it finds memory, or none, and has something take over, or cannot.
+    fn replace(&mut self) {
+        let server = &mut self.host.server;
+        if server.wants_memory() || self.random.u8(..30) == 0 {
+            if self.random.bool() { server.have_memory() } else { server.have_no_memory(true) }
+        }
+        if !server.is_to_be_replaced() || self.random.bool() {
+            return;
+        }
+        let way = if server.grows() { Way::Grown } else { Way::Updated };
+        match self.random.u8(..3) {
+            0 => {
+                server.refuse(&mut self.host.xen, format_args!("no"));
+                server.resume(&mut self.host.xen);
+            }
+            1 if self.faults => assert!(server.survive(&mut self.host.xen, Stop::Panic(1))),
+            _ => {
+                let handed = server.handed();
+                self.host.update(self.random.u32(1..=2));
+                self.host.server.take_up(&mut self.host.xen, handed, 7, way);
+                self.host.server.let_grow(1 << 30);
+            }
+        }
+        self.host.poll();
+        self.host.check();
     }
 
     fn step(&mut self) {
@@ -372,7 +263,9 @@ impl Storm {
     fn update(&mut self) {
         self.poll();
         self.given_up += u32::from(has_given_up(&self.host.save(2)));
+        let handed = self.host.server.handed();
         self.host.update(self.random.u32(1..=2));
+        self.host.server.take_up(&mut self.host.xen, handed, 7, Way::Updated);
     }
 
     /// A guest dies or begins anew, is released or introduced again, or breaks its ring.
