@@ -91,9 +91,10 @@ impl<P: Platform> Server<P> {
         let core = &mut self.core;
         core.growth.look_at = core.store.present_attempt().count().saturating_add(LOOK);
         let crowded = core.store.take_crowded();
-        // What is lent while a layer is written will be there again.
+        // What is lent will be there again.
         if core.growth.stage == Stage::Enough
-            && core.updates.writing.is_none()
+            && core.updates.held.is_none()
+            && core.updates.session.is_none()
             && core.clock.now >= core.growth.not_before
             && (crowded || core.is_filled(FILLING, self.links.outbox.level()))
         {

@@ -421,3 +421,24 @@ fn a_refused_growth_ends_what_is_being_fetched() {
     host.expect(&[(0, 0, &next, "The state is not held any more.|")]);
     host.check();
 }
+
+/// Nor for what is held for an operator, or for the image that is sent.
+#[test]
+fn no_memory_is_wanted_for_what_is_lent_to_an_operator() {
+    for request in ["CONTROL state|dump|", "CONTROL live-update|-b|250000|"] {
+        let mut host = host();
+        host.xen.bounds = Some(Bounds { memory: 0..1 << 20, states: 1..=2, hand_over: 1 });
+        (0..SMALL * 3 / 7).for_each(|n| host.ok(0, 0, &format!("WRITE /n/{}/{n}|", n / 100)));
+        let [used, capacity] = level(&mut host, "nodes");
+        let answer = host.ask(0, 0, request);
+        assert!(!answer.contains("memory"), "{request}: {answer}");
+        let [_, left] = level(&mut host, "nodes");
+        assert!(left < capacity && used * 8 >= left * 5, "{request}: {used} of {left}");
+        (0..40).for_each(|n| host.ok(0, 0, &format!("WRITE /more/{n}|")));
+        // Nobody asks for more.
+        host.xen.pass(30);
+        host.poll();
+        assert_eq!(level(&mut host, "nodes")[1], capacity, "{request}");
+        assert!(!host.server.wants_memory(), "{request}");
+    }
+}
