@@ -281,6 +281,8 @@ a_shell() {
     on_screen 600 'dom0#' || return 1
     tmux -S "$work/tmux" send-keys 'xenstore-read /local/domain/0/name' Enter
     on_screen 60 '^Domain-0' || return 1
+    tmux -S "$work/tmux" send-keys 'stty size' Enter
+    on_screen 60 '^40 100' || return 1
     tmux -S "$work/tmux" send-keys exit Enter
     on_screen 60 '^shell ended with 0'
 }
