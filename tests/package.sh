@@ -83,7 +83,7 @@ links_lead() {
     find "$doc" -name '*.md' | while read -r page; do
         grep -ohE '\]\([^):]+\)' "$page" | sed 's/^](//; s/)$//; s/#.*//' | while read -r link; do
             test -e "$(dirname "$page")/$link" || echo "${page#"$doc/"}: no $link"
-        done
+        done || : # Most pages have no link.
     done | { ! grep .; }
 }
 ok 'what pages link to is there' links_lead
