@@ -1,10 +1,11 @@
 //! One socket and its ring: moves bytes from one to the other, as many as either takes.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use mio::net::UnixStream;
+use mio::{Interest, Registry, Token};
 use xenstore::abi::{RING_SIZE, RingPage};
 use xenstore::ring::guest;
 use xenstore::server;
@@ -17,12 +18,33 @@ pub struct Client {
     inward: Vec<u8>,
     /// Bytes of the ring that the socket had no room for.
     outward: Vec<u8>,
+    /// What events of the socket come by.
+    token: Token,
+    /// One comes when the socket has room.
+    awaits_room: bool,
     gone: bool,
 }
 
 impl Client {
-    pub fn new(stream: UnixStream, page: Rc<RingPage>, handle: server::Client) -> Client {
-        Client { stream, page, handle, inward: Vec::new(), outward: Vec::new(), gone: false }
+    /// Has events of the socket come by `token`.
+    pub fn new(
+        mut stream: UnixStream,
+        page: Rc<RingPage>,
+        handle: server::Client,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Client> {
+        registry.register(&mut stream, token, Interest::READABLE)?;
+        Ok(Client {
+            stream,
+            page,
+            handle,
+            inward: Vec::new(),
+            outward: Vec::new(),
+            token,
+            awaits_room: false,
+            gone: false,
+        })
     }
 
     pub fn handle(&self) -> server::Client {
@@ -36,30 +58,40 @@ impl Client {
 
     /// The socket is ready: takes what it has and gives what it had no room for. True if the server is to
     /// look at the ring. `buffer` is for passing bytes on.
-    pub fn socket_ready(&mut self, buffer: &mut [u8]) -> bool {
-        (!self.outward.is_empty() && self.pump_out(buffer)) | self.pump_in(buffer)
+    pub fn socket_ready(&mut self, buffer: &mut [u8], registry: &Registry) -> bool {
+        (!self.outward.is_empty() && self.pump_out(buffer, registry)) | self.pump_in(buffer)
     }
 
     /// The server has moved an index: gives what it wrote, and the rest of what the ring had no room for.
-    pub fn ring_moved(&mut self, buffer: &mut [u8]) -> bool {
-        self.pump_out(buffer) | (!self.inward.is_empty() && self.pump_in(buffer))
+    pub fn ring_moved(&mut self, buffer: &mut [u8], registry: &Registry) -> bool {
+        self.pump_out(buffer, registry) | (!self.inward.is_empty() && self.pump_in(buffer))
     }
 
     /// From the ring to the socket, until one is empty or the other full. True if the ring was full: only
     /// then does the server wait for room.
-    fn pump_out(&mut self, buffer: &mut [u8]) -> bool {
+    fn pump_out(&mut self, buffer: &mut [u8], registry: &Registry) -> bool {
         if !self.outward.is_empty() {
             let bytes = std::mem::take(&mut self.outward);
             self.outward = self.give(&bytes).to_vec();
         }
-        if !self.outward.is_empty() || self.gone {
-            return false;
-        }
         // The buffer holds more than a ring.
-        let count = guest::read(&self.page, buffer);
+        let idle = self.outward.is_empty() && !self.gone;
+        let count = if idle { guest::read(&self.page, buffer) } else { 0 };
         let rest = self.give(&buffer[..count]);
         self.outward.extend_from_slice(rest);
+        if self.awaits_room == self.outward.is_empty() {
+            self.await_room(registry);
+        }
         count == RING_SIZE as usize
+    }
+
+    /// An event is to come when the socket has room, if bytes wait for that. If none do, whoever reads an answer would wake
+    /// the server by it.
+    fn await_room(&mut self, registry: &Registry) {
+        self.awaits_room = !self.outward.is_empty();
+        let room = self.awaits_room.then_some(Interest::WRITABLE);
+        let interest = room.map_or(Interest::READABLE, |room| room | Interest::READABLE);
+        self.gone |= registry.reregister(&mut self.stream, self.token, interest).is_err();
     }
 
     /// Writes to the socket and returns what it does not take now.

@@ -144,7 +144,7 @@ fn run(options: &Options) -> io::Result<()> {
         let mut more = false;
         while let Some(port) = unix.take_notified() {
             let Some(client) = clients.at(port) else { continue };
-            if client.ring_moved(&mut buffer) {
+            if client.ring_moved(&mut buffer, poll.registry()) {
                 unix.kick(port);
                 more = true;
             }
@@ -182,7 +182,7 @@ fn run(options: &Options) -> io::Result<()> {
             }
             let port = Port(event.token().0 as u32);
             let Some(client) = clients.at(port) else { continue };
-            if client.socket_ready(&mut buffer) {
+            if client.socket_ready(&mut buffer, poll.registry()) {
                 unix.kick(port);
             }
             if client.is_gone() {
@@ -239,7 +239,7 @@ fn accept_all(
     clients: &mut Clients,
 ) -> io::Result<()> {
     loop {
-        let mut stream = match listener.accept() {
+        let stream = match listener.accept() {
             Ok((stream, _)) => stream,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(error) => {
@@ -255,8 +255,7 @@ fn accept_all(
             unix.close_port(port);
             continue;
         };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        poll.registry().register(&mut stream, Token(port.0 as usize), interest)?;
-        clients.put(port, Client::new(stream, page, handle));
+        let client = Client::new(stream, page, handle, poll.registry(), Token(port.0 as usize))?;
+        clients.put(port, client);
     }
 }

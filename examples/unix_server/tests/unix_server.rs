@@ -78,6 +78,13 @@ impl Client {
         (header.msg_type, payload)
     }
 
+    /// How often the server has slept.
+    fn sleeps(&mut self) -> u64 {
+        let stats = String::from_utf8(self.ask(MessageType::Control, b"stats\0")).expect("text");
+        let idle = stats.lines().find_map(|line| line.strip_prefix("idle")).expect("a line of it");
+        idle.trim_matches([' ', ':']).parse().expect("a number")
+    }
+
     fn ask(&mut self, msg_type: MessageType, payload: &[u8]) -> Vec<u8> {
         self.send(&message(msg_type, payload));
         let (answered, payload) = self.receive();
@@ -124,6 +131,22 @@ fn a_slow_reader_delays_only_itself() {
     }
     assert!(events > 0);
     server.check();
+}
+
+#[test]
+fn who_reads_an_answer_wakes_nobody() {
+    const TIMES: u64 = 200;
+    let server = UnixServer::start();
+    let mut client = server.connect();
+    let before = client.sleeps();
+    for _ in 0..TIMES {
+        assert_eq!(client.ask(MessageType::Read, b"/\0"), b"");
+        // What reading it has caused is seen by itself, and not with the next request.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let slept = client.sleeps() - before;
+    // Once for each request, and for the clock of each second.
+    assert!((TIMES..TIMES * 3 / 2).contains(&slept), "{slept} sleeps");
 }
 
 #[test]
