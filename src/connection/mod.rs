@@ -11,6 +11,7 @@ mod links;
 mod moved;
 pub mod outbox;
 mod output;
+mod pass;
 mod put_off;
 mod schedule;
 
@@ -19,7 +20,8 @@ pub use input::{Arrived, Found, REQUEST_ROOM, RequestBuf};
 pub use links::{Links, Roster};
 pub use moved::{Late, Stands};
 pub use output::{GivenUp, Sent};
-pub use schedule::{Pass, Schedule, Turn};
+pub use pass::Pass;
+pub use schedule::{Schedule, Turn};
 
 use crate::abi::Port;
 use crate::ring::Input;

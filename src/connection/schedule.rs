@@ -67,9 +67,9 @@ pub struct Schedule {
     /// When the turns last went from one connection to another.
     company: Cycles,
     /// Connections whose peer has not been notified of the latest index moves.
-    notify: Vec<DomainId>,
+    pub(super) notify: Vec<DomainId>,
     /// Turns since the last pass over `notify`.
-    turns: usize,
+    pub(super) turns: usize,
     /// What is under way goes on after the next turn, which is of somebody who comes before guests.
     put_back: bool,
     /// Connections that cannot go on now. They are looked at again after a while.
@@ -84,24 +84,6 @@ pub struct Turn {
     pub id: DomainId,
     /// [`Schedule::hindrance`] decides what happens in it.
     pub hindered: bool,
-}
-
-/// Progress of a pass over the peers to be notified.
-#[derive(Default)]
-pub struct Pass {
-    seen: usize,
-    kept: usize,
-    /// A guest has been notified in it.
-    told: bool,
-    /// No guest is notified in it any more, only who comes before guests.
-    ends: bool,
-}
-
-impl Pass {
-    /// One over those who come before guests.
-    pub fn urgent() -> Pass {
-        Pass { ends: true, ..Pass::default() }
-    }
 }
 
 impl Schedule {
@@ -238,21 +220,6 @@ impl Schedule {
         None
     }
 
-    /// Has the peer notified once the connection has nothing more to do.
-    #[inline]
-    pub fn notify(&mut self, id: DomainId) {
-        if self.mark(id, Marks::NOTIFY) {
-            // At the end, where a pass that is under way finds it.
-            self.notify.push(id);
-        }
-    }
-
-    /// Whether several peers are to be notified.
-    #[inline(always)] // In each wake-up.
-    pub fn has_several_to_notify(&self) -> bool {
-        self.notify.len() > 1
-    }
-
     /// Has the connection looked at again after a while.
     pub fn wait(&mut self, id: DomainId) {
         if self.mark(id, Marks::WAITING) {
@@ -281,10 +248,6 @@ impl Schedule {
     #[inline]
     pub fn has_ready(&self) -> bool {
         self.filled != 0
-    }
-
-    pub fn has_to_notify(&self) -> bool {
-        !self.notify.is_empty()
     }
 
     pub fn has_waiting(&self) -> bool {
@@ -373,65 +336,6 @@ impl Schedule {
         due && !self.put_back
     }
 
-    /// After a turn of `id`, while others are ready: whether its peer is notified at once. So it is if others wait for what
-    /// the peer does, and the connection has nothing more to do.
-    pub fn is_urgent(&self, id: DomainId) -> bool {
-        is_before_guests(&self.entries, id) && !self.is(id, Marks::READY)
-    }
-
-    /// After a turn, while others are ready: whether a pass over the peers to be notified is due. There is one for as many
-    /// turns as the list has peers, so each turn pays for looking at one.
-    pub fn is_pass_due(&mut self) -> bool {
-        self.turns += 1;
-        self.turns >= self.notify.len()
-    }
-
-    /// The next peer to be notified whose connection has nothing more to do. The others stay on the list. For guests the pass is
-    /// over once one has been notified and somebody is ready who comes before them: who is notified may have the processor
-    /// before the server has it again. In the end [`Schedule::end_pass`] is to be called.
-    #[inline(always)] // In each wake-up.
-    pub fn next_idle(&mut self, pass: &mut Pass) -> Option<DomainId> {
-        pass.ends |= pass.told && self.filled & !(Class::Guest as u8) != 0;
-        while let Some(id) = self.notify.get(pass.seen).copied() {
-            pass.seen += 1;
-            if let Some(entry) = self.entries.get_mut(id.index()).filter(|entry| {
-                let waits = pass.ends && entry.class == Class::Guest;
-                !entry.marks.contains(Marks::READY) && !waits
-            }) {
-                entry.marks -= Marks::NOTIFY;
-                pass.told |= entry.class == Class::Guest;
-                return Some(id);
-            }
-            if let Some(place) = self.notify.get_mut(pass.kept) {
-                *place = id;
-            }
-            pass.kept += 1;
-        }
-        None
-    }
-
-    /// Whether a pass has more peers to look at.
-    #[inline(always)] // As that.
-    pub fn has_more(&self, pass: &Pass) -> bool {
-        pass.seen < self.notify.len()
-    }
-
-    /// Ends a pass that has seen all.
-    #[inline(always)] // As that.
-    pub fn end_pass(&mut self, pass: &Pass) {
-        self.notify.truncate(pass.kept);
-        if !pass.ends {
-            self.turns = 0;
-        }
-    }
-
-    /// A peer to be notified, also one whose connection has more to do. It is not on the list any more.
-    pub fn take_to_notify(&mut self) -> Option<DomainId> {
-        let id = self.notify.pop()?;
-        self.unmark(id, Marks::NOTIFY);
-        Some(id)
-    }
-
     /// How many connections wait for time to pass.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
@@ -465,7 +369,7 @@ impl Schedule {
         }
     }
 
-    fn unmark(&mut self, id: DomainId, mark: Marks) {
+    pub(super) fn unmark(&mut self, id: DomainId, mark: Marks) {
         if let Some(entry) = self.entries.get_mut(id.index()) {
             entry.marks -= mark;
         }
@@ -488,11 +392,6 @@ impl Schedule {
             }
         }
     }
-}
-
-/// Whether a connection is of those whose turns come before guests'.
-fn is_before_guests(entries: &[Entry], id: DomainId) -> bool {
-    entries.get(id.index()).is_some_and(|entry| entry.class != Class::Guest)
 }
 
 #[cfg(test)]

@@ -202,7 +202,7 @@ impl<P: Platform> Server<P> {
     /// Stopped at any point and called again, it does the rest. The result is [`Server::work`]'s.
     #[inline(never)]
     fn work_off(&mut self, platform: &mut P) -> bool {
-        let done = |core: &Core| (core.store.present_attempt().count(), core.recorder.counters.events);
+        let done = |core: &Core| (core.store.present_attempt().latest(), core.recorder.counters.events);
         let (attempts, events) = done(&self.core);
         let asks = self.core.store.current.from.is_some();
         // Whoever asks for something else meanwhile does not wait for it.

@@ -89,7 +89,7 @@ impl<P: Platform> Server<P> {
     #[inline(never)]
     pub(super) fn look_at_room(&mut self) {
         let core = &mut self.core;
-        core.growth.look_at = core.store.present_attempt().count().saturating_add(LOOK);
+        core.growth.look_at = core.store.present_attempt().latest().saturating_add(LOOK);
         let crowded = core.store.take_crowded();
         // What is lent will be there again.
         if core.growth.stage == Stage::Enough

@@ -160,10 +160,10 @@ impl<P: Platform> Server<P> {
         if self.is_under_way() {
             return true;
         }
-        let begun = self.core.store.present_attempt().count();
+        let begun = self.core.store.present_attempt().latest();
         let mut looked = None;
         for _ in 0..ASKED {
-            let now = self.core.store.present_attempt().count();
+            let now = self.core.store.present_attempt().latest();
             if self.is_under_way() || now - begun >= ATTEMPTS {
                 break;
             }

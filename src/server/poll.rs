@@ -86,7 +86,7 @@ impl<P: Platform> Server<P> {
     /// Looks whether more memory is wanted, and whether something can take over.
     #[inline(always)] // In each round.
     fn look_at_memory(&mut self, platform: &mut P) {
-        if self.core.growth.is_look_due(self.core.store.present_attempt().count()) {
+        if self.core.growth.is_look_due(self.core.store.present_attempt().latest()) {
             self.look_at_room();
         }
         if self.core.updates.active {
@@ -238,13 +238,19 @@ impl<P: Platform> Server<P> {
     #[inline(always)] // At every turn.
     fn charge_turn(&mut self, platform: &P, id: DomainId, begun: Cycles, hindered: bool) {
         let mut cycles = self.core.clock.latest.0.wrapping_sub(begun.0);
-        // Few ordinary turns take as long. The privileged have no budget.
-        if cycles > u64::from(self.links.schedule.quantum() / 3) && !self.core.is_privileged(id) {
-            cycles = cycles.min(platform.running_for());
+        if cycles > u64::from(self.links.schedule.quantum() / 3) {
+            cycles = self.cycles_of_its_own(platform, id, cycles);
         }
         if self.links.schedule.end_turn(id, cycles) || hindered {
             self.settle(id, cycles);
         }
+    }
+
+    /// Of a turn of so many cycles, those that are charged. Few ordinary turns take as long. The privileged have no budget.
+    #[cold]
+    #[inline(never)]
+    fn cycles_of_its_own(&self, platform: &P, id: DomainId, cycles: u64) -> u64 {
+        if self.core.is_privileged(id) { cycles } else { cycles.min(platform.running_for()) }
     }
 
     /// The same, for what is no ordinary turn.
@@ -270,12 +276,12 @@ impl<P: Platform> Server<P> {
         {
             return false;
         }
-        let begun = self.core.store.present_attempt().count();
+        let begun = self.core.store.present_attempt().latest();
         for _ in 0..TURN {
             if !self.serve_one(platform, id) {
                 return false;
             }
-            let attempts = self.core.store.present_attempt().count() - begun;
+            let attempts = self.core.store.present_attempt().latest() - begun;
             if attempts > ATTEMPTS
                 || self.core.store.intents.may_have_some()
                 || self.core.clock.latest.since(since) >= self.links.schedule.quantum()
@@ -360,20 +366,13 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Notifies peers while others are ready.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn notify_amid(&mut self, platform: &mut P) {
-        self.notify_idle(platform);
-    }
-
     /// Notifies those who come before guests.
     #[cold]
     #[inline(never)]
     fn notify_urgent(&mut self, platform: &mut P) {
         let mut pass = Pass::urgent();
         while let Some(id) = self.links.schedule.next_idle(&mut pass) {
-            self.notify(platform, id);
+            self.notify_one(platform, id);
         }
         self.links.schedule.end_pass(&pass);
     }
@@ -383,26 +382,43 @@ impl<P: Platform> Server<P> {
     #[inline(never)]
     fn notify_all(&mut self, platform: &mut P) {
         while let Some(id) = self.links.schedule.take_to_notify() {
-            self.notify(platform, id);
+            self.notify_one(platform, id);
         }
     }
 
-    /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst. Looks for events
-    /// after each, since its receiver may have had the processor.
+    /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst.
     #[inline(always)] // Once in each wake-up.
     fn notify_idle(&mut self, platform: &mut P) {
+        match self.links.schedule.take_only_idle() {
+            Some(id) => self.notify(platform, id),
+            None => self.notify_amid(platform),
+        }
+    }
+
+    /// The same while others are ready, or where several peers may be notified. Looks for events after each, since its receiver
+    /// may have had the processor.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn notify_amid(&mut self, platform: &mut P) {
         if self.links.schedule.has_several_to_notify() {
             self.notify_urgent(platform);
         }
         let mut pass = Pass::default();
         while let Some(id) = self.links.schedule.next_idle(&mut pass) {
-            self.notify(platform, id);
+            self.notify_one(platform, id);
             if !self.links.schedule.has_more(&pass) {
                 break;
             }
             self.look_for_turns_amid(platform);
         }
         self.links.schedule.end_pass(&pass);
+    }
+
+    /// The same as [`Server::notify`], of one among several.
+    #[cold]
+    #[inline(never)]
+    fn notify_one(&mut self, platform: &mut P, id: DomainId) {
+        self.notify(platform, id);
     }
 
     /// Notifies the peer of a connection that has nothing more to do.

@@ -215,7 +215,7 @@ pub enum Stage {
 /// Where the store's growth stands, see `growth`. Its fields are independent.
 pub struct Growth {
     pub stage: Stage,
-    /// The count of attempts at which the arenas are looked at.
+    /// The number of the attempt after which the arenas are looked at.
     pub look_at: u64,
     /// The platform is not asked before.
     pub not_before: Instant,
@@ -238,10 +238,10 @@ impl Growth {
         matches!(self.stage, Stage::There(_))
     }
 
-    /// Whether the arenas are to be looked at, after so many attempts.
+    /// Whether the arenas are to be looked at, after the attempt of this number.
     #[inline(always)] // In every round.
-    pub fn is_look_due(&self, attempts: u64) -> bool {
-        attempts >= self.look_at
+    pub fn is_look_due(&self, attempt: u64) -> bool {
+        attempt >= self.look_at
     }
 
     /// When it does not wait any longer.

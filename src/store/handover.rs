@@ -32,9 +32,9 @@ impl Store {
         self.generation
     }
 
-    /// A sum of counts, one of which grows with each change of a node, of a permission list or of who lives.
+    /// A sum of numbers, one of which grows with each change of a node, of a permission list or of who lives.
     pub fn moment(&self) -> u64 {
-        self.attempt.count() + self.generation + u64::from(self.domains.lives())
+        self.attempt.latest() + self.generation + u64::from(self.domains.lives())
     }
 
     /// The place of the latest watch among all that were ever registered.
