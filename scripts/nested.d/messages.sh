@@ -61,6 +61,18 @@ need_cache() {
     mkdir -p "$CACHE" 2>/dev/null && [[ -w $CACHE ]] || die "cannot write to $CACHE, where all goes that is fetched: NESTED_CACHE chooses another folder"
 }
 
+# can_write NAME FILE: what is to be written at the end has a place. FILE is absolute.
+can_write() {
+    [[ ! -d $2 && -w $(dirname "$2") && (! -e $2 || -w $2) ]] || die "$1: cannot write the file $2"
+}
+
+# can_fill NAME FOLDER: the same for files in a folder, which is made if it is missing.
+can_fill() {
+    local folder=$2
+    while [[ ! -e $folder ]]; do folder=$(dirname "$folder"); done
+    [[ -d $folder && -w $folder ]] || die "$1: cannot write to the folder $2"
+}
+
 # need_cargo: what is here can be built.
 need_cargo() {
     command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup (see rustup.rs)"
