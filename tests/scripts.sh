@@ -120,9 +120,10 @@ for call in run 'soak 1' isolation record 'nested /dev/null'; do
     ok "$call: ACCEL=xvm is told first" mistaken 'ACCEL=xvm is not known here; allowed: tcg, kvm' unready env ACCEL=xvm scripts/$call
 done
 # What cannot be written at the end is told at once.
-ok 'nested --log: a folder that there is not' mistaken '--log: cannot write the file /none/log' unready scripts/nested --log /none/log /dev/null
-ok 'nested --log: a folder' mistaken "--log: cannot write the file $scratch" unready scripts/nested --log "$scratch" /dev/null
-ok 'nested --out: below a file' mistaken '--out: cannot write to the folder /etc/passwd/out' unready scripts/nested --out /etc/passwd/out /dev/null
+: >"$scratch/job"
+ok 'nested --log: a folder that there is not' mistaken '--log: cannot write the file /none/log' unready scripts/nested --log /none/log "$scratch/job"
+ok 'nested --log: a folder' mistaken "--log: cannot write the file $scratch" unready scripts/nested --log "$scratch" "$scratch/job"
+ok 'nested --out: below a file' mistaken '--out: cannot write to the folder /etc/passwd/out' unready scripts/nested --out /etc/passwd/out "$scratch/job"
 ok 'record: a folder that there is not' mistaken 'FILE: cannot write the file /none/guest.txt' unready scripts/record /none/guest.txt
 # Of more words than a script takes one is told. Each has its row but with-peer, whose words are a command.
 MORE='
