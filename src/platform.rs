@@ -63,6 +63,10 @@ pub trait EventChannels {
     fn take_pending(&mut self) -> Option<Event>;
     fn notify(&mut self, local: Port);
     fn close(&mut self, local: Port);
+    /// From now on notifications of this port do not wake the server, where the machine knows how.
+    fn mask(&mut self, _local: Port) {}
+    /// From now on they do. Those that have come meanwhile are forgotten, so the peer's ring is to be looked at.
+    fn unmask(&mut self, _local: Port) {}
     /// Lets others run that wait for the processor, if the server shares it: somebody whom others wait for has been notified.
     fn give_way(&mut self) {}
 }

@@ -161,6 +161,11 @@ impl Entry {
         Hindrance::Over(if since == Cycles(0) { 0 } else { now.0.saturating_sub(since.0) })
     }
 
+    /// Whether it was throttled in its last turn.
+    pub fn is_throttled(&self) -> bool {
+        self.since != Cycles(0)
+    }
+
     /// After a turn of so many cycles: sets the class and charges what has been used. A connection that no longer waits is
     /// no longer stalled.
     pub fn settle(&mut self, pace: &Pace, class: Class, cycles: u64, now: Cycles) {

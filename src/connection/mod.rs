@@ -6,6 +6,7 @@
 
 mod active;
 mod budget;
+mod heard;
 mod input;
 mod links;
 mod moved;
@@ -71,8 +72,12 @@ pub struct Connection<R> {
     pub ignored: bool,
     /// It has not read what waits for it when it had time to. Over when nothing waits any more.
     pub slow: bool,
+    /// See [`Links::is_masked`].
+    vain: u8,
     /// In the state that it comes from, its number; 0 if it comes from none.
     pub number: u32,
+    /// See [`Links::has_read`].
+    read: u32,
     partial: Partial,
 }
 
@@ -83,7 +88,16 @@ impl<R> Connection<R> {
 
     /// One that a state calls `number`.
     pub fn restored(ring: R, port: Option<Port>, number: u32) -> Self {
-        Connection { ring, port, ignored: false, slow: false, number, partial: Partial::EMPTY }
+        Connection {
+            ring,
+            port,
+            ignored: false,
+            slow: false,
+            vain: 0,
+            number,
+            read: 0,
+            partial: Partial::EMPTY,
+        }
     }
 
     /// The bytes of its half request, piece by piece.

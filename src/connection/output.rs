@@ -142,6 +142,10 @@ impl<R: Deref<Target = RingPage>> Links<R> {
             self.schedule.ready(id);
         }
         self.schedule.wait(id);
+        // While it has something to read, it is heard when it has done so.
+        if self.is_throttled(id) {
+            self.schedule.notify(id);
+        }
     }
 
     /// Writes waiting messages into the ring, as much as fits, up to one that stands for others.

@@ -90,4 +90,13 @@ impl PendingPorts for Fifo<'_> {
             word.fetch_or(MASKED, Ordering::SeqCst);
         }
     }
+
+    fn unmask(&mut self, port: Port) {
+        if let Some(word) = self.word(port.0) {
+            // In one step: an event that comes before is forgotten, and one that comes afterwards is queued.
+            if word.load(Ordering::Relaxed) & MASKED != 0 {
+                word.fetch_and(!(MASKED | PENDING), Ordering::SeqCst);
+            }
+        }
+    }
 }

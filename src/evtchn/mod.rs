@@ -21,6 +21,8 @@ pub trait PendingPorts {
     fn take(&mut self) -> Option<Port>;
     /// Whether a new pass might find something.
     fn any(&self) -> bool;
-    /// Masks `port`: it is never returned. Only before the first pass.
+    /// Masks `port`: it wakes nobody, and is returned by a pass that has begun at most.
     fn mask(&mut self, port: Port);
+    /// Ends that, and forgets what came meanwhile: whoever has masked it looks by itself.
+    fn unmask(&mut self, port: Port);
 }

@@ -75,4 +75,16 @@ impl PendingPorts for TwoLevel<'_> {
             word.fetch_or(1 << (port.0 % 64), Ordering::SeqCst);
         }
     }
+
+    fn unmask(&mut self, port: Port) {
+        let (word, bit) = (port.0 as usize / 64, 1 << (port.0 % 64));
+        if let (Some(mask), Some(pending)) =
+            (self.shared.evtchn_mask.get(word), self.shared.evtchn_pending.get(word))
+        {
+            // In this order: Xen tells of an event that comes afterwards.
+            if mask.fetch_and(!bit, Ordering::SeqCst) & bit != 0 {
+                pending.fetch_and(!bit, Ordering::SeqCst);
+            }
+        }
+    }
 }

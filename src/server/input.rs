@@ -38,8 +38,12 @@ impl<P: Platform> Server<P> {
                 }
             }
         }
-        // Where others wait, a turn in which nothing is served has its price, too.
-        if self.links.schedule.has_ready() || self.core.store.intents.may_have_some() {
+        // A turn in which nothing is served has its price, too. For the privileged, and for who has read something, that is only
+        // where others wait.
+        if self.links.schedule.has_ready()
+            || self.core.store.intents.may_have_some()
+            || !(self.core.is_privileged(id) || self.links.has_read(id))
+        {
             self.core.clock.latest = platform.cycles();
         }
         false

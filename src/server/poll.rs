@@ -312,6 +312,8 @@ impl<P: Platform> Server<P> {
         match self.links.schedule.hindrance(id, self.core.clock.latest) {
             Hindrance::Owes => self.links.schedule.ready(id),
             Hindrance::Throttled(left) => {
+                self.links.note_throttled(id);
+                self.set_mask(platform, id);
                 let nanoseconds = left.saturating_mul(1000) / (khz / 1000).max(1);
                 let then = self.core.clock.now.after_nanoseconds(nanoseconds).0;
                 self.core.throttle.look_at(Instant(then.saturating_add(RELEASES - then % RELEASES)));
@@ -327,6 +329,7 @@ impl<P: Platform> Server<P> {
                 }
             }
             Hindrance::Over(cycles) => {
+                self.set_mask(platform, id);
                 if cycles > 0 {
                     self.note_wait(id, Stall::Budget, cycles, khz);
                 }
@@ -334,6 +337,14 @@ impl<P: Platform> Server<P> {
             }
         }
         false
+    }
+
+    /// Has a connection's peer wake the server or not. Its ring is to be looked at afterwards.
+    #[cold]
+    #[inline(never)]
+    fn set_mask(&self, platform: &mut P, id: DomainId) {
+        let Some(port) = self.links.get(id).and_then(|connection| connection.port) else { return };
+        if self.links.is_masked(id) { platform.mask(port) } else { platform.unmask(port) }
     }
 
     /// Lists a connection that cannot go on, to be looked at again when time has passed.
@@ -377,13 +388,14 @@ impl<P: Platform> Server<P> {
         self.links.schedule.end_pass(&pass);
     }
 
-    /// Notifies all, whatever they have to do: who takes over does not know whom.
+    /// Notifies all, whatever they have to do, and has all wake who serves them: who takes over does not know whom.
     #[cold]
     #[inline(never)]
     fn notify_all(&mut self, platform: &mut P) {
         while let Some(id) = self.links.schedule.take_to_notify() {
             self.notify_one(platform, id);
         }
+        self.links.iter().filter_map(|link| link.port).for_each(|port| platform.unmask(port));
     }
 
     /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst.
@@ -431,9 +443,13 @@ impl<P: Platform> Server<P> {
         if let Some(port) = port {
             platform.notify(port);
         }
+        let waits = self.links.has_output(id);
+        if waits {
+            self.set_mask(platform, id);
+        }
         let asks = ring::input(&connection.ring).is_ok_and(|input| input.len > 0);
         let has_room = || ring::output(&connection.ring).is_ok_and(|output| output.room > 0);
-        if asks || (self.links.has_output(id) && has_room()) {
+        if asks || (waits && has_room()) {
             self.links.schedule.ready(id);
         }
         if port.is_some() {

@@ -55,6 +55,12 @@ impl EventChannels for Shifty {
     fn close(&mut self, local: Port) {
         self.xen.close(local);
     }
+    fn mask(&mut self, local: Port) {
+        self.xen.mask(local);
+    }
+    fn unmask(&mut self, local: Port) {
+        self.xen.unmask(local);
+    }
 }
 
 impl RingMapper for Shifty {

@@ -23,6 +23,7 @@ mod image;
 mod json;
 mod layers;
 mod linux;
+mod masked;
 mod missed;
 mod model;
 mod notified;

@@ -213,6 +213,10 @@ enum Op {
     Take,
     /// Closed, and bound again if it can be.
     Close(usize),
+    /// It wakes nobody from now on.
+    Mask(usize),
+    /// It does again, and the guest looks what its peer has done.
+    Unmask(usize),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -221,7 +225,9 @@ fn op() -> impl Strategy<Value = Op> {
         10 => port.clone().prop_map(Op::Send),
         30 => Just(Op::Step),
         10 => Just(Op::Take),
-        3 => port.prop_map(Op::Close),
+        3 => port.clone().prop_map(Op::Close),
+        3 => port.clone().prop_map(Op::Mask),
+        3 => port.prop_map(Op::Unmask),
     ]
 }
 
@@ -230,6 +236,7 @@ fn op() -> impl Strategy<Value = Op> {
 struct Peer {
     /// Whether something was sent that the guest has not looked at.
     news: bool,
+    masked: bool,
     /// Events that may still be returned to the guest: those sent, less those returned.
     events: u64,
 }
@@ -238,6 +245,14 @@ impl Peer {
     fn send(&mut self) {
         self.news = true;
         self.events += 1;
+    }
+}
+
+/// Has its peer wake the guest again, unless it is the first, and looks if it did not.
+fn unmask(guest: &mut dyn PendingPorts, peers: &mut [Peer], n: usize) {
+    if n > 0 {
+        guest.unmask(Port(PORTS[n]));
+        peers[n].news &= !std::mem::take(&mut peers[n].masked);
     }
 }
 
@@ -253,21 +268,23 @@ fn run<'a, X: Hypervisor<'a>>(
     while xen.step() {}
     guest.mask(Port(PORTS[0]));
     let mut asleep = false;
-    let mut take = |peers: &mut [Peer], asleep: &mut bool| -> Result<bool, String> {
-        if *asleep && shared.upcall().load(SeqCst) == 0 {
-            return Ok(false);
-        }
-        *asleep = false;
-        let Some(Port(port)) = guest.take() else {
-            *asleep = !guest.any();
-            return Ok(true);
+    let take =
+        |guest: &mut dyn PendingPorts, peers: &mut [Peer], asleep: &mut bool| -> Result<bool, String> {
+            if *asleep && shared.upcall().load(SeqCst) == 0 {
+                return Ok(false);
+            }
+            *asleep = false;
+            let Some(Port(port)) = guest.take() else {
+                *asleep = !guest.any();
+                return Ok(true);
+            };
+            let peer =
+                PORTS.iter().zip(peers).skip(1).find(|(known, _)| **known == port).map(|(_, peer)| peer);
+            let peer = peer.filter(|peer| peer.events > 0);
+            let peer = peer.ok_or_else(|| format!("port {port} is told without reason"))?;
+            *peer = Peer { news: false, events: peer.events - 1, ..*peer };
+            Ok(true)
         };
-        let peer = PORTS.iter().zip(peers).skip(1).find(|(known, _)| **known == port).map(|(_, peer)| peer);
-        let peer = peer.filter(|peer| peer.events > 0);
-        let peer = peer.ok_or_else(|| format!("port {port} is told without reason"))?;
-        *peer = Peer { news: false, events: peer.events - 1 };
-        Ok(true)
-    };
     for op in ops {
         match *op {
             Op::Send(n) => {
@@ -281,20 +298,27 @@ fn run<'a, X: Hypervisor<'a>>(
                 xen.step();
             }
             Op::Take => {
-                take(&mut peers, &mut asleep)?;
+                take(guest, &mut peers, &mut asleep)?;
             }
             Op::Close(n) => {
                 while xen.step() {}
+                unmask(guest, &mut peers, n);
                 peers[n] = Peer::default();
                 if xen.close(PORTS[n]) {
                     peers[n].send();
                     xen.send(PORTS[n]);
                 }
             }
+            Op::Mask(n) => {
+                guest.mask(Port(PORTS[n]));
+                peers[n].masked = true;
+            }
+            Op::Unmask(n) => unmask(guest, &mut peers, n),
         }
     }
     while xen.step() {}
-    while take(&mut peers, &mut asleep)? {}
+    (1..PORTS.len()).for_each(|n| unmask(guest, &mut peers, n));
+    while take(guest, &mut peers, &mut asleep)? {}
     for (port, peer) in PORTS.into_iter().zip(peers).skip(1) {
         if peer.news {
             return Err(format!("asleep with an event for port {port}"));
@@ -324,6 +348,10 @@ impl<P: PendingPorts> PendingPorts for Late<'_, P> {
 
     fn mask(&mut self, port: Port) {
         self.0.mask(port);
+    }
+
+    fn unmask(&mut self, port: Port) {
+        self.0.unmask(port);
     }
 }
 

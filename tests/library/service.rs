@@ -207,12 +207,12 @@ fn what_a_turn_takes_too_long_is_paid_by_those_that_follow() {
 }
 
 /// Whether all that the guest has asked is taken.
-fn is_taken(host: &mut Host, who: u16) -> bool {
+pub fn is_taken(host: &mut Host, who: u16) -> bool {
     host.client(who).unread() == 0
 }
 
 /// Lets time pass until the server wants to be called again, and calls it. It must not have wanted that at once.
-fn sleep(host: &mut Host) {
+pub fn sleep(host: &mut Host) {
     let wake = host.server.poll(&mut host.xen).expect("somebody waits");
     assert!(wake > host.xen.now, "a poll that wants to be called again at once");
     host.xen.now = wake;

@@ -24,6 +24,8 @@ pub struct FakeXen {
     /// Local ports in use, with the domain at the other end.
     ports: BTreeMap<u32, DomId>,
     pending: VecDeque<Event>,
+    /// Ports whose events wake nobody.
+    masked: BTreeSet<u32>,
     changed: VecDeque<DomId>,
     /// Remote ports that cannot be bound.
     pub unbindable: BTreeSet<u32>,
@@ -158,6 +160,11 @@ impl FakeXen {
         self.ports.len()
     }
 
+    /// Whether the domain's notifications wake the server.
+    pub fn is_heard(&self, domid: DomId) -> bool {
+        self.ports.iter().any(|(port, of)| *of == domid && !self.masked.contains(port))
+    }
+
     /// Whether the server still has the domain's page.
     pub fn is_mapped(&self, domid: DomId, client_holds: usize) -> bool {
         self.domains.get(&domid.0).is_some_and(|domain| Arc::strong_count(&domain.page) > 1 + client_holds)
@@ -183,7 +190,11 @@ impl EventChannels for FakeXen {
             let (_, domid) = self.alarms.remove(due);
             self.kick(domid);
         }
-        self.pending.pop_front()
+        let woken = self
+            .pending
+            .iter()
+            .position(|event| !matches!(event, Event::Ring(port) if self.masked.contains(&port.0)));
+        woken.and_then(|n| self.pending.remove(n))
     }
 
     fn notify(&mut self, local: Port) {
@@ -201,12 +212,23 @@ impl EventChannels for FakeXen {
         }
     }
 
+    fn mask(&mut self, local: Port) {
+        self.masked.insert(local.0);
+    }
+
+    fn unmask(&mut self, local: Port) {
+        if self.masked.remove(&local.0) {
+            self.pending.retain(|event| *event != Event::Ring(local));
+        }
+    }
+
     fn give_way(&mut self) {
         self.gave_way.push(self.now);
     }
 
     fn close(&mut self, local: Port) {
         assert!(self.ports.remove(&local.0).is_some(), "closed a port that is not bound");
+        self.unmask(local);
     }
 }
 

@@ -4,7 +4,7 @@
 # shellcheck source=/dev/null
 . /nested/tiny.sh
 
-ATTACKERS=$(cat /nested/attackers) REQUESTS=500
+ATTACKERS=$(cat /nested/attackers) REQUESTS=1000
 # Attackers that sleep between their rounds, so that Xen lets them run on when they wake; see docs/isolation.md.
 SLEEPERS=" indexes endless deaf idle-start mix "
 failed=0 idle='' spin='' nap=''

@@ -172,7 +172,17 @@ impl EventChannels for Guest {
         }
     }
 
+    fn mask(&mut self, local: Port) {
+        self.ports.mask(local);
+    }
+
+    fn unmask(&mut self, local: Port) {
+        self.ports.unmask(local);
+    }
+
     fn close(&mut self, local: Port) {
+        // Its number will be another channel's.
+        self.unmask(local);
         if let Err(error) = events::close(local) {
             say!(Warn, "port {}: cannot be closed: {error}", local.0);
         }
