@@ -1,25 +1,27 @@
 //! Whose peers wake the server, and which of their notifications are paid for.
 
 use core::ops::Deref;
-use core::sync::atomic::Ordering::Relaxed;
 
-use super::Links;
 use super::budget::Entry;
+use super::{Connection, Links};
 use crate::abi::RingPage;
 use crate::ring;
 use crate::store::DomainId;
-use crate::wire::Header;
 
-/// Turns in which a throttled connection's ring had no room for what waits for it, after which its peer wakes nobody. Who
-/// reads has some of them, since the server gives such turns, too.
-const VAIN: u8 = 16;
+/// Throttled turns between two looks as time passes, after which a connection's peer wakes nobody though it has something to
+/// read.
+const TURNS: u8 = 16;
+
+/// Notifications that a client may send for each message that it gets, as old kernels do: one for the header that it has read, one
+/// for the rest.
+const FREE: u8 = 2;
 
 impl<R: Deref<Target = RingPage>> Links<R> {
     /// Whether notifications of a connection's peer are to wake nobody: its requests wait for its budget, and it has nothing to
-    /// read, or goes on not to read it.
+    /// read, or has notified often.
     pub fn is_masked(&self, id: DomainId) -> bool {
         self.is_throttled(id)
-            && (!self.has_output(id) || self.get(id).is_some_and(|connection| connection.vain > VAIN))
+            && (!self.has_output(id) || self.get(id).is_some_and(|connection| connection.turns > TURNS))
     }
 
     /// Whether no requests of a connection were served in its last turn, because of its budget.
@@ -29,24 +31,36 @@ impl<R: Deref<Target = RingPage>> Links<R> {
 
     /// Notes a turn in which a connection is throttled.
     pub fn note_throttled(&mut self, id: DomainId) {
+        let waits = self.has_output(id);
         if let Some(connection) = self.get_mut(id) {
-            let reads = ring::output(&connection.ring).is_ok_and(|output| output.room > 0);
-            connection.vain = if reads { 0 } else { connection.vain.saturating_add(1) };
+            connection.turns = if waits { connection.turns.saturating_add(1) } else { 0 };
         }
     }
 
-    /// Whether a client has read a message since this was last true, or all that there was: it may notify of that, and whoever
-    /// caused the message has paid. What it makes of its index otherwise does not count.
-    #[inline(never)] // Its callers are in every request's way.
-    pub fn has_read(&mut self, id: DomainId) -> bool {
-        let Some(connection) = self.get_mut(id) else { return false };
-        let page = &connection.ring;
-        let (cons, prod) = (page.rsp_cons.load(Relaxed), page.rsp_prod.load(Relaxed));
-        let (read, written) = (cons.wrapping_sub(connection.read), prod.wrapping_sub(connection.read));
-        let has = read != 0 && read <= written && (read == written || read >= Header::SIZE as u32);
-        if has {
-            connection.read = cons;
+    /// Notes that a connection with output is looked at as time passes: who has read something is heard again.
+    pub fn note_look(&mut self, id: DomainId) {
+        if let Some(connection) = self.get_mut(id)
+            && ring::output(&connection.ring).is_ok_and(|output| output.room > 0)
+        {
+            connection.turns = 0;
         }
-        has
+    }
+
+    /// Whether a notification for nothing costs a client nothing: it has got a message to read, which whoever caused it has paid
+    /// for. What it has really read only its own indexes say.
+    #[inline(never)] // Its callers are in every request's way.
+    pub fn may_notify(&mut self, id: DomainId) -> bool {
+        let Some(connection) = self.get_mut(id) else { return false };
+        let left = connection.free.checked_sub(1);
+        connection.free = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+impl<R> Connection<R> {
+    /// Notes that it gets a message, or a part of one.
+    #[inline(always)] // At the end of every request.
+    pub(super) fn note_message(&mut self) {
+        self.free = self.free.saturating_add(FREE);
     }
 }

@@ -73,11 +73,11 @@ pub struct Connection<R> {
     /// It has not read what waits for it when it had time to. Over when nothing waits any more.
     pub slow: bool,
     /// See [`Links::is_masked`].
-    vain: u8,
+    turns: u8,
+    /// See [`Links::may_notify`].
+    free: u8,
     /// In the state that it comes from, its number; 0 if it comes from none.
     pub number: u32,
-    /// See [`Links::has_read`].
-    read: u32,
     partial: Partial,
 }
 
@@ -93,9 +93,9 @@ impl<R> Connection<R> {
             port,
             ignored: false,
             slow: false,
-            vain: 0,
+            turns: 0,
+            free: 0,
             number,
-            read: 0,
             partial: Partial::EMPTY,
         }
     }

@@ -63,7 +63,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         consumed: impl FnOnce(),
     ) -> bool {
         let Links { connections, outbox, schedule, .. } = self;
-        let connection = connections.get(id.index()).and_then(Option::as_ref);
+        let connection = connections.get_mut(id.index()).and_then(Option::as_mut);
         let Some(connection) = connection.filter(|connection| !connection.ignored) else { return false };
         let page = &*connection.ring;
         match ring::output(page) {
@@ -71,6 +71,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
                 request.consume(page);
                 consumed();
                 out.publish_whole(page, answer);
+                connection.note_message();
                 schedule.notify(id);
                 true
             }
@@ -97,11 +98,14 @@ impl<R: Deref<Target = RingPage>> Links<R> {
     /// Writes a message into a connection's ring, past what waits. False if it does not fit there.
     #[inline(always)] // What most messages take.
     pub fn put(&mut self, id: DomainId, message: &[u8]) -> bool {
-        let Some(connection) = self.get(id).filter(|connection| !connection.ignored) else { return false };
+        let Some(connection) = self.get_mut(id).filter(|connection| !connection.ignored) else {
+            return false;
+        };
         let page = &*connection.ring;
         match ring::output(page) {
             Ok(out) if out.room as usize >= message.len() => {
                 out.publish_whole(page, message);
+                connection.note_message();
                 self.schedule.notify(id);
                 true
             }
@@ -150,7 +154,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
 
     /// Writes waiting messages into the ring, as much as fits, up to one that stands for others.
     pub fn flush(&mut self, store: &mut Store, id: DomainId) -> Result<(), RingError> {
-        while let Some(connection) = self.connections.get(id.index()).and_then(Option::as_ref) {
+        while let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) {
             let Some(first) = self.outbox.queue(id).first() else { break };
             let page = &*connection.ring;
             let mut out = ring::output(page)?;
@@ -173,6 +177,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
             let progress = message.written != before;
             if progress {
                 out.publish(page);
+                connection.note_message();
                 self.schedule.notify(id);
             }
             if done {

@@ -16,7 +16,7 @@ use crate::abi::Port;
 /// by which Xen asks for it, and neither format's pass goes by that.
 pub trait PendingPorts {
     /// The next pending port, its mark cleared. `None` ends a pass: every port that was pending when the
-    /// pass began has been returned. Peers that keep notifying cannot make a pass endless. Xen
+    /// pass began, and is not masked, has been returned. Peers that keep notifying cannot make a pass endless. Xen
     /// itself clears the mark of a port that is closed meanwhile.
     fn take(&mut self) -> Option<Port>;
     /// Whether a new pass might find something.

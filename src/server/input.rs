@@ -38,11 +38,11 @@ impl<P: Platform> Server<P> {
                 }
             }
         }
-        // A turn in which nothing is served has its price, too. For the privileged, and for who has read something, that is only
-        // where others wait.
+        // A turn in which nothing is served has its price, too. For the privileged, and for who has got something to read, that is
+        // only where others wait.
         if self.links.schedule.has_ready()
             || self.core.store.intents.may_have_some()
-            || !(self.core.is_privileged(id) || self.links.has_read(id))
+            || !(self.core.is_privileged(id) || self.links.may_notify(id))
         {
             self.core.clock.latest = platform.cycles();
         }

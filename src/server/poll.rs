@@ -314,6 +314,9 @@ impl<P: Platform> Server<P> {
             Hindrance::Throttled(left) => {
                 self.links.note_throttled(id);
                 self.set_mask(platform, id);
+                // Who is not heard may begin to read what waits.
+                let unheard = self.links.has_output(id) && self.links.is_masked(id);
+                let left = if unheard { 0 } else { left };
                 let nanoseconds = left.saturating_mul(1000) / (khz / 1000).max(1);
                 let then = self.core.clock.now.after_nanoseconds(nanoseconds).0;
                 self.core.throttle.look_at(Instant(then.saturating_add(RELEASES - then % RELEASES)));
@@ -344,7 +347,9 @@ impl<P: Platform> Server<P> {
     #[inline(never)]
     fn set_mask(&self, platform: &mut P, id: DomainId) {
         let Some(port) = self.links.get(id).and_then(|connection| connection.port) else { return };
-        if self.links.is_masked(id) { platform.mask(port) } else { platform.unmask(port) }
+        // A reset waits for the budget, too.
+        let resets = self.links.is_throttled(id) && self.asks_to_reconnect(id);
+        if resets || self.links.is_masked(id) { platform.mask(port) } else { platform.unmask(port) }
     }
 
     /// Lists a connection that cannot go on, to be looked at again when time has passed.
@@ -477,6 +482,7 @@ impl<P: Platform> Server<P> {
             }
             if self.links.has_output(id) {
                 self.note_stall(id, Stall::RingFull);
+                self.links.note_look(id);
             }
             self.links.schedule.ready(id);
         }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::json::stats;
-use crate::service::{host, is_taken, read, sleep};
+use crate::service::{host, is_taken, milliseconds_since, read, sleep};
 use support::Host;
 use xenstore::abi::DomId;
 use xenstore::update::Bounds;
@@ -77,30 +77,82 @@ fn who_tells_of_what_it_has_read_pays_nothing() {
     host.check();
 }
 
-/// The index up to which it has read is the guest's, which may set it to what it likes.
+/// The indexes of what it has to read are the guest's, which may set them to what it likes.
 #[test]
-fn who_reads_the_same_again_and_again_pays_for_it() {
+fn who_reads_what_nobody_has_written_pays_for_it() {
+    for written in [false, true] {
+        let mut host = host(10..12);
+        host.ask(10, 0, "READ own|");
+        let page = host.client(10).page.clone();
+        again(&mut host, 3000, |host| {
+            let end = page.rsp_prod.load(SeqCst);
+            if written {
+                page.rsp_prod.store(end + 17, SeqCst);
+                page.rsp_cons.store(end + 17, SeqCst);
+            } else {
+                page.rsp_cons.store(if page.rsp_cons.load(SeqCst) == end { end - 17 } else { end }, SeqCst);
+            }
+            host.xen.kick(DomId(10));
+        });
+        assert!(!host.xen.is_heard(DomId(10)), "{written}");
+        host.check();
+    }
+}
+
+/// A guest beyond its budget for whom more events wait than its ring has room for.
+fn waiting() -> Host {
     let mut host = host(10..12);
-    host.ask(10, 0, "READ own|");
-    let page = host.client(10).page.clone();
-    again(&mut host, 3000, |host| {
-        let end = page.rsp_prod.load(SeqCst);
-        page.rsp_cons.store(if page.rsp_cons.load(SeqCst) == end { end - 17 } else { end }, SeqCst);
+    host.expect(&[(10, 0, "WATCH own|t|", "OK|; ev own,t")]);
+    again(&mut host, 2000, |host| host.xen.kick(DomId(10)));
+    (0..44).for_each(|n| host.ok(0, 0, &format!("WRITE /local/domain/10/own/{n}|")));
+    assert!(host.xen.is_heard(DomId(10)));
+    host
+}
+
+#[test]
+fn who_reads_byte_by_byte_is_not_heard_for_each() {
+    let mut host = waiting();
+    let mut heard = 0;
+    for _ in 0..20 {
+        heard += host.client(10).read_some(1).len();
         host.xen.kick(DomId(10));
-    });
+        host.poll();
+    }
     assert!(!host.xen.is_heard(DomId(10)));
+    // It has all in the end, and no later than who is looked at each 10 ms.
+    let begin = host.xen.now;
+    while heard < 44 {
+        heard += host.client(10).read_some(16).len();
+        host.xen.kick(DomId(10));
+        host.poll();
+        if host.client(10).waiting() == 0 && heard < 44 {
+            sleep(&mut host);
+        }
+    }
+    assert!(milliseconds_since(&host, begin) <= 100);
+    host.check();
+}
+
+#[test]
+fn who_asks_for_a_reset_is_not_heard_beyond_its_budget() {
+    let mut host = waiting();
+    let page = host.client(10).page.clone();
+    page.rsp_cons.store(page.rsp_prod.load(SeqCst), SeqCst);
+    page.connection.store(1, SeqCst);
+    host.xen.kick(DomId(10));
+    host.poll();
+    assert!(!host.xen.is_heard(DomId(10)));
+    while page.connection.load(SeqCst) == 1 {
+        sleep(&mut host);
+        host.ok(11, 0, "WRITE own|");
+    }
+    assert!(host.xen.is_heard(DomId(10)));
     host.check();
 }
 
 #[test]
 fn who_waits_for_its_budget_is_heard_while_it_reads() {
-    let mut host = host(10..12);
-    host.expect(&[(10, 0, "WATCH own|t|", "OK|; ev own,t")]);
-    again(&mut host, 2000, |host| host.xen.kick(DomId(10)));
-    assert!(!host.xen.is_heard(DomId(10)));
-    // More events than its ring has room for.
-    (0..44).for_each(|n| host.ok(0, 0, &format!("WRITE /local/domain/10/own/{n}|")));
-    assert!(host.xen.is_heard(DomId(10)));
+    let mut host = waiting();
     let mut heard = 0;
     while host.client(10).waiting() > 0 {
         heard += host.client(10).read().len();

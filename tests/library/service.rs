@@ -219,7 +219,7 @@ pub fn sleep(host: &mut Host) {
     host.poll();
 }
 
-fn milliseconds_since(host: &Host, then: Instant) -> u64 {
+pub fn milliseconds_since(host: &Host, then: Instant) -> u64 {
     (host.xen.now.0 - then.0) / 1_000_000
 }
 
