@@ -145,8 +145,9 @@ fn who_reads_an_answer_wakes_nobody() {
         std::thread::sleep(Duration::from_millis(1));
     }
     let slept = client.sleeps() - before;
-    // Once for each request, and for the clock of each second.
-    assert!((TIMES..TIMES * 3 / 2).contains(&slept), "{slept} sleeps");
+    // Once for each request at most, and for the clock of each second: twice, if reading an answer wakes it. How many fall
+    // together is the machine's affair.
+    assert!(slept < TIMES * 3 / 2, "{slept} sleeps");
 }
 
 #[test]
