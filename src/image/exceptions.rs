@@ -110,7 +110,7 @@ fn cause_of(vector: u64) -> Cause {
 }
 
 fn describe(frame: &Frame, tell: fn(Arguments<'_>)) {
-    let name = NAMES.get(frame.vector as usize).copied().unwrap_or("no progress for 10 s");
+    let name = NAMES.get(frame.vector as usize).copied().unwrap_or("no progress");
     let address = cpu::fault_address();
     let hint = if frame.vector == PAGE_FAULT { paging::unmapped_place(address) } else { "" };
     tell(format_args!(

@@ -15,8 +15,10 @@ use super::cpu;
 use super::facts::{self, Fact};
 use super::segments::WATCH_VECTOR;
 
-/// Interrupts without progress after which a poll counts as endless, and a recovery with its check of the whole store.
-pub const POLL: u32 = 10;
+/// Interrupts without progress after which a poll counts as endless. An `xl` that waits meanwhile gives up after 10 s
+/// (`LIBXL_INIT_TIMEOUT`), so the store has to be back well before.
+pub const POLL: u32 = 4;
+/// The same for a recovery with its check of the whole store, and for a state that is written.
 pub const RECOVERY: u32 = 60;
 
 /// A second in the timer's cycles, 10 ns each on Xen.
