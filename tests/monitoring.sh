@@ -57,16 +57,25 @@ known() {
 }
 ok 'alerts and dashboard: of metrics that there are' known
 
-"$programs/xs-trace" metrics --listen 127.0.0.1:0 2>"$work/listening" &
+# fenced LANGUAGE: the block of docs/monitoring.md.
+fenced() {
+    awk -v fence="\`\`\`$1" '
+        $0 == "```" { inside = 0 }
+        inside { print }
+        $0 == fence { inside = 1 }' docs/monitoring.md
+}
+
+# The service and the settings of the page, on an address that nobody else has, and faster.
+fenced ini >"$work/xenstore-metrics.service"
+read -ra service < <(sed -n 's,^ExecStart=/usr/bin/,,p' "$work/xenstore-metrics.service" | sed 's/0\.0\.0\.0:[0-9]*$/127.0.0.1:0/')
+"$programs/${service[0]}" "${service[@]:1}" 2>"$work/listening" &
 until grep -qs 'metrics at' "$work/listening"; do sleep 0.1; done
 address=$(sed -n 's,.*http://\(.*\)/metrics,\1,p' "$work/listening")
-cat >"$work/prometheus.yml" <<YAML
-global: { scrape_interval: 1s, evaluation_interval: 1s }
-rule_files: [$PWD/docs/monitoring/alerts.yml]
-scrape_configs:
-  - job_name: xenstore
-    static_configs: [{ targets: ["$address"] }]
-YAML
+{
+    echo 'global: { scrape_interval: 1s, evaluation_interval: 1s }'
+    fenced yaml | sed "s/\"host1:.*\"/\"$address\"/"
+} >"$work/prometheus.yml"
+cp docs/monitoring/alerts.yml "$work/"
 ok 'promtool: the settings' promtool check config "$work/prometheus.yml"
 # A port that nobody has now.
 port=$(perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport')
@@ -91,9 +100,40 @@ becomes 'Prometheus: scrapes it' 'xenstore_up' 1
 becomes 'Prometheus: has its requests' 'xenstore_requests_total{type="WRITE"} > 10' '[0-9]+'
 becomes 'Prometheus: has its domains' 'xenstore_domain_nodes{domid="0",domain="Domain-0"} > 10' '[0-9]+'
 becomes 'Prometheus: knows the types by OpenMetrics' 'count(xenstore_build_info)' 1
+
+# drawn: what each panel asks for has an answer, with the labels that its legend names, and a table names each of its columns.
+# "Only what is not 0" is left out, and of refusals there are none.
+drawn() {
+    local panel target answer label
+    while IFS= read -r panel; do
+        while IFS= read -r target; do
+            answer=$(curl -fsS --get "http://127.0.0.1:$port/api/v1/query" --data-urlencode \
+                "query=$(jq -r .expr <<<"$target" | sed 's/ > 0$//; s/\$__rate_interval/1m/g; s/\$host/.*/g; s/\$domid/.*/g')")
+            jq -e '.data.result | length > 0' <<<"$answer" >/dev/null || { echo "no answer: $target" && return 1; }
+            for label in $(jq -r '.legendFormat // "" | scan("{{(.*?)}}")[]' <<<"$target"); do
+                jq -e --arg name "$label" '.data.result | all(.metric | has($name))' <<<"$answer" >/dev/null ||
+                    { echo "no label $label: $target" && return 1; }
+            done
+            jq -c --argjson panel "$panel" --argjson target "$target" 'if $panel.type != "table" then [] else
+                [.data.result[].metric | keys[]] - ($panel.transformations[-1].options | .renameByName + .excludeByName | keys) end' \
+                <<<"$answer" | grep -qx '\[\]' || { echo "a column has no name: $target" && return 1; }
+        done < <(jq -c '.targets[] | select(.expr | contains("quota_refusals") | not)' <<<"$panel")
+    done < <(jq -c '.panels[]' docs/monitoring/dashboard.json)
+}
+ok 'dashboard: each panel has what it draws' drawn
+# Grafana has 24 columns.
+apart() {
+    jq -e '[.panels[].gridPos] as $all | all($all[]; .x + .w <= 24) and
+        all(range($all | length) as $a | range($a) as $b | [$all[$a], $all[$b]];
+            .[0].x >= .[1].x + .[1].w or .[1].x >= .[0].x + .[0].w or .[0].y >= .[1].y + .[1].h or .[1].y >= .[0].y + .[0].h)' \
+        docs/monitoring/dashboard.json
+}
+ok 'dashboard: no panel lies on another' apart
 "$programs/xs-trace" health >"$work/health"
 ok 'health: is well' grep -q '^XENSTORE OK - ' "$work/health"
 kill %1
 becomes 'Prometheus: hears that the store is gone' 'xenstore_up' 0
 becomes 'Prometheus: the alert waits for its minute' 'ALERTS{alertname="XenstoreDown"}' 1
+kill %2
+becomes 'Prometheus: hears nothing any more' 'ALERTS{alertname="XenstoreSilent"}' 1
 exit "$failed"
