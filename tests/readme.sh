@@ -204,26 +204,43 @@ observing() {
     "$programs/release/unix_server" --memory 8 "$XENSTORED_PATH" >"$work/serving" &
     until grep -q serving "$work/serving"; do sleep 0.1; done
     "$programs/debug/load" day
-    cd "$work"
-    while IFS= read -r command; do
-        if [[ $(place_of "$command") != here ]]; then continue; fi
-        case $command in
-            'xs-trace dump --hold' | 'xs-trace report' | 'xs-trace report --json') command+=' store.trace' ;;
-            'xenstore-control stats DOMID' | 'xenstore-control trace filter domain N') command="${command% *} 0" ;;
-            'xenstore-control quota set'*) command='xenstore-control quota set nodes 1000' ;;
-            # Without an image it is refused.
-            'xenstore-control live-update') command="! $command" ;;
-            # So it is where the command line does not allow it.
-            'xenstore-control fault'*) command="! $command" ;;
-        esac
-        ok "$command" quietly bash -c "$command"
-    done < <(asked_of_store)
-    cd "$checkout"
+    while IFS= read -r command; do asks '' "$command"; done < <(asked_of_store)
+    each_section_alone
+}
+
+# asks WHERE COMMAND: of a running store; it succeeds in the folder of this test.
+asks() {
+    local command=$2
+    if [[ $(place_of "$command") != here ]]; then return; fi
+    case $command in
+        'xs-trace dump --hold' | 'xs-trace report' | 'xs-trace report --json') command+=' store.trace' ;;
+        'xenstore-control stats DOMID' | 'xenstore-control trace filter domain N') command="${command% *} 0" ;;
+        'xenstore-control quota set'*) command='xenstore-control quota set nodes 1000' ;;
+        # Without an image it is refused.
+        'xenstore-control live-update') command="! $command" ;;
+        # So it is where the command line does not allow it.
+        'xenstore-control fault'*) command="! $command" ;;
+    esac
+    ok "$1$command" quietly env -C "$work" bash -c "$command"
+}
+
+# Whoever comes from an alert begins at its section, which has the dump made that its commands look into.
+each_section_alone() {
+    local section command
+    # Commands of other pages have switched it off.
+    ok 'xenstore-control trace on' quietly xenstore-control trace on
+    awk -v to="$work/section-" '/^## / { n++ } n { print > (to n) }' docs/runbooks.md
+    for section in "$work"/section-*; do
+        rm -f "$work/store.trace"
+        while IFS= read -r command; do
+            asks "docs/runbooks.md, $(sed -n '1s/^## //p' "$section"): " "$command"
+        done < <(mentioned "$section")
+    done
 }
 
 # The pages' commands for a running store, those first that belong together.
 asked_of_store() {
-    (cd "$checkout" && typed docs/observability.md && mentioned README.md docs/*.md) |
+    { typed docs/observability.md && mentioned README.md docs/*.md; } |
         grep -E '^(xs-trace|xenstore-control) ' | awk '!seen[$0]++'
 }
 
