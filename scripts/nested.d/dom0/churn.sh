@@ -110,7 +110,7 @@ updates() {
     equal 'all updates are counted' $done "$(counted updates)"
 }
 
-# faults COUNT: so many faults at any moment, of each kind in turn; endless work, which takes ten seconds to be noticed,
+# faults COUNT: so many faults at any moment, of each kind in turn; endless work, which takes five seconds to be noticed,
 # every two hundred.
 faults() {
     local count=$1 done=0 before kind
