@@ -86,8 +86,16 @@ pub struct DomainState {
     pub shutdown: bool,
     /// It is dead, and Xen waits for its pages: the ring page must be unmapped.
     pub dead: bool,
-    /// Differs between any two domains that had the same domid; constant for the life of a domain.
+    /// Differs between any two domains that had the same domid; constant for the life of a domain. 0 where nothing is known
+    /// that does and is.
     pub unique_id: u64,
+}
+
+impl DomainState {
+    /// Whether it can be of the domain that was known by this number.
+    pub const fn may_be_of(&self, unique_id: u64) -> bool {
+        unique_id == 0 || self.unique_id == 0 || self.unique_id == unique_id
+    }
 }
 
 /// Domain information (domctl.h).
@@ -96,8 +104,9 @@ pub trait DomainInfo {
     /// `Some((domid, None))` has vanished. `None` once the list is empty, always `None` where there is no
     /// list; the server then asks about each domain it knows.
     fn next_changed(&mut self) -> Option<(DomId, Option<DomainState>)>;
-    /// The present state, `None` if there is no such domain.
-    fn state(&mut self, domid: DomId) -> Option<DomainState>;
+    /// The present state, `None` if there is no such domain. Refused if the hypervisor says neither: a policy may keep a domain
+    /// from us that lives.
+    fn state(&mut self, domid: DomId) -> Result<Option<DomainState>, Refused>;
 }
 
 /// The processor's time stamp counter, or what stands for it. Its zero is arbitrary.

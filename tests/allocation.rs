@@ -56,7 +56,7 @@ impl<const COUNTED: bool> DomainInfo for Outside<COUNTED> {
     fn next_changed(&mut self) -> Option<(DomId, Option<DomainState>)> {
         self.call(FakeXen::next_changed)
     }
-    fn state(&mut self, domid: DomId) -> Option<DomainState> {
+    fn state(&mut self, domid: DomId) -> Result<Option<DomainState>, Refused> {
         self.call(|xen| xen.state(domid))
     }
 }

@@ -100,8 +100,8 @@ impl DomainInfo for Unix {
         None
     }
 
-    fn state(&mut self, domid: DomId) -> Option<DomainState> {
-        (domid == DomId(0)).then_some(DomainState { shutdown: false, dead: false, unique_id: 1 })
+    fn state(&mut self, domid: DomId) -> Result<Option<DomainState>, Refused> {
+        Ok((domid == DomId(0)).then_some(DomainState { shutdown: false, dead: false, unique_id: 1 }))
     }
 }
 

@@ -9,6 +9,15 @@ pub const XEN_DOMCTL_GETDOMAININFO: u32 = 5;
 /// `XEN_DOMCTL_get_domain_state` (Xen 4.21): interface version 0.
 pub const XEN_DOMCTL_GET_DOMAIN_STATE: u32 = 90;
 
+const EPERM: i64 = 1;
+const ESRCH: i64 = 3;
+
+/// Whether either operation says by this error, positive, that there is no such domain. From 4.22 on it is EPERM, which whoever
+/// may ask about itself gets for no other reason. A Flask policy keeps a domain that lives from us by EACCES.
+pub const fn says_no_domain(error: i64) -> bool {
+    matches!(error, ESRCH | EPERM)
+}
+
 /// `struct xen_domctl` with the bytes of its union as they are.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +113,11 @@ mod tests {
         assert_eq!(info.domain(), DomId(7));
         assert_eq!(info.flags(), 0xffff_01a2);
         assert_eq!(info.handle(), [0x0807_0605_0403_0201, 0x100f_0e0d_0c0b_0a09]);
+    }
+
+    #[test]
+    fn only_two_errors_say_that_there_is_no_domain() {
+        assert!((0..=4095).filter(|error| says_no_domain(*error)).eq([1, 3]));
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl Core {
         if domid >= DomId::FIRST_RESERVED {
             return None;
         }
-        let state = hypervisor.state(domid).filter(|state| !state.dead)?;
+        let state = hypervisor.state(domid).ok().flatten().filter(|state| !state.dead)?;
         self.store.admit(domid, state.unique_id, self.settings.quotas).ok()
     }
 

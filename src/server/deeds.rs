@@ -370,12 +370,12 @@ impl<P: Platform> Server<P> {
     }
 
     /// Ends the domain on record if the number now means another one. EAGAIN: the request at hand is to be decided again when
-    /// that is done.
+    /// that is done. EINVAL: the hypervisor does not say.
     fn bury_predecessor(&mut self, platform: &mut P, domid: DomId) -> Result<(), XsError> {
         let Some(id) = self.core.store.domains.find(domid) else { return Ok(()) };
         let known = self.core.store.domains.get(id).unique_id;
-        let now = platform.state(domid).map(|state| state.unique_id);
-        if known != 0 && now != Some(known) {
+        let now = platform.state(domid)?;
+        if known != 0 && !now.is_some_and(|state| state.may_be_of(known)) {
             self.bury(id, None)?;
             self.core.store.current.pauses = true;
             return Err(XsError::EAGAIN);

@@ -8,7 +8,7 @@ use crate::abi::{DomId, Port};
 use crate::connection::Connection;
 use crate::path::Path;
 use crate::perms::{Access, Entry};
-use crate::platform::{DomainState, Platform, Refused};
+use crate::platform::{DomainInfo, DomainState, Platform, Refused};
 use crate::slots::Claim;
 use crate::store::{Domain, DomainId, Origin, Value};
 use crate::trace::Kind;
@@ -39,12 +39,9 @@ impl<P: Platform> Server<P> {
         self.core.clock.latest = platform.started();
         self.core.note_of_domain(Kind::Started, DomId::INVALID, 0);
         self.core.clock.latest = platform.cycles();
-        let state = platform.state(priv_domid);
-        let id = self
-            .core
-            .store
-            .admit(priv_domid, state.map_or(0, |state| state.unique_id), self.core.settings.quotas)
-            .map_err(|_| Refused)?;
+        let unique_id = unique_id(platform, priv_domid);
+        let quotas = self.core.settings.quotas;
+        let id = self.core.store.admit(priv_domid, unique_id, quotas).map_err(|_| Refused)?;
         self.create_initial_nodes(id).map_err(|_| Refused)?;
         self.attach(platform, id, port)
     }
@@ -52,7 +49,7 @@ impl<P: Platform> Server<P> {
     /// Connects the server's own domain, by its own page and a port that is its own peer.
     pub fn start_own(&mut self, platform: &mut P, domid: DomId, port: Port) -> Result<(), Refused> {
         self.core.own = Some(domid);
-        let unique_id = platform.state(domid).map_or(0, |state| state.unique_id);
+        let unique_id = unique_id(platform, domid);
         let id = self.core.store.admit(domid, unique_id, self.core.settings.quotas).map_err(|_| Refused)?;
         self.attach(platform, id, port)
     }
@@ -206,7 +203,7 @@ impl<P: Platform> Server<P> {
         Some(true)
     }
 
-    /// Which domain there is news of, or may be. With none, all are gone through.
+    /// Which domain there is news of, or may be. With none, all are gone through. None does not mean that there is no more.
     fn next_news(&mut self, platform: &mut P) -> Option<(DomId, Option<DomainState>)> {
         let (mut slot, again) = match self.core.news {
             News::Each { slot, again } => (slot, again),
@@ -225,7 +222,8 @@ impl<P: Platform> Server<P> {
             if let Some(id) = domains.at(slot - 1) {
                 let domid = domains.get(id).domid;
                 self.core.news = News::Each { slot, again };
-                return Some((domid, platform.state(domid)));
+                // Of whom nothing is said, nothing is known: it goes on as before.
+                return platform.state(domid).ok().map(|state| (domid, state));
             }
         }
         self.core.news = if again { News::Some } else { News::None };
@@ -249,20 +247,25 @@ impl<P: Platform> Server<P> {
         }
         let introduced = self.links.has(id);
         let Domain { unique_id, shutdown, .. } = *self.core.store.domains.get(id);
-        let Some(state) = state.filter(|state| {
-            let same = unique_id == 0 || unique_id == state.unique_id;
-            same && !(state.dead && introduced)
-        }) else {
+        let lives = |state: &DomainState| state.may_be_of(unique_id) && !(state.dead && introduced);
+        let Some(state) = state.filter(lives) else {
             let buried = self.bury(id, None);
             debug_assert!(buried.is_ok(), "there is room for the record of what is to be done");
             self.work(platform);
             return;
         };
-        self.core.store.domains.update(id).unique_id = state.unique_id;
+        if state.unique_id != 0 {
+            self.core.store.domains.update(id).unique_id = state.unique_id;
+        }
         if introduced && state.shutdown && !shutdown {
             let told = self.core.store.note_shutdown(id);
             debug_assert!(told.is_ok(), "there is room for the record of what is to be done");
             self.send_collected();
         }
     }
+}
+
+/// What the hypervisor tells a domain by from others of its number; 0 if it does not.
+fn unique_id(hypervisor: &mut impl DomainInfo, domid: DomId) -> u64 {
+    hypervisor.state(domid).ok().flatten().map_or(0, |state| state.unique_id)
 }

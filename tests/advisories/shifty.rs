@@ -76,7 +76,7 @@ impl DomainInfo for Shifty {
     fn next_changed(&mut self) -> Option<(DomId, Option<DomainState>)> {
         self.xen.next_changed()
     }
-    fn state(&mut self, domid: DomId) -> Option<DomainState> {
+    fn state(&mut self, domid: DomId) -> Result<Option<DomainState>, Refused> {
         self.xen.state(domid)
     }
 }

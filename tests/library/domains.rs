@@ -294,6 +294,64 @@ fn an_identity_that_was_unknown_is_learnt() {
     }
 }
 
+/// A policy of Flask's may keep a domain from the store: what is not said is no death.
+#[test]
+fn what_the_hypervisor_does_not_say_ends_no_domain() {
+    for legacy in [false, true] {
+        let mut host = watching(&[8, 9]);
+        host.xen.legacy = legacy;
+        host.expect(&[(9, 0, "WRITE own|v", "OK|")]);
+        host.xen.untold.insert(9);
+        host.xen.virq();
+        host.expect(&[
+            (0, 0, "IS_DOMAIN_INTRODUCED 9|", "T|"),
+            (9, 0, "READ own|", "v"),
+            (0, 0, "INTRODUCE 9|1|5|", "EINVAL"),
+            (9, 0, "READ own|", "v"),
+        ]);
+        // It is known of no other one that it lives, so none is introduced nor owns anything.
+        host.create(10);
+        host.xen.untold.insert(10);
+        host.expect(&[
+            (0, 0, "INTRODUCE 10|1|5|", "EINVAL"),
+            (0, 0, "WRITE /of10|", "OK|"),
+            (0, 0, "SET_PERMS /of10|n10|", "ENOENT"),
+        ]);
+        // Deaths are heard of others, and of this one once it is told of again.
+        host.kill(8);
+        host.hears(0, "ev @releaseDomain,r; ev @releaseDomain/8,r1; ev @releaseDomain/8,r8");
+        host.xen.untold.clear();
+        host.xen.kill_silently(DomId(9));
+        host.xen.virq();
+        host.poll();
+        host.hears(0, RELEASED_9);
+        host.check();
+    }
+}
+
+/// What domains are told apart by may be no more than what toolstacks have named them, which they may change.
+#[test]
+fn a_domain_that_cannot_be_told_from_others_lives_on() {
+    for legacy in [false, true] {
+        let mut host = watching(&[9]);
+        host.xen.legacy = legacy;
+        host.expect(&[(9, 0, "WRITE own|v", "OK|")]);
+        host.xen.set_unique_id(DomId(9), 0);
+        host.xen.tell(DomId(9));
+        host.expect(&[
+            (0, 0, "IS_DOMAIN_INTRODUCED 9|", "T|"),
+            (0, 0, "INTRODUCE 9|1|5|", "OK|"),
+            (9, 0, "READ own|", "v"),
+        ]);
+        // What was known before holds on.
+        host.xen.set_unique_id(DomId(9), 77);
+        host.xen.tell(DomId(9));
+        host.poll();
+        host.hears(0, RELEASED_9);
+        host.check();
+    }
+}
+
 #[test]
 fn guests_hear_of_releases_and_of_what_they_are_let() {
     let mut host = Host::new();

@@ -54,8 +54,8 @@ impl<R> DomainInfo for Machine<R> {
     fn next_changed(&mut self) -> Option<(DomId, Option<DomainState>)> {
         None
     }
-    fn state(&mut self, _: DomId) -> Option<DomainState> {
-        Some(DomainState { shutdown: false, dead: false, unique_id: 1 })
+    fn state(&mut self, _: DomId) -> Result<Option<DomainState>, Refused> {
+        Ok(Some(DomainState { shutdown: false, dead: false, unique_id: 1 }))
     }
 }
 

@@ -31,6 +31,8 @@ pub struct FakeXen {
     pub unbindable: BTreeSet<u32>,
     /// The hypervisor keeps no list of changed domains.
     pub legacy: bool,
+    /// Domains of which the hypervisor says nothing, though they live.
+    pub untold: BTreeSet<u16>,
     pub now: Instant,
     /// Nanoseconds that pass whenever the clock is read.
     pub ticking: u64,
@@ -249,9 +251,12 @@ impl DomainInfo for FakeXen {
         Some((domid, self.domains.get(&domid.0).map(|domain| domain.state)))
     }
 
-    fn state(&mut self, domid: DomId) -> Option<DomainState> {
+    fn state(&mut self, domid: DomId) -> Result<Option<DomainState>, Refused> {
         self.domctls += 1;
-        self.domains.get(&domid.0).map(|domain| domain.state)
+        if self.untold.contains(&domid.0) {
+            return Err(Refused);
+        }
+        Ok(self.domains.get(&domid.0).map(|domain| domain.state))
     }
 }
 

@@ -119,9 +119,10 @@ impl DomainInfo for Xen {
         self.changed.pop_front()
     }
 
-    fn state(&mut self, domid: DomId) -> Option<DomainState> {
-        let domain = self.domains.get(usize::from(domid.0))?.as_ref()?;
-        Some(DomainState { shutdown: false, dead: false, unique_id: domain.unique_id })
+    fn state(&mut self, domid: DomId) -> Result<Option<DomainState>, Refused> {
+        let domain = self.domains.get(usize::from(domid.0)).and_then(Option::as_ref);
+        let unique_id = domain.map(|domain| domain.unique_id);
+        Ok(unique_id.map(|unique_id| DomainState { shutdown: false, dead: false, unique_id }))
     }
 }
 

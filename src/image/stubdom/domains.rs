@@ -1,19 +1,25 @@
 //! The state of domains, from the newest interface that Xen has (domctl.h).
 
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use xen_sys::__HYPERVISOR_domctl;
 use xenstore::abi::DomId;
 use xenstore::abi::domctl::{
     DomainInfoWords, DomainStateWords, Domctl, StateBits, XEN_DOMCTL_GET_DOMAIN_STATE,
-    XEN_DOMCTL_GETDOMAININFO,
+    XEN_DOMCTL_GETDOMAININFO, says_no_domain,
 };
-use xenstore::platform::DomainState;
+use xenstore::platform::{DomainState, Refused};
 
+use super::grants;
 use crate::image::facts::{self, Fact};
 use crate::image::hypercall::{self, Errno};
 use crate::image::logger::say;
 
 /// Interface versions whose getdomaininfo is laid out as we know it.
 const KNOWN_VERSIONS: core::ops::RangeInclusive<u32> = 0x14..=0x40;
+
+/// That Xen does not say of some domain whether it lives has been said.
+static SAID: AtomicBool = AtomicBool::new(false);
 
 /// Which interface is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,23 +84,32 @@ impl Domains {
         Err(Errno::EACCES)
     }
 
-    /// The state of one domain, `None` if there is no domain with this number.
-    pub fn state(self, domid: DomId) -> Option<DomainState> {
+    /// The state of one domain, `None` if there is no domain with this number. Refused if Xen says neither.
+    pub fn state(self, domid: DomId) -> Result<Option<DomainState>, Refused> {
         if domid >= DomId::FIRST_RESERVED {
-            return None;
+            return Ok(None);
         }
-        match self {
-            Domains::Stable => {
-                let answer = query_state(domid).ok()?;
-                decode_state(&DomainStateWords(&answer.u))
+        let answer = match self {
+            Domains::Stable => query_state(domid),
+            Domains::Legacy(version) => query_info(domid, version),
+            Domains::Unprivileged => {
+                return Ok(Some(DomainState { shutdown: false, dead: false, unique_id: 0 }));
             }
-            Domains::Legacy(version) => {
-                let answer = query_info(domid, version).ok()?;
+        };
+        match answer {
+            Ok(answer) if self == Domains::Stable => Ok(decode_state(&DomainStateWords(&answer.u))),
+            Ok(answer) => {
                 let info = DomainInfoWords(&answer.u);
                 // Xen 4.17 answers for the next domain instead.
-                (info.domain() == domid).then(|| decode_info(&info))
+                Ok((info.domain() == domid).then(|| decode_info(&info)))
             }
-            Domains::Unprivileged => Some(DomainState { shutdown: false, dead: false, unique_id: 0 }),
+            Err(error) if says_no_domain(error.0) => Ok(None),
+            Err(error) => {
+                if !SAID.swap(true, Relaxed) {
+                    say!(Warn, "domain {domid}: Xen does not say whether it lives: {error}");
+                }
+                Err(Refused)
+            }
         }
     }
 
@@ -119,11 +134,14 @@ fn decode_state(words: &DomainStateWords<'_>) -> Option<DomainState> {
 
 fn decode_info(info: &DomainInfoWords<'_>) -> DomainState {
     let [low, high] = info.handle();
+    // Toolstacks may give a domain that lives another handle; XAPI's does before it destroys one. But no other domain can have
+    // its number while a page of it is mapped.
+    let is_pinned = grants::is_mapped(info.domain());
     DomainState {
         shutdown: info.flags() & DomainInfoWords::SHUTDOWN != 0,
         dead: info.flags() & DomainInfoWords::DYING != 0,
         // Half of a random UUID is as good as all of it; one half holds fixed bits, so both are used.
-        unique_id: low ^ high.rotate_left(32),
+        unique_id: if is_pinned { 0 } else { low ^ high.rotate_left(32) },
     }
 }
 

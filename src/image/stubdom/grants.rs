@@ -25,6 +25,12 @@ fn mark(domid: DomId) -> (&'static AtomicU64, u64) {
     (&TAKEN[usize::from(domid.0 / 64)], 1 << (domid.0 % 64))
 }
 
+/// Whether a page of this domain is mapped.
+pub fn is_mapped(domid: DomId) -> bool {
+    let (word, bit) = mark(domid);
+    word.load(Ordering::Relaxed) & bit != 0
+}
+
 /// One domain's ring page. Unmapped when dropped, unless it is our own.
 pub struct Ring {
     page: *const RingPage,
@@ -40,8 +46,7 @@ impl Ring {
         if domid >= DomId::FIRST_RESERVED {
             return Err(Refused);
         }
-        let (word, bit) = mark(domid);
-        if word.load(Ordering::Relaxed) & bit != 0 {
+        if is_mapped(domid) {
             say!(Error, "domain {domid}: its ring page is mapped already");
             return Err(Refused);
         }
@@ -62,6 +67,7 @@ impl Ring {
             unsafe { hypercall::call(__HYPERVISOR_grant_table_op, [GNTTABOP_MAP_GRANT_REF, argument, 1]) };
         match result {
             Ok(_) if op.status == GNTST_OKAY => {
+                let (word, bit) = mark(domid);
                 word.fetch_or(bit, Ordering::Relaxed);
                 Ok(Ring { page: address as *const RingPage, domid, handle: op.handle })
             }

@@ -210,7 +210,7 @@ impl DomainInfo for Guest {
         self.domains.next_changed()
     }
 
-    fn state(&mut self, domid: DomId) -> Option<DomainState> {
+    fn state(&mut self, domid: DomId) -> Result<Option<DomainState>, Refused> {
         self.domains.state(domid)
     }
 }
