@@ -292,6 +292,8 @@ impl Schedule {
     /// What happens in a hindered turn.
     pub fn hindrance(&mut self, id: DomainId, now: Cycles) -> Hindrance {
         let others_wait = self.has_ready();
+        // A counter that has begun anew since is taken to have had company as it did.
+        self.company = self.company.min(now);
         let alone = now.0.saturating_sub(self.company.0) > self.pace.second;
         match self.entries.get_mut(id.index()) {
             Some(entry) => entry.hindrance(&self.pace, others_wait, alone, now),

@@ -12,6 +12,7 @@ mod cmdline;
 mod control;
 #[cfg(debug_assertions)]
 mod costs;
+mod counter;
 mod domains;
 mod fairness;
 #[cfg(debug_assertions)] // Elsewhere nothing stops.
