@@ -90,14 +90,12 @@ impl<P: Platform> Server<P> {
     pub(super) fn look_at_room(&mut self) {
         let core = &mut self.core;
         core.growth.look_at = core.store.present_attempt().latest().saturating_add(LOOK);
-        let crowded = core.store.take_crowded();
         // What is lent will be there again.
-        if core.growth.stage == Stage::Enough
+        let may_want = core.growth.stage == Stage::Enough
             && core.updates.held.is_none()
             && core.updates.session.is_none()
-            && core.clock.now >= core.growth.not_before
-            && (crowded || core.is_filled(FILLING, self.links.outbox.level()))
-        {
+            && core.clock.now >= core.growth.not_before;
+        if may_want && (core.store.take_crowded() || core.is_filled(FILLING, self.links.outbox.level())) {
             core.growth.stage = Stage::Wanted;
         }
     }

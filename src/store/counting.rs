@@ -96,9 +96,17 @@ impl Store {
         }
         let others = self.promised_to_others(&usage, kind);
         let spare = spare(claim, kind, held, others, room);
-        // What waits is read soon, or bounded by its own.
-        self.crowded |= spare.is_none_or(|spare| spare < room.free / 4) && kind != Share::Messages;
+        self.crowded |= spare.is_none_or(|spare| spare < room.free / 4) && self.may_be_crowded(kind);
         spare.map(|_| ()).ok_or(Full)
+    }
+
+    /// Whether more memory would be room for more of a kind. What waits is read soon, or bounded by its own; and what is lent
+    /// will be there again.
+    fn may_be_crowded(&self, kind: Share) -> bool {
+        match kind {
+            Share::Nodes => !self.nodes.arena().is_lent(),
+            kind => kind != Share::Messages,
+        }
     }
 
     /// Whether a guest has had to leave others nearly all that was free, or was refused so, since this was last asked.

@@ -442,3 +442,26 @@ fn no_memory_is_wanted_for_what_is_lent_to_an_operator() {
         assert!(!host.server.wants_memory(), "{request}");
     }
 }
+
+/// What is lent is no reason to grow, nor to forget one.
+#[test]
+fn a_guest_that_was_refused_while_something_was_lent_is_not_forgotten() {
+    let large = "v".repeat(1900);
+    for (kind, value, each) in [("nodes", "", 100), ("chunks", &large, 40)] {
+        let mut host = host();
+        host.xen.bounds = Some(Bounds { memory: 0..1 << 20, states: 1..=2, hand_over: 1 });
+        (1..=8).for_each(|domid| host.boot(domid));
+        (0..SMALL * 3 / 7).for_each(|n| host.ok(0, 0, &format!("WRITE /n/{}/{n}|", n / 100)));
+        assert!(!host.ask(0, 0, "CONTROL live-update|-b|250000|").contains("memory"), "{kind}");
+        let mut all = (1..=8).flat_map(|guest| (0..each).map(move |n| (guest, n)));
+        let refused = all.any(|(guest, n)| host.ask(guest, 0, &format!("WRITE n/{n}|{value}")) == "ENOMEM");
+        assert!(refused, "{kind}");
+        (0..40).for_each(|n| host.ok(0, 0, &format!("WRITE /more/{n}|")));
+        assert!(!host.server.wants_memory(), "{kind}");
+        // Nobody asks for more.
+        host.xen.pass(30);
+        host.poll();
+        (0..40).for_each(|n| host.ok(0, 0, &format!("WRITE /later/{n}|")));
+        assert_eq!(host.server.wants_memory(), kind != "nodes", "{kind}");
+    }
+}

@@ -33,6 +33,11 @@ impl<T: Slot> Arena<T> {
         unused.min((self.room().free as usize).saturating_sub(reserve)) * size_of::<Place<T>>()
     }
 
+    /// Whether some is lent.
+    pub fn is_lent(&self) -> bool {
+        (self.capacity as usize) < self.slots.capacity()
+    }
+
     /// What was lent is the arena's own again, and of no certain content.
     pub fn take_back(&mut self) {
         self.capacity = self.slots.capacity() as u32;
