@@ -1,9 +1,10 @@
 //! What monitoring sees of a store: metrics in each form and way, and `health`.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use xenstore::wire::MessageType;
 
@@ -80,6 +81,29 @@ fn a_textfile_is_replaced_and_tells_of_a_store_that_is_gone() {
     let left = std::fs::read_dir(server.folder.path()).expect("a folder");
     let left: Vec<_> = left.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     assert_eq!(left.len(), 2, "what was written is left: {left:?}");
+}
+
+#[test]
+fn what_who_was_killed_amid_a_textfile_has_left_is_removed() {
+    let server = asked();
+    let (socket, folder) = (server.socket(), server.folder.path());
+    let write = || run(&["metrics", "--textfile", text(&folder.join("x.prom")), "--store", text(&socket)]);
+    let long_ago = SystemTime::now() - Duration::from_secs(3600);
+    for (name, modified) in [
+        (".x.prom.new-abcdef", long_ago),
+        (".x.prom.new-ghijkl", SystemTime::now()),
+        (".y.prom.new-abcdef", long_ago),
+        ("x.prom.new-abcdef", long_ago),
+    ] {
+        File::create(folder.join(name)).and_then(|file| file.set_modified(modified)).expect("a file");
+    }
+    write().expect("it is written");
+    let mut left: Vec<_> =
+        folder.read_dir().expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect();
+    left.retain(|name| *name != "socket");
+    left.sort();
+    // What is young may be another run's, and the rest is none of ours.
+    assert_eq!(left, [".x.prom.new-ghijkl", ".y.prom.new-abcdef", "x.prom", "x.prom.new-abcdef"]);
 }
 
 #[test]
