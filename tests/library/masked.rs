@@ -6,6 +6,7 @@ use crate::json::stats;
 use crate::service::{host, is_taken, milliseconds_since, read, sleep};
 use support::Host;
 use xenstore::abi::DomId;
+use xenstore::trace::Stop;
 use xenstore::update::Bounds;
 
 const MICROSECOND: u64 = 1000;
@@ -227,4 +228,42 @@ fn a_port_is_heard_whosever_it_was() {
     assert!(host.xen.is_heard(DomId(10)));
     assert_ne!(host.ask(10, 0, "READ own|"), "");
     host.check();
+}
+
+/// Whatever comes between, who has asked is served.
+#[test]
+fn who_is_not_heard_is_served_in_the_end() {
+    type Named = (&'static str, fn(&mut Host));
+    let deeds: [Named; 4] = [
+        ("a fault", |host| assert!(host.server.survive(&mut host.xen, Stop::Panic(1)))),
+        ("a repair", Host::repair),
+        ("an update", |host| host.update(2)),
+        ("another port", |host| host.ok(0, 0, "INTRODUCE 10|1|6|")),
+    ];
+    for (what, happens) in deeds {
+        let mut host = host(10..12);
+        again(&mut host, 2000, |host| host.xen.kick(DomId(10)));
+        assert!(!host.xen.is_heard(DomId(10)), "{what}");
+        happens(&mut host);
+        host.client(10).write(&read());
+        while !is_taken(&mut host, 10) {
+            sleep(&mut host);
+            host.ok(11, 0, "WRITE own|");
+        }
+        host.poll();
+        assert!(host.xen.is_heard(DomId(10)), "{what}");
+        host.check();
+    }
+}
+
+#[test]
+fn who_comes_after_one_that_was_not_heard_is_heard() {
+    let mut host = host(10..12);
+    again(&mut host, 2000, |host| host.xen.kick(DomId(10)));
+    assert!(!host.xen.is_heard(DomId(10)));
+    let ports = host.xen.open_ports();
+    host.kill(10);
+    host.boot(12);
+    assert!(host.xen.open_ports() == ports && host.xen.is_heard(DomId(12)), "it has the port of the dead");
+    host.expect(&[(12, 0, "WRITE own|", "OK|")]);
 }
