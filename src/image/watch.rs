@@ -24,7 +24,7 @@ pub const RECOVERY: u32 = 60;
 /// A second in the timer's cycles, 10 ns each on Xen.
 pub const SECOND: u32 = 100_000_000;
 
-/// Changes with each reading of the clock: at each wake-up, request and notification.
+/// Changes with each reading of the clock, at each wake-up and request, and with each page of a state that is written.
 pub static PROGRESS: AtomicU64 = AtomicU64::new(0);
 /// What it was at the interrupt before, and since how many it has been that.
 pub static SEEN: AtomicU64 = AtomicU64::new(0);

@@ -7,7 +7,7 @@ use xenstore::slots::Full;
 use xenstore::state::{self, Sink};
 
 use super::lodgers::PAGE;
-use crate::image::paging;
+use crate::image::{cpu, paging, watch};
 
 /// As many ranges as there are arenas, and one more for those on both sides of the seam.
 const RANGES: usize = 16;
@@ -139,6 +139,7 @@ impl Lodge {
     }
 
     fn add(&mut self, page: u64) {
+        watch::progress(cpu::tsc());
         // SAFETY: by `new`'s promise there is room for all of them.
         unsafe { *self.map.add(self.pages as usize) = (page / PAGE) as u32 };
         self.pages += 1;
