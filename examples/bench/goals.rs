@@ -298,6 +298,7 @@ pub const TABLES: &[Table] = &[
                     "INTRODUCE",
                     "RELEASE",
                     "stats",
+                    "state dump of 27,000",
                     "layers",
                     "DIRECTORY_PART",
                     "trace",

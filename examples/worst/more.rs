@@ -32,6 +32,7 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "CONTROL stats json domains, of 300", prepare: || asked("CONTROL stats|json|domains|") },
     Scene { name: "CONTROL quota max -r, of 300", prepare: || asked("CONTROL quota|max|-r|") },
     Scene { name: "CONTROL state dump of 27,000 nodes", prepare: || full("CONTROL state|dump|") },
+    Scene { name: "CONTROL state dump of 300 guests with 18,000 watches", prepare: watched },
     Scene { name: "CONTROL layers diff of 27,000 nodes", prepare: || full("CONTROL layers|diff|all|") },
     Scene { name: "CONTROL trace dump of a full ring", prepare: || asked("CONTROL trace|dump|") },
     Scene { name: "CONTROL trace paths, of 230 that are not known", prepare: paths },
@@ -121,6 +122,13 @@ fn full(request: &str) -> Host {
     let mut host = host(64, 28);
     (1..=28).for_each(|domid| write_all(&mut host, domid, 0, "data"));
     host.send(0, 0, request);
+    host
+}
+
+fn watched() -> Host {
+    let mut host = host(64, GUESTS);
+    watch(&mut host, GUESTS, WATCHES, |n| format!("data/{n}"));
+    host.send(0, 0, "CONTROL state|dump|");
     host
 }
 

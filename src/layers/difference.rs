@@ -10,8 +10,8 @@ use crate::abi::DomId;
 use crate::path::PathBuf;
 use crate::perms::{Entry, Life};
 use crate::slots::Full;
-use crate::state::{Sink, TOPS, extend_path, node_after};
-use crate::store::{AclChanges, Node, NodeId, Store};
+use crate::state::{Place, Sink, each_node, extend_path};
+use crate::store::{AclChanges, Node, Store};
 
 /// What the layer is called.
 pub const NAME: &str = "changes";
@@ -102,10 +102,9 @@ pub enum At {
     Start,
     /// The node in this slot may be gone.
     Gone(usize),
-    /// This node is next, below which top, and what has a path below one of this length is left out.
+    /// A node is next, and what has a path below one of this length is left out.
     Node {
-        top: usize,
-        next: Option<NodeId>,
+        from: Place,
         left_out: Option<usize>,
     },
     End,
@@ -126,14 +125,7 @@ impl Difference<'_> {
                 At::Gone(0)
             }
             At::Gone(slot) => self.removals(slot, out)?,
-            At::Node { top, next: Some(next), left_out } => self.nodes(top, next, left_out, out)?,
-            At::Node { top, next: None, .. } => match TOPS.get(top) {
-                Some(path) => At::Node { top, next: self.store.lookup(*path), left_out: None },
-                None => {
-                    out.put(b"end\n")?;
-                    At::End
-                }
-            },
+            At::Node { from, left_out } => self.nodes(from, left_out, out)?,
             At::End => At::End,
         };
         out.flush()?;
@@ -145,7 +137,7 @@ impl Difference<'_> {
         let mut buf = PathBuf::new();
         for slot in slot..slot.saturating_add(SLOTS) {
             let Some(id) = self.store.nth_node(slot) else {
-                return Ok(At::Node { top: 0, next: None, left_out: None });
+                return Ok(At::Node { from: Place::default(), left_out: None });
             };
             if out.is_much() {
                 return Ok(At::Gone(slot));
@@ -163,41 +155,25 @@ impl Difference<'_> {
     }
 
     /// Goes on with what is there.
-    fn nodes(
-        &self,
-        top: usize,
-        next: NodeId,
-        left_out: Option<usize>,
-        out: &mut Text<'_>,
-    ) -> Result<At, Full> {
-        let store = self.store;
-        let (mut path, mut left_out) = (PathBuf::new(), left_out);
-        if let Some(above) = store.node(next).parent {
-            store.path_of(above, &mut path).map_err(|_| Full)?;
-        }
-        if path.as_slice() == b"/" {
-            path.clear();
-        }
-        let (mut next, mut left) = (Some(next), 0);
-        for _ in 0..NODES {
-            let Some(node) = next.map(|id| store.node(id)) else {
-                return Ok(At::Node { top: top + 1, next: None, left_out: None });
-            };
-            if out.is_much() {
-                break;
-            }
+    fn nodes(&self, from: Place, mut left_out: Option<usize>, out: &mut Text<'_>) -> Result<At, Full> {
+        let mut path = PathBuf::new();
+        from.path_above(self.store, &mut path)?;
+        let mut count = 0;
+        let next = each_node(self.store, from, |node, left| {
             let is_below = left_out.is_some_and(|len| path.len().saturating_sub(left) >= len);
-            extend_path(store, node, left, &mut path);
+            extend_path(self.store, node, left, &mut path);
             if !is_below {
                 let whole = if path.is_empty() { b"/" } else { &path[..] };
                 left_out = if self.one(node, whole, out)? { None } else { Some(path.len()) };
             }
-            (next, left) = node_after(store, node);
+            count += 1;
+            Ok(count < NODES && !out.is_much())
+        })?;
+        if let Some(from) = next {
+            return Ok(At::Node { from, left_out });
         }
-        Ok(match next {
-            Some(next) => At::Node { top, next: Some(next), left_out },
-            None => At::Node { top: top + 1, next: None, left_out: None },
-        })
+        out.put(b"end\n")?;
+        Ok(At::End)
     }
 
     /// The line of a node that a client has made or changed. False if it is left out with all below it: laid over a store, what

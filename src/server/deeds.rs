@@ -9,7 +9,6 @@ use crate::abi::{DomId, Port};
 use crate::path::Path;
 use crate::platform::Platform;
 use crate::slots::Claim;
-use crate::state::page::What;
 use crate::store::check::Walk;
 use crate::store::{Announcement, Answer, Burial, DomainId, Intent, Next, Restart};
 use crate::trace::{Kind, Tally};
@@ -36,8 +35,7 @@ impl<P: Platform> Server<P> {
                 return Ok(Outcome::Aside);
             }
             Some(Deed::Update(start)) => return self.begin_update(start),
-            Some(Deed::Take(What::State)) => return self.take_state(platform),
-            Some(Deed::Take(What::Layer { all })) => return self.take_layer(all),
+            Some(Deed::Take(what)) => return self.take(what),
             Some(Deed::PutOff) => {
                 let Server { core, exchange, .. } = self;
                 core.updates.put_off.push((exchange.from, exchange.request.header));

@@ -1,8 +1,8 @@
 //! A state for an operator, or what has changed since the store began: written as of one moment to memory that the store
 //! lends, and handed out page by page.
 //!
-//! What has changed is written in parts, as the consistency check is done: others who only look are served between two of them. A
-//! state says what waits for each domain, too, which whoever reads changes, so it is written in one go.
+//! Both are written in parts, as the consistency check is done: others who only look are served between two of them. What of a
+//! state is otherwise when somebody has read, such as what waits for each domain, is written in the last one.
 //!
 //! Invariant: what is lent is either for one of them that is held or for an image that is sent.
 
@@ -10,12 +10,13 @@ use super::Server;
 use super::context::{Context, Outcome};
 use super::core::Core;
 use super::handlers::control;
-use super::session::{Held, Pages, Writing};
-use crate::layers::{At, Difference};
+use super::session::{At, Held, Pages, Writing};
+use crate::connection::Links;
+use crate::layers::{self, Difference};
 use crate::platform::{Instant, Platform};
 use crate::slots::Full;
 use crate::state::page::{BYTES_MAX, What};
-use crate::state::{Sink, VERSIONS};
+use crate::state::{Progress, Sink, VERSIONS};
 use crate::store::{Answer, DomainId};
 use crate::wire::{MessageBuf, XsError};
 
@@ -33,6 +34,38 @@ impl Core {
             self.end_save();
         }
     }
+
+    /// Writes some more of what is to be held. Returns what is next, none if that was all.
+    fn write_more<R, P: Platform>(
+        &self,
+        links: &Links<R>,
+        at: At,
+        leaves: &mut Leaves<'_, P>,
+    ) -> Result<Option<At>, Full> {
+        match at {
+            At::Layer { all, at } => {
+                let difference = Difference { store: &self.store, own: self.own, all };
+                let at = difference.write_some(at, leaves)?;
+                if at != layers::At::End {
+                    return Ok(Some(At::Layer { all, at }));
+                }
+                leaves.close();
+            }
+            At::State(progress) => {
+                let state = self.state(links, *VERSIONS.end());
+                if !progress.is_at_end() {
+                    return Ok(Some(At::State(state.save_some(progress, leaves)?)));
+                }
+                state.save_back(leaves)?;
+                leaves.close();
+                let behind = leaves.pages.size;
+                state.save_front(leaves)?;
+                leaves.close();
+                leaves.pages.front = leaves.pages.size - behind;
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// The pages on their way to the memory.
@@ -44,8 +77,11 @@ struct Leaves<'a, P> {
 }
 
 impl<P: Platform> Leaves<'_, P> {
-    /// Writes the page at hand, which is whole or the last.
+    /// Writes the page at hand, which is whole or the last, if there is anything on it.
     fn close(&mut self) {
+        if self.page.is_empty() {
+            return;
+        }
         let Pages { room, is_full, .. } = self.pages;
         match room.end.checked_sub(BYTES_MAX).filter(|start| *start >= room.start && !*is_full) {
             Some(start) => {
@@ -75,47 +111,35 @@ impl<P: Platform> Sink for Leaves<'_, P> {
 }
 
 impl<P: Platform> Server<P> {
-    /// Takes the present state and answers with its first page.
-    #[inline(never)] // It is rare.
-    pub(super) fn take_state(&mut self, platform: &mut P) -> Result<Outcome, XsError> {
-        let mut pages = self.begin_pages(What::State);
-        let Server { core, links, exchange, .. } = self;
-        let mut leaves = Leaves { platform, page: &mut exchange.event, pages: &mut pages };
-        if core.save(links, *VERSIONS.end(), &mut leaves).is_err() {
-            core.end_save();
-            return Err(XsError::EIO);
-        }
-        leaves.close();
-        self.end_pages(platform, What::State, &pages)
-    }
-
-    /// Begins to write what has changed for the request at hand, which is set aside.
-    pub(super) fn take_layer(&mut self, all: bool) -> Result<Outcome, XsError> {
-        self.core.updates.writing = Some(Writing { all, at: At::Start, pages: Pages::default() });
+    /// Begins to write what is to be held for the request at hand, which is set aside.
+    pub(super) fn take(&mut self, what: What) -> Result<Outcome, XsError> {
+        let at = match what {
+            What::State => At::State(Progress::START),
+            What::Layer { all } => At::Layer { all, at: layers::At::Start },
+        };
+        self.core.updates.writing = Some(Writing { at, pages: None });
         self.core.store.begin(Some(Ok(Answer::Data)), |intent| intent.check = true)?;
         self.set_aside();
         Ok(Outcome::Aside)
     }
 
     /// Writes some more of it. In the end the first page is the answer.
+    #[cold]
+    #[inline(never)] // It is rare.
     pub(super) fn write_some(&mut self, platform: &mut P) -> Result<(), XsError> {
-        let Some(Writing { all, at, mut pages }) = self.core.updates.writing.clone() else { return Ok(()) };
-        let what = What::Layer { all };
-        if at == At::Start {
-            pages = self.begin_pages(what);
-        }
-        let Server { core, exchange, .. } = self;
+        let Some(Writing { at, pages }) = self.core.updates.writing.clone() else { return Ok(()) };
+        let what = at.what();
+        let mut pages = pages.unwrap_or_else(|| self.begin_pages(what));
+        let Server { core, links, exchange, .. } = self;
         let mut leaves = Leaves { platform, page: &mut exchange.event, pages: &mut pages };
-        let difference = Difference { store: &core.store, own: core.own, all };
-        let answer = match difference.write_some(at, &mut leaves) {
-            Ok(At::End) => {
-                leaves.close();
+        let answer = match core.write_more(links, at, &mut leaves) {
+            Ok(Some(at)) => {
+                core.updates.writing = Some(Writing { at, pages: Some(pages) });
+                return Ok(());
+            }
+            Ok(None) => {
                 exchange.reply.clear();
                 self.end_pages(platform, what, &pages).map(|_| Answer::Data)
-            }
-            Ok(at) => {
-                self.core.updates.writing = Some(Writing { all, at, pages });
-                return Ok(());
             }
             Err(Full) => {
                 core.end_save();
@@ -128,8 +152,7 @@ impl<P: Platform> Server<P> {
         Ok(())
     }
 
-    /// After a stop: gives up what was being written, which may be what cannot be done. A layer that was asked for is answered
-    /// with EIO.
+    /// After a stop: gives up what was being written, which may be what cannot be done. Whoever has asked for it gets EIO.
     pub(super) fn give_up_writing(&mut self) {
         let Server { core, aside, .. } = self;
         if core.updates.held.as_ref().is_some_and(|held| held.size == 0) {
@@ -156,7 +179,8 @@ impl<P: Platform> Server<P> {
         core.updates.latest_state = number;
         // Until it is whole it is not given up.
         let until = Instant(u64::MAX);
-        core.updates.held = Some(Held { what, whose: exchange.from, number, end: room.end, size: 0, until });
+        core.updates.held =
+            Some(Held { what, whose: exchange.from, number, end: room.end, size: 0, front: 0, until });
         core.updates.active = true;
         exchange.event.clear();
         Pages { room, ..Pages::default() }
@@ -166,7 +190,7 @@ impl<P: Platform> Server<P> {
     fn end_pages(&mut self, platform: &mut P, what: What, pages: &Pages) -> Result<Outcome, XsError> {
         let Server { core, links, exchange, .. } = self;
         let Some(held) = &mut core.updates.held else { return Err(XsError::EIO) };
-        held.size = pages.size;
+        (held.size, held.front) = (pages.size, pages.front);
         let (number, taken) = (held.number, held.end.saturating_sub(pages.room.end));
         core.store.take_back();
         if pages.is_full || core.store.lend(taken).is_none() {

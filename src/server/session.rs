@@ -4,10 +4,11 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::layers::At;
+use crate::layers;
 use crate::platform::Instant;
 use crate::room::unfilled;
-use crate::state::page::What;
+use crate::state::Progress;
+use crate::state::page::{BYTES_MAX, What};
 use crate::store::DomainId;
 use crate::wire::Header;
 
@@ -103,21 +104,56 @@ pub struct Held {
     pub end: usize,
     /// Bytes.
     pub size: usize,
+    /// Of these, those in front, whose pages lie below all others.
+    pub front: usize,
     pub until: Instant,
 }
 
 impl Held {
     /// Seconds for which it is held after it was asked for.
     pub const PATIENCE: u64 = 10;
+
+    /// Where the bytes from there on are that lie in one piece, as far as they fit a page.
+    #[cold]
+    pub fn page(&self, from: usize) -> Option<Range<usize>> {
+        let behind = self.size.checked_sub(self.front)?;
+        let (size, at, end) = match from.checked_sub(self.front) {
+            Some(at) => (behind, at, self.end),
+            None => (self.front, from, self.end.checked_sub(behind.next_multiple_of(BYTES_MAX))?),
+        };
+        let (whole, skipped) = (at / BYTES_MAX, at % BYTES_MAX);
+        let start = end.checked_sub((whole + 1) * BYTES_MAX)?;
+        let length = BYTES_MAX.min(size.checked_sub(whole * BYTES_MAX)?);
+        Some(start + skipped..start + length).filter(|page| !page.is_empty())
+    }
 }
 
-/// A layer that is being written.
+/// How far what is to be held has been written.
+#[derive(Clone, Copy)]
+pub enum At {
+    State(Progress),
+    Layer {
+        /// With what is left out otherwise.
+        all: bool,
+        at: layers::At,
+    },
+}
+
+impl At {
+    pub fn what(&self) -> What {
+        match *self {
+            At::State(_) => What::State,
+            At::Layer { all, .. } => What::Layer { all },
+        }
+    }
+}
+
+/// What is being written to be held.
 #[derive(Clone)]
 pub struct Writing {
-    /// With what is left out otherwise.
-    pub all: bool,
     pub at: At,
-    pub pages: Pages,
+    /// None before anything has been.
+    pub pages: Option<Pages>,
 }
 
 /// What is written to memory that is lent: page below page, so that what is left is next to what is not lent.
@@ -127,6 +163,8 @@ pub struct Pages {
     pub room: Range<usize>,
     /// Bytes of all of it, also of what has found no room.
     pub size: usize,
+    /// Those of the front, which is written last.
+    pub front: usize,
     pub is_full: bool,
 }
 
@@ -135,7 +173,7 @@ pub struct Pages {
 pub struct Updates {
     pub session: Option<Session>,
     pub held: Option<Held>,
-    /// A layer on its way there, for the request that is set aside.
+    /// One of them on its way there, for the request that is set aside.
     pub writing: Option<Writing>,
     /// For the session, or for the store's growth.
     pub prepared: Option<Prepared>,

@@ -7,14 +7,13 @@ use crate::cmdline::{self, Options};
 use crate::connection::Links;
 use crate::platform::Platform;
 use crate::slots::Full;
-use crate::state::{self, Adopt, Places, Rest, Sink, Source, StateError};
+use crate::state::{self, Adopt, Places, Sink, Source, State, StateError};
 
 impl Core {
-    /// See [`Server::save`].
-    pub fn save<R>(&self, links: &Links<R>, version: u32, sink: &mut dyn Sink) -> Result<(), Full> {
-        let rest =
-            Rest { settings: &self.settings, own: self.own, now: self.clock.now, recorder: &self.recorder };
-        state::save(&self.store, links, &rest, version, sink)
+    /// What is to be written with these connections, in this version.
+    pub fn state<'a, R>(&'a self, links: &'a Links<R>, version: u32) -> State<'a, R> {
+        let Core { store, settings, own, clock, recorder, .. } = self;
+        State { store, links, settings, own: *own, now: clock.now, recorder, version }
     }
 }
 
@@ -23,7 +22,7 @@ impl<P: Platform> Server<P> {
     /// [`state::VERSIONS`]. Nothing changes. [`Full`] if the sink has no room; a [`Length`](state::Length) tells how much is
     /// wanted. To be called between polls.
     pub fn save(&self, version: u32, sink: &mut dyn Sink) -> Result<(), Full> {
-        self.core.save(&self.links, version, sink)
+        self.core.state(&self.links, version).save(sink)
     }
 
     /// Writes the part of a state that [`Sink::insert_nodes`] may insert for as long as [`Server::moment`] is the same.

@@ -37,17 +37,7 @@ pub fn introduced<'a, R>(
     store.domains.known().filter_map(|(id, domain)| Some((id, domain, links.get(id)?)))
 }
 
-pub fn save<R>(writer: &mut Writer<'_>, store: &Store, links: &Links<R>, version: u32) -> Result<(), Full> {
-    for (id, domain, connection) in introduced(store, links) {
-        save_connection(writer, store, links, id, domain, connection)?;
-        for (id, watch) in store.watches_of(id) {
-            save_watch(writer, store, domain.domid, id, watch, version)?;
-        }
-    }
-    Ok(())
-}
-
-fn save_connection<R>(
+pub fn save<R>(
     writer: &mut Writer<'_>,
     store: &Store,
     links: &Links<R>,
@@ -87,14 +77,14 @@ fn save_connection<R>(
     writer.end()
 }
 
-fn save_watch(
+pub fn save_watch(
     writer: &mut Writer<'_>,
     store: &Store,
     domid: DomId,
     id: store::WatchId,
-    watch: &store::Watch,
     version: u32,
 ) -> Result<(), Full> {
+    let watch = store.watch(id);
     let mut buf = PathBuf::new();
     if let Some(path) = store.path_of_watch(id) {
         path.append_cleared(&store.blobs, &mut buf)?;
@@ -117,22 +107,19 @@ fn save_watch(
     writer.end()
 }
 
-/// Which watch is older than which, also of different connections, and all depths.
-pub fn save_order<R>(writer: &mut Writer<'_>, store: &Store, links: &Links<R>) -> Result<(), Full> {
-    for (id, domain, _) in introduced(store, links) {
-        let count = store.watches_of(id).count();
-        if count == 0 {
-            continue;
-        }
-        let head = Places { connection: number(domain.domid), padding: 0 };
-        writer.begin_with(ORDER, &head, count * Place::SIZE)?;
-        for (_, watch) in store.watches_of(id) {
-            let depth = watch.depth().unwrap_or(u32::MAX);
-            writer.part(&Place { sequence: watch.sequence, depth, padding: 0 })?;
-        }
-        writer.end()?;
+/// Which watch of a domain is older than which, also of different domains, and all depths.
+pub fn save_order(writer: &mut Writer<'_>, store: &Store, id: DomainId, domid: DomId) -> Result<(), Full> {
+    let count = store.watches_of(id).count();
+    if count == 0 {
+        return Ok(());
     }
-    Ok(())
+    let head = Places { connection: number(domid), padding: 0 };
+    writer.begin_with(ORDER, &head, count * Place::SIZE)?;
+    for (_, watch) in store.watches_of(id) {
+        let depth = watch.depth().unwrap_or(u32::MAX);
+        writer.part_in_place(&Place { sequence: watch.sequence, depth, padding: 0 })?;
+    }
+    writer.end()
 }
 
 /// Hands over a domain's ring and its local port, which a state names. None if there is no ring any more: the domain is

@@ -92,14 +92,13 @@ pub fn save_limits(
     writer: &mut Writer<'_>,
     store: &Store,
     version: u32,
-    introduced: impl Fn(DomainId) -> bool,
+    id: DomainId,
+    introduced: bool,
 ) -> Result<(), Full> {
-    for (id, domain) in store.domains.known() {
-        let heard_of = introduced(id) || store.held.of(id).usage.nodes > 0;
-        let features = if version > 1 { domain.features.bits() } else { 0 };
-        put_domain(writer, if heard_of { DOMAIN } else { LIMITS }, domain.domid, features, &domain.quotas)?;
-    }
-    Ok(())
+    let domain = store.domains.get(id);
+    let heard_of = introduced || store.held.of(id).usage.nodes > 0;
+    let features = if version > 1 { domain.features.bits() } else { 0 };
+    put_domain(writer, if heard_of { DOMAIN } else { LIMITS }, domain.domid, features, &domain.quotas)
 }
 
 pub fn save_counted(writer: &mut Writer<'_>, store: &Store, recorder: &Recorder) -> Result<(), Full> {

@@ -15,7 +15,9 @@ pub struct Lists {
 }
 
 impl Lists {
-    pub const NONE: Lists = Lists { of: None, bytes: Vec::new(), ended: Life::NONE };
+    pub fn new() -> Lists {
+        Lists { of: None, bytes: Vec::new(), ended: Life::NONE }
+    }
 
     /// Keeps the entries of the dead, by whose rights somebody still hears: up to this life.
     pub fn keep_ended(&mut self, latest: Life) {

@@ -2,7 +2,7 @@
 //!
 //! Upstream's migration stream, versions 1 and 2 (docs/designs/xenstore-migration.md), with records of our own for what
 //! it has no place for; docs/state.md lists those. `format` has the records' fields, once for both directions, `writer`
-//! and `reader` the stream as bytes, and each file about a part of the server both directions of its records. [`save`]
+//! and `reader` the stream as bytes, and each file about a part of the server both directions of its records. [`State`]
 //! walks the store and the connections and changes nothing; [`restore`] fills empty ones. Neither allocates, calls the
 //! hypervisor or touches a ring. It uses `connection` and what is below it, and does not know the server.
 
@@ -16,6 +16,7 @@ mod nodes;
 mod origins;
 pub mod page;
 mod planting;
+mod progress;
 mod queues;
 mod reader;
 mod record;
@@ -28,9 +29,10 @@ mod writer;
 pub use connections::Adopt;
 pub use fault::StateError;
 pub use format::{OWN_VERSION, VERSIONS};
-pub use nodes::{TOPS, extend_path, node_after};
+pub use nodes::{Place, each_node, extend_path};
+pub use progress::Progress;
 pub use queues::least;
 pub use reader::Source;
 pub use restore::{Places, restore};
-pub use save::{Rest, filler, save, save_nodes};
+pub use save::{State, filler, save_nodes};
 pub use writer::{Length, Sink};

@@ -17,29 +17,59 @@ use crate::path::{Path, PathBuf, Special, canonicalize};
 use crate::perms::{Access, Entry, Life, access_of};
 use crate::quota::Quotas;
 use crate::slots::Full;
-use crate::store::{self, AclChanges, NodeId, Order, Origin, Store};
+use crate::store::{self, AclChanges, DomainId, NodeId, Order, Origin, Store};
 use crate::wire::{Header, PAYLOAD_MAX};
 
 /// The nodes above which there is none, in the order of the stream.
 pub const TOPS: [Path<'static>; 3] = [Path::ROOT, Path::RELEASE_DOMAIN, Path::INTRODUCE_DOMAIN];
 
-/// Calls `each` with all nodes, each before those below it, and with how many bytes fewer than the latest's have those of its
-/// path that are not its name and the slash before that.
+/// The node that is next in the order of the stream: the top of this number, or one below that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Place {
+    top: usize,
+    below: Option<NodeId>,
+}
+
+impl Place {
+    /// The path above it, which is empty where that is the root's or there is none.
+    #[inline(never)] // Where a go begins.
+    pub fn path_above(&self, store: &Store, buf: &mut PathBuf) -> Result<(), Full> {
+        buf.clear();
+        if let Some(above) = self.below.and_then(|id| store.node(id).parent) {
+            store.path_of(above, buf).map_err(|_| Full)?;
+        }
+        if buf.as_slice() == b"/" {
+            buf.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Calls `each` with all nodes from a place on, each before those below it, until that returns false. It is told how many bytes
+/// fewer than the latest's, at first than [`Place::path_above`], have those of the path that are not the node's name and the
+/// slash before that. Returns the place of the next node, none if there is none.
 #[inline(always)] // As the inner loop of all that.
 pub fn each_node<E>(
     store: &Store,
-    mut each: impl FnMut(&store::Node, usize) -> Result<(), E>,
-) -> Result<(), E> {
-    for top in TOPS {
-        let mut next = store.lookup(top);
-        let mut left = usize::MAX;
+    from: Place,
+    mut each: impl FnMut(&store::Node, usize) -> Result<bool, E>,
+) -> Result<Option<Place>, E> {
+    let (mut next, mut left) = (from.below, 0);
+    for (top, path) in TOPS.into_iter().enumerate().skip(from.top) {
+        if next.is_none() {
+            (next, left) = (store.lookup(path), usize::MAX);
+        }
         while let Some(id) = next {
             let node = store.node(id);
-            each(node, left)?;
+            let more = each(node, left)?;
             (next, left) = node_after(store, node);
+            if !more {
+                let top = if next.is_none() { top + 1 } else { top };
+                return Ok(Some(Place { top, below: next }));
+            }
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// The node that [`each_node`] calls after this one, below the same top, and what it says of the path.
@@ -69,20 +99,26 @@ pub fn extend_path(store: &Store, node: &store::Node, left: usize, buf: &mut Pat
     let _fits = node.name.append(&store.blobs, buf);
 }
 
-/// Writes all nodes. The result is how many there are: what the store has counted may be wrong after a fault.
-pub fn save(writer: &mut Writer<'_>, store: &Store, lists: &mut Lists) -> Result<usize, Full> {
-    let mut record = Record::new();
+/// Writes nodes from a place on. The result is the next place, and how many there were: what the store has counted may be wrong
+/// after a fault.
+#[inline(never)] // In several places.
+pub fn save(writer: &mut Writer<'_>, store: &Store, from: Place) -> Result<(Option<Place>, usize), Full> {
+    let (mut record, mut lists) = (Record::new(), Lists::new());
+    let mut above = PathBuf::new();
+    from.path_above(store, &mut above)?;
+    record.begin(&above);
     let mut count = 0;
-    each_node(store, |node, left| {
+    let next = each_node(store, from, |node, left| {
         count += 1;
         record.extend_path(store, node, left);
-        record.take_list(store, node, lists);
+        record.take_list(store, node, &mut lists);
         match record.whole(store, node) {
-            Some(record) => writer.raw(record),
-            None => save_long(writer, store, node, record.path(), lists),
+            Some(record) => writer.raw(record)?,
+            None => save_long(writer, store, node, record.path(), &mut lists)?,
         }
+        Ok(!writer.is_much())
     })?;
-    Ok(count)
+    Ok((next, count))
 }
 
 /// Writes a node whose record is not put together.
@@ -110,36 +146,51 @@ fn save_long(
     writer.end()
 }
 
-/// The numbers of all nodes, so many of them, in order of the stream, so that no client takes up a list of children that has changed.
-pub fn save_generations(writer: &mut Writer<'_>, store: &Store, count: usize) -> Result<(), Full> {
-    writer.begin(GENERATIONS, count * Generations::SIZE)?;
-    each_node(store, |node, _| {
+/// The numbers of nodes from a place on, in order of the stream, so that no client takes up a list of children that has changed.
+/// There are `count` nodes in all. The result is the next place.
+#[inline(never)] // As above.
+pub fn save_generations(
+    writer: &mut Writer<'_>,
+    store: &Store,
+    from: Place,
+    count: usize,
+) -> Result<Option<Place>, Full> {
+    if from == Place::default() {
+        writer.begin(GENERATIONS, count * Generations::SIZE)?;
+    }
+    let next = each_node(store, from, |node, _| {
         writer.part_in_place(&Generations {
             value: node.value_generation(),
             list: node.list_generation(),
             permissions: node.acl_changes().bits(),
             origin: node.origin().bits().into(),
             ..Generations::default()
-        })
+        })?;
+        Ok(!writer.is_much())
     })?;
-    writer.end()
-}
-
-pub fn save_owned(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
-    for (id, domain) in store.domains.known() {
-        // The privileged domain's nodes are never removed for its end.
-        let count = if domain.is_privileged() { 0 } else { store.owned_by(id).count() };
-        if count < 2 {
-            continue;
-        }
-        let head = Owned { domid: domain.domid.0, ..Owned::default() };
-        writer.begin_with(OWNED, &head, count * OwnedNode::SIZE)?;
-        for node in store.owned_by(id) {
-            writer.part_in_place(&OwnedNode { generation: node.value_generation() })?;
-        }
+    if next.is_none() {
         writer.end()?;
     }
-    Ok(())
+    Ok(next)
+}
+
+pub fn save_owned(
+    writer: &mut Writer<'_>,
+    store: &Store,
+    id: DomainId,
+    domain: &store::Domain,
+) -> Result<(), Full> {
+    // The privileged domain's nodes are never removed for its end.
+    let count = if domain.is_privileged() { 0 } else { store.owned_by(id).count() };
+    if count < 2 {
+        return Ok(());
+    }
+    let head = Owned { domid: domain.domid.0, ..Owned::default() };
+    writer.begin_with(OWNED, &head, count * OwnedNode::SIZE)?;
+    for node in store.owned_by(id) {
+        writer.part_in_place(&OwnedNode { generation: node.value_generation() })?;
+    }
+    writer.end()
 }
 
 /// Reads a permission list into the store's.

@@ -10,10 +10,12 @@ use crate::slots::Full;
 use crate::store::{self, Layer, LayerName, Store};
 use crate::wire::XsError;
 
-/// `nodes`: how many there are in the tree.
+/// Bytes as which a slot counts in which a node may be that is gone.
+const SLOT: usize = 4;
+
 #[cold]
 #[inline(never)]
-pub fn save(writer: &mut Writer<'_>, store: &Store, nodes: usize) -> Result<(), Full> {
+pub fn save(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
     let store::Origins { layers, fused } = &store.origins;
     let names: usize = layers.iter().map(|layer| Origin::SIZE + layer.name.len()).sum();
     let head = Origins { generation: *fused, layers: layers.len() as u16, ..Origins::default() };
@@ -30,19 +32,28 @@ pub fn save(writer: &mut Writer<'_>, store: &Store, nodes: usize) -> Result<(), 
         })?;
         writer.bytes(name)?;
     }
-    writer.end()?;
-    // All slots in use are nodes of the tree, or some are gone.
-    if store.in_use().nodes == nodes {
-        return Ok(());
-    }
+    writer.end()
+}
+
+/// What is gone, from a slot on in which such a node may be. The result is the next slot, none if there is none.
+#[cold]
+#[inline(never)]
+pub fn save_gone(writer: &mut Writer<'_>, store: &Store, from: usize) -> Result<Option<usize>, Full> {
     let mut buf = PathBuf::new();
-    for (id, _) in store.gone() {
-        let path = store.path_of(id, &mut buf).map_err(|_| Full)?.as_bytes();
-        writer.begin_with(GONE, &Gone { len: path.len() as u16, ..Gone::default() }, path.len())?;
-        writer.bytes(path)?;
-        writer.end()?;
+    for slot in from.. {
+        let Some(id) = store.nth_node(slot) else { break };
+        if writer.is_much() {
+            return Ok(Some(slot));
+        }
+        writer.count(SLOT);
+        if store.is_gone(id) {
+            let path = store.path_of(id, &mut buf).map_err(|_| Full)?.as_bytes();
+            writer.begin_with(GONE, &Gone { len: path.len() as u16, ..Gone::default() }, path.len())?;
+            writer.bytes(path)?;
+            writer.end()?;
+        }
     }
-    Ok(())
+    Ok(None)
 }
 
 #[cold]

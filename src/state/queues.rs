@@ -126,7 +126,8 @@ fn waiting(store: &Store, id: DomainId, message: &Message, now: Instant, targets
 /// The oldest version of our own records whose readers can do with all messages. Each change counts those that tell of it;
 /// what is beyond them is [`GIVEN_UP`].
 pub fn least<R>(store: &Store, links: &Links<R>) -> u16 {
-    let rests = links.outbox.messages().iter().filter(|(_, message)| message.rest.is_some()).count();
+    let messages = store.domains.iter().flat_map(|(id, _)| queued(links, id));
+    let rests = messages.filter(|message| message.rest.is_some()).count();
     if rests > store.waiting_to_hear() as usize { OWN_GIVEN_UP } else { OWN_LEAST }
 }
 

@@ -31,6 +31,14 @@ impl Record {
         Record { bytes: [0; PATH + ABSOLUTE_MAX + BEHIND], end: PATH, acl: None, list: 0 }
     }
 
+    /// Has this path in place, of a node that is there; the root's is empty.
+    pub fn begin(&mut self, path: &[u8]) {
+        self.end = PATH + path.len();
+        if let Some(place) = self.bytes.get_mut(PATH..self.end) {
+            place.copy_from_slice(path);
+        }
+    }
+
     pub fn path(&self) -> &[u8] {
         self.bytes.get(PATH..self.end).unwrap_or_default()
     }

@@ -36,6 +36,8 @@ const BUFFER: usize = 1024;
 
 pub struct Writer<'a> {
     sink: &'a mut dyn Sink,
+    /// Bytes until it is as much as is written in one go.
+    until_much: usize,
     /// Bytes of the record that are still to come, padding included.
     left: usize,
     /// The fixed part at hand.
@@ -47,7 +49,28 @@ pub struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     pub fn new(sink: &'a mut dyn Sink) -> Writer<'a> {
-        Writer { sink, left: 0, fields: [0; FIXED_MAX], buffer: [0; BUFFER], filled: 0 }
+        Writer::within(sink, 0, usize::MAX)
+    }
+
+    /// Within a record, of which so many bytes are to come, for a go of about `much` bytes.
+    pub fn within(sink: &'a mut dyn Sink, left: usize, much: usize) -> Writer<'a> {
+        Writer { sink, until_much: much, left, fields: [0; FIXED_MAX], buffer: [0; BUFFER], filled: 0 }
+    }
+
+    /// Bytes of the record that are still to come.
+    pub fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Whether it is as much as is written in one go, but for what has not gone to the sink.
+    #[inline(always)] // Of each node.
+    pub fn is_much(&self) -> bool {
+        self.until_much == 0
+    }
+
+    /// Has something else count as so many bytes of what is written in one go.
+    pub fn count(&mut self, bytes: usize) {
+        self.until_much = self.until_much.saturating_sub(bytes);
     }
 
     /// Begins a record with a body of `len` bytes. The padding to the next multiple of 8 is part of the length, as upstream
@@ -136,6 +159,7 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         self.flush()?;
+        self.count(bytes.len());
         self.sink.put(bytes)
     }
 
@@ -154,6 +178,7 @@ impl<'a> Writer<'a> {
     #[inline(never)]
     pub fn flush(&mut self) -> Result<(), Full> {
         let filled = core::mem::take(&mut self.filled);
+        self.count(filled);
         self.sink.put(self.buffer.get(..filled).unwrap_or_default())
     }
 }

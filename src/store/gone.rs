@@ -27,12 +27,6 @@ impl Store {
         Ok(())
     }
 
-    /// Nodes that are gone and the one above which is not, in the order in which they were made.
-    pub fn gone(&self) -> impl Iterator<Item = (NodeId, &Node)> {
-        let ids = (0..).map_while(|n| self.nth_node(n));
-        ids.filter(|id| self.is_gone(*id)).map(|id| (id, self.node(id)))
-    }
-
     /// Whether a node is gone and the one above it is not.
     pub fn is_gone(&self, id: NodeId) -> bool {
         let node = self.node(id);

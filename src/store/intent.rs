@@ -90,7 +90,8 @@ pub struct Intent {
     pub bury: Option<Burial>,
     /// Domains have shut down, and the general `@releaseDomain` for that is still to be sent.
     pub shut_down: bool,
-    /// The store is gone through, for the consistency check or for a layer of what has changed, amid which it must not change.
+    /// The store is gone through, for the consistency check, for a state or for a layer of what has changed, amid which it must
+    /// not change.
     pub check: bool,
 }
 

@@ -13,7 +13,7 @@ use xenstore::wire::TxId;
 const NODES: usize = 4000;
 
 /// Guest 1 looks, guest 2 changes something, guest 3 does not read what it is sent, guest 4 has sent half a request.
-fn host() -> Host {
+pub fn host() -> Host {
     let capacities = Capacities { trace: 16_384, ..Capacities::for_nodes(60_000) };
     let mut host = Host::with(Settings::DEFAULT, &capacities);
     host.limit(super::LIMITS);

@@ -167,3 +167,13 @@ fn late_events_are_dropped_in_goes() {
     assert_eq!(host.server.in_use().messages, usize::from(GUESTS));
     host.check();
 }
+
+/// The last one has all that waits.
+#[test]
+fn a_state_is_written_in_goes() {
+    let mut host = crate::checks::host();
+    host.send(0, 0, "CONTROL state|dump|");
+    let goes = host.goes();
+    assert!(goes.len() > 20 && goes.iter().all(|operations| *operations < MOST), "{goes:?}");
+    assert!(host.received(0).starts_with("xenstore-state "));
+}

@@ -3,12 +3,19 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use crate::checks;
 use support::{Client, Host, request};
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::EventChannels;
 use xenstore::state::page::{Head, What};
+use xenstore::trace::{Kind, Stop};
 use xenstore::update::Bounds;
 use xenstore::wire::{MessageType, PAYLOAD_MAX, TxId};
 
@@ -16,18 +23,29 @@ const ENDED: &str = "The state is not held any more.|";
 
 /// The page that a request is answered with.
 fn page(host: &mut Host, request: &str) -> (Head, Vec<u8>) {
-    let answer = host.ask(0, 0, request);
+    page_of(&host.ask(0, 0, request))
+}
+
+fn page_of(answer: &str) -> (Head, Vec<u8>) {
     let text = answer.replace("\\n", "\n");
     assert!(text.len() <= PAYLOAD_MAX, "{} bytes", text.len());
-    let (head, text) = Head::parse(What::State, &text).unwrap_or_else(|| panic!("{request}: {answer}"));
+    let (head, text) = Head::parse(What::State, &text).unwrap_or_else(|| panic!("{answer}"));
     let bytes = STANDARD.decode(text.strip_suffix("\n|").expect("a line")).expect("base64");
     assert_eq!(head.count, bytes.len());
     (head, bytes)
 }
 
 /// All of a state; `meanwhile` happens after each page but the last.
-fn save(host: &mut Host, mut meanwhile: impl FnMut(&mut Host, usize)) -> (u64, Vec<u8>) {
-    let (head, mut bytes) = page(host, "CONTROL state|dump|");
+fn save(host: &mut Host, meanwhile: impl FnMut(&mut Host, usize)) -> (u64, Vec<u8>) {
+    let first = page(host, "CONTROL state|dump|");
+    rest_of(host, first, meanwhile)
+}
+
+fn rest_of(
+    host: &mut Host,
+    (head, mut bytes): (Head, Vec<u8>),
+    mut meanwhile: impl FnMut(&mut Host, usize),
+) -> (u64, Vec<u8>) {
     assert_eq!(head.first, 0);
     while bytes.len() < head.size {
         meanwhile(host, bytes.len());
@@ -198,38 +216,134 @@ fn a_full_store_says_how_much_is_missing() {
     host.expect(&[(0, 0, "WRITE /a|b|", "OK|")]);
 }
 
-/// A fault amid it costs the request, and what was lent is given back.
+/// It is as of the last moment in which it is written. Who looks is served meanwhile, and may have read what waits for it; who
+/// changes something, and the end of a domain, wait until it is written.
+#[test]
+fn others_who_look_are_served_while_it_is_written() {
+    let whole = checks::host().received(3);
+    let mut host = checks::host();
+    let tx = host.start(1);
+    host.ok(1, tx, "WRITE data|late");
+    let since = host.server.trace().end();
+    host.send(0, 0, "CONTROL state|dump|");
+    host.send(2, 0, "READ data|");
+    host.send(1, tx, "TRANSACTION_END T|");
+    // Guest 4, of which half a request is there, wants to begin anew. Guest 3 reads a ring full of what it has left unread, and says so.
+    let reader = Rc::new(RefCell::new(Client::new(host.client(3).page.clone())));
+    let heard = Rc::new(RefCell::new(Vec::new()));
+    let (amid, read, page) = (reader.clone(), heard.clone(), host.client(4).page.clone());
+    let mut looks = 0;
+    host.xen.on_look = Some(Box::new(move || {
+        looks += 1;
+        if looks == 30 {
+            read.borrow_mut().extend(amid.borrow_mut().read());
+            page.connection.store(1, Relaxed);
+        }
+    }));
+    (0..80).for_each(|n| host.xen.alarms.push((host.xen.now, DomId(3 + n % 2))));
+    host.poll();
+    host.xen.on_look = None;
+    let records: Vec<_> =
+        host.server.trace().from(since).map(|record| (record.kind, record.domid.0)).collect();
+    let first = page_of(&host.received(0));
+    let (_, state) = rest_of(&mut host, first, |_, _| ());
+    let place =
+        |of| records.iter().position(|record| *record == of).unwrap_or_else(|| panic!("{of:?}: {records:?}"));
+    let end = place((Kind::Ended, 0));
+    assert!(place((Kind::Ended, 2)) < end && place((Kind::Notified, 3)) < end, "{records:?}");
+    assert!(end < place((Kind::Ended, 1)) && end < place((Kind::Restarted, 4)), "{records:?}");
+    host.hears(1, "OK|");
+    host.hears(2, "mine");
+    host.check();
+    host.restore(&state).unwrap_or_else(|error| panic!("{error}"));
+    assert!(host.save(2) == state, "what is restored has another state");
+    host.server.resume(&mut host.xen);
+    host.expect(&[(1, 0, "READ data|", "mine")]);
+    let mut heard = heard.take();
+    while reader.borrow().waiting() > 0 {
+        heard.extend(reader.borrow_mut().read());
+        host.xen.kick(DomId(3));
+        host.poll();
+    }
+    assert_eq!(heard.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "), whole);
+    host.check();
+}
+
+/// Two that ask at once have one after the other, and the second is held.
+#[test]
+fn of_two_the_second_is_held() {
+    let mut host = checks::host();
+    let before = unused(&host);
+    let ring = Arc::new(RingPage::new());
+    let port = host.xen.bind_interdomain(DomId(0), Port(9)).expect("a port");
+    let handle = host.server.accept(ring.clone(), port).expect("there is room");
+    let mut client = Client::new(ring);
+    client.write(&request(MessageType::Control as u32, 1, TxId::NONE, b"state\0dump\0"));
+    host.send(0, 0, "CONTROL state|dump|");
+    host.poll();
+    let (head, _) = page_of(&host.received(0));
+    let mut other = Vec::new();
+    while client.waiting() > 0 {
+        other.extend(client.read());
+        host.xen.kick(DomId(0));
+        host.poll();
+    }
+    let (other, _) = page_of(&format!("{}", other.first().expect("an answer")));
+    assert_ne!(head.number, other.number);
+    let (held, given_up) = if head.number > other.number { (head, other) } else { (other, head) };
+    host.expect(&[(0, 0, &format!("CONTROL state|dump|{}|0|", given_up.number), ENDED)]);
+    page(&mut host, &format!("CONTROL state|dump|{}|{}|", held.number, held.count));
+    host.server.disconnect(&mut host.xen, handle);
+    host.xen.pass(10);
+    host.poll();
+    assert_eq!(unused(&host), before);
+    host.check();
+}
+
+/// Stopped at any operation, and before any part, it costs the request at most: what was lent is given back, though nobody asks
+/// for another.
 #[cfg(debug_assertions)] // Elsewhere nothing stops.
 #[test]
-fn it_may_be_stopped_at_any_operation() {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-    use xenstore::trace::Stop;
-
+fn it_may_be_stopped_anywhere() {
     crate::stops::expect_stops();
     let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(1000));
-    host.boot(5);
-    host.ok(5, 0, "WRITE data|value");
+    // Their connections alone are more than a message.
+    (5..20).for_each(|domid| host.boot(domid));
+    host.expect(&[(5, 0, "WRITE data|value", "OK|"), (5, 0, "WATCH data|t|", "OK|; ev data,t")]);
     let before = unused(&host);
-    let mut stops = 0;
-    for n in 1.. {
-        host.send(0, 0, "CONTROL state|dump|");
-        host.server.stop_in(n);
-        let stopped = catch_unwind(AssertUnwindSafe(|| host.poll())).is_err();
-        host.server.stop_in(0);
-        if !stopped {
-            break;
+    for by_look in [false, true] {
+        for n in 1.. {
+            host.send(0, 0, "CONTROL state|dump|");
+            host.send(5, 0, "WRITE data|value");
+            let looks = AtomicU32::new(if by_look { n } else { 0 });
+            host.xen.on_look = Some(Box::new(move || assert_ne!(looks.fetch_sub(1, Relaxed), 1)));
+            host.server.stop_in(if by_look { 0 } else { n });
+            let stopped = catch_unwind(AssertUnwindSafe(|| host.poll())).is_err();
+            host.server.stop_in(0);
+            host.xen.on_look = None;
+            if !stopped {
+                assert!(n > if by_look { 10 } else { 50 }, "{n}");
+                break;
+            }
+            assert!(host.server.survive(&mut host.xen, Stop::Panic(n)));
+            host.poll();
+            let answer = host.received(0);
+            assert!(answer == "EIO" || answer.starts_with("xenstore-state "), "stop {n}: {answer}");
+            let written = host.received(5);
+            assert!(written == "EIO" || written == "ev data,t; OK|", "stop {n}: {written}");
+            host.xen.pass(10);
+            host.poll();
+            assert_eq!(unused(&host), before, "stop {n}");
+            // What it had for a reason is forgotten: the same again is no fault.
+            host.xen.pass(10);
+            host.poll();
+            host.check();
         }
-        stops += 1;
-        assert!(host.server.survive(&mut host.xen, Stop::Panic(n)));
-        host.poll();
-        let answer = host.received(0);
-        assert!(answer == "EIO" || answer.starts_with("xenstore-state "), "operation {n}: {answer}");
+        host.received(0);
+        host.received(5);
         host.xen.pass(10);
         host.poll();
-        assert_eq!(unused(&host), before, "operation {n}");
     }
-    assert!(stops > 50, "{stops}");
-    host.received(0);
     host.expect(&[(5, 0, "READ data|", "value")]);
     assert_eq!(host.server.usage(DomId(5)).map(|usage| usage.nodes), Some(2));
 }

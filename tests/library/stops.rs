@@ -147,6 +147,7 @@ fn cases() -> Vec<Act> {
     let long = "w".repeat(700);
     vec![
         ask(0, 0, "CONTROL check|"),
+        ask(0, 0, "CONTROL state|dump|"),
         ask(1, 0, "DIRECTORY /shared|"),
         ask(1, 0, "READ /shared/long|"),
         ask(1, 1, "READ /shared/tree/a|"),

@@ -7,7 +7,7 @@ use crate::server::context::{Context, Outcome};
 use crate::server::core::Deed;
 use crate::server::scratch::Reply;
 use crate::server::session::Held;
-use crate::state::page::{BYTES_MAX, Head, What, write};
+use crate::state::page::{Head, What, write};
 use crate::wire::{Strings, XsError};
 
 const ENDED: &str = "The state is not held any more.";
@@ -60,14 +60,11 @@ pub fn hand_out<P: Platform>(
         return refuse(reply, if what == What::State { ENDED } else { CHANGES_ENDED });
     };
     held.until = until;
-    let (size, end) = (held.size, held.end);
+    let size = held.size;
     if from >= size {
         return Err(XsError::EINVAL);
     }
-    let (pages, skipped) = (from / BYTES_MAX + 1, from % BYTES_MAX);
-    let start = end.checked_sub(pages * BYTES_MAX).ok_or(XsError::EIO)?;
-    let length = BYTES_MAX.min(size - (from - skipped));
-    let page = cx.platform.kept(start..start + length).get(skipped..length).ok_or(XsError::EIO)?;
+    let page = cx.platform.kept(held.page(from).ok_or(XsError::EIO)?);
     let count = page.len();
     Head { number, first: from, count, size }.show(what, reply).map_err(|_| XsError::E2BIG)?;
     reply.push(b"\n")?;
