@@ -54,6 +54,11 @@ impl Arrived {
     pub(super) fn consume(&self, page: &RingPage) {
         self.input.consume(page, self.in_ring);
     }
+
+    /// Consumes it, for whoever publishes its answer then.
+    pub(super) fn give_back(&self, page: &RingPage) {
+        self.input.give_back(page, self.in_ring);
+    }
 }
 
 /// What a look at a connection's input found.
@@ -70,7 +75,7 @@ pub enum Found {
 
 /// Whether there is something in a ring that is listened to, or something wrong with it: the next look says what.
 fn has_input<R: Deref<Target = RingPage>>(connection: &Connection<R>) -> bool {
-    !connection.ignored && ring::input(&connection.ring).map_or(true, |input| input.len > 0)
+    !connection.ignored && ring::has_input(&connection.ring)
 }
 
 impl<R: Deref<Target = RingPage>> Links<R> {

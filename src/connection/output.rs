@@ -68,7 +68,7 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         let page = &*connection.ring;
         match ring::output(page) {
             Ok(out) if out.room as usize >= answer.len() && outbox.queue(id).is_empty() => {
-                request.consume(page);
+                request.give_back(page);
                 consumed();
                 out.publish_whole(page, answer);
                 connection.note_message();

@@ -111,7 +111,7 @@ impl<P: Platform> Server<P> {
         let answer = self.core.store.current.answer.unwrap_or(Err(XsError::EIO));
         // After a stop it gets the same answer.
         self.core.store.current.answer = Some(answer);
-        if self.conclude(platform, from, answer) {
+        if self.conclude(platform, from, answer, true) {
             self.links.has_more(&mut self.core.store, from);
             self.links.schedule.ready(from);
         }

@@ -49,8 +49,13 @@ impl Core {
         first
     }
 
+    /// Whether there may be a reason for [`Core::why_held`].
+    #[inline(always)] // Before every request.
+    pub fn may_be_held(&self, id: DomainId) -> bool {
+        self.throttle.contest().is_some() || self.store.domains.get(id).questions.count >= QUESTIONS
+    }
+
     /// Why this domain is not read now, if it is not. It is looked at again when the reason ends.
-    #[inline]
     pub fn why_held(&mut self, id: DomainId) -> Option<Stall> {
         if self.throttle.contest().is_some() && self.is_held(id) {
             return Some(Stall::Held);

@@ -27,7 +27,8 @@ impl<P: Platform> Server<P> {
                     self.links.schedule.put_off(id);
                 }
                 Found::Message => {
-                    (self.exchange.from, self.exchange.stage) = (id, Stage::Taken);
+                    let exchange = &mut *self.exchange;
+                    (exchange.from, exchange.stage) = (id, Stage::Taken);
                     let answered = self.answer(platform, id);
                     let more = match answered {
                         true => self.links.has_more(&mut self.core.store, id),
@@ -97,7 +98,15 @@ impl<P: Platform> Server<P> {
     }
 
     /// Whether the next request of this connection may be taken now.
+    #[inline(always)] // Before every request.
     fn may_read(&mut self, id: DomainId) -> bool {
+        let unread = self.links.why_unread(&self.core.store, id);
+        (unread.is_none() && !self.core.may_be_held(id)) || self.may_be_read(id)
+    }
+
+    /// The same where something speaks against it.
+    #[inline(never)]
+    fn may_be_read(&mut self, id: DomainId) -> bool {
         let unread = self.links.why_unread(&self.core.store, id);
         let why = self.core.why_held(id).or(unread);
         if let Some(why) = why

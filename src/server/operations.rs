@@ -133,8 +133,9 @@ enum Then {
 impl<P: Platform> Server<P> {
     /// Serves one whole request: checks, handler, events, reply. False if it must be served again, or is set aside.
     pub(super) fn answer(&mut self, platform: &mut P, from: DomainId) -> bool {
-        let header = self.exchange.request.header;
-        self.exchange.reply.clear();
+        let exchange = &mut *self.exchange;
+        let header = exchange.request.header;
+        exchange.reply.clear();
         let domid = self.core.store.domains.get(from).domid;
         let msg_type = header.msg_type.min(255) as u8;
         self.core.store.current = Current::begin(from, domid, header.msg_type);
@@ -211,21 +212,20 @@ impl<P: Platform> Server<P> {
             self.set_aside();
             return false;
         }
-        self.conclude(platform, from, answer)
+        self.conclude(platform, from, answer, false)
     }
 
-    /// Answers a request of which nothing is left to do. False if it must be served again.
+    /// Answers a request of which nothing is left to do; `late`, where that is rare. False if it must be served again.
     #[inline(always)] // The end of every request, and of one that was set aside.
     pub(super) fn conclude(
         &mut self,
         platform: &mut P,
         from: DomainId,
         answer: Result<Answer, XsError>,
+        late: bool,
     ) -> bool {
         let header = self.exchange.request.header;
-        let message = finish(&mut self.exchange.reply, header, answer);
-        let size = if answer.is_ok() { (message.len() - Header::SIZE) as u32 } else { 0 };
-        let answered = self.reply(from);
+        let (answered, size) = self.reply(from, answer, late);
         if answer == Ok(Answer::Watching) && self.exchange.stage == Stage::Answered {
             self.send_first_event(from, header.len as usize);
         }
@@ -242,24 +242,27 @@ impl<P: Platform> Server<P> {
     #[inline(always)] // Its only use.
     fn account_for(&mut self, platform: &mut P, from: DomainId, answer: Result<Answer, XsError>, size: u32) {
         let header = self.exchange.request.header;
-        let error = answer.err();
-        if let Some(error) = error {
+        if let Err(error) = answer {
             self.core.note_error(from, header, error);
         }
         self.core.clock.latest = platform.cycles();
         let cycles = self.core.clock.latest.since(self.begun);
         let step = Tally::step(cycles);
         self.core.tallies(from).for_each(|tally| tally.add(header.len, size, cycles, step));
-        let ended = Record {
-            hash: self.core.store.current.path_hash,
-            tx: header.tx_id,
-            amount: cycles,
-            msg_type: header.msg_type.min(255) as u8,
-            error,
-            size: size as u16,
-            ..Record::new(Kind::Ended, self.core.store.current.writer)
-        };
-        if let Some(number) = self.core.record(ended) {
+        let ended = self.core.ended(header, answer, cycles, size);
+        self.core.store.trace.push(ended);
+        if self.core.recorder.log.shows(Kind::Ended) {
+            self.log_answer(answer, cycles, size);
+        }
+    }
+
+    /// Logs an answered request in full. Apart from its record, so that this is made in its place.
+    #[cold]
+    #[inline(never)]
+    fn log_answer(&mut self, answer: Result<Answer, XsError>, cycles: u32, size: u32) {
+        let header = self.exchange.request.header;
+        let ended = self.core.ended(header, answer, cycles, size);
+        if let Some(number) = self.core.recorder.log_record(ended) {
             let told = if answer == Ok(Answer::Data) { self.exchange.reply.payload() } else { &[] };
             log_exchange(number, payload(&self.exchange.message, header.len as usize), told);
         }
@@ -277,9 +280,8 @@ impl<P: Platform> Server<P> {
             (Tx::Ignored, _) | (_, TxId::NONE) => None,
             (Tx::Checked, id) => Some(core.store.find_transaction(from, id).ok_or(XsError::ENOENT)?),
         };
-        let quotas = core.store.domains.get(from).quotas;
         let Operation { changes_nodes, .. } = operation;
-        let view = View { domain: from, caller, quotas, tx, changes_nodes };
+        let view = View { domain: from, caller, tx, changes_nodes };
         let Exchange { message, reply, .. } = &mut **exchange;
         let payload = payload(message, header.len as usize);
         let mut context = Context { core, platform, roster: links.roster() };
@@ -288,6 +290,22 @@ impl<P: Platform> Server<P> {
 }
 
 impl Core {
+    /// The record of the request at hand that has been answered, now.
+    #[inline(always)]
+    fn ended(&self, header: Header, answer: Result<Answer, XsError>, cycles: u32, size: u32) -> Record {
+        let current = &self.store.current;
+        Record {
+            time: self.clock.latest,
+            hash: current.path_hash,
+            tx: header.tx_id,
+            amount: cycles,
+            msg_type: header.msg_type.min(255) as u8,
+            error: answer.err(),
+            size: size as u16,
+            ..Record::new(Kind::Ended, current.writer)
+        }
+    }
+
     /// Records that a request has failed.
     #[cold]
     #[inline(never)]

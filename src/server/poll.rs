@@ -284,7 +284,7 @@ impl<P: Platform> Server<P> {
             let attempts = self.core.store.present_attempt().latest() - begun;
             if attempts > ATTEMPTS
                 || self.core.store.intents.may_have_some()
-                || self.core.clock.latest.since(since) >= self.links.schedule.quantum()
+                || self.core.clock.latest.0.saturating_sub(since.0) >= self.links.schedule.quantum().into()
             {
                 break;
             }

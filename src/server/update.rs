@@ -130,8 +130,7 @@ impl<P: Platform> Server<P> {
         self.take_up_request(from, header);
         let Server { core, links, exchange, .. } = self;
         let caller = core.store.domains.caller(from);
-        let quotas = core.store.domains.get(from).quotas;
-        let view = View { domain: from, caller, quotas, tx: None, changes_nodes: false };
+        let view = View { domain: from, caller, tx: None, changes_nodes: false };
         let request = Request { header, payload: b"\0", from, view };
         let mut context = Context { core, platform, roster: links.roster() };
         let begun = transactions::start(&mut context, &request, &mut exchange.reply);

@@ -9,7 +9,7 @@ impl Store {
     /// Refuses an `amount` above the client's quota, with the error of the table of quotas. A quota of 0 limits nobody.
     #[inline(always)] // Nothing of the table is looked up then.
     pub fn check_quota(&self, view: &View, quota: Quota, amount: usize) -> Result<(), XsError> {
-        self.check_against(view, &view.quotas, quota, amount)
+        self.check_against(view, &self.domains.get(view.domain).quotas, quota, amount)
     }
 
     /// The same where a domain with these quotas pays for the client's request.

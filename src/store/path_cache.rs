@@ -8,7 +8,7 @@ use core::num::NonZeroU16;
 
 use super::node::NodeId;
 use crate::room::filled;
-use crate::words::word;
+use crate::words::{equal, word};
 
 type Words = [[u8; 8]; PathCache::PATH_MAX / 8];
 
@@ -31,15 +31,17 @@ pub struct PathCache {
     entries: Box<[Found]>,
 }
 
-/// Whether two byte strings of one length are equal, word by word; the last one overlaps.
+/// Whether two byte strings of one length, of 48 bytes at most, are equal: two pieces of each, which may overlap.
 #[inline(always)]
 fn are_equal(a: &[u8], b: &[u8]) -> bool {
-    match (a.last_chunk::<8>(), b.last_chunk()) {
-        (Some(last), Some(other)) => {
-            last == other && a.as_chunks::<8>().0.iter().zip(b.as_chunks().0).all(|(a, b)| a == b)
-        }
-        _ => a == b,
+    const { assert!(PathCache::PATH_MAX <= 32 + 16) };
+    if let (Some(first), Some(other)) = (a.first_chunk::<32>(), b.first_chunk()) {
+        return first == other && a.last_chunk::<16>() == b.last_chunk();
     }
+    if let (Some(first), Some(other)) = (a.first_chunk::<16>(), b.first_chunk()) {
+        return first == other && a.last_chunk::<16>() == b.last_chunk();
+    }
+    equal(a, b)
 }
 
 impl PathCache {
@@ -117,5 +119,26 @@ impl PathCache {
     #[inline(always)]
     fn place(&self, hash: u64) -> usize {
         ((u64::from((hash >> 20) as u32) * self.entries.len() as u64) >> u32::BITS) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_of_a_path_counts() {
+        let (mut cache, hash) = (PathCache::new(1), 7);
+        for len in 1..=PathCache::PATH_MAX {
+            let mut path: std::vec::Vec<u8> = (b'a'..).take(len).collect();
+            cache.remember(&path, hash, NodeId::FIRST);
+            assert_eq!(cache.find(&path, hash), Some(NodeId::FIRST), "{len}");
+            for at in 0..len {
+                path[at] ^= 1;
+                assert_eq!(cache.find(&path, hash), None, "{len} {at}");
+                path[at] ^= 1;
+            }
+            assert_eq!(cache.find(&path[1..], hash), None);
+        }
     }
 }

@@ -30,10 +30,8 @@ impl Store {
         path_max: Option<u32>,
     ) -> Result<Subject<'a>, Option<u64>> {
         // Only canonical paths are found, so one in the cache needs no other check.
-        if input.len() <= PathCache::PATH_MAX
-            && input.first() == Some(&b'/')
-            && path_max.is_none_or(|max| input.len() <= max as usize)
-        {
+        let most = path_max.map_or(PathCache::PATH_MAX, |max| PathCache::PATH_MAX.min(max as usize));
+        if input.len() <= most && input.first() == Some(&b'/') {
             let hash = self.key.hash(input);
             if let Some((node, counted)) = self.path_cache.find_counted(input, hash) {
                 self.current.path_hash = hash;
@@ -61,21 +59,28 @@ impl Store {
         Ok(Subject::new(path, hash))
     }
 
-    /// Notes how long the path is, as the quota `path-max` counts it.
+    /// How long the path is, as the quota `path-max` counts it.
     #[inline(always)] // In every request of a guest.
-    pub fn note_length(&mut self, subject: Subject<'_>) {
-        let len = match subject.counted {
+    pub fn length_of(&mut self, subject: Subject<'_>) -> usize {
+        match subject.counted {
             Some(len) => len.get().into(),
-            None => self.count_length(subject),
-        };
+            None => self.count_length(subject.path, subject.node.map(|_| subject.hash)),
+        }
+    }
+
+    /// Notes a longer path than the request's sender has named before.
+    #[cold]
+    #[inline(never)]
+    pub fn note_length(&mut self, len: usize) {
         self.note_peak(len, |peaks| &mut peaks.path_max);
     }
 
+    /// `hash` is that of a path that is in the cache.
     #[inline(never)]
-    fn count_length(&mut self, subject: Subject<'_>) -> usize {
-        let len = subject.path.relative_to_home().len();
-        if subject.node.is_some() {
-            self.path_cache.count(subject.hash, len);
+    fn count_length(&mut self, path: Path<'_>, hash: Option<u64>) -> usize {
+        let len = path.relative_to_home().len();
+        if let Some(hash) = hash {
+            self.path_cache.count(hash, len);
         }
         len
     }
@@ -151,10 +156,17 @@ impl Store {
     ///
     /// EACCES if not. If there is no node: ENOENT for clients that have any of `needed` on the nearest node above. The
     /// others get EACCES, so that they cannot tell which names exist.
+    #[inline(never)] // In several handlers.
     pub fn seek(&mut self, view: &View, subject: Subject<'_>, needed: Access) -> Result<Place, XsError> {
+        self.seek_here(view, subject, needed)
+    }
+
+    /// The same for the most frequent requests, for which it mostly is some comparisons.
+    #[inline(always)]
+    pub fn seek_here(&mut self, view: &View, subject: Subject<'_>, needed: Access) -> Result<Place, XsError> {
         match subject.node {
             Some(node) if view.tx.is_none() && self.is_owned(node, &view.caller) => Ok(Place::Node(node)),
-            _ => self.seek_anew(view, subject, needed),
+            _ => self.seek_anew(view, subject.path, subject.hash, subject.node, needed),
         }
     }
 
@@ -164,8 +176,17 @@ impl Store {
         caller.is_privileged() || self.acl(node).is_some_and(|acl| caller.owns(self.acls.owner(acl)))
     }
 
+    /// The subject comes in parts, so that the callers need no room for it.
     #[inline(never)]
-    fn seek_anew(&mut self, view: &View, subject: Subject<'_>, needed: Access) -> Result<Place, XsError> {
+    fn seek_anew(
+        &mut self,
+        view: &View,
+        path: Path<'_>,
+        hash: u64,
+        node: Option<NodeId>,
+        needed: Access,
+    ) -> Result<Place, XsError> {
+        let subject = Subject { node, ..Subject::new(path, hash) };
         match self.find_subject(view, subject, &mut None)? {
             Some(place) if self.access(view, place).contains(needed) => Ok(place),
             Some(_) => Err(XsError::EACCES),

@@ -9,16 +9,14 @@ use super::node::NodeId;
 use super::transaction::{TransactionId, TxNodeId};
 use crate::path::Path;
 use crate::perms::{Caller, Entry};
-use crate::quota::Quotas;
 use crate::slots::Claim;
 use crate::wire::TxId;
 
-/// The client, its rights and quotas, and its transaction.
+/// The client, its rights, and its transaction.
 #[derive(Clone, Copy)]
 pub struct View {
     pub domain: DomainId,
     pub caller: Caller,
-    pub quotas: Quotas,
     pub tx: Option<TransactionId>,
     /// The request is one of those that change nodes: WRITE, MKDIR, RM, SET_PERMS.
     pub changes_nodes: bool,

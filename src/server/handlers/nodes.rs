@@ -10,7 +10,7 @@ use crate::quota::Quota;
 use crate::server::context::{Context, Outcome, Request};
 use crate::server::core::Core;
 use crate::server::scratch::Reply;
-use crate::store::{Answer, Cursor, DomainId, Place, Removal, Start, Store};
+use crate::store::{Answer, Cursor, DomainId, Place, Removal, Start, Store, Value};
 use crate::wire::{PAYLOAD_MAX, XsError, decimal, number, strings, terminated};
 
 pub fn read<P: Platform>(
@@ -18,15 +18,18 @@ pub fn read<P: Platform>(
     request: &Request<'_>,
     reply: &mut Reply,
 ) -> Result<Outcome, XsError> {
-    let mut buf = PathBuf::new();
-    let subject = request.subject(cx.core, terminated(request.payload)?, Special::Refused, &mut buf)?;
-    let place = cx.core.store.seek(&request.view, subject, Access::READ)?;
+    let place = request.place(cx.core, terminated(request.payload)?, Special::Refused, Access::READ)?;
     let value = cx.core.store.value_at(place);
     match value.inline_word() {
         Some((word, len)) => reply.push_word(&word, len)?,
-        None => value.pieces(&cx.core.store.blobs).try_for_each(|piece| reply.push(piece))?,
+        None => push_value(&cx.core.store, value, reply)?,
     }
     Ok(Outcome::DATA)
+}
+
+#[inline(never)] // Most values are short.
+fn push_value(store: &Store, value: Value, reply: &mut Reply) -> Result<(), XsError> {
+    value.pieces(&store.blobs).try_for_each(|piece| reply.push(piece))
 }
 
 pub fn write<P: Platform>(
@@ -117,9 +120,7 @@ pub fn directory<P: Platform>(
     request: &Request<'_>,
     reply: &mut Reply,
 ) -> Result<Outcome, XsError> {
-    let mut buf = PathBuf::new();
-    let subject = request.subject(cx.core, terminated(request.payload)?, Special::Refused, &mut buf)?;
-    let place = cx.core.store.seek(&request.view, subject, Access::READ)?;
+    let place = request.place(cx.core, terminated(request.payload)?, Special::Refused, Access::READ)?;
     let (_, len) = cx.core.store.list_at(place);
     if len > PAYLOAD_MAX {
         return Err(XsError::E2BIG);
@@ -136,10 +137,8 @@ pub fn directory_part<P: Platform>(
     reply: &mut Reply,
 ) -> Result<Outcome, XsError> {
     let [input, offset] = strings(request.payload).exactly()?;
-    let mut buf = PathBuf::new();
-    let subject = request.subject(cx.core, input, Special::Refused, &mut buf)?;
+    let place = request.place(cx.core, input, Special::Refused, Access::READ)?;
     let offset = number(offset);
-    let place = cx.core.store.seek(&request.view, subject, Access::READ)?;
     let (generation, len) = cx.core.store.list_at(place);
     write!(reply, "{generation}\0").map_err(|_| XsError::E2BIG)?;
     let room = PAYLOAD_MAX - reply.len() - 1;
@@ -228,9 +227,7 @@ pub fn get_perms<P: Platform>(
     request: &Request<'_>,
     reply: &mut Reply,
 ) -> Result<Outcome, XsError> {
-    let mut buf = PathBuf::new();
-    let subject = request.subject(cx.core, terminated(request.payload)?, Special::Allowed, &mut buf)?;
-    let place = cx.core.store.seek(&request.view, subject, Access::READ)?;
+    let place = request.place(cx.core, terminated(request.payload)?, Special::Allowed, Access::READ)?;
     let acl = cx.core.store.acl_at(place).ok_or(XsError::EIO)?;
     let mut digits = [0; 10];
     for (n, entry) in cx.core.store.acls.entries(&cx.core.store.blobs, acl).enumerate() {

@@ -195,8 +195,7 @@ impl Store {
     /// How the privileged domain sees the store.
     fn privileged_view(&self) -> Result<View, XsError> {
         let domain = self.domains.privileged().ok_or(XsError::EIO)?;
-        let quotas = self.domains.get(domain).quotas;
-        Ok(View { domain, caller: self.domains.caller(domain), quotas, tx: None, changes_nodes: true })
+        Ok(View { domain, caller: self.domains.caller(domain), tx: None, changes_nodes: true })
     }
 
     /// Lays a node over what is there, for which there is room, as the privileged domain would write it. `entries` are as
