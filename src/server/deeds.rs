@@ -129,14 +129,19 @@ impl<P: Platform> Server<P> {
     /// do.
     #[inline(always)] // As above.
     pub(super) fn go_on(&mut self, platform: &mut P) -> bool {
-        (self.core.store.intents.may_have_some()
+        self.has_more_to_do() && self.take_slice(platform)
+    }
+
+    /// Whether there may be something of that.
+    #[inline(always)] // As above.
+    pub(super) fn has_more_to_do(&self) -> bool {
+        self.core.store.intents.may_have_some()
             || self.core.news != News::None
-            || self.links.schedule.has_put_off())
-            && self.take_slice(platform)
+            || self.links.schedule.has_put_off()
     }
 
     #[inline(never)]
-    fn take_slice(&mut self, platform: &mut P) -> bool {
+    pub(super) fn take_slice(&mut self, platform: &mut P) -> bool {
         // Who has been answered meanwhile does not wait for it.
         self.notify_amid(platform);
         self.core.clock.latest = platform.cycles();

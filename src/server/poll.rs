@@ -204,7 +204,6 @@ impl<P: Platform> Server<P> {
     fn look_at_others(&mut self, platform: &mut P, id: DomainId) {
         let urgent = self.links.schedule.is_urgent(id);
         self.look_around(platform, id, urgent);
-        self.look_for_turns_amid(platform);
     }
 
     /// After a turn of `id`, while some are ready. Endless input does not delay what waits for time to pass. `urgent`: its
@@ -227,8 +226,9 @@ impl<P: Platform> Server<P> {
         }
         // Who asks now does not wait for what is under way, and who waits for that does not wait for all who look meanwhile.
         self.look_for_turns_amid(platform);
-        if self.links.schedule.is_slice_due(ends_round) {
-            self.go_on(platform);
+        if self.links.schedule.is_slice_due(ends_round) && self.has_more_to_do() {
+            self.take_slice(platform);
+            self.look_for_turns_amid(platform);
         }
         self.look_at_the_clock(platform);
     }
