@@ -310,6 +310,9 @@ impl<R: Deref<Target = RingPage>> Links<R> {
     pub fn drop_input(&mut self, store: &mut Store, id: DomainId) {
         let Some(connection) = self.get(id) else { return };
         let partial = connection.partial;
+        if partial.len == 0 {
+            return;
+        }
         let dropped = store.attempt(Claim::Answer, |store| {
             store.blobs.free(partial.payload)?;
             store.charge(Some(id), partial.memory(), 0)?;

@@ -148,7 +148,15 @@ impl Core {
     }
 
     /// Records how a transaction has ended, if one has. Guests that were held for it are looked at.
+    #[inline(always)] // Mostly none has.
     pub fn note_ended(&mut self) {
+        if self.store.has_ended() {
+            self.note_end();
+        }
+    }
+
+    #[inline(never)]
+    fn note_end(&mut self) {
         let Some(Ended { kind, domain, id, nodes }) = self.store.take_ended() else { return };
         if self.is_privileged(domain) {
             self.ease(domain, id, kind == Some(Kind::TransactionCommitted));

@@ -308,12 +308,14 @@ impl<P: Platform> Server<P> {
         let Intent { reset, .. } = core.store.intents.get();
         let given_up = reset.filter(|id| !links.is_heard(*id));
         let Some(id) = core.store.intents.get().ends_session_of().or(given_up) else { return false };
-        let some = links.has_output(id);
+        if !links.has_output(id) {
+            return false;
+        }
         for _ in 0..DROPPED {
             let Some(message) = links.drop_oldest(&mut core.store, id) else { break };
             core.note_given_up(id, &message);
         }
-        some
+        true
     }
 
     /// Drops what a connection has not sent as a whole, and what is noted of it.

@@ -127,8 +127,6 @@ impl Store {
     /// Collects the events of what happens to domains, `@introduceDomain` or `@releaseDomain`, or of its case for one
     /// domain.
     pub fn collect_special(&mut self, general: Path<'_>, domid: Option<DomId>) {
-        let node = self.lookup(general).and_then(|id| self.acl(id));
-        let root = self.lookup(Path::ROOT).and_then(|id| self.acl(id));
         let mut buf = PathBuf::new();
         let path = match domid {
             None => general,
@@ -141,7 +139,18 @@ impl Store {
                 Path::from_canonical(&buf)
             }
         };
+        // Mostly nobody watches it, and nothing has to be found out of who may hear.
+        let case = domid.is_some() && self.may_be_watched(path);
+        if self.collected.late.is_none() && !case && !self.may_be_watched(general) {
+            return;
+        }
+        let node = self.lookup(general).and_then(|id| self.acl(id));
+        let root = self.lookup(Path::ROOT).and_then(|id| self.acl(id));
         self.collect(path, None, Change::Exact, &[node, root]);
+    }
+
+    fn may_be_watched(&self, path: Path<'_>) -> bool {
+        self.watches.paths.may_have(path.hash(&self.key))
     }
 }
 

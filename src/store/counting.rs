@@ -137,11 +137,14 @@ impl Store {
     /// From now on what a domain lacks is kept for it, or is not any more. In an attempt.
     pub fn promise(&mut self, id: DomainId, promised: bool) -> Result<(), Full> {
         let usage = &mut self.held.modify(id)?.usage;
-        let before = *usage;
-        usage.promised = promised;
-        let after = *usage;
-        for kind in Share::ALL {
-            self.promise_anew(kind, Promise::to(&before, kind), Promise::to(&after, kind));
+        if core::mem::replace(&mut usage.promised, promised) != promised {
+            let parts = usage.lacks();
+            for (promise, part) in self.promises.modify().iter_mut().zip(parts) {
+                *promise = match promised {
+                    true => promise.shifted(Promise::default(), part),
+                    false => promise.shifted(part, Promise::default()),
+                };
+            }
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ impl Share {
 
     /// Slots that an ordinary guest needs at once for its start, its devices' transactions and its end: at least twice what
     /// recorded lives have, as `tests/library/shares.rs` finds, and room for a long answer and some events to wait.
-    pub fn need(self) -> u32 {
+    pub const fn need(self) -> u32 {
         match self {
             Share::Nodes => 96,
             Share::Chunks => 96,
@@ -75,11 +75,13 @@ impl Promise {
     /// One guest's part of it.
     #[inline(never)]
     pub fn to(usage: &Usage, kind: Share) -> Promise {
-        let (held, need) = (usage.held(kind), kind.need());
-        match usage.promised {
-            true => Promise { slots: need.saturating_sub(held), beyond: u32::from(held > need) },
-            false => Promise::default(),
-        }
+        if usage.promised { Promise::of(usage.held(kind), kind.need()) } else { Promise::default() }
+    }
+
+    /// The part of a guest that holds so much of what it needs.
+    #[inline(always)]
+    fn of(held: u32, need: u32) -> Promise {
+        Promise { slots: need.saturating_sub(held), beyond: u32::from(held > need) }
     }
 
     /// With one guest's part changed.
@@ -115,6 +117,22 @@ impl Usage {
         slots!(kind, self)
     }
 
+    /// What a guest that holds this comes to of each kind if that is promised to it.
+    pub(super) fn lacks(&self) -> Promises {
+        // One after the other, for which no kind has to be told from the others.
+        const NEEDS: [u32; Share::ALL.len()] = {
+            let (mut needs, mut n) = ([0; Share::ALL.len()], 0);
+            while n < needs.len() {
+                needs[n] = Share::ALL[n].need();
+                n += 1;
+            }
+            needs
+        };
+        let Usage { nodes, chunks, acls, watches, tx_slots, copies, messages, .. } = *self;
+        let mut held = [nodes, chunks, acls, watches, tx_slots, copies, messages].into_iter();
+        NEEDS.map(|need| Promise::of(held.next().unwrap_or(0), need))
+    }
+
     #[inline(never)]
     pub(super) fn place(&mut self, kind: Share) -> &mut u32 {
         slots!(kind, &mut self)
@@ -138,4 +156,19 @@ pub fn spare(claim: Claim, kind: Share, held: u32, others: Promise, room: Room) 
         false => held.saturating_mul(parts).saturating_add(others.slots),
     };
     free.checked_sub(kept + to_come)?.checked_sub(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lacked_of_all_kinds_is_what_is_lacked_of_each() {
+        let mut usage = Usage { promised: true, ..Usage::NOTHING };
+        for (n, kind) in (1..).zip(Share::ALL) {
+            // Of every second kind more than it needs.
+            *usage.place(kind) = n + (n % 2) * kind.need();
+        }
+        assert_eq!(usage.lacks(), Share::ALL.map(|kind| Promise::to(&usage, kind)));
+    }
 }

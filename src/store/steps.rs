@@ -168,6 +168,12 @@ impl Store {
         self.ended = Some(Ended { kind, domain: open.domain, id: open.id, nodes: open.node_count });
     }
 
+    /// Whether a transaction has ended of which that is still to be recorded.
+    #[inline(always)] // After every step.
+    pub fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
     /// How a transaction has ended, once.
     pub fn take_ended(&mut self) -> Option<Ended> {
         self.ended.take()
