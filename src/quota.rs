@@ -160,3 +160,42 @@ quotas! {
     /// Bytes of a node: value, permissions and names of its children.
     NODE_SIZE node_size: Request, "node-size", 2048, Refused(ENOSPC), "Max. size of a node";
 }
+
+/// The most that one request of a domain has used of what it has quotas on requests for.
+#[derive(Clone, Copy)]
+pub struct Largest {
+    pub transaction_nodes: u32,
+    pub node_permissions: u32,
+    pub path_max: u32,
+    pub node_size: u32,
+}
+
+impl Largest {
+    pub const NOTHING: Largest =
+        Largest { transaction_nodes: 0, node_permissions: 0, path_max: 0, node_size: 0 };
+
+    /// Of amounts by quota, those that one request uses.
+    pub fn of(amounts: Quotas) -> Largest {
+        let Quotas { transaction_nodes, node_permissions, path_max, node_size, .. } = amounts;
+        Largest { transaction_nodes, node_permissions, path_max, node_size }
+    }
+
+    /// With the most that is `held`, as amounts by quota. It names each quota, so that a new one does not compile until it is
+    /// counted here.
+    pub fn beside(self, held: Quotas) -> Quotas {
+        let Quotas { nodes, watches, outstanding, memory, soft_memory, transactions, .. } = held;
+        let Largest { transaction_nodes, node_permissions, path_max, node_size } = self;
+        Quotas {
+            nodes,
+            watches,
+            outstanding,
+            memory,
+            soft_memory,
+            transactions,
+            transaction_nodes,
+            node_permissions,
+            path_max,
+            node_size,
+        }
+    }
+}

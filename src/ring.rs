@@ -45,9 +45,9 @@ impl Input {
     /// The input of an empty ring.
     pub const NOTHING: Input = Input { cons: 0, len: 0 };
 
-    /// Whether nothing has been taken between two looks.
-    pub fn begins_as(&self, other: &Input) -> bool {
-        self.cons == other.cons
+    /// Where it begins. If two looks find the same, nothing has been taken between them.
+    pub fn position(&self) -> u32 {
+        self.cons
     }
 
     /// Copies the first bytes; what lies beyond `len` is garbage.

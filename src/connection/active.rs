@@ -12,8 +12,8 @@ const IDLE: u8 = 60;
 
 pub struct Active {
     pub id: DomainId,
-    /// What the last look found.
-    seen: Input,
+    /// Where in the ring the last look found the beginning of what was there.
+    seen: u32,
     /// That was a request that nobody was about to serve.
     pub asks: bool,
     /// Looks since a request was last taken, at most `IDLE`.
@@ -22,7 +22,7 @@ pub struct Active {
 
 impl Active {
     pub fn new(id: DomainId) -> Active {
-        Active { id, seen: Input::NOTHING, asks: false, idle: 0 }
+        Active { id, seen: Input::NOTHING.position(), asks: false, idle: 0 }
     }
 
     pub fn is_idle(&self) -> bool {
@@ -32,13 +32,13 @@ impl Active {
     /// Notes what a look has found. `rests`: the connection is neither ready nor known to wait. True if a request has been
     /// missed.
     pub fn look(&mut self, input: Input, rests: bool) -> bool {
-        let moved = !input.begins_as(&self.seen);
+        let moved = input.position() != self.seen;
         self.idle = if moved { 0 } else { self.idle.saturating_add(1).min(IDLE) };
         let asks = rests && input.len > 0;
         let missed = asks && self.asks && !moved;
         // Each is reported once; if it is still there at the next look, that counts anew.
         self.asks = asks && !missed;
-        self.seen = input;
+        self.seen = input.position();
         missed
     }
 }

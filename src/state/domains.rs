@@ -219,7 +219,7 @@ pub fn restore_peak(reader: &mut Reader<'_>, store: &mut Store) -> Result<(), Fa
     let mut peak = Quotas::NOTHING;
     read_quotas(reader, head.quotas.into(), &mut peak)?;
     match store.domains.find(DomId(head.domid)) {
-        Some(id) => store.domains.update(id).peak = peak,
+        Some(id) => store.set_most(id, peak),
         None if DomId(head.domid) == DomId::INVALID => store.set_peak_of_gone(peak),
         None => return Err(Fault::UnknownDomain),
     }

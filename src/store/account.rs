@@ -4,7 +4,7 @@ use super::Store;
 use super::domain::DomainId;
 use super::holdings::Most;
 use crate::platform::Instant;
-use crate::quota::Quotas;
+use crate::quota::{Largest, Quotas};
 
 /// Seconds between two warnings about one domain.
 const WARNINGS_APART: u64 = 10;
@@ -33,7 +33,7 @@ impl Store {
 
     /// Notes how much the request at hand has used of a quota on requests.
     #[inline(always)] // Almost every request does.
-    pub fn note_peak(&mut self, amount: usize, of: impl Fn(&mut Quotas) -> &mut u32) {
+    pub fn note_peak(&mut self, amount: usize, of: impl Fn(&mut Largest) -> &mut u32) {
         let Some(id) = self.current.from else { return };
         let mut peak = self.domains.get(id).peak;
         let most = of(&mut peak);
@@ -45,7 +45,7 @@ impl Store {
 
     #[cold]
     #[inline(never)]
-    fn set_peak(&mut self, id: DomainId, peak: Quotas) {
+    fn set_peak(&mut self, id: DomainId, peak: Largest) {
         self.domains.update(id).peak = peak;
     }
 
@@ -62,7 +62,13 @@ impl Store {
 
     /// The most that a domain has held at once, and the largest that one request of it has used.
     pub fn most(&self, id: DomainId) -> Quotas {
-        self.domains.get(id).peak.max(self.held.of(id).most())
+        { self.domains.get(id).peak }.beside(self.held.of(id).most())
+    }
+
+    /// Sets the most that a domain has held and used before the present server.
+    pub fn set_most(&mut self, id: DomainId, most: Quotas) {
+        self.held.update(id).note_before(&most);
+        self.domains.update(id).peak = Largest::of(most);
     }
 
     /// Resets all peaks to what is held now.
@@ -73,7 +79,7 @@ impl Store {
             let held = self.held.update(id);
             held.most = Most::NOTHING;
             held.note_most();
-            self.domains.update(id).peak = Quotas::NOTHING;
+            self.domains.update(id).peak = Largest::NOTHING;
         }
     }
 }

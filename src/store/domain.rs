@@ -9,7 +9,7 @@ use core::ops::Range;
 use crate::abi::{DomId, ServerFeatures};
 use crate::perms::{Caller, Entry, Life};
 use crate::platform::Instant;
-use crate::quota::Quotas;
+use crate::quota::{Largest, Quotas};
 use crate::slots::{Attempt, Chained, Full, Id, Queue, Queued, Slot, Table};
 
 pub type DomainId = Id<Domain>;
@@ -44,8 +44,8 @@ pub struct Domain {
     pub target: Entry,
     pub features: ServerFeatures,
     pub quotas: Quotas,
-    /// The most that one request of it has used, and that it has held before the present server.
-    pub peak: Quotas,
+    /// The most that one request of it has used.
+    pub peak: Largest,
     /// Time of the next warning, at the earliest, that it holds more than its soft memory quota.
     pub next_warning: Instant,
     /// Until then it is a suspect: its changes make the privileged domain's commits fail; see `server::fairness`.
@@ -84,7 +84,7 @@ impl Slot for Domain {
         target: Entry::NOBODY,
         features: ServerFeatures::all(),
         quotas: Quotas::DEFAULT,
-        peak: Quotas::NOTHING,
+        peak: Largest::NOTHING,
         next_warning: Instant(0),
         suspect_until: Instant(0),
         questions: Questions { second: 0, count: 0 },

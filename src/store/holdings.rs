@@ -122,6 +122,12 @@ impl Holdings {
         }
     }
 
+    /// It has held so much before the present server.
+    pub(super) fn note_before(&mut self, amounts: &Quotas) {
+        let Quotas { nodes, watches, memory, transactions, outstanding, .. } = *amounts;
+        self.most.rise(&Usage { nodes, watches, memory, transactions, outstanding, ..Usage::NOTHING });
+    }
+
     /// The most that it has held at once.
     pub(super) fn most(&self) -> Quotas {
         let Most { nodes, watches, memory, transactions, outstanding } = self.most;
