@@ -6,6 +6,7 @@
 
 use core::ops::Deref;
 
+use super::outbox::Kind;
 use super::{Connection, Links, Partial, Taking};
 use crate::abi::{RING_SIZE, RingError, RingPage};
 use crate::ring::{self, Input};
@@ -120,9 +121,10 @@ impl<R: Deref<Target = RingPage>> Links<R> {
     pub fn why_unread(&self, store: &Store, id: DomainId) -> Option<Stall> {
         let (domain, usage) = (store.domains.get(id), &store.held.of(id).usage);
         if domain.is_privileged() {
-            let full = store.blobs.arena().available_to(Claim::Answer) < CHUNKS_PER_ANSWER
-                || self.outbox.messages.arena().available_to(Claim::Answer) == 0;
-            return full.then_some(Stall::NoRoom);
+            // The bytes of a further answer leave room for what others ask and write, its slot for other answers.
+            let has_room = store.blobs.arena().available_to(Claim::Guest) >= CHUNKS_PER_ANSWER
+                && self.outbox.messages.arena().available_to(Claim::FurtherAnswer) > 0;
+            return if has_room { None } else { self.why_unread_without_room(store, id) };
         }
         // Only what waits here is given back by waiting: who holds too much otherwise must be able to ask for its
         // removal, and handlers refuse to add to it.
@@ -130,6 +132,20 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         let unread = over(domain.quotas.outstanding, usage.outstanding)
             || (self.has_output(id) && over(domain.quotas.memory, usage.memory));
         unread.then_some(Stall::Unread)
+    }
+
+    /// The same of a privileged client, which no quota bounds, where there is not much room: that is for those who read.
+    #[cold]
+    #[inline(never)]
+    fn why_unread_without_room(&self, store: &Store, id: DomainId) -> Option<Stall> {
+        let messages = &self.outbox.messages;
+        if store.blobs.arena().available_to(Claim::Answer) < CHUNKS_PER_ANSWER
+            || messages.arena().available_to(Claim::Answer) == 0
+        {
+            return Some(Stall::NoRoom);
+        }
+        let last = self.outbox.queue(id).last().map(|last| messages.get(last).kind());
+        (last == Some(Kind::Reply)).then_some(Stall::Unread)
     }
 
     /// Looks for a whole request whose answer will have room, and copies it to `message` and `arrived`.

@@ -12,6 +12,8 @@ pub enum Claim {
     News,
     /// What the privileged keep.
     Privileged,
+    /// A further answer to a privileged client that has not read the one before.
+    FurtherAnswer,
     /// Answers, and what has been decided.
     Answer,
 }
@@ -33,6 +35,7 @@ impl Claim {
             Claim::Guest => capacity / 64 * 3,
             Claim::GuestAnswer => capacity / 128 * 5,
             Claim::News | Claim::Privileged => capacity / 32,
+            Claim::FurtherAnswer => capacity / 64,
             Claim::Answer => 0,
         }
     }

@@ -1,10 +1,14 @@
 //! Whatever guests hold and leave unread, dom0 is served, and guests can free what they hold.
 
-use support::Host;
-use xenstore::abi::DomId;
+use std::sync::Arc;
+
+use support::{Client, Host, request};
+use xenstore::abi::{DomId, Port, RING_SIZE, RingPage};
 use xenstore::config::{Capacities, Settings};
+use xenstore::platform::EventChannels;
 use xenstore::quota::Quotas;
 use xenstore::server::sizing;
+use xenstore::wire::{MessageType, TxId};
 
 /// The smallest store, in which no quota limits a domain.
 fn host(guests: u16) -> Host {
@@ -45,6 +49,51 @@ fn unread_answers_of_many_guests() {
         while !host.received(guest).is_empty() {}
     }
     host.expect(&[(7, 0, "WRITE x|1", "OK|"), (7, 0, "READ x|", "1")]);
+}
+
+/// Sends what has a long answer, which nobody reads, as often as the server takes it.
+fn ask_unread(host: &mut Host, clients: &mut [Client]) {
+    let long = request(MessageType::Read as u32, 1, TxId::NONE, b"/large\0");
+    for _ in 0..2000 {
+        for client in &mut *clients {
+            while client.unread() as usize + long.len() <= RING_SIZE as usize {
+                client.write(&long);
+            }
+        }
+        host.xen.kick(DomId(0));
+        host.poll();
+    }
+}
+
+#[test]
+fn unread_answers_of_the_privileged() {
+    let mut host = host(1);
+    host.ok(0, 0, &format!("WRITE /large|{}", "v".repeat(4096 - 7)));
+    let mut clients: Vec<_> = (20..23)
+        .map(|port| {
+            let ring = Arc::new(RingPage::new());
+            let port = host.xen.bind_interdomain(DomId(0), Port(port)).expect("a port");
+            (host.server.accept(ring.clone(), port).expect("there is room"), Client::new(ring))
+        })
+        .map(|(_, client)| client)
+        .collect();
+    ask_unread(&mut host, &mut clients);
+    dom0_is_served(&mut host);
+    host.expect(&[(1, 0, "WRITE x|short", "OK|"), (1, 0, "READ x|", "short")]);
+    // Who reads gets all that it has asked for, whole.
+    for client in &mut clients {
+        let mut answers = 0;
+        while client.waiting() > 0 {
+            for answer in client.read() {
+                assert_eq!(answer.to_string().len(), 4096 - 7);
+                answers += 1;
+            }
+            host.xen.kick(DomId(0));
+            host.poll();
+        }
+        assert!(answers > 10, "{answers}");
+    }
+    dom0_is_served(&mut host);
 }
 
 #[test]
