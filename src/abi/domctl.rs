@@ -59,10 +59,12 @@ impl DomainInfoWords<'_> {
         (self.0[0] >> 32) as u32
     }
 
-    /// `handle` at offset 76, the domain's UUID as two little-endian words.
-    pub fn handle(self) -> [u64; 2] {
+    /// A number for this life of the domain, by `handle` at offset 76, its UUID. Never 0, also where whoever made the domain has
+    /// given it none: a domain without a UUID is another than one with it.
+    pub fn number(self) -> u64 {
         let word = |first: usize| self.0[first] >> 32 | self.0[first + 1] << 32;
-        [word(9), word(10)]
+        // Half of a random UUID is as good as all of it; one half holds fixed bits, so both are used.
+        (word(9) ^ word(10).rotate_left(32)).max(1)
     }
 }
 
@@ -112,7 +114,12 @@ mod tests {
         let info = DomainInfoWords(&words);
         assert_eq!(info.domain(), DomId(7));
         assert_eq!(info.flags(), 0xffff_01a2);
-        assert_eq!(info.handle(), [0x0807_0605_0403_0201, 0x100f_0e0d_0c0b_0a09]);
+        assert_eq!(info.number(), 0x0807_0605_0403_0201 ^ 0x0c0b_0a09_100f_0e0d);
+    }
+
+    #[test]
+    fn a_domain_without_a_uuid_has_a_number_too() {
+        assert_eq!(DomainInfoWords(&[0; 16]).number(), 1);
     }
 
     #[test]

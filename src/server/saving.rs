@@ -117,8 +117,8 @@ impl<P: Platform> Server<P> {
             What::State => At::State(Progress::START),
             What::Layer { all } => At::Layer { all, at: layers::At::Start },
         };
-        self.core.updates.writing = Some(Writing { at, pages: None });
         self.core.store.begin(Some(Ok(Answer::Data)), |intent| intent.check = true)?;
+        self.core.updates.writing = Some(Writing { at, pages: None });
         self.set_aside();
         Ok(Outcome::Aside)
     }

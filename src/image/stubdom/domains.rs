@@ -133,15 +133,13 @@ fn decode_state(words: &DomainStateWords<'_>) -> Option<DomainState> {
 }
 
 fn decode_info(info: &DomainInfoWords<'_>) -> DomainState {
-    let [low, high] = info.handle();
     // Toolstacks may give a domain that lives another handle; XAPI's does before it destroys one. But no other domain can have
     // its number while a page of it is mapped.
     let is_pinned = grants::is_mapped(info.domain());
     DomainState {
         shutdown: info.flags() & DomainInfoWords::SHUTDOWN != 0,
         dead: info.flags() & DomainInfoWords::DYING != 0,
-        // Half of a random UUID is as good as all of it; one half holds fixed bits, so both are used.
-        unique_id: if is_pinned { 0 } else { low ^ high.rotate_left(32) },
+        unique_id: if is_pinned { 0 } else { info.number() },
     }
 }
 
