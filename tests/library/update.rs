@@ -1,6 +1,7 @@
 //! Live update as the operator's tool asks for it: the steps, what is refused, and who waits meanwhile.
 
 use support::Host;
+use xenstore::config::{Capacities, Settings};
 use xenstore::server::Order;
 use xenstore::trace::Stop;
 use xenstore::update::Bounds;
@@ -343,7 +344,6 @@ fn an_update_that_faults_is_refused() {
 
 #[test]
 fn a_store_without_room_for_the_image_says_how_much_is_missing() {
-    use xenstore::config::{Capacities, Settings};
     let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(1000));
     host.xen.bounds = Some(Bounds { memory: BASE..BASE + 0x10_0000, states: 1..=2, hand_over: 1 });
     let answer = host.ask(0, 0, "CONTROL live-update|-b|200000|");
@@ -354,20 +354,20 @@ fn a_store_without_room_for_the_image_says_how_much_is_missing() {
 }
 
 /// In an image's 8 MiB: beside what is sent, the state and a copy of the old image lie in memory that was never used.
-fn can_be_updated(part: usize, request: impl Fn(usize) -> String) {
-    use xenstore::config::Settings;
+fn can_be_updated(nodes: fn(&Capacities) -> usize, request: impl Fn(usize) -> String) {
     use xenstore::server::sizing;
     use xenstore::state::Length;
     // The bound of its file, scripts/audit-image.
     const IMAGE: usize = 476 << 10;
     const PAGE: usize = 4096;
-    let capacities = sizing::capacities_for(7 << 20, 512 << 10).expect("it is enough");
+    let capacities = sizing::of_image(8 << 20).expect("it is enough");
     let mut host = Host::with(Settings::DEFAULT, &capacities);
     host.xen.bounds = Some(Bounds { memory: BASE..BASE + 0x10_0000, states: 1..=2, hand_over: 1 });
-    for n in 0..capacities.nodes * part / 100 {
+    let nodes = nodes(&capacities);
+    for n in 0..nodes {
         host.ok(0, 0, &request(n));
     }
-    assert!(host.server.in_use().nodes * 100 >= capacities.nodes * part);
+    assert!(host.server.in_use().nodes >= nodes);
     host.ok(0, 0, &format!("CONTROL live-update|-b|{IMAGE}|"));
     let mut state = Length::default();
     host.server.save(2, &mut state).expect("numbers have room");
@@ -387,22 +387,31 @@ fn entry(n: usize, name: &str, value: &str) -> String {
 /// Of a guest's values one of five takes a chunk.
 #[test]
 fn a_store_filled_to_sixty_percent_can_be_updated() {
-    can_be_updated(60, |n| {
-        let value = if n % 5 == 0 { format!("an entry's value, of {n}") } else { n.to_string() };
-        entry(n, "", &value)
-    });
+    can_be_updated(
+        |capacities| capacities.nodes * 60 / 100,
+        |n| {
+            let value = if n % 5 == 0 { format!("an entry's value, of {n}") } else { n.to_string() };
+            entry(n, "", &value)
+        },
+    );
 }
 
 /// Nodes with a chunk each, which fill three quarters of the chunks.
 #[test]
 fn a_store_of_longer_values_can_be_updated() {
-    can_be_updated(52, |n| entry(n, "entry-", &format!("a value of {n}")));
+    can_be_updated(
+        |capacities| capacities.chunks * 3 / 4,
+        |n| entry(n, "entry-", &format!("a value of {n}")),
+    );
 }
 
 /// Nodes with two chunks each, which fill nearly all chunks.
 #[test]
 fn a_store_of_longer_texts_can_be_updated() {
-    can_be_updated(32, |n| entry(n, "Entry-", &format!("a value of {n}")));
+    can_be_updated(
+        |capacities| capacities.nodes * 32 / 100,
+        |n| entry(n, "Entry-", &format!("a value of {n}")),
+    );
 }
 
 /// Memory that is lent is taken for nothing else, and is the store's again afterwards.
