@@ -28,8 +28,10 @@ impl<P: Platform> Server<P> {
         &self.core.store.origins.layers
     }
 
-    /// Bytes of memory that has been reserved for watches, transactions and messages and never used.
+    /// Bytes of memory that has been reserved for watches, transactions, messages and the trace and never used. Of the trace it is
+    /// half: that is written to all the time.
     pub fn room_beside_nodes(&self) -> usize {
-        self.core.store.room_beside_nodes() + self.links.outbox.untouched().len()
+        let store = &self.core.store;
+        store.room_beside_nodes() + self.links.outbox.untouched().len() + store.trace.unused() / 2
     }
 }

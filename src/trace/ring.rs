@@ -62,6 +62,11 @@ impl Trace {
         }
     }
 
+    /// Bytes of memory that is reserved for records and was never used.
+    pub fn unused(&self) -> usize {
+        self.capacity.saturating_sub(self.records.len()) * Record::SIZE
+    }
+
     /// Bytes of memory for so many records and texts.
     pub const fn bytes(capacity: usize, names: usize) -> usize {
         capacity * size_of::<Record>() + Names::bytes(names)
