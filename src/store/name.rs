@@ -260,11 +260,21 @@ impl Name {
     ) -> &'a [u8] {
         match self.0.inline().or_else(|| self.well_known_here()) {
             Some(bytes) => bytes,
-            None => self.gather(blobs, buf),
+            None => match self.0.large() {
+                Some(number) => Name::decode(number, buf),
+                None => self.gather(blobs, buf),
+            },
         }
     }
 
-    /// The same of a name that is not in one piece.
+    #[inline(never)] // In several lists.
+    fn decode<const M: usize>(number: u64, buf: &mut heapless::Vec<u8, M>) -> &[u8] {
+        const { assert!(M >= radix::MOST) };
+        let _fits = buf.resize(radix::MOST, 0);
+        buf.first_chunk_mut().map_or(&[], |decoded| radix::name(number, decoded))
+    }
+
+    /// The same of a name that is in a blob.
     #[inline(never)]
     fn gather<'a, const M: usize>(&'a self, blobs: &Blobs, buf: &'a mut heapless::Vec<u8, M>) -> &'a [u8] {
         buf.clear();
