@@ -100,6 +100,8 @@ becomes 'Prometheus: scrapes it' 'xenstore_up' 1
 becomes 'Prometheus: has its requests' 'xenstore_requests_total{type="WRITE"} > 10' '[0-9]+'
 becomes 'Prometheus: has its domains' 'xenstore_domain_nodes{domid="0",domain="Domain-0"} > 10' '[0-9]+'
 becomes 'Prometheus: knows the types by OpenMetrics' 'count(xenstore_build_info)' 1
+# What has increased is known from the second answer on.
+becomes 'Prometheus: has asked again' 'count_over_time(xenstore_up[1h]) > 2' '[0-9]+'
 
 # drawn: what each panel asks for has an answer, with the labels that its legend names, and a table names each of its columns.
 # "Only what is not 0" is left out, and of refusals there are none.
