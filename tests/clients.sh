@@ -67,7 +67,7 @@ fetch_source() {
 # ocaml ROOT OPTION...: Debian's compiler.
 ocaml() { OCAMLLIB=$1/usr/lib/ocaml "$1/usr/bin/ocamlopt" "${@:2}"; }
 
-# build_ocaml_library DIRECTORY: as Xen's own makefiles do, the packages xenmmap, xenbus and xenstore.
+# build_ocaml_library DIRECTORY: the packages xenmmap, xenbus and xenstore, each module after those that it uses.
 build_ocaml_library() (
     root=$(realpath "$1/root")
     cd "$root/ocaml/tools/ocaml/libs"
