@@ -3,6 +3,7 @@
 use heapless::Vec;
 
 use super::item::{LINE_MAX, PERMISSIONS_MAX, Permission, VALUE_MAX};
+use crate::words::equal;
 
 pub type LineBuf = Vec<u8, LINE_MAX>;
 pub type ValueBuf = Vec<u8, VALUE_MAX>;
@@ -41,7 +42,7 @@ impl PermissionBuf {
 
     /// Whether it is the list with this text.
     pub fn says(&self, text: &[u8]) -> bool {
-        !text.is_empty() && self.text == text
+        !text.is_empty() && equal(&self.text, text)
     }
 
     /// It is the list with this text.

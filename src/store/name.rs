@@ -225,6 +225,12 @@ impl Name {
         well_known.or_else(|| radix::number(bytes).and_then(Text::of_large))
     }
 
+    /// Whether a number stands for a longer name, which is cheaper to find out than the number.
+    #[inline(never)] // In many places.
+    fn has_number(bytes: &[u8]) -> bool {
+        radix::has_number(bytes) || WELL_KNOWN.number(bytes).is_some()
+    }
+
     #[inline(always)]
     fn well_known_here(&self) -> Option<&'static [u8]> {
         WELL_KNOWN.get(self.0.number())
@@ -302,7 +308,7 @@ impl Name {
 
     /// Bytes of blob memory that a node with this name takes for it.
     pub fn memory(bytes: &[u8]) -> u32 {
-        match bytes.len() <= NAME_INLINE || Name::as_number(bytes).is_some() {
+        match bytes.len() <= NAME_INLINE || Name::has_number(bytes) {
             true => 0,
             false => Blob::memory(bytes.len()),
         }

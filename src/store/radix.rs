@@ -11,9 +11,12 @@ const BASE: u64 = 40;
 /// More than all numbers.
 pub const END: u64 = BASE.pow(MOST as u32);
 
-/// By character: its digit.
-static DIGITS: [u8; 128] = {
-    let (mut digits, mut digit) = ([0; 128], 1);
+/// A digit's bit that says that the byte is no character.
+const NONE: u8 = 1 << 7;
+
+/// By byte: its digit, or [`NONE`].
+static DIGITS: [u8; 256] = {
+    let (mut digits, mut digit) = ([NONE; 256], 1);
     while digit < CHARACTERS.len() {
         digits[CHARACTERS[digit] as usize] = digit as u8;
         digit += 1;
@@ -21,15 +24,26 @@ static DIGITS: [u8; 128] = {
     digits
 };
 
+fn digit(byte: u8) -> u8 {
+    DIGITS.get(usize::from(byte)).copied().unwrap_or(NONE)
+}
+
+/// Whether it is short enough, and has no other characters.
+pub fn has_number(name: &[u8]) -> bool {
+    name.len() <= MOST && name.iter().fold(0, |all, byte| all | digit(*byte)) & NONE == 0
+}
+
 /// The number of a name; `None` if it is longer, or has another character.
 pub fn number(name: &[u8]) -> Option<u64> {
     if name.len() > MOST {
         return None;
     }
-    name.iter().try_fold(0, |number, byte| match DIGITS.get(usize::from(*byte)) {
-        None | Some(0) => None,
-        Some(digit) => Some(number * BASE + u64::from(*digit)),
-    })
+    // A look at each is dearer than digits for nothing, which are too few to overflow.
+    let (number, all) = name.iter().fold((0, 0), |(number, all), byte| {
+        let digit = digit(*byte);
+        (number * BASE + u64::from(digit), all | digit)
+    });
+    (all & NONE == 0).then_some(number)
 }
 
 /// Room for a name that has a number.
@@ -66,11 +80,13 @@ mod tests {
         for name in ["a", "z", "@", "entry-12345", "a_b-c@d-e_f", "setting6665", "___________", "@@@@@@@@@@@"]
         {
             let number = number(name.as_bytes()).expect(name);
-            assert!(number < END);
+            assert!(number < END && has_number(name.as_bytes()));
             assert_eq!(super::name(number, &mut Buf::default()), name.as_bytes());
         }
-        for other in [&b"twelve-chars"[..], b"Upper-case", b"a:b", b"a\0b", b"\xe1a", b"/", b"a b"] {
-            assert_eq!(number(other), None, "{}", other.escape_ascii());
+        let others =
+            [&b"twelve-chars"[..], b"Upper-case", b"a:b", b"a\0b", b"\xe1a", b"/", b"a b", &[b'~'; MOST]];
+        for other in others {
+            assert_eq!((number(other), has_number(other)), (None, false), "{}", other.escape_ascii());
         }
         assert_eq!((number(b""), name(0, &mut Buf::default()).len()), (Some(0), 0));
         assert_ne!(number(b"a"), number(b"aa"));

@@ -8,7 +8,7 @@ use crate::perms::Entry;
 use crate::slots::Claim;
 use crate::store::{AclId, Name, NodeId, Origin, Planted, Sapling, Store, Value};
 use crate::wire::XsError;
-use crate::words::position_of_last_slash;
+use crate::words::{equal, position_of_last_slash};
 
 /// How far a layer has been laid.
 #[derive(Default)]
@@ -58,7 +58,7 @@ impl Store {
         let Some((above, [_, name @ ..])) = slash.and_then(|slash| path.split_at_checked(slash)) else {
             return Ok(false);
         };
-        if laying.above.is_none() || laying.path != above {
+        if laying.above.is_none() || !equal(&laying.path, above) {
             laying.above = self.lookup(node.path.cut(above.len()));
             laying.path.clear();
             // There is room for each path that a layer may have.
