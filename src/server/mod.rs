@@ -40,7 +40,7 @@ pub use update::{Handed, Order, Way};
 use alloc::boxed::Box;
 
 use self::core::Core;
-use scratch::{Aside, Exchange, Suspect};
+use scratch::{Aside, Exchange, Suspects};
 
 use crate::abi::{DomId, ServerFeatures};
 use crate::config::{Capacities, Settings};
@@ -58,8 +58,8 @@ pub struct Server<P: Platform> {
     aside: Aside,
     /// When the request at hand would have been begun, had nothing else been done since.
     begun: Cycles,
-    /// The request in which the server was stopped last.
-    suspect: Option<Suspect>,
+    /// The latest requests in which the server was stopped.
+    suspects: Suspects,
 }
 
 impl<P: Platform> Server<P> {
@@ -72,7 +72,7 @@ impl<P: Platform> Server<P> {
             exchange: Box::new(Exchange::EMPTY),
             aside: Aside::new(),
             begun: Cycles(0),
-            suspect: None,
+            suspects: Suspects::new(),
         }
     }
 

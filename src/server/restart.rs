@@ -21,7 +21,12 @@ impl<P: Platform> Server<P> {
         self.core.note(Record { detail, amount, msg_type, ..Record::new(Kind::Fault, domid) });
         self.recover(platform);
         if let Some(suspect) = suspect {
-            let again = self.suspect.replace(suspect).is_some_and(|before| suspect.is_again(&before));
+            let again = suspect.is_again(&self.suspects);
+            if self.suspects.is_full() {
+                self.suspects.pop_front();
+            }
+            // There is room.
+            let _fits = self.suspects.push_back(suspect);
             let here = self.links.is_heard(suspect.from) && !self.core.is_privileged(suspect.from);
             if again && here {
                 self.ignore(platform, suspect.from, RingError::Proto);

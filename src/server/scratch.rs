@@ -88,12 +88,14 @@ pub struct Suspect {
     pub at: Instant,
 }
 
+/// The latest, as many as an image goes on after in a minute unless it is told otherwise.
+pub type Suspects = heapless::Deque<Suspect, 5>;
+
 impl Suspect {
-    /// Whether it is the same request again, soon after.
-    pub fn is_again(&self, before: &Suspect) -> bool {
-        let Suspect { from, life, text, msg_type, .. } = *before;
-        (self.from, self.life, self.text, self.msg_type) == (from, life, text, msg_type)
-            && self.at <= before.at.after_seconds(AGAIN)
+    /// Whether it is one of those again, soon after.
+    pub fn is_again(&self, before: &Suspects) -> bool {
+        let key = |suspect: &Suspect| (suspect.from, suspect.life, suspect.text, suspect.msg_type);
+        before.iter().any(|before| key(before) == key(self) && self.at <= before.at.after_seconds(AGAIN))
     }
 }
 
