@@ -1,4 +1,4 @@
-# A root file system whose links lead elsewhere on this machine, and runs of scripts/install at once.
+# Root file systems, names and settings that are unusual; runs of scripts/install at once, killed, and unheard.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # what tests/install.sh has set
 
@@ -94,5 +94,121 @@ at_once() {
         ok "at once, $round: what was before is kept" cmp "$work/upstream$settings" "$tree/var/lib/xenstore-stubdom/before"
         ok "at once, $round: it goes back" on "$tree" --uninstall
         ok "at once, $round: to the byte" unchanged "$before"
+    done
+}
+
+# dashes: names that begin like an option, and a root that a shell would take for a pattern.
+dashes() {
+    local before
+    tree="$work/-host[1]" settings=/etc/default/xen
+    rm -rf "$tree"
+    cp -a "$work/debian-4.17" "$tree"
+    before=$(snapshot "$tree")
+    cp "$image" "$work/-image"
+    printf 'layer site\n/site = "1"\nend\n' >"$work/-site.layer"
+    ok 'names that begin with a dash: it installs' \
+        quietly bash -c 'cd "$1" && "$2" --root "-host[1]" --image -image --layers -site.layer' bash "$work" "$PWD/scripts/install"
+    ok 'names that begin with a dash: the settings' reads XENSTORED /usr/local/lib/xenstore-stubdom/start
+    ok 'names that begin with a dash: it goes back' \
+        quietly bash -c 'cd "$1" && "$2" --root "-host[1]" --uninstall' bash "$work" "$PWD/scripts/install"
+    ok 'names that begin with a dash: to the byte' unchanged "$before"
+    rm -r "$tree"
+    tree=$work/tree
+}
+
+# named_outside: while settings name the image, it stays, whoever has taken away or changed the lines that mark the block.
+named_outside() {
+    local change lib=/usr/local/lib/xenstore-stubdom
+    settings=/etc/default/xencommons
+    for change in '/^#/d' 's/$/\r/' '/^#/s/$/ /'; do
+        tree_of upstream
+        with_image "$tree"
+        edit "$change"
+        refuses "going back from settings without marks: $change" 'outside its block; remove such lines' on "$tree" --uninstall
+        refuses "settings without marks: $change" 'names files of xenstore-stubdom in line' with_image "$tree"
+        rm -r "$tree/var/lib/xenstore-stubdom"
+        refuses "going back without what was before: $change" 'outside its block' on "$tree" --uninstall
+        edit "\\|$lib/|s/^/#/"
+        ok "settings that name the image in a comment: $change" on "$tree" --uninstall
+    done
+}
+
+# starts: on Debian, settings that the init script takes are no trouble to `start`.
+starts() {
+    local bin=$work/start-bin
+    tree_of debian-4.17
+    settings=/etc/default/xen
+    # shellcheck disable=SC2016  # the settings' own words
+    printf '%s\n' 'XENCONSOLED_ARGS="$XENCONSOLED_ARGS --log=all"' 'grep -q frob /proc/version' >>"$tree$settings"
+    with_image "$tree" --memory 16
+    mkdir -p "$bin"
+    printf '#!/bin/sh\necho "$@"\n' >"$bin/init-xenstore-domain"
+    printf '#!/bin/sh\nexit 1\n' >"$bin/xenstore-read"
+    chmod +x "$bin"/*
+    sed "s|/etc/default/xen|'$tree'&|; s|/run/xen/|$tree&|; s|^bin=.*|bin=$bin|" "$tree/usr/local/lib/xenstore-stubdom/start" >"$work/start"
+    ok 'start: settings with a variable that nobody has set' quietly env PATH="$bin:$PATH" sh "$work/start"
+    ok 'start: begins the domain' says '--memory 16'
+}
+
+# ends_by SIGNAL PROGRAM COMMAND...: the signal comes when the command runs that program, in whose place another stands.
+ends_by() {
+    local bin=$work/signal-bin
+    rm -rf "$bin"
+    mkdir "$bin"
+    printf '#!/bin/sh\nkill -%s $PPID\n' "$1" >"$bin/$2"
+    chmod +x "$bin/$2"
+    PATH=$bin:$PATH "${@:3}"
+}
+
+# killed: whenever it is, another run goes on or back, and nothing is left.
+killed() {
+    local before program status signal
+    settings=/etc/default/xencommons
+    for program in chmod cp install mv; do
+        tree_of upstream
+        before=$(snapshot "$tree")
+        ok "killed at $program: it ends" fails ends_by KILL "$program" with_image "$tree"
+        ok "killed at $program: it goes back" on "$tree" --uninstall
+        ok "killed at $program: to the byte" unchanged "$before"
+        ok "killed at $program, again: it ends" fails ends_by KILL "$program" with_image "$tree"
+        ok "killed at $program, again: it goes on" with_image "$tree"
+        ok "killed at $program, again: nothing is left" test -z "$(find "$tree" -name '.*.new-*')"
+        ok "killed at $program, going back: it ends" fails ends_by KILL rm on "$tree" --uninstall
+        ok "killed at $program, going back: it goes on" on "$tree" --uninstall
+        ok "killed at $program, going back: to the byte" unchanged "$before"
+    done
+    for signal in HUP INT TERM; do
+        tree_of upstream
+        status=0
+        ends_by $signal mv with_image "$tree" || status=$?
+        ok "$signal: it says so" says 'install: interrupted; run it again'
+        ok "$signal: status 130" test "$status" = 130
+        ok "$signal: nothing is left unfinished" test -z "$(find "$tree" -name '.*.new-*')"
+    done
+}
+
+# unheard: where nobody reads what it says, it ends as it does where the system lets it down.
+unheard() {
+    local status=0 pipe
+    settings=/etc/default/xencommons
+    tree_of upstream
+    exec {pipe}> >(:)
+    wait "$!"
+    scripts/install --root "$tree" --image "$image" 2>"$work/said" >&"$pipe" || status=$?
+    exec {pipe}>&-
+    ok 'nobody reads: status 1' test "$status" = 1
+    ok 'nobody reads: it says what it could not do' says "install: could not keep $settings as it is"
+    ok 'nobody reads: the settings are untouched' cmp "$work/upstream$settings" "$tree$settings"
+}
+
+# private: where the operator's own files are for nobody else to read, the host's are as ever.
+private() {
+    local folder
+    settings=/etc/default/xencommons
+    tree_of upstream
+    rm -r "$tree/usr/local"
+    (umask 077 && with_image "$tree")
+    for folder in /usr/local /usr/local/lib /usr/local/lib/xenstore-stubdom /var/lib/xenstore-stubdom; do
+        ok "umask 077: all can read $folder" test "$(stat -c %a "$tree$folder")" = 755
     done
 }

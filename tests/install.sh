@@ -339,7 +339,7 @@ let_down() {
     ok "$what: it says what it could not do" says "install: could not $words"
     ok "$what: and none of its own lines" fails grep -E '\$|line [0-9]' "$work/said"
     ok "$what: the settings are untouched" test "$(sha256sum "$tree$settings")" = "$before"
-    ok "$what: no unfinished file" test -z "$(find "$tree" -name '*.??????')"
+    ok "$what: no unfinished file" test -z "$(find "$tree" -name '.*.new-*')"
 }
 
 # The package on Debian 12: its own command finds its own image, and nobody removes it from under the host.
@@ -502,7 +502,13 @@ distributions
 checks_files
 links
 blanks
+dashes
+named_outside
+starts
 at_once
+killed
+unheard
+private
 failures
 for XEN in $XEN_VERSIONS; do in_debian; done
 exit "$failed"
