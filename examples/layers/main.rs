@@ -7,14 +7,13 @@ mod tree;
 
 use std::collections::BTreeSet;
 use std::fs::FileType;
-use std::io::{self, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use arguments::{Arguments, CheckOptions, DiffOptions, PackOptions, SplitOptions, Task};
 use files::{Pack, sections, shown};
-use store_client::{Call, plural};
+use store_client::{Call, ORDINARY, plural};
 use tree::{Tree, difference};
 
 /// What goes wrong: with the layers, or else.
@@ -85,19 +84,17 @@ fn split(options: &SplitOptions, domains: &BTreeSet<u16>) -> Result<(), Problem>
     let mut files: Vec<(PathBuf, Vec<u8>)> = Vec::new();
     for (layer, text) in sections {
         let file = directory.join(format!("{layer}.layer"));
-        if file.exists() {
+        if file.symlink_metadata().is_ok() {
             return Err(format!("{}: it exists; -d names another directory", shown(&file)).into());
         }
         if files.iter().any(|(other, _)| *other == file) {
             return Err(format!("{name}: two layers are called {layer}").into());
         }
-        files.push((file, text));
+        files.push((file, [&text, &b"end\n"[..]].concat()));
     }
-    for (file, text) in files {
-        put(Some(&file), &[&text, &b"end\n"[..]].concat())?;
-        put(None, format!("{}\n", shown(&file)).as_bytes())?;
-    }
-    Ok(())
+    store_client::create(&files)?;
+    let names: String = files.iter().map(|(file, _)| format!("{}\n", shown(file))).collect();
+    put(None, names.as_bytes())
 }
 
 /// Each file by itself, so that lines are those of the file.
@@ -147,16 +144,7 @@ fn diff(options: &DiffOptions, domains: &BTreeSet<u16>) -> Result<(), Problem> {
     put(None, text.as_bytes())
 }
 
+/// To the standard output, or to a file.
 fn put(file: Option<&Path>, bytes: &[u8]) -> Result<(), Problem> {
-    let written = match file {
-        Some(file) => std::fs::write(file, bytes).map_err(|error| format!("{}: {error}", shown(file))),
-        // Whoever reads may have seen enough.
-        None => match io::stdout().write_all(bytes) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(format!("standard output: {error}"))
-            }
-            _ => Ok(()),
-        },
-    };
-    Ok(written?)
+    Ok(store_client::write(file.unwrap_or(Path::new("-")), bytes, ORDINARY)?)
 }

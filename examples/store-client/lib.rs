@@ -11,7 +11,7 @@ pub use command_line::{Call, call};
 pub use pages::write_pages;
 pub use place::{Place, seconds};
 pub use problem::Problem;
-pub use replace::replace;
+pub use replace::{ORDINARY, create, write};
 pub use store::Store;
 
 /// A number of things, of which `one` is the name.

@@ -1,12 +1,17 @@
 //! Writes files at one stroke.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirEntry, OpenOptions};
+use std::fs::{self, DirEntry, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use tempfile::NamedTempFile;
+
+/// The mode of a file that is to be as the umask has it.
+pub const ORDINARY: u32 = 0o666;
 
 /// What follows a file's name in the name of what is to take its place, before some letters of chance.
 const NEW: &[u8] = b".new-";
@@ -14,21 +19,48 @@ const NEW: &[u8] = b".new-";
 /// For how long what is to take a file's place is written at most. Who has left it for longer has been killed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Replaces a file at one stroke, so that nobody reads half of it, also where several do so at once. A new one has this mode, less
-/// the umask. What is there and no file, such as a terminal or a pipe, is written to and stays. What others have left who were
-/// killed amid this is removed.
-pub fn replace(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    if file.metadata().is_ok_and(|found| !found.is_file()) {
-        return fs::write(file, bytes);
+/// Writes all of these bytes to a file, which is replaced, or to the standard output if its name is `-`, whose reader may have seen
+/// enough. The error is one line.
+pub fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
+    if file == Path::new("-") {
+        return match output::put(bytes) {
+            Err(error) if !output::is_unread(&error) => Err(error.to_string()),
+            _ => Ok(()),
+        };
     }
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = file.file_name().unwrap_or_default();
-    let prefix = [b".", name.as_bytes(), NEW].concat();
-    // Errors of a file that is made otherwise name that file, of which nobody has heard.
-    let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    let mut new = tempfile::Builder::new().prefix(OsStr::from_bytes(&prefix)).make_in(folder, create)?;
-    new.as_file_mut().write_all(bytes)?;
-    new.persist(file)?;
+    replace(file, bytes, mode).map_err(named(file))
+}
+
+/// Makes files, none of which may be there: all of them, or where one cannot be made none.
+pub fn create(files: &[(PathBuf, Vec<u8>)]) -> Result<(), String> {
+    let begun = files.iter().map(|(file, bytes)| beside(file, bytes, ORDINARY).map_err(named(file)));
+    for (n, new) in begun.collect::<Result<Vec<_>, _>>()?.into_iter().enumerate() {
+        let (file, _) = &files[n];
+        if let Err(error) = new.persist_noclobber(file) {
+            files[..n].iter().for_each(|(made, _)| drop(fs::remove_file(made)));
+            return Err(named(file)(error.error));
+        }
+    }
+    Ok(())
+}
+
+fn named(file: &Path) -> impl Fn(io::Error) -> String {
+    move |error| format!("{}: {error}", file.display())
+}
+
+/// Replaces a file at one stroke, so that nobody reads half of it, also where several do so at once. A new one has this mode, less
+/// the umask. What is there and no file, such as a terminal or a pipe, is written to and stays; so does a link, and what it leads
+/// to is replaced. What others have left who were killed amid this is removed.
+fn replace(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let file = match file.canonicalize() {
+        _ if file.metadata().is_ok_and(|found| !found.is_file()) => return overwrite(file, bytes, mode),
+        Ok(place) => place,
+        // To what is not there, or has no name any more.
+        Err(_) if file.is_symlink() => return overwrite(file, bytes, mode),
+        Err(_) => file.to_path_buf(),
+    };
+    beside(&file, bytes, mode)?.persist(&file)?;
+    let (folder, prefix) = place_of_new(&file);
     let begins = |entry: &DirEntry| entry.file_name().as_bytes().starts_with(&prefix);
     // The folder may be one that cannot be read.
     for left in fs::read_dir(folder).into_iter().flatten().flatten().filter(begins).filter(is_left) {
@@ -36,6 +68,27 @@ pub fn replace(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         let _gone = fs::remove_file(left.path());
     }
     Ok(())
+}
+
+fn overwrite(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(file)?.write_all(bytes)
+}
+
+/// Where what is to take a file's place is written, and what its name begins with.
+fn place_of_new(file: &Path) -> (&Path, Vec<u8>) {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = file.file_name().unwrap_or_default();
+    (folder, [b".", name.as_bytes(), NEW].concat())
+}
+
+/// What is to take a file's place, complete. Dropped, it is removed.
+fn beside(file: &Path, bytes: &[u8], mode: u32) -> io::Result<NamedTempFile<File>> {
+    let (folder, prefix) = place_of_new(file);
+    // Errors of a file that is made otherwise name that file, of which nobody has heard.
+    let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let mut new = tempfile::Builder::new().prefix(OsStr::from_bytes(&prefix)).make_in(folder, create)?;
+    new.as_file_mut().write_all(bytes)?;
+    Ok(new)
 }
 
 /// Whether it was written to so long ago that nobody does any more.

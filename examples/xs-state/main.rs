@@ -8,53 +8,38 @@ mod stream;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
 use arguments::{Arguments, DiffOptions, SaveOptions, ShowOptions, Task};
 use state::State;
-use store_client::{Call, replace};
+use store_client::{Call, ORDINARY, write};
 
 fn main() -> ExitCode {
     let done = match store_client::call::<Arguments>() {
         Call::Task(arguments) => run(&arguments.task),
-        Call::Told(text) => Ok((text, ExitCode::SUCCESS)),
+        Call::Told(text) => put(&text),
         Call::Mistake(line) => Err(line),
     };
-    match done {
-        Ok((text, status)) => match io::stdout().write_all(text.as_bytes()) {
-            // Whoever reads has seen enough.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                eprintln!("xs-state: standard output: {error}");
-                ExitCode::from(2)
-            }
-            _ => status,
-        },
-        Err(problem) => {
-            eprintln!("xs-state: {problem}");
-            ExitCode::from(2)
-        }
-    }
+    done.unwrap_or_else(|problem| {
+        eprintln!("xs-state: {problem}");
+        ExitCode::from(2)
+    })
 }
 
 /// The mode of a file that only its owner can read: the state has what all guests have, whatever its permissions.
 const PRIVATE: u32 = 0o600;
 
-fn run(task: &Task) -> Result<(String, ExitCode), String> {
+fn run(task: &Task) -> Result<ExitCode, String> {
     match task {
         Task::Save(SaveOptions { store, file }) => {
             let state = save::fetch(store).map_err(|problem| problem.to_string())?;
-            if file == Path::new("-") {
-                io::stdout().write_all(&state).map_err(|error| format!("standard output: {error}"))?;
-            } else {
-                replace(file, &state, PRIVATE).map_err(|error| format!("{}: {error}", file.display()))?;
-            }
-            Ok((String::new(), ExitCode::SUCCESS))
+            write(file, &state, PRIVATE).map(|()| ExitCode::SUCCESS)
         }
         Task::Show(ShowOptions { file, json: true, .. }) => {
             let text = serde_json::to_string_pretty(&load(file)?).map_err(|error| error.to_string())?;
-            Ok((text + "\n", ExitCode::SUCCESS))
+            put(&(text + "\n"))
         }
         Task::Show(ShowOptions { file, all, .. }) => {
             let state = load(file)?;
@@ -62,14 +47,17 @@ fn run(task: &Task) -> Result<(String, ExitCode), String> {
             if *all {
                 lines.extend(state.others());
             }
-            Ok((lines.iter().map(|line| format!("{line}\n")).collect(), ExitCode::SUCCESS))
+            put(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())
         }
         Task::Diff(DiffOptions { old, new }) => {
             let text = diff(&load(old)?, &load(new)?);
-            let status = ExitCode::from(u8::from(!text.is_empty()));
-            Ok((text, status))
+            put(&text).map(|_| ExitCode::from(u8::from(!text.is_empty())))
         }
     }
+}
+
+fn put(text: &str) -> Result<ExitCode, String> {
+    write(Path::new("-"), text.as_bytes(), ORDINARY).map(|()| ExitCode::SUCCESS)
 }
 
 fn load(file: &Path) -> Result<State, String> {

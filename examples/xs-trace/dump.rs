@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +17,7 @@ use xenstore::trace::Record;
 
 use crate::about::About;
 use crate::gone;
-use store_client::Problem;
+use store_client::{ORDINARY, Problem};
 
 /// The first word of a file.
 const NAME: &str = "xenstore-trace-dump";
@@ -179,7 +179,7 @@ impl Dump {
 
 /// A whole file, or all of the standard input if its name is `-`.
 pub fn read(file: &Path) -> Result<Vec<u8>, Problem> {
-    let read = if is_standard(file) {
+    let read = if file == Path::new("-") {
         let mut bytes = Vec::new();
         io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
     } else {
@@ -193,21 +193,9 @@ pub fn hash_name(hash: u64) -> String {
     format!("{hash:016x}")
 }
 
-fn is_standard(file: &Path) -> bool {
-    file == Path::new("-")
-}
-
 /// Writes a whole file, or to the standard output if its name is `-`. Its reader may stop early.
 pub fn write(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    let written =
-        if is_standard(file) { io::stdout().lock().write_all(bytes) } else { fs::write(file, bytes) };
-    match written {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| {
-            let name = if is_standard(file) { "standard output".into() } else { file.display().to_string() };
-            Problem::new(format!("{name}: {error}"))
-        }),
-    }
+    store_client::write(file, bytes, ORDINARY).map_err(Problem::new)
 }
 
 fn parse(bytes: &[u8]) -> Result<Dump, String> {

@@ -64,6 +64,7 @@ fn a_layer_is_split_into_no_other_folder() {
         ("text", "root:x:0\n"),
         ("there", "layer new\n/a = \"\"\nlayer there\n/b = \"\"\nend\n"),
         ("there.layer", ""),
+        ("alone", "layer a\n/a = \"\"\nend\n"),
     ]);
     folder.says("split -d . up", 1, "up:1:7: a layer's name is 1 to 31 of letters, digits and -_.+\n");
     folder.says("split -d . twice", 2, "xs-layers: twice: two layers are called a\n");
@@ -77,6 +78,9 @@ fn a_layer_is_split_into_no_other_folder() {
     );
     folder.says("split there", 2, "xs-layers: there.layer: it exists; -d names another directory\n");
     assert!(!folder.0.path().join("new.layer").exists());
+    // Nor is what a link leads to made.
+    std::os::unix::fs::symlink("nowhere", folder.0.path().join("a.layer")).expect("a link");
+    folder.says("split alone", 2, "xs-layers: a.layer: it exists; -d names another directory\n");
 }
 
 /// What files that were put together by hand say of the second one, nobody would read.
@@ -132,6 +136,26 @@ fn what_is_told_may_not_be_taken() {
             let _split = std::fs::remove_file(folder.0.path().join("unnamed.layer"));
         }
     }
+}
+
+/// Where a disk has no room for all of a file, what was there stays, and nothing else is there.
+#[test]
+fn files_that_find_no_room_are_not_begun() {
+    let large: String = (0..100).map(|n| format!("/n{n} = \"\"\n")).collect();
+    let both = format!("layer small\n/a:\nlayer large\n{large}end\n");
+    let folder = Folder::new(&[("large", large.as_str()), ("both", &both), ("module", "old")]);
+    for (call, file) in [("pack -o module large", "module"), ("split both", "large.layer")] {
+        // Blocks of 512 bytes; without the signal, what is written behind them is refused as where a disk is full.
+        let limited = format!("trap '' XFSZ; ulimit -f 1; exec \"$0\" {call}");
+        let program = env!("CARGO_BIN_EXE_xs-layers");
+        let said = Command::new("sh").args(["-c", &limited, program]).current_dir(folder.0.path()).output();
+        let said = said.expect("it runs");
+        let text = String::from_utf8_lossy(&said.stderr).into_owned();
+        let expected = format!("xs-layers: {file}: File too large (os error 27)\n");
+        assert_eq!((text.ends_with(&expected), said.status.code()), (true, Some(2)), "{text}");
+    }
+    assert_eq!(std::fs::read_to_string(folder.0.path().join("module")).expect("it is there"), "old");
+    assert_eq!(std::fs::read_dir(folder.0.path()).expect("a folder").count(), 3);
 }
 
 #[test]

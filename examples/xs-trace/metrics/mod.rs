@@ -13,7 +13,7 @@ pub use text::Form;
 use crate::arguments::MetricsOptions;
 use crate::dump::write;
 use crate::stats::Stats;
-use store_client::{Place, Problem, replace};
+use store_client::{Place, Problem};
 
 /// Longest time for a connection of a scraper.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,8 +27,7 @@ pub fn run(options: &MetricsOptions) -> Result<(), Problem> {
             // A store that does not answer is news, too.
             let stats = look(&options.store);
             let text = text::text(&families::families(stats.as_ref().ok()), Form::Text);
-            replace(file, text.as_bytes(), READABLE)
-                .map_err(|error| Problem::new(format!("{}: {error}", file.display())))?;
+            store_client::write(file, text.as_bytes(), READABLE).map_err(Problem::new)?;
             stats.map(drop)
         }
         (None, Some(address)) => listen::serve(address, options.store.clone()),

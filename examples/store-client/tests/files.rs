@@ -1,0 +1,55 @@
+//! Files that tools write, where links and other files are in the way.
+
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use store_client::{ORDINARY, create, write};
+use tempfile::TempDir;
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn text(file: PathBuf) -> String {
+    fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// Also one as /dev/stdout is, which is the whole machine's.
+#[test]
+fn a_link_stays() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let (kept, unnamed) =
+        (File::create(at("kept")).expect("a file"), File::create(at("unnamed")).expect("a file"));
+    fs::remove_file(at("unnamed")).expect("it loses its name");
+    fs::write(at("old"), "old").expect("a file");
+    let of = |file: &File| PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    for (name, to, found) in [
+        ("to-old", at("old"), at("old")),
+        ("to-none", at("new"), at("new")),
+        ("to-kept", of(&kept), at("kept")),
+        ("to-unnamed", of(&unnamed), of(&unnamed)),
+    ] {
+        symlink(to, at(name)).expect("a link");
+        write(&at(name), name.as_bytes(), ORDINARY).unwrap_or_else(|problem| panic!("{problem}"));
+        assert!(at(name).is_symlink(), "{name}");
+        assert_eq!(text(found), name);
+    }
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 7, "nothing is left beside them");
+}
+
+#[test]
+fn all_files_are_made_or_none() {
+    let folder = folder();
+    let files = ["a", "b", "c"].map(|name| (folder.path().join(name), name.as_bytes().to_vec()));
+    fs::write(&files[1].0, "other").expect("a file");
+    let problem = create(&files).expect_err("one is there");
+    assert!(problem.ends_with("b: File exists (os error 17)"), "{problem}");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    assert_eq!(text(files[1].0.clone()), "other");
+    fs::remove_file(&files[1].0).expect("it is there");
+    create(&files).unwrap_or_else(|problem| panic!("{problem}"));
+    assert!(files.iter().all(|(file, bytes)| text(file.clone()).as_bytes() == bytes));
+}
