@@ -270,6 +270,8 @@ refusals() {
     refuses '--check with --dry-run' 'goes neither with' with_image "$tree" --check --dry-run
     refuses 'layers that are not there' 'no such file' with_image "$tree" --layers "$work/none"
     refuses 'a folder as layers' "--layers $work: no ordinary file" with_image "$tree" --layers "$work"
+    : >"$work/empty.layer"
+    refuses 'an empty file as layers' 'an empty file, with which' with_image "$tree" --layers "$work/empty.layer"
     refuses 'a folder as image' "$work: no ordinary file" on "$tree" --image "$work"
     printf '/a = "1"\n/b.c = "2"\n' >"$work/bad.layer"
     printf 'xenstore\0\0\0\2\0\0\0\0' >"$work/records.layer"
