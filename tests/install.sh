@@ -265,6 +265,11 @@ refusals() {
     refuses 'a root that is not there' 'is no directory' on "$tree/none"
     refuses 'an image that is not there' 'no such file' on "$tree" --image "$work/none"
     refuses 'a program of Linux as image' 'no image of xenstore-stubdom' on "$tree" --image /bin/sh
+    refuses 'another PVH guest as image' 'no image of xenstore-stubdom' on "$tree" --image target/xs-guest
+    head -c -1 "$image" >"$work/cut"
+    refuses 'an image that is cut off' "$work/cut: cut off, its end is missing" on "$tree" --image "$work/cut"
+    head -c 30 "$image" >"$work/cut"
+    refuses 'the beginning of an image' 'no image of xenstore-stubdom' on "$tree" --image "$work/cut"
     refuses 'a text as image' 'no image of xenstore-stubdom' on "$tree" --image README.md
     refuses '--uninstall with an image' 'takes only' with_image "$tree" --uninstall
     refuses '--check with --dry-run' 'goes neither with' with_image "$tree" --check --dry-run
