@@ -209,11 +209,6 @@ impl TxNode {
         self.next_touched
     }
 
-    /// Whether the transaction removes the node that was there.
-    pub fn is_removed(&self) -> bool {
-        self.mark & (Mark::EXISTED | Mark::EXISTS) == Mark::EXISTED
-    }
-
     /// The event to send of it. Of a node that neither was there before nor is there in the end there is none.
     pub fn tells(&self) -> Option<Change> {
         self.fires.filter(|_| self.mark.intersects(Mark::EXISTED | Mark::EXISTS))

@@ -360,7 +360,7 @@ fn identifiers_skip_none_and_open_ones() {
 }
 
 #[test]
-fn who_hears_of_a_removal_is_decided_at_the_commit() {
+fn who_hears_of_a_change_is_decided_at_the_commit() {
     let mut host = Host::new();
     host.boot(2);
     host.expect(&[
@@ -369,19 +369,21 @@ fn who_hears_of_a_removal_is_decided_at_the_commit() {
         (0, 0, "SET_PERMS /local/domain/2|n0|", "OK|"),
     ]);
     host.received(2);
-    for (before, after, heard) in [("n2", "n0", ""), ("n0", "n0|r2", "ev a,t; ev a,t")] {
-        host.ok(0, 0, "WRITE /local/domain/2/a|");
-        host.ok(0, 0, &format!("SET_PERMS /local/domain/2/a|{before}|"));
-        let tx = host.start(0);
-        host.ok(0, tx, "RM /local/domain/2/a|");
-        host.received(2);
-        host.ok(0, 0, &format!("SET_PERMS /local/domain/2/a|{after}|"));
-        let revoked = host.received(2);
-        host.ok(0, tx, "TRANSACTION_END T|");
-        let told = [revoked, host.received(2)].join("; ");
-        let expected = if heard.is_empty() { "ev a,t; " } else { heard };
-        assert_eq!(told, expected, "{before} to {after}");
-        host.check();
+    for inside in [&["RM"][..], &["WRITE"], &["RM", "WRITE"]] {
+        for (before, after, heard) in [("n2", "n0", ""), ("n0|r2", "n0", ""), ("n0", "n0|r2", "ev a,t")] {
+            host.ok(0, 0, "WRITE /local/domain/2/a|");
+            host.ok(0, 0, &format!("SET_PERMS /local/domain/2/a|{before}|"));
+            let tx = host.start(0);
+            for request in inside {
+                host.ok(0, tx, &format!("{request} /local/domain/2/a|"));
+            }
+            host.received(2);
+            host.ok(0, 0, &format!("SET_PERMS /local/domain/2/a|{after}|"));
+            host.hears(2, "ev a,t");
+            host.ok(0, tx, "TRANSACTION_END T|");
+            assert_eq!(host.received(2), heard, "{inside:?}, {before} to {after}");
+            host.check();
+        }
     }
 }
 

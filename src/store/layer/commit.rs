@@ -47,7 +47,7 @@ fn chunks_of(delta: Delta) -> i32 {
 impl Store {
     /// Whether the transaction may take effect now: EAGAIN if something has changed that it has read, or by which it was
     /// let at nodes; ENOMEM if it ran out of room or there is none; what the table of quotas says if a node would be too
-    /// large or a domain would hold too much. If it may, who hears of the nodes to be removed is noted.
+    /// large or a domain would hold too much. If it may, who hears of what it changes is noted.
     pub fn may_commit(&mut self, tx: TransactionId, view: &View) -> Result<(), XsError> {
         let open = *self.transactions.open.get(tx);
         if open.failed {
@@ -57,7 +57,7 @@ impl Store {
             return Err(XsError::EAGAIN);
         }
         let some_died = open.deaths != self.domains.deaths();
-        let (mut nodes, mut chunks, mut removes) = (0, 0, false);
+        let (mut nodes, mut chunks, mut outdated) = (0, 0, false);
         for (_, copy) in self.copies(tx) {
             let base = self.node_hashed(copy.path_hash());
             if self.is_stale(copy, base)
@@ -68,8 +68,8 @@ impl Store {
             }
             if let Some(base) = base {
                 self.check_growth(copy, base, view)?;
+                outdated |= copy.fires.is_some() && self.acl(base) != copy.seen_acl;
             }
-            removes |= copy.is_removed();
             if copy.mark.contains(Mark::EXISTS | Mark::MADE) {
                 nodes += 1;
                 chunks += u32::from(copy.name_chunks);
@@ -83,7 +83,7 @@ impl Store {
         if !view.caller.is_privileged() {
             self.check_owners(tx, view)?;
         }
-        if removes { self.note_lists_of_removed(tx) } else { Ok(()) }
+        if outdated { self.note_present_lists(tx) } else { Ok(()) }
     }
 
     fn is_stale(&self, copy: &TxNode, base: Option<NodeId>) -> bool {
@@ -425,14 +425,16 @@ impl Store {
         Ok(())
     }
 
-    /// Notes the permission lists that the nodes to be removed have now: those decide who hears of it, also if
+    /// Notes the permission lists that the nodes have now of which there will be events: those decide who hears of it, also if
     /// they have changed since the first touch. Nobody sees that, so it is done before the decision, copy by copy.
-    fn note_lists_of_removed(&mut self, tx: TransactionId) -> Result<(), XsError> {
+    #[cold]
+    #[inline(never)] // Permissions seldom change amid a transaction.
+    fn note_present_lists(&mut self, tx: TransactionId) -> Result<(), XsError> {
         let mut next = self.transactions.open.get(tx).touched.first();
         while let Some(id) = next {
             let copy = self.transactions.nodes.get(id);
             next = copy.next_touched();
-            if !copy.is_removed() {
+            if copy.fires.is_none() {
                 continue;
             }
             let now = self.node_hashed(copy.path_hash()).and_then(|base| self.acl(base));

@@ -51,13 +51,11 @@ impl Model {
         for path in order {
             let copy = &open.copies[&path];
             let Some(change) = copy.fires else { continue };
-            match (&copy.now, &copy.seen) {
-                (Some(_), seen) => {
-                    let old = seen.as_ref().map(|node| node.perms.clone());
-                    self.fire_for_node(&path, change, old);
-                }
-                // What goes was last as others have left it.
-                (None, Some(_)) => self.fire(&path, change, &[before[&path].perms.clone()]),
+            // What was there was last as others have left it.
+            let old = copy.seen.as_ref().map(|_| before[&path].perms.clone());
+            match (&copy.now, old) {
+                (Some(_), old) => self.fire_for_node(&path, change, old),
+                (None, Some(old)) => self.fire(&path, change, &[old]),
                 (None, None) => {}
             }
         }
