@@ -118,6 +118,24 @@ fn the_size_of_a_list_limits_the_children() {
     ]);
 }
 
+/// What a transaction writes, and what others have put below the same node meanwhile, are within the quota each.
+#[test]
+fn a_commit_makes_no_node_too_large() {
+    let mut host = host();
+    let (write, permit) = (format!("WRITE k|{}", "v".repeat(1024)), "SET_PERMS k|n5|r1|r2|".to_string());
+    for (inside, name, end) in
+        [(&write, 999, "OK|"), (&write, 1000, "ENOSPC"), (&permit, 2007, "OK|"), (&permit, 2008, "ENOSPC")]
+    {
+        host.expect(&[(5, 0, "RM k|", "OK|"), (5, 0, "WRITE k|", "OK|")]);
+        let tx = host.start(5);
+        host.expect(&[
+            (5, tx, inside, "OK|"),
+            (5, 0, &format!("MKDIR k/{}|", "n".repeat(name)), "OK|"),
+            (5, tx, "TRANSACTION_END T|", end),
+        ]);
+    }
+}
+
 #[test]
 fn a_transaction_that_touches_too_much_is_lost() {
     // A share of the store is more than the quota.

@@ -108,18 +108,19 @@ impl Store {
         given.is_some_and(|acl| self.domains.owner(self.acls.owner(acl)).is_none())
     }
 
-    /// Refuses children that this transaction adds to those that others have added meanwhile, if an old node would
-    /// grow too large by them.
+    /// Refuses what this transaction changes of an old node if that would be too large with what others have changed of it
+    /// meanwhile.
     fn check_growth(&self, copy: &TxNode, base: NodeId, view: &View) -> Result<(), XsError> {
-        let Some(added) = copy.children_bytes.checked_sub(copy.seen_children_bytes) else { return Ok(()) };
-        if added == 0 || copy.mark.contains(Mark::MADE) || !copy.mark.contains(Mark::EXISTS) {
+        let (wrote, kept) = (Mark::WROTE_VALUE | Mark::WROTE_ACL, copy.mark & (Mark::MADE | Mark::EXISTS));
+        let added = copy.children_bytes.wrapping_sub(copy.seen_children_bytes) as i32;
+        if kept != Mark::EXISTS || !(added > 0 || copy.mark.intersects(wrote)) {
             return Ok(());
         }
         let node = self.node(base);
         let value = if copy.mark.contains(Mark::WROTE_VALUE) { copy.value } else { node.value };
         let entries = copy.acl.map_or(0, |acl| self.acls.count(acl));
-        let size = node_size(entries, value.len(), node.children_bytes.saturating_add(added) as usize);
-        self.check_quota(view, Quota::NODE_SIZE, size)
+        let children = node.children_bytes.saturating_add_signed(added);
+        self.check_quota(view, Quota::NODE_SIZE, node_size(entries, value.len(), children as usize))
     }
 
     /// Refuses a transaction that would give a guest more nodes or more memory than its quotas.
