@@ -73,10 +73,12 @@ fn put_domain(
 
 /// All that have a record, before whatever names them.
 pub fn save_known(writer: &mut Writer<'_>, store: &Store) -> Result<(), Full> {
+    // As long as the general event for some is still to come, whoever goes on from here announces them all.
+    let are_told = !store.intents.get().shut_down;
     for (id, domain) in store.domains.known() {
         let known = Known {
             domid: domain.domid.0,
-            flags: if domain.shutdown { SHUT_DOWN } else { 0 },
+            flags: if domain.shutdown && are_told { SHUT_DOWN } else { 0 },
             transaction: store.held.of(id).last_tx,
             unique_id: domain.unique_id,
             features: domain.features.bits(),

@@ -387,6 +387,34 @@ fn deaths_meanwhile_are_told() {
     host.expect(&[(0, 0, "READ /local/domain/1/data/a|", "ENOENT")]);
 }
 
+/// What is told of a shutdown waits between two events for somebody who is to read first. The other server tells the rest.
+#[test]
+fn a_shutdown_that_is_told_in_part_is_told_to_the_end() {
+    for updated in [false, true] {
+        let mut host = Host::new();
+        let mut short = 2..90;
+        (1..90).for_each(|domid| host.boot(domid));
+        host.expect(&[
+            (1, 0, "WATCH @releaseDomain|each|1|", "OK|; ev @releaseDomain,each"),
+            (0, 0, "WATCH @releaseDomain|gone|", "OK|; ev @releaseDomain,gone"),
+        ]);
+        let in_part = short.find(|domid| {
+            host.xen.shut_down(DomId(*domid));
+            host.poll();
+            host.received(0).is_empty()
+        });
+        assert!(in_part.is_some(), "there is room to tell of all");
+        if updated {
+            host.update(2);
+        }
+        host.poll();
+        host.xen.now.0 += 50_000_000;
+        host.poll();
+        assert_eq!(host.received(0), "ev @releaseDomain,gone", "updated: {updated}");
+        host.check();
+    }
+}
+
 /// An update wakes nobody up who has nothing to hear. After a fault that wants a repair anybody may have been left out.
 #[test]
 fn only_a_repair_notifies_everybody() {
