@@ -102,13 +102,15 @@ impl<R: Deref<Target = RingPage>> Links<R> {
     }
 
     /// The next connection that was active lately and has a request which no event has told of; see
-    /// [`Schedule::next_missed`](super::Schedule::next_missed). A broken ring has none: its own turn finds out.
-    pub fn next_missed(&mut self, n: &mut usize) -> Option<DomainId> {
+    /// [`Schedule::next_missed`](super::Schedule::next_missed). A broken ring has none: its own turn finds out. Nor has the
+    /// connection whose request is set `aside`, which lies there until it is answered.
+    pub fn next_missed(&mut self, n: &mut usize, aside: Option<DomainId>) -> Option<DomainId> {
         let connections = &self.connections;
         self.schedule.next_missed(n, |id| {
             let connection =
                 connections.get(id.index())?.as_ref().filter(|connection| !connection.ignored)?;
-            Some(ring::input(&connection.ring).unwrap_or(Input::NOTHING))
+            let input = ring::input(&connection.ring).ok().filter(|_| aside != Some(id));
+            Some(input.unwrap_or(Input::NOTHING))
         })
     }
 

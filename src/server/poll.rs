@@ -137,7 +137,7 @@ impl<P: Platform> Server<P> {
     /// Serves requests that nobody has told of, see `connection::active`.
     fn look_at_rings(&mut self) {
         let mut n = 0;
-        while let Some(id) = self.links.next_missed(&mut n) {
+        while let Some(id) = self.links.next_missed(&mut n, self.aside.whose()) {
             self.links.schedule.ready(id);
             let domid = self.core.store.domains.get(id).domid;
             self.core.note_of_domain(Kind::Missed, domid, 0);

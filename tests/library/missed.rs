@@ -136,6 +136,22 @@ fn who_does_not_listen_has_nothing_missed() {
     host.check();
 }
 
+/// What is done in goes lies in its ring until it is answered.
+#[test]
+fn a_request_that_is_gone_on_with_is_not_missed() {
+    let mut host = host();
+    host.send(0, 0, "CONTROL check|");
+    for domid in 1..4 {
+        (0..30).for_each(|_| host.send(domid, 0, "READ data|"));
+    }
+    host.xen.ticking = SECOND / 3;
+    host.poll();
+    host.xen.ticking = 0;
+    host.hears(0, "OK|");
+    assert_eq!(missed(&mut host, 0), [0, 0, 0]);
+    host.check();
+}
+
 #[test]
 fn a_store_with_nothing_to_do_sleeps_after_a_minute() {
     let mut host = host();
