@@ -163,9 +163,13 @@ impl<P: Platform> Server<P> {
     }
 
     /// Looks whether the new image can take over now, and answers who waits for a session that is over. Forgets a state that
-    /// nobody asks for any more.
+    /// nobody asks for any more. All that waits until nothing is under way: beside a request that is set aside no other is at
+    /// hand than one that only looks, or after a fault one would be answered for the other.
     #[inline(never)] // There is hardly ever one.
     pub(super) fn look_at_updates(&mut self, platform: &mut P) {
+        if self.is_under_way() {
+            return;
+        }
         if let Some((whose, header)) = self.core.updates.given_up.take() {
             self.answer_update(whose, header, &mut |_, text| text.write_str(ABORTED));
         }
@@ -337,11 +341,9 @@ impl<P: Platform> Server<P> {
         self.answer_late(Ok(Answer::Data));
     }
 
-    /// Begins the transactions that have been put off, unless they wait for the store's growth, too, or for what others see
-    /// as a whole.
+    /// Begins the transactions that have been put off, unless they wait for the store's growth, too. Nothing is under way.
     fn serve_put_off(&mut self, platform: &mut P) {
         while !self.core.growth.is_under_way()
-            && !self.is_under_way()
             && let Some((from, header)) = self.core.updates.next_put_off()
         {
             self.begin_late(platform, from, header);

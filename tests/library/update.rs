@@ -1,12 +1,14 @@
 //! Live update as the operator's tool asks for it: the steps, what is refused, and who waits meanwhile.
 
 use support::Host;
-use xenstore::config::{Capacities, Settings};
+use xenstore::config::{Capacities, Limits, Settings};
 use xenstore::server::Order;
 use xenstore::trace::Stop;
 use xenstore::update::Bounds;
 
+use crate::LIMITS;
 use crate::image::{BASE, GOOD, Image, upload};
+use crate::stops::poll_with_stop;
 
 /// A host whose server another program can replace.
 fn host() -> Host {
@@ -238,6 +240,27 @@ fn a_session_can_be_given_up_while_it_waits() {
     host.hears(6, "1|");
     host.expect(&[(5, 1, "TRANSACTION_END T|", "OK|")]);
     assert!(order(&host).is_none());
+}
+
+/// The end of a session comes amid what another has decided, and so does a fault: each has its own answer.
+#[test]
+fn a_fault_at_the_end_of_a_session_does_not_tell_of_success() {
+    let none = Limits { attempts: 0, ..LIMITS };
+    for n in 1.. {
+        let mut host = waiting("");
+        host.limit(none);
+        (0..24).for_each(|leaf| host.ok(6, 0, &format!("WRITE tree/{leaf}|")));
+        host.xen.pass(60);
+        host.send(6, 0, "RM tree|");
+        let stopped = poll_with_stop(&mut host, n);
+        let told = host.received(0);
+        assert!(told == "EIO" || told.starts_with("Domains with"), "stopped in {n}: {told}");
+        let told = host.received(6);
+        assert!(told == "EIO" || told == "OK|", "stopped in {n}: {told}");
+        if !stopped {
+            break;
+        }
+    }
 }
 
 /// Whoever has asked to start is answered, whatever comes at once with what gives that up.
