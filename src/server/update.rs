@@ -84,8 +84,8 @@ impl Core {
         self.end_save_of(id);
         if self.updates.session.as_ref().is_some_and(|session| session.whose == id) {
             self.end_update();
-            self.updates.given_up = None;
         }
+        self.updates.given_up.take_if(|(whose, _)| *whose == id);
         self.updates.put_off.retain(|(from, _)| *from != id);
     }
 

@@ -1,6 +1,9 @@
 //! Live update as the operator's tool asks for it: the steps, what is refused, and who waits meanwhile.
 
+use std::sync::atomic::Ordering::SeqCst;
+
 use support::Host;
+use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Limits, Settings};
 use xenstore::server::Order;
 use xenstore::trace::Stop;
@@ -261,6 +264,24 @@ fn a_fault_at_the_end_of_a_session_does_not_tell_of_success() {
             break;
         }
     }
+}
+
+/// Who has given its session up and then resets its ring has begun anew: nobody waits for the answer.
+#[test]
+fn whoever_begins_anew_hears_of_no_session_before() {
+    let mut host = waiting("");
+    let page = host.client(0).page.clone();
+    let mut resets = Some(move || page.connection.store(1, SeqCst));
+    host.xen.meanwhile = Some(Box::new(move || resets.take().into_iter().for_each(|reset| reset())));
+    host.xen.responds = Some((0, DomId(0)));
+    host.send(0, 0, "CONTROL live-update|-a|");
+    for domid in [5, 6] {
+        (0..20).for_each(|_| host.send(domid, 0, "READ none|"));
+    }
+    host.poll();
+    assert_eq!(host.client(0).page.connection.load(SeqCst), 0, "it has been reset");
+    host.hears(0, "");
+    host.expect(&[(0, 0, "CONTROL check|", "OK|")]);
 }
 
 /// Whoever has asked to start is answered, whatever comes at once with what gives that up.
