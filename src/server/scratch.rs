@@ -28,7 +28,7 @@ pub enum Stage {
     Consumed,
     /// Its answer is in the ring or queued.
     Answered,
-    /// So is the event that follows the answer.
+    /// So is the event that follows the answer, or it is answered later.
     Told,
 }
 

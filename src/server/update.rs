@@ -118,7 +118,8 @@ impl<P: Platform> Server<P> {
     #[inline(never)] // It happens seldom.
     pub(super) fn leave_unanswered(&mut self, from: DomainId) -> bool {
         self.links.consume(from, &self.exchange.request);
-        self.exchange.stage = Stage::None;
+        // What had come of it before is still to be dropped.
+        self.exchange.stage = Stage::Told;
         self.links.outbox.end_request();
         self.core.store.current.end();
         true

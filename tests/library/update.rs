@@ -2,12 +2,13 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use support::Host;
+use support::{Host, request};
 use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Limits, Settings};
 use xenstore::server::Order;
 use xenstore::trace::Stop;
 use xenstore::update::Bounds;
+use xenstore::wire::{MessageType, TxId};
 
 use crate::LIMITS;
 use crate::image::{BASE, GOOD, Image, upload};
@@ -260,6 +261,27 @@ fn a_fault_at_the_end_of_a_session_does_not_tell_of_success() {
         assert!(told == "EIO" || told.starts_with("Domains with"), "stopped in {n}: {told}");
         let told = host.received(6);
         assert!(told == "EIO" || told == "OK|", "stopped in {n}: {told}");
+        if !stopped {
+            break;
+        }
+    }
+}
+
+/// A request that has come in two pieces is put off once, wherever the server is stopped.
+#[test]
+fn a_beginning_that_is_put_off_is_answered_once() {
+    for n in 1.. {
+        let mut host = waiting("");
+        let start = request(MessageType::TransactionStart as u32, 7, TxId(0), b"any\0");
+        let (first, rest) = start.split_at(18);
+        host.push(6, first);
+        host.poll();
+        host.push(6, rest);
+        let stopped = poll_with_stop(&mut host, n);
+        host.ask(0, 0, "CONTROL live-update|-a|");
+        let told = host.received(6);
+        assert!(told == "EIO" || told == "1|", "stopped in {n}: {told}");
+        assert_eq!(host.ask(6, 0, "READ none|"), "ENOENT", "stopped in {n}");
         if !stopped {
             break;
         }
