@@ -358,6 +358,7 @@ fn a_wrong_model_would_be_noticed() {
         Bug::DefaultsBindWhoIsThere,
         Bug::FeaturesDoNothing,
         Bug::CommitFiresInOrderOfPaths,
+        Bug::RightsAtFirstLookLast,
     ] {
         let config = Config { max_shrink_iters: 100, ..config(3000) };
         let runner = TestRunner::new_with_rng(config, seeded(2));

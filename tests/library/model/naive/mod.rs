@@ -45,6 +45,7 @@ pub enum Bug {
     DefaultsBindWhoIsThere,
     FeaturesDoNothing,
     CommitFiresInOrderOfPaths,
+    RightsAtFirstLookLast,
 }
 
 /// What a domain may have, by the quota's name.

@@ -52,7 +52,11 @@ impl Model {
             let copy = &open.copies[&path];
             let Some(change) = copy.fires else { continue };
             // What was there was last as others have left it.
-            let old = copy.seen.as_ref().map(|_| before[&path].perms.clone());
+            let old = copy.seen.as_ref().map(|seen| {
+                let first = self.bug == Bug::RightsAtFirstLookLast && copy.now.is_some();
+                let last = if first { seen } else { &before[&path] };
+                last.perms.clone()
+            });
             match (&copy.now, old) {
                 (Some(_), old) => self.fire_for_node(&path, change, old),
                 (None, Some(old)) => self.fire(&path, change, &[old]),
