@@ -237,6 +237,27 @@ for judge in unread full; do
     ok "conformance --version: $judge" "$judge" target/debug/conformance --version
 done
 
+# records_to FILE: scripts/record does, with programs in the place of what takes long.
+records_to() {
+    local tree=$scratch/tree
+    mkdir -p "$tree/scripts"
+    cp -r scripts/record scripts/nested.d "$tree/scripts/"
+    printf '#!/bin/sh\n' >"$tree/scripts/build-image"
+    printf '#!/bin/sh\nwhile [ "$1" != --log ]; do shift; done; echo "dom0 of a test" >"$2"\n' >"$tree/scripts/nested"
+    mkdir -p "$scratch/record"
+    printf '#!/bin/sh\nexec cat\n' >"$scratch/record/cargo"
+    chmod +x "$tree"/scripts/{build-image,nested} "$scratch/record/cargo"
+    PATH=$scratch/record:$PATH "$tree/scripts/record" "$1" 2>/dev/null
+}
+# What is no file, as /dev/null, stays; here a pipe stands for it.
+mkfifo "$scratch/pipe"
+cat "$scratch/pipe" >"$scratch/read" &
+reads_pipe=$!
+ok 'record: to what is no file' records_to "$scratch/pipe"
+kill "$reads_pipe" 2>/dev/null || wait "$reads_pipe"
+ok 'record: which stays' test -p "$scratch/pipe"
+ok 'record: and has all of it' grep -qx 'dom0 of a test' "$scratch/read"
+
 # cache_is WANTED: what a script takes for the cache folder, whatever folder it goes to.
 cache_is() { [[ $(cd "$scratch" && . "$OLDPWD/scripts/nested.d/messages.sh" && cd / && echo "$CACHE") == "$1" ]]; }
 NESTED_CACHE='my cache' ok 'NESTED_CACHE is a folder beside the caller' cache_is "$scratch/my cache"
