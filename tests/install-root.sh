@@ -160,6 +160,21 @@ ends_by() {
     PATH=$bin:$PATH "${@:3}"
 }
 
+# on_disk: what it writes has its bytes on the disk before it takes the place of what was there.
+on_disk() {
+    local bin=$work/sync-bin
+    tree_of upstream
+    rm -rf "$bin" "$work/synced"
+    mkdir "$bin"
+    printf '#!/bin/sh\nprintf "%%s\\n" "$@" >>"%s"\n' "$work/synced" >"$bin/sync"
+    printf '#!/bin/sh\nfor new; do case $new in *.new-*) find "$new" -type f; esac; done >>"%s"\nexec /bin/mv "$@"\n' "$work/moved" >"$bin/mv"
+    chmod +x "$bin"/*
+    PATH=$bin:$PATH with_image "$tree" --layers "$work/site.layer"
+    PATH=$bin:$PATH on "$tree" --uninstall
+    ok 'on the disk: each file before it has its name' cmp "$work/synced" "$work/moved"
+    ok 'on the disk: all of them' test "$(wc -l <"$work/synced")" = 6
+}
+
 # killed: whenever it is, another run goes on or back, and nothing is left.
 killed() {
     local before program status signal

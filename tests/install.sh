@@ -513,6 +513,7 @@ dashes
 named_outside
 starts
 at_once
+on_disk
 killed
 unheard
 private
