@@ -52,6 +52,16 @@ impl Arrived {
     /// None yet.
     pub const NONE: Arrived = Arrived { header: Header::NONE, input: Input::NOTHING, in_ring: 0 };
 
+    /// Makes it one that was consumed earlier, and is answered now.
+    pub fn set_earlier(&mut self, header: Header) {
+        (self.header, self.in_ring) = (header, u32::MAX);
+    }
+
+    /// Whether it is such a one: then what has come of a request since is not of it.
+    pub fn is_earlier(&self) -> bool {
+        self.in_ring == u32::MAX
+    }
+
     pub(super) fn consume(&self, page: &RingPage) {
         self.input.consume(page, self.in_ring);
     }

@@ -112,7 +112,9 @@ impl<P: Platform> Server<P> {
         // After a stop it gets the same answer.
         self.core.store.current.answer = Some(answer);
         if self.conclude(platform, from, answer, true) {
-            self.links.has_more(&mut self.core.store, from);
+            if !self.exchange.request.is_earlier() {
+                self.links.drop_input(&mut self.core.store, from);
+            }
             self.links.schedule.ready(from);
         }
         self.exchange.stage = Stage::None;

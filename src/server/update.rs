@@ -142,7 +142,7 @@ impl<P: Platform> Server<P> {
     fn take_up_request(&mut self, from: DomainId, header: Header) {
         let domid = self.core.store.domains.get(from).domid;
         self.core.store.current = Current::begin(from, domid, header.msg_type);
-        self.exchange.request.header = header;
+        self.exchange.request.set_earlier(header);
         (self.exchange.from, self.exchange.stage) = (from, Stage::Consumed);
         self.exchange.reply.clear();
     }

@@ -7,13 +7,15 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::json::stats;
-use crate::stops::expect_stops;
-use support::Host;
+use crate::stops::{expect_stops, poll_with_stop};
+use crate::update::waiting;
+use support::{Host, request};
 use xenstore::abi::{DomId, RingError};
 use xenstore::config::{Capacities, Settings};
 use xenstore::platform::Fault;
 use xenstore::store::Damage;
 use xenstore::trace::{Kind, Stop};
+use xenstore::wire::{MessageType, TxId};
 
 fn host() -> Host {
     let mut host = Host::with(Settings::DEFAULT, &Capacities { trace: 4096, ..Capacities::for_nodes(8192) });
@@ -223,4 +225,27 @@ fn large_changes_go_on_as_before() {
     assert!(host.server.survive(&mut host.xen, Stop::Panic(1)));
     host.poll();
     assert_eq!(looks_amid_a_removal(&mut host), before);
+}
+
+/// What a client has sent half of is not of the earlier request that it is answered just now.
+#[test]
+fn half_a_request_is_completed_after_a_fault_in_the_answer_to_an_earlier_one() {
+    for n in 1.. {
+        let mut host = waiting("");
+        host.expect(&[(6, 0, "TRANSACTION_START |", "")]);
+        let read = request(MessageType::Read as u32, 7, TxId(0), b"none\0");
+        let (first, rest) = read.split_at(18);
+        host.push(6, first);
+        host.poll();
+        host.send(0, 0, "CONTROL live-update|-a|");
+        let stopped = poll_with_stop(&mut host, n);
+        host.ask(0, 0, "CONTROL live-update|-a|");
+        host.push(6, rest);
+        host.poll();
+        let told = host.received(6);
+        assert!(told == "1|; ENOENT" || told == "EIO; ENOENT", "stopped in {n}: {told}");
+        if !stopped {
+            break;
+        }
+    }
 }

@@ -177,7 +177,7 @@ fn the_version_of_the_state_is_what_both_know() {
 }
 
 /// A host with a session that wants to start, with these flags, while domain 5 has a transaction open.
-fn waiting(flags: &str) -> Host {
+pub fn waiting(flags: &str) -> Host {
     let (mut host, file) = (host(), GOOD.file());
     host.boot(5);
     host.boot(6);
