@@ -198,6 +198,18 @@ pub fn write(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
     store_client::write(file, bytes, ORDINARY).map_err(Problem::new)
 }
 
+/// Writes what was made of a dump, but not over that, which nobody could take again.
+pub fn write_of(dump: &Path, file: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let place = |file: &Path| file.canonicalize().ok().filter(|_| file != Path::new("-"));
+    if place(file).is_some_and(|file| place(dump) == Some(file)) {
+        return Err(Problem::mistake(format!(
+            "{}: that is the dump itself; name another file",
+            file.display()
+        )));
+    }
+    write(file, bytes)
+}
+
 fn parse(bytes: &[u8]) -> Result<Dump, String> {
     let foreign = || "not a dump of xs-trace".to_string();
     let (line, rest) = first_line(bytes).ok_or_else(foreign)?;

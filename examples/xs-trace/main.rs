@@ -69,7 +69,10 @@ fn run(task: Task) -> Result<(), Problem> {
         Task::Metrics(options) => metrics::run(&options),
         Task::Dump(options) => save(&options),
         Task::Follow(options) => follow::run(&options),
-        Task::Export(options) => dump::write(&options.out, &perfetto::export(&Dump::load(&options.file)?)?),
+        Task::Export(options) => {
+            let (file, out) = (&options.file, &options.out);
+            dump::write_of(file, out, &perfetto::export(&Dump::load(file)?)?)
+        }
         Task::Report(options) => summary(&options),
         Task::Compare(options) => compare::run(&options),
         Task::Replay(options) => replay::run(&options),
@@ -106,7 +109,7 @@ fn summary(options: &ReportOptions) -> Result<(), Problem> {
     let dump = Dump::load(&options.file)?;
     let report = Report::new(&dump, &Chosen::new(&dump, &options.filter)?, options.top);
     match &options.html {
-        Some(out) => dump::write(out, report::page(&report)?.as_bytes()),
+        Some(out) => dump::write_of(&options.file, out, report::page(&report)?.as_bytes()),
         None if options.json => dump::write(Path::new("-"), report::json(&report).as_bytes()),
         None => dump::write(Path::new("-"), report::text(&report).as_bytes()),
     }

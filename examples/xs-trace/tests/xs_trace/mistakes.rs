@@ -213,6 +213,26 @@ fn a_standard_output_that_is_full_is_told() {
     }
 }
 
+#[test]
+fn a_dump_is_not_written_over() {
+    let server = Server::start(64);
+    let file = server.dump();
+    let (before, link) = (std::fs::read(&file).expect("a dump"), server.folder.path().join("link"));
+    std::os::unix::fs::symlink(&file, &link).expect("a link");
+    for out in [&file, &link] {
+        for words in [
+            &["report", "--html", text(out), text(&file)][..],
+            &["export", "--perfetto", "-o", text(out), text(&file)],
+        ] {
+            let told = run(words).expect_err("a mistake");
+            let expected =
+                format!("xs-trace: {}: that is the dump itself; name another file\n", out.display());
+            assert_eq!(told, expected, "{words:?}");
+            assert_eq!(std::fs::read(&file).expect("a dump"), before);
+        }
+    }
+}
+
 /// Every task that asks a store says in one line that it does not answer, and ends.
 #[test]
 fn a_store_that_hangs_is_told() {
