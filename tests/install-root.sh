@@ -213,7 +213,12 @@ unheard() {
     exec {pipe}>&-
     ok 'nobody reads: status 1' test "$status" = 1
     ok 'nobody reads: it says what it could not do' says "install: could not keep $settings as it is"
+    ok 'nobody reads: and none of its own lines' fails grep -E 'line [0-9]' "$work/said"
     ok 'nobody reads: the settings are untouched' cmp "$work/upstream$settings" "$tree$settings"
+    status=0
+    scripts/install --root "$tree" --image "$image" --check >/dev/full 2>"$work/said" || status=$?
+    ok 'no room for --check: status 1' test "$status" = 1
+    ok 'no room for --check: it says so, and none of its own lines' fails grep -vE '^install: (its output cannot|could not look)' "$work/said"
 }
 
 # private: where the operator's own files are for nobody else to read, the host's are as ever.

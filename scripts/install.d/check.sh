@@ -11,9 +11,9 @@ DOMAIN_OVERHEAD=4
 TWO_LEVEL_DOMAINS=4,090
 
 WRONG=0
-fine() { printf 'ok: %s\n' "$*"; }
+fine() { tell "ok: $*"; }
 wrong() {
-    printf 'wrong: %s\n' "$*"
+    tell "wrong: $*"
     WRONG=1
 }
 
