@@ -21,13 +21,14 @@ use xenstore::config::{Capacities, Limits, Settings};
 use xenstore::quota::{Quota, Quotas};
 
 /// The first quotas of guests: so low that sessions reach them.
-const QUOTAS: [(&str, u32); 6] = [
+const QUOTAS: [(&str, u32); 7] = [
     ("nodes", 6),
     ("watches", 3),
     ("transactions", 2),
     ("transaction-nodes", 14),
     ("node-permissions", 3),
     ("path-max", 2048),
+    ("node-size", 76),
 ];
 
 /// Differences, and the rows that led to them.
@@ -359,6 +360,7 @@ fn a_wrong_model_would_be_noticed() {
         Bug::FeaturesDoNothing,
         Bug::CommitFiresInOrderOfPaths,
         Bug::RightsAtFirstLookLast,
+        Bug::CommitsMakeNodesTooLarge,
     ] {
         let config = Config { max_shrink_iters: 100, ..config(3000) };
         let runner = TestRunner::new_with_rng(config, seeded(2));

@@ -140,10 +140,10 @@ fn perms() -> impl Strategy<Value = Vec<(char, u16)>> {
         .prop_map(|(owner, others)| [vec![owner], others].concat())
 }
 
-/// The model's quotas, that of paths seldom, since it stops nearly everything; and one that does not exist.
+/// The model's quotas, two of them seldom, since they stop nearly everything; and one that does not exist.
 fn quota() -> impl Strategy<Value = &'static str> {
     let countable = ["nodes", "watches", "transactions", "transaction-nodes", "node-permissions"];
-    prop_oneof![20 => select(countable.to_vec()), 1 => select(&["path-max", "unknown"][..])]
+    prop_oneof![20 => select(countable.to_vec()), 1 => select(&["path-max", "node-size", "unknown"][..])]
 }
 
 fn limit() -> impl Strategy<Value = &'static str> {

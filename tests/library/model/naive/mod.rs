@@ -46,6 +46,7 @@ pub enum Bug {
     FeaturesDoNothing,
     CommitFiresInOrderOfPaths,
     RightsAtFirstLookLast,
+    CommitsMakeNodesTooLarge,
 }
 
 /// What a domain may have, by the quota's name.
@@ -102,6 +103,8 @@ struct Copy {
     wrote_value: bool,
     wrote_perms: bool,
     fires: Option<Change>,
+    /// Bytes of its children's names, each with its end.
+    names: usize,
 }
 
 #[derive(Clone, Default)]
@@ -176,6 +179,11 @@ fn name(path: &str) -> &str {
 
 fn child(path: &str, name: &str) -> String {
     if path == "/" { format!("/{name}") } else { format!("{path}/{name}") }
+}
+
+/// Bytes of the names of children, each with its end.
+fn bytes_of(children: &[String]) -> usize {
+    children.iter().map(|name| name.len() + 1).sum()
 }
 
 /// How far `path` is below `above`, if it is.

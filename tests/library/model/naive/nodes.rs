@@ -4,7 +4,12 @@ use super::*;
 
 impl Model {
     pub(super) fn write(&mut self, who: u16, tx: u32, path: &str, value: &str) -> Result<String> {
-        match self.seek(who, tx, path, WRITE) {
+        let found = self.seek(who, tx, path, WRITE);
+        if found.is_ok() {
+            let (entries, _, names) = self.parts(who, tx, path);
+            self.fits(who, entries, value.len(), names)?;
+        }
+        match found {
             Ok(()) if tx == 0 => self.set_value(path, value.to_string()),
             Ok(()) => {
                 let conflicts = self.bug == Bug::BlindWritesConflict;
@@ -61,11 +66,15 @@ impl Model {
             self.look(who, tx, &path)?;
             self.copy(who, tx, &path).read_children = true;
         }
+        if let Some(above) = parent(top) {
+            let above = self.copy(who, tx, above);
+            above.names = above.names.saturating_sub(name(top).len() + 1);
+        }
         let open = self.domain(who).open.get_mut(&tx).expect("an open transaction");
         open.made.retain(|path| depth_below(path, top).is_none());
         for (path, copy) in &mut open.copies {
             if copy.now.is_some() && depth_below(path, top).is_some() {
-                copy.now = None;
+                (copy.now, copy.names) = (None, 0);
                 (copy.made, copy.wrote_value, copy.wrote_perms) = (false, true, true);
                 if copy.fires != Some(Change::Subtree) {
                     copy.fires = Some(if path == top { Change::Subtree } else { Change::Exact });
@@ -138,6 +147,8 @@ impl Model {
             return Err("EPERM");
         }
         let perms = self.named(who, perms);
+        let (_, value, names) = self.parts(who, tx, path);
+        self.fits(who, perms.len(), value, names)?;
         if tx == 0 {
             self.set_perms(path, perms);
             self.fire_for_node(path, Change::Subtree, Some(old));

@@ -27,8 +27,15 @@ impl Model {
             return Err("ENOMEM");
         }
         let lent_no_more = open.lent.is_some() && open.lent != self.living_target(who);
-        if lent_no_more || open.copies.iter().any(|(path, copy)| self.conflicts(path, copy, open.deaths)) {
+        if lent_no_more {
             return Err("EAGAIN");
+        }
+        for path in &open.looked_at {
+            let copy = &open.copies[path];
+            if self.conflicts(path, copy, open.deaths) {
+                return Err("EAGAIN");
+            }
+            self.may_grow(who, path, copy)?;
         }
         let mut after = self.clone();
         after.apply(&open);
@@ -64,6 +71,20 @@ impl Model {
             }
         }
         Ok("OK|".into())
+    }
+
+    /// What others have put there counts, too, beside what the transaction has written or added.
+    fn may_grow(&self, who: u16, path: &str, copy: &Copy) -> Result<()> {
+        let (Some(seen), Some(now), false) = (&copy.seen, &copy.now, copy.made) else { return Ok(()) };
+        let before = bytes_of(&seen.children);
+        let wrote = copy.wrote_value || copy.wrote_perms;
+        if !(wrote || copy.names > before) || self.bug == Bug::CommitsMakeNodesTooLarge {
+            return Ok(());
+        }
+        let there = &self.tree[path];
+        let value = if copy.wrote_value { &now.value } else { &there.value };
+        let names = (bytes_of(&there.children) + copy.names).saturating_sub(before);
+        self.fits(who, now.perms.len(), value.len(), names)
     }
 
     /// Permissions have changed, too, if one whom they name has died after so many deaths: before the transaction began.

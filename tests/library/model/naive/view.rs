@@ -19,6 +19,7 @@ impl Model {
         }
         let seen = self.tree.get(path).cloned();
         let copy = Copy {
+            names: seen.as_ref().map_or(0, |node| bytes_of(&node.children)),
             now: seen.clone(),
             seen,
             made: false,
@@ -58,6 +59,22 @@ impl Model {
         let copy = self.copy(who, tx, path);
         copy.read_perms |= !copy.wrote_perms;
         copy.now.as_ref().expect("it exists").perms.clone()
+    }
+
+    /// How large a node is: entries, bytes of the value, of the children's names.
+    pub(super) fn parts(&mut self, who: u16, tx: u32, path: &str) -> (usize, usize, usize) {
+        if tx == 0 {
+            let node = &self.tree[path];
+            return (node.perms.len(), node.value.len(), bytes_of(&node.children));
+        }
+        let copy = self.copy(who, tx, path);
+        let node = copy.now.as_ref().expect("it exists");
+        (node.perms.len(), node.value.len(), copy.names)
+    }
+
+    pub(super) fn fits(&self, who: u16, entries: usize, value: usize, names: usize) -> Result<()> {
+        let large = self.exceeds(who, "node-size", 16 + 8 * entries + value + names);
+        if large { Err("ENOSPC") } else { Ok(()) }
     }
 
     pub(super) fn access_at(&mut self, who: u16, tx: u32, path: &str) -> u8 {
@@ -102,6 +119,12 @@ impl Model {
         let mut missing: Vec<&str> =
             std::iter::successors(Some(path), |path| parent(path)).take_while(|at| *at != nearest).collect();
         missing.reverse();
+        let (_, mut beside, mut names) = self.parts(who, tx, &nearest);
+        for at in &missing {
+            self.fits(who, perms.len(), beside, names + name(at).len() + 1)?;
+            (beside, names) = (0, 0);
+        }
+        self.fits(who, perms.len(), value.len(), 0)?;
         for at in missing {
             let value = if at == path { value } else { "" };
             if tx == 0 {
@@ -119,11 +142,14 @@ impl Model {
                 owned_since: now,
             });
             (copy.made, copy.wrote_value, copy.wrote_perms) = (true, true, true);
+            copy.names = 0;
             if at == path {
                 copy.fires = Some(Change::Subtree);
             }
             let open = self.domain(who).open.get_mut(&tx).expect("an open transaction");
             open.made.push(at.to_string());
+            let above = parent(at).expect("it is below the root");
+            self.copy(who, tx, above).names += name(at).len() + 1;
         }
         Ok(())
     }
