@@ -39,4 +39,17 @@ fi
 for name in one two; do
     matches "$name: all was answered as it must be" ' 0 refused, 0 silent, 0 wrong' "$(console $name | tail -n 1)"
 done
+# What can only be seen now: who runs where, whether a guest goes on, and what the store knows of it.
+if [ "$checks_failed" -gt 0 ]; then
+    xl vcpu-list
+    sleep 60
+    xl vcpu-list
+    for name in one two; do
+        echo "$name:" && console $name | tail -n 3
+        if [ "$SERVER" = stubdom ]; then xenstore-control stats "$(xl domid $name)"; fi
+    done
+    xl debug-keys e
+    xl debug-keys q
+    xl dmesg | tail -n 200
+fi 2>&1 | sed 's/^/# /'
 checks_done
