@@ -116,12 +116,13 @@ impl<M: Machine> Client<M> {
     /// The payload of the answer to a request. Late answers to earlier ones are dropped.
     pub fn answer_to(&mut self, req_id: u32, deadline: u64) -> Answer<&[u8]> {
         let answer = loop {
+            let looked = self.now();
             match self.receive() {
                 Some(answer) if answer.msg_type == MessageType::WatchEvent as u32 => {}
                 Some(answer) if answer.req_id == req_id => break answer,
                 Some(answer) if req_id.wrapping_sub(answer.req_id) < 1 << 31 => {}
                 Some(_) => return Err(Failure::Silent),
-                None => self.wait(deadline)?,
+                None => self.wait(looked, deadline)?,
             }
         };
         let payload = self.payload(&answer);
@@ -171,8 +172,9 @@ impl<M: Machine> Client<M> {
                 return Ok(());
             }
             self.notify();
+            let looked = self.now();
             if sent == 0 && self.receive().is_none() {
-                self.wait(deadline)?;
+                self.wait(looked, deadline)?;
             }
         }
     }
@@ -238,8 +240,10 @@ impl<M: Machine> Client<M> {
         }
     }
 
-    fn wait(&mut self, deadline: u64) -> Answer<()> {
-        if self.now() >= deadline {
+    /// Waits for the store, unless what was looked at last was so after the deadline: the machine may stand still between a look
+    /// and the next step.
+    fn wait(&mut self, looked: u64, deadline: u64) -> Answer<()> {
+        if looked >= deadline {
             return Err(Failure::Silent);
         }
         self.machine.wait(deadline);
@@ -293,8 +297,12 @@ impl<M: Machine> Client<M> {
         let deadline = self.deadline();
         self.machine.page().connection.store(1, Release);
         self.notify();
-        while self.machine.page().connection.load(Acquire) != 0 {
-            self.wait(deadline)?;
+        loop {
+            let looked = self.now();
+            if self.machine.page().connection.load(Acquire) == 0 {
+                break;
+            }
+            self.wait(looked, deadline)?;
         }
         self.have = 0;
         Ok(())

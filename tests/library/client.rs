@@ -1,12 +1,13 @@
 //! The library's client against the server: requests, late answers, and how it is asked to shut down.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use support::{End, Host};
-use xenstore::abi::{DomId, RING_SIZE};
-use xenstore::client::{Client, Failure};
+use xenstore::abi::{DomId, RING_SIZE, RingPage};
+use xenstore::client::{Client, Failure, Machine};
+use xenstore::platform::Instant;
 use xenstore::wire::{MessageType, TxId, XsError};
 
 /// A host with one guest, and that guest.
@@ -41,6 +42,49 @@ fn the_store_is_notified_once_of_a_request_in_parts() {
     assert_eq!(client.machine.notifications, 1);
     client.submit(MessageType::Write as u32, TxId::NONE, &[b"data/a", b"\0", b"1"], 1).expect("sent");
     assert_eq!(client.machine.notifications, 2);
+}
+
+/// A machine that stands still for a minute when it has read its clock so often, while the store works.
+struct Halting {
+    end: End,
+    readings: Cell<u32>,
+}
+
+impl Machine for Halting {
+    fn page(&self) -> &RingPage {
+        self.end.page()
+    }
+
+    fn now(&self) -> u64 {
+        let left = self.readings.get();
+        self.readings.set(left.wrapping_sub(1));
+        if left == 0 {
+            let mut host = self.end.host.borrow_mut();
+            host.poll();
+            host.xen.now = Instant(host.xen.now.0 + 60_000_000_000);
+        }
+        self.end.now()
+    }
+
+    fn notify(&mut self) {
+        self.end.notify();
+    }
+
+    fn wait(&mut self, deadline: u64) {
+        self.end.wait(deadline);
+    }
+}
+
+#[test]
+fn an_answer_that_came_while_the_machine_stood_still_is_one() {
+    for n in 0..8 {
+        let (host, _) = guest();
+        let machine = Halting { end: End::new(&host, DomId(5)), readings: Cell::new(n) };
+        let mut client = Client::new(machine);
+        client.write(b"data/a", b"1").unwrap_or_else(|failure| panic!("halt {n}: {failure}"));
+        client.reconnect().unwrap_or_else(|failure| panic!("halt {n}, new connection: {failure}"));
+        host.borrow().check();
+    }
 }
 
 #[test]
