@@ -29,7 +29,7 @@ pub fn parse<'a>(
     read(line, value, permissions, false)
 }
 
-/// The same. `known`: the line has been read before, and nothing was wrong with its path.
+/// The same. `known`: the line has been read before, nothing was wrong with it, and its value has no escape.
 #[inline(never)]
 pub fn read<'a>(
     line: &'a [u8],
@@ -53,7 +53,7 @@ pub fn read<'a>(
         [b' ', b'=', b' ', b'"', rest @ ..] => {
             let (text, behind, same) = split_value(rest, permissions).ok_or((Fault::NoQuote, line.len()))?;
             let at = line.len() - rest.len();
-            (Some(unquote(text, value).map_err(|(fault, n)| (fault, at + n))?), behind, same)
+            (Some(unquote(text, value, known).map_err(|(fault, n)| (fault, at + n))?), behind, same)
         }
         _ => return Err((Fault::NoValue, end)),
     };
@@ -141,7 +141,11 @@ fn escape(behind: &[u8]) -> Option<(u8, usize)> {
 }
 
 /// What the bytes of a value stand for: themselves, mostly.
-fn unquote<'a>(text: &'a [u8], value: &'a mut ValueBuf) -> Result<&'a [u8], (Fault, usize)> {
+#[inline(never)] // Smaller so.
+fn unquote<'a>(text: &'a [u8], value: &'a mut ValueBuf, known: bool) -> Result<&'a [u8], (Fault, usize)> {
+    if known {
+        return Ok(text);
+    }
     match position_of::<b'\\'>(text) {
         None if text.len() > VALUE_MAX => Err((Fault::LongValue, VALUE_MAX)),
         None => Ok(text),

@@ -134,7 +134,7 @@ impl<S: Source + Clone> Section<S> {
     }
 
     /// Calls `each` with what the layer says, until something is wrong with it or `each` says so. The result is where it ends.
-    /// `known`: it has been read to that before.
+    /// `known`: it has been read to that before, as the last one with these buffers.
     pub fn read(
         &self,
         known: bool,
@@ -155,6 +155,9 @@ impl<S: Source + Clone> Section<S> {
         each: &mut dyn FnMut(Item<'_>) -> Result<(), Fault>,
     ) -> Result<End<S>, Trouble> {
         let Buffers { line: buffer, value, permissions, .. } = buffers;
+        // Each escape of a layer leaves something in the value's buffer. If it has none, its values are not searched again.
+        let known = known && value.is_empty();
+        value.clear();
         let mut named = false;
         loop {
             let number = lines.number.saturating_add(1);
