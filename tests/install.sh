@@ -42,7 +42,8 @@ snapshot() {
 }
 
 # on TREE OPTION...: the script on the tree, quietly; what it says goes to $work/said.
-on() { scripts/install --root "$1" "${@:2}" >"$work/said" 2>&1; }
+# Whoever runs the tests may ignore signals, which no shell that it starts can take back.
+on() { env --default-signal=HUP,INT,TERM scripts/install --root "$1" "${@:2}" >"$work/said" 2>&1; }
 with_image() { on "$1" --image "$image" "${@:2}"; }
 
 # refuses WHAT WORDS COMMAND...: status 2, one line with the words, and nothing changed in $tree.

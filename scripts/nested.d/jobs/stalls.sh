@@ -40,6 +40,7 @@ for name in one two; do
     matches "$name: all was answered as it must be" ' 0 refused, 0 silent, 0 wrong' "$(console $name | tail -n 1)"
 done
 # What can only be seen now: who runs where, whether a guest goes on, and what the store knows of it.
+# shellcheck disable=SC2154  # counted by check.sh
 if [ "$checks_failed" -gt 0 ]; then
     xl vcpu-list
     sleep 60
