@@ -1,6 +1,7 @@
 //! The lines of a text that comes in pieces.
 
 use super::buffers::LineBuf;
+use super::item::LINE_MAX;
 use crate::state::Source;
 use crate::words::end_of_line;
 
@@ -44,7 +45,7 @@ impl<S: Source + Clone> Lines<S> {
         };
         let piece = self.at.next();
         self.next.pass(end + usize::from(piece.get(end) == Some(&b'\n')));
-        Some(Ok(piece.get(..end).unwrap_or_default()))
+        Some(piece.get(..end).filter(|line| line.len() <= LINE_MAX).ok_or(TooLong))
     }
 
     /// Puts what is left of a line into the buffer. Whether it fits.

@@ -12,7 +12,8 @@ mod text;
 use std::collections::BTreeMap;
 
 use support::Host;
-use xenstore::config::Capacities;
+use support::layers::Pieces;
+use xenstore::config::{Capacities, Settings};
 
 /// All nodes of a store, each with its value and its permissions, as clients see them.
 pub type Tree = BTreeMap<String, (String, String)>;
@@ -24,6 +25,15 @@ fn fused(module: &str) -> Host {
     assert_eq!(left_out, Vec::<String>::new(), "{module}");
     host.check();
     host
+}
+
+/// A host that begins with a file, which comes in pieces of this size, and what is said of layers that are left out.
+fn begun_with(file: &[u8], size: usize) -> (Host, Vec<String>) {
+    let mut host = Host::started(Settings::DEFAULT, &Capacities::for_nodes(2048));
+    let left_out = host.fuse(Pieces { bytes: file, at: 0, size });
+    host.poll();
+    host.check();
+    (host, left_out)
 }
 
 /// What dom0 sees of a store, but for what every store has.

@@ -1,10 +1,8 @@
 //! The form of records says the same as the text.
 
-use support::Host;
-use support::layers::{Pieces, records, text};
-use xenstore::config::{Capacities, Settings};
+use support::layers::{records, text};
 
-use super::{fused, seen};
+use super::{begun_with, fused, seen};
 
 const LOW: &str = "layer low\n/a = \"1\"   (r0)\n/a/x = \"\\xff\\000\"\n/b/c = \"2\"   (n0,b0)\n";
 const UP: &str = "layer up\nwhiteout /b\nopaque /a\n/a:   (w0)\n/b = \"3\"\n";
@@ -50,15 +48,6 @@ fn records_that_are_wrong_are_refused() {
         wrong[at] = byte;
         assert_eq!(text(&wrong), Err(why.into()));
     }
-}
-
-/// A host that begins with a file, which comes in pieces of this size, and what is said of layers that are left out.
-fn begun_with(file: &[u8], size: usize) -> (Host, Vec<String>) {
-    let mut host = Host::started(Settings::DEFAULT, &Capacities::for_nodes(2048));
-    let left_out = host.fuse(Pieces { bytes: file, at: 0, size });
-    host.poll();
-    host.check();
-    (host, left_out)
 }
 
 /// The store reads both forms, and makes the same of them.

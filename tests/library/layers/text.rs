@@ -3,9 +3,13 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use xenstore::abi::DomId;
-use xenstore::layers::{Item, Line, Node, Permission, PermissionBuf, ValueBuf, parse, permissions, quoted};
+use xenstore::layers::{
+    Item, LINE_MAX, Line, Node, Permission, PermissionBuf, ValueBuf, parse, permissions, quoted,
+};
 use xenstore::path::Path;
 use xenstore::perms::Access;
+
+use super::begun_with;
 
 fn print(path: &str, value: &[u8], list: &[Permission]) -> String {
     let mut line = format!("{path} = ");
@@ -109,7 +113,7 @@ fn limits() {
     let most: Vec<Permission> = vec![(Access::READ, DomId(65535)); 512];
     let path = |len: usize| format!("/{}", "a".repeat(len - 1));
     let line = print(&path(4095), &long(4096), &most);
-    assert!(line.len() <= xenstore::layers::LINE_MAX, "{}", line.len());
+    assert!(line.len() <= LINE_MAX, "{}", line.len());
     read(&line, |read| assert!(matches!(read, Ok(Line::Item(_))), "{read:?}"));
     let more: Vec<Permission> = vec![(Access::READ, DomId(1)); 513];
     use xenstore::layers::Fault;
@@ -119,5 +123,21 @@ fn limits() {
         (print("/a", b"", &more), Fault::LongList),
     ] {
         read(&line, |read| assert_eq!(read.map_err(|(fault, _)| fault), Err(fault)));
+    }
+}
+
+/// However a line comes, in one piece or in many, it may be as long.
+#[test]
+fn the_longest_line() {
+    let long = ["unnamed: line 2, column 24577: the line is longer than any may be".to_owned()];
+    for (len, expected) in [(LINE_MAX, &[][..]), (LINE_MAX + 1, &long)] {
+        let comment = format!("#{}", "c".repeat(len - 1));
+        let node = format!("/b = \"\"{}(n0)", " ".repeat(len - "/b = \"\"(n0)".len()));
+        for (line, end) in [(&comment, "\n/c:\n"), (&node, "\n/c:\n"), (&comment, ""), (&node, "")] {
+            for size in [7, 4096, 1 << 20] {
+                let (_, left_out) = begun_with(format!("/a:\n{line}{end}").as_bytes(), size);
+                assert_eq!(left_out, expected, "{len} bytes of {:.5}, pieces of {size}", line);
+            }
+        }
     }
 }
