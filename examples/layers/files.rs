@@ -1,7 +1,10 @@
 //! Files of layers, read and put together.
 
+use std::cell::Cell;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use xenstore::state::Source;
 
 /// What layers of records begin with.
 const RECORDS: &[u8] = b"xenstore\0";
@@ -17,7 +20,8 @@ pub fn shown(file: &Path) -> String {
         .collect()
 }
 
-/// The text of a file, whichever form it has. One with more behind its end is refused: files that were put together by hand.
+/// The text of a file, whichever form it has. One with more behind its end is refused, such as files that were put together by
+/// hand, or a text of two bytes for each letter.
 pub fn read(file: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let read = if file == Path::new("-") {
@@ -28,7 +32,7 @@ pub fn read(file: &Path) -> Result<Vec<u8>, String> {
     let name = shown(file);
     read.map_err(|error| format!("{name}: {error}"))?;
     if bytes.starts_with(RECORDS) {
-        return support::layers::text(&bytes).map_err(|why| format!("{name}: {why}"));
+        return text_of_records(&bytes).map_err(|why| format!("{name}: {why}"));
     }
     if bytes.starts_with(&[0x1f, 0x8b]) {
         return Err(format!("{name}: gzip is not unpacked"));
@@ -47,14 +51,50 @@ pub fn read(file: &Path) -> Result<Vec<u8>, String> {
         ));
     }
     let read: usize = body(&bytes).map(<[u8]>::len).sum();
-    let behind = bytes[read..].strip_prefix(b"end").unwrap_or_default();
-    if let Some(at) = behind.iter().position(|byte| !byte.is_ascii_whitespace() && *byte != 0) {
-        let line = 1 + bytes[..read + b"end".len() + at].iter().filter(|byte| **byte == b'\n').count();
-        return Err(format!(
-            "{name}:{line}: nobody reads what is behind the line 'end': pack puts files together"
-        ));
+    let (end, behind) = match bytes[read..].strip_prefix(b"end") {
+        Some(behind) => ("the line 'end'", behind),
+        None => ("a byte 0", &bytes[read..]),
+    };
+    if let Some(at) = something_in(behind) {
+        let before = &bytes[..bytes.len() - behind.len() + at];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        return Err(format!("{name}:{line}: {}", unread(end)));
     }
     Ok(bytes)
+}
+
+/// Where the first byte is that says something: modules are filled up with zeros.
+fn something_in(behind: &[u8]) -> Option<usize> {
+    behind.iter().position(|byte| !byte.is_ascii_whitespace() && *byte != 0)
+}
+
+fn unread(end: &str) -> String {
+    format!("nobody reads what is behind {end}: pack puts files together")
+}
+
+/// Bytes that are read, and how many are left.
+struct Counted<'a> {
+    rest: &'a [u8],
+    left: &'a Cell<usize>,
+}
+
+impl Source for Counted<'_> {
+    fn next(&self) -> &[u8] {
+        self.rest
+    }
+
+    fn pass(&mut self, count: usize) {
+        self.rest.pass(count);
+        self.left.set(self.rest.len());
+    }
+}
+
+/// The text that says what records say.
+fn text_of_records(records: &[u8]) -> Result<Vec<u8>, String> {
+    let left = Cell::new(records.len());
+    let text = support::layers::text_from(Counted { rest: records, left: &left })?;
+    let behind = &records[records.len() - left.get()..];
+    if something_in(behind).is_some() { Err(unread("the last record")) } else { Ok(text) }
 }
 
 /// The lines before the end of a text.

@@ -76,6 +76,11 @@ pub fn records(text: &[u8]) -> Result<Vec<u8>, String> {
 
 /// The other way round, without `end`.
 pub fn text(records: &[u8]) -> Result<Vec<u8>, String> {
+    text_from(records)
+}
+
+/// The same of records that come from anywhere.
+pub fn text_from(records: impl Source) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
     let mut put = |line: Line<'_>| {
         let bytes = match line {

@@ -98,6 +98,21 @@ fn nothing_is_behind_the_end() {
         folder.says(call, 2, &format!("xs-layers: both:{line}: {why}\n"));
     }
     folder.prints("check filled", "filled: 1 layer, 4 nodes\n");
+    let records = support::layers::records(VENDOR.as_bytes()).expect("a layer");
+    let filled = [&records[..], &[0; 40]].concat();
+    for (name, bytes, why) in [
+        ("zero", &b"/a:\n\0\0/b:\n"[..], ":2: nobody reads what is behind a byte 0"),
+        ("within", b"/a = \"1\0\"\n", ":1: nobody reads what is behind a byte 0"),
+        ("wide", b"/\0a\0:\0\n\0", ":1: nobody reads what is behind a byte 0"),
+        ("states", &[&records[..], &records].concat(), ": nobody reads what is behind the last record"),
+        ("late", &[&filled[..], b"x"].concat(), ": nobody reads what is behind the last record"),
+    ] {
+        std::fs::write(folder.0.path().join(name), bytes).expect("it can be written");
+        let expected = format!("xs-layers: {name}{why}: pack puts files together\n");
+        folder.says(&format!("check {name}"), 2, &expected);
+    }
+    std::fs::write(folder.0.path().join("records"), filled).expect("it can be written");
+    folder.prints("check records", "records: 1 layer, 4 nodes\n");
     let (_, said, status) = folder.run("check strange\u{1b}[31m");
     assert!(said.starts_with("strange\\u{1b}[31m:1:1: ") && status == 1, "{said}");
 }
