@@ -117,6 +117,13 @@ fn run(options: &Options) -> io::Result<()> {
     let trace = options.trace.map_or_else(|| Capacities::default_trace(memory), |kib| kib << 10);
     let capacities =
         sizing::capacities_for(memory, trace).ok_or_else(|| io::Error::other("too little memory"))?;
+    // The library takes its parts one by one, and ends the program where there is none left.
+    Vec::<u8>::new().try_reserve_exact(memory).map_err(|_| {
+        io::Error::other(format!(
+            "--memory {}: the machine has not so much; allowed is what it has",
+            options.memory
+        ))
+    })?;
     let mut unix = Unix::new();
     let mut server = Server::new(Settings::DEFAULT, &capacities, unix.started().0);
     match &options.state {

@@ -228,6 +228,19 @@ fn amounts_of_memory_that_are_told_to_be_possible_are() {
 }
 
 #[test]
+fn more_memory_than_there_is_is_told_in_one_line() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let refused = Command::new("sh")
+        .args(["-c", "ulimit -v 524288 && exec \"$@\"", "sh", PROGRAM, "--memory", "1024"])
+        .arg(folder.path().join("socket"))
+        .output()
+        .expect("it runs");
+    let told = String::from_utf8(refused.stderr).expect("text");
+    assert_eq!((refused.status.code(), told.lines().count()), (Some(1), 1), "{told}");
+    assert!(told.contains("--memory 1024: "), "{told}");
+}
+
+#[test]
 fn only_a_socket_that_nobody_serves_is_replaced() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("file");
