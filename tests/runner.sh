@@ -51,13 +51,18 @@ is 'the next one makes those that have not passed' \
     $'4.20 stubdom one.sh\n4.20 daemon one.sh\n4.17 stubdom two.sh' "$(queue one.sh two.sh)"
 part=nested
 is 'everyday jobs are always run, on the image' $'4.17 stubdom one.sh\n4.20 stubdom one.sh' "$(queue one.sh)"
+printf '%s\n' '# nested: --guests' '# once: 4.20' '# A thing.' >three.sh
+is 'on one version those for which that is enough' '4.20 stubdom three.sh' "$(queue three.sh)"
+is 'on another one where it is left out' '4.17 stubdom three.sh' "$(versions=4.17 queue three.sh)"
 part=long
+is 'and on all in the long part' $'4.17 stubdom three.sh\n4.20 stubdom three.sh' "$(queue three.sh)"
 
 is 'the table: each run by what it came to' '| job | what it shows | 4.17, image | 4.17, C | 4.20, image | 4.20, C |
 |---|---|---|---|---|---|
 | `one` | One thing. | 12 checks, 60 s | 11 checks, 60 s | 2 of 12 fail | not run |
 | `two` | A thing whose sentence goes on. | not run |  | 7 checks, 60 s |  |' "$(print_table one.sh two.sh)"
 printf '%s\n' above "$TABLE_BEGIN" old "$TABLE_END" below >page.md
+is 'the table: what a job shows, without the lines that say how it is run' '| `three` | A thing. |' "$(print_table three.sh | grep -o '.*A thing. |')"
 save_table page.md two.sh
 is 'the page: what stands around the table stays' 'above below' "$(sed -n '1p;$p' page.md | xargs)"
 is 'the page: the old table goes' '' "$(grep old page.md || :)"

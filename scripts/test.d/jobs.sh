@@ -12,6 +12,14 @@ STOOD_STILL='the machine stood still until its limit, and is booted once more; i
 # servers_of JOB: the servers that the job is run on, by its line `# servers:`; the image if it has none.
 servers_of() { sed -n 's/^# servers: *//p' "$1" | grep . || echo stubdom; }
 
+# versions_of JOB: the versions of Xen that the job is run on. Its line `# once:` names one that is enough for every day; the others
+# are for the part `long`.
+versions_of() {
+    local once
+    once=$(sed -n 's/^# once: *//p' "$1")
+    if [[ $part != long && " $versions " == *" ${once:-none} "* ]]; then echo "$once"; else echo "$versions"; fi
+}
+
 # options_of JOB: the options of its boot, by its first line.
 options_of() { sed -n '1s/^# nested: *//p' "$1"; }
 
@@ -49,7 +57,7 @@ fill_queue() {
     local xen server job result passed failed seconds
     mkdir -p "$results"
     for job in "$@"; do
-        for xen in $versions; do
+        for xen in $(versions_of "$job"); do
             for server in $(servers_of "$job"); do
                 if [[ $part != long ]]; then
                     if [[ $server == stubdom ]]; then echo "$xen $server $job"; fi

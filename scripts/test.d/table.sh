@@ -8,7 +8,7 @@ TABLE_END='<!-- The table ends. -->'
 
 # summary_of JOB: the first sentence of its comment.
 summary_of() {
-    awk '/^# (nested|servers|shellcheck)/ { next }
+    awk '/^# (nested|servers|once|shellcheck)/ { next }
          /^# / { text = text " " substr($0, 3); next }
          { exit }
          END {

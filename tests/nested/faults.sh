@@ -1,4 +1,5 @@
 # nested: --add target/xs-guest --add target/xs-trace:usr/bin/xs-trace --stub-arg --param --stub-arg --allow-fault,--restarts=40 --limit 300
+# once: 4.20
 # The store goes on after faults of its own, under load: the request that one happens in is answered with EIO, and
 # nothing else is lost. Panics, page faults and work that never ends; and too many of them are the end, with the last words.
 # shellcheck source=/dev/null

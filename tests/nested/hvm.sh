@@ -1,5 +1,6 @@
 # nested: --dom0 full --limit 600
 # servers: stubdom daemon
+# once: 4.17
 # An HVM guest without any driver of Xen's: hvmloader finds in the store which firmware it is to load, SeaBIOS boots a
 # sector of ours from a disk that Debian's block script has set up, and QEMU is its device model. It is reset, switched
 # off and destroyed, and nothing of it stays.

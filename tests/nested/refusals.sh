@@ -1,4 +1,5 @@
 # nested: --guests --limit 240 --add tests/nested/guest/refusals.sh:nested/refusals-guest.sh
+# once: 4.20
 # A guest cannot reach what is another domain's: every request that would is refused with EACCES, and
 # nothing has changed afterwards. The requests are made inside the guest; see guest/refusals.sh.
 # shellcheck source=/dev/null

@@ -1,4 +1,5 @@
 # nested: --stub-arg --param --stub-arg --trace-size=64 --add target/xs-trace:usr/bin/xs-trace
+# once: 4.17
 # The flight recorder tells what happened: known requests leave exactly the expected records, the ring wraps
 # without a torn or a missing record, and its end is on Xen's console when the store has crashed.
 # shellcheck source=/dev/null
