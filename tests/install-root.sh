@@ -221,14 +221,23 @@ unheard() {
     ok 'no room for --check: it says so, and none of its own lines' fails grep -vE '^install: (its output cannot|could not look)' "$work/said"
 }
 
-# private: where the operator's own files are for nobody else to read, the host's are as ever.
+# private: where the operator's own files are for nobody else to read, the host's are as ever. But a copy of layers is only for
+# those to read who can read the layers.
 private() {
-    local folder
+    local folder layers=/usr/local/lib/xenstore-stubdom/layers mode
     settings=/etc/default/xencommons
     tree_of upstream
     rm -r "$tree/usr/local"
     (umask 077 && with_image "$tree")
     for folder in /usr/local /usr/local/lib /usr/local/lib/xenstore-stubdom /var/lib/xenstore-stubdom; do
         ok "umask 077: all can read $folder" test "$(stat -c %a "$tree$folder")" = 755
+    done
+    printf 'layer site\n/secret = "1"   (n0)\nend\n' >"$work/own.layer"
+    for mode in 600 644 640; do
+        chmod "$mode" "$work/own.layer"
+        ok "layers of mode $mode: it installs" with_image "$tree" --layers "$work/own.layer"
+        ok "layers of mode $mode: who can read the copy" test "$(stat -c %a "$tree$layers")" = "${mode/640/600}"
+        ok "layers of mode $mode: it installs again" with_image "$tree"
+        ok "layers of mode $mode: they stay so" test "$(stat -c %a "$tree$layers")" = "${mode/640/600}"
     done
 }
