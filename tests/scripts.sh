@@ -119,6 +119,25 @@ for call in run 'soak 1' isolation record 'nested /dev/null'; do
     # shellcheck disable=SC2086  # words
     ok "$call: ACCEL=xvm is told first" mistaken 'ACCEL=xvm is not known here; allowed: tcg, kvm' unready env ACCEL=xvm scripts/$call
 done
+# Layers are checked by a tool that is built. Here each build says so, and leaves the tool as it is.
+cp -r scripts "$scratch/scripts"
+mkdir "$scratch/target"
+printf '#!/bin/sh\necho "xs-layers: $4 is wrong" >&2\nexit 1\n' >"$scratch/target/xs-layers"
+chmod +x "$scratch/target/xs-layers"
+mkdir "$scratch/there"
+# What a machine without them would be given first.
+for program in qemu-system-x86_64 cc objcopy; do ln -s "$(type -P true)" "$scratch/there/$program"; done
+for part in build-image build-tool nested; do printf '#!/bin/sh\necho "%s was called" >&2\n' "$part" >"$scratch/scripts/$part"; done
+: >"$scratch/bad.layer"
+run_tells() {
+    local said status=0
+    said=$(PATH=$scratch/there:$PATH "$scratch/scripts/run" --layers "$scratch/bad.layer" 2>&1 </dev/null) || status=$?
+    [[ $status == 2 && $said == "build-tool was called"*"bad.layer is wrong"*"--layers $scratch/bad.layer: see above" && $said != *@(nested|image)' was called'* ]] || {
+        echo "# status $status: $said"
+        return 1
+    }
+}
+ok 'run: layers that are wrong are told before the image is built' run_tells
 # What cannot be written at the end is told at once.
 : >"$scratch/job"
 ok 'nested --log: a folder that there is not' mistaken '--log: cannot write the file /none/log' unready scripts/nested --log /none/log "$scratch/job"
