@@ -28,7 +28,7 @@ pub struct ControlBlock {
     /// A bit for each queue that was empty and is not any more.
     pub ready: AtomicU32,
     reserved: u32,
-    /// The first port of each queue at the moment when its bit in `ready` was set.
+    /// The first port of each queue at the moment when its bit in `ready` was set. Xen does not read it.
     pub head: [AtomicU32; QUEUES],
 }
 

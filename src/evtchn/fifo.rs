@@ -3,6 +3,10 @@
 //! Xen appends a port by linking the last one to it; if that has left the queue already, it writes the port
 //! into the control block as the new head and sets the queue's bit in `ready`. We take from the head: a word
 //! loses its link and its place in the queue in one step, so Xen sees the one or the other.
+//!
+//! Invariant: the head in the control block is the first port of a queue that is not empty. So whoever begins anew with the
+//! same control block, all queues marked as ready, goes on where another has stopped. Xen does not write a head while the
+//! last port is in its queue, nor do we when that has left it.
 
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
@@ -17,8 +21,6 @@ pub struct Fifo<'a> {
     pages: &'a [EventPage],
     /// A bit for each queue that is not known to be empty.
     ready: u32,
-    /// The first port of each queue as the last word taken from it says; 0: the control block knows.
-    heads: [u32; QUEUES],
     /// Words that may still be taken in this pass; `None` between passes.
     left: Option<usize>,
 }
@@ -26,7 +28,7 @@ pub struct Fifo<'a> {
 impl<'a> Fifo<'a> {
     /// `control` and `pages` are what Xen has been told, or will be before any event can come.
     pub fn new(upcall_pending: &'a AtomicU8, control: &'a ControlBlock, pages: &'a [EventPage]) -> Self {
-        Fifo { upcall_pending, control, pages, ready: 0, heads: [0; QUEUES], left: None }
+        Fifo { upcall_pending, control, pages, ready: 0, left: None }
     }
 
     fn begin_pass(&mut self) -> usize {
@@ -53,18 +55,16 @@ impl PendingPorts for Fifo<'_> {
             left -= 1;
             let lowest = self.ready & self.ready.wrapping_neg();
             let queue = lowest.trailing_zeros() as usize % QUEUES;
-            let port = match self.heads[queue] {
-                0 => self.control.head[queue].load(Ordering::Acquire),
-                known => known,
-            };
+            let head = &self.control.head[queue];
+            let port = head.load(Ordering::Acquire);
             // Xen queues only ports that have a word.
             let before = match self.word(port) {
                 Some(word) => word.fetch_and(!(LINKED | LINK), Ordering::SeqCst),
                 None => 0,
             };
-            self.heads[queue] = before & LINK;
-            if before & LINK == 0 {
-                self.ready &= !lowest;
+            match before & LINK {
+                0 => self.ready &= !lowest,
+                next => head.store(next, Ordering::Relaxed),
             }
             // A closed port loses its mark but keeps its place.
             if before & (PENDING | MASKED) == PENDING {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use xenstore::abi::Port;
-use xenstore::abi::fifo::{ControlBlock, EventPage, LINK, LINKED, MASKED, PENDING, WORDS_PER_PAGE};
+use xenstore::abi::fifo::{ControlBlock, EventPage, LINK, LINKED, MASKED, PENDING, QUEUES, WORDS_PER_PAGE};
 use xenstore::abi::shared_info::SharedInfo;
 use xenstore::evtchn::{Fifo, PendingPorts, TwoLevel};
 
@@ -56,8 +56,14 @@ trait Hypervisor<'a>: Sized {
     fn send(&mut self, port: u32);
     /// Takes the next step of the event in delivery. False if there is none.
     fn step(&mut self) -> bool;
+    fn notify(&mut self, port: u32) {
+        self.send(port);
+        while self.step() {}
+    }
     /// The port's mark goes. False if it cannot be given to somebody else yet.
     fn close(&mut self, port: u32) -> bool;
+    /// As if it had told of events everywhere.
+    fn tell_of_all(shared: &Shared);
 }
 
 struct FifoXen<'a> {
@@ -140,6 +146,10 @@ impl<'a> Hypervisor<'a> for FifoXen<'a> {
     fn close(&mut self, port: u32) -> bool {
         self.shared.word(port).fetch_and(!PENDING, SeqCst) & LINKED == 0
     }
+
+    fn tell_of_all(shared: &Shared) {
+        shared.control.ready.store((1 << QUEUES) - 1, SeqCst);
+    }
 }
 
 struct TwoLevelXen<'a> {
@@ -200,6 +210,10 @@ impl<'a> Hypervisor<'a> for TwoLevelXen<'a> {
         let word = &self.shared.info.evtchn_pending[port as usize / 64];
         word.fetch_and(!(1 << (port % 64)), SeqCst);
         true
+    }
+
+    fn tell_of_all(shared: &Shared) {
+        shared.info.vcpu_info[0].evtchn_pending_sel.store(u64::MAX, SeqCst);
     }
 }
 
@@ -264,8 +278,7 @@ fn run<'a, X: Hypervisor<'a>>(
 ) -> Result<(), String> {
     let mut xen = X::new(shared);
     let mut peers = [Peer::default(); PORTS.len()];
-    xen.send(PORTS[0]);
-    while xen.step() {}
+    xen.notify(PORTS[0]);
     guest.mask(Port(PORTS[0]));
     let mut asleep = false;
     let take =
@@ -400,8 +413,7 @@ fn stress<'a, X: Hypervisor<'a>>(shared: &'a Shared) {
             for _ in 0..EVENTS {
                 let n = random.usize(..PORTS.len());
                 rings[n].fetch_add(1, SeqCst);
-                xen.send(PORTS[n]);
-                while xen.step() {}
+                xen.notify(PORTS[n]);
             }
         });
         let mut guest = X::guest(shared);
@@ -434,14 +446,10 @@ fn two_levels_wake_across_processors() {
 /// Peers that notify again at once do not keep the guest from ending its pass. Their ports are returned in the next.
 fn passes_end<'a, X: Hypervisor<'a>>(shared: &'a Shared) {
     let (mut xen, mut guest) = (X::new(shared), X::guest(shared));
-    let mut notify = |port: u32| {
-        xen.send(port);
-        while xen.step() {}
-    };
-    PORTS.into_iter().for_each(&mut notify);
+    PORTS.into_iter().for_each(|port| xen.notify(port));
     for _ in 0..3 {
         let told: Vec<u32> = std::iter::from_fn(|| guest.take().map(|port| port.0))
-            .inspect(|port| notify(*port))
+            .inspect(|port| xen.notify(*port))
             .take(PAGES * WORDS_PER_PAGE + 1)
             .collect();
         assert!(told.len() <= PAGES * WORDS_PER_PAGE, "the pass goes on");
@@ -454,6 +462,29 @@ fn passes_end<'a, X: Hypervisor<'a>>(shared: &'a Shared) {
 fn passes_end_whatever_peers_do() {
     passes_end::<FifoXen>(&Shared::new());
     passes_end::<TwoLevelXen>(&Shared::new());
+}
+
+/// Whoever takes the place of one that has stopped amid a pass, as an image does, is told of all that is left, and of all that
+/// comes later.
+fn another_goes_on<'a, X: Hypervisor<'a>>(shared: &'a Shared, taken: usize) {
+    let mut xen = X::new(shared);
+    PORTS.into_iter().for_each(|port| xen.notify(port));
+    let mut guest = X::guest(shared);
+    let before: Vec<Port> = std::iter::from_fn(|| guest.take()).take(taken).collect();
+    X::tell_of_all(shared);
+    let mut guest = X::guest(shared);
+    let mut told = || std::iter::from_fn(|| guest.take()).collect();
+    assert_eq!([before, told()].concat(), PORTS.map(Port), "{taken} were taken before");
+    PORTS.into_iter().for_each(|port| xen.notify(port));
+    assert_eq!(told(), PORTS.map(Port));
+}
+
+#[test]
+fn another_goes_on_where_one_has_stopped() {
+    for taken in 0..=PORTS.len() {
+        another_goes_on::<FifoXen>(&Shared::new(), taken);
+        another_goes_on::<TwoLevelXen>(&Shared::new(), taken);
+    }
 }
 
 #[test]
