@@ -29,6 +29,8 @@ pub const LARGE: u64 = 1 << 7;
 const PAGE: u64 = 4096;
 pub const LARGE_PAGE: u64 = 2 << 20;
 const TABLE: usize = 512;
+/// What the directories of boot/entry.s map, bytes.
+const ADDRESSES: u64 = 4 << 30;
 const NO_EXECUTE: u64 = 1 << 63;
 
 /// Highest end of RAM, in bytes, that the map has room for: the hole with the ring pages comes next.
@@ -102,8 +104,11 @@ pub fn protect(ram_end: u64, special: &[u64], kept: Kept) -> Range<u64> {
         for (address, entry) in (edge_start..).step_by(PAGE as usize).zip(edge.as_flattened_mut()) {
             *entry = edge_page(address);
         }
-        // What runs is in the first 2 MiB.
-        ptr::write_bytes(directory(LARGE_PAGE), 0, 4 * TABLE - 1);
+        // What runs is in the first 2 MiB, and the shared page in the hole: an image on trial may have an upcall meanwhile.
+        let hole_end = (HOLE_END_FRAME << 12).next_multiple_of(LARGE_PAGE);
+        for part in [edge_start..HOLE_FRAME << 12, hole_end..ADDRESSES] {
+            ptr::write_bytes(directory(part.start), 0, ((part.end - part.start) / LARGE_PAGE) as usize);
+        }
         map_large(LARGE_PAGE..ram_end, data);
         map_large(HOLE_FRAME << 12..HOLE_END_FRAME << 12, data);
         // Frame 0 is none.
