@@ -3,7 +3,7 @@
 //! Xen writes it from other processors at any time, so every field is atomic.
 
 use core::mem::{offset_of, size_of};
-use core::sync::atomic::{AtomicI8, AtomicU8, AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicI8, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
 /// vCPUs that have their information in the page, `XEN_LEGACY_MAX_VCPUS`.
 const LEGACY_VCPUS: usize = 32;
@@ -17,7 +17,7 @@ pub struct TimeInfo {
     /// Odd while Xen changes the rest.
     pub version: AtomicU32,
     pad: u32,
-    /// TSC at `system_time`; may be "negative".
+    /// TSC at `system_time`; "negative" until Xen's first stamp after the domain's beginning, up to a second later.
     pub tsc_timestamp: AtomicU64,
     /// Nanoseconds since Xen booted.
     pub system_time: AtomicU64,
@@ -42,6 +42,30 @@ impl TimeInfo {
             pad1: [0; 2],
         }
     }
+
+    /// Nanoseconds since Xen booted, at a reading of the TSC. What the TSC showed before the stamp counts as the stamp: the
+    /// counters of different processors may disagree.
+    pub fn at(&self, tsc: u64) -> u64 {
+        loop {
+            let version = self.version.load(Ordering::Acquire);
+            let stamp = self.tsc_timestamp.load(Ordering::Relaxed);
+            let base = self.system_time.load(Ordering::Relaxed);
+            let multiplier = self.tsc_to_system_mul.load(Ordering::Relaxed);
+            let shift = self.tsc_shift.load(Ordering::Relaxed);
+            fence(Ordering::Acquire);
+            if version & 1 == 0 && version == self.version.load(Ordering::Relaxed) {
+                // A domain's TSC begins at 0, so a stamp from before that has come round.
+                let ticks = tsc.wrapping_sub(stamp).cast_signed().max(0).cast_unsigned();
+                return base.wrapping_add(nanoseconds(ticks, shift, multiplier));
+            }
+        }
+    }
+}
+
+fn nanoseconds(ticks: u64, shift: i8, multiplier: u32) -> u64 {
+    let distance = u32::from(shift.unsigned_abs()) % 64;
+    let shifted = if shift >= 0 { ticks << distance } else { ticks >> distance };
+    ((u128::from(shifted) * u128::from(multiplier)) >> 32) as u64
 }
 
 const _: () = assert!(size_of::<TimeInfo>() == 32);

@@ -62,6 +62,7 @@ mod twice;
 mod update;
 mod watches;
 mod wire;
+mod xen_time;
 
 /// How much servers do in one go.
 const LIMITS: Limits = Limits::DEFAULT;
