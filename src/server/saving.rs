@@ -82,13 +82,10 @@ impl<P: Platform> Leaves<'_, P> {
         if self.page.is_empty() {
             return;
         }
-        let Pages { room, is_full, .. } = self.pages;
-        match room.end.checked_sub(BYTES_MAX).filter(|start| *start >= room.start && !*is_full) {
-            Some(start) => {
-                room.end = start;
-                self.platform.keep(start, self.page.payload());
-            }
-            None => *is_full = true,
+        let Pages { room, taken, .. } = self.pages;
+        *taken += BYTES_MAX;
+        if let Some(start) = room.end.checked_sub(*taken).filter(|start| *start >= room.start) {
+            self.platform.keep(start, self.page.payload());
         }
         self.page.clear();
     }
@@ -191,11 +188,11 @@ impl<P: Platform> Server<P> {
         let Server { core, links, exchange, .. } = self;
         let Some(held) = &mut core.updates.held else { return Err(XsError::EIO) };
         (held.size, held.front) = (pages.size, pages.front);
-        let (number, taken) = (held.number, held.end.saturating_sub(pages.room.end));
+        let (number, taken) = (held.number, pages.taken);
         core.store.take_back();
-        if pages.is_full || core.store.lend(taken).is_none() {
+        if taken > pages.room.len() || core.store.lend(taken).is_none() {
             core.updates.held = None;
-            return control::refuse_for_memory(core, what.name(), pages.size, &mut exchange.reply);
+            return control::refuse_for_memory(core, what.name(), taken, &mut exchange.reply);
         }
         let mut context = Context { core, platform, roster: links.roster() };
         control::hand_out(&mut context, what, number, 0, &mut exchange.reply)

@@ -159,13 +159,13 @@ pub struct Writing {
 /// What is written to memory that is lent: page below page, so that what is left is next to what is not lent.
 #[derive(Clone, Default)]
 pub struct Pages {
-    /// Below it are no more pages than fit here.
     pub room: Range<usize>,
-    /// Bytes of all of it, also of what has found no room.
+    /// Bytes of the pages so far, also of those that have found no room.
+    pub taken: usize,
+    /// Bytes of what is written, also of what has found no room.
     pub size: usize,
     /// Those of the front, which is written last.
     pub front: usize,
-    pub is_full: bool,
 }
 
 /// Where updates stand. Its fields are independent, but for the memory that the store lends: that is the session's, or it is

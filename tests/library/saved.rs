@@ -216,6 +216,21 @@ fn a_full_store_says_how_much_is_missing() {
     host.expect(&[(0, 0, "WRITE /a|b|", "OK|")]);
 }
 
+/// Nobody is told that nothing is missing.
+#[test]
+fn the_first_state_without_room_lacks_some() {
+    let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(1000));
+    let refused = (0..1000).find_map(|n| {
+        host.ok(0, 0, &format!("WRITE /n{n}|{n:020}"));
+        let answer = host.ask(0, 0, "CONTROL state|dump|");
+        answer.starts_with("not enough").then_some(answer)
+    });
+    let answer = refused.expect("it does not fit any more");
+    // Its last page has not fit.
+    let lacks = |kib: usize| answer == format!("not enough memory for the state: {kib} KiB are missing|");
+    assert!((1..=3).any(lacks), "{answer}");
+}
+
 /// It is as of the last moment in which it is written. Who looks is served meanwhile, and may have read what waits for it; who
 /// changes something, and the end of a domain, wait until it is written.
 #[test]
