@@ -15,6 +15,7 @@ use crate::quota::{Quota, Quotas};
 use crate::wire::plain_number;
 
 /// Longest path that the protocol can carry, `XENSTORE_ABS_PATH_MAX` less its leading part (io/xs_wire.h).
+/// Larger values mean this one, as upstream.
 const PATH_MAX_LIMIT: u32 = 2048;
 
 /// The options of the command line.
@@ -337,8 +338,8 @@ fn quota(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
         quota.name.as_bytes() == name || quota.other_name.is_some_and(|other| other.as_bytes() == name)
     };
     let quota = Quota::hard().find(is_named).ok_or(QUOTA)?;
-    (quota.set)(quotas(options), number);
-    bound_path_max(options);
+    let most = if quota.name == Quota::PATH_MAX.name { PATH_MAX_LIMIT } else { u32::MAX };
+    (quota.set)(quotas(options), number.min(most));
     Ok(())
 }
 
@@ -350,15 +351,8 @@ fn soft_quota(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
 }
 
 fn path_max(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {
-    set(&mut quotas(options).path_max, value)?;
-    bound_path_max(options);
+    quotas(options).path_max = plain_number(value).ok_or(NUMBER)?.min(PATH_MAX_LIMIT);
     Ok(())
-}
-
-/// Larger values mean the largest one, as upstream.
-fn bound_path_max(options: &mut Options) {
-    let quotas = quotas(options);
-    quotas.path_max = quotas.path_max.min(PATH_MAX_LIMIT);
 }
 
 fn budget(options: &mut Options, value: &[u8]) -> Result<(), &'static str> {

@@ -145,6 +145,8 @@ fn quotas_stay_unless_they_are_named() {
     let mut host = full_host();
     host.expect(&[
         (0, 0, "SET_QUOTA nodes|600|", "OK|"),
+        // More than the line may say.
+        (0, 0, "SET_QUOTA path-max|3000|", "OK|"),
         (0, 0, "CONTROL quota-soft|set|memory|77777|", "OK|"),
     ]);
     host.update(2);
@@ -158,6 +160,7 @@ fn quotas_stay_unless_they_are_named() {
         (0, 0, "GET_QUOTA watches|", "55|"),
         (0, 0, "GET_QUOTA soft-memory|", "5|"),
         (0, 0, "GET_QUOTA transactions|", "10|"),
+        (0, 0, "GET_QUOTA path-max|", "3000|"),
         // Whoever is known has what he had.
         (0, 0, "GET_QUOTA 3|nodes|", "1000|"),
         (0, 0, "GET_QUOTA 4|nodes|", "7|"),
