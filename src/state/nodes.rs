@@ -223,14 +223,14 @@ pub fn read_entries(
     Ok(())
 }
 
-/// Longest value that is taken, bytes.
-pub const VALUE_MAX: usize = Header::SIZE + PAYLOAD_MAX;
+/// Longest value that is taken, bytes: no answer has more.
+pub const VALUE_MAX: usize = PAYLOAD_MAX;
 
 /// What records are read into, so that each needs little stack of its own.
 pub struct Buffers {
     pub path: PathBuf,
     pub absolute: PathBuf,
-    pub text: Vec<u8, VALUE_MAX>,
+    pub text: Vec<u8, { Header::SIZE + PAYLOAD_MAX }>,
     /// Entries of a permission list as they are in the stream.
     pub list: Vec<u8, { store::ENTRIES_MAX * Permission::SIZE }>,
 }

@@ -3,7 +3,7 @@
 use super::acl::AclId;
 use super::name::Name;
 use super::origin::Origin;
-use crate::path::PREFIXES_MAX;
+use crate::path::{ABSOLUTE_MAX, PREFIXES_MAX};
 use crate::slots::{Id, Linked, Links, Ring, Slot, Text, chained};
 
 pub type NodeId = Id<Node>;
@@ -11,8 +11,8 @@ pub type NodeId = Id<Node>;
 /// Bytes of a node's value that need no blob.
 pub const VALUE_INLINE: usize = 7;
 
-/// Room for the longest name.
-pub type NameBuf = heapless::Vec<u8, 4096>;
+/// Room for the longest name, which is nearly a whole path, and for any token.
+pub type NameBuf = heapless::Vec<u8, ABSOLUTE_MAX>;
 
 pub type Value = Text<VALUE_INLINE>;
 

@@ -48,6 +48,7 @@ mod small;
 mod standalone;
 mod standalone_host;
 mod state;
+mod state_limits;
 mod state_streams;
 mod stats;
 mod stops;

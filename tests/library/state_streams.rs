@@ -334,6 +334,72 @@ fn what_is_wrong_is_said() {
     assert_eq!(refused(newer).0, 0x8000_0001);
 }
 
+/// A connection of domain 1 with this of a request, and this that waits for it, nothing of which has been sent.
+fn with_data(input: &[u8], output: &[u8]) -> Vec<u8> {
+    let parts = [
+        Word(1),
+        Half(0),
+        Half(1),
+        Half(1),
+        Half(0x7ff4),
+        Word(2),
+        Half(input.len() as u16),
+        Half(0),
+        Word(output.len() as u32),
+        Text(input),
+        Text(output),
+        Align,
+        Long(2),
+    ];
+    Stream::new(FORMS[0], 2).record(2, &parts).basics().end()
+}
+
+/// A message with so long a payload, or its beginning.
+fn message(len: u32, sent: usize) -> Vec<u8> {
+    let head = [2, 7, 0, len].map(u32::to_le_bytes).concat();
+    [head, vec![b'/'; sent]].concat()
+}
+
+/// The longest that there can be is read, and what is one longer is refused.
+#[test]
+fn each_record_is_read_up_to_its_limit() {
+    let dom0 = [(b'n', 0, 0)];
+    let with = || Stream::new(FORMS[0], 2).basics();
+    let value = |len: usize| with().node("/a", &"x".repeat(len), &dom0).end();
+    let path = |len: usize| with().node(&format!("/{}", "x".repeat(len - 1)), "", &dom0).end();
+    let list = |len: usize| with().node("/a", "", &vec![dom0[0]; len]).end();
+    let token = |len: usize| with().ring(1, 1, 0x7ff4, 2, 2).watch(1, "/", &"x".repeat(len)).end();
+    let quotas = |count: usize| {
+        let (values, names) = (vec![Word(5); count], b"nodes\0".repeat(count));
+        let counts = [Half(count as u16), Half(0)];
+        with().record(6, &[&counts[..], &values, &[Text(&names)]].concat()).end()
+    };
+    let answer = |len: u32| with_data(&[], &message(len, len as usize));
+    let half = |len: u32| with_data(&message(len, len as usize - 1), &[]);
+    let domain = |domid: u16| with().record(7, &[Half(domid), Half(0), Word(15)]).end();
+    let cases = [
+        (value(4096), value(4097), 5, "the value is longer than any"),
+        (path(4119), path(4120), 5, "the path is none that a node may have"),
+        (list(1364), list(1365), 5, "the permission list is longer than any"),
+        (token(4111), token(4112), 3, "the token is longer than any"),
+        (quotas(64), quotas(65), 6, "it has too many quotas"),
+        (answer(4096), answer(4097), 2, "a message that waits is longer than any"),
+        (half(4097), with_data(&message(4097, 4097), &[]), 2, "more than one request has begun"),
+        (domain(0x7fef), domain(0x7ff0), 7, "no domain has such a number"),
+    ];
+    for (longest, longer, record, reason) in cases {
+        let mut host = host();
+        host.restore(&longest).unwrap_or_else(|error| panic!("{reason}: {error}"));
+        host.server.resume(&mut host.xen);
+        host.poll();
+        host.check();
+        for version in [1, 2] {
+            host.update(version);
+        }
+        assert_eq!(refused(longer), (record, reason));
+    }
+}
+
 #[test]
 fn what_is_gone_is_gone_once_and_not_there() {
     // All of these come from the store itself or a layer, but for the last one.
