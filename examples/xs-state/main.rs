@@ -6,8 +6,7 @@ mod save;
 mod state;
 mod stream;
 
-use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -71,14 +70,17 @@ fn load(file: &Path) -> Result<State, String> {
     State::read(&bytes.map_err(|error| wrong(error.to_string()))?).map_err(wrong)
 }
 
-/// The lines that only one of them has, each behind the one that stands in its place.
+/// The lines that only one of them has, or has more often, each behind the one that stands in its place.
 fn diff(old: &State, new: &State) -> String {
-    let lines = |state: &State| state.tree().into_iter().chain(state.others()).collect::<BTreeSet<String>>();
-    let (old, new) = (lines(old), lines(new));
-    let mut text = String::new();
-    for line in old.symmetric_difference(&new) {
-        // Writing into a string does not fail.
-        let _ = writeln!(text, "{} {line}", if old.contains(line) { '-' } else { '+' });
+    let mut counts = BTreeMap::<String, isize>::new();
+    for (state, step) in [(old, -1), (new, 1)] {
+        for line in state.tree().into_iter().chain(state.others()) {
+            *counts.entry(line).or_default() += step;
+        }
     }
-    text
+    let lines = counts.iter().map(|(line, count)| {
+        let sign = if *count < 0 { '-' } else { '+' };
+        format!("{sign} {line}\n").repeat(count.unsigned_abs())
+    });
+    lines.collect()
 }

@@ -146,7 +146,7 @@ impl State {
     }
 
     fn node(&mut self, body: &mut Body<'_>) -> Result<(), String> {
-        let _pending = body.u64()?;
+        let (_, transaction) = (body.u32()?, body.u32()?);
         let (path, value, _, count) = (body.u16()?, body.u16()?, body.u16()?, body.u16()?);
         let mut permissions = Vec::new();
         for _ in 0..count {
@@ -155,7 +155,10 @@ impl State {
         }
         let path = body.string(path.into())?;
         let value = body.bytes(value.into())?.to_vec();
-        self.nodes.push(Node { path, value, permissions });
+        // What a transaction has made is in no store until its end, which no server goes on to.
+        if transaction == 0 {
+            self.nodes.push(Node { path, value, permissions });
+        }
         Ok(())
     }
 

@@ -85,6 +85,57 @@ fn two_states_are_compared() {
     assert_eq!(told(&["diff", old, new]), (expected.to_string(), 1));
 }
 
+/// A record with its body, which ends at a multiple of 8.
+fn record(kind: u32, parts: &[&[u8]]) -> Vec<u8> {
+    let mut body = parts.concat();
+    body.resize(body.len().next_multiple_of(8), 0);
+    [&kind.to_le_bytes()[..], &(body.len() as u32).to_le_bytes(), &body].concat()
+}
+
+/// Writes a state of these records.
+fn state_of(folder: &Path, name: &str, records: &[Vec<u8>]) -> String {
+    let head = [&b"xenstore"[..], &[0, 0, 0, 1, 0, 0, 0, 0]].concat();
+    let file = folder.join(name);
+    std::fs::write(&file, [head, records.concat(), record(0, &[])].concat())
+        .expect("the folder can be written");
+    file.to_str().expect("text").to_owned()
+}
+
+fn words(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// A server passes over what is of an open transaction.
+#[test]
+fn what_a_transaction_has_made_is_not_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let node = |transaction: u32, path: &str, value: &str| {
+        let halves = [path.len() as u16 + 1, value.len() as u16, 2, 1].map(u16::to_le_bytes).concat();
+        let ids = words(&[transaction, transaction]);
+        record(5, &[&ids, &halves, b"n\0\0\0", path.as_bytes(), b"\0", value.as_bytes()])
+    };
+    let without = state_of(folder.path(), "without", &[node(0, "/", "kept")]);
+    let with = state_of(folder.path(), "with", &[node(0, "/", "kept"), node(7, "/pending", "x")]);
+    assert_eq!(told(&["show", &with]), ("/ = \"kept\"   (n0)\n".to_string(), 0));
+    assert_eq!(told(&["diff", &without, &with]), (String::new(), 0));
+}
+
+/// Clients of a C daemon's socket may have the same watch.
+#[test]
+fn what_one_state_has_more_often_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let client = |number: u32| {
+        let socket = record(2, &[&words(&[number, 1, 9, 0, 0, 0])]);
+        let lengths = [2_u16, 2].map(u16::to_le_bytes).concat();
+        [socket, record(3, &[&words(&[number]), &lengths, b"/\0t\0"])].concat()
+    };
+    let one = state_of(folder.path(), "one", &[client(1)]);
+    let three = state_of(folder.path(), "three", &[client(1), client(2), client(3)]);
+    assert_eq!(told(&["diff", &one, &three]), ("+ watch ? / t\n".repeat(2), 1));
+    assert_eq!(told(&["diff", &three, &one]), ("- watch ? / t\n".repeat(2), 1));
+    assert_eq!(told(&["diff", &three, &three]), (String::new(), 0));
+}
+
 /// Whatever a file has in it, it is shown or refused in one line.
 #[test]
 fn what_is_wrong_is_said() {
