@@ -61,6 +61,7 @@ mod transactions;
 mod turns;
 mod twice;
 mod update;
+mod update_session;
 mod watches;
 mod wire;
 mod xen_time;

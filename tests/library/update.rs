@@ -15,13 +15,13 @@ use crate::image::{BASE, GOOD, Image, upload};
 use crate::stops::poll_with_stop;
 
 /// A host whose server another program can replace.
-fn host() -> Host {
+pub fn host() -> Host {
     let mut host = Host::new();
     host.xen.bounds = Some(Bounds { memory: BASE..BASE + 0x10_0000, states: 1..=2, hand_over: 1 });
     host
 }
 
-fn order(host: &Host) -> Option<Order<'_>> {
+pub fn order(host: &Host) -> Option<Order<'_>> {
     host.server.order(&host.xen)
 }
 
