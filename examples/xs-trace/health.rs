@@ -11,7 +11,7 @@ use store_client::{Problem, plural};
 const OK: u8 = 0;
 const WARNING: u8 = 1;
 const CRITICAL: u8 = 2;
-pub const UNKNOWN: u8 = 3;
+const UNKNOWN: u8 = 3;
 
 /// What was found: how bad it is, and what.
 type Finding = (u8, String);
@@ -19,7 +19,7 @@ type Finding = (u8, String);
 pub fn run(options: &HealthOptions) -> ExitCode {
     if options.warning > options.critical {
         let (warning, critical) = (options.warning, options.critical);
-        return tell(vec![(UNKNOWN, format!("--warning {warning} is above --critical {critical}"))], "");
+        return unknown(format!("--warning {warning} is above --critical {critical}"));
     }
     match look(options) {
         Ok((sample, check)) => {
@@ -65,6 +65,11 @@ fn judge(sample: &Sample, check: Option<&str>, options: &HealthOptions) -> (Vec<
         findings.push((OK, format!("up {up}, {requests}{consistent}")));
     }
     (findings, figures.join(" "))
+}
+
+/// Prints why nothing is known of the store.
+pub fn unknown(why: String) -> ExitCode {
+    tell(vec![(UNKNOWN, why)], "")
 }
 
 /// Prints the line, the worst first.

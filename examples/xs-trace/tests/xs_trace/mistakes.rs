@@ -106,14 +106,6 @@ fn words_that_are_not_understood() {
         ),
         (&["show", "--from", "noon", "a"], "'noon' for '--from <SECONDS>': wanted are seconds, like 1.5"),
         (&["show", "--to", "x", "a"], "'x' for '--to <SECONDS>': wanted are seconds, like 1.5"),
-        (
-            &["health", "--warning", "300"],
-            "'300' for '--warning <PERCENT>': wanted is a whole number from 1 to 100",
-        ),
-        (
-            &["health", "--critical", "x"],
-            "'x' for '--critical <PERCENT>': wanted is a whole number from 1 to 100",
-        ),
         (&["compare", "--percent", "x", "a", "b"], "wanted is a whole number from 0 to 10000"),
         (&["top", "-b", "-n", "0"], "'0' for '-n <COUNT>': wanted is a number above 0"),
         (

@@ -279,8 +279,22 @@ fn health_is_told_as_monitoring_plugins_do() {
         assert_eq!(status, Some(expected), "{line}");
         assert!(line.starts_with(&format!("XENSTORE {word} - ")) && line.contains("nodes 20"), "{line}");
     }
-    for wrong in [&["--warning", "90", "--critical", "10"][..], &["--warning", "x"], &["--frob"]] {
-        assert_eq!(health(&server, wrong).0, Some(3), "{wrong:?}");
+    for (wrong, why) in [
+        (&["--warning", "90", "--critical", "10"][..], "--warning 90 is above --critical 10\n"),
+        (
+            &["--warning", "300"],
+            "invalid value '300' for '--warning <PERCENT>': wanted is a whole number from 1 to 100; see --help\n",
+        ),
+        (
+            &["--critical", "x"],
+            "invalid value 'x' for '--critical <PERCENT>': wanted is a whole number from 1 to 100; see --help\n",
+        ),
+        (
+            &["--frob"],
+            "unexpected argument '--frob' found; allowed: --store, --timeout, --check, --warning, --critical, --help; see --help\n",
+        ),
+    ] {
+        assert_eq!(health(&server, wrong), (Some(3), format!("XENSTORE UNKNOWN - {why}")), "{wrong:?}");
     }
     std::fs::remove_file(server.socket()).expect("removed");
     let (status, line) = health(&server, &[]);
