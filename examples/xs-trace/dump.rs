@@ -17,7 +17,7 @@ use xenstore::trace::Record;
 
 use crate::about::About;
 use crate::gone;
-use store_client::{ORDINARY, Problem};
+use store_client::{ORDINARY, Problem, plural};
 
 /// The first word of a file.
 const NAME: &str = "xenstore-trace-dump";
@@ -228,10 +228,10 @@ fn parse(bytes: &[u8]) -> Result<Dump, String> {
     let whole = count.checked_mul(Record::SIZE).and_then(|records| records.checked_add(json));
     let whole = whole.ok_or_else(foreign)?;
     if rest.len() < whole {
-        return Err(format!("truncated: {} bytes are missing", whole - rest.len()));
+        return Err(format!("truncated: {} missing", plural((whole - rest.len()) as u64, "byte")));
     }
     if rest.len() > whole {
-        return Err(format!("{} bytes follow the end of the dump", rest.len() - whole));
+        return Err(format!("{} behind the end of the dump", plural((rest.len() - whole) as u64, "byte")));
     }
     let (json, records) = rest.split_at(json);
     let notes: Notes = serde_json::from_slice(json).map_err(|error| format!("a damaged dump: {error}"))?;

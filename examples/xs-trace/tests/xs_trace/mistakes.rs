@@ -28,14 +28,14 @@ fn files_that_are_no_dumps() {
     let half = "truncated";
     let twice = r#""names":{},"gaps":[{"before":0,"count":1},{"before":0,"count":1}]"#;
     for (bytes, expected) in [
-        (&whole[..whole.len() - 1], "truncated: 1 bytes are missing"),
+        (&whole[..whole.len() - 1], "truncated: 1 byte missing"),
         (&whole[..whole.len() / 2], half),
         (&whole[..60], half),
         (&whole[..20], "not a dump of xs-trace"),
         (b"", "not a dump of xs-trace"),
         (b"\x7fELF\n", "not a dump of xs-trace"),
         (other, "a dump of version 2; this is for version 1"),
-        (&[&whole[..], b"x"].concat(), "1 bytes follow the end of the dump"),
+        (&[&whole[..], b"x"].concat(), "1 byte behind the end of the dump"),
         (b"xenstore-trace-dump 1 json=2 records=0\n{}", "a damaged dump: missing field"),
         (&made(r#""names":{"0":"\u001b[2J"},"gaps":[]"#), "a damaged dump: a name that cannot be printed"),
         (&made(r#""names":{},"gaps":[{"before":1,"count":1}]"#), "a damaged dump: gaps where no records are"),
