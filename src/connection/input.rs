@@ -111,6 +111,11 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         has_input(connection)
     }
 
+    /// Whether there is something in a connection's ring.
+    pub fn asks(&self, id: DomainId) -> bool {
+        self.get(id).is_some_and(has_input)
+    }
+
     /// The next connection that was active lately and has a request which no event has told of; see
     /// [`Schedule::next_missed`](super::Schedule::next_missed). A broken ring has none: its own turn finds out. Nor has the
     /// connection whose request is set `aside`, which lies there until it is answered.

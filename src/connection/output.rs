@@ -142,7 +142,8 @@ impl<R: Deref<Target = RingPage>> Links<R> {
             return;
         }
         store.watch_memory(id, now);
-        if self.flush(store, id).is_err() || self.outbox.rest(id).is_some() {
+        // Once it has less to be charged for, it may be read again.
+        if self.flush(store, id) != Ok(false) || self.outbox.rest(id).is_some() {
             self.schedule.ready(id);
         }
         self.schedule.wait(id);
@@ -152,8 +153,10 @@ impl<R: Deref<Target = RingPage>> Links<R> {
         }
     }
 
-    /// Writes waiting messages into the ring, as much as fits, up to one that stands for others.
-    pub fn flush(&mut self, store: &mut Store, id: DomainId) -> Result<(), RingError> {
+    /// Writes waiting messages into the ring, as much as fits, up to one that stands for others. True if one of them has gone
+    /// as a whole.
+    pub fn flush(&mut self, store: &mut Store, id: DomainId) -> Result<bool, RingError> {
+        let mut gone = false;
         while let Some(connection) = self.connections.get_mut(id.index()).and_then(Option::as_mut) {
             let Some(first) = self.outbox.queue(id).first() else { break };
             let page = &*connection.ring;
@@ -182,14 +185,13 @@ impl<R: Deref<Target = RingPage>> Links<R> {
             }
             if done {
                 self.pop_after(store, id, None);
-                // Its memory charge fell, which may have been what kept it from being read.
-                self.schedule.ready(id);
+                gone = true;
             } else if !progress {
                 self.schedule.wait(id);
                 break;
             }
         }
-        Ok(())
+        Ok(gone)
     }
 
     /// Removes the message behind `before`, or the oldest.

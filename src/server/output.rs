@@ -62,4 +62,19 @@ impl<P: Platform> Server<P> {
         }
         true
     }
+
+    /// Sends what waits for a connection, in a turn of it. False if its ring is broken.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn send_waiting(&mut self, platform: &mut P, id: DomainId) -> bool {
+        let sent = self.deliver(id);
+        if let Err(error) = sent {
+            self.ignore(platform, id, error);
+        }
+        // The privileged pay for it only where others wait. The time of it is no request's.
+        if !self.core.is_privileged(id) || self.links.schedule.has_ready() || self.links.asks(id) {
+            self.core.clock.latest = platform.cycles();
+        }
+        sent.is_ok()
+    }
 }

@@ -292,18 +292,6 @@ impl<P: Platform> Server<P> {
         true
     }
 
-    /// Sends what waits for a connection. False if its ring is broken.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn send_waiting(&mut self, platform: &mut P, id: DomainId) -> bool {
-        let sent = self.deliver(id);
-        if let Err(error) = sent {
-            self.ignore(platform, id, error);
-        }
-        self.core.clock.latest = platform.cycles();
-        sent.is_ok()
-    }
-
     /// Whether requests are served in a turn that is not an ordinary one. If not, all else is.
     #[cold]
     #[inline(never)]

@@ -101,3 +101,20 @@ fn all_are_notified_while_dom0_never_stops_asking() {
     assert!(last.is_some_and(|last| last < 80), "{order:?}");
     host.check();
 }
+
+#[test]
+fn the_rest_of_a_long_answer_takes_one_turn() {
+    let mut host = host(10..11);
+    host.ok(0, 0, &format!("WRITE /long|{}", "v".repeat(1500)));
+    host.send(0, 0, "READ /long|");
+    host.poll();
+    assert!(host.client(0).read_some(1024).is_empty());
+    host.xen.kick(DomId(0));
+    let begun = host.xen.now;
+    host.xen.ticking = 1;
+    host.poll();
+    // A reading of the clock may be a call of the hypervisor: there is one for the wake-up.
+    assert_eq!(host.xen.now.0 - begun.0, 1);
+    assert_eq!(host.client(0).read().len(), 1);
+    host.check();
+}
