@@ -54,6 +54,9 @@ is 'everyday jobs are always run, on the image' $'4.17 stubdom one.sh\n4.20 stub
 printf '%s\n' '# nested: --guests' '# once: 4.20' '# A thing.' >three.sh
 is 'on one version those for which that is enough' '4.20 stubdom three.sh' "$(queue three.sh)"
 is 'on another one where it is left out' '4.17 stubdom three.sh' "$(versions=4.17 queue three.sh)"
+printf '%s\n' '# nested: --limit 90' >soon.sh
+printf '%s\n' '# nested: --guests --limit 600 --add x' >late.sh
+is 'those come first that may take longest' 'late.sh soon.sh one.sh two.sh' "$(by_limit one.sh soon.sh two.sh late.sh | xargs)"
 part=long
 is 'and on all in the long part' $'4.17 stubdom three.sh\n4.20 stubdom three.sh' "$(queue three.sh)"
 

@@ -23,6 +23,14 @@ versions_of() {
 # options_of JOB: the options of its boot, by its first line.
 options_of() { sed -n '1s/^# nested: *//p' "$1"; }
 
+# by_limit JOB...: a line each, those first whose boot may take longest: so neither lane waits long for the other in the end.
+by_limit() {
+    local job
+    for job in "$@"; do
+        echo "$(options_of "$job" | sed -n 's/.*--limit \([0-9]*\).*/\1/p') $job"
+    done | sort -s -k 1,1nr | cut -d ' ' -f 2-
+}
+
 # key_of JOB SERVER: what a result is about: the image, the job with the files that it names, and what boots it. Other
 # ones have other results. A package differs each time it is built, so what it is made of stands for it.
 key_of() {
