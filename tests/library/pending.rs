@@ -231,6 +231,8 @@ enum Op {
     Mask(usize),
     /// It does again, and the guest looks what its peer has done.
     Unmask(usize),
+    /// Another takes the guest's place and looks everywhere, as an image does.
+    Replace,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -242,6 +244,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => port.clone().prop_map(Op::Close),
         3 => port.clone().prop_map(Op::Mask),
         3 => port.prop_map(Op::Unmask),
+        3 => Just(Op::Replace),
     ]
 }
 
@@ -273,7 +276,7 @@ fn unmask(guest: &mut dyn PendingPorts, peers: &mut [Peer], n: usize) {
 /// Runs the operations with the first port masked. Returns what went wrong.
 fn run<'a, X: Hypervisor<'a>>(
     shared: &'a Shared,
-    guest: &mut dyn PendingPorts,
+    mut guest: Box<dyn PendingPorts + 'a>,
     ops: &[Op],
 ) -> Result<(), String> {
     let mut xen = X::new(shared);
@@ -307,15 +310,11 @@ fn run<'a, X: Hypervisor<'a>>(
                     xen.send(PORTS[n]);
                 }
             }
-            Op::Step => {
-                xen.step();
-            }
-            Op::Take => {
-                take(guest, &mut peers, &mut asleep)?;
-            }
+            Op::Step => _ = xen.step(),
+            Op::Take => _ = take(&mut *guest, &mut peers, &mut asleep)?,
             Op::Close(n) => {
                 while xen.step() {}
-                unmask(guest, &mut peers, n);
+                unmask(&mut *guest, &mut peers, n);
                 peers[n] = Peer::default();
                 if xen.close(PORTS[n]) {
                     peers[n].send();
@@ -326,12 +325,16 @@ fn run<'a, X: Hypervisor<'a>>(
                 guest.mask(Port(PORTS[n]));
                 peers[n].masked = true;
             }
-            Op::Unmask(n) => unmask(guest, &mut peers, n),
+            Op::Unmask(n) => unmask(&mut *guest, &mut peers, n),
+            Op::Replace => {
+                X::tell_of_all(shared);
+                (guest, asleep) = (Box::new(X::guest(shared)), false);
+            }
         }
     }
     while xen.step() {}
-    (1..PORTS.len()).for_each(|n| unmask(guest, &mut peers, n));
-    while take(guest, &mut peers, &mut asleep)? {}
+    (1..PORTS.len()).for_each(|n| unmask(&mut *guest, &mut peers, n));
+    while take(&mut *guest, &mut peers, &mut asleep)? {}
     for (port, peer) in PORTS.into_iter().zip(peers).skip(1) {
         if peer.news {
             return Err(format!("asleep with an event for port {port}"));
@@ -374,31 +377,26 @@ proptest! {
     #[test]
     fn fifo_tells_all_that_happens(ops in vec(op(), 0..200)) {
         let shared = Shared::new();
-        prop_assert_eq!(run::<FifoXen>(&shared, &mut FifoXen::guest(&shared), &ops), Ok(()));
+        prop_assert_eq!(run::<FifoXen>(&shared, Box::new(FifoXen::guest(&shared)), &ops), Ok(()));
     }
 
     #[test]
     fn two_levels_tell_all_that_happens(ops in vec(op(), 0..200)) {
         let shared = Shared::new();
-        prop_assert_eq!(run::<TwoLevelXen>(&shared, &mut TwoLevelXen::guest(&shared), &ops), Ok(()));
+        prop_assert_eq!(run::<TwoLevelXen>(&shared, Box::new(TwoLevelXen::guest(&shared)), &ops), Ok(()));
     }
 }
 
 #[test]
 fn a_guest_that_looks_too_early_is_found_out() {
-    let ops: Vec<Op> = [Op::Send(1)]
-        .into_iter()
-        .chain([Op::Step; 8])
-        .chain([Op::Take, Op::Send(2)])
-        .chain([Op::Step; 8])
-        .chain([Op::Take])
-        .collect();
+    let told = |n| [&[Op::Send(n)][..], &[Op::Step; 8], &[Op::Take]].concat();
+    let ops = [told(1), told(2)].concat();
     let shared = Shared::new();
-    let mut late = Late(FifoXen::guest(&shared), shared.upcall());
-    assert!(run::<FifoXen>(&shared, &mut late, &ops).is_err());
+    let late = Late(FifoXen::guest(&shared), shared.upcall());
+    assert!(run::<FifoXen>(&shared, Box::new(late), &ops).is_err());
     let shared = Shared::new();
-    let mut late = Late(TwoLevelXen::guest(&shared), shared.upcall());
-    assert!(run::<TwoLevelXen>(&shared, &mut late, &ops).is_err());
+    let late = Late(TwoLevelXen::guest(&shared), shared.upcall());
+    assert!(run::<TwoLevelXen>(&shared, Box::new(late), &ops).is_err());
 }
 
 /// A guest and a hypervisor on two processors: whenever the guest sleeps, it is woken for what is new.
