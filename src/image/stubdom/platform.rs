@@ -83,8 +83,8 @@ impl Guest {
         }
     }
 
-    /// Forgets what is pending, so that nothing is half-way taken from Xen's queues. Everything must be looked at
-    /// afterwards.
+    /// Forgets what is pending: of a port that it has told of and nobody has taken, Xen tells nothing more. Everything must
+    /// be looked at afterwards.
     pub fn forget_pending(&mut self) {
         // Peers that keep notifying find each pass bounded.
         for _ in 0..PASSES {

@@ -139,7 +139,7 @@ pub fn repair(server: &mut Server<Guest>, guest: &mut Guest) -> ! {
     }
 }
 
-/// Ends with events, so that none is half taken. The result is when that was.
+/// Ends with events, so that Xen tells the image on trial of the timer. The result is when that was.
 fn begin(guest: &mut Guest) -> u64 {
     let begun = cpu::tsc();
     // An event of the timer that nobody takes any more would keep Xen from telling of the next one, which ends the trial. So
