@@ -316,6 +316,10 @@ impl<P: Platform> Server<P> {
                     && self.links.has_output(id)
                     && self.send_waiting(platform, id)
                 {
+                    if !self.links.has_output(id) {
+                        self.links.note_throttled(id);
+                        self.set_mask(platform, id);
+                    }
                     self.charge_late(platform, id, begun, true);
                 }
             }

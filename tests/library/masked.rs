@@ -180,6 +180,7 @@ fn who_has_a_full_ring_is_heard_when_something_waits() {
     assert_eq!(host.client(10).read().len(), 16);
     host.xen.kick(DomId(10));
     host.poll();
+    assert!(!host.xen.is_heard(DomId(10)));
     assert_eq!(host.client(10).read().len(), 1);
     host.check();
 }
