@@ -34,33 +34,43 @@ pub fn running(store: &mut Store) -> Result<Dump, Problem> {
     fetch(store, &AtomicBool::new(false), &mut |_| Ok(()))
 }
 
-/// While it records nothing. However that ends, it records again then, if it did before.
+/// While it records nothing. However that ends, it records again then, unless an operator has it off for good.
 pub fn held(store: &mut Store) -> Result<Dump, Problem> {
-    let state = store.control(&["trace"])?;
-    let was_on = state.lines().next().is_some_and(|line| line.ends_with(": on"));
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, stop.clone())
             .map_err(|error| Problem::new(format!("no way to notice signals: {error}")))?;
     }
-    if !was_on {
-        return fetch(store, &stop, &mut |_| Ok(()));
-    }
     let mut told = None;
     let mut hold = |store: &mut Store| {
-        if told.is_none_or(|told: Instant| told.elapsed() >= RENEWED) {
+        if told.is_none_or(|told: Instant| told.elapsed() >= RENEWED) && !is_off_for_good(store)? {
             store.control(&["trace", "off", &HELD.to_string()])?;
             told = Some(Instant::now());
         }
         Ok(())
     };
     let dump = fetch(store, &stop, &mut hold);
-    store.control(&["trace", "on"]).map_err(|problem| {
+    let ended = is_off_for_good(store).and_then(|off| {
+        if !off {
+            store.control(&["trace", "on"])?;
+        }
+        Ok(!off)
+    });
+    let records = ended.map_err(|problem| {
         Problem::new(format!("{problem}; it may be off for {HELD} s more: xenstore-control trace on"))
     })?;
     let mut dump = dump?;
-    dump.notes.stats[RECORDING] = 1.into();
+    if records {
+        dump.notes.stats[RECORDING] = 1.into();
+    }
     Ok(dump)
+}
+
+/// True if it records nothing until somebody says so. A hold, whosever it is, ends by itself.
+fn is_off_for_good(store: &mut Store) -> Result<bool, Problem> {
+    let state = store.control(&["trace"])?;
+    let mut values = state.lines().filter_map(|line| line.split_once(':')).map(|(_, value)| value.trim());
+    Ok(values.next() == Some("off") && values.next() == Some("0"))
 }
 
 /// All records that were there when it began, until `stop` is set. Those of its own requests, but for the first's
