@@ -83,6 +83,7 @@ fails faults 'page fault at ' /nested/faults
 fails undefined 'invalid opcode at ' /nested/undefined
 fails loops 'has not answered in time' /nested/loops
 fails 'faults, laid out otherwise' 'page fault at ' -c --trace-size=100 /nested/faults
+fails 'a trace beyond all memory' 'too little memory: ' -c --trace-size=1048576 /nested/image
 equal 'what failed is no update' 6 "$(figure updates)"
 takes_over 'afterwards' /nested/image
 
