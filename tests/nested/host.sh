@@ -22,7 +22,7 @@ make_bridge 1 || failed 'dom0 makes a bridge'
 make_commands_guest alpha
 add_vif alpha 11
 xl create -q alpha.cfg || failed 'xl create'
-becomes 180 'create: it boots' up alpha
+boots 180 'create: it boots' alpha
 first=$(xl domid alpha)
 says "create: Debian's script has connected its interface" "/etc/xen/scripts/vif-bridge
 connected" xenstore-read "/local/domain/0/backend/vif/$first/0/script" "/local/domain/0/backend/vif/$first/0/hotplug-status"

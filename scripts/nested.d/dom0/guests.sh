@@ -3,6 +3,24 @@
 # up NAME: the guest of that name has written its first words to the store.
 up() { xenstore-exists "/local/domain/$(xl domid "$1")/data/hello"; }
 
+# boots SECONDS TEXT NAME: the guest of that name is up within that time. If it is not, what can only be seen now: what it says,
+# what Xen has it do, and what the store knows of it.
+boots() {
+    if wait_for "$1" up "$3"; then
+        passed "$2"
+    else
+        failed "$2" "not up within $1 s: $3"
+        {
+            tail -n 20 "/var/log/xen/console/guest-$3.log"
+            for key in e q r; do xl debug-keys $key; done
+            xl dmesg | tail -n 250
+            xl vcpu-list
+            xenstore-ls -fp "/local/domain/$(xl domid "$3")"
+            if [ "$SERVER" = stubdom ]; then xenstore-control stats "$(xl domid "$3")"; fi
+        } 2>&1 | sed 's/^/# /'
+    fi
+}
+
 # in_guest NAME COMMAND: what the command says inside a guest whose script is tests/nested/guest/commands.sh.
 in_guest() {
     local at id

@@ -10,14 +10,15 @@ now() {
     echo "$((${seconds%.*} * 1000 + 1${seconds#*.} * 10 - 1000))"
 }
 
-# wait_for SECONDS COMMAND...: until the command succeeds. It asks seldom, because dom0 shares its
-# processor with the guests it waits for.
+# wait_for SECONDS COMMAND...: until the command succeeds. It asks seldom, because dom0 shares its processor with the guests it
+# waits for, and at least as often as there are seconds: on a machine with other work a look takes long, as does what it waits for.
 wait_for() {
-    local until
+    local looks=$1 until
     until=$(($(now) + $1 * 1000))
     shift
     until "$@" >/dev/null 2>&1; do
-        [ "$(now)" -lt "$until" ] || return 1
+        looks=$((looks - 1))
+        [ "$looks" -gt 0 ] || [ "$(now)" -lt "$until" ] || return 1
         usleep 300000
     done
 }

@@ -18,7 +18,7 @@ for number in 1 2 3 4; do
     xl create -q any.cfg "name=\"many-$number\"" || failed "many-$number: xl create"
 done
 for number in 1 2 3 4; do
-    becomes 240 "many-$number: is up" up "many-$number"
+    boots 240 "many-$number: is up" "many-$number"
     says "many-$number: read its own name" "from many-$number" \
         xenstore-read "/local/domain/$(xl domid "many-$number")/data/hello"
 done

@@ -18,7 +18,7 @@ guest_lives() {
     make_guest alpha
     quietly "$1: xl create" xl create -q alpha.cfg
     id=$(xl domid alpha)
-    becomes 300 "$1: the guest is up" up alpha
+    boots 300 "$1: the guest is up" alpha
     says "$1: it has found its name" 'from alpha' xenstore-read "/local/domain/$id/data/hello"
     xenstore-write "/local/domain/$id/data/ask" "$1"
     becomes 60 "$1: it answers" xenstore-exists "/local/domain/$id/data/answer"
@@ -26,7 +26,7 @@ guest_lives() {
     matches "$1: xenconsoled logs what it says" 'guest: alpha said hello' "$(cat /var/log/xen/console/guest-alpha.log)"
     matches "$1: xl shutdown" "Domain $id has been shut down, reason code 0" "$(xl shutdown -w alpha 2>&1)"
     quietly "$1: another of that name" xl create -q alpha.cfg
-    becomes 300 "$1: is up" up alpha
+    boots 300 "$1: is up" alpha
     quietly "$1: xl destroy" xl destroy alpha
     becomes 60 "$1: nothing of them stays" traceless "$id" "$((id + 1))"
     refuses "$1: nobody has the name" xl domid alpha

@@ -24,8 +24,8 @@ sed -i 's/^memory.*/memory = 256/' driver.cfg
 echo 'driver_domain = 1' >>driver.cfg
 make_commands_guest front
 for name in driver front; do xl create -q $name.cfg || failed "xl create $name"; done
-becomes 180 'driver: is up' up driver
-becomes 180 'front: is up' up front
+boots 180 'driver: is up' driver
+boots 180 'front: is up' front
 driver=$(xl domid driver)
 front=$(xl domid front)
 back_end=/local/domain/$driver/backend/vbd/$front/51712

@@ -13,7 +13,7 @@ device_states() { xenstore-read "/local/domain/0/backend/vbd/$1/51712/state" "/l
 make_disk || failed 'dom0 has a disk to give away'
 make_commands_guest beta
 xl create -q beta.cfg || failed 'xl create'
-becomes 180 'it boots' up beta
+boots 180 'it boots' beta
 first=$(xl domid beta)
 
 says 'block-attach' '' xl block-attach beta phy:/dev/loop0,xvda,w
@@ -42,7 +42,7 @@ in_guest beta 'echo " and after" >>/mnt/file; umount /mnt' >/dev/null
 
 matches 'reboot' "Rebooting domain $second" "$(xl reboot beta 2>&1)"
 becomes 40 'reboot: its old life ends' sh -c "! xenstore-exists /local/domain/$second"
-becomes 180 'reboot: it boots' up beta
+boots 180 'reboot: it boots' beta
 third=$(xl domid beta)
 equal 'reboot: the same name' beta "$(xl domname "$third")"
 matches 'reboot: another domid' "^[0-9]+\$" "$(echo "$third" | grep -vx "$second")"

@@ -53,7 +53,7 @@ CONFIG
 nodes >/tmp/before
 
 xl create -q lin.cfg || failed 'xl create'
-becomes 400 'it boots' up lin
+boots 400 'it boots' lin
 first=$(xl domid lin)
 says 'device model: its state' running device_model lin
 matches 'monitor: its answer arrives' '^VM status: running' "$(monitor 'info status')"
@@ -114,7 +114,7 @@ becomes 60 'restore: the disc is in the drive' reads_disc 'the second disc'
 says 'reboot' "Rebooting domain $second" xl reboot lin
 becomes 120 'reboot: it is another domain now' other_domid "$second"
 third=$(xl domid lin)
-becomes 400 'reboot: it boots' up lin
+boots 400 'reboot: it boots' lin
 becomes 20 'reboot: nothing stays of the domain that it was' traceless "$second"
 says 'shutdown' "Shutting down domain $third" xl shutdown lin
 becomes 120 'shutdown: it has gone' gone

@@ -54,7 +54,7 @@ event 'create' 'Started Booted'
 id=$(xl domid alpha)
 equal 'create: one domid for both' "$id" "$(virsh domid alpha)"
 says 'create: the store knows its name' alpha xenstore-read "/local/domain/$id/name"
-becomes 300 'create: it boots' up alpha
+boots 300 'create: it boots' alpha
 says 'create: it has found its name' 'from alpha' xenstore-read "/local/domain/$id/data/hello"
 matches 'list' "^ $id +alpha +(running|idle)" "$(virsh list)"
 equal 'dominfo: the name' alpha "$(dominfo Name)"
@@ -101,7 +101,7 @@ refuses 'shutdown: xl knows nothing of it' xl domid alpha
 quietly 'create again' virsh start alpha
 event 'create again' 'Started Booted'
 id=$(xl domid alpha)
-becomes 300 'create again: it boots' up alpha
+boots 300 'create again: it boots' alpha
 quietly 'destroy' virsh destroy alpha
 event 'destroy' 'Stopped Destroyed'
 equal 'destroy: virsh domstate' 'shut off' "$(virsh domstate alpha | head -n 1)"

@@ -22,7 +22,7 @@ equal 'domname: is what it was created with' alpha "$(xl domname "$first")"
 equal 'create: is paused' --p--- "$(state alpha)"
 says 'create: the store knows its name' alpha xenstore-read "/local/domain/$first/name"
 says 'unpause' '' xl unpause alpha
-becomes 180 'unpause: it boots' up alpha
+boots 180 'unpause: it boots' alpha
 
 says 'pause' '' xl pause alpha
 # Its processors may be blocked besides.

@@ -59,7 +59,7 @@ make_commands_guest beta
 add_vif beta 11
 echo 'disk = ["phy:/dev/loop0,xvda,w"]' >>beta.cfg
 xl create -q beta.cfg || failed 'xl create'
-becomes 240 'it boots' up beta
+boots 240 'it boots' beta
 equal 'it mounts the disk' '' "$(mount_disk beta)"
 equal 'it takes an address' '' "$(take_address beta eth0 "$NETWORK.11")"
 first=$(xl domid beta)

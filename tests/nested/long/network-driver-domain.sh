@@ -37,14 +37,14 @@ make_guest driver /tmp/driver-script
 driver_modules || failed 'the driver has its modules'
 echo 'driver_domain = 1' >>driver.cfg
 xl create -q driver.cfg || failed 'xl create driver'
-becomes 240 'driver: is up' up driver
+boots 240 'driver: is up' driver
 becomes 60 'driver: has a bridge' driver_ports_are ''
 driver=$(xl domid driver)
 
 make_commands_guest front
 echo "vif = [\"mac=$(mac 11),bridge=xenbr0,backend=driver\"]" >>front.cfg
 xl create -q front.cfg || failed 'xl create front'
-becomes 240 'front: is up' up front
+boots 240 'front: is up' front
 front=$(xl domid front)
 back_end=/local/domain/$driver/backend/vif/$front/0
 front_end=/local/domain/$front/device/vif/0

@@ -37,8 +37,8 @@ add_vif one 11
 make_commands_guest two
 add_vif two 12
 for name in one two; do xl create -q $name.cfg || failed "xl create $name"; done
-becomes 240 'one boots' up one
-becomes 240 'two boots' up two
+boots 240 'one boots' one
+boots 240 'two boots' two
 one=$(xl domid one)
 two=$(xl domid two)
 equal 'the bridge has their interfaces' "vif$one.0 vif$two.0" "$(ports)"

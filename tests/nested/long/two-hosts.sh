@@ -53,7 +53,7 @@ for host in 1 2; do on "$host" xenstore-list /local/domain >/tmp/homes-$host; do
 make_commands_guest gamma
 add_vif gamma 11
 xl create -q gamma.cfg || failed 'xl create'
-becomes 240 'it boots' up gamma
+boots 240 'it boots' gamma
 first=$(xl domid gamma)
 equal 'it takes an address' '' "$(take_address gamma eth0 "$NETWORK.11")"
 in_guest gamma 'echo kept in memory >/tmp/kept' >/dev/null
