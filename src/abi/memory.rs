@@ -87,3 +87,49 @@ impl E820Entry {
 }
 
 const _: () = assert!(size_of::<E820Entry>() == 20);
+
+const PAGE: u64 = 4096;
+
+/// Pages that count as a domain's but are not RAM: console, xenstore and six that Xen keeps.
+const SPECIAL_PAGES: u64 = 8;
+
+/// Bytes of RAM of a domain that has so many pages. Those that the other entries of its map show are not RAM.
+pub fn populated(map: &[E820Entry], pages: u64) -> u64 {
+    let others = map.iter().filter(|entry| { entry.kind } != E820Entry::RAM);
+    let others: u64 = others.map(|entry| entry.size / PAGE).sum();
+    pages.saturating_sub(others.max(SPECIAL_PAGES)) * PAGE
+}
+
+/// How much RAM the map has from address 0 on, bytes: as much as there may be when the domain begins. `None` if what it
+/// says is wrong (Xen 4.17 and 4.18 with `--maxmem`).
+pub fn mapped(map: &[E820Entry]) -> Option<u64> {
+    const SENSIBLE: u64 = 1 << 20;
+    let first = map.iter().find(|entry| ({ entry.kind }, { entry.addr }) == (E820Entry::RAM, 0))?;
+    Some(first.size).filter(|size| *size >= SENSIBLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The map of a domain that init-xenstore-domain has made.
+    fn map(ram: u64) -> [E820Entry; 2] {
+        let special = E820Entry { addr: 0xfeff_8000, size: 0x8000, kind: 2 };
+        [E820Entry { addr: 0, size: ram, kind: E820Entry::RAM }, special]
+    }
+
+    #[test]
+    fn ram_is_what_is_there_and_not_what_the_map_has() {
+        for (ram, pages) in [(64 << 20, 8200), (0x40, 8200), (8 << 20, 8200)] {
+            assert_eq!(populated(&map(ram), pages), 32 << 20, "{ram:#x}");
+        }
+        assert_eq!(populated(&[], 8200), 32 << 20);
+        assert_eq!(populated(&map(8 << 20), 3), 0);
+    }
+
+    #[test]
+    fn a_map_that_is_wrong_says_nothing() {
+        assert_eq!(mapped(&map(64 << 20)), Some(64 << 20));
+        assert_eq!((mapped(&map(0x40)), mapped(&[])), (None, None));
+    }
+}

@@ -7,9 +7,9 @@ use linked_list_allocator::LockedHeap;
 use xen_sys::__HYPERVISOR_memory_op;
 use xenstore::abi::DomId;
 use xenstore::abi::memory::{
-    AddToPhysmap, E820Entry, MemoryMap, MemoryReservation, XENMAPSPACE_SHARED_INFO, XENMEM_ADD_TO_PHYSMAP,
-    XENMEM_CURRENT_RESERVATION, XENMEM_DECREASE_RESERVATION, XENMEM_MAXIMUM_RESERVATION, XENMEM_MEMORY_MAP,
-    XENMEM_POPULATE_PHYSMAP,
+    self, AddToPhysmap, E820Entry, MemoryMap, MemoryReservation, XENMAPSPACE_SHARED_INFO,
+    XENMEM_ADD_TO_PHYSMAP, XENMEM_CURRENT_RESERVATION, XENMEM_DECREASE_RESERVATION,
+    XENMEM_MAXIMUM_RESERVATION, XENMEM_MEMORY_MAP, XENMEM_POPULATE_PHYSMAP,
 };
 use xenstore::abi::shared_info::SharedInfo;
 
@@ -19,34 +19,27 @@ use super::paging::{LARGE_PAGE, RAM_LIMIT};
 
 const PAGE: u64 = 4096;
 
-/// Pages that count as ours but are not RAM: console, xenstore and six that Xen keeps.
-const SPECIAL_PAGES: u64 = 8;
+/// Entries of the memory map that are read.
+const ENTRIES: usize = 32;
 
 #[global_allocator]
 static HEAP: LockedHeap = LockedHeap::empty();
 
 static SHARED_INFO_MAPPED: AtomicBool = AtomicBool::new(false);
 
-/// The end of RAM in bytes. It begins at 0 and has no gaps.
+/// The end of RAM in bytes, before Xen has been asked for more. It begins at 0 and has no gaps.
 ///
 /// Only the number of pages that we have is reliable. The memory map's RAM entry is what may be
-/// populated some day, or wrong (Xen 4.17 and 4.18 with `--maxmem`), so it can only lower the figure. Its other entries
-/// show which of our pages are not RAM.
+/// populated some day, or wrong, so it can only lower the figure.
 pub fn ram_end() -> Result<u64, Errno> {
-    const SENSIBLE: u64 = 1 << 20;
+    let mapped = memory::mapped(memory_map(&mut [E820Entry::EMPTY; ENTRIES]));
+    Ok(populated()?.min(mapped.unwrap_or(RAM_LIMIT)) / PAGE * PAGE)
+}
+
+/// The end of what RAM we have, whatever the map says: with `xl mem-max` there may be more than it knows of.
+pub fn populated() -> Result<u64, Errno> {
     let pages = reservation(XENMEM_CURRENT_RESERVATION)?;
-    let mut end = RAM_LIMIT;
-    let mut other_pages = 0;
-    let mut entries = [E820Entry::EMPTY; 32];
-    for &E820Entry { addr, size, kind } in memory_map(&mut entries) {
-        match kind {
-            E820Entry::RAM if addr == 0 && size >= SENSIBLE => end = end.min(size),
-            E820Entry::RAM => {}
-            _ => other_pages += size / PAGE,
-        }
-    }
-    let populated = pages.saturating_sub(other_pages.max(SPECIAL_PAGES)) * PAGE;
-    Ok(end.min(populated) / PAGE * PAGE)
+    Ok(memory::populated(memory_map(&mut [E820Entry::EMPTY; ENTRIES]), pages).min(RAM_LIMIT))
 }
 
 /// Pages that we have, or may have.
@@ -56,10 +49,10 @@ fn reservation(which: u64) -> Result<u64, Errno> {
     unsafe { hypercall::call_with(__HYPERVISOR_memory_op, which, &mut domid) }
 }
 
-/// Where RAM may end, in bytes, if Xen has memory: what [`ram_end`] may become. 0 if that is not known.
+/// Where RAM may end, in bytes, if Xen has memory: what [`populated`] may become. 0 if that is not known.
 pub fn limit() -> u64 {
     let present = reservation(XENMEM_CURRENT_RESERVATION);
-    let (Ok(end), Ok(present), Ok(most)) = (ram_end(), present, reservation(XENMEM_MAXIMUM_RESERVATION))
+    let (Ok(end), Ok(present), Ok(most)) = (populated(), present, reservation(XENMEM_MAXIMUM_RESERVATION))
     else {
         return 0;
     };

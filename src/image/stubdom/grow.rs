@@ -48,7 +48,7 @@ pub fn ask(server: &mut Server<Guest>) {
     if end() == 0 {
         END.store((present * 2).max(present + STEP).min(memory::limit()), Relaxed);
     }
-    let populated = memory::ram_end().unwrap_or(0).max(present);
+    let populated = memory::populated().unwrap_or(0).max(present);
     let part = populated..end().min((populated + 1).next_multiple_of(LARGE_PAGE));
     let reached = populated + memory::change(Change::Populate, part.clone());
     if reached == part.end && reached < end() {
@@ -71,7 +71,7 @@ pub fn ask(server: &mut Server<Guest>) {
 pub fn refuse(why: Arguments<'_>) {
     let present = paging::seam();
     END.store(0, Relaxed);
-    memory::change(Change::Decrease, present..memory::ram_end().unwrap_or(0));
+    memory::change(Change::Decrease, present..memory::populated().unwrap_or(0));
     if !SAID.swap(true, Relaxed) {
         say!(Warn, "the store stays with {} KiB of RAM: {why}", present / 1024);
     }
