@@ -69,7 +69,8 @@ impl<P: Platform> Server<P> {
             self.look_at_memory(platform);
             self.notify_idle(platform);
             if !self.links.schedule.has_ready() || self.core.updates.due {
-                if more {
+                // A domain may have died while others were notified.
+                if more || (self.has_more_to_do() && self.core.news_due.is_none()) {
                     continue;
                 }
                 if self.core.updates.due {

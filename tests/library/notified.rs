@@ -79,6 +79,21 @@ fn dom0_is_notified_of_what_happens_while_others_are() {
 }
 
 #[test]
+fn a_burial_that_begins_while_others_are_notified_is_not_left_half_done() {
+    let mut host = neighbours();
+    host.expect(&[(0, 0, "WATCH @releaseDomain|d|", "OK|; ev @releaseDomain,d")]);
+    // More than goes at once.
+    (0..400).for_each(|n| host.ok(41, 0, &format!("WRITE {n}|")));
+    host.send(10, 0, "WRITE /shared|new");
+    host.xen.dies = Some((20, DomId(41)));
+    host.poll();
+    assert!(host.client(0).waiting() > 0, "dom0 hears of it before the server sleeps");
+    host.hears(0, "ev @releaseDomain,d");
+    host.hears(10, "ev /shared,t; OK|");
+    host.check();
+}
+
+#[test]
 fn all_are_notified_while_dom0_never_stops_asking() {
     let mut host = neighbours();
     host.send(10, 0, "WRITE /shared|new");

@@ -1,6 +1,7 @@
 //! A session of a live update as its operator may have it: given up at each step, without patience, or too large.
 
 use support::Host;
+use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
 use xenstore::update::Bounds;
 
@@ -88,6 +89,32 @@ fn the_second_of_two_tools_ends_the_session() {
         (0, 0, "CONTROL live-update|-a|", "OK|; live-update session aborted.|"),
         (0, 0, "CONTROL live-update|-b|1000|", "OK|"),
     ]);
+}
+
+/// A domain dies while those are notified who have been served before an image takes over.
+#[test]
+fn nobody_is_half_buried_when_an_image_takes_over() {
+    let mut host = waiting("");
+    host.expect(&[
+        (0, 0, "WRITE /shared|", "OK|"),
+        (0, 0, "SET_PERMS /shared|b0|", "OK|"),
+        (0, 0, "WATCH @releaseDomain|d|", "OK|; ev @releaseDomain,d"),
+    ]);
+    for domid in 7..12 {
+        host.boot(domid);
+        host.expect(&[(domid, 0, "WATCH /shared|t|", "OK|; ev /shared,t")]);
+    }
+    // More than goes at once.
+    (0..400).for_each(|n| host.ok(11, 0, &format!("WRITE {n}|")));
+    host.ok(5, 1, "WRITE /shared|new");
+    host.send(5, 1, "TRANSACTION_END T|");
+    host.xen.dies = Some((7, DomId(11)));
+    host.poll();
+    assert!(order(&host).is_some());
+    host.update(2);
+    host.poll();
+    host.hears(0, "ev @releaseDomain,d");
+    host.expect(&[(0, 0, "DIRECTORY /local/domain/11|", "ENOENT")]);
 }
 
 /// So many KiB as are missing: with one less wanted it is as many less, and with all of them there is room.
