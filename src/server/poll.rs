@@ -130,9 +130,7 @@ impl<P: Platform> Server<P> {
             self.links.schedule.set_pace(Pace { quantum, second, budget: self.core.settings.budget });
         }
         self.expire();
-        !self.links.schedule.has_ready()
-            && !self.links.schedule.has_to_notify()
-            && !self.core.store.intents.may_have_some()
+        !self.links.schedule.has_ready() && !self.links.schedule.has_to_notify() && !self.has_more_to_do()
     }
 
     /// Serves requests that nobody has told of, see `connection::active`.

@@ -228,3 +228,20 @@ fn a_burial_waits_for_one_change_of_each_guest_at_most() {
     (11..=14).for_each(|domid| host.hears(domid, "OK|; OK|; OK|"));
     host.check();
 }
+
+/// Where Xen does not say which domains have changed, more are asked about than in one go.
+#[test]
+fn a_death_is_heard_of_on_a_host_where_nothing_else_happens() {
+    const GUESTS: u16 = 100;
+    for legacy in [false, true] {
+        let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(8192));
+        host.xen.legacy = legacy;
+        (1..=GUESTS).for_each(|domid| host.boot(domid));
+        host.expect(&[(0, 0, "WATCH @releaseDomain|d|", "OK|; ev @releaseDomain,d")]);
+        host.xen.pass(2);
+        host.kill(GUESTS);
+        assert!(host.client(0).waiting() > 0, "dom0 hears of it before the server sleeps");
+        host.hears(0, "ev @releaseDomain,d");
+        host.check();
+    }
+}
