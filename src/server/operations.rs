@@ -185,8 +185,8 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Makes room for a request that has been refused for want of it, by giving up what is kept to be told. What has changed
-    /// since the server was woken stays: nobody could read of it yet.
+    /// Makes room for a request that has been refused for want of it, by giving up what is kept to be told. For the privileged,
+    /// what has changed since the server was woken stays: nobody could read of it yet.
     #[cold]
     #[inline(never)] // Mostly nothing is kept.
     fn make_room(&mut self, from: DomainId) -> Room {

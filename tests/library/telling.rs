@@ -261,11 +261,10 @@ fn short_of_room() -> Host {
     short_of_room_beside(0)
 }
 
-/// The same where another domain has what it has not read.
-fn short_of_room_beside(receiver: u16) -> Host {
+/// Guests of which all but the first keep what copies they can get.
+fn crowded() -> Host {
     let mut host = host_of(8);
     (1..=20).for_each(|domid| host.boot(domid));
-    // All but the first keep what copies they can get.
     for domid in 2..=20 {
         for _ in 0..3 {
             let tx = host.ask(domid, 0, "TRANSACTION_START |");
@@ -274,6 +273,12 @@ fn short_of_room_beside(receiver: u16) -> Host {
             let _ran_out = (0..1000).map(asked).any(|answer| answer == "ENOMEM");
         }
     }
+    host
+}
+
+/// The same where another domain has what it has not read.
+fn short_of_room_beside(receiver: u16) -> Host {
+    let mut host = crowded();
     if receiver != 0 {
         host.boot(receiver);
         host.ok(1, 0, "WRITE data|");
@@ -309,6 +314,25 @@ fn who_does_not_read_has_a_guest_that_finds_no_room_wait_for_a_moment_only() {
     host.poll();
     assert!(host.client(1).unread() > 0, "nobody could read so soon");
     host.xen.now.0 += 1_000_000;
+    host.poll();
+    host.hears(1, &["OK|"; 5].join("; "));
+    host.check();
+}
+
+/// It is no other where the commit and what comes after it are found at once.
+#[test]
+fn a_guest_that_asks_for_all_at_once_waits_for_room_too() {
+    let mut host = crowded();
+    watch(&mut host, 0, "/local/domain/1/data", 4);
+    let tx = host.start(1);
+    (0..20).for_each(|n| host.ok(1, tx, &format!("WRITE data/{n}|")));
+    host.send(1, tx, "TRANSACTION_END T|");
+    host.send(1, 0, "TRANSACTION_START |");
+    (0..5).for_each(|n| host.send(1, tx + 1, &format!("WRITE data/again/{n}|")));
+    host.poll();
+    assert!(host.client(1).unread() > 0, "there is room for all");
+    host.hears(1, &format!("OK|; {}|", tx + 1));
+    host.xen.now.0 += 50_000_000;
     host.poll();
     host.hears(1, &["OK|"; 5].join("; "));
     host.check();

@@ -117,8 +117,8 @@ impl Store {
     }
 
     /// For the request at hand, which finds no room: gives up the oldest that is kept to be told of what its sender has
-    /// done, if that is of a change before this one; if there is none, and the sender has no more than it needs, of what is
-    /// in nobody's share. Who reads is given time to hear of it before, as guests can wait.
+    /// done; if there is none, and the sender has no more than it needs, of what is in nobody's share. Who reads is given time
+    /// to hear of it before, as guests can wait. For the privileged, who do not, it is of a change before this one.
     pub fn give_up_oldest(&mut self, by: DomainId, number: u64, now: Instant) -> Room {
         let guest = Some(by).filter(|by| !self.domains.is_privileged(*by));
         let usage = &self.held.of(by).usage;
@@ -127,7 +127,7 @@ impl Store {
             .all(|kind| guest.is_none() || usage.held(*kind) < kind.need());
         let mut oldest = None;
         let kept = self.intents.get().told.iter(&self.transactions.open);
-        for (kept, _) in kept.take_while(|(_, open)| open.number < number) {
+        for (kept, _) in kept.take_while(|(_, open)| guest.is_some() || open.number < number) {
             match self.payer_of(kept) {
                 whose if whose == guest => {
                     oldest = Some(kept);
