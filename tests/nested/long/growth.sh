@@ -1,6 +1,7 @@
-# nested: --memory 8 --maxmem 24 --add target/xs-guest --add scripts/nested.d/jobs/pause.c --add target/failing/small --limit 900
+# nested: --memory 8 --maxmem 24 --add target/xs-guest --add scripts/nested.d/jobs/pause.c --add target/failing/small --limit 1500
 # A store of 8 MiB that may have 24 grows while dom0 fills it far beyond, guests work and a transaction is open: nobody is
-# refused anything, nothing is lost, and it is updated afterwards. Before, Xen has no memory, and an image fails with more.
+# refused anything, nothing is lost, and it is updated afterwards. Before, Xen has no memory, and an image fails with
+# more; afterwards `xl mem-max` allows more than its boot did.
 # shellcheck source=/dev/null
 . /nested/lib.sh
 # shellcheck source=/dev/null
@@ -84,10 +85,18 @@ equal 'dom0: has its nodes' '' "$(xenstore-ls -fp /some | grep '^/some/before' |
 xenstore-write /watched changed
 becomes 20 'dom0: its watch has outlived all of it' sh -c '[ "$(grep -c /watched /tmp/events)" = 2 ]'
 kill $watcher
+# An image asks at its beginning how much it may have, so that this one learns of what it may have now.
+says 'xl mem-max' '' xl mem-max "$store" 48
 says 'an update of the larger store' '' xenstore-control live-update /nested/image
 equal 'updates are counted, growths are not' 3 "$(figure updates)"
 equal 'it has its memory' 24576 "$(figure ram-kib)"
 equal 'and its count of growths' 1 "$(figure growths)"
+# And what libxl adds for whatever is no RAM.
+matches 'it may have more than when it was booted' '^(49|50)[0-9]{3}$' "$(figure ram-limit-kib)"
+says 'dom0 fills it beyond all that it was booted with: no refusal' '' /nested/pause fill $(($(nodes 4) * 9 / 10))
+becomes 120 'it grows again' sh -c "xenstore-control stats totals | grep -q '^growths *: *2$'"
+equal 'up to what it may have' 49152 "$(figure ram-kib)"
+equal 'Xen has given no more than it uses' 48 "$(memory_of "$store")"
 for name in one two; do
     matches "$name: all was answered as it must be" ' 0 refused, 0 silent, 0 wrong' "$(console $name | tail -n 1)"
     xl destroy $name
