@@ -50,6 +50,9 @@ pub fn held(store: &mut Store) -> Result<Dump, Problem> {
         Ok(())
     };
     let dump = fetch(store, &stop, &mut hold);
+    if told.is_none() {
+        return dump;
+    }
     let ended = is_off_for_good(store).and_then(|off| {
         if !off {
             store.control(&["trace", "on"])?;
