@@ -38,8 +38,8 @@ impl About {
         };
         let (version, build) = told.trim_end().split_once(", build ").unwrap_or((UNKNOWN, UNKNOWN));
         Ok(About {
-            version: version.escape_debug().to_string(),
-            build: build.escape_debug().to_string(),
+            version: printable(version),
+            build: printable(build),
             xen: xen().unwrap_or_else(|| UNKNOWN.to_owned()),
             host: read("/proc/sys/kernel/hostname").unwrap_or_else(|| UNKNOWN.to_owned()),
             tool: env!("CARGO_PKG_VERSION").to_owned(),
@@ -71,8 +71,27 @@ fn xen() -> Option<String> {
     Some(format!("{}.{}{}", part("major")?, part("minor")?, part("extra").unwrap_or_default()))
 }
 
+/// In plain ASCII, as all names in a dump are: a host may have any name.
+fn printable(text: &str) -> String {
+    text.escape_default().to_string()
+}
+
 /// The only line of a file.
 fn read(file: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
-    Some(text.trim().escape_debug().to_string()).filter(|text| !text.is_empty())
+    Some(printable(text.trim())).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_host_has_a_name_that_can_be_printed() {
+        for (name, printed) in
+            [("web-1.example", "web-1.example"), ("höst", r"h\u{f6}st"), ("\x1b", r"\u{1b}")]
+        {
+            assert_eq!(printable(name), printed);
+        }
+    }
 }
