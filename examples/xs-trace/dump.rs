@@ -141,8 +141,9 @@ impl Dump {
         let Notes { first, gaps, paths, names, about, .. } = &self.notes;
         // A file, or a store that answers, must not send control characters to the reader's terminal.
         let printable = |text: &String| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        let about = about.members();
-        if !paths.values().chain(names.values()).chain(about.iter().map(|(_, text)| text)).all(printable) {
+        let told = about.members();
+        let told = told.iter().map(|(_, text)| text).chain([&about.at]);
+        if !paths.values().chain(names.values()).chain(told).all(printable) {
             return Err("a name that cannot be printed");
         }
         let lost = gaps.iter().try_fold(*first, |sum, gap| sum.checked_add(gap.count));

@@ -38,6 +38,12 @@ fn files_that_are_no_dumps() {
         (&[&whole[..], b"x"].concat(), "1 byte behind the end of the dump"),
         (b"xenstore-trace-dump 1 json=2 records=0\n{}", "a damaged dump: missing field"),
         (&made(r#""names":{"0":"\u001b[2J"},"gaps":[]"#), "a damaged dump: a name that cannot be printed"),
+        (
+            &made(
+                r#""names":{},"gaps":[],"about":{"version":"1","build":"","xen":"","host":"","tool":"","at":"\u001b[2J"}"#,
+            ),
+            "a damaged dump: a name that cannot be printed",
+        ),
         (&made(r#""names":{},"gaps":[{"before":1,"count":1}]"#), "a damaged dump: gaps where no records are"),
         (&made(twice), "a damaged dump: gaps that are not in their order"),
     ] {
