@@ -196,6 +196,10 @@ impl Store {
             if header.msg_type != MessageType::WatchEvent as u32 && header.req_id == self.req_id {
                 return Ok((header, payload));
             }
+            // Where there is always more to read, no wait for it ends.
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Err(ErrorKind::TimedOut.into());
+            }
         }
     }
 
