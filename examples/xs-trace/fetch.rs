@@ -148,14 +148,16 @@ pub fn page(store: &mut Store, from: u64) -> Result<(Head, Vec<Record>), Problem
 pub struct Paths {
     /// As far as the store knows.
     pub known: BTreeMap<String, String>,
-    asked: BTreeSet<u64>,
 }
 
 impl Paths {
-    /// Asks for the hashes of these records that were not asked for before.
+    /// Asks for the hashes of these records that are not known. What the store had forgotten it may know again, once somebody
+    /// has asked it for that path.
     pub fn learn(&mut self, store: &mut Store, records: &[Record]) -> Result<(), Problem> {
-        let hashes = records.iter().map(|record| record.hash).filter(|hash| *hash != 0);
-        let hashes: Vec<String> = hashes.filter(|hash| self.asked.insert(*hash)).map(hash_name).collect();
+        let hashes: BTreeSet<u64> =
+            records.iter().map(|record| record.hash).filter(|hash| *hash != 0).collect();
+        let hashes = hashes.into_iter().map(hash_name).filter(|hash| !self.known.contains_key(hash));
+        let hashes: Vec<String> = hashes.collect();
         let mut rest = hashes.as_slice();
         while !rest.is_empty() {
             let mut words = vec!["trace", "paths"];
@@ -193,4 +195,43 @@ fn stats(store: &mut Store) -> Result<serde_json::Value, Problem> {
     let answer = store.control(&["stats", "json"])?;
     serde_json::from_str(&answer)
         .map_err(|error| Problem::new(format!("the store's stats are no JSON: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+    use std::thread;
+
+    use xenstore::wire::Header;
+
+    use super::*;
+
+    /// Nothing for which it has an answer is asked for again: the store here is gone by then.
+    #[test]
+    fn what_the_store_had_forgotten_is_asked_for_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let socket = folder.path().join("socket");
+        let listener = UnixListener::bind(&socket).expect("bind");
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            for answer in ["0000000000000007 ?\n\0", "0000000000000007 /a\n\0"] {
+                let mut header = [0; Header::SIZE];
+                stream.read_exact(&mut header).expect("a request");
+                let header = Header::parse(&header);
+                stream.read_exact(&mut vec![0; header.len as usize]).expect("its payload");
+                let header = Header { len: answer.len() as u32, ..header };
+                stream.write_all(&[&header.emit(), answer.as_bytes()].concat()).expect("sent");
+            }
+        });
+        let open = Store::open(Some(&socket), Some(Duration::from_secs(60)));
+        let mut store = open.unwrap_or_else(|problem| panic!("{problem}"));
+        let record = Record { hash: 7, ..Record::new(Kind::Ended, DomId(0)) };
+        let mut paths = Paths::default();
+        for known in [None, Some("/a"), Some("/a")] {
+            paths.learn(&mut store, &[record, record]).unwrap_or_else(|problem| panic!("{problem}"));
+            assert_eq!(paths.known.get("0000000000000007").map(String::as_str), known);
+        }
+        server.join().expect("it ends");
+    }
 }
