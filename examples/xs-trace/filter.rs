@@ -1,6 +1,7 @@
 //! Which records count.
 
 use xenstore::abi::DomId;
+use xenstore::platform::Cycles;
 use xenstore::trace::{Kind, Record};
 
 use crate::arguments::Filter;
@@ -22,13 +23,7 @@ impl<'a> Chosen<'a> {
     /// # Errors
     /// For a domain that the dump does not have, and for times between which nothing can be.
     pub fn new(dump: &'a Dump, filter: &'a Filter) -> Result<Chosen<'a>, Problem> {
-        if let (Some(from), Some(to)) = (filter.from, filter.to)
-            && from > to
-        {
-            return Err(Problem::mistake(format!(
-                "--from {from} --to {to}: nothing is between, the first must be less"
-            )));
-        }
+        possible(filter)?;
         let there = domains(dump);
         for domain in filter.domains.iter().chain(&filter.not_domains) {
             if !there.iter().any(|domid| is_named(dump, *domid, domain)) {
@@ -54,7 +49,6 @@ impl<'a> Chosen<'a> {
         let is_domain = |domain: &String| is_named(dump, record.domid, domain);
         let is_path = |path: &String| record.hash != 0 && dump.path(record.hash).starts_with(path.as_str());
         let is_error = |error: &_| record.error == Some(*error);
-        let seconds = dump.since_start(record.time) as f64 / 1e9;
         any(&filter.domains, is_domain)
             && any(&filter.types, is_type)
             && any(&filter.kinds, |kind| *kind == record.kind)
@@ -65,8 +59,28 @@ impl<'a> Chosen<'a> {
             && !filter.not_kinds.contains(&record.kind)
             && !filter.not_errors.iter().any(is_error)
             && !filter.not_paths.iter().any(is_path)
-            && filter.from.is_none_or(|from| seconds >= from)
-            && filter.to.is_none_or(|to| seconds <= to)
+            && filter.from.is_none_or(|from| self.seconds(record.time) >= from)
+            && !self.is_past(record.time)
+    }
+
+    /// Whether no record from then on passes.
+    pub fn is_past(&self, time: Cycles) -> bool {
+        self.filter.to.is_some_and(|to| self.seconds(time) > to)
+    }
+
+    fn seconds(&self, time: Cycles) -> f64 {
+        self.dump.since_start(time) as f64 / 1e9
+    }
+}
+
+/// # Errors
+/// For times between which nothing can be, whatever records there are.
+pub fn possible(filter: &Filter) -> Result<(), Problem> {
+    match (filter.from, filter.to) {
+        (Some(from), Some(to)) if from > to => Err(Problem::mistake(format!(
+            "--from {from} --to {to}: nothing is between, the first must be less"
+        ))),
+        _ => Ok(()),
     }
 }
 

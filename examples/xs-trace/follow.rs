@@ -11,7 +11,7 @@ use xenstore::wire::MessageType;
 use crate::arguments::FollowOptions;
 use crate::dump::{Dump, Gap, Notes, OFF};
 use crate::fetch::{Paths, page};
-use crate::filter::Chosen;
+use crate::filter::{Chosen, possible};
 use crate::show;
 use crate::top::Names;
 
@@ -22,6 +22,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const PATHS: usize = 100_000;
 
 pub fn run(options: &FollowOptions) -> Result<(), Problem> {
+    possible(&options.filter)?;
     let mut store = options.store.open()?;
     if store.control(&["trace"])?.lines().next().is_some_and(|line| line.ends_with(": off")) {
         eprintln!("xs-trace: {OFF}");
@@ -29,21 +30,25 @@ pub fn run(options: &FollowOptions) -> Result<(), Problem> {
     // From the newest on.
     let mut next = page(&mut store, u64::MAX)?.0.end;
     let (mut paths, mut names) = (Paths::default(), Names::default());
+    // Until there is a record that they are told before.
+    let mut lost = 0;
     loop {
         let (head, mut records) = page(&mut store, next)?;
-        let gap = Gap { before: 0, count: head.first.saturating_sub(next) };
+        lost += head.first.saturating_sub(next);
         next = head.first.saturating_add(head.count);
+        let latest = records.last().map(|record| record.time);
         records.retain(|record| is_told(options, record));
         if paths.known.len() > PATHS {
             paths = Paths::default();
         }
         paths.learn(&mut store, &records)?;
         names.learn(&mut store, records.iter().map(|record| record.domid.0))?;
+        let gap = Gap { before: 0, count: if records.is_empty() { 0 } else { take(&mut lost) } };
         let notes = Notes {
             khz: head.khz,
             started: head.started,
             first: head.first,
-            gaps: Some(gap).filter(|gap| gap.count > 0 && !records.is_empty()).into_iter().collect(),
+            gaps: Some(gap).filter(|gap| gap.count > 0).into_iter().collect(),
             paths: take(&mut paths.known),
             names: take(&mut names.known),
             ..Notes::default()
@@ -52,6 +57,10 @@ pub fn run(options: &FollowOptions) -> Result<(), Problem> {
         // A domain may come later.
         let chosen = Chosen::of_any_domain(&dump, &options.filter);
         if show::print(&dump, &chosen, options.json)?.is_none() {
+            return Ok(());
+        }
+        // Nothing that is to come is before that.
+        if latest.is_some_and(|latest| chosen.is_past(latest)) {
             return Ok(());
         }
         (paths.known, names.known) = (dump.notes.paths, dump.notes.names);

@@ -1,5 +1,6 @@
 //! What `dump` saves and `show` prints.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -127,6 +128,10 @@ fn filters_that_nothing_can_pass_are_told() {
     let server = Server::start(64);
     server.connect().write(0, "/local/domain/0/name");
     let file = server.dump();
+    let socket = server.socket();
+    let told =
+        run(&["follow", "--from=5", "--to=1", "--store", text(&socket)]).expect_err("nothing is between");
+    assert_eq!(told, "xs-trace: --from 5 --to 1: nothing is between, the first must be less\n");
     for task in ["show", "report"] {
         for (filter, expected) in [
             (["--domain", "nosuch"], "no record is of a domain 'nosuch'; there are d0 value"),
@@ -333,7 +338,6 @@ fn domains_that_are_gone_have_the_names_of_xls_logs() {
 
 #[test]
 fn records_are_followed_as_they_come() {
-    use std::io::{BufRead, BufReader};
     let server = Server::start(256);
     let socket = server.socket();
     let mut command = Command::new(XS_TRACE);
@@ -390,4 +394,60 @@ fn who_follows_a_quiet_store_leaves_it_quiet() {
     let (asked, seconds) = (requests() - before, begin.elapsed().as_secs_f64());
     child.kill().and_then(|()| child.wait()).expect("it ends");
     assert!(asked <= 3.0 + 10.0 * seconds, "{asked} requests in {seconds} s");
+}
+
+#[test]
+fn who_follows_until_then_ends_then() {
+    let server = Server::start(64);
+    server.connect().write(0, "/a");
+    assert_eq!(run(&["follow", "--to=0", "--store", text(&server.socket())]).as_deref(), Ok(""));
+}
+
+/// Also where the records behind those that are lost are none that are told.
+#[test]
+fn who_follows_is_told_what_was_lost() {
+    let server = Server::start(4);
+    let (mut client, socket) = (server.connect(), server.socket());
+    let mut command = Command::new(XS_TRACE);
+    let mut child = command
+        .args(["follow", "--store", text(&socket)])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let pid = child.id().to_string();
+    let signal = |name: &str| {
+        let sent = Command::new("kill").args([name, &pid]).status();
+        assert!(sent.is_ok_and(|status| status.success()));
+    };
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut until = |end: &str| {
+        let mut told = String::new();
+        while !told.contains(end) {
+            told += &lines.next().expect("another line").expect("a line");
+            told += "\n";
+        }
+        told
+    };
+    let begun = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut client, begin) = (server.connect(), Instant::now());
+            while !begun.load(Relaxed) && begin.elapsed() < PATIENCE {
+                client.write(0, "/begin");
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        until("/begin");
+        begun.store(true, Relaxed);
+    });
+    signal("-STOP");
+    // So many that all others are overwritten, by what is not told.
+    client.write(0, "/lost");
+    (0..2000).for_each(|_| drop(client.ask(MessageType::Control, 0, "trace\0")));
+    signal("-CONT");
+    thread::sleep(Duration::from_millis(500));
+    client.write(0, "/end");
+    let told = until("/end");
+    assert!(told.contains(" records lost here\n") && !told.contains("/lost"), "{told}");
+    child.kill().and_then(|()| child.wait()).expect("it ends");
 }
