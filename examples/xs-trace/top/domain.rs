@@ -33,7 +33,7 @@ pub struct Domain {
     latest: VecDeque<Record>,
     /// How many requests of a type, how many failed, and their cycles.
     types: BTreeMap<&'static str, (usize, usize, u64)>,
-    /// Transactions that have been begun and not ended, with the time of their begin.
+    /// Transactions that have been begun lately and not ended, with the time of their begin.
     open: BTreeMap<u32, Cycles>,
     /// Watches by the hash of their path, set less taken back.
     watches: BTreeMap<u64, i64>,
@@ -78,7 +78,9 @@ impl Domain {
         let mut next = self.next.unwrap_or(0).max(end.saturating_sub(RECORDS));
         while next < end {
             let (head, mut records) = page(store, next)?;
+            self.pass_over(next.max(head.first));
             next = head.first.saturating_add(head.count);
+            self.next = Some(next);
             (self.khz, self.started) = (head.khz, head.started);
             self.now = records.last().map_or(self.now, |record| record.time);
             records.retain(|record| record.domid == DomId(self.domid));
@@ -88,8 +90,15 @@ impl Domain {
                 break;
             }
         }
-        self.next = Some(next);
         Ok(())
+    }
+
+    /// The next record to be seen is this one. What was open or set may have ended in those before it that are never seen.
+    fn pass_over(&mut self, next: u64) {
+        if self.next.is_some_and(|seen| seen < next) {
+            self.open.clear();
+            self.watches.clear();
+        }
     }
 
     fn take(&mut self, record: &Record) {
@@ -98,18 +107,24 @@ impl Domain {
             Kind::TransactionCommitted | Kind::TransactionAborted | Kind::TransactionConflict => {
                 self.open.remove(&record.tx.0);
             }
+            Kind::Restarted | Kind::Released => self.watches.clear(),
             Kind::Ended => {
                 let (count, failed, cycles) = self.types.entry(record.type_name()).or_default();
                 *count += 1;
                 *failed += usize::from(record.error.is_some());
                 *cycles += u64::from(record.amount);
-                let watched = match MessageType::from_wire(record.msg_type.into()) {
-                    _ if record.error.is_some() => 0,
-                    Some(MessageType::Watch) => 1,
-                    Some(MessageType::Unwatch) => -1,
-                    _ => 0,
+                // One that is taken back may have been set before the first record here.
+                let mut watch = |step: i64| {
+                    let count = self.watches.entry(record.hash).or_default();
+                    *count = (*count + step).max(0);
                 };
-                *self.watches.entry(record.hash).or_default() += watched;
+                match MessageType::from_wire(record.msg_type.into()) {
+                    _ if record.error.is_some() => {}
+                    Some(MessageType::Watch) => watch(1),
+                    Some(MessageType::Unwatch) => watch(-1),
+                    Some(MessageType::ResetWatches) => self.watches.clear(),
+                    _ => {}
+                }
                 // CONTROL is what operators ask with, this program among them.
                 if u32::from(record.msg_type) != MessageType::Control as u32 {
                     self.latest.push_front(*record);
@@ -150,7 +165,7 @@ impl Domain {
         let table = |title, columns: &[&'static str], rows: Vec<Vec<Cell>>| {
             table_text(&Table::of(title, columns.to_vec(), rows, 0, ""))
         };
-        let mut text = format!("open transactions: {}\n", list(open));
+        let mut text = format!("transactions begun lately and open: {}\n", list(open));
         text += &format!("watches set lately: {}\n", list(watches));
         text += &table("Requests lately", &["type", "requests", "failed", "mean"], types.collect());
         text +=
@@ -225,7 +240,7 @@ mod tests {
         let words: Vec<String> =
             lines.iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         for line in [
-            "open transactions: 2 for 3.0 ms",
+            "transactions begun lately and open: 2 for 3.0 ms",
             "watches set lately: /a",
             "WATCH 3 1 2.0 µs",
             "0.009000 READ ENOENT 2.0 µs ?",
@@ -239,6 +254,26 @@ mod tests {
             row("0.009000 CONTROL").is_none() && row("0.009000 READ") < row("0.009000 UNWATCH"),
             "the newest first: {lines:#?}"
         );
+    }
+
+    #[test]
+    fn what_is_passed_over_may_have_ended() {
+        let mut domain = Domain { next: Some(10), ..Domain::new(5) };
+        let mut look = |next: u64, records: &[Record]| {
+            domain.pass_over(next);
+            records.iter().for_each(|record| domain.take(record));
+            domain.next = Some(next + records.len() as u64);
+            (domain.open.len(), domain.watches.len())
+        };
+        let both = [
+            Record { tx: TxId(1), ..Record::new(Kind::TransactionStarted, DomId(5)) },
+            ended(MessageType::Watch, None, 7),
+        ];
+        assert_eq!(look(10, &both), (1, 1));
+        assert_eq!(look(12, &[ended(MessageType::Read, None, 8)]), (1, 1));
+        assert_eq!(look(14, &[]), (0, 0), "one was not seen");
+        assert_eq!(look(14, &both), (1, 1));
+        assert_eq!(look(16, &[ended(MessageType::ResetWatches, None, 0)]), (1, 0));
     }
 
     #[test]
