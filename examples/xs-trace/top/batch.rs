@@ -25,6 +25,7 @@ pub fn run(mut store: Store, options: &TopOptions) -> Result<(), Problem> {
         sleep(options.delay);
         let after = Sample::take(&mut store)?;
         names.keep(|domid| after.domains.contains_key(&domid));
+        names.renew(&mut store)?;
         names.learn(&mut store, after.domains.keys().copied())?;
         let mut table = Table::between(&before, &after, &names.known);
         Sorting::by(Column::Requests).sort(&mut table.rows);

@@ -88,6 +88,7 @@ fn ask(mut store: Store, asked: &Receiver<Wanted>, looks: &Sender<Result<Look, P
             names.keep(|domid| sample.domains.contains_key(&domid));
             let first = sample.domains.keys().take(NAMED).copied();
             let wanted = wanted.names.into_iter().filter(|domid| sample.domains.contains_key(domid));
+            names.renew(&mut store)?;
             names.learn(&mut store, first.chain(wanted))?;
             let looked = domain.as_mut().map(|domain| Ok((domain.domid, domain.look(&mut store)?)));
             Ok(Look { sample, names: names.known.clone(), domain: looked.transpose()? })

@@ -1,5 +1,5 @@
-//! The domains' names. Asked for once; a domain without one may be young, so a few times, but not for ever, as each
-//! is a failed request in the store's own statistics.
+//! The domains' names. Asked for once, and now and then anew; a domain without one may be young, so a few times, but not for
+//! ever, as each is a failed request in the store's own statistics.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,8 @@ pub struct Names {
     pub known: BTreeMap<u16, String>,
     /// How often those without a name have been asked.
     tried: BTreeMap<u16, u8>,
+    /// The domain that was asked for its name anew last.
+    renewed: u16,
 }
 
 impl Names {
@@ -39,6 +41,21 @@ impl Names {
             }
         }
         Ok(())
+    }
+
+    /// Reads one of the known ones anew, each in its turn: who comes from another host has its name only at the end of that, and
+    /// `xl rename` gives another.
+    ///
+    /// # Errors
+    /// As those of [`Names::learn`].
+    pub fn renew(&mut self, store: &mut Store) -> Result<(), Problem> {
+        let known = || self.known.keys().copied();
+        let Some(domid) = known().find(|domid| *domid > self.renewed).or_else(|| known().next()) else {
+            return Ok(());
+        };
+        self.renewed = domid;
+        self.known.remove(&domid);
+        self.learn(store, [domid].into_iter())
     }
 
     /// Forgets domains that are gone, as another may get the number.

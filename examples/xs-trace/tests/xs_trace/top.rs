@@ -107,6 +107,27 @@ fn batch_mode_prints_objects_in_json() {
 }
 
 #[test]
+fn a_domain_that_gets_another_name_is_called_so() {
+    let server = Server::start(64);
+    let mut client = server.connect();
+    let mut call = |name: &str| {
+        client.ask(MessageType::Write, 0, &format!("/local/domain/0/name\0{name}"));
+    };
+    call("web--incoming");
+    let mut top = command(&server.socket(), &["--delay", "0.1", "--batch", "--json"]);
+    let mut child = top.stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut named = |name: &str| {
+        let mut tables = lines.by_ref().take(100).map(|line| line.expect("a table"));
+        tables.any(|table| table.contains(&format!("\"{name}\"")))
+    };
+    assert!(named("web--incoming"));
+    call("web");
+    assert!(named("web"), "it has its first name for ever");
+    assert!(child.kill().and_then(|()| child.wait()).is_ok());
+}
+
+#[test]
 fn a_store_that_is_not_there_is_one_line() {
     let server = Server::start(64);
     let output = top(&server.folder.path().join("none"), &["--once"]);
