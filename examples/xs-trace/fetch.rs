@@ -36,11 +36,7 @@ pub fn running(store: &mut Store) -> Result<Dump, Problem> {
 
 /// While it records nothing. However that ends, it records again then, unless an operator has it off for good.
 pub fn held(store: &mut Store) -> Result<Dump, Problem> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGHUP, SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, stop.clone())
-            .map_err(|error| Problem::new(format!("no way to notice signals: {error}")))?;
-    }
+    let stop = told_to_stop()?;
     let mut told = None;
     let mut hold = |store: &mut Store| {
         if told.is_none_or(|told: Instant| told.elapsed() >= RENEWED) && !is_off_for_good(store)? {
@@ -67,6 +63,16 @@ pub fn held(store: &mut Store) -> Result<Dump, Problem> {
         dump.notes.stats[RECORDING] = 1.into();
     }
     Ok(dump)
+}
+
+/// Is set when somebody has this program end, which then sees to that itself.
+pub fn told_to_stop() -> Result<Arc<AtomicBool>, Problem> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, stop.clone())
+            .map_err(|error| Problem::new(format!("no way to notice signals: {error}")))?;
+    }
+    Ok(stop)
 }
 
 /// True if it records nothing until somebody says so. A hold, whosever it is, ends by itself.

@@ -99,6 +99,11 @@ keys q
 sees 'q gives the terminal back' '^ready> *$'
 keys 'stty -a' Enter
 sees 'with echo and lines as before' '( |^)icanon.* echo '
+keys "clear; timeout --foreground 5 $programs/xs-trace top --delay 0.3" Enter
+sees 'it starts for a while' "$busy"
+sees 'SIGTERM gives the terminal back, too' '^ready> *$'
+keys 'clear; stty -a' Enter
+sees 'also with echo and lines' '( |^)icanon.* echo '
 keys "clear; $programs/xs-trace top" Enter
 sees 'it starts again' "$busy"
 kill "$server"

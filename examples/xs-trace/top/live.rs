@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use super::rates::Table;
 use super::sample::Sample;
 use super::screen;
 use super::view::View;
+use crate::fetch::told_to_stop;
 use store_client::Problem;
 use store_client::Store;
 
@@ -46,13 +48,15 @@ struct Look {
 }
 
 pub fn run(store: Store, delay: Duration) -> Result<(), Problem> {
+    // Else the terminal would be left as it is here, without the user's screen and an echo.
+    let stop = told_to_stop()?;
     let (asks, asked) = channel();
     let (looks, looked) = channel();
     thread::spawn(move || ask(store, &asked, &looks));
     let terminal_problem = |error: io::Error| Problem::new(format!("the terminal: {error}"));
     let mut terminal = open().map_err(terminal_problem)?;
     let mut live = Live::new(View::new(delay), asks, looked);
-    let ended = live.show(&mut terminal);
+    let ended = live.show(&mut terminal, &stop);
     // Before anything is said, so that it is said on the user's own screen.
     ratatui::try_restore().map_err(terminal_problem)?;
     ended.map_err(terminal_problem)?.map_or(Ok(()), Err)
@@ -121,11 +125,11 @@ impl Live {
         Live { view, asks, looked, before: None, table: None, domain: None, asked, answered, again: false }
     }
 
-    /// Until the user quits; or the reason why it cannot go on.
-    fn show(&mut self, terminal: &mut DefaultTerminal) -> io::Result<Option<Problem>> {
+    /// Until the user quits or `stop` is set; or the reason why it cannot go on.
+    fn show(&mut self, terminal: &mut DefaultTerminal, stop: &AtomicBool) -> io::Result<Option<Problem>> {
         self.look();
         let mut stale = true;
-        loop {
+        while !stop.load(Relaxed) {
             match self.looked.try_recv() {
                 Ok(Ok(look)) => stale |= self.take(look),
                 Ok(Err(problem)) => return Ok(Some(problem)),
@@ -167,6 +171,7 @@ impl Live {
                 }
             }
         }
+        Ok(None)
     }
 
     fn is_due(&self) -> bool {
