@@ -41,7 +41,8 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
         Err(Problem::Other(text)) => {
-            eprintln!("xs-layers: {text}");
+            // Names of files can have anything in them.
+            eprintln!("xs-layers: {}", store_client::Problem::new(text));
             ExitCode::from(2)
         }
     }

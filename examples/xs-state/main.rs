@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, DiffOptions, SaveOptions, ShowOptions, Task};
 use state::State;
-use store_client::{Call, ORDINARY, write};
+use store_client::{Call, ORDINARY, Problem, write};
 
 fn main() -> ExitCode {
     let done = match store_client::call::<Arguments>() {
@@ -22,7 +22,8 @@ fn main() -> ExitCode {
         Call::Mistake(line) => Err(line),
     };
     done.unwrap_or_else(|problem| {
-        eprintln!("xs-state: {problem}");
+        // Names of files can have anything in them.
+        eprintln!("xs-state: {}", Problem::new(problem));
         ExitCode::from(2)
     })
 }

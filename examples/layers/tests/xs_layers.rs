@@ -115,6 +115,8 @@ fn nothing_is_behind_the_end() {
     folder.prints("check records", "records: 1 layer, 4 nodes\n");
     let (_, said, status) = folder.run("check strange\u{1b}[31m");
     assert!(said.starts_with("strange\\u{1b}[31m:1:1: ") && status == 1, "{said}");
+    let (_, said, _) = folder.run("pack -o none/strange\u{1b}[31m filled");
+    assert!(said.contains("none/strange\\u{1b}[31m: ") && !said.contains('\u{1b}'), "{said}");
 }
 
 /// What an editor of another system adds is told as that: on a screen the line is as it should be.

@@ -149,6 +149,9 @@ fn what_is_wrong_is_said() {
         let told = String::from_utf8(stderr).expect("text");
         assert_eq!((status.code(), told.lines().count()), (Some(2), 1), "{len}: {told}");
     }
+    // Whatever a file is called is nothing to a terminal.
+    let told = run(&["show", "none\x1b[2J"]).stderr;
+    assert!(told.starts_with(br"xs-state: none\u{1b}[2J: "), "{}", told.escape_ascii());
     for (args, expected) in [
         (
             &[][..],
