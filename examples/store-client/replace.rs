@@ -1,16 +1,16 @@
 //! Writes files at one stroke.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirEntry, File, OpenOptions};
+use std::fs::{self, DirEntry, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-/// The mode of a file that is to be as the umask has it.
+/// The mode of a file that is to be as the umask has it. Any other is that of the file whatever the umask is.
 pub const ORDINARY: u32 = 0o666;
 
 /// What follows a file's name in the name of what is to take its place, before some letters of chance.
@@ -48,8 +48,8 @@ fn named(file: &Path) -> impl Fn(io::Error) -> String {
     move |error| format!("{}: {error}", file.display())
 }
 
-/// Replaces a file at one stroke, so that nobody reads half of it, also where several do so at once. A new one has this mode, less
-/// the umask. What is there and no file, such as a terminal or a pipe, is written to and stays; so does a link, and what it leads
+/// Replaces a file at one stroke, so that nobody reads half of it, also where several do so at once. A new one has this mode.
+/// What is there and no file, such as a terminal or a pipe, is written to and stays; so does a link, and what it leads
 /// to is replaced. What others have left who were killed amid this is removed.
 fn replace(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let file = match file.canonicalize() {
@@ -87,6 +87,10 @@ fn beside(file: &Path, bytes: &[u8], mode: u32) -> io::Result<NamedTempFile<File
     // Errors of a file that is made otherwise name that file, of which nobody has heard.
     let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     let mut new = tempfile::Builder::new().prefix(OsStr::from_bytes(&prefix)).make_in(folder, create)?;
+    if mode != ORDINARY {
+        // Where the file system has no modes, it is as all files there.
+        let _as_all = new.as_file().set_permissions(Permissions::from_mode(mode));
+    }
     new.as_file_mut().write_all(bytes)?;
     Ok(new)
 }

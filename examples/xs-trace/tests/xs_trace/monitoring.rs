@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -81,6 +82,17 @@ fn a_textfile_is_replaced_and_tells_of_a_store_that_is_gone() {
     let left = std::fs::read_dir(server.folder.path()).expect("a folder");
     let left: Vec<_> = left.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     assert_eq!(left.len(), 2, "what was written is left: {left:?}");
+}
+
+/// Whoever writes it may keep all other files of theirs from others.
+#[test]
+fn a_textfile_can_be_read_by_another_user() {
+    let (server, write) = (asked(), "umask 077 && exec \"$1\" metrics --textfile \"$2\" --store \"$3\"");
+    let (socket, file) = (server.socket(), server.folder.path().join("x.prom"));
+    let mut shell = Command::new("sh");
+    let written = shell.args(["-c", write, "sh", XS_TRACE, text(&file), text(&socket)]).status();
+    assert!(written.is_ok_and(|status| status.success()));
+    assert_eq!(file.metadata().expect("a file").permissions().mode() & 0o777, 0o644);
 }
 
 #[test]
