@@ -67,10 +67,9 @@ impl<P: Platform> Server<P> {
             self.core.told = 0;
             let more = self.go_on(platform);
             self.look_at_memory(platform);
-            self.notify_idle(platform);
+            let more = self.notify_idle(platform) || more;
             if !self.links.schedule.has_ready() || self.core.updates.due {
-                // A domain may have died while others were notified.
-                if more || (self.has_more_to_do() && self.core.news_due.is_none()) {
+                if more {
                     continue;
                 }
                 if self.core.updates.due {
@@ -394,12 +393,19 @@ impl<P: Platform> Server<P> {
         self.links.iter().filter_map(|link| link.port).for_each(|port| platform.unmask(port));
     }
 
-    /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst.
+    /// Notifies those peers whose connection has nothing more to do: one notification for a whole burst. True if there is more to
+    /// do now: a domain may have died while several were notified.
     #[inline(always)] // Once in each wake-up.
-    fn notify_idle(&mut self, platform: &mut P) {
+    fn notify_idle(&mut self, platform: &mut P) -> bool {
         match self.links.schedule.take_only_idle() {
-            Some(id) => self.notify(platform, id),
-            None => self.notify_amid(platform),
+            Some(id) => {
+                self.notify(platform, id);
+                false
+            }
+            None => {
+                self.notify_amid(platform);
+                self.has_more_to_do() && self.core.news_due.is_none()
+            }
         }
     }
 
