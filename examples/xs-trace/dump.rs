@@ -199,16 +199,23 @@ pub fn write(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
     store_client::write(file, bytes, ORDINARY).map_err(Problem::new)
 }
 
-/// Writes what was made of a dump, but not over that, which nobody could take again.
-pub fn write_of(dump: &Path, file: &Path, bytes: &[u8]) -> Result<(), Problem> {
+/// Writes what was made of another file, but not over that, which nobody could take again.
+pub fn write_of(source: &Path, file: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    is_another(source, file)?;
+    write(file, bytes)
+}
+
+/// # Errors
+/// If what is to be written would take the place of what it is made of.
+pub fn is_another(source: &Path, file: &Path) -> Result<(), Problem> {
     let place = |file: &Path| file.canonicalize().ok().filter(|_| file != Path::new("-"));
-    if place(file).is_some_and(|file| place(dump) == Some(file)) {
+    if place(file).is_some_and(|file| place(source) == Some(file)) {
         return Err(Problem::mistake(format!(
-            "{}: that is the dump itself; name another file",
+            "{}: that is what it is made of; name another file",
             file.display()
         )));
     }
-    write(file, bytes)
+    Ok(())
 }
 
 fn parse(bytes: &[u8]) -> Result<Dump, String> {

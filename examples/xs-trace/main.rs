@@ -87,7 +87,10 @@ fn run(task: Task) -> Result<(), Problem> {
 
 fn save(options: &DumpOptions) -> Result<(), Problem> {
     let dump = match &options.console {
-        Some(log) => console::read(log)?,
+        Some(log) => {
+            dump::is_another(log, &options.file)?;
+            console::read(log)?
+        }
         None => {
             let mut store = options.store.open()?;
             let mut dump = if options.hold { fetch::held(&mut store)? } else { fetch::running(&mut store)? };

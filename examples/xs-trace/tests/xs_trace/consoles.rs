@@ -54,6 +54,8 @@ fn that_would_write_to_the_terminal_are_not_saved() {
         let told = run(&["dump", "--console", text(&log), text(&file)]).expect_err("a mistake");
         assert!(told.contains(expected) && !file.exists(), "{told}");
     }
+    let told = run(&["dump", "--console", text(&log), text(&log)]).expect_err("a mistake");
+    assert!(told.contains("that is what it is made of") && told.lines().count() == 1, "{told}");
 }
 
 #[test]

@@ -235,7 +235,7 @@ fn a_dump_is_not_written_over() {
         ] {
             let told = run(words).expect_err("a mistake");
             let expected =
-                format!("xs-trace: {}: that is the dump itself; name another file\n", out.display());
+                format!("xs-trace: {}: that is what it is made of; name another file\n", out.display());
             assert_eq!(told, expected, "{words:?}");
             assert_eq!(std::fs::read(&file).expect("a dump"), before);
         }
