@@ -34,12 +34,12 @@ pub fn running(store: &mut Store) -> Result<Dump, Problem> {
     fetch(store, &AtomicBool::new(false), &mut |_| Ok(()))
 }
 
-/// While it records nothing. However that ends, it records again then, unless an operator has it off for good.
+/// While it records nothing. However that ends, it records again then, unless an operator has it off.
 pub fn held(store: &mut Store) -> Result<Dump, Problem> {
     let stop = told_to_stop()?;
     let mut told = None;
     let mut hold = |store: &mut Store| {
-        if told.is_none_or(|told: Instant| told.elapsed() >= RENEWED) && !is_off_for_good(store)? {
+        if told.is_none_or(|told: Instant| told.elapsed() >= RENEWED) && !is_kept_off(store)? {
             store.control(&["trace", "off", &HELD.to_string()])?;
             told = Some(Instant::now());
         }
@@ -49,7 +49,7 @@ pub fn held(store: &mut Store) -> Result<Dump, Problem> {
     if told.is_none() {
         return dump;
     }
-    let ended = is_off_for_good(store).and_then(|off| {
+    let ended = is_kept_off(store).and_then(|off| {
         if !off {
             store.control(&["trace", "on"])?;
         }
@@ -75,11 +75,13 @@ pub fn told_to_stop() -> Result<Arc<AtomicBool>, Problem> {
     Ok(stop)
 }
 
-/// True if it records nothing until somebody says so. A hold, whosever it is, ends by itself.
-fn is_off_for_good(store: &mut Store) -> Result<bool, Problem> {
+/// True if it records nothing until somebody says so, or for longer than any hold: then an operator wants that.
+fn is_kept_off(store: &mut Store) -> Result<bool, Problem> {
     let state = store.control(&["trace"])?;
     let mut values = state.lines().filter_map(|line| line.split_once(':')).map(|(_, value)| value.trim());
-    Ok(values.next() == Some("off") && values.next() == Some("0"))
+    let off = values.next() == Some("off");
+    let seconds = values.next().and_then(|seconds| seconds.parse::<u64>().ok());
+    Ok(off && seconds.is_some_and(|seconds| seconds == 0 || seconds > HELD))
 }
 
 /// All records that were there when it began, until `stop` is set. Those of its own requests, but for the first's

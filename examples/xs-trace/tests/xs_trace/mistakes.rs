@@ -136,11 +136,12 @@ fn a_store_that_is_held_records_again_however_the_dump_ends() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let socket = folder.path().join("socket");
     // The state in the end: recording, as far as the dump knows, or turned off by somebody else.
-    let (on, held, off) = (("on", 0), ("off", 45), ("off", 0));
+    let (on, held, off, long) = (("on", 0), ("off", 45), ("off", 0), ("off", 300));
     for (signal, state) in [
         (None, on),
         (None, held),
         (None, off),
+        (None, long),
         (Some("INT"), held),
         (Some("TERM"), held),
         (Some("HUP"), held),
@@ -182,7 +183,7 @@ fn a_store_that_is_held_records_again_however_the_dump_ends() {
             stream.write_all(&[&header.emit(), answer.as_bytes()].concat()).expect("sent");
         }
         let mut expected = vec!["trace", "trace off 60", "trace dump 0", "trace dump 1", "trace"];
-        if state != off {
+        if ![off, long].contains(&state) {
             expected.push("trace on");
         }
         assert_eq!(asked, expected, "{signal:?}, {state:?}");
