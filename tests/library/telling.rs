@@ -319,7 +319,7 @@ fn who_does_not_read_has_a_guest_that_finds_no_room_wait_for_a_moment_only() {
     host.check();
 }
 
-/// It is no other where the commit and what comes after it are found at once.
+/// It is no different where the commit and what comes after it are found at once.
 #[test]
 fn a_guest_that_asks_for_all_at_once_waits_for_room_too() {
     let mut host = crowded();

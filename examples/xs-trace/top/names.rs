@@ -34,6 +34,7 @@ impl Names {
             let path = format!("/local/domain/{domid}/name\0");
             match store.request(MessageType::Read, path.as_bytes()) {
                 Ok(name) => {
+                    self.tried.remove(&domid);
                     self.known.insert(domid, name.escape_ascii().to_string());
                 }
                 Err(Problem::Refused { .. }) => drop(self.tried.insert(domid, tries + 1)),
