@@ -110,4 +110,27 @@ boots_of 1 $'ok - a\nok - b' >/dev/null
 is 'what the first one said is told' '# ok - b' "$(grep 'ok - b' printed)"
 is 'and not counted' 1 "$(grep -c '^ok' printed)"
 
+# limited SECONDS COMMAND...: the status that the command comes to with that limit.
+limited() {
+    local status=0
+    bash "$scripts/nested.d/limited.sh" "$@" >/dev/null 2>&1 || status=$?
+    echo "$status"
+}
+# that_waits SECONDS: a program that ends by itself, late, and has waited for a processor so long.
+that_waits() {
+    printf '%s\n' 'mkdir -p "$PROC/$$/task/1"' "echo '0 ${1}000000000 1' >\"\$PROC/\$\$/task/1/schedstat\"" 'exec sleep 4' >waits.sh
+    echo waits.sh
+}
+export PROC=$work/proc
+is 'limit: who ends in time has its own status' 7 "$(limited 60 sh -c 'exit 7')"
+is 'limit: who does not has that of a limit' 124 "$(limited 1 sleep 60)"
+is 'limit: also one that has waited for a processor, but not long' 124 "$(limited 1 sh "$(that_waits 1)")"
+is 'limit: the time in which a command waits for a processor is not its own' 0 "$(limited 1 sh "$(that_waits 60)")"
+bash "$scripts/nested.d/limited.sh" 60 sh -c 'echo $$ >started; exec sleep 60' &
+until [[ -s started ]]; do sleep 0.1; done
+kill $!
+ended=0
+wait $! || ended=$?
+is 'limit: who is to end ends its command' '143 gone' "$ended $(kill -0 "$(<started)" 2>/dev/null || echo gone)"
+
 exit "$failed"

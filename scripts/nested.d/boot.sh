@@ -62,7 +62,7 @@ boot() {
     mkfifo channel
     mkdir -p handed-out
     # pdeathsig: even if this script is killed outright, no QEMU stays behind.
-    setpriv --pdeathsig TERM timeout -k 5 "$LIMIT" "${QEMU[@]}" </dev/null >channel 2>qemu.log &
+    setpriv --pdeathsig TERM bash "$here/limited.sh" "$LIMIT" "${QEMU[@]}" </dev/null >channel 2>qemu.log &
     pid=$!
     # shellcheck disable=SC2064  # this very process
     trap "kill $pid 2>/dev/null; exit 130" INT TERM

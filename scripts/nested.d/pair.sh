@@ -19,7 +19,7 @@ start_second() {
     qemu_command
     add_cable 2
     # The first ends before: it is the one that tells of the limit.
-    (cd second && exec setpriv --pdeathsig TERM timeout -k 5 $((LIMIT + 30)) "${QEMU[@]}" </dev/null >said 2>qemu.log) &
+    (cd second && exec setpriv --pdeathsig TERM bash "$here/limited.sh" $((LIMIT + 30)) "${QEMU[@]}" </dev/null >said 2>qemu.log) &
     SECOND_PID=$!
     until [[ -S cable ]]; do
         kill -0 "$SECOND_PID" 2>/dev/null || { cat second/qemu.log >&2 && die "the second host's QEMU did not start"; }
