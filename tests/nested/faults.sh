@@ -68,7 +68,7 @@ matches 'dom0: its client worked meanwhile' '^[1-9][0-9]+$' "$(cat /tmp/rounds)"
 equal 'dom0: nothing that it wrote is lost' '' "$(cat /tmp/lost 2>/dev/null)"
 says 'the store is consistent' OK xenstore-control check
 for name in one two three; do xl destroy $name; done
-xenstore-rm /faults/mine
+xenstore-rm /faults
 becomes 20 'nothing of the guests stays' only_these "$others"
 becomes 20 'memory and counters are as before' same_levels before
 says 'no event was missed' 0 counted missed-events
