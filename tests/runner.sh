@@ -116,16 +116,16 @@ limited() {
     bash "$scripts/nested.d/limited.sh" "$@" >/dev/null 2>&1 || status=$?
     echo "$status"
 }
-# that_waits SECONDS: a program that ends by itself, late, and has waited for a processor so long.
+# that_waits SECONDS END: a program that has waited for a processor so long, and ends by itself after END seconds.
 that_waits() {
-    printf '%s\n' 'mkdir -p "$PROC/$$/task/1"' "echo '0 ${1}000000000 1' >\"\$PROC/\$\$/task/1/schedstat\"" 'exec sleep 4' >waits.sh
+    printf '%s\n' 'mkdir -p "$PROC/$$/task/1"' "echo '0 ${1}000000000 1' >\"\$PROC/\$\$/task/1/schedstat\"" "exec sleep $2" >waits.sh
     echo waits.sh
 }
 export PROC=$work/proc
 is 'limit: who ends in time has its own status' 7 "$(limited 60 sh -c 'exit 7')"
 is 'limit: who does not has that of a limit' 124 "$(limited 1 sleep 60)"
-is 'limit: also one that has waited for a processor, but not long' 124 "$(limited 1 sh "$(that_waits 1)")"
-is 'limit: the time in which a command waits for a processor is not its own' 0 "$(limited 1 sh "$(that_waits 60)")"
+is 'limit: also one that has waited for a processor, but not long' 124 "$(limited 1 sh "$(that_waits 1 60)")"
+is 'limit: the time in which a command waits for a processor is not its own' 0 "$(limited 3 sh "$(that_waits 60 5)")"
 bash "$scripts/nested.d/limited.sh" 60 sh -c 'echo $$ >started; exec sleep 60' &
 until [[ -s started ]]; do sleep 0.1; done
 kill $!
