@@ -11,6 +11,6 @@ here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 
 cd "$here/.."
 need_cargo
-export CARGO_TARGET_DIR=target/other/build CARGO_PROFILE_IMAGE_OPT_LEVEL=s
+export CARGO_TARGET_DIR=target/other/build CARGO_PROFILE_IMAGE_OPT_LEVEL=s CARGO_ENCODED_RUSTFLAGS=-Cno-redzone=yes
 cargo image
 objcopy --strip-all target/other/build/image/xenstore-stubdom target/other/xenstore-stubdom

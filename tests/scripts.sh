@@ -277,6 +277,21 @@ kill "$reads_pipe" 2>/dev/null || wait "$reads_pipe"
 ok 'record: which stays' test -p "$scratch/pipe"
 ok 'record: and has all of it' grep -qx 'dom0 of a test' "$scratch/read"
 
+# flags_are WANTED: what cargo builds the image with, for a user who has flags and a folder for programs of his own.
+flags_are() {
+    local tree=$scratch/own
+    mkdir -p "$tree/scripts" "$tree/bin"
+    cp -r scripts/build-image scripts/nested.d "$tree/scripts/"
+    # shellcheck disable=SC2016  # of the program
+    printf '%s\n' '#!/bin/sh' 'mkdir -p "$CARGO_TARGET_DIR/image"' 'printf %s "$CARGO_ENCODED_RUSTFLAGS" >"$CARGO_TARGET_DIR/flags"' \
+        'for program in xenstore-stubdom xs-guest; do cp /bin/true "$CARGO_TARGET_DIR/image/$program"; done' >"$tree/bin/cargo"
+    printf '#!/bin/sh\necho host: x86_64-unknown-linux-gnu\n' >"$tree/bin/rustc"
+    chmod +x "$tree"/bin/*
+    env -u CARGO_TARGET_DIR PATH="$tree/bin:$PATH" RUSTFLAGS='-D warnings' "$tree/scripts/build-image" 2>/dev/null
+    grep -qxs -- "$1" "$tree/target/flags"
+}
+ok 'build-image: its own flags, whatever the user has' flags_are -Cno-redzone=yes
+
 # cache_is WANTED: what a script takes for the cache folder, whatever folder it goes to.
 cache_is() { [[ $(cd "$scratch" && . "$OLDPWD/scripts/nested.d/messages.sh" && cd / && echo "$CACHE") == "$1" ]]; }
 NESTED_CACHE='my cache' ok 'NESTED_CACHE is a folder beside the caller' cache_is "$scratch/my cache"
