@@ -40,6 +40,16 @@ man=$work/root/usr/share/man/man1
 for page in xs-trace xs-trace-metrics xs-state xs-state-save xs-layers xs-layers-pack xenstore-stubdom-install; do
     ok "man: $page.1" man --warnings -l "$man/$page.1.gz"
 done
+# in_blanks: the same page is made in a checkout whose name has blanks.
+in_blanks() {
+    local here="$work/my checkout"
+    mkdir -p "$here/target/package/man"
+    cp target/package/xenstore-stubdom-install "$here/target/package/"
+    # shellcheck disable=SC2034  # of the function
+    (version=$(<target/package/version) && eval "$(sed -n '/^write_install_page() {/,/^}/p' scripts/package)" && cd "$here" && write_install_page) &&
+        diff <(tail -n +3 "$here/target/package/man/xenstore-stubdom-install.1") <(tail -n +3 target/package/man/xenstore-stubdom-install.1)
+}
+ok 'man: in a checkout whose name has blanks' in_blanks
 # The options that a page tells are those that its program tells.
 options() { grep -oE -- '--[a-z]+[a-z-]*' | sort -u; }
 same_options() {
