@@ -67,6 +67,23 @@ let_down_by() {
     [[ $status == "$1" ]] && says "$2"
 }
 
+# neighbours: what somebody keeps beside the image is no affair of the script's.
+neighbours() {
+    local lib=/usr/local/lib/xenstore-stubdom before
+    settings=/etc/default/xencommons
+    tree_of upstream
+    mkdir -p "$tree$lib"
+    echo mine >"$tree$lib/image-of-last-year"
+    printf 'layer site\n/site = "1"   (n0)\nend\n' >"$work/site.layer"
+    before=$(snapshot "$tree")
+    ok 'a file beside the image: it installs' with_image "$tree" --layers "$work/site.layer"
+    ok 'a file beside the image: it goes back' on "$tree" --uninstall
+    ok 'a file beside the image: says that it stays' says "what else is in $lib stays"
+    ok 'a file beside the image: to the byte' unchanged "$before"
+    touch "$tree$lib/layers"
+    refuses 'a file of somebody else in the place of the layers' 'was not put there' with_image "$tree"
+}
+
 # at_once: of runs at once one changes the host, and the others are refused.
 at_once() {
     local before runs run status done_ones round held

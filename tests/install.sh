@@ -510,6 +510,7 @@ distributions
 checks_files
 links
 blanks
+neighbours
 dashes
 named_outside
 starts
