@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-/// The mode of a file that is to be as the umask has it. Any other is that of the file whatever the umask is.
+/// The mode of a file that is to be as the umask has it, or as the one was that it replaces. Any other is that of the file whatever
+/// the umask is.
 pub const ORDINARY: u32 = 0o666;
 
 /// What follows a file's name in the name of what is to take its place, before some letters of chance.
@@ -59,7 +60,14 @@ fn replace(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         Err(_) if file.is_symlink() => return overwrite(file, bytes, mode),
         Err(_) => file.to_path_buf(),
     };
-    beside(&file, bytes, mode)?.persist(&file)?;
+    let new = beside(&file, bytes, mode)?;
+    if mode == ORDINARY
+        && let Ok(found) = file.metadata()
+    {
+        // Whoever keeps a file from others has its successor kept from them, too.
+        let _as_all = new.as_file().set_permissions(found.permissions());
+    }
+    new.persist(&file)?;
     let (folder, prefix) = place_of_new(&file);
     let begins = |entry: &DirEntry| entry.file_name().as_bytes().starts_with(&prefix);
     // The folder may be one that cannot be read.

@@ -1,8 +1,8 @@
 //! Files that tools write, where links and other files are in the way.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use store_client::{ORDINARY, create, write};
@@ -38,6 +38,19 @@ fn a_link_stays() {
         assert_eq!(text(found), name);
     }
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 7, "nothing is left beside them");
+}
+
+#[test]
+fn what_others_may_not_read_stays_so() {
+    let folder = folder();
+    let file = folder.path().join("file");
+    for (was, mode, is) in [(0o600, ORDINARY, 0o600), (0o640, ORDINARY, 0o640), (0o600, 0o644, 0o644)] {
+        fs::write(&file, "old").expect("a file");
+        fs::set_permissions(&file, Permissions::from_mode(was)).expect("its mode is set");
+        write(&file, b"new", mode).unwrap_or_else(|problem| panic!("{problem}"));
+        let found = file.metadata().expect("it is there").permissions().mode() & 0o777;
+        assert_eq!((found, text(file.clone()).as_str()), (is, "new"), "{was:o}, {mode:o}");
+    }
 }
 
 #[test]
