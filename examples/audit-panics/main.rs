@@ -46,7 +46,7 @@ fn audit(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         let kind = place::simple(&site.end);
         if arguments.sites {
             let inlined = frames.iter().map(|frame| format!(" {frame}")).collect::<String>();
-            eprintln!("{:x} {kind}:{inlined}", site.address);
+            output::tell(format_args!("{:x} {kind}:{inlined}", site.address));
         }
         table.add(place::blamed(frames), kind);
     }
@@ -55,6 +55,6 @@ fn audit(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     if report.all_explained() {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("audit-panics: not all of this is explained in {DOCUMENT}");
+    output::tell(format_args!("audit-panics: not all of this is explained in {DOCUMENT}"));
     Ok(ExitCode::FAILURE)
 }

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let task = match arguments::parse(lexopt::Parser::from_env()) {
         Ok(task) => task,
         Err(error) => {
-            eprintln!("bench: {error}; see --help");
+            output::tell(format_args!("bench: {error}; see --help"));
             return ExitCode::from(2);
         }
     };

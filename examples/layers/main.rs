@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, CheckOptions, DiffOptions, PackOptions, SplitOptions, Task};
 use files::{Pack, sections, shown};
-use store_client::{Call, ORDINARY, plural};
+use store_client::{Call, ORDINARY, plural, tell};
 use tree::{Tree, difference};
 
 /// What goes wrong: with the layers, or else.
@@ -37,12 +37,12 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Problem::Layers(text)) => {
-            eprint!("{text}");
+            tell(text.trim_end());
             ExitCode::from(1)
         }
         Err(Problem::Other(text)) => {
             // Names of files can have anything in them.
-            eprintln!("xs-layers: {}", store_client::Problem::new(text));
+            tell(format_args!("xs-layers: {}", store_client::Problem::new(text)));
             ExitCode::from(2)
         }
     }
@@ -67,7 +67,8 @@ fn pack(options: &PackOptions, domains: &BTreeSet<u16>) -> Result<(), Problem> {
     let tree = Tree::fused(&pack, domains)?;
     let layers = sections(&pack.text).len();
     let (bytes, nodes) = (pack.text.len(), tree.nodes().count());
-    eprintln!("{}, {bytes} bytes; {} fused", plural(layers as u64, "layer"), plural(nodes as u64, "node"));
+    let (layers, nodes) = (plural(layers as u64, "layer"), plural(nodes as u64, "node"));
+    tell(format_args!("{layers}, {bytes} bytes; {nodes} fused"));
     put(options.output.as_deref(), &pack.text)
 }
 

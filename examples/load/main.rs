@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         (["conflicts", _], Some(length)) => conflicts(length),
         (["unread", _], Some(length)) => unread(length),
         _ => {
-            eprint!("load: what is wanted?\n{HELP}");
+            output::tell(format_args!("load: what is wanted?\n{}", HELP.trim_end()));
             return ExitCode::from(2);
         }
     };

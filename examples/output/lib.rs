@@ -1,4 +1,5 @@
-//! The standard output, whose reader may have seen enough: then the tool ends without a word.
+//! The standard output, whose reader may have seen enough: then the tool ends without a word. And the standard error, which may
+//! be a file on a full disk, or a pipe that nobody reads.
 
 use std::error::Error;
 use std::fmt;
@@ -26,6 +27,12 @@ pub fn put(bytes: impl AsRef<[u8]>) -> io::Result<()> {
     })
 }
 
+/// Says a line on the standard error. If it cannot be said, the work goes on and has the status that it comes to: `eprintln!` would
+/// panic.
+pub fn tell(line: impl fmt::Display) {
+    let _unheard = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 /// Whether this is [`put`]'s error when nobody reads.
 pub fn is_unread(error: &(dyn Error + 'static)) -> bool {
     let error = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -38,7 +45,7 @@ pub fn status(program: &str, failed: u8, done: Result<ExitCode, Box<dyn Error>>)
         Ok(status) => status,
         Err(error) if is_unread(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{program}: {error}");
+            tell(format_args!("{program}: {error}"));
             ExitCode::from(failed)
         }
     }

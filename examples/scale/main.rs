@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let task = match arguments::parse(lexopt::Parser::from_env()) {
         Ok(task) => task,
         Err(error) => {
-            eprintln!("scale: {error}; see --help");
+            output::tell(format_args!("scale: {error}; see --help"));
             return ExitCode::from(2);
         }
     };

@@ -7,6 +7,8 @@ mod problem;
 mod replace;
 mod store;
 
+pub use output::tell;
+
 pub use command_line::{Call, call};
 pub use pages::write_pages;
 pub use place::{Place, seconds};

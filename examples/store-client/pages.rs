@@ -13,13 +13,13 @@ pub fn write_pages<A: CommandFactory>() -> ExitCode {
     let program = format!("{}-pages", command.get_name());
     let mut words = env::args_os().skip(1).map(PathBuf::from);
     let (Some(to), None) = (words.next(), words.next()) else {
-        eprintln!("{program}: wanted is one folder, for man pages and completions");
+        output::tell(format_args!("{program}: wanted is one folder, for man pages and completions"));
         return ExitCode::from(2);
     };
     match write(command, &to) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{program}: {}: {error}", to.display());
+            output::tell(format_args!("{program}: {}: {error}", to.display()));
             ExitCode::FAILURE
         }
     }

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         Ok(Call::Serve(options)) => run(&options),
         Ok(Call::Tell(text)) => output::put(text + "\n"),
         Err(error) => {
-            eprintln!("unix_server: {error}; {USAGE}");
+            output::tell(format_args!("unix_server: {error}; {USAGE}"));
             return ExitCode::from(2);
         }
     };
@@ -251,14 +251,14 @@ fn accept_all(
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(error) => {
                 // Out of descriptors, for example: the present clients are still served.
-                eprintln!("unix_server: a client cannot be accepted: {error}");
+                output::tell(format_args!("unix_server: a client cannot be accepted: {error}"));
                 return Ok(());
             }
         };
         let port = unix.open_port();
         let page = Rc::new(RingPage::new());
         let Ok(handle) = server.accept(page.clone(), port) else {
-            eprintln!("unix_server: no room for another client");
+            output::tell("unix_server: no room for another client");
             unix.close_port(port);
             continue;
         };

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         _ => {
-            eprint!("worst: what is wanted?\n{HELP}");
+            output::tell(format_args!("worst: what is wanted?\n{}", HELP.trim_end()));
             return ExitCode::from(2);
         }
     };

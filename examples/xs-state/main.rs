@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, DiffOptions, SaveOptions, ShowOptions, Task};
 use state::State;
-use store_client::{Call, ORDINARY, Problem, write};
+use store_client::{Call, ORDINARY, Problem, tell, write};
 
 fn main() -> ExitCode {
     let done = match store_client::call::<Arguments>() {
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     };
     done.unwrap_or_else(|problem| {
         // Names of files can have anything in them.
-        eprintln!("xs-state: {}", Problem::new(problem));
+        tell(format_args!("xs-state: {}", Problem::new(problem)));
         ExitCode::from(2)
     })
 }

@@ -4,7 +4,7 @@ use std::mem::take;
 use std::thread::sleep;
 use std::time::Duration;
 
-use store_client::Problem;
+use store_client::{Problem, tell};
 use xenstore::trace::{Kind, Record};
 use xenstore::wire::MessageType;
 
@@ -25,7 +25,7 @@ pub fn run(options: &FollowOptions) -> Result<(), Problem> {
     possible(&options.filter)?;
     let mut store = options.store.open()?;
     if store.control(&["trace"])?.lines().next().is_some_and(|line| line.ends_with(": off")) {
-        eprintln!("xs-trace: {OFF}");
+        tell(format_args!("xs-trace: {OFF}"));
     }
     // From the newest on.
     let mut next = page(&mut store, u64::MAX)?.0.end;

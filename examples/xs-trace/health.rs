@@ -90,7 +90,7 @@ fn tell(mut findings: Vec<Finding>, figures: &str) -> ExitCode {
     match dump::write(Path::new("-"), line.as_bytes()) {
         Ok(()) => ExitCode::from(status),
         Err(problem) => {
-            eprintln!("xs-trace: {problem}");
+            store_client::tell(format_args!("xs-trace: {problem}"));
             ExitCode::from(UNKNOWN)
         }
     }

@@ -26,7 +26,7 @@ use arguments::{Arguments, DumpOptions, ReportOptions, Task};
 use dump::Dump;
 use filter::Chosen;
 use report::Report;
-use store_client::{Call, Problem, plural};
+use store_client::{Call, Problem, plural, tell};
 
 /// The status for a mistake in the call.
 const MISTAKE: u8 = 2;
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             return match dump::write(Path::new("-"), text.as_bytes()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(problem) => {
-                    eprintln!("xs-trace: {problem}");
+                    tell(format_args!("xs-trace: {problem}"));
                     ExitCode::FAILURE
                 }
             };
@@ -49,14 +49,14 @@ fn main() -> ExitCode {
             return health::unknown(line);
         }
         Call::Mistake(line) => {
-            eprintln!("xs-trace: {line}");
+            tell(format_args!("xs-trace: {line}"));
             return ExitCode::from(MISTAKE);
         }
     };
     match run(task) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            eprintln!("xs-trace: {problem}");
+            tell(format_args!("xs-trace: {problem}"));
             if matches!(problem, Problem::Mistake(_)) { ExitCode::from(MISTAKE) } else { ExitCode::FAILURE }
         }
     }
@@ -100,12 +100,10 @@ fn save(options: &DumpOptions) -> Result<(), Problem> {
     };
     dump.save(&options.file)?;
     let (before, meanwhile) = dump.lost();
-    eprintln!(
-        "{} saved; {before} overwritten before, {meanwhile} meanwhile",
-        plural(dump.records.len() as u64, "record")
-    );
+    let records = plural(dump.records.len() as u64, "record");
+    tell(format_args!("{records} saved; {before} overwritten before, {meanwhile} meanwhile"));
     if dump.is_off() {
-        eprintln!("{}", dump::OFF);
+        tell(dump::OFF);
     }
     Ok(())
 }

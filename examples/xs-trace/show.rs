@@ -9,12 +9,12 @@ use xenstore::wire::XsError;
 
 use crate::dump::Dump;
 use crate::filter::Chosen;
-use store_client::{Problem, plural};
+use store_client::{Problem, plural, tell};
 
 /// Shows the records that pass, on the standard output, as text or as JSON, and says if there are none.
 pub fn show(dump: &Dump, chosen: &Chosen<'_>, json: bool) -> Result<(), Problem> {
     if print(dump, chosen, json)? == Some(0) && !dump.records.is_empty() {
-        eprintln!("xs-trace: none of the {} records passes the filters", dump.records.len());
+        tell(format_args!("xs-trace: none of the {} records passes the filters", dump.records.len()));
     }
     Ok(())
 }

@@ -19,6 +19,16 @@ fn unsafe_code_stands_in_the_image_only() {
     }
 }
 
+/// Those of the standard library panic where what they print cannot be written.
+#[test]
+fn programs_print_by_the_crate_output() {
+    for (file, text) in files("examples").into_iter().filter(|(file, _)| !file.contains("/tests/")) {
+        for (n, line) in code(&text) {
+            assert!(!line.contains("print!(") && !line.contains("println!("), "{file}:{n}: {line}");
+        }
+    }
+}
+
 /// The folder of the package that a file is part of.
 fn package(file: &Path) -> &Path {
     let mut folders = file.ancestors().skip(1);

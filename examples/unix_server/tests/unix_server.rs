@@ -195,7 +195,9 @@ fn what_is_too_long_ends_the_connection() {
 #[test]
 fn clients_that_find_no_descriptor_wait_until_others_go() {
     let few = "ulimit -n 16 && exec \"$0\" \"$@\"";
-    let server = UnixServer::start_with(Command::new("sh").args(["-c", few]).arg(PROGRAM), &[]);
+    // That it says so is in vain, too.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+    let server = UnixServer::start_with(Command::new("sh").args(["-c", few]).arg(PROGRAM).stderr(full), &[]);
     let mut clients: Vec<Client> = (0..40).map(|_| server.connect()).collect();
     for client in &mut clients {
         client.send(&message(MessageType::Read, b"/\0"));

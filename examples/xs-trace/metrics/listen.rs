@@ -20,7 +20,7 @@ use super::PATIENCE;
 use super::families::families;
 use super::looks::Looks;
 use super::text::{Form, text};
-use store_client::{Place, Problem};
+use store_client::{Place, Problem, tell};
 
 /// Connections at once; more of them wait to be taken.
 const CONNECTIONS: usize = 64;
@@ -39,7 +39,7 @@ pub fn serve(address: SocketAddr, store: Place) -> Result<(), Problem> {
         let listener = TcpListener::bind(address).await.map_err(problem)?;
         // Another port than asked for if that is 0.
         let bound = listener.local_addr().map_err(problem)?;
-        eprintln!("xs-trace: metrics at http://{bound}/metrics");
+        tell(format_args!("xs-trace: metrics at http://{bound}/metrics"));
         let looks = Arc::new(Looks::new(PATIENCE / 2, move || super::look(&store)));
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
         loop {

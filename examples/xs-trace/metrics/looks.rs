@@ -8,7 +8,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::stats::Stats;
-use store_client::Problem;
+use store_client::{Problem, tell};
 
 /// For so long a look answers all scrapes.
 const FRESH: Duration = Duration::from_secs(1);
@@ -56,7 +56,7 @@ impl<T: Send + Sync + 'static> Looks<T> {
         let found = match looked {
             Ok(Ok(Ok(found))) => Some(Arc::new(found)),
             Ok(Ok(Err(problem))) => {
-                eprintln!("xs-trace: {problem}");
+                tell(format_args!("xs-trace: {problem}"));
                 None
             }
             // A store that hangs must not keep the next scrape from being told so.

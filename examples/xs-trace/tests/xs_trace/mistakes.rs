@@ -223,6 +223,25 @@ fn a_standard_output_that_is_full_is_told() {
     }
 }
 
+/// What nobody can be told changes nothing of what is done, and of what that comes to.
+#[test]
+fn a_standard_error_that_is_full_changes_no_status() {
+    let server = Server::start(64);
+    let (socket, file) = (server.socket(), server.dump());
+    let (place, file) = (text(&socket), text(&file));
+    for (words, status) in [
+        (&["dump", "--store", place, file][..], 0),
+        (&["show", "--path", "/none", file], 0),
+        (&["stats", "--store", "/none"], 1),
+        (&["show", "--domain", "nosuch", file], 2),
+        (&["frob"], 2),
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("a device");
+        let said = Command::new(XS_TRACE).args(words).stderr(full).output().expect("it runs");
+        assert_eq!(said.status.code(), Some(status), "{words:?}");
+    }
+}
+
 #[test]
 fn a_dump_is_not_written_over() {
     let server = Server::start(64);

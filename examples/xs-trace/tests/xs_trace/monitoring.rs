@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use xenstore::wire::MessageType;
@@ -145,6 +145,14 @@ struct Listener(Child, String);
 
 impl Listener {
     fn start(server: &Server) -> Listener {
+        // What it says later has somewhere to go.
+        Listener::start_with(server, |mut said| {
+            std::thread::spawn(move || said.read_to_end(&mut Vec::new()));
+        })
+    }
+
+    /// Gives away what it says behind its first line.
+    fn start_with(server: &Server, hears: impl FnOnce(BufReader<ChildStderr>)) -> Listener {
         let socket = server.socket();
         let mut command = Command::new(XS_TRACE);
         command.args(["metrics", "--listen", "127.0.0.1:0", "--store", text(&socket)]);
@@ -152,8 +160,7 @@ impl Listener {
         let mut line = String::new();
         let mut said = BufReader::new(child.stderr.take().expect("piped"));
         said.read_line(&mut line).expect("where it listens");
-        // What it says later has somewhere to go.
-        std::thread::spawn(move || said.read_to_end(&mut Vec::new()));
+        hears(said);
         let address = line.trim().strip_prefix("xs-trace: metrics at http://");
         let address = address.and_then(|address| address.strip_suffix("/metrics")).expect("an address");
         Listener(child, address.to_owned())
@@ -202,6 +209,16 @@ fn scrapes_are_answered_in_the_form_that_they_ask_for() {
         assert!(begin.elapsed() < PATIENCE, "a store that is gone is told to be up");
     }
     drop(silent);
+}
+
+/// Nobody reads what it says any more, such as a logger that has ended.
+#[test]
+fn a_listener_that_nobody_hears_serves_on() {
+    let server = asked();
+    let listener = Listener::start_with(&server, drop);
+    std::fs::remove_file(server.socket()).expect("removed");
+    let (_, body) = listener.ask("GET /metrics HTTP/1.1");
+    assert_eq!(sample(&body, "xenstore_up"), Some(0.0), "{body}");
 }
 
 /// More of them than are served at once, who never ask.
