@@ -30,11 +30,9 @@ pub fn run(options: &FollowOptions) -> Result<(), Problem> {
     // From the newest on.
     let mut next = page(&mut store, u64::MAX)?.0.end;
     let (mut paths, mut names) = (Paths::default(), Names::default());
-    // Until there is a record that they are told before.
-    let mut lost = 0;
     loop {
         let (head, mut records) = page(&mut store, next)?;
-        lost += head.first.saturating_sub(next);
+        let gap = Gap { before: 0, count: head.first.saturating_sub(next) };
         next = head.first.saturating_add(head.count);
         let latest = records.last().map(|record| record.time);
         records.retain(|record| is_told(options, record));
@@ -43,7 +41,6 @@ pub fn run(options: &FollowOptions) -> Result<(), Problem> {
         }
         paths.learn(&mut store, &records)?;
         names.learn(&mut store, records.iter().map(|record| record.domid.0))?;
-        let gap = Gap { before: 0, count: if records.is_empty() { 0 } else { take(&mut lost) } };
         let notes = Notes {
             khz: head.khz,
             started: head.started,

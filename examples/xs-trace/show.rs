@@ -29,12 +29,14 @@ pub fn print(dump: &Dump, chosen: &Chosen<'_>, json: bool) -> Result<Option<usiz
 
 fn write(dump: &Dump, chosen: &Chosen<'_>, json: bool, out: &mut impl Write) -> io::Result<usize> {
     let mut shown = 0;
-    for (n, record) in dump.records.iter().enumerate() {
+    // The last ones may be lost, too.
+    for n in 0..=dump.records.len() {
         match dump.missing_before(n) {
             Some(count) if json => writeln!(out, "{}", json!({ "lost": count }))?,
             Some(count) => writeln!(out, "{:>14} {} lost here", "", plural(count, "record"))?,
             None => {}
         }
+        let Some(record) = dump.records.get(n) else { break };
         if !chosen.lets_pass(record) {
             continue;
         }

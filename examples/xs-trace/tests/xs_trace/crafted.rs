@@ -38,6 +38,18 @@ fn look(file: &Path, bytes: &[u8], what: &str) {
 }
 
 #[test]
+fn the_last_records_may_be_lost() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("dump");
+    let notes = r#""khz":1,"started":0,"first":0,"gaps":[{"before":1,"count":4}]"#;
+    std::fs::write(&file, dump(notes, &[Record::new(Kind::WokeUp, DomId(1))])).expect("written");
+    for (options, last) in [(&["show"][..], "4 records lost here"), (&["show", "--json"], r#"{"lost":4}"#)] {
+        let shown = run(&[options, &[text(&file)]].concat()).expect("shown");
+        assert_eq!((shown.lines().count(), shown.lines().last().map(str::trim)), (2, Some(last)), "{shown}");
+    }
+}
+
+#[test]
 fn absurd_times_are_no_trouble() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("dump");

@@ -1,13 +1,18 @@
 //! What `dump` saves and `show` prints.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use xenstore::wire::MessageType;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use xenstore::abi::DomId;
+use xenstore::trace::{Kind, Record};
+use xenstore::wire::{Header, MessageType};
 
 use crate::{Client, Server, XS_TRACE, run, text};
 
@@ -401,6 +406,35 @@ fn who_follows_until_then_ends_then() {
     let server = Server::start(64);
     server.connect().write(0, "/a");
     assert_eq!(run(&["follow", "--to=0", "--store", text(&server.socket())]).as_deref(), Ok(""));
+}
+
+/// Also by records of which none is told.
+#[test]
+fn who_follows_until_then_is_told_what_was_lost_before() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let socket = folder.path().join("socket");
+    let listener = UnixListener::bind(&socket).expect("bind");
+    let record = STANDARD.encode(Record::new(Kind::WokeUp, DomId(0)).to_bytes());
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let mut answers = [
+            "trace            : on\n".to_owned(),
+            "xenstore-trace 1 first=5 count=0 end=5 lost=0 khz=1 started=0\n\n".to_owned(),
+            format!("xenstore-trace 1 first=9 count=1 end=10 lost=9 khz=1 started=0\n{record}\n"),
+        ]
+        .into_iter();
+        let mut header = [0; Header::SIZE];
+        while stream.read_exact(&mut header).is_ok() {
+            let header = Header::parse(&header);
+            let answer = answers.next().expect("no more is asked for");
+            stream.read_exact(&mut vec![0; header.len as usize]).expect("its payload");
+            let header = Header { len: answer.len() as u32, ..header };
+            stream.write_all(&[&header.emit(), answer.as_bytes()].concat()).expect("sent");
+        }
+    });
+    let told = run(&["follow", "--to=-1", "--store", text(&socket)]).expect("followed");
+    assert_eq!(told.trim(), "4 records lost here");
+    server.join().expect("it ends");
 }
 
 /// Also where the records behind those that are lost are none that are told.
