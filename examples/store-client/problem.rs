@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 pub enum Problem {
     /// The store answered a request with an error.
     Refused { request: &'static str, error: String },
-    /// The store is there no more, or does not speak xenstore.
+    /// The store is not there or not any more, does not answer, or does not speak xenstore.
     Lost(String),
     /// The call is wrong, as it turns out when a file is read.
     Mistake(String),

@@ -122,13 +122,14 @@ impl Store {
     pub fn open(place: Option<&Path>, patience: Option<Duration>) -> Result<Store, Problem> {
         let place = place.map_or_else(usual_place, Path::to_path_buf);
         let stream = Stream::open(&place, patience).map_err(|error| {
-            let why = match error.kind() {
+            // Of the other reasons none tells whether there is a store.
+            let (problem, why): (fn(String) -> Problem, _) = match error.kind() {
                 ErrorKind::WouldBlock => return silent(&place, patience),
-                ErrorKind::NotFound => "it does not exist".to_string(),
-                ErrorKind::ConnectionRefused => "no server listens there".to_string(),
-                _ => error.to_string(),
+                ErrorKind::NotFound => (Problem::Lost, "it does not exist".to_string()),
+                ErrorKind::ConnectionRefused => (Problem::Lost, "no server listens there".to_string()),
+                _ => (Problem::Told, error.to_string()),
             };
-            Problem::new(format!(
+            problem(format!(
                 "no store at {}: {why}; --store or XENSTORED_PATH can name another socket or device",
                 place.display()
             ))

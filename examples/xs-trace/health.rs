@@ -26,6 +26,10 @@ pub fn run(options: &HealthOptions) -> ExitCode {
             let (findings, figures) = judge(&sample, check.as_deref(), options);
             tell(findings, &figures)
         }
+        // Whoever may not ask, or asks another kind of store, does not know how it is.
+        Err(problem) if problem.is("EACCES") || matches!(problem, Problem::Told(_)) => {
+            unknown(problem.to_string())
+        }
         Err(problem) => tell(vec![(CRITICAL, problem.to_string())], ""),
     }
 }

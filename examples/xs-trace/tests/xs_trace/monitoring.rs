@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use xenstore::wire::MessageType;
+use xenstore::wire::{Header, MessageType};
 
 use crate::{Server, XS_TRACE, run, text, words};
 
@@ -345,6 +345,37 @@ fn a_store_that_hangs_is_critical() {
         socket.display()
     );
     assert_eq!(text_of(&output.stdout), expected);
+}
+
+/// Nobody is to be woken because the monitoring may not ask, or asks another kind of store.
+#[test]
+fn what_may_not_be_asked_is_unknown() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let socket = folder.path().join("socket");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).expect("bind");
+    let below = socket.join("store");
+    let server = std::thread::spawn(move || {
+        for error in ["EACCES\0", "EINVAL\0"] {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut header = [0; Header::SIZE];
+            stream.read_exact(&mut header).expect("a request");
+            let header = Header::parse(&header);
+            stream.read_exact(&mut vec![0; header.len as usize]).expect("its payload");
+            let answer = Header { msg_type: MessageType::Error as u32, len: error.len() as u32, ..header };
+            stream.write_all(&[&answer.emit(), error.as_bytes()].concat()).expect("sent");
+        }
+    });
+    for (place, why) in [
+        (&socket, "the store answers CONTROL with EACCES".to_owned()),
+        (&socket, format!("the store at {} has no stats; xenstore-stubdom has it", socket.display())),
+        (&below, format!("no store at {}: Not a directory", below.display())),
+    ] {
+        let output =
+            Command::new(XS_TRACE).args(["health", "--store", text(place)]).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(3), "{why}");
+        assert!(text_of(&output.stdout).starts_with(&format!("XENSTORE UNKNOWN - {why}")), "{output:?}");
+    }
+    server.join().expect("it ends");
 }
 
 fn text_of(bytes: &[u8]) -> &str {
