@@ -1,6 +1,7 @@
 //! Takes a dump of a running store, which records meanwhile unless it is held.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -65,14 +66,29 @@ pub fn held(store: &mut Store) -> Result<Dump, Problem> {
     Ok(dump)
 }
 
+/// By which somebody has this program end.
+const ENDING: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
+
+fn unnoticed(error: io::Error) -> Problem {
+    Problem::new(format!("no way to notice signals: {error}"))
+}
+
 /// Is set when somebody has this program end, which then sees to that itself.
 pub fn told_to_stop() -> Result<Arc<AtomicBool>, Problem> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGHUP, SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, stop.clone())
-            .map_err(|error| Problem::new(format!("no way to notice signals: {error}")))?;
+    for signal in ENDING {
+        signal_hook::flag::register(signal, stop.clone()).map_err(unnoticed)?;
     }
     Ok(stop)
+}
+
+/// From now on that ends it at once, as it does any program.
+pub fn stop_when_told() -> Result<(), Problem> {
+    let always = Arc::new(AtomicBool::new(true));
+    for signal in ENDING {
+        signal_hook::flag::register_conditional_default(signal, always.clone()).map_err(unnoticed)?;
+    }
+    Ok(())
 }
 
 /// True if it records nothing until somebody says so, or for longer than any hold: then an operator wants that.

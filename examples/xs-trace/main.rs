@@ -95,6 +95,10 @@ fn save(options: &DumpOptions) -> Result<(), Problem> {
             let mut store = options.store.open()?;
             let mut dump = if options.hold { fetch::held(&mut store)? } else { fetch::running(&mut store)? };
             dump.name_the_gone(&options.xl_logs);
+            // Nothing is left to see to, and whoever is to read the dump may not be there.
+            if options.hold {
+                fetch::stop_when_told()?;
+            }
             dump
         }
     };

@@ -4,14 +4,18 @@ use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use xenstore::wire::{Header, MessageType};
 
 use crate::crafted::dump;
 use crate::{Server, XS_TRACE, run, text};
+
+/// Longer than a program takes to end.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A dump with no records, and with these notes.
 fn made(notes: &str) -> Vec<u8> {
@@ -194,6 +198,42 @@ fn a_store_that_is_held_records_again_however_the_dump_ends() {
         assert!(told.contains(expected) && told.lines().count() == 1, "{signal:?}: {told}");
         std::fs::remove_file(&socket).expect("removed");
     }
+}
+
+/// A pipe that nobody reads: when the store records again, nothing is left to see to.
+#[test]
+fn who_waits_for_a_reader_can_be_interrupted() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (socket, pipe) = (folder.path().join("socket"), folder.path().join("pipe"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().is_ok_and(|status| status.success()));
+    let listener = UnixListener::bind(&socket).expect("bind");
+    let mut command = Command::new(XS_TRACE);
+    let command = command.args(["dump", "--hold", "--store", text(&socket), text(&pipe)]);
+    let mut child = command.spawn().expect("it starts");
+    let (mut stream, _) = listener.accept().expect("a client");
+    let mut header = [0; Header::SIZE];
+    while stream.read_exact(&mut header).is_ok() {
+        let header = Header::parse(&header);
+        let mut payload = vec![0; header.len as usize];
+        stream.read_exact(&mut payload).expect("its payload");
+        let answer = match payload.as_slice() {
+            b"trace\0" => "trace            : on\n",
+            b"trace\0dump\x000\0" => "xenstore-trace 1 first=0 count=0 end=0 lost=0 khz=1 started=0\n\n",
+            b"stats\0json\0" => "{}",
+            _ => "OK",
+        };
+        let header = Header { len: answer.len() as u32, ..header };
+        stream.write_all(&[&header.emit(), answer.as_bytes()].concat()).expect("sent");
+    }
+    // It has asked for all.
+    let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()));
+    let begin = Instant::now();
+    while child.try_wait().expect("it can be waited for").is_none() && begin.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().expect("its end is still to be heard of");
+    assert_eq!(child.wait().expect("it ends").signal(), Some(2));
 }
 
 /// A standard output that takes nothing is told as what it is, and is no name of a file.
