@@ -242,6 +242,8 @@ fn the_greatest_of_all_guests_is_kept_until_reset() {
     let text = host.ask(0, 0, "CONTROL quota|max|");
     assert!(text.starts_with("Max. seen accounting values:\\nnodes            :       31\\n"), "{text}");
     assert_eq!(numbers(&text)["path-max"], [3]);
+    // What is refused resets nothing.
+    host.expect(&[(0, 0, "CONTROL quota|max|-r|x|", "EINVAL"), (0, 0, "CONTROL quota|max|", &text)]);
     let text = host.ask(0, 0, "CONTROL quota|max|-r|");
     assert_eq!(numbers(&text)["nodes"], [10]);
     assert_eq!(numbers(&text)["path-max"], [0]);

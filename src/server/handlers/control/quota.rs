@@ -34,10 +34,9 @@ pub fn quota<P: Platform>(
         Some(b"max") => {
             match args.next() {
                 None => {}
-                Some(b"-r") => cx.core.store.reset_peaks(),
+                Some(b"-r") if args.remaining() == 0 => cx.core.store.reset_peaks(),
                 Some(_) => return Err(XsError::EINVAL),
             }
-            no_more(args)?;
             line(reply, format_args!("Max. seen accounting values:"))?;
             let peak = cx.core.store.peak();
             for quota in Quota::hard() {
