@@ -94,6 +94,23 @@ pub fn quota_number(_: &Facts, _: &Step, difference: &Difference) -> bool {
         && got.error() == Some("EINVAL")
 }
 
+/// A depth, an offset or a port has no more than 32 bits, of which the first is a sign.
+pub fn large_number(_: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { request, expected, got, .. } = difference else { return false };
+    let number = strings(request).get(2).and_then(|number| std::str::from_utf8(number).ok()?.parse().ok());
+    let (number, answers) = match request.kind {
+        message::WATCH => (number, expected.error() == Some("EINVAL") && got.is_success()),
+        message::DIRECTORY_PART => {
+            let offset =
+                strings(request).get(1).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+            (offset, expected.is_success() && got.is_success())
+        }
+        message::INTRODUCE => (number, expected.is_success() && got.error() == Some("EINVAL")),
+        _ => return false,
+    };
+    answers && number.is_some_and(|number: u64| i32::try_from(number).is_err())
+}
+
 /// A transaction's new nodes count at once, rather than at the commit.
 pub fn node_quota_in_transaction(_: &Facts, step: &Step, difference: &Difference) -> bool {
     match (step, difference) {

@@ -38,8 +38,14 @@ pub struct Facts {
     pub quotas_set: BTreeSet<String>,
     /// The reference does not know a message that sets something, or makes a domain known.
     pub newer_unknown: bool,
+    /// The session has quotas from the start.
+    pub quotas: BTreeSet<String>,
     /// Somebody watches `@`.
     pub watches_bare_at: bool,
+    /// Somebody watches with a depth.
+    pub watches_with_depth: bool,
+    /// The permissions of `/` have been set.
+    pub root_given: bool,
     /// Domains that had shut down when they were introduced or said to have resumed.
     pub shut_down_early: BTreeSet<u16>,
     /// Domains whose introduction was refused.
@@ -79,7 +85,10 @@ impl Facts {
             quota_changed: false,
             quotas_set: BTreeSet::new(),
             newer_unknown: false,
+            quotas: BTreeSet::new(),
             watches_bare_at: false,
+            watches_with_depth: false,
+            root_given: false,
             shut_down_early: BTreeSet::new(),
             refused: BTreeSet::new(),
             targets: BTreeSet::new(),
@@ -111,6 +120,7 @@ pub struct Row {
 const ALL: RangeInclusive<Release> = Release::Xen4_17..=Release::Xen4_22;
 const OF_4_17: RangeInclusive<Release> = Release::Xen4_17..=Release::Xen4_17;
 const UNTIL_4_21: RangeInclusive<Release> = Release::Xen4_17..=Release::Xen4_21;
+const FROM_4_20: RangeInclusive<Release> = Release::Xen4_20..=Release::Xen4_22;
 const FROM_4_21: RangeInclusive<Release> = Release::Xen4_21..=Release::Xen4_22;
 const FROM_4_22: RangeInclusive<Release> = Release::Xen4_22..=Release::Xen4_22;
 
@@ -137,10 +147,13 @@ pub const ROWS: &[Row] = &[
     Row { id: "release-visible", of: UNTIL_4_21, after: After::GoOn, applies: older::release_visible },
     Row { id: "release-perms", of: UNTIL_4_21, after: After::GoOn, applies: older::release_perms },
     Row { id: "special-root-watch", of: UNTIL_4_21, after: After::GoOn, applies: older::special_root_watch },
+    Row { id: "special-by-root", of: OF_4_17, after: After::GoOn, applies: older::special_by_root },
+    Row { id: "below-special", of: FROM_4_20, after: After::GoOn, applies: newest::below_special },
     Row { id: "event-merge", of: ALL, after: After::GoOn, applies: life::event_merge },
     Row { id: "unwatch-path", of: OF_4_17, after: After::GoOn, applies: older::unwatch_path },
     Row { id: "watch-special-name", of: OF_4_17, after: After::Stop, applies: older::watch_special_name },
     Row { id: "domid-syntax", of: ALL, after: After::Stop, applies: older::domid_syntax },
+    Row { id: "domid-syntax", of: ALL, after: After::Stop, applies: older::domid_of_a_home },
     Row { id: "path-length", of: OF_4_17, after: After::Stop, applies: older::path_length },
     Row { id: "newer-message", of: UNTIL_4_21, after: After::GoOn, applies: older::newer_message },
     Row { id: "newer-message", of: UNTIL_4_21, after: After::Stop, applies: older::newer_setting },
@@ -192,6 +205,7 @@ pub const ROWS: &[Row] = &[
     Row { id: "memory-in-transaction", of: ALL, after: After::Stop, applies: limits::memory_in_transaction },
     Row { id: "memory-for-answers", of: ALL, after: After::GoOn, applies: limits::memory_for_answers },
     Row { id: "quota-number", of: ALL, after: After::Stop, applies: limits::quota_number },
+    Row { id: "large-number", of: ALL, after: After::Stop, applies: limits::large_number },
     Row { id: CRASH, of: OF_4_17, after: After::Stop, applies: older::memory_for_what_is_there },
     Row { id: "introduce-dom0", of: ALL, after: After::Stop, applies: newest::introduce_dom0 },
     Row { id: "permission-syntax", of: ALL, after: After::Stop, applies: newest::permission_syntax },
@@ -241,10 +255,16 @@ pub fn ids() -> Vec<&'static str> {
 }
 
 /// Requests that make Debian's 4.17.7 stop at an assertion of its own; the death of a domain that owns a special node,
-/// and a change of a node beyond a guest's memory, which newer ones do not survive.
+/// a change of a node beyond a guest's memory, and the introduction of dom0 or of what follows a dead target, which newer
+/// ones do not survive.
 pub fn may_crash(facts: &Facts, step: &Step, how: &str) -> bool {
     if facts.release > Release::Xen4_17 {
         let beyond_memory = || changes_what_is_there(facts, step);
+        if requests(step).iter().any(|request| request.kind == message::INTRODUCE) {
+            let introduced = strings(&requests(step)[0])[0];
+            let domid = plain_number(introduced);
+            return domid == Some(0) || domid.is_some_and(|domid| facts.targets.contains(&domid));
+        }
         return (how.starts_with("signal: 11") && facts.special_given)
             || (how.starts_with("signal: 6") && beyond_memory());
     }

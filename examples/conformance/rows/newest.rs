@@ -69,6 +69,17 @@ pub fn owner_anybody(_: &Facts, _: &Step, difference: &Difference) -> bool {
         && got.error() == Some("ENOENT")
 }
 
+/// What is below a special node is looked for there by who may read or write that; for ours it is below the root.
+pub fn below_special(_: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { who, request, expected, got } = difference else { return false };
+    *who != 0
+        && matches!(request.kind, message::GET_PERMS | SET_PERMS)
+        && request.payload.starts_with(b"@")
+        && strings(request)[0].contains(&b'/')
+        && expected.error() == Some("ENOENT")
+        && got.error() == Some("EACCES")
+}
+
 /// dom0 may introduce itself, and so lose what is in its ring.
 pub fn introduce_dom0(_: &Facts, _: &Step, difference: &Difference) -> bool {
     let Difference::Reply { request, expected, got, .. } = difference else { return false };
@@ -134,6 +145,7 @@ pub fn death_of_a_target(facts: &Facts, step: &Step, difference: &Difference) ->
         Difference::Reply { who: 0, request, .. } => {
             message::is_about_a_node(request.kind)
                 || matches!(request.kind, message::IS_DOMAIN_INTRODUCED | message::RELEASE | message::RESUME)
+                || (message::GET_FEATURE..=message::SET_QUOTA).contains(&request.kind)
         }
         _ => false,
     };

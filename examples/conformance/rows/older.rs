@@ -14,13 +14,13 @@ pub fn malformed_string(_: &Facts, _: &Step, difference: &Difference) -> bool {
 }
 
 /// What a guest has no memory for is refused for whatever reason came up last, where the node is there already; also
-/// to dom0, which ours lets give it.
+/// to dom0, which ours lets give it, and as permissions, which take none for ours.
 pub fn memory_for_what_is_there(facts: &Facts, _: &Step, difference: &Difference) -> bool {
     let Difference::Reply { who, request, expected, got } = difference else { return false };
     facts.has_little_memory()
         && matches!(request.kind, message::WRITE | SET_PERMS)
         && expected.error().is_some()
-        && if *who == 0 { got.is_success() } else { got.error() == Some("EIO") }
+        && if *who == 0 || request.kind == SET_PERMS { got.is_success() } else { got.error() == Some("EIO") }
 }
 
 pub fn special_get_perms(_: &Facts, _: &Step, difference: &Difference) -> bool {
@@ -33,9 +33,12 @@ pub fn special_get_perms(_: &Facts, _: &Step, difference: &Difference) -> bool {
 
 pub fn special_set_perms(facts: &Facts, _: &Step, difference: &Difference) -> bool {
     let Difference::Reply { who, request, expected, got } = difference else { return false };
-    let refusal = if is_path_of_guests(strings(request)[0]) { "EACCES" } else { "EINVAL" };
-    *who != 0
-        && request.kind == SET_PERMS
+    let refusal = match *who {
+        0 => "ENOENT",
+        _ if is_path_of_guests(strings(request)[0]) => "EACCES",
+        _ => "EINVAL",
+    };
+    request.kind == SET_PERMS
         && request.payload.starts_with(b"@")
         // Rights that a transaction is about to give are given at once.
         && (expected.error().is_some() || facts.special_in_transaction)
@@ -67,6 +70,15 @@ pub fn release_visible(_: &Facts, _: &Step, difference: &Difference) -> bool {
     *who != 0
         && surplus(expected, got)
             .is_some_and(|extra| extra.iter().all(|item| item.path() == Some(b"@releaseDomain")))
+}
+
+/// Who may read `/` hears of domains that begin, too.
+pub fn special_by_root(facts: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Events { who, expected, got } = difference else { return false };
+    *who != 0
+        && facts.root_given
+        && surplus(expected, got)
+            .is_some_and(|extra| extra.iter().all(|item| item.path() == Some(b"@introduceDomain")))
 }
 
 /// What everybody may see of `@releaseDomain` makes GET_PERMS of it different, too.
@@ -130,7 +142,12 @@ fn refused_by_ours_only(difference: &Difference) -> bool {
 /// Requests whose first string is a domid that is not a plain decimal one. 4.22 lets only blanks and a sign pass.
 pub fn domid_syntax(facts: &Facts, _: &Step, difference: &Difference) -> bool {
     let Difference::Reply { request, got, .. } = difference else { return false };
-    let number = strings(request)[0];
+    let strings = strings(request);
+    let number = strings[0];
+    if request.kind == message::CONTROL {
+        // As in all versions.
+        return number == b"quota" && plain_number(strings[1]).is_none() && got.error() == Some("EINVAL");
+    }
     let after_sign = std::str::from_utf8(number).unwrap_or("?").trim_start().trim_start_matches(['+', '-']);
     matches!(
         request.kind,
@@ -140,9 +157,21 @@ pub fn domid_syntax(facts: &Facts, _: &Step, difference: &Difference) -> bool {
             | message::IS_DOMAIN_INTRODUCED
             | message::RESUME
             | message::SET_TARGET
+            | message::GET_FEATURE..=message::SET_QUOTA
     ) && got.error() == Some("EINVAL")
         && plain_number(number).is_none()
         && (facts.release < Release::Xen4_22 || after_sign.parse::<u16>().is_ok())
+}
+
+/// The domid of a home, which does not count for the length of a path, may have a sign.
+pub fn domid_of_a_home(_: &Facts, _: &Step, difference: &Difference) -> bool {
+    let Difference::Reply { who, request, expected, got } = difference else { return false };
+    let path = strings(request)[0];
+    *who != 0
+        && path.starts_with(b"/local/domain/-")
+        && counted_length(path) > 2048
+        && expected.error() != Some("EINVAL")
+        && got.error() == Some("EINVAL")
 }
 
 /// Bytes of a path that count towards the limit.

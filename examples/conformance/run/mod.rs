@@ -84,6 +84,7 @@ impl Run {
         let sets = |name| session.quotas.iter().any(|quota| quota.name == name);
         self.facts.few_nodes = sets("nodes");
         self.facts.little_memory = sets("memory");
+        self.facts.quotas = session.quotas.iter().map(|quota| quota.name.clone()).collect();
         for (index, step) in session.steps.iter().enumerate() {
             if self.step(index, step).is_break() {
                 break;
@@ -252,6 +253,10 @@ impl Run {
             self.facts.quotas_set.extend(set_quota(request));
             self.facts.watches_bare_at |=
                 request.kind == message::WATCH && request.payload.starts_with(b"@\0");
+            self.facts.watches_with_depth |= request.kind == message::WATCH
+                && request.payload.iter().filter(|byte| **byte == 0).count() == 3;
+            self.facts.root_given |=
+                request.kind == message::SET_PERMS && request.payload.starts_with(b"/\0");
             self.facts.special_given |=
                 request.kind == message::SET_PERMS && request.payload.starts_with(b"@");
             match (request.kind, named_domain(request)) {

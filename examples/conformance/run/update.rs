@@ -5,6 +5,7 @@ use crate::compare::{Difference, compare};
 use crate::rows::CRASH;
 use crate::seen::Seen;
 use conformance::peer::Gone;
+use conformance::programs::Release;
 use conformance::step::Step;
 
 impl Run {
@@ -13,6 +14,14 @@ impl Run {
     pub(super) fn update(&mut self, index: usize, step: &Step, take: bool, give: bool) -> Flow {
         if self.options.alike || !self.ledger.is_empty() || self.ours.has_given_up() {
             return Flow::Continue(());
+        }
+        if self.facts.release >= Release::Xen4_22 {
+            // What it writes of a watch with a depth nobody can read, nor does it read what others write.
+            if self.facts.watches_with_depth {
+                return Flow::Continue(());
+            }
+            // A state has quotas, of which the daemon's are one higher.
+            self.facts.quotas_set.extend(self.facts.quotas.iter().cloned());
         }
         let given = if give { self.ours.peer.state().map(Some) } else { Ok(None) };
         let given = match given {
