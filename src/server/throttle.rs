@@ -50,18 +50,23 @@ impl Throttle {
 
     /// Holds guests, if they have been held for less than `longest` nanoseconds in this second.
     pub fn hold(&mut self, now: Instant, longest: u64) -> bool {
-        if self.second != now.second() {
-            self.second = now.second();
-            self.spent = 0;
-            self.since = self.since.map(|since| since.max(now.start_of_second()));
-        }
-        let held = self.since.map_or(0, |since| now.0.saturating_sub(since.0));
-        let left = longest.saturating_sub(self.spent.saturating_add(held));
+        let left = longest.saturating_sub(self.held(now));
         if left > 0 {
             self.since = self.since.or(Some(now));
             self.look_at(now.after_nanoseconds(left));
         }
         left > 0
+    }
+
+    /// Nanoseconds of this second in which guests were held.
+    #[cold]
+    #[inline(never)] // Twice, and few hold.
+    fn held(&mut self, now: Instant) -> u64 {
+        if self.second != now.second() {
+            (self.second, self.spent) = (now.second(), 0);
+        }
+        let begin = self.since.map_or(now, |since| since.max(now.start_of_second()));
+        self.spent.saturating_add(now.0.saturating_sub(begin.0))
     }
 
     /// Has all waiting guests looked at by then.
@@ -71,10 +76,9 @@ impl Throttle {
 
     /// A transaction for which guests may be held has ended.
     pub fn ease(&mut self, now: Instant) {
-        if let Some(since) = self.since.take() {
-            let begin = since.max(now.start_of_second());
-            self.spent = self.spent.saturating_add(now.0.saturating_sub(begin.0));
-            self.eased = true;
+        if self.since.is_some() {
+            self.spent = self.held(now);
+            (self.since, self.eased) = (None, true);
         }
     }
 

@@ -4,7 +4,7 @@ use support::{Client, Host, request};
 use xenstore::abi::DomId;
 use xenstore::wire::TxId;
 
-fn host() -> Host {
+pub fn host() -> Host {
     let mut host = Host::new();
     host.boot(5);
     host.boot(6);
@@ -133,7 +133,7 @@ fn whom_a_commit_has_met_is_known_however_long_it_has_been_there() {
 }
 
 /// dom0 loses a transaction to domain 5, which has read its answer.
-fn lose(host: &mut Host) {
+pub fn lose(host: &mut Host) {
     let tx = host.start(0);
     host.ask(0, tx, "READ /local/domain/5/data|");
     host.ok(5, 0, "WRITE data|x");

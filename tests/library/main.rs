@@ -20,6 +20,7 @@ mod faults;
 mod fuzz_corpus;
 mod goes;
 mod growth;
+mod holds;
 mod image;
 mod json;
 mod layers;
