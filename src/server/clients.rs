@@ -37,6 +37,7 @@ impl<P: Platform> Server<P> {
         self.finish(platform);
         self.close_port(platform, id);
         self.links.remove(id);
+        self.core.throttle.forget(id);
         // Its sums stay with the domain for which it acted.
         let done =
             self.core.recorder.domain_mut(id.index()).map(|tally| core::mem::replace(tally, Tally::EMPTY));

@@ -38,6 +38,11 @@ impl Throttle {
         self.contest = Some(Contest { loser, after, losses: losses.saturating_add(1) });
     }
 
+    /// This client goes, and tries nothing again.
+    pub fn forget(&mut self, loser: DomainId) {
+        self.contest.take_if(|contest| contest.loser == loser);
+    }
+
     /// The commit that is being tried again, if there is one.
     pub fn contest(&self) -> Option<Contest> {
         self.contest

@@ -6,6 +6,7 @@ use crate::fairness::{host, lose};
 use support::{Client, Host, request};
 use xenstore::abi::{DomId, Port, RingPage};
 use xenstore::platform::{EventChannels, Instant};
+use xenstore::server;
 use xenstore::trace::Kind;
 use xenstore::wire::{MessageType, TxId};
 
@@ -13,6 +14,7 @@ const MILLISECOND: u64 = 1_000_000;
 
 /// A local client of dom0's.
 struct Local {
+    handle: server::Client,
     client: Client,
 }
 
@@ -20,8 +22,10 @@ impl Local {
     fn new(host: &mut Host) -> Local {
         let ring = Arc::new(RingPage::new());
         let port = host.xen.bind_interdomain(DomId(0), Port(9)).expect("a port");
-        host.server.accept(ring.clone(), port).expect("there is room");
-        Local { client: Client::new(ring) }
+        Local {
+            handle: host.server.accept(ring.clone(), port).expect("there is room"),
+            client: Client::new(ring),
+        }
     }
 
     fn ask(&mut self, host: &mut Host, kind: MessageType, tx: u32, payload: &[u8]) -> String {
@@ -168,4 +172,18 @@ fn losses_are_counted_for_each_loser() {
     lose(&mut host);
     host.start(0);
     host.expect(&[(6, 0, "WRITE own|", "OK|"), (5, 0, "WRITE data|y", "")]);
+}
+
+/// Whoever comes in its place has lost nothing.
+#[test]
+fn a_client_that_has_gone_holds_nobody() {
+    let mut host = host();
+    let mut local = Local::new(&mut host);
+    local.lose(&mut host, 4);
+    host.server.disconnect(&mut host.xen, local.handle);
+    host.boot(9);
+    for _ in 0..5 {
+        host.start(9);
+    }
+    host.expect(&[(5, 0, "WRITE data|y", "OK|")]);
 }
