@@ -63,6 +63,7 @@ mod turns;
 mod twice;
 mod update;
 mod update_session;
+mod waits;
 mod watches;
 mod wire;
 mod xen_time;

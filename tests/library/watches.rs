@@ -294,24 +294,3 @@ fn unread_events_expire_and_answers_do_not() {
     host.expect(&[(5, 0, "READ data|", ""), (0, 0, "WRITE /local/domain/5/data/x7|", "OK|")]);
     host.hears(5, "ev data/x7,t");
 }
-
-#[test]
-fn dom0s_events_wait_for_it() {
-    let mut host = host();
-    watch(&mut host, 0, "/local/domain/5");
-    for n in 0..15 {
-        host.ok(5, 0, &format!("WRITE x{n}|"));
-    }
-    for n in 0..300 {
-        host.ok(5, 0, "WRITE data|");
-        if n % 100 == 99 {
-            host.xen.pass(3600);
-            host.poll();
-        }
-    }
-    let heard = host.received(0);
-    for n in 0..15 {
-        assert!(heard.contains(&format!("ev /local/domain/5/x{n},")), "x{n}");
-    }
-    assert!(heard.contains("ev /local/domain/5/data,"));
-}
