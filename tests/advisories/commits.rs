@@ -175,33 +175,55 @@ fn xsa_421_a_commit_above_the_quota_changes_nothing() {
     over(&mut host);
 }
 
-/// A transaction that takes the last node slots, or one more than there are.
+/// Fills a store with dom0's nodes, each with a value as long as `value` says, until so many slots, as `used` counts them, are
+/// left of those that guests may have. Then a guest makes nodes with such names in a transaction. Returns whether that has taken effect; if not, nothing of it has.
+fn commit_with_room(
+    spare: usize,
+    used: fn(&Capacities) -> usize,
+    value: fn(usize) -> usize,
+    names: &str,
+) -> bool {
+    let capacities = Capacities::for_nodes(1024);
+    let mut host = scene_with(Settings::DEFAULT, &capacities);
+    host.ok(5, 0, "WRITE data/old|1");
+    let guests_may_use = used(&capacities) - used(&capacities) / 64 * 3;
+    for n in 0.. {
+        let left = guests_may_use.saturating_sub(used(&host.server.in_use()));
+        if left <= spare {
+            break;
+        }
+        host.ok(0, 0, &format!("WRITE /fill-{n}|{}", "v".repeat(value(left - spare))));
+    }
+    let before = (nodes(&host, 5), memory(&host, 5), host.server.in_use());
+    let tx = host.start(5);
+    host.ok(5, tx, "WRITE data/old|2");
+    for n in 0..4 {
+        host.ok(5, tx, &format!("WRITE data/{names}{n}|1"));
+    }
+    let end = host.ask(5, tx, "TRANSACTION_END T|");
+    match end.as_str() {
+        "OK|" => assert_eq!(nodes(&host, 5), before.0 + 4),
+        "ENOMEM" => {
+            assert_eq!((nodes(&host, 5), memory(&host, 5), host.server.in_use()), before);
+            assert_eq!(host.ask(5, 0, "READ data/old|"), "1");
+        }
+        other => panic!("{other}"),
+    }
+    host.check();
+    end == "OK|"
+}
+
+/// A transaction that takes the last slots that a guest may have, or one more than there are.
 #[test]
 fn xsa_421_a_commit_without_room_changes_nothing() {
-    for spare in 0..8 {
-        let mut host = scene_with(Settings::DEFAULT, &Capacities::for_nodes(1024));
-        host.ok(5, 0, "WRITE data/old|1");
-        let guests_may_use = 1024 - 1024 / 16;
-        let mut n = 0;
-        while host.server.in_use().nodes + spare < guests_may_use {
-            host.ok(0, 0, &format!("MKDIR /fill-{n}|"));
-            n += 1;
-        }
-        let before = (nodes(&host, 5), memory(&host, 5), host.server.in_use());
-        let tx = host.start(5);
-        host.ok(5, tx, "WRITE data/old|2");
-        for n in 0..4 {
-            host.ok(5, tx, &format!("WRITE data/{n}|1"));
-        }
-        match host.ask(5, tx, "TRANSACTION_END T|").as_str() {
-            "OK|" => assert_eq!(nodes(&host, 5), before.0 + 4),
-            "ENOMEM" => {
-                assert_eq!((nodes(&host, 5), memory(&host, 5), host.server.in_use()), before);
-                assert_eq!(host.ask(5, 0, "READ data/old|"), "1");
-            }
-            other => panic!("{other}"),
-        }
-        host.check();
+    let nodes: fn(&Capacities) -> usize = |slots| slots.nodes;
+    let nothing: fn(usize) -> usize = |_| 0;
+    for (used, value, names) in
+        [(nodes, nothing, ""), (|slots| slots.chunks, |left| 40 * left.min(100), "a-name-of-its-own-")]
+    {
+        let done: Vec<bool> = (0..24).map(|spare| commit_with_room(spare, used, value, names)).collect();
+        let first = done.iter().position(|done| *done).expect("there is room");
+        assert!(first >= 4 && done[first..].iter().all(|done| *done), "{done:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Quotas: the edges of each, who is exempt, what a refusal leaves behind.
 
 use support::Host;
+use xenstore::abi::DomId;
 use xenstore::config::{Capacities, Settings};
 use xenstore::quota::{Excess, QUOTAS, Quota, Quotas};
 
@@ -387,5 +388,67 @@ fn who_floods_a_client_that_does_not_read_waits_for_it() {
     host.xen.pass(1);
     host.poll();
     host.hears(6, "OK|");
+    host.check();
+}
+
+/// However many owners a transaction gives something to, each of them has to have room for it.
+#[test]
+fn a_commit_for_many_owners_keeps_to_the_quota_of_each() {
+    let mut host = Host::new();
+    (1..=20).for_each(|domid| host.boot(domid));
+    for domid in 2..=20 {
+        host.ok(domid, 0, "WRITE data|");
+        host.ok(domid, 0, &format!("SET_PERMS data|b{domid}|"));
+    }
+    let commit = |host: &mut Host| {
+        let tx = host.start(1);
+        for domid in 2..=20 {
+            host.ok(1, tx, &format!("WRITE /local/domain/{domid}/data|{}", "v".repeat(100)));
+        }
+        host.ask(1, tx, "TRANSACTION_END T|")
+    };
+    for full in [2, 20] {
+        let held = host.server.usage(DomId(full)).expect("it lives").memory;
+        host.ok(0, 0, &format!("SET_QUOTA {full}|memory|{held}|"));
+        assert_eq!(commit(&mut host), "ENOMEM", "domain {full}");
+        host.ok(0, 0, &format!("SET_QUOTA {full}|memory|0|"));
+        host.check();
+    }
+    assert_eq!(commit(&mut host), "OK|");
+    host.check();
+}
+
+/// What others write to a guest's nodes is the guest's, in a transaction, too. The privileged may give it more.
+#[test]
+fn a_commit_gives_nobody_more_than_its_share() {
+    let mut host = Host::new();
+    host.boot(5);
+    host.boot(6);
+    host.expect(&[(5, 0, "WRITE gift|", "OK|"), (5, 0, "SET_PERMS gift|b5|", "OK|")]);
+    for len in [1900, 40] {
+        let value = "v".repeat(len);
+        let refused = (0..900).any(|n| host.ask(5, 0, &format!("WRITE n{len}-{n}|{value}")) == "ENOMEM");
+        assert!(refused, "there is no end of it");
+    }
+    let gift = format!("WRITE /local/domain/5/gift|{}", "v".repeat(400));
+    host.expect(&[(6, 0, &gift, "ENOMEM")]);
+    for (who, answer) in [(6, "ENOMEM"), (0, "OK|")] {
+        let tx = host.start(who);
+        host.expect(&[(who, tx, &gift, "OK|"), (who, tx, "TRANSACTION_END T|", answer)]);
+    }
+}
+
+/// Also of nodes that the transaction has touched before.
+#[test]
+fn values_in_a_transaction_count_as_its_senders_memory() {
+    let mut host = host();
+    (0..10).for_each(|n| host.ok(5, 0, &format!("WRITE data/{n}|")));
+    let tx = host.start(5);
+    (0..10).for_each(|n| drop(host.ask(5, tx, &format!("READ data/{n}|"))));
+    let quota = host.server.usage(DomId(5)).expect("it lives").memory + 6000;
+    host.ok(0, 0, &format!("SET_QUOTA 5|memory|{quota}|"));
+    let value = "v".repeat(1500);
+    let done = (0..10).take_while(|n| host.ask(5, tx, &format!("WRITE data/{n}|{value}")) == "OK|").count();
+    assert!((1..=3).contains(&done), "{done} values");
     host.check();
 }

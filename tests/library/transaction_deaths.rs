@@ -32,6 +32,19 @@ fn permissions_that_a_death_changes_are_a_conflict() {
     host.expect(&[(1, again, "TRANSACTION_END T|", "OK|")]);
 }
 
+/// dom0 needs none, so a death does not change what it has read.
+#[test]
+fn permissions_that_nobody_has_read_are_no_conflict() {
+    let mut host = Host::new();
+    host.boot(1);
+    host.boot(2);
+    host.expect(&[(1, 0, "WRITE data|x", "OK|"), (1, 0, "SET_PERMS data|n1|r2|", "OK|")]);
+    let tx = host.start(0);
+    host.expect(&[(0, tx, "READ /local/domain/1/data|", "x")]);
+    host.kill(2);
+    host.expect(&[(0, tx, "TRANSACTION_END T|", "OK|")]);
+}
+
 #[test]
 fn a_death_is_remembered_for_64_more_and_then_any_dead_entry_is_a_conflict() {
     for (dies, others, end) in [
