@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use mio::event::Event;
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 use xenstore::abi::{RING_SIZE, RingPage};
@@ -22,6 +23,8 @@ pub struct Client {
     token: Token,
     /// One comes when the socket has room.
     awaits_room: bool,
+    /// Both ways of the socket are closed, so no further event comes.
+    hung_up: bool,
     gone: bool,
 }
 
@@ -43,6 +46,7 @@ impl Client {
             outward: Vec::new(),
             token,
             awaits_room: false,
+            hung_up: false,
             gone: false,
         })
     }
@@ -58,7 +62,8 @@ impl Client {
 
     /// The socket is ready: takes what it has and gives what it had no room for. True if the server is to
     /// look at the ring. `buffer` is for passing bytes on.
-    pub fn socket_ready(&mut self, buffer: &mut [u8], registry: &Registry) -> bool {
+    pub fn socket_ready(&mut self, event: &Event, buffer: &mut [u8], registry: &Registry) -> bool {
+        self.hung_up |= event.is_write_closed();
         (!self.outward.is_empty() && self.pump_out(buffer, registry)) | self.pump_in(buffer)
     }
 
@@ -126,8 +131,8 @@ impl Client {
                     let put = guest::write(&self.page, &buffer[..count]);
                     self.inward.extend_from_slice(&buffer[put..count]);
                     moved |= put > 0;
-                    // A short read has emptied the socket; what comes later is announced.
-                    if count < buffer.len() {
+                    // A short read has emptied the socket; what comes later is announced, but not an end that is there already.
+                    if count < buffer.len() && !self.hung_up {
                         break;
                     }
                 }

@@ -189,7 +189,7 @@ fn run(options: &Options) -> io::Result<()> {
             }
             let port = Port(event.token().0 as u32);
             let Some(client) = clients.at(port) else { continue };
-            if client.socket_ready(&mut buffer, poll.registry()) {
+            if client.socket_ready(event, &mut buffer, poll.registry()) {
                 unix.kick(port);
             }
             if client.is_gone() {

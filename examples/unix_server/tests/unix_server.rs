@@ -39,6 +39,19 @@ impl UnixServer {
         Client { stream }
     }
 
+    /// With room for few clients at once, and nowhere to say that there is none for more.
+    fn start_with_few_descriptors() -> UnixServer {
+        let few = "ulimit -n 16 && exec \"$0\" \"$@\"";
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+        UnixServer::start_with(Command::new("sh").args(["-c", few]).arg(PROGRAM).stderr(full), &[])
+    }
+
+    /// Has it stand still, or go on.
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()));
+    }
+
     fn check(&self) {
         let mut client = self.connect();
         assert_eq!(client.ask(MessageType::Control, b"check\0"), b"OK\0");
@@ -194,10 +207,7 @@ fn what_is_too_long_ends_the_connection() {
 
 #[test]
 fn clients_that_find_no_descriptor_wait_until_others_go() {
-    let few = "ulimit -n 16 && exec \"$0\" \"$@\"";
-    // That it says so is in vain, too.
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
-    let server = UnixServer::start_with(Command::new("sh").args(["-c", few]).arg(PROGRAM).stderr(full), &[]);
+    let server = UnixServer::start_with_few_descriptors();
     let mut clients: Vec<Client> = (0..40).map(|_| server.connect()).collect();
     for client in &mut clients {
         client.send(&message(MessageType::Read, b"/\0"));
@@ -205,6 +215,18 @@ fn clients_that_find_no_descriptor_wait_until_others_go() {
     for mut client in clients {
         assert_eq!(client.receive().0, MessageType::Read as u32);
     }
+    server.check();
+}
+
+/// The server learns at once of what they have sent and of their end.
+#[test]
+fn clients_that_go_amid_a_request_leave_nothing() {
+    let server = UnixServer::start_with_few_descriptors();
+    server.signal("STOP");
+    for _ in 0..40 {
+        server.connect().send(b"half");
+    }
+    server.signal("CONT");
     server.check();
 }
 
