@@ -14,6 +14,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::Duration;
 
 use mio::net::UnixListener;
 use mio::{Events, Interest, Poll, Token};
@@ -167,14 +168,14 @@ fn run(options: &Options) -> io::Result<()> {
             accept_all(&listener, &poll, &mut server, &mut unix, &mut clients)?;
             more = true;
         }
-        if more {
-            continue;
+        if !more {
+            unix.calls.idle += 1;
+            if let Some(deadline) = deadline {
+                alarm.set(deadline)?;
+            }
         }
-        unix.calls.idle += 1;
-        if let Some(deadline) = deadline {
-            alarm.set(deadline)?;
-        }
-        match poll.poll(&mut events, None) {
+        // Whoever always has more does not keep the others from being heard.
+        match poll.poll(&mut events, more.then_some(Duration::ZERO)) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             polled => polled?,
         }

@@ -1,9 +1,12 @@
 //! The server with many clients, among them slow ones, some that stop half-way and some that vanish.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use xenstore::wire::{Header, MessageType, TxId};
@@ -215,6 +218,32 @@ fn clients_that_find_no_descriptor_wait_until_others_go() {
     for mut client in clients {
         assert_eq!(client.receive().0, MessageType::Read as u32);
     }
+    server.check();
+}
+
+#[test]
+fn who_asks_without_a_pause_keeps_nobody_waiting() {
+    let server = UnixServer::start();
+    let (mut busy, mut other) = (server.connect(), server.connect());
+    let mut reader = busy.stream.try_clone().expect("another of its descriptors");
+    thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+    let (stop, stopped) = mpsc::channel::<()>();
+    let (begin, begun) = mpsc::channel();
+    let writes = thread::spawn(move || {
+        let many = message(MessageType::Read, b"/\0").repeat(3000);
+        while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
+            busy.send(&many);
+            // Nobody may listen any more.
+            let _heard = begin.send(());
+        }
+        busy.stream.shutdown(Shutdown::Both)
+    });
+    begun.iter().take(3).for_each(drop);
+    for _ in 0..5 {
+        assert_eq!(other.ask(MessageType::Read, b"/\0"), b"");
+    }
+    drop((begun, stop));
+    writes.join().expect("it ends").expect("it can");
     server.check();
 }
 
