@@ -1,10 +1,10 @@
 //! Writes files at one stroke.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirEntry, File, OpenOptions, Permissions};
+use std::fs::{self, DirEntry, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
 
 /// Makes files, none of which may be there: all of them, or where one cannot be made none.
 pub fn create(files: &[(PathBuf, Vec<u8>)]) -> Result<(), String> {
-    let begun = files.iter().map(|(file, bytes)| beside(file, bytes, ORDINARY).map_err(named(file)));
+    let begun = files.iter().map(|(file, bytes)| beside(file, bytes, ORDINARY, None).map_err(named(file)));
     for (n, new) in begun.collect::<Result<Vec<_>, _>>()?.into_iter().enumerate() {
         let (file, _) = &files[n];
         if let Err(error) = new.persist_noclobber(file) {
@@ -60,14 +60,8 @@ fn replace(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         Err(_) if file.is_symlink() => return overwrite(file, bytes, mode),
         Err(_) => file.to_path_buf(),
     };
-    let new = beside(&file, bytes, mode)?;
-    if mode == ORDINARY
-        && let Ok(found) = file.metadata()
-    {
-        // Whoever keeps a file from others has its successor kept from them, too.
-        let _as_all = new.as_file().set_permissions(found.permissions());
-    }
-    new.persist(&file)?;
+    let found = file.metadata().ok().filter(|_| mode == ORDINARY);
+    beside(&file, bytes, mode, found.as_ref())?.persist(&file)?;
     let (folder, prefix) = place_of_new(&file);
     let begins = |entry: &DirEntry| entry.file_name().as_bytes().starts_with(&prefix);
     // The folder may be one that cannot be read.
@@ -89,18 +83,36 @@ fn place_of_new(file: &Path) -> (&Path, Vec<u8>) {
     (folder, [b".", name.as_bytes(), NEW].concat())
 }
 
-/// What is to take a file's place, complete. Dropped, it is removed.
-fn beside(file: &Path, bytes: &[u8], mode: u32) -> io::Result<NamedTempFile<File>> {
+/// What is to take a file's place, complete. Dropped, it is removed. Whoever keeps what it replaces from others has it kept from them,
+/// too, from its first byte on.
+fn beside(
+    file: &Path,
+    bytes: &[u8],
+    mode: u32,
+    replaced: Option<&Metadata>,
+) -> io::Result<NamedTempFile<File>> {
     let (folder, prefix) = place_of_new(file);
+    let first = if replaced.is_some() { 0o600 } else { mode };
     // Errors of a file that is made otherwise name that file, of which nobody has heard.
-    let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(first).open(path);
     let mut new = tempfile::Builder::new().prefix(OsStr::from_bytes(&prefix)).make_in(folder, create)?;
-    if mode != ORDINARY {
+    let kept = replaced.map(|replaced| as_kept(new.as_file(), replaced));
+    if let Some(mode) = kept.or(Some(mode).filter(|mode| *mode != ORDINARY)) {
         // Where the file system has no modes, it is as all files there.
         let _as_all = new.as_file().set_permissions(Permissions::from_mode(mode));
     }
     new.as_file_mut().write_all(bytes)?;
     Ok(new)
+}
+
+/// Gives a file the group of the one that it replaces, and returns the mode that keeps it from the same users. Another group, where
+/// that one cannot be given, may what all may.
+fn as_kept(new: &File, replaced: &Metadata) -> u32 {
+    let mode = replaced.mode() & 0o777;
+    match fchown(new, None, Some(replaced.gid())) {
+        Ok(()) => mode,
+        Err(_) => mode & (0o707 | (mode & 0o007) << 3),
+    }
 }
 
 /// Whether it was written to so long ago that nobody does any more.

@@ -1,9 +1,11 @@
 //! Files that tools write, where links and other files are in the way.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::PathBuf;
+use std::thread;
 
 use store_client::{ORDINARY, create, write};
 use tempfile::TempDir;
@@ -44,13 +46,47 @@ fn a_link_stays() {
 fn what_others_may_not_read_stays_so() {
     let folder = folder();
     let file = folder.path().join("file");
-    for (was, mode, is) in [(0o600, ORDINARY, 0o600), (0o640, ORDINARY, 0o640), (0o600, 0o644, 0o644)] {
+    for (was, mode, is) in
+        [(0o600, ORDINARY, 0o600), (0o640, ORDINARY, 0o640), (0o666, ORDINARY, 0o666), (0o600, 0o644, 0o644)]
+    {
         fs::write(&file, "old").expect("a file");
         fs::set_permissions(&file, Permissions::from_mode(was)).expect("its mode is set");
         write(&file, b"new", mode).unwrap_or_else(|problem| panic!("{problem}"));
         let found = file.metadata().expect("it is there").permissions().mode() & 0o777;
         assert_eq!((found, text(file.clone()).as_str()), (is, "new"), "{was:o}, {mode:o}");
     }
+}
+
+/// The group, to which its mode gives rights, is another than that of whoever replaces it. Only root, or who is in it, can give that.
+#[test]
+fn the_group_that_may_read_stays_the_same() {
+    let folder = folder();
+    let file = folder.path().join("file");
+    fs::write(&file, "old").expect("a file");
+    let own = file.metadata().expect("it is there").gid();
+    let other = if chown(&file, None, Some(own + 1)).is_ok() { own + 1 } else { own };
+    fs::set_permissions(&file, Permissions::from_mode(0o640)).expect("its mode is set");
+    write(&file, b"new", ORDINARY).unwrap_or_else(|problem| panic!("{problem}"));
+    let found = file.metadata().expect("it is there");
+    assert_eq!((found.gid(), found.mode() & 0o777), (other, 0o640));
+}
+
+/// What is to take its place lies beside it while it is written, for some milliseconds.
+#[test]
+fn what_others_may_not_read_they_may_not_read_meanwhile() {
+    let folder = folder();
+    let file = folder.path().join("file");
+    fs::write(&file, "old").expect("a file");
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("its mode is set");
+    let path = file.clone();
+    let writer = thread::spawn(move || write(&path, &vec![1; 16 << 20], ORDINARY));
+    let mut found = BTreeSet::new();
+    while !writer.is_finished() {
+        let entries = fs::read_dir(folder.path()).expect("a folder").flatten();
+        found.extend(entries.flat_map(|entry| entry.metadata()).map(|found| found.mode() & 0o777));
+    }
+    writer.join().expect("it ends").unwrap_or_else(|problem| panic!("{problem}"));
+    assert_eq!(found, BTreeSet::from([0o600]));
 }
 
 #[test]
