@@ -277,20 +277,25 @@ kill "$reads_pipe" 2>/dev/null || wait "$reads_pipe"
 ok 'record: which stays' test -p "$scratch/pipe"
 ok 'record: and has all of it' grep -qx 'dom0 of a test' "$scratch/read"
 
-# flags_are WANTED: what cargo builds the image with, for a user who has flags and a folder for programs of his own.
-flags_are() {
+# build_with WORD...: scripts/build-image in a tree of its own, with a cargo that only notes its flags, for a user who has flags, a folder
+# and a target for programs of his own; his configuration has CONFIGURED as the target.
+build_with() {
     local tree=$scratch/own
     mkdir -p "$tree/scripts" "$tree/bin"
     cp -r scripts/build-image scripts/nested.d "$tree/scripts/"
     # shellcheck disable=SC2016  # of the program
-    printf '%s\n' '#!/bin/sh' 'mkdir -p "$CARGO_TARGET_DIR/image"' 'printf %s "$CARGO_ENCODED_RUSTFLAGS" >"$CARGO_TARGET_DIR/flags"' \
-        'for program in xenstore-stubdom xs-guest; do cp /bin/true "$CARGO_TARGET_DIR/image/$program"; done' >"$tree/bin/cargo"
+    printf '%s\n' '#!/bin/sh' 'place=$CARGO_TARGET_DIR/${CARGO_BUILD_TARGET-$CONFIGURED}/image' 'mkdir -p "$place"' \
+        'printf %s "$CARGO_ENCODED_RUSTFLAGS" >"$CARGO_TARGET_DIR/flags"' \
+        'for program in xenstore-stubdom xs-guest; do cp /bin/true "$place/$program"; done' >"$tree/bin/cargo"
     printf '#!/bin/sh\necho host: x86_64-unknown-linux-gnu\n' >"$tree/bin/rustc"
     chmod +x "$tree"/bin/*
-    env -u CARGO_TARGET_DIR PATH="$tree/bin:$PATH" RUSTFLAGS='-D warnings' "$tree/scripts/build-image" 2>/dev/null
-    grep -qxs -- "$1" "$tree/target/flags"
+    env -u CARGO_TARGET_DIR PATH="$tree/bin:$PATH" RUSTFLAGS='-D warnings' "$@" "$tree/scripts/build-image" 2>&1
 }
+flags_are() { build_with CARGO_BUILD_TARGET=other >/dev/null && grep -qxs -- "$1" "$scratch/own/target/flags"; }
 ok 'build-image: its own flags, whatever the user has' flags_are -Cno-redzone=yes
+# The build before has left an image where this one's would be.
+built_elsewhere() { ! build_with CONFIGURED=other >"$scratch/said" && grep -q 'another target' "$scratch/said"; }
+ok 'build-image: takes no image of an earlier build for this one' built_elsewhere
 
 # cache_is WANTED: what a script takes for the cache folder, whatever folder it goes to.
 cache_is() { [[ $(cd "$scratch" && . "$OLDPWD/scripts/nested.d/messages.sh" && cd / && echo "$CACHE") == "$1" ]]; }
