@@ -23,8 +23,12 @@ pub struct Client {
     token: Token,
     /// One comes when the socket has room.
     awaits_room: bool,
-    /// Both ways of the socket are closed, so no further event comes.
+    /// Nothing more comes from the socket, and what it has is to be read to the end, since no further event tells of that.
+    closed: bool,
+    /// Nor does anybody read what it is given.
     hung_up: bool,
+    /// All that it had has been read.
+    ended: bool,
     gone: bool,
 }
 
@@ -46,7 +50,9 @@ impl Client {
             outward: Vec::new(),
             token,
             awaits_room: false,
+            closed: false,
             hung_up: false,
+            ended: false,
             gone: false,
         })
     }
@@ -55,14 +61,25 @@ impl Client {
         self.handle
     }
 
-    /// It has closed the socket, or has broken the protocol, so that the server does not read from it any more.
+    /// It has closed the socket, and has the answers to all that it has asked if it reads them. Or it has broken the protocol, so
+    /// that the server does not read from it any more.
     pub fn is_gone(&self) -> bool {
-        self.gone || self.page.error.load(Relaxed) != 0
+        self.gone || self.page.error.load(Relaxed) != 0 || (self.ended && (self.hung_up || self.has_all()))
+    }
+
+    /// Whether nothing is on its way, to the server or from it.
+    fn has_all(&self) -> bool {
+        let RingPage { req_cons, req_prod, rsp_cons, rsp_prod, .. } = &*self.page;
+        self.inward.is_empty()
+            && self.outward.is_empty()
+            && req_cons.load(Relaxed) == req_prod.load(Relaxed)
+            && rsp_cons.load(Relaxed) == rsp_prod.load(Relaxed)
     }
 
     /// The socket is ready: takes what it has and gives what it had no room for. True if the server is to
     /// look at the ring. `buffer` is for passing bytes on.
     pub fn socket_ready(&mut self, event: &Event, buffer: &mut [u8], registry: &Registry) -> bool {
+        self.closed |= event.is_read_closed();
         self.hung_up |= event.is_write_closed();
         (!self.outward.is_empty() && self.pump_out(buffer, registry)) | self.pump_in(buffer)
     }
@@ -124,15 +141,15 @@ impl Client {
             self.inward.drain(..put);
             moved = put > 0;
         }
-        while self.inward.is_empty() && !self.gone {
+        while self.inward.is_empty() && !self.gone && !self.ended {
             match self.stream.read(buffer) {
-                Ok(0) => self.gone = true,
+                Ok(0) => self.ended = true,
                 Ok(count) => {
                     let put = guest::write(&self.page, &buffer[..count]);
                     self.inward.extend_from_slice(&buffer[put..count]);
                     moved |= put > 0;
                     // A short read has emptied the socket; what comes later is announced, but not an end that is there already.
-                    if count < buffer.len() && !self.hung_up {
+                    if count < buffer.len() && !self.closed {
                         break;
                     }
                 }

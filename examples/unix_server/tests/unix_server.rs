@@ -260,6 +260,22 @@ fn clients_that_go_amid_a_request_leave_nothing() {
 }
 
 #[test]
+fn who_asks_no_more_has_all_answers_and_then_the_end() {
+    let server = UnixServer::start();
+    for count in [0, 1, 50, 100, 1000] {
+        let mut client = server.connect();
+        server.signal("STOP");
+        client.send(&message(MessageType::Read, b"/\0").repeat(count));
+        client.stream.shutdown(Shutdown::Write).expect("it can");
+        server.signal("CONT");
+        let mut answers = Vec::new();
+        client.stream.read_to_end(&mut answers).expect("the end");
+        assert_eq!(answers.len(), Header::SIZE * count);
+    }
+    server.check();
+}
+
+#[test]
 fn amounts_of_memory_that_are_told_to_be_possible_are() {
     for (memory, possible) in [("3", 1024), ("4", 2048), ("64", 63488)] {
         let options =
