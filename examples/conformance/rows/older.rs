@@ -145,8 +145,11 @@ pub fn domid_syntax(facts: &Facts, _: &Step, difference: &Difference) -> bool {
     let strings = strings(request);
     let number = strings[0];
     if request.kind == message::CONTROL {
-        // As in all versions.
-        return number == b"quota" && plain_number(strings[1]).is_none() && got.error() == Some("EINVAL");
+        // As in all versions. Other words than a domid are no row of this.
+        let whose = strings.get(1).filter(|whose| ![&b"set"[..], b"max"].contains(whose));
+        return number == b"quota"
+            && whose.is_some_and(|whose| plain_number(whose).is_none())
+            && got.error() == Some("EINVAL");
     }
     let after_sign = std::str::from_utf8(number).unwrap_or("?").trim_start().trim_start_matches(['+', '-']);
     matches!(
@@ -278,7 +281,36 @@ pub fn watch_quota_error(_: &Facts, step: &Step, difference: &Difference) -> boo
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
+    use conformance::step::Request;
+
+    #[test]
+    fn only_a_domid_of_quota_may_be_odd() {
+        let facts = Facts::of(Release::Xen4_17);
+        for (payload, applies) in [
+            (&b"quota\0junk\0"[..], true),
+            (b"quota\0max\0", false),
+            (b"quota\0set\0nodes\x005\0", false),
+            (b"quota", false),
+        ] {
+            let request = Request::new(message::CONTROL, payload);
+            let reply = |error: Option<&str>| Item::Reply {
+                to: Rc::new(request.clone()),
+                error: error.map(str::to_string),
+                payload: Vec::new(),
+            };
+            let difference = Difference::Reply {
+                who: 0,
+                request: request.clone(),
+                expected: reply(None),
+                got: reply(Some("EINVAL")),
+            };
+            let step = Step::Requests(0, vec![request.clone()]);
+            assert_eq!(domid_syntax(&facts, &step, &difference), applies, "{}", payload.escape_ascii());
+        }
+    }
 
     #[test]
     fn a_path_below_a_home_counts_from_there() {
