@@ -129,3 +129,36 @@ fn who_comes_in_the_place_of_a_dead_domain_has_held_nothing_before() {
     assert!(told.contains("nodes            :        1 (max        1)"), "{told}");
     assert_eq!(host.start(7), 1);
 }
+
+/// A host with a death that nobody is told of yet: guest 5 has so much to read that it might not be told of it.
+fn with_news_that_waits() -> Host {
+    let mut host = host_with(Settings::DEFAULT);
+    (7..30).for_each(|domid| host.boot(domid));
+    host.expect(&[
+        (0, 0, "WATCH @releaseDomain|d|", "OK|; ev @releaseDomain,d"),
+        (5, 0, "WATCH /shared|t|", "OK|; ev /shared,t"),
+    ]);
+    (0..60).for_each(|n| host.ok(0, 0, &format!("WRITE /shared/{n:08}|")));
+    host.kill(6);
+    host.hears(0, "");
+    host
+}
+
+#[test]
+fn news_that_waits_for_a_reader_is_told_as_soon_as_its_time_is_over() {
+    let mut host = with_news_that_waits();
+    let wake = host.server.poll(&mut host.xen);
+    assert_eq!(wake, Some(host.xen.now.after_nanoseconds(50_000_000)));
+    host.xen.now = host.xen.now.after_nanoseconds(50_000_000);
+    host.poll();
+    host.hears(0, "ev @releaseDomain,d");
+    host.check();
+}
+
+#[test]
+fn news_that_waits_for_a_reader_is_told_as_soon_as_it_has_read() {
+    let mut host = with_news_that_waits();
+    assert_eq!(host.received(5).matches("ev ").count(), 60);
+    host.hears(0, "ev @releaseDomain,d");
+    host.check();
+}

@@ -203,6 +203,19 @@ fn the_longest_payload_is_served() {
 }
 
 #[test]
+fn the_longest_list_is_one_answer() {
+    let mut host = Host::new();
+    // With the NUL of each, all together are just as long as a payload may be.
+    let names: Vec<String> = (0..64).map(|n| format!("{n:063}")).collect();
+    names.iter().for_each(|name| host.ok(0, 0, &format!("WRITE /big/{name}|")));
+    host.expect(&[
+        (0, 0, "DIRECTORY /big|", &(names.join("|") + "|")),
+        (0, 0, "WRITE /big/a|", "OK|"),
+        (0, 0, "DIRECTORY /big|", "E2BIG"),
+    ]);
+}
+
+#[test]
 fn a_list_too_long_for_one_answer_comes_in_parts() {
     let mut host = Host::new();
     let names: Vec<String> = (0..500).map(|n| format!("child{n:05}")).collect();
