@@ -104,10 +104,22 @@ fn who_reads_what_nobody_has_written_pays_for_it() {
 fn waiting() -> Host {
     let mut host = host(10..12);
     host.expect(&[(10, 0, "WATCH own|t|", "OK|; ev own,t")]);
-    again(&mut host, 2000, |host| host.xen.kick(DomId(10)));
+    // By more than a millisecond, for which it waits a second and more.
+    while host.xen.is_heard(DomId(10)) {
+        poll_slowly(&mut host, 2000 * MICROSECOND);
+        host.ok(11, 0, "WRITE own|");
+    }
     (0..44).for_each(|n| host.ok(0, 0, &format!("WRITE /local/domain/10/own/{n}|")));
     assert!(host.xen.is_heard(DomId(10)));
     host
+}
+
+/// Guest 10 notifies a server for which each look at the clock takes so long.
+fn poll_slowly(host: &mut Host, ticking: u64) {
+    host.xen.kick(DomId(10));
+    host.xen.ticking = ticking;
+    host.poll();
+    host.xen.ticking = 0;
 }
 
 #[test]
@@ -143,6 +155,7 @@ fn who_asks_for_a_reset_is_not_heard_beyond_its_budget() {
     host.xen.kick(DomId(10));
     host.poll();
     assert!(!host.xen.is_heard(DomId(10)));
+    assert_eq!(host.client(10).waiting(), 0, "what is to be dropped is not sent");
     while page.connection.load(SeqCst) == 1 {
         sleep(&mut host);
         host.ok(11, 0, "WRITE own|");
@@ -163,6 +176,26 @@ fn who_waits_for_its_budget_is_heard_while_it_reads() {
     assert_eq!(heard, 44);
     assert!(!host.xen.is_heard(DomId(10)));
     host.check();
+}
+
+/// Milliseconds until a guest's request is served for which events wait, where to send it the last of them takes so long.
+fn served_after(ticking: u64) -> u64 {
+    let mut host = waiting();
+    host.client(10).write(&read());
+    host.client(10).read();
+    poll_slowly(&mut host, ticking);
+    let begin = host.xen.now;
+    while !is_taken(&mut host, 10) {
+        sleep(&mut host);
+        host.ok(11, 0, "WRITE own|");
+    }
+    milliseconds_since(&host, begin)
+}
+
+#[test]
+fn who_is_sent_something_beyond_its_budget_pays_for_that() {
+    let (at_once, later) = (served_after(0), served_after(2000 * MICROSECOND));
+    assert!(at_once > 1000 && later > at_once + 1900, "{at_once} ms, {later} ms");
 }
 
 /// Of what its ring has no room for at all, nothing tells the client but that it is heard.
