@@ -171,4 +171,49 @@ mod tests {
         }
         assert_eq!(usage.lacks(), Share::ALL.map(|kind| Promise::to(&usage, kind)));
     }
+
+    #[test]
+    fn who_holds_just_what_it_needs_lacks_nothing_and_is_not_beyond_it() {
+        assert_eq!(Promise::of(95, 96), Promise { slots: 1, beyond: 0 });
+        assert_eq!(Promise::of(96, 96), Promise { slots: 0, beyond: 0 });
+        assert_eq!(Promise::of(97, 96), Promise { slots: 0, beyond: 1 });
+    }
+
+    #[test]
+    fn what_is_left_for_others_grows_with_what_is_held() {
+        let few = Promise { slots: 10, beyond: 5 };
+        let many = Promise { slots: 10_000, beyond: 5 };
+        // Of 12,800 slots, 600 are kept for answers and for the privileged, and 64 times 48 for those to come.
+        for (held, others, leaves) in [
+            (48, few, 600 + 10),
+            (48, many, 600 + 48),
+            (49, few, 600 + 3072 + 10),
+            (96, many, 600 + 3072 + 96),
+            (97, few, 600 + 3072 + 6 * 97 + 10),
+            (97, many, 600 + 3072 + 6 * 97 + 10_000),
+        ] {
+            let left =
+                |free| spare(Claim::Guest, Share::Nodes, held, others, Room { capacity: 12_800, free });
+            assert_eq!(
+                (left(leaves - 1), left(leaves), left(leaves + 7)),
+                (None, Some(0), Some(7)),
+                "{held}"
+            );
+        }
+    }
+
+    #[test]
+    fn those_to_come_have_a_twelfth_or_their_need_but_a_fourth_at_most() {
+        for (capacity, to_come) in [(6400, 1600), (12_800, 3072), (64_000, 5333)] {
+            let room = Room { capacity, free: capacity };
+            let of = |held| spare(Claim::Guest, Share::Nodes, held, Promise::default(), room);
+            assert_eq!((of(48), of(49)), (Some(capacity / 64 * 61), Some(capacity / 64 * 61 - to_come)));
+        }
+    }
+
+    #[test]
+    fn what_the_privileged_are_told_needs_no_part_for_each_guest_nor_for_those_to_come() {
+        let (others, room) = (Promise { slots: 10, beyond: 5 }, Room { capacity: 12_800, free: 1000 });
+        assert_eq!(spare(Claim::News, Share::Messages, 97, others, room), Some(1000 - 400 - 97 - 10));
+    }
 }
