@@ -1,10 +1,12 @@
 //! Whose event channels are masked, and who pays for events that tell of nothing.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::json::stats;
 use crate::service::{host, is_taken, milliseconds_since, read, sleep};
-use support::Host;
+use support::{Client, Host};
 use xenstore::abi::DomId;
 use xenstore::trace::Stop;
 use xenstore::update::Bounds;
@@ -198,9 +200,8 @@ fn who_is_sent_something_beyond_its_budget_pays_for_that() {
     assert!(at_once > 1000 && later > at_once + 1900, "{at_once} ms, {later} ms");
 }
 
-/// Of what its ring has no room for at all, nothing tells the client but that it is heard.
-#[test]
-fn who_has_a_full_ring_is_heard_when_something_waits() {
+/// A guest that is not heard beyond its budget, and whose ring is full of what it has to read.
+fn with_a_full_ring() -> Host {
     let mut host = host(10..12);
     let token = "t".repeat(40);
     host.expect(&[(10, 0, &format!("WATCH own|{token}|"), &format!("OK|; ev own,{token}"))]);
@@ -208,6 +209,13 @@ fn who_has_a_full_ring_is_heard_when_something_waits() {
     // 16 events of 64 bytes fill it.
     (10..26).for_each(|n| host.ok(0, 0, &format!("WRITE /local/domain/10/own/{n}|")));
     assert!((host.client(10).waiting(), host.xen.is_heard(DomId(10))) == (1024, false));
+    host
+}
+
+/// Of what its ring has no room for at all, nothing tells the client but that it is heard.
+#[test]
+fn who_has_a_full_ring_is_heard_when_something_waits() {
+    let mut host = with_a_full_ring();
     host.ok(0, 0, "WRITE /local/domain/10/own/26|");
     assert!(host.xen.is_heard(DomId(10)));
     assert_eq!(host.client(10).read().len(), 16);
@@ -215,6 +223,19 @@ fn who_has_a_full_ring_is_heard_when_something_waits() {
     host.poll();
     assert!(!host.xen.is_heard(DomId(10)));
     assert_eq!(host.client(10).read().len(), 1);
+    host.check();
+}
+
+/// Its event may come before it is heard, and wakes nobody then.
+#[test]
+fn who_reads_as_soon_as_it_is_notified_has_all() {
+    let mut host = with_a_full_ring();
+    let (mut client, heard) = (Client::new(host.client(10).page.clone()), Rc::new(Cell::new(0)));
+    let read = heard.clone();
+    host.xen.meanwhile = Some(Box::new(move || read.set(read.get() + client.read().len())));
+    host.xen.responds = Some((10, DomId(10)));
+    host.ok(0, 0, "WRITE /local/domain/10/own/26|");
+    assert_eq!(heard.get(), 17);
     host.check();
 }
 

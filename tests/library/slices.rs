@@ -424,3 +424,27 @@ fn who_waits_for_a_change_does_not_wait_for_all_who_look() {
         host.check();
     }
 }
+
+/// Between two slices others are served, but none of them has caused it.
+#[test]
+fn who_has_caused_a_large_change_pays_for_all_of_it() {
+    let mut host = host(2);
+    write(&mut host, 1, 0, NODES);
+    host.send(1, 0, "RM data|");
+    // More than a turn may take, wherever the server looks at the clock.
+    host.xen.ticking = 1_000_000;
+    host.poll();
+    host.xen.ticking = 0;
+    host.hears(1, "OK|");
+    for domid in [2, BYSTANDER, 1] {
+        host.send(domid, 0, "READ data|");
+        host.poll();
+    }
+    assert!(host.client(1).unread() > 0, "it is beyond its budget");
+    host.hears(2, "");
+    host.hears(BYSTANDER, "");
+    host.xen.pass(8);
+    host.poll();
+    host.hears(1, "ENOENT");
+    host.check();
+}
