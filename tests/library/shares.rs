@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use support::lives::{Answer, FIRST, Life, Part, RECORDED, Recording, Section, World, come_up};
 use support::{Host, Message, request};
 use xenstore::abi::DomId;
-use xenstore::config::Settings;
+use xenstore::config::{Capacities, Settings};
 use xenstore::server::sizing;
 use xenstore::store::Share;
 use xenstore::wire::{MessageType, TxId};
@@ -409,4 +409,21 @@ fn a_guest_hears_of_all_deaths_beside_guests_that_read_nothing() {
     beside.hear(0);
     assert_eq!(beside.heard[&FIRST].len(), 40);
     beside.host.check();
+}
+
+/// A share bounds what a guest takes, and nothing that dom0 does.
+#[test]
+fn dom0_gives_a_guest_more_than_that_may_take() {
+    let mut host = Host::with(Settings::DEFAULT, &Capacities::for_nodes(3000));
+    (1..=10).for_each(|domid| host.boot(domid));
+    let mut write = |n| host.ask(1, 0, &format!("WRITE data/{}/{n}|", n % 8));
+    let refused = (0..1000).map(|n| (n, write(n))).find(|(_, answer)| answer != "OK|");
+    assert!(refused.as_ref().is_some_and(|(n, answer)| *n > 96 && answer == "ENOMEM"), "{refused:?}");
+    (0..800).for_each(|n| host.ok(0, 0, &format!("WRITE /local/domain/1/given/{}/{n}|", n % 8)));
+    host.expect(&[
+        (0, 0, "WRITE /given|", "OK|"),
+        (0, 0, "SET_PERMS /given|n1|", "OK|"),
+        (2, 0, "WRITE data/more|", "OK|"),
+    ]);
+    host.check();
 }
