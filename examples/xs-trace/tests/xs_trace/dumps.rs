@@ -1,6 +1,6 @@
 //! What `dump` saves and `show` prints.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
@@ -12,8 +12,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use xenstore::abi::DomId;
 use xenstore::trace::{Kind, Record};
-use xenstore::wire::{Header, MessageType};
+use xenstore::wire::MessageType;
 
+use crate::played::play;
 use crate::{Client, Server, XS_TRACE, run, text};
 
 /// Longer than all dumps of a test take.
@@ -416,21 +417,13 @@ fn who_follows_until_then_is_told_what_was_lost_before() {
     let listener = UnixListener::bind(&socket).expect("bind");
     let record = STANDARD.encode(Record::new(Kind::WokeUp, DomId(0)).to_bytes());
     let server = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a client");
         let mut answers = [
             "trace            : on\n".to_owned(),
             "xenstore-trace 1 first=5 count=0 end=5 lost=0 khz=1 started=0\n\n".to_owned(),
             format!("xenstore-trace 1 first=9 count=1 end=10 lost=9 khz=1 started=0\n{record}\n"),
         ]
         .into_iter();
-        let mut header = [0; Header::SIZE];
-        while stream.read_exact(&mut header).is_ok() {
-            let header = Header::parse(&header);
-            let answer = answers.next().expect("no more is asked for");
-            stream.read_exact(&mut vec![0; header.len as usize]).expect("its payload");
-            let header = Header { len: answer.len() as u32, ..header };
-            stream.write_all(&[&header.emit(), answer.as_bytes()].concat()).expect("sent");
-        }
+        play(&listener, |_| Ok(answers.next().expect("no more is asked for")));
     });
     let told = run(&["follow", "--to=-1", "--store", text(&socket)]).expect("followed");
     assert_eq!(told.trim(), "4 records lost here");

@@ -7,6 +7,7 @@ mod dumps;
 mod mistakes;
 mod monitoring;
 mod perfetto;
+mod played;
 mod replayed;
 mod reports;
 mod top;

@@ -1,7 +1,7 @@
 //! Errors: one line says what is wrong.
 
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::ExitStatusExt;
@@ -9,9 +9,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use xenstore::wire::{Header, MessageType};
-
 use crate::crafted::dump;
+use crate::played::play;
 use crate::{Server, XS_TRACE, run, text};
 
 /// Longer than a program takes to end.
@@ -68,16 +67,10 @@ fn stores_that_are_not_there_or_have_no_recorder() {
     assert!(told.contains(&format!("no store at {}: it does not exist", socket.display())), "{told}");
 
     let listener = UnixListener::bind(&socket).expect("bind");
-    let errors = ["EINVAL\0", "\x1b]0;title\x07\0"];
+    let errors = ["EINVAL", "\x1b]0;title\x07"];
     let server = thread::spawn(move || {
         for error in errors {
-            let (mut stream, _) = listener.accept().expect("a client");
-            let mut header = [0; Header::SIZE];
-            stream.read_exact(&mut header).expect("a request");
-            let header = Header::parse(&header);
-            stream.read_exact(&mut vec![0; header.len as usize]).expect("its payload");
-            let answer = Header { msg_type: MessageType::Error as u32, len: error.len() as u32, ..header };
-            stream.write_all(&[&answer.emit(), error.as_bytes()].concat()).expect("sent");
+            play(&listener, |_| Err(error));
         }
     });
     for expected in ["has no trace", r"the store answers CONTROL with \u{1b}]0;title\u{7}"] {
@@ -154,15 +147,9 @@ fn a_store_that_is_held_records_again_however_the_dump_ends() {
         let mut command = Command::new(XS_TRACE);
         let command = command.args(["dump", "--hold", "--store", text(&socket), "/dev/null"]);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
-        let (mut stream, _) = listener.accept().expect("a client");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
         let mut asked: Vec<String> = Vec::new();
-        let mut header = [0; Header::SIZE];
-        while stream.read_exact(&mut header).is_ok() {
-            let header = Header::parse(&header);
-            let mut payload = vec![0; header.len as usize];
-            stream.read_exact(&mut payload).expect("its payload");
-            let words = String::from_utf8(payload).expect("text").replace('\0', " ").trim().to_string();
+        play(&listener, |words| {
+            let words = words.join(" ");
             // The second page is no page, or a signal ends the reader.
             let page = |first: u64| {
                 let record = "A".repeat(43) + "=";
@@ -183,9 +170,8 @@ fn a_store_that_is_held_records_again_however_the_dump_ends() {
                 _ => "OK".to_string(),
             };
             asked.push(words);
-            let header = Header { len: answer.len() as u32, ..header };
-            stream.write_all(&[&header.emit(), answer.as_bytes()].concat()).expect("sent");
-        }
+            Ok(answer)
+        });
         let mut expected = vec!["trace", "trace off 60", "trace dump 0", "trace dump 1", "trace"];
         if ![off, long].contains(&state) {
             expected.push("trace on");
@@ -210,21 +196,15 @@ fn who_waits_for_a_reader_can_be_interrupted() {
     let mut command = Command::new(XS_TRACE);
     let command = command.args(["dump", "--hold", "--store", text(&socket), text(&pipe)]);
     let mut child = command.spawn().expect("it starts");
-    let (mut stream, _) = listener.accept().expect("a client");
-    let mut header = [0; Header::SIZE];
-    while stream.read_exact(&mut header).is_ok() {
-        let header = Header::parse(&header);
-        let mut payload = vec![0; header.len as usize];
-        stream.read_exact(&mut payload).expect("its payload");
-        let answer = match payload.as_slice() {
-            b"trace\0" => "trace            : on\n",
-            b"trace\0dump\x000\0" => "xenstore-trace 1 first=0 count=0 end=0 lost=0 khz=1 started=0\n\n",
-            b"stats\0json\0" => "{}",
+    play(&listener, |words| {
+        let answer = match words {
+            ["trace"] => "trace            : on\n",
+            ["trace", "dump", "0"] => "xenstore-trace 1 first=0 count=0 end=0 lost=0 khz=1 started=0\n\n",
+            ["stats", "json"] => "{}",
             _ => "OK",
         };
-        let header = Header { len: answer.len() as u32, ..header };
-        stream.write_all(&[&header.emit(), answer.as_bytes()].concat()).expect("sent");
-    }
+        Ok(answer.to_string())
+    });
     // It has asked for all.
     let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
     assert!(sent.is_ok_and(|status| status.success()));

@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use xenstore::wire::{Header, MessageType};
+use xenstore::wire::MessageType;
 
+use crate::played::play;
 use crate::{Server, XS_TRACE, run, text, words};
 
 /// Longer than a program takes for anything.
@@ -352,17 +354,11 @@ fn a_store_that_hangs_is_critical() {
 fn what_may_not_be_asked_is_unknown() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let socket = folder.path().join("socket");
-    let listener = std::os::unix::net::UnixListener::bind(&socket).expect("bind");
+    let listener = UnixListener::bind(&socket).expect("bind");
     let below = socket.join("store");
     let server = std::thread::spawn(move || {
-        for error in ["EACCES\0", "EINVAL\0"] {
-            let (mut stream, _) = listener.accept().expect("a client");
-            let mut header = [0; Header::SIZE];
-            stream.read_exact(&mut header).expect("a request");
-            let header = Header::parse(&header);
-            stream.read_exact(&mut vec![0; header.len as usize]).expect("its payload");
-            let answer = Header { msg_type: MessageType::Error as u32, len: error.len() as u32, ..header };
-            stream.write_all(&[&answer.emit(), error.as_bytes()].concat()).expect("sent");
+        for error in ["EACCES", "EINVAL"] {
+            play(&listener, |_| Err(error));
         }
     });
     for (place, why) in [
